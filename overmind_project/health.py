@@ -1,0 +1,34 @@
+"""The three health URLs: for people, for the liveness probe and for the startup probe."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+
+from overmind_project import __version__
+from zerglings.exceptions import error_response
+from zerglings.hive import configured_hive
+from zerglings.renderers import json_response
+from zerglings.storage.base import StoreUnavailable
+
+
+def health(request: HttpRequest) -> HttpResponse:
+    """Say in the original's words whether the brain answers; always 200."""
+    brain = "ok" if configured_hive().is_healthy() else "damaged"
+    return json_response({"health": {"version": __version__, "brain": brain}})
+
+
+def healthz(request: HttpRequest) -> HttpResponse:
+    """Answer 200 while the process can serve, whatever the store does."""
+    return json_response({"status": "ok"})
+
+
+def readyz(request: HttpRequest) -> HttpResponse:
+    """Answer 200 when the store answers and is bootstrapped, else 503 and why not."""
+    try:
+        configured_hive().check_ready()
+    except StoreUnavailable as error:
+        return error_response(503, f"Not ready: {error}.")
+    return json_response({"status": "ready"})
+
+
+PROBES = (health, healthz, readyz)

@@ -1,0 +1,142 @@
+"""Every setting, and the only place that reads the environment."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+
+from django.core.exceptions import ImproperlyConfigured
+
+from overmind_project import env
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+# Where to listen, and with how many hands.
+OVERMIND_HTTP_ADDR = env.listen_address("OVERMIND_HTTP_ADDR", "0.0.0.0:8080")
+WEB_CONCURRENCY = env.number("WEB_CONCURRENCY", 2, least=1, most=256)
+OVERMIND_THREADS = env.number("OVERMIND_THREADS", 8, least=1, most=1024)
+
+# Where the memory is. COUCHDB_PORT and the like are Kubernetes' own and mean nothing here.
+_COUCHDB_VARIABLES = (
+    "COUCHDB_SERVICE_HOST",
+    "COUCHDB_SERVICE_PORT",
+    "COUCHDB_URL",
+    "COUCHDB_USERNAME",
+    "COUCHDB_PASSWORD",
+    "COUCHDB_PASSWORD_FILE",
+    "COUCHDB_ADMIN_USERNAME",
+    "COUCHDB_ADMIN_PASSWORD",
+    "COUCHDB_ADMIN_PASSWORD_FILE",
+    "COUCHDB_DATABASE",
+    "COUCHDB_CLUSTER_NODES",
+    "COUCHDB_Q",
+    "COUCHDB_N",
+    "COUCHDB_REVS_LIMIT",
+)
+OVERMIND_STORE = env.choice(
+    "OVERMIND_STORE",
+    ("couchdb", "sqlite"),
+    default="couchdb" if env.given(*_COUCHDB_VARIABLES) else "sqlite",
+)
+OVERMIND_SQLITE_PATH = BASE_DIR / env.text("OVERMIND_SQLITE_PATH", "var/overmind.sqlite3")
+
+
+def _couchdb_url() -> str:
+    if env.given("COUCHDB_URL"):
+        return env.base_url("COUCHDB_URL")
+    if env.given("COUCHDB_SERVICE_HOST"):
+        host = env.matching(
+            "COUCHDB_SERVICE_HOST", r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*", "a host", ""
+        )
+        port = env.number("COUCHDB_SERVICE_PORT", 5984, least=1, most=65535)
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    if OVERMIND_STORE == "couchdb":
+        raise ImproperlyConfigured(
+            "COUCHDB_SERVICE_HOST: not given, nor is COUCHDB_URL; "
+            "say where CouchDB is, or set OVERMIND_STORE=sqlite"
+        )
+    return ""
+
+
+COUCHDB_URL = _couchdb_url()
+COUCHDB_DATABASE = env.matching(
+    "COUCHDB_DATABASE",
+    r"[a-z][a-z0-9_$()+/-]{0,200}",
+    "a CouchDB database name: a lower-case letter, then lower-case letters, digits and _$()+-/",
+    "zerglings",
+)
+COUCHDB_USERNAME = env.matching(
+    "COUCHDB_USERNAME", r"[^:\x00-\x1f]+", "a name without ':'", "admin"
+)
+COUCHDB_PASSWORD = env.secret("COUCHDB_PASSWORD")
+COUCHDB_ADMIN_USERNAME = env.matching(
+    "COUCHDB_ADMIN_USERNAME", r"[^:\x00-\x1f]+", "a name without ':'", COUCHDB_USERNAME
+)
+COUCHDB_ADMIN_PASSWORD = env.secret("COUCHDB_ADMIN_PASSWORD", default=COUCHDB_PASSWORD)
+
+# How bootstrap_couch lays the databases out; None leaves the choice to the server.
+COUCHDB_CLUSTER_NODES = env.number("COUCHDB_CLUSTER_NODES", 1, least=1, most=100)
+COUCHDB_Q = env.integer("COUCHDB_Q", None, least=1, most=256)
+COUCHDB_N = env.integer("COUCHDB_N", None, least=1, most=100)
+COUCHDB_REVS_LIMIT = env.number("COUCHDB_REVS_LIMIT", 50, least=1, most=100_000)
+
+if env.given("OVERMIND_TOKENS", "OVERMIND_TOKENS_FILE"):
+    # Better no service than one that is open although somebody asked for it to be closed.
+    raise ImproperlyConfigured("OVERMIND_TOKENS: access tokens are not supported by this version")
+
+# Django.
+SECRET_KEY = env.secret("DJANGO_SECRET_KEY").read() or secrets.token_urlsafe(50)
+DEBUG = env.boolean("DJANGO_DEBUG", default=False)
+ALLOWED_HOSTS = [
+    host.strip() for host in env.text("DJANGO_ALLOWED_HOSTS", "*").split(",") if host.strip()
+]
+INSTALLED_APPS = ["django.contrib.staticfiles", "rest_framework", "zerglings"]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "overmind_project.middleware.HostAndLength",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "overmind_project.urls"
+WSGI_APPLICATION = "overmind_project.wsgi.application"
+APPEND_SLASH = False  # every URL answers in both forms; a redirect would lose a POST's body
+TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
+USE_TZ = True
+TIME_ZONE = "UTC"
+USE_I18N = False
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STORAGES = {"staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"}}
+
+REST_FRAMEWORK = {
+    "DEFAULT_RENDERER_CLASSES": [
+        "zerglings.renderers.CompactJSONRenderer",
+        "rest_framework.renderers.BrowsableAPIRenderer",
+    ],
+    "DEFAULT_PARSER_CLASSES": [
+        "zerglings.parsers.JSONBodyParser",
+        "zerglings.parsers.MultipartBodyParser",
+        "zerglings.parsers.FormBodyParser",
+        "zerglings.parsers.TextBodyParser",
+    ],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "zerglings.parsers.LenientNegotiation",
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_PERMISSION_CLASSES": [],
+    "UNAUTHENTICATED_USER": None,
+    "EXCEPTION_HANDLER": "zerglings.exceptions.handle",
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": "INFO"},
+    "loggers": {
+        "django": {"handlers": [], "propagate": True},
+        # Answers below 500 are the client's affair and in the access log.
+        "django.request": {"level": "ERROR"},
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
+        "pycouchdb": {"level": "WARNING"},
+    },
+}

@@ -1,0 +1,128 @@
+"""The stored form of a zergling: one JSON document, also readable by the original service.
+
+The original service knows only ``id``, ``location``, ``facing`` and ``commandHistory`` and drops
+everything else when it writes; what it dropped is worked out again here. Knows nothing of stores.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from zerglings.zergling import FACINGS, Base, Pose, Zergling, undo
+
+Document = dict[str, Any]
+
+
+class NotAZergling(Exception):
+    """A document of the database that does not describe a zergling; the text says why."""
+
+
+def is_zergling_id(text: str) -> bool:
+    """Whether ``text`` is an id as this service and the original make them: a lower-case uuid."""
+    try:
+        return str(uuid.UUID(text)) == text
+    except ValueError:
+        return False
+
+
+def encode(zergling: Zergling) -> Document:
+    """Return the document to store; keys always in the same order, ``_rev`` only if it has one."""
+    document: Document = {"_id": zergling.id}
+    if zergling.revision is not None:
+        document["_rev"] = zergling.revision
+    document["id"] = zergling.id
+    document |= _encode_pose(zergling.pose)
+    document["commandHistory"] = list(zergling.history)
+    document["commandIds"] = list(zergling.request_ids)
+    document["spawn"] = _encode_pose(zergling.spawn)
+    document["base"] = _encode_pose(zergling.base.pose) | {
+        "count": zergling.base.count,
+        "chunk": zergling.base.chunk,
+    }
+    return document
+
+
+def decode(document: Mapping[str, Any]) -> Zergling:
+    """Return the zergling that a document describes.
+
+    Raises:
+        NotAZergling: the document is something else, or damaged.
+    """
+    zergling_id = document.get("_id")
+    if not isinstance(zergling_id, str) or not is_zergling_id(zergling_id):
+        raise NotAZergling("its id is not a lower-case uuid")
+    pose = _decode_pose(document, "the document")
+    history = _decode_words(document.get("commandHistory") or [], "commandHistory")
+    request_ids = _decode_request_ids(document, history)
+    base = _decode_base(document, pose, history)
+    spawn = document.get("spawn")
+    return Zergling(
+        id=zergling_id,
+        pose=pose,
+        spawn=base.pose if spawn is None else _decode_pose(spawn, "spawn"),
+        base=base,
+        history=history,
+        request_ids=request_ids,
+        revision=document.get("_rev"),
+    )
+
+
+def _encode_pose(pose: Pose) -> Document:
+    return {"location": {"x": pose.x, "y": pose.y}, "facing": pose.facing}
+
+
+def _decode_pose(holder: object, where: str) -> Pose:
+    location = holder.get("location") if isinstance(holder, Mapping) else None
+    if not isinstance(holder, Mapping) or not isinstance(location, Mapping):
+        raise NotAZergling(f"{where} has no location")
+    x, y, facing = location.get("x"), location.get("y"), holder.get("facing")
+    if type(x) is not int or type(y) is not int or not Pose(x, y).in_bounds:
+        raise NotAZergling(f"the location of {where} is not a pair of integers on the grid")
+    if facing not in FACINGS:
+        raise NotAZergling(f"the facing of {where} is none of {', '.join(FACINGS)}")
+    return Pose(x, y, facing)
+
+
+def _decode_words(words: object, field: str) -> tuple[str, ...]:
+    if not isinstance(words, Sequence) or isinstance(words, str):
+        raise NotAZergling(f"{field} is not a list")
+    if not all(isinstance(word, str) for word in words):
+        raise NotAZergling(f"{field} holds something other than strings")
+    return tuple(words)
+
+
+def _decode_base(document: Mapping[str, Any], pose: Pose, history: Sequence[str]) -> Base:
+    base = document.get("base")
+    if base is None:
+        return Base(undo(pose, history))
+    base_pose = _decode_pose(base, "base")
+    count, chunk = base.get("count"), base.get("chunk")
+    if type(count) is not int or count < 0 or not (chunk is None or isinstance(chunk, str)):
+        raise NotAZergling("its base has no count of commands or no chunk id")
+    return Base(base_pose, count, chunk)
+
+
+def _decode_request_ids(document: Mapping[str, Any], history: Sequence[str]) -> tuple[str, ...]:
+    if "commandIds" not in document:
+        return _ids_from_history(history)
+    request_ids = _decode_words(document["commandIds"], "commandIds")
+    if len(request_ids) != len(history):
+        raise NotAZergling("commandIds and commandHistory differ in length")
+    return request_ids
+
+
+def _ids_from_history(history: Sequence[str]) -> tuple[str, ...]:
+    """Return ids for words stored without any: one a word, from its position and all words so far.
+
+    Every reader derives the same ids, so histories that share a beginning share its ids too.
+    """
+    digest = hashlib.sha256()
+    ids = []
+    for position, word in enumerate(history):
+        digest.update(f"{position}:{len(word.encode())}:{word};".encode())
+        ids.append(base64.urlsafe_b64encode(digest.digest()[:8]).rstrip(b"=").decode())
+    return tuple(ids)

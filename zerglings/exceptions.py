@@ -1,0 +1,112 @@
+"""The one place where errors become HTTP: ``{"error": "<sentence>"}`` with a true status."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse
+from rest_framework import exceptions as drf
+from rest_framework.response import Response
+
+from zerglings import hive, zergling
+from zerglings.renderers import json_response
+from zerglings.storage import base as storage
+
+logger = logging.getLogger(__name__)
+
+RETRY_AFTER = "1"
+"""Seconds after which a client may try again what the store did not answer."""
+
+_NO_SUCH_ZERGLING = "There is no zergling with this id: GET /zerglings/ lists those that live."
+_SENTENCES = {
+    415: "Send the body as JSON, as a form or as plain text.",
+    406: "This service answers with application/json or text/html.",
+}
+
+
+def error_response(
+    status: int, sentence: str, headers: Mapping[str, str] | None = None
+) -> HttpResponse:
+    """Return an error for URLs that are not negotiated; a 503 says when to try again."""
+    response = json_response({"error": sentence}, status)
+    for name, value in (headers or {}).items():
+        response[name] = value
+    if status == 503:
+        response["Retry-After"] = RETRY_AFTER
+    return response
+
+
+def handle(error: Exception, context: Mapping[str, Any]) -> Response | None:
+    """Turn what a view raised into its answer; None for errors of our own, which Django logs."""
+    if isinstance(error, drf.APIException):
+        return _of_framework(error)
+    known = _known(error)
+    if known is None:
+        return None
+    status, sentence = known
+    headers = {"Retry-After": RETRY_AFTER} if status == 503 else None
+    return Response({"error": sentence}, status=status, headers=headers)
+
+
+def _known(error: Exception) -> tuple[int, str] | None:
+    """Return the status and the sentence of a domain error, None for anything else."""
+    match error:
+        case hive.NoSuchZergling():
+            return 404, _NO_SUCH_ZERGLING
+        case Http404():
+            return 404, "There is nothing at this URL."
+        case zergling.RuleError():
+            return 400, str(error)
+        case hive.PreconditionFailed():
+            return 412, "The zergling is at another revision: GET it, then decide again."
+        case hive.TooMuchContention():
+            return 409, "Too many others command this zergling; nothing was changed, so try again."
+        case storage.OutcomeUnknown():
+            logger.error("The outcome of a write is unknown: %s", error)
+            return 503, (
+                "The store's answer was lost, so it is unknown whether this was carried out: "
+                "GET before you repeat it."
+            )
+        case storage.StoreUnavailable():
+            logger.error("The store is unavailable: %s", error)
+            return 503, "The store does not answer; nothing was changed, so try again."
+        case _:
+            return None
+
+
+def _of_framework(error: drf.APIException) -> Response:
+    sentence = _SENTENCES.get(error.status_code) or " ".join(_sentences(error.detail))
+    headers = {}
+    if wait := getattr(error, "wait", None):
+        headers["Retry-After"] = str(int(wait) + 1)
+    return Response({"error": sentence}, status=error.status_code, headers=headers)
+
+
+def _sentences(detail: object, path: str = "") -> Iterator[str]:
+    """Yield each complaint of a nested error, with the field that it is about in front."""
+    if isinstance(detail, Mapping):
+        for field, inner in detail.items():
+            name = path if field == "non_field_errors" else f"{path}.{field}".lstrip(".")
+            yield from _sentences(inner, name)
+    elif isinstance(detail, list | tuple):
+        for inner in detail:
+            yield from _sentences(inner, path)
+    else:
+        yield f"{path}: {detail}" if path else str(detail)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer what Django itself takes for suspicious, such as a host that is not allowed."""
+    return error_response(400, "Django refused this request: look at its Host header and URL.")
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer a URL that nothing serves."""
+    return error_response(404, "There is nothing at this URL: begin at /zerglings/.")
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Answer an error of our own, which Django has logged."""
+    return error_response(500, "The service failed; its log says why.")

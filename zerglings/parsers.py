@@ -1,0 +1,194 @@
+"""Request bodies to values: what was sent, freed from how it was sent.
+
+The original's clients send commands as JSON under curl's form content type, so what a body is
+gets decided by its content first. What the values must be is the serializers' affair.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import IO, Any
+from urllib.parse import parse_qsl
+
+import orjson
+from django.http.multipartparser import MultiPartParser as DjangoMultiPartParser
+from django.http.multipartparser import MultiPartParserError
+from rest_framework.exceptions import ParseError
+from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.parsers import BaseParser
+from rest_framework.request import Request
+
+CSRF_FIELD = "csrfmiddlewaretoken"
+"""A hidden field that Django puts into every HTML form."""
+
+
+BODY = "body"
+"""The key under which the parsers hand the body over; the framework wants a mapping."""
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A body as it was sent: its bytes, or the fields of a multipart form."""
+
+    raw: bytes = b""
+    fields: dict[str, str] | None = None
+    is_json: bool = False
+
+    @classmethod
+    def of(cls, request: Request) -> Body:
+        """Return what the parsers made of a request; an empty body was never parsed."""
+        data = request.data
+        body = data.get(BODY) if isinstance(data, dict) else None
+        return body if isinstance(body, cls) else cls()
+
+
+class _RawBodyParser(BaseParser):
+    def parse(
+        self,
+        stream: IO[Any],
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> dict[str, Body]:
+        """Return the bytes as they are."""
+        return {BODY: Body(raw=stream.read(), is_json=self.media_type == "application/json")}
+
+
+class JSONBodyParser(_RawBodyParser):
+    """What says that it is JSON."""
+
+    media_type = "application/json"
+
+
+class FormBodyParser(_RawBodyParser):
+    """A form, or anything that curl sends without being told what it is."""
+
+    media_type = "application/x-www-form-urlencoded"
+
+
+class TextBodyParser(_RawBodyParser):
+    """Plain text, which a browser form can send too."""
+
+    media_type = "text/plain"
+
+
+class MultipartBodyParser(BaseParser):
+    """A form with fields, from ``curl -F`` or the browsable API."""
+
+    media_type = "multipart/form-data"
+
+    def parse(
+        self,
+        stream: IO[Any],
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> dict[str, Body]:
+        """Return the fields; a field given twice or a file is refused."""
+        meta = parser_context["request"].META if parser_context else {}
+        try:
+            form, files = DjangoMultiPartParser(meta, io.BytesIO(stream.read()), []).parse()
+        except MultiPartParserError as error:
+            raise ParseError("The multipart form is malformed.") from error
+        if files:
+            raise ParseError("Send fields, not files.")
+        pairs = [(name, value) for name, values in form.lists() for value in values]
+        return {BODY: Body(fields=_unrepeated(pairs))}
+
+
+class LenientNegotiation(DefaultContentNegotiation):
+    """Takes a body without a content type for plain text."""
+
+    def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser | None:
+        """Return the parser for the request's content type, None when there is none."""
+        if not request.content_type:
+            return TextBodyParser()
+        return super().select_parser(request, parsers)
+
+
+def spawn_fields(body: Body) -> object:
+    """Return what a spawn asks for; ``{}`` for a body that is not meant for it.
+
+    Raises:
+        ParseError: the body says that it is JSON and is not.
+    """
+    if body.fields is not None:
+        return _nested(body.fields)
+    if body.is_json and body.raw:
+        return _json(body.raw)
+    try:
+        value = orjson.loads(body.raw)
+    except orjson.JSONDecodeError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def command_value(body: Body) -> object:
+    """Return what the client gave as its command, from any of the accepted forms.
+
+    Raises:
+        ParseError: the body is none of them.
+    """
+    if body.fields is not None:
+        return _command_of(body.fields)
+    text = _text(body.raw).strip()
+    if not text:
+        raise ParseError("The body is empty: send L, R or M.")
+    if text[0] in '"[{':
+        value = _json(body.raw)
+        return _command_of(value) if isinstance(value, dict) else value
+    if "=" in text:
+        return _command_of(_unrepeated(parse_qsl(text, keep_blank_values=True)))
+    return text
+
+
+def _text(raw: bytes) -> str:
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ParseError("The body is not UTF-8.") from error
+
+
+def _json(raw: bytes) -> object:
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise ParseError(f"The body is not valid JSON: {error.msg}.") from error
+
+
+def _unrepeated(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        raise ParseError("A field is given more than once.")
+    fields.pop(CSRF_FIELD, None)
+    return fields
+
+
+def _command_of(fields: Mapping[str, object]) -> object:
+    unknown = sorted(set(fields) - {"command"})
+    if unknown:
+        raise ParseError(f"{unknown[0]!r} is not a field of a command: send 'command' alone.")
+    if "command" not in fields:
+        raise ParseError("There is no 'command' in the body.")
+    return fields["command"]
+
+
+def _nested(fields: Mapping[str, str]) -> dict[str, Any]:
+    """Return a form's ``location.x`` and ``.y`` as JSON has them; empty fields are absent."""
+    nested: dict[str, Any] = {}
+    for name, value in fields.items():
+        if not value:
+            continue
+        holder, _, key = name.rpartition(".")
+        if holder == "location":
+            nested.setdefault("location", {})[key] = _integer_or_text(value)
+        else:
+            nested[name] = value
+    return nested
+
+
+def _integer_or_text(value: str) -> int | str:
+    try:
+        return int(value)
+    except ValueError:
+        return value

@@ -1,0 +1,184 @@
+"""One exchange with CouchDB over HTTP, through pycouchdb.
+
+pycouchdb gives the connection and the paths. What an answer means is judged here, before pycouchdb
+sees it, because its own errors cannot tell a refused account from a server that is starting. One
+``Resource`` for the whole server is used throughout: the sub-resources that its ``Database`` makes
+switch the verification of certificates off again for the session that they share.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+import requests
+from pycouchdb.client import Server
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError
+
+from zerglings.storage.account import Account
+from zerglings.storage.base import AccountRefused
+
+CONNECT_TIMEOUT = 1.0
+"""Seconds to wait for a connection; a healthy server nearby takes a few milliseconds."""
+
+_LAST_GOOD_STATUS = 205  # the last that pycouchdb, too, takes for a success
+_CAUSES = {
+    ConnectionRefusedError: "connection refused",
+    ConnectionResetError: "connection reset",
+    socket.gaierror: "its name does not resolve",
+    ssl.SSLCertVerificationError: "its certificate is not valid",
+    TimeoutError: "no answer in time",
+    orjson.JSONDecodeError: "the answer is not JSON",
+}
+
+
+class Answered(Exception):
+    """CouchDB, or something in front of it, answered with other than a success."""
+
+    def __init__(self, status: int, error: str, reason: str) -> None:
+        super().__init__(f"{status} {error}: {reason}" if error else f"{status}, not from CouchDB")
+        self.status = status
+        self.error = error
+        self.reason = reason
+
+
+class NoAnswer(Exception):
+    """There was no answer, or none that can be read; the text names no address.
+
+    ``was_sent`` tells whether the request may have been carried out all the same.
+    """
+
+    def __init__(self, reason: str, *, was_sent: bool) -> None:
+        super().__init__(reason)
+        self.was_sent = was_sent
+
+
+class CouchDBClient:
+    """Requests to one server under one account. Safe to use from many threads at once.
+
+    Args:
+        url: base URL of the server, without an account.
+        account: who signs in.
+        connections: how many to keep open, one for each thread that may call at once.
+    """
+
+    def __init__(self, url: str, account: Account, *, connections: int = 1) -> None:
+        self.account = account
+        self._resource = Server(url, verify=True).resource
+        session = self._resource.session
+        session.trust_env = False  # no proxies from the environment, no .netrc
+        session.auth = account
+        session.headers["X-Couch-Full-Commit"] = "true"  # CouchDB 1.x: sync before the answer
+        session.hooks["response"] = [_raise_unless_good]
+        for scheme in ("http://", "https://"):
+            session.mount(scheme, HTTPAdapter(pool_connections=1, pool_maxsize=connections))
+
+    def request(
+        self,
+        method: str,
+        path: list[str],
+        *,
+        timeout: float,
+        body: Any = None,  # noqa: ANN401 - any JSON
+        params: dict[str, str] | None = None,
+    ) -> Any:  # noqa: ANN401 - any JSON
+        """Send a request and return the decoded body of a successful answer.
+
+        Args:
+            method: the HTTP method.
+            path: the segments of the path, not yet quoted.
+            timeout: seconds to wait for the connection and for each part of the answer.
+            body: JSON to send, None for no body.
+            params: the query.
+
+        Raises:
+            Answered: the answer is not a success.
+            NoAnswer: there is none, or it is not whole.
+            AccountRefused: the account is not accepted, or was refused too lately to try again.
+        """
+        for _ in range(2):
+            try:
+                answer = self._exchange(method, path, timeout, body, params)
+            except Answered as answer:
+                if answer.status != requests.codes.unauthorized or self.account.is_anonymous:
+                    raise
+                if self.account.refused():
+                    continue
+                break
+            self.account.accepted()
+            return answer
+        raise AccountRefused(self.account.refusal)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._resource.session.close()
+
+    def _exchange(
+        self,
+        method: str,
+        path: list[str],
+        timeout: float,
+        body: object,
+        params: dict[str, str] | None,
+    ) -> Any:  # noqa: ANN401 - any JSON
+        try:
+            response, _ = self._resource.request(
+                method,
+                "/".join(quote(segment, safe="") for segment in path),
+                params=params,
+                data=None if body is None else orjson.dumps(body),
+                timeout=(min(CONNECT_TIMEOUT, timeout), timeout),
+                stream=True,  # leaves the body, and what type it claims to be, to us
+            )
+            return orjson.loads(response.content)
+        except (requests.RequestException, orjson.JSONDecodeError) as error:
+            raise NoAnswer(_cause(error), was_sent=not _is_unconnected(error)) from error
+
+
+def _raise_unless_good(response: requests.Response, **_: object) -> None:
+    """Keep every answer that is not a success from pycouchdb, which would lose its status."""
+    if response.status_code <= _LAST_GOOD_STATUS:
+        return
+    try:
+        content = orjson.loads(response.content)
+    except orjson.JSONDecodeError:
+        content = None
+    details = content if isinstance(content, dict) else {}
+    raise Answered(
+        response.status_code, str(details.get("error", "")), str(details.get("reason", ""))
+    )
+
+
+def _is_unconnected(error: Exception) -> bool:
+    """Whether the exchange failed before there was a connection to write to."""
+    if isinstance(error, requests.ConnectTimeout):
+        return True
+    reason = error.args[0] if error.args else None
+    if isinstance(reason, MaxRetryError):
+        reason = reason.reason
+    return isinstance(reason, NewConnectionError | ConnectTimeoutError) or any(
+        isinstance(link, ssl.SSLCertVerificationError) for link in _chain(error)
+    )
+
+
+def _cause(error: Exception) -> str:
+    """Say in a few words why there was no answer."""
+    if isinstance(error, requests.Timeout):
+        return _CAUSES[TimeoutError]
+    links = _chain(error)
+    for kind, words in _CAUSES.items():
+        if any(isinstance(link, kind) for link in links):
+            return words
+    return f"the connection broke ({type(links[-1]).__name__})"
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    """Return an exception and all that led to it, the first cause last."""
+    links = [error]
+    while (deeper := links[-1].__cause__ or links[-1].__context__) is not None:
+        links.append(deeper)
+    return links

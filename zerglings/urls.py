@@ -1,0 +1,37 @@
+"""The routes of the API, each with and without its trailing slash."""
+
+from __future__ import annotations
+
+from rest_framework.routers import DefaultRouter, Route
+
+from zerglings.views import ZerglingViewSet
+
+
+class ZerglingRouter(DefaultRouter):
+    """Routes a POST on one zergling to its ``command``; no URL needs or forbids the final slash."""
+
+    include_format_suffixes = False
+    routes = [  # noqa: RUF012 - the router's own declaration is not a ClassVar
+        Route(
+            url="^{prefix}{trailing_slash}$",
+            mapping={"get": "list", "post": "create"},
+            name="{basename}-list",
+            detail=False,
+            initkwargs={"suffix": "List"},
+        ),
+        Route(
+            url="^{prefix}/{lookup}{trailing_slash}$",
+            mapping={"get": "retrieve", "post": "command", "delete": "destroy"},
+            name="{basename}-detail",
+            detail=True,
+            initkwargs={"suffix": "Instance"},
+        ),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trailing_slash = "/?"  # the constructor takes only yes or no
+
+
+router = ZerglingRouter()
+router.register("zerglings", ZerglingViewSet, basename="zergling")

@@ -1,0 +1,207 @@
+"""What a zergling is and how commands change it: pure values, no store, no HTTP, no clock.
+
+A zergling stands on an unbounded grid of integer coordinates and faces one of four compass
+points. North is +y, east is +x, one grid step a move. Its state is always the result of replaying
+its history, which is what makes two histories of one zergling mergeable.
+"""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+COORDINATE_LIMIT = 2**53 - 1
+"""Largest absolute coordinate, in grid steps: the last integer that any JSON reader keeps exact."""
+
+COMMANDS_PER_REQUEST = 1000
+"""How many commands one request may carry; they are applied together or not at all."""
+
+TURN_LEFT = "L"
+TURN_RIGHT = "R"
+MOVE = "M"
+COMMANDS = (TURN_LEFT, TURN_RIGHT, MOVE)
+
+DIED = "DIED"
+"""The word that ends a history. An entry like any other, so that a death merges like a command."""
+
+FACINGS = ("N", "E", "S", "W")  # clockwise: a right turn is one place further
+STEPS = {"N": (0, 1), "E": (1, 0), "S": (0, -1), "W": (-1, 0)}
+
+
+class RuleError(Exception):
+    """A command or a place that the rules do not allow; its text is meant for the sender."""
+
+
+class InvalidCommand(RuleError):
+    """Something that is not a sequence of L, R and M."""
+
+
+class OutOfBounds(RuleError):
+    """A step would leave the grid of ±``COORDINATE_LIMIT``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pose:
+    """Where something stands (grid steps) and which way it looks (one of ``FACINGS``)."""
+
+    x: int = 0
+    y: int = 0
+    facing: str = "N"
+
+    def after(self, word: str) -> Pose:
+        """Return the pose after one word of a history; words that are no command change nothing."""
+        if word == TURN_LEFT:
+            return self._turned(-1)
+        if word == TURN_RIGHT:
+            return self._turned(1)
+        if word == MOVE:
+            return self._moved(1)
+        return self
+
+    def before(self, word: str) -> Pose:
+        """Return the pose that ``word`` led here from: the inverse of ``after``."""
+        if word == TURN_LEFT:
+            return self._turned(1)
+        if word == TURN_RIGHT:
+            return self._turned(-1)
+        if word == MOVE:
+            return self._moved(-1)
+        return self
+
+    def _turned(self, quarters: int) -> Pose:
+        facing = FACINGS[(FACINGS.index(self.facing) + quarters) % len(FACINGS)]
+        return replace(self, facing=facing)
+
+    def _moved(self, steps: int) -> Pose:
+        dx, dy = STEPS[self.facing]
+        return replace(self, x=self.x + dx * steps, y=self.y + dy * steps)
+
+    @property
+    def in_bounds(self) -> bool:
+        """Whether both coordinates lie within ±``COORDINATE_LIMIT``."""
+        return abs(self.x) <= COORDINATE_LIMIT and abs(self.y) <= COORDINATE_LIMIT
+
+
+def replay(start: Pose, history: Iterable[str]) -> Pose:
+    """Return where a history that began at ``start`` ends."""
+    for word in history:
+        start = start.after(word)
+    return start
+
+
+def undo(end: Pose, history: Iterable[str]) -> Pose:
+    """Return where a history that ends at ``end`` began."""
+    for word in reversed(tuple(history)):
+        end = end.before(word)
+    return end
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The words that one client asked for at once, under the id that makes them recognisable.
+
+    The id is drawn before the first attempt to store them, so that a repeated attempt finds out
+    whether an earlier one, whose outcome was unknown, was carried out after all.
+    """
+
+    id: str
+    words: tuple[str, ...]
+
+    @classmethod
+    def new(cls, words: Iterable[str]) -> Request:
+        """Make a request with an id of 64 random bits."""
+        return cls(
+            base64.urlsafe_b64encode(secrets.token_bytes(8)).rstrip(b"=").decode(), tuple(words)
+        )
+
+    @classmethod
+    def command(cls, commands: Iterable[str]) -> Request:
+        """Make a request of 1 to ``COMMANDS_PER_REQUEST`` commands.
+
+        Raises:
+            InvalidCommand: there are none, too many, or one that is not L, R or M.
+        """
+        words = tuple(commands)
+        if not words:
+            raise InvalidCommand("There is no command: send L, R or M.")
+        if len(words) > COMMANDS_PER_REQUEST:
+            raise InvalidCommand(
+                f"{len(words)} commands are too many: send at most {COMMANDS_PER_REQUEST} at once."
+            )
+        for word in words:
+            if word not in COMMANDS:
+                raise InvalidCommand(f"{word[:20]!r} is not a command: send L, R or M.")
+        return cls.new(words)
+
+    @classmethod
+    def death(cls) -> Request:
+        """Make the request that ends a life."""
+        return cls.new((DIED,))
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """The state before the first entry of a kept history, and what came before it.
+
+    ``count`` commands led from the spawn to ``pose``; ``chunk`` is the document id of the newest
+    part of them that was stored elsewhere, if any was.
+    """
+
+    pose: Pose
+    count: int = 0
+    chunk: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Zergling:
+    """One zergling at one revision.
+
+    ``history`` holds the words since ``base``; ``request_ids`` runs beside it, with a request's id
+    at its first word and "" at the rest. ``revision`` is the store's, None while unstored.
+    """
+
+    id: str
+    pose: Pose
+    spawn: Pose
+    base: Base
+    history: tuple[str, ...] = ()
+    request_ids: tuple[str, ...] = ()
+    revision: str | None = None
+
+    @classmethod
+    def spawned(cls, zergling_id: str, pose: Pose) -> Zergling:
+        """Return a new zergling that stands at ``pose``."""
+        return cls(id=zergling_id, pose=pose, spawn=pose, base=Base(pose))
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether its history holds a death, wherever merging has put it."""
+        return DIED in self.history
+
+    def has_applied(self, request: Request) -> bool:
+        """Whether this request is in the history already."""
+        return request.id in self.request_ids
+
+    def apply(self, request: Request) -> Zergling:
+        """Return the zergling after the request, not yet stored.
+
+        Raises:
+            OutOfBounds: a step would leave the grid; nothing of the request is applied.
+        """
+        pose = self.pose
+        for word in request.words:
+            pose = pose.after(word)
+            if not pose.in_bounds:
+                raise OutOfBounds(
+                    f"The grid ends at ±{COORDINATE_LIMIT}: from x={self.pose.x}, y={self.pose.y} "
+                    "these commands step over its edge."
+                )
+        ids = (request.id, *[""] * (len(request.words) - 1))
+        return replace(
+            self,
+            pose=pose,
+            history=self.history + request.words,
+            request_ids=self.request_ids + ids,
+        )
