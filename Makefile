@@ -1,0 +1,44 @@
+# Two commands matter: `make run` and `make test`. Both need only Python 3.11+ (and find or install the rest).
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check format clean
+
+help: ## Show what can be made
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+run: $(VENV)/.runtime ## Bootstrap the store and serve on OVERMIND_HTTP_ADDR (default 0.0.0.0:8080)
+	@$(BIN)/python manage.py bootstrap_couch
+	@exec $(BIN)/gunicorn -c python:overmind_project.gunicorn_conf
+
+test: $(VENV)/.development ## Run every test, over both stores, with coverage
+	@sh tests/peer/install.sh $(VENV)
+	$(BIN)/python -m pytest --cov --cov-report=term
+
+check: $(VENV)/.development ## Check format, lint, types and settings
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy .
+	$(BIN)/python manage.py check --fail-level WARNING
+
+format: $(VENV)/.development ## Format the code and mend what the linter can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean: ## Remove everything that was made, the embedded store excepted
+	rm -rf $(VENV) staticfiles tests/peer/node_modules .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; say PYTHON=/path/to/it") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: requirements.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	OVERMIND_STORE=sqlite $(BIN)/python manage.py collectstatic --noinput --verbosity 0
+	@touch $@
+
+$(VENV)/.development: requirements-dev.txt $(VENV)/.runtime
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@

@@ -1,0 +1,79 @@
+"""Fixtures: a CouchDB server, bootstrapped stores of both kinds, and the API over them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.test import Client
+from pytest_django import Settings
+
+from overmind_project.env import Secret
+from tests.support.backends import Backend, CouchDBServer, couchdb_backend, sqlite_backend
+from tests.support.peer import Peer
+from tests.support.service import Service
+from zerglings.hive import Hive, configured_hive
+from zerglings.storage import configured_store
+from zerglings.storage.base import Store
+
+
+@pytest.fixture(scope="session")
+def couchdb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CouchDBServer]:
+    """The server named by COUCHDB_TEST_URL (http://admin:password@host:port), else the peer."""
+    if url := os.environ.get("COUCHDB_TEST_URL"):
+        yield CouchDBServer.at(url)
+        return
+    with Peer.start(tmp_path_factory.mktemp("peer"), admin=("admin", "relax")) as peer:
+        yield CouchDBServer(peer.url, "admin", "relax")
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path) -> Backend:
+    return sqlite_backend(tmp_path)
+
+
+@pytest.fixture
+def couch(couchdb: CouchDBServer) -> Iterator[Backend]:
+    with couchdb_backend(couchdb) as backend:
+        yield backend
+
+
+@pytest.fixture(params=["sqlite", "couch"])
+def backend(request: pytest.FixtureRequest) -> Backend:
+    """A bootstrapped, empty store of either kind: a test that takes it runs over both."""
+    backend: Backend = request.getfixturevalue(request.param)
+    return backend
+
+
+@pytest.fixture
+def store(backend: Backend) -> Iterator[Store]:
+    store = backend.open()
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def hive(store: Store) -> Hive:
+    return Hive(store)
+
+
+@pytest.fixture
+def api(backend: Backend, settings: Settings) -> Iterator[Client]:
+    """Django's test client for the whole API, in this process, over a store of either kind."""
+    for name, value in backend.environment.items():
+        setattr(settings, name, Secret(name, value) if name.endswith("PASSWORD") else value)
+    configured_store.cache_clear()
+    configured_hive.cache_clear()
+    yield Client()
+    configured_store().close()
+    configured_store.cache_clear()
+    configured_hive.cache_clear()
+
+
+@pytest.fixture
+def service(backend: Backend, tmp_path: Path) -> Iterator[Service]:
+    """The service in processes of its own, over a store of either kind."""
+    with Service(backend.environment, tmp_path) as service:
+        yield service

@@ -1,0 +1,100 @@
+"""Bootstrapped stores of either kind, each empty and gone after its test."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from zerglings.storage.account import Account
+from zerglings.storage.base import Store
+from zerglings.storage.bootstrap import run
+from zerglings.storage.couchdb import CouchDBStore
+from zerglings.storage.couchdb_bootstrap import couchdb_steps
+from zerglings.storage.couchdb_client import CouchDBClient
+from zerglings.storage.sqlite import SQLiteStore
+from zerglings.storage.sqlite_bootstrap import File
+
+
+@dataclass(frozen=True)
+class CouchDBServer:
+    """A server and its admin's account."""
+
+    url: str
+    username: str
+    password: str
+
+    @classmethod
+    def at(cls, url: str) -> CouchDBServer:
+        """Take a server from a URL that holds the account."""
+        parts = urlsplit(url)
+        assert parts.username is not None and parts.password is not None, "no account in the URL"
+        place = f"{parts.scheme}://{parts.hostname}:{parts.port or 5984}"
+        return cls(place, parts.username, parts.password)
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self.url).hostname or ""
+
+    @property
+    def port(self) -> int:
+        return urlsplit(self.url).port or 5984
+
+    def through(self, url: str) -> CouchDBServer:
+        """Return the same server behind another URL, that of a proxy."""
+        return replace(self, url=url)
+
+    def client(self, connections: int = 8) -> CouchDBClient:
+        account = Account(self.username, lambda: self.password)
+        return CouchDBClient(self.url, account, connections=connections)
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A bootstrapped store, as a process finds it: by its environment."""
+
+    environment: dict[str, str]
+
+    def open(self) -> Store:
+        environment = self.environment
+        if environment["OVERMIND_STORE"] == "sqlite":
+            return SQLiteStore(Path(environment["OVERMIND_SQLITE_PATH"]))
+        account = Account(environment["COUCHDB_USERNAME"], lambda: environment["COUCHDB_PASSWORD"])
+        client = CouchDBClient(environment["COUCHDB_URL"], account, connections=8)
+        return CouchDBStore(client, environment["COUCHDB_DATABASE"])
+
+    def through(self, url: str) -> Backend:
+        """Return the same CouchDB behind another URL, that of a proxy."""
+        return Backend(self.environment | {"COUCHDB_URL": url})
+
+
+def silent(_step: str, _line: str) -> None:
+    """Take a bootstrap's report and say nothing."""
+
+
+def sqlite_backend(directory: Path) -> Backend:
+    path = directory / "overmind.sqlite3"
+    run([File(path)], timeout=10, report=silent)
+    return Backend({"OVERMIND_STORE": "sqlite", "OVERMIND_SQLITE_PATH": str(path)})
+
+
+@contextmanager
+def couchdb_backend(server: CouchDBServer) -> Iterator[Backend]:
+    database = f"overmind-test-{uuid.uuid4().hex[:12]}"
+    account = Account(server.username, lambda: server.password)
+    run(couchdb_steps(server.url, account, database), timeout=30, report=silent)
+    yield Backend(
+        {
+            "OVERMIND_STORE": "couchdb",
+            "COUCHDB_URL": server.url,
+            "COUCHDB_USERNAME": server.username,
+            "COUCHDB_PASSWORD": server.password,
+            "COUCHDB_DATABASE": database,
+        }
+    )
+    client = server.client()
+    client.request("DELETE", [database], timeout=10)
+    client.close()

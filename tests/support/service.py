@@ -1,0 +1,115 @@
+"""The service as users meet it: gunicorn in processes of its own, on a loopback port."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+ROOT = Path(__file__).resolve().parents[2]
+START_DEADLINE_SECONDS = 20.0
+STOP_DEADLINE_SECONDS = 10.0
+CALL_TIMEOUT_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What the service answered."""
+
+    status: int
+    headers: http.client.HTTPMessage
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Service:
+    """One running service."""
+
+    def __init__(self, environment: Mapping[str, str], directory: Path) -> None:
+        self.port = _free_port()
+        self._log = directory / "service.log"
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "gunicorn", "-c", "python:overmind_project.gunicorn_conf"],
+            cwd=ROOT,
+            env=clean_environment()
+            | {"OVERMIND_HTTP_ADDR": f"127.0.0.1:{self.port}", **environment},
+            stdout=self._log.open("wb"),
+            stderr=subprocess.STDOUT,
+        )
+        self._wait_until_it_answers()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(STOP_DEADLINE_SECONDS)
+        finally:
+            self._process.kill()
+            self._process.wait()
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text(errors="replace")
+
+    def connect(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=CALL_TIMEOUT_SECONDS)
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: bytes | str | None = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        connection: http.client.HTTPConnection | None = None,
+    ) -> Reply:
+        """Send a request as curl does: with a body, under its form content type by default."""
+        sent = dict(headers or {})
+        if body is not None:
+            sent.setdefault("Content-Type", "application/x-www-form-urlencoded")
+        talk = connection or self.connect()
+        try:
+            talk.request(method, path, body, sent)
+            response = talk.getresponse()
+            return Reply(response.status, response.headers, response.read())
+        finally:
+            if connection is None:
+                talk.close()
+
+    def _wait_until_it_answers(self) -> None:
+        deadline = time.monotonic() + START_DEADLINE_SECONDS
+        while True:
+            try:
+                if self.call("GET", "/healthz").status == 200:
+                    return
+            except OSError:
+                assert self._process.poll() is None, f"the service ended:\n{self.log}"
+                assert time.monotonic() < deadline, f"the service does not answer:\n{self.log}"
+                time.sleep(0.02)  # between two looks
+
+
+def clean_environment() -> dict[str, str]:
+    """Return this process's environment without any setting of the service."""
+    ours = ("OVERMIND_", "COUCHDB_", "DJANGO_", "WEB_CONCURRENCY")
+    return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
