@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,12 @@ from tests.support.service import Service
 from zerglings.hive import Hive, configured_hive
 from zerglings.storage import configured_store
 from zerglings.storage.base import Store
+
+AS_SETTING: dict[str, Callable[[str], object]] = {
+    "COUCHDB_PASSWORD": partial(Secret, "COUCHDB_PASSWORD"),
+    "OVERMIND_SQLITE_PATH": Path,
+}
+"""What the settings make of some variables."""
 
 
 @pytest.fixture(scope="session")
@@ -63,7 +70,7 @@ def hive(store: Store) -> Hive:
 def api(backend: Backend, settings: Settings) -> Iterator[Client]:
     """Django's test client for the whole API, in this process, over a store of either kind."""
     for name, value in backend.environment.items():
-        setattr(settings, name, Secret(name, value) if name.endswith("PASSWORD") else value)
+        setattr(settings, name, AS_SETTING.get(name, str)(value))
     configured_store.cache_clear()
     configured_hive.cache_clear()
     yield Client()

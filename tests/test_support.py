@@ -13,18 +13,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.support.fault_proxy import (
-    Answer,
-    CutBody,
-    Delay,
-    Fault,
-    FaultProxy,
-    Hang,
-    Kind,
-    ResetAfter,
-    ResetBefore,
-    SeenRequest,
-)
+from tests.support.fault_proxy import FaultProxy, SeenRequest
+from tests.support.faults import Answer, CutBody, Delay, Fault, Hang, Kind, ResetAfter, ResetBefore
 from tests.support.peer import Peer, PeerError
 
 

@@ -94,7 +94,8 @@ def _sentences(detail: object, path: str = "") -> Iterator[str]:
         for inner in detail:
             yield from _sentences(inner, path)
     else:
-        yield f"{path}: {detail}" if path else str(detail)
+        sentence = f"{path}: {detail}" if path else str(detail)
+        yield sentence if sentence.endswith(".") else f"{sentence}."
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

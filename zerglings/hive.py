@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import logging
 import random
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import TypeVar
@@ -41,6 +43,12 @@ PROBE_TIMEOUT = 1.0
 
 SHORTEST_TIMEOUT = 0.05
 """Seconds that a call may wait even when the time is all but up."""
+
+TURN_TIMEOUT = 2.0
+"""Seconds to wait for others of this process who change the same zergling."""
+
+TURNS = 256
+"""Number of locks that all zerglings share by the hash of their ids."""
 
 FIRST_PAUSE = 0.002
 LONGEST_PAUSE = 0.1
@@ -80,6 +88,7 @@ class Hive:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._turns = [threading.Lock() for _ in range(TURNS)]
 
     def spawn(self, pose: Pose) -> Zergling:
         """Store a new zergling under a new id and return it."""
@@ -92,7 +101,7 @@ class Hive:
                 return zergling
             return replace(zergling, revision=revision)
 
-        return _until_it_holds(attempt)
+        return _until_it_holds(attempt, _Deadline())
 
     def get(self, zergling_id: str) -> Zergling:
         """Return a living zergling.
@@ -129,7 +138,9 @@ class Hive:
             revision = self._store.put(encode(changed), timeout=deadline.call_timeout)
             return replace(changed, revision=revision)
 
-        return _until_it_holds(attempt)
+        deadline = _Deadline()
+        with self._turn(zergling_id):
+            return _until_it_holds(attempt, deadline)
 
     def kill(self, zergling_id: str, precondition: Precondition | None = None) -> None:
         """End a zergling's life for ever. Raises as ``command`` does."""
@@ -172,6 +183,21 @@ class Hive:
         """
         self._store.check_ready(timeout=PROBE_TIMEOUT)
 
+    @contextmanager
+    def _turn(self, zergling_id: str) -> Iterator[None]:
+        """Let those who change one zergling go one after another, as far as this process can.
+
+        It only spares them losing against each other; what makes a change safe is the store's
+        compare-and-swap, so whoever has waited long enough goes without a turn.
+        """
+        turn = self._turns[hash(zergling_id) % TURNS]
+        is_held = turn.acquire(timeout=TURN_TIMEOUT)
+        try:
+            yield
+        finally:
+            if is_held:
+                turn.release()
+
     def _read_even_dead(self, zergling_id: str, timeout: float) -> Zergling:
         if not is_zergling_id(zergling_id):
             raise NoSuchZergling
@@ -207,13 +233,12 @@ class _Deadline:
         return max(SHORTEST_TIMEOUT, min(CALL_TIMEOUT, self._end - time.monotonic()))
 
 
-def _until_it_holds(attempt: Callable[[_Deadline], Result]) -> Result:
+def _until_it_holds(attempt: Callable[[_Deadline], Result], deadline: _Deadline) -> Result:
     """Repeat a change until it is made, cannot be made, or the time is up.
 
     An attempt whose outcome is unknown is followed by others, which begin by reading and so find
     out. While the doubt lasts, a store that does not answer is asked again.
     """
-    deadline = _Deadline()
     doubt: OutcomeUnknown | None = None
     pause = FIRST_PAUSE
     while True:

@@ -31,9 +31,9 @@ class StrictSerializer(serializers.Serializer[Any]):
         """Validate an object that has none but the declared fields."""
         unknown = sorted(set(data) - set(self.fields)) if isinstance(data, dict) else []
         if unknown:
-            raise serializers.ValidationError(
-                f"{str(unknown[0])[:50]!r} is not known here; known are {', '.join(self.fields)}"
-            )
+            known = ", ".join(self.fields)
+            complaint = f"{unknown[0][:50]!r} is not known here; known are {known}"
+            raise serializers.ValidationError({"non_field_errors": [complaint]})
         return super().to_internal_value(data)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from urllib.parse import urlencode
 
@@ -20,6 +21,8 @@ from zerglings.parsers import Body, command_value, spawn_fields
 from zerglings.serializers import CommandSerializer, SpawnSerializer
 from zerglings.storage.base import PAGE_LIMIT
 from zerglings.zergling import Zergling
+
+_NUMBER = re.compile(r"[0-9]{1,4}")
 
 
 class ZerglingViewSet(ViewSet):
@@ -82,12 +85,12 @@ def _etag(request: Request, zergling: Zergling) -> str:
 
 
 def _limit(request: Request) -> int | None:
-    text = request.query_params.get("limit")
-    if text is None:
+    values = request.query_params.getlist("limit")
+    if not values:
         return None
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= PAGE_LIMIT:
-        raise ParseError(f"limit must be a whole number from 1 to {PAGE_LIMIT}.")
-    return int(text)
+    if len(values) > 1 or not _NUMBER.fullmatch(values[0]) or not 1 <= int(values[0]) <= PAGE_LIMIT:
+        raise ParseError(f"limit must be one whole number from 1 to {PAGE_LIMIT}.")
+    return int(values[0])
 
 
 def _after(request: Request) -> str | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from zerglings.storage.account import Account
 from zerglings.storage.base import Store
@@ -31,9 +31,8 @@ class CouchDBServer:
     def at(cls, url: str) -> CouchDBServer:
         """Take a server from a URL that holds the account."""
         parts = urlsplit(url)
-        assert parts.username is not None and parts.password is not None, "no account in the URL"
         place = f"{parts.scheme}://{parts.hostname}:{parts.port or 5984}"
-        return cls(place, parts.username, parts.password)
+        return cls(place, unquote(parts.username or ""), unquote(parts.password or ""))
 
     @property
     def host(self) -> str:

@@ -14,9 +14,11 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
 from typing import Self
+
+from tests.support.faults import Answer, CutBody, Delay, Fault, Hang, Kind, ResetAfter, ResetBefore
 
 UPSTREAM_TIMEOUT_SECONDS = 30.0
 CLOSE_DEADLINE_SECONDS = 1.0
@@ -33,69 +35,6 @@ HOP_BY_HOP = {
     "transfer-encoding",
     "upgrade",
 }
-
-
-@dataclass(frozen=True)
-class Answer:
-    """This answer, without forwarding: only these headers and a Content-Length are sent."""
-
-    status: int
-    body: bytes = b""
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class ResetBefore:
-    """The client's connection is reset; the upstream sees nothing."""
-
-
-@dataclass(frozen=True)
-class ResetAfter:
-    """The upstream carries the request out, then the client's connection is reset."""
-
-
-@dataclass(frozen=True)
-class CutBody:
-    """The upstream's answer with its true Content-Length, closed after `bytes_kept` of the body."""
-
-    bytes_kept: int
-
-
-@dataclass(frozen=True)
-class Hang:
-    """No answer until `release` is set or the proxy goes down.
-
-    With `forward` the upstream carries the request out first, and its answer comes on release.
-    Without, the upstream never sees the request, and release resets the connection. Either way
-    the request is in `FaultProxy.requests` as soon as it hangs.
-    """
-
-    release: threading.Event
-    forward: bool = False
-
-
-@dataclass(frozen=True)
-class Delay:
-    """The request is forwarded after so many seconds, or never if the proxy goes down before."""
-
-    seconds: float
-
-
-Kind = Answer | ResetBefore | ResetAfter | CutBody | Hang | Delay
-
-
-def every_request(_method: str, _path: str) -> bool:
-    """Match whatever comes."""
-    return True
-
-
-@dataclass(frozen=True)
-class Fault:
-    """What happens to the requests that match, to the first `times` of them if it is given."""
-
-    kind: Kind
-    matches: Callable[[str, str], bool] = every_request
-    times: int | None = None
 
 
 @dataclass(frozen=True)

@@ -40,14 +40,15 @@ class Service:
     def __init__(self, environment: Mapping[str, str], directory: Path) -> None:
         self.port = _free_port()
         self._log = directory / "service.log"
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", "-c", "python:overmind_project.gunicorn_conf"],
-            cwd=ROOT,
-            env=clean_environment()
-            | {"OVERMIND_HTTP_ADDR": f"127.0.0.1:{self.port}", **environment},
-            stdout=self._log.open("wb"),
-            stderr=subprocess.STDOUT,
-        )
+        address = {"OVERMIND_HTTP_ADDR": f"127.0.0.1:{self.port}"}
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "gunicorn", "-c", "python:overmind_project.gunicorn_conf"],
+                cwd=ROOT,
+                env=clean_environment() | address | dict(environment),
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
         self._wait_until_it_answers()
 
     def __enter__(self) -> Self:

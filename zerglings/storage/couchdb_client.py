@@ -128,7 +128,7 @@ class CouchDBClient:
         try:
             response, _ = self._resource.request(
                 method,
-                "/".join(quote(segment, safe="") for segment in path),
+                "/".join(map(_quoted, path)),
                 params=params,
                 data=None if body is None else orjson.dumps(body),
                 timeout=(min(CONNECT_TIMEOUT, timeout), timeout),
@@ -137,6 +137,12 @@ class CouchDBClient:
             return orjson.loads(response.content)
         except (requests.RequestException, orjson.JSONDecodeError) as error:
             raise NoAnswer(_cause(error), was_sent=not _is_unconnected(error)) from error
+
+
+def _quoted(segment: str) -> str:
+    if segment in (".", ".."):  # quoted or not, a URL library takes these for steps in the tree
+        raise ValueError(f"{segment!r} cannot be part of a CouchDB path")
+    return quote(segment, safe="")
 
 
 def _raise_unless_good(response: requests.Response, **_: object) -> None:

@@ -1,0 +1,125 @@
+"""The settings as a process finds them: what each variable does, and what stops the start."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.service import ROOT, clean_environment
+
+SHOW = """
+import json
+from overmind_project import settings as s
+names = [n for n in dir(s) if n.startswith(("OVERMIND_", "COUCHDB_", "WEB_", "ALLOWED", "DEBUG"))]
+print(json.dumps({n: getattr(s, n) for n in names}, default=str))
+"""
+
+
+def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env=clean_environment() | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def settings(**environment: str) -> dict[str, object]:
+    result = python("-c", SHOW, **environment)
+    assert result.returncode == 0, result.stderr
+    shown: dict[str, object] = json.loads(result.stdout)
+    return shown
+
+
+def test_without_any_variable_it_is_open_and_embedded() -> None:
+    shown = settings()
+    assert shown["OVERMIND_STORE"] == "sqlite"
+    assert shown["OVERMIND_HTTP_ADDR"] == "0.0.0.0:8080"
+    assert shown["OVERMIND_SQLITE_PATH"] == str(ROOT / "var/overmind.sqlite3")
+    assert shown["ALLOWED_HOSTS"] == ["*"]
+    assert shown["DEBUG"] is False
+
+
+def test_in_kubernetes_couchdb_is_found_by_what_is_injected() -> None:
+    shown = settings(
+        COUCHDB_SERVICE_HOST="10.0.0.2",
+        COUCHDB_SERVICE_PORT="5985",
+        COUCHDB_PORT="tcp://10.0.0.2:5985",
+        COUCHDB_PORT_5984_TCP="tcp://10.0.0.2:5985",
+        OVERMIND_PORT="tcp://10.0.0.3:80",
+        OVERMIND_SERVICE_HOST="10.0.0.3",
+    )
+    assert shown["OVERMIND_STORE"] == "couchdb"
+    assert shown["COUCHDB_URL"] == "http://10.0.0.2:5985"
+    assert shown["COUCHDB_USERNAME"] == shown["COUCHDB_ADMIN_USERNAME"] == "admin"
+    assert shown["COUCHDB_DATABASE"] == "zerglings"
+
+
+def test_what_kubernetes_injects_for_other_ports_chooses_nothing() -> None:
+    assert settings(COUCHDB_PORT="tcp://10.0.0.2:5984")["OVERMIND_STORE"] == "sqlite"
+
+
+def test_a_url_goes_before_what_is_injected_and_a_store_before_both() -> None:
+    given = {"COUCHDB_URL": "https://db.example/couch/", "COUCHDB_SERVICE_HOST": "10.0.0.2"}
+    assert settings(**given)["COUCHDB_URL"] == "https://db.example/couch"
+    assert settings(**given, OVERMIND_STORE="sqlite")["OVERMIND_STORE"] == "sqlite"
+
+
+def test_an_ipv6_host_makes_a_url() -> None:
+    shown = settings(COUCHDB_SERVICE_HOST="fd00::2")
+    assert shown["COUCHDB_URL"] == "http://[fd00::2]:5984"
+
+
+BAD = {
+    "OVERMIND_HTTP_ADDR": {"OVERMIND_HTTP_ADDR": "tcp://1.2.3.4:80"},
+    "OVERMIND_STORE": {"OVERMIND_STORE": "mongodb"},
+    "WEB_CONCURRENCY": {"WEB_CONCURRENCY": "0"},
+    "OVERMIND_THREADS": {"OVERMIND_THREADS": "many"},
+    "COUCHDB_SERVICE_HOST": {"COUCHDB_SERVICE_HOST": "http://couchdb"},
+    "COUCHDB_SERVICE_PORT": {"COUCHDB_SERVICE_HOST": "h", "COUCHDB_SERVICE_PORT": "tcp://h:1"},
+    "COUCHDB_URL": {"COUCHDB_URL": "couchdb"},
+    "COUCHDB_DATABASE": {"COUCHDB_URL": "http://h", "COUCHDB_DATABASE": "_users"},
+    "COUCHDB_USERNAME": {"COUCHDB_URL": "http://h", "COUCHDB_USERNAME": "a:b"},
+    "COUCHDB_PASSWORD_FILE": {"COUCHDB_URL": "http://h", "COUCHDB_PASSWORD_FILE": "/nowhere"},
+    "COUCHDB_CLUSTER_NODES": {"COUCHDB_URL": "http://h", "COUCHDB_CLUSTER_NODES": "-1"},
+    "COUCHDB_Q": {"COUCHDB_URL": "http://h", "COUCHDB_Q": "x"},
+    "COUCHDB_N": {"COUCHDB_URL": "http://h", "COUCHDB_N": "0"},
+    "COUCHDB_REVS_LIMIT": {"COUCHDB_URL": "http://h", "COUCHDB_REVS_LIMIT": "0"},
+    "OVERMIND_TOKENS": {"OVERMIND_TOKENS": "a:read:b"},
+    "DJANGO_DEBUG": {"DJANGO_DEBUG": "perhaps"},
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_value_stops_the_start_with_one_line_that_names_it(name: str) -> None:
+    for command in (
+        ["-m", "gunicorn", "-c", "python:overmind_project.gunicorn_conf"],
+        ["manage.py", "bootstrap_couch"],
+    ):
+        result = python(*command, **BAD[name])
+        assert result.returncode != 0
+        assert result.stdout == ""
+        assert result.stderr.startswith(f"overmind: {name}: "), result.stderr
+        assert result.stderr.count("\n") == 1
+
+
+def test_couchdb_without_a_place_stops_the_start() -> None:
+    for given in ({"OVERMIND_STORE": "couchdb"}, {"COUCHDB_PASSWORD": "hunter2"}):
+        result = python("manage.py", "check", **given)
+        assert result.returncode != 0
+        assert "COUCHDB_SERVICE_HOST" in result.stderr
+        assert "hunter2" not in result.stderr
+
+
+def test_passwords_from_files_are_in_no_setting(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text("hunter2")
+    shown = settings(COUCHDB_URL="http://h", COUCHDB_PASSWORD_FILE=str(file))
+    assert "hunter2" not in json.dumps(shown)

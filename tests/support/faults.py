@@ -1,0 +1,70 @@
+"""What can go wrong between a client and a server, as values: what a fault proxy is told to do."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Answer:
+    """This answer, without forwarding: only these headers and a Content-Length are sent."""
+
+    status: int
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ResetBefore:
+    """The client's connection is reset; the upstream sees nothing."""
+
+
+@dataclass(frozen=True)
+class ResetAfter:
+    """The upstream carries the request out, then the client's connection is reset."""
+
+
+@dataclass(frozen=True)
+class CutBody:
+    """The upstream's answer with its true Content-Length, closed after `bytes_kept` of the body."""
+
+    bytes_kept: int
+
+
+@dataclass(frozen=True)
+class Hang:
+    """No answer until `release` is set or the proxy goes down.
+
+    With `forward` the upstream carries the request out first, and its answer comes on release.
+    Without, the upstream never sees the request, and release resets the connection. Either way
+    the request is in `FaultProxy.requests` as soon as it hangs.
+    """
+
+    release: threading.Event
+    forward: bool = False
+
+
+@dataclass(frozen=True)
+class Delay:
+    """The request is forwarded after so many seconds, or never if the proxy goes down before."""
+
+    seconds: float
+
+
+Kind = Answer | ResetBefore | ResetAfter | CutBody | Hang | Delay
+
+
+def every_request(_method: str, _path: str) -> bool:
+    """Match whatever comes."""
+    return True
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What happens to the requests that match, to the first `times` of them if it is given."""
+
+    kind: Kind
+    matches: Callable[[str, str], bool] = every_request
+    times: int | None = None

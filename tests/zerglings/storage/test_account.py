@@ -1,0 +1,89 @@
+"""When a refused password is sent again, and when not."""
+
+from __future__ import annotations
+
+import pytest
+import requests
+
+from zerglings.storage.account import LATER_TRIES, SECOND_TRY, Account
+from zerglings.storage.base import AccountRefused
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def header(account: Account) -> str | None:
+    request = requests.Request("GET", "http://127.0.0.1/").prepare()
+    return account(request).headers.get("Authorization")
+
+
+def test_a_password_of_any_letters_is_sent_as_utf_8() -> None:
+    assert header(Account("zoë", lambda: "p:ж")) == "Basic em/DqzpwOtC2"
+
+
+def test_without_a_password_nothing_is_sent() -> None:
+    account = Account("admin", str)
+    assert account.is_anonymous
+    assert header(account) is None
+
+
+def test_a_refused_password_rests_longer_each_time(clock: Clock) -> None:
+    account = Account("a", lambda: "b", clock=clock)
+    for rest in (SECOND_TRY, LATER_TRIES, LATER_TRIES):
+        assert header(account)
+        assert not account.refused()
+        clock.now += rest - 0.1
+        with pytest.raises(AccountRefused):
+            header(account)
+        clock.now += 0.2
+    assert header(account)
+
+
+def test_five_minutes_see_fewer_tries_than_lock_the_account(clock: Clock) -> None:
+    account = Account("a", lambda: "b", clock=clock)
+    tries = 0
+    for _ in range(2990):
+        clock.now += 0.1
+        try:
+            header(account)
+        except AccountRefused:
+            continue
+        account.refused()
+        tries += 1
+    assert tries == 2, "two processes of a pod stay below five"
+
+
+def test_a_new_password_is_sent_at_once(clock: Clock) -> None:
+    passwords = ["old"]
+    account = Account("a", lambda: passwords[0], clock=clock)
+    assert not account.refused()
+    passwords[0] = "new"
+    assert header(account) == "Basic YTpuZXc="
+
+
+def test_a_refusal_that_meets_a_new_password_is_worth_another_try(clock: Clock) -> None:
+    passwords = ["old"]
+    account = Account("a", lambda: passwords[0], clock=clock)
+    passwords[0] = "new"
+    assert account.refused()
+    assert account.password == "new"
+
+
+def test_an_accepted_password_may_be_refused_afresh(clock: Clock) -> None:
+    account = Account("a", lambda: "b", clock=clock)
+    account.refused()
+    clock.now += SECOND_TRY
+    account.accepted()
+    assert header(account)
+    account.refused()
+    clock.now += SECOND_TRY
+    assert header(account)

@@ -1,0 +1,155 @@
+"""The embedded store: what is its own, beyond the contract."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.support.backends import Backend, silent
+from zerglings.storage.base import NotBootstrapped, StoreUnavailable
+from zerglings.storage.bootstrap import BootstrapError, TimedOut, run
+from zerglings.storage.sqlite import APPLICATION_ID, SQLiteStore
+from zerglings.storage.sqlite_bootstrap import File
+
+
+@pytest.fixture
+def path(sqlite: Backend) -> Path:
+    return Path(sqlite.environment["OVERMIND_SQLITE_PATH"])
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[SQLiteStore]:
+    store = SQLiteStore(path)
+    yield store
+    store.close()
+
+
+def test_a_file_that_is_not_there_is_not_made_by_the_way(tmp_path: Path) -> None:
+    store = SQLiteStore(tmp_path / "none.sqlite3")
+    store.ping(timeout=1)
+    with pytest.raises(NotBootstrapped, match="bootstrap_couch"):
+        store.put({"_id": "a"}, timeout=1)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"this is no database" * 100])
+def test_a_file_of_another_kind_is_not_ready(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "other"
+    path.write_bytes(content)
+    store = SQLiteStore(path)
+    with pytest.raises(NotBootstrapped):
+        store.check_ready(timeout=1)
+    store.close()
+
+
+def test_a_file_removed_under_the_service_is_noticed(store: SQLiteStore, path: Path) -> None:
+    store.put({"_id": "a"}, timeout=1)
+    for part in path.parent.glob(f"{path.name}*"):
+        part.unlink()
+    with pytest.raises(NotBootstrapped):
+        store.put({"_id": "b"}, timeout=1)
+    run([File(path)], timeout=5, report=silent)
+    store.put({"_id": "b"}, timeout=1)
+    assert [d["_id"] for d in store.page(None, 9, timeout=1).documents] == ["b"]
+
+
+def test_a_lock_that_another_process_holds_is_waited_for_no_longer_than_asked(
+    store: SQLiteStore, path: Path
+) -> None:
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreUnavailable, match="SQLITE_BUSY"):
+        store.put({"_id": "a"}, timeout=0.1)
+    other.execute("ROLLBACK")
+    other.close()
+    store.put({"_id": "a"}, timeout=0.1)
+
+
+def test_a_writer_of_this_process_is_waited_for_no_longer_than_asked(
+    store: SQLiteStore, path: Path
+) -> None:
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(store.put, {"_id": "a"}, timeout=1)
+        while not store._writing.locked():
+            assert not first.done()
+        with pytest.raises(StoreUnavailable, match="too many writers"):
+            store.put({"_id": "b"}, timeout=0.05)
+        assert isinstance(first.exception(), StoreUnavailable)
+    other.close()
+
+
+def test_a_schema_of_the_future_is_not_ready_and_left_alone(store: SQLiteStore, path: Path) -> None:
+    other = sqlite3.connect(path)
+    other.execute("PRAGMA user_version = 99")
+    other.close()
+    with pytest.raises(NotBootstrapped, match="version 99"):
+        store.check_ready(timeout=1)
+    with pytest.raises(BootstrapError, match="version 99"):
+        run([File(path)], timeout=1, report=silent)
+
+
+def test_writes_are_synced_before_the_answer(store: SQLiteStore) -> None:
+    with store._connection(1) as connection:
+        assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_bootstrap_makes_folder_and_file_and_then_nothing_more(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b" / "c.sqlite3"
+    lines: list[str] = []
+
+    def report(step: str, line: str) -> None:
+        lines.append(f"{step}: {line}")
+
+    run([File(path)], timeout=5, report=report)
+    before = path.stat().st_mtime_ns
+    run([File(path)], timeout=5, report=report)
+    assert lines == [f"database: prepared {path}", "database: ok", "database: ok"]
+    assert path.stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("content", [b"this is no database" * 100])
+def test_bootstrap_takes_over_nobody_elses_file(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "other"
+    path.write_bytes(content)
+    with pytest.raises(BootstrapError, match="OVERMIND_SQLITE_PATH"):
+        run([File(path)], timeout=1, report=silent)
+    assert path.read_bytes() == content
+
+
+def test_bootstrap_takes_over_nobody_elses_database(tmp_path: Path) -> None:
+    path = tmp_path / "other.sqlite3"
+    other = sqlite3.connect(path)
+    other.execute("CREATE TABLE theirs (x)")
+    other.commit()
+    with pytest.raises(BootstrapError, match="another program's"):
+        run([File(path)], timeout=1, report=silent)
+    assert other.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID
+    other.close()
+
+
+def test_bootstrap_says_why_a_folder_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BootstrapError, match="cannot create"):
+        run([File(tmp_path / "file" / "x.sqlite3")], timeout=1, report=silent)
+
+
+def test_bootstrap_waits_for_a_lock_until_its_time_is_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("zerglings.storage.sqlite_bootstrap.LOCK_TIMEOUT", 0.05)
+    path = tmp_path / "new.sqlite3"
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("PRAGMA journal_mode = WAL")
+    holder.execute("BEGIN IMMEDIATE")
+    with pytest.raises(TimedOut, match="locked"):
+        run([File(path)], timeout=0.3, report=silent)
+    holder.execute("ROLLBACK")
+    holder.close()
+    run([File(path)], timeout=5, report=silent)

@@ -1,0 +1,109 @@
+"""The browsable API: a page with a usable form for each action, with its styles."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+from django.test import Client
+
+BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+
+
+class Forms(HTMLParser):
+    """The forms of a page: method, encoding and fields."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.forms: list[dict[str, str | None]] = []
+        self.fields: list[dict[str, str | None]] = []
+        self.assets: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        attributes = dict(attrs)
+        if tag == "form":
+            self.forms.append(attributes)
+        elif tag in ("input", "select", "textarea"):
+            self.fields.append(attributes)
+        asset = attributes.get("src") or (attributes.get("href") if tag == "link" else None)
+        if asset:
+            self.assets.append(asset)
+
+
+def page(api: Client, path: str) -> Forms:
+    reply = api.get(path, headers=BROWSER)
+    assert reply.status_code == 200
+    return Forms(reply.content.decode())
+
+
+@pytest.fixture
+def zergling_id(api: Client) -> str:
+    zergling_id: str = api.post("/zerglings/").json()["zergling"]["id"]
+    return zergling_id
+
+
+def test_the_list_has_a_form_that_spawns(api: Client) -> None:
+    found = page(api, "/zerglings/")
+    form = next(form for form in found.forms if form.get("enctype") == "multipart/form-data")
+    names = {field["name"] for field in found.fields}
+    assert {"location.x", "location.y", "facing"} <= names
+    fields = {"location.x": "2", "location.y": "-1", "facing": "E", "csrfmiddlewaretoken": "x"}
+    reply = api.post(str(form["action"]), fields, headers=BROWSER)
+    assert reply.status_code == 201
+    assert reply.headers["Content-Type"].startswith("text/html")
+    zergling = api.get("/zerglings/").json()["zerglings"][0]
+    assert (zergling["location"], zergling["facing"]) == ({"x": 2, "y": -1}, "E")
+
+
+def test_the_form_may_be_left_empty(api: Client) -> None:
+    fields = {"location.x": "", "location.y": "", "facing": "N"}
+    assert api.post("/zerglings/", fields, headers=BROWSER).status_code == 201
+
+
+def test_the_page_of_a_zergling_has_forms_that_move_and_delete(
+    api: Client, zergling_id: str
+) -> None:
+    found = page(api, f"/zerglings/{zergling_id}")
+    assert "command" in {field.get("name") for field in found.fields}
+    assert "DELETE" in {form.get("data-method") for form in found.forms}
+    reply = api.post(f"/zerglings/{zergling_id}", {"command": "MR"}, headers=BROWSER)
+    assert reply.status_code == 200
+    assert "commandHistory" in reply.content.decode()
+    assert api.get(f"/zerglings/{zergling_id}").json()["zergling"]["commandHistory"] == ["M", "R"]
+
+
+def test_a_wrong_entry_is_said_on_the_page(api: Client, zergling_id: str) -> None:
+    reply = api.post(f"/zerglings/{zergling_id}", {"command": "X"}, headers=BROWSER)
+    assert reply.status_code == 400
+    assert "is not a command" in reply.content.decode()
+    reply = api.post("/zerglings/", {"location.x": "a", "location.y": "0"}, headers=BROWSER)
+    assert reply.status_code == 400
+    assert "must be an integer" in reply.content.decode()
+
+
+def test_json_is_shown_readable(api: Client, zergling_id: str) -> None:
+    text = api.get(f"/zerglings/{zergling_id}", headers=BROWSER).content.decode()
+    assert re.search(r"&quot;location&quot;: \{\n", text)
+
+
+def test_an_error_of_the_url_is_shown_in_html_too(api: Client) -> None:
+    reply = api.get("/zerglings/nobody", headers=BROWSER)
+    assert reply.status_code == 404
+    assert "There is no zergling" in reply.content.decode()
+
+
+def test_its_styles_and_scripts_are_served_from_here(api: Client, zergling_id: str) -> None:
+    for path in ("/zerglings/", f"/zerglings/{zergling_id}"):
+        assets = page(api, path).assets
+        assert len(assets) > 5
+        for asset in assets:
+            assert asset.startswith("/static/")
+            reply = api.get(asset)
+            assert reply.status_code == 200, asset
+            reply.close()
+
+
+def test_the_entry_page_leads_to_the_zerglings(api: Client) -> None:
+    assert "/zerglings" in api.get("/", headers=BROWSER).content.decode()

@@ -1,0 +1,312 @@
+"""The use cases over stores that are raced, break off and lose answers."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from zerglings import hive as hive_module
+from zerglings.hive import Hive, NoSuchZergling, PreconditionFailed, TooMuchContention
+from zerglings.storage.base import (
+    Conflict,
+    Document,
+    OutcomeUnknown,
+    Page,
+    Store,
+    StoreUnavailable,
+)
+from zerglings.zergling import OutOfBounds, Pose, Request, Zergling, replay
+
+SOON = 5.0
+
+
+class FaultyStore(Store):
+    """Passes calls on to a real store, except where a test says otherwise."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.before_put: Callable[[Document], None] = lambda document: None
+        self.after_put: Callable[[Document], None] = lambda document: None
+        self.before_get: Callable[[], None] = lambda: None
+        self.puts = 0
+
+    def get(self, document_id: str, *, timeout: float) -> Document:
+        self.before_get()
+        return self._store.get(document_id, timeout=timeout)
+
+    def put(self, document: Document, *, timeout: float) -> str:
+        self.puts += 1
+        self.before_put(document)
+        revision = self._store.put(document, timeout=timeout)
+        self.after_put(document)
+        return revision
+
+    def page(self, after: str | None, limit: int, *, timeout: float) -> Page:
+        return self._store.page(after, limit, timeout=timeout)
+
+    def ping(self, *, timeout: float) -> None:
+        self._store.ping(timeout=timeout)
+
+    def check_ready(self, *, timeout: float) -> None:
+        self._store.check_ready(timeout=timeout)
+
+    def close(self) -> None:
+        self._store.close()
+
+
+@pytest.fixture
+def faulty(store: Store) -> FaultyStore:
+    return FaultyStore(store)
+
+
+def raising(error: Exception, times: int = 1) -> Callable[..., None]:
+    """Return a hook that raises the first so many times."""
+    left = [times]
+
+    def hook(*_: object) -> None:
+        if left[0] > 0:
+            left[0] -= 1
+            raise error
+
+    return hook
+
+
+def moved(hive: Hive, zergling: Zergling, commands: str) -> Zergling:
+    return hive.command(zergling.id, Request.command(commands))
+
+
+def test_a_zergling_remembers_its_commands(hive: Hive) -> None:
+    zergling = hive.spawn(Pose(1, 1, "E"))
+    after = moved(hive, zergling, "MLM")
+    assert (after.pose, after.history) == (Pose(2, 2, "N"), ("M", "L", "M"))
+    assert hive.get(zergling.id) == after
+
+
+def test_every_acknowledged_command_is_there_once_after_a_race(hive: Hive) -> None:
+    zergling = hive.spawn(Pose())
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda n: moved(hive, zergling, "MR"[n % 2]), range(80)))
+    end = hive.get(zergling.id)
+    assert sorted(end.history) == ["M"] * 40 + ["R"] * 40
+    assert len(set(end.request_ids)) == 80
+    assert replay(end.spawn, end.history) == end.pose
+
+
+def test_a_lost_answer_does_not_move_twice(faulty: FaultyStore) -> None:
+    hive = Hive(faulty)
+    zergling = hive.spawn(Pose())
+    faulty.after_put = raising(OutcomeUnknown("lost"))
+    after = moved(hive, zergling, "M")
+    assert after.history == ("M",)
+    assert faulty.puts == 2, "the spawn and one move"
+    assert hive.get(zergling.id) == after
+
+
+def test_a_write_that_did_not_arrive_is_sent_again(faulty: FaultyStore) -> None:
+    hive = Hive(faulty)
+    zergling = hive.spawn(Pose())
+    faulty.before_put = raising(OutcomeUnknown("lost"), times=3)
+    assert moved(hive, zergling, "M").history == ("M",)
+
+
+def test_a_spawn_whose_answer_was_lost_spawns_one(faulty: FaultyStore) -> None:
+    hive = Hive(faulty)
+    faulty.after_put = raising(OutcomeUnknown("lost"))
+    zergling = hive.spawn(Pose())
+    assert [z.id for z in hive.all()] == [zergling.id]
+
+
+def test_a_doubt_that_stays_is_said(faulty: FaultyStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hive_module, "TIME_LIMIT", 0.3)
+    hive = Hive(faulty)
+    zergling = hive.spawn(Pose())
+    faulty.after_put = raising(OutcomeUnknown("lost"))
+    first_read = threading.Event()
+
+    def reads_once() -> None:
+        if first_read.is_set():
+            raise StoreUnavailable("gone")
+        first_read.set()
+
+    faulty.before_get = reads_once
+    with pytest.raises(OutcomeUnknown):
+        moved(hive, zergling, "M")
+
+
+def test_a_store_that_is_away_is_said_at_once(faulty: FaultyStore) -> None:
+    hive = Hive(faulty)
+    zergling = hive.spawn(Pose())
+    faulty.before_put = raising(StoreUnavailable("away"))
+    with pytest.raises(StoreUnavailable):
+        moved(hive, zergling, "M")
+    assert faulty.puts == 2
+    assert hive.get(zergling.id).history == ()
+
+
+def test_endless_contention_ends(faulty: FaultyStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hive_module, "TIME_LIMIT", 0.2)
+    hive = Hive(faulty)
+    zergling = hive.spawn(Pose())
+    faulty.before_put = raising(Conflict("raced"), times=10**6)
+    with pytest.raises(TooMuchContention):
+        moved(hive, zergling, "M")
+    assert faulty.puts > 3, "it tried"
+
+
+def test_a_command_found_applied_although_death_followed_is_acknowledged(
+    faulty: FaultyStore, store: Store
+) -> None:
+    hive, other = Hive(faulty), Hive(store)
+    zergling = hive.spawn(Pose())
+
+    def die_and_lose_the_answer(document: Document) -> None:
+        faulty.after_put = lambda document: None
+        other.kill(zergling.id)
+        raise OutcomeUnknown("lost")
+
+    faulty.after_put = die_and_lose_the_answer
+    assert moved(hive, zergling, "M").history[0] == "M"
+
+
+def test_a_step_over_the_edge_changes_nothing(hive: Hive) -> None:
+    zergling = hive.spawn(Pose(2**53 - 1, 0, "E"))
+    with pytest.raises(OutOfBounds):
+        moved(hive, zergling, "LM" + "RM")
+    assert hive.get(zergling.id).history == ()
+
+
+def test_the_dead_are_gone_for_ever(hive: Hive) -> None:
+    zergling, other = hive.spawn(Pose()), hive.spawn(Pose())
+    hive.kill(zergling.id)
+    for call in (hive.get, hive.kill, lambda id_: hive.command(id_, Request.command("M"))):
+        with pytest.raises(NoSuchZergling):
+            call(zergling.id)
+    assert [z.id for z in hive.all()] == [other.id]
+
+
+def test_a_death_whose_answer_was_lost_is_a_death(faulty: FaultyStore) -> None:
+    hive = Hive(faulty)
+    zergling = hive.spawn(Pose())
+    faulty.after_put = raising(OutcomeUnknown("lost"))
+    hive.kill(zergling.id)
+    with pytest.raises(NoSuchZergling):
+        hive.kill(zergling.id)
+
+
+def test_of_two_killers_one_killed(hive: Hive) -> None:
+    zergling = hive.spawn(Pose())
+
+    def kill(_: int) -> bool:
+        try:
+            hive.kill(zergling.id)
+        except NoSuchZergling:
+            return False
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(kill, range(4))).count(True) == 1
+
+
+def test_a_precondition_is_asked_of_the_current_revision(hive: Hive) -> None:
+    zergling = hive.spawn(Pose())
+    first = moved(hive, zergling, "M")
+
+    def is_first(current: Zergling) -> bool:
+        return current.revision == first.revision
+
+    second = hive.command(zergling.id, Request.command("M"), is_first)
+    for change in (
+        lambda: hive.command(zergling.id, Request.command("M"), is_first),
+        lambda: hive.kill(zergling.id, is_first),
+    ):
+        with pytest.raises(PreconditionFailed):
+            change()
+    assert hive.get(zergling.id) == second
+
+
+def test_a_precondition_holds_for_one_of_many(hive: Hive) -> None:
+    zergling = hive.spawn(Pose())
+    current = hive.get(zergling.id)
+
+    def command(_: int) -> bool:
+        try:
+            hive.command(
+                zergling.id, Request.command("M"), lambda z: z.revision == current.revision
+            )
+        except PreconditionFailed:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(command, range(16))).count(True) == 1
+
+
+@pytest.mark.parametrize(
+    "zergling_id", ["", "x", "_design/x", "..", str(uuid.uuid4()).upper(), "\0"]
+)
+def test_a_malformed_id_is_nobodys_and_never_reaches_the_store(
+    faulty: FaultyStore, zergling_id: str
+) -> None:
+    faulty.before_get = raising(AssertionError("the store was asked"))
+    with pytest.raises(NoSuchZergling):
+        Hive(faulty).get(zergling_id)
+
+
+def test_a_document_that_is_no_zergling_is_skipped_and_logged(
+    hive: Hive, store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    zergling = hive.spawn(Pose())
+    stranger = str(uuid.uuid4())
+    store.put({"_id": stranger, "shopping": ["milk"]}, timeout=SOON)
+    store.put({"_id": "notes", "text": "x"}, timeout=SOON)
+    with caplog.at_level(logging.WARNING):
+        assert [z.id for z in hive.all()] == [zergling.id]
+    assert stranger in caplog.text
+    assert "milk" not in caplog.text
+    with pytest.raises(NoSuchZergling):
+        hive.get(stranger)
+    with pytest.raises(NoSuchZergling):
+        moved(hive, Zergling.spawned(stranger, Pose()), "M")
+    assert store.get(stranger, timeout=SOON)["shopping"] == ["milk"]
+
+
+def test_pages_hold_as_many_living_as_asked_for(hive: Hive) -> None:
+    ids = sorted(hive.spawn(Pose()).id for _ in range(9))
+    for dead in ids[2:5]:
+        hive.kill(dead)
+    living = ids[:2] + ids[5:]
+    assert [z.id for z in hive.list(limit=3).zerglings] == living[:3]
+    assert hive.list(limit=3).after == living[2]
+    assert [z.id for z in hive.list(after=living[2], limit=3).zerglings] == living[3:]
+    assert hive.list(after=living[2], limit=3).after is None
+    assert hive.list(limit=len(living)).after is None
+
+
+def test_a_document_of_the_original_is_moved_as_it_is(hive: Hive, store: Store) -> None:
+    zergling_id = str(uuid.uuid4())
+    document = {"_id": zergling_id, "id": zergling_id, "location": {"x": -1, "y": 1}, "facing": "W"}
+    document["commandHistory"] = ["M", "L", "what?", "M"]
+    store.put(document, timeout=SOON)
+    after = hive.command(zergling_id, Request.command("M"))
+    assert after.history == ("M", "L", "what?", "M", "M")
+    assert (after.pose, after.spawn) == (Pose(-2, 1, "W"), Pose())
+    stored = store.get(zergling_id, timeout=SOON)
+    assert stored["spawn"] == {"location": {"x": 0, "y": 0}, "facing": "N"}
+    assert len(stored["commandIds"]) == 5
+
+
+def test_health_follows_the_store(faulty: FaultyStore, caplog: pytest.LogCaptureFixture) -> None:
+    hive = Hive(faulty)
+    assert hive.is_healthy()
+
+    def away(*, timeout: float) -> None:
+        raise StoreUnavailable("away")
+
+    faulty.ping = away  # type: ignore[method-assign]
+    assert not hive.is_healthy()
+    assert "away" in caplog.text
