@@ -1,6 +1,10 @@
 """How gunicorn serves: ``gunicorn -c python:overmind_project.gunicorn_conf``."""
 
+from __future__ import annotations
+
+import logging
 import sys
+from typing import TYPE_CHECKING
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -8,6 +12,9 @@ try:
     from overmind_project import settings
 except ImproperlyConfigured as error:
     sys.exit(f"overmind: {error}")
+
+if TYPE_CHECKING:
+    from gunicorn.arbiter import Arbiter
 
 wsgi_app = "overmind_project.wsgi:application"
 bind = settings.OVERMIND_HTTP_ADDR
@@ -21,3 +28,15 @@ access_log_format = '%(t)s %(h)s "%(r)s" %(s)s %(b)s bytes %(D)s us'
 graceful_timeout = 20
 timeout = 30
 keepalive = 75  # seconds; longer than a load balancer in front keeps an idle connection
+
+
+def when_ready(server: Arbiter) -> None:
+    """Say where to begin."""
+    log = logging.getLogger("gunicorn.error")
+    host, _, port = bind.rpartition(":")
+    place = f"http://{'localhost' if host in ('0.0.0.0', '[::]') else host}:{port}"  # noqa: S104
+    log.info("In a browser: %s/zerglings/", place)
+    log.info("Spawn: curl -X POST %s/zerglings/", place)
+    log.info("List:  curl %s/zerglings/", place)
+    log.info("Move:  curl -X POST %s/zerglings/<id> -d '\"M\"'", place)
+    log.info("Health: %s/_health", place)

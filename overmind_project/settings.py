@@ -90,7 +90,7 @@ DEBUG = env.boolean("DJANGO_DEBUG", default=False)
 ALLOWED_HOSTS = [
     host.strip() for host in env.text("DJANGO_ALLOWED_HOSTS", "*").split(",") if host.strip()
 ]
-INSTALLED_APPS = ["django.contrib.staticfiles", "rest_framework", "zerglings"]
+INSTALLED_APPS = ["django.contrib.staticfiles", "zerglings", "rest_framework"]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

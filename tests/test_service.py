@@ -112,6 +112,8 @@ def test_a_store_that_goes_and_comes_back_under_load(
                 assert service.call("GET", "/healthz").status == 200
                 assert time.monotonic() - began < 1
                 assert service.call("GET", "/readyz").status == 503
+                refused = service.call("POST", "/zerglings/")
+                assert (refused.status, refused.headers["Retry-After"]) == (503, "1")
                 proxy.up()
                 assert seconds_until_brain_is(service, "ok") < 3
                 length = len(stored(couch, zergling_id).history)
@@ -121,8 +123,8 @@ def test_a_store_that_goes_and_comes_back_under_load(
             replies = [reply for done in clients for reply in done.result()]
 
     statuses = Counter(status for status, _, _ in replies)
-    assert set(statuses) == {200, 503}
-    assert {after for status, after, _ in replies if status == 503} == {"1"}
+    assert set(statuses) <= {200, 503}
+    assert {after for status, after, _ in replies if status == 503} <= {"1"}
     assert max(seconds for _, _, seconds in replies) < 5
     zergling = stored(couch, zergling_id)
     # What was answered with a success is there; a lost answer may be there or not.

@@ -106,4 +106,6 @@ def test_its_styles_and_scripts_are_served_from_here(api: Client, zergling_id: s
 
 
 def test_the_entry_page_leads_to_the_zerglings(api: Client) -> None:
-    assert "/zerglings" in api.get("/", headers=BROWSER).content.decode()
+    text = api.get("/", headers=BROWSER).content.decode()
+    assert "/zerglings" in text
+    assert "– Overmind</title>" in text
