@@ -6,6 +6,7 @@ COPY requirements.txt .
 RUN pip install --no-cache-dir --disable-pip-version-check -r requirements.txt
 COPY . .
 RUN OVERMIND_STORE=sqlite python manage.py collectstatic --noinput --verbosity 0
+RUN mkdir var && chown 10001 var
 USER 10001
 EXPOSE 8080
-CMD ["gunicorn", "-c", "python:overmind_project.gunicorn_conf"]
+CMD ["python", "manage.py", "serve"]

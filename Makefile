@@ -11,7 +11,7 @@ help: ## Show what can be made
 
 run: $(VENV)/.runtime ## Bootstrap the store and serve on OVERMIND_HTTP_ADDR (default 0.0.0.0:8080)
 	@$(BIN)/python manage.py bootstrap_couch
-	@exec $(BIN)/gunicorn -c python:overmind_project.gunicorn_conf
+	@exec $(BIN)/python manage.py serve
 
 test: $(VENV)/.development ## Run every test, over both stores, with coverage
 	@sh tests/peer/install.sh $(VENV)
@@ -32,7 +32,7 @@ clean: ## Remove everything that was made, the embedded store excepted
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; say PYTHON=/path/to/it") if sys.version_info < (3, 11) else None'
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
 $(VENV)/.runtime: requirements.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt

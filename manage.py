@@ -2,19 +2,28 @@
 """Runs Django's commands and this project's own."""
 
 import os
+import signal
 import sys
 
-from django.core.exceptions import ImproperlyConfigured
-from django.core.management import execute_from_command_line
+WRONG_CONFIGURATION = 2
 
 
 def main() -> None:
     """Run the command; a wrong setting ends it with one line that names the variable."""
+    # Process 1 of a container has no default action for signals: it would ignore them. So this
+    # comes before the imports, which take a moment.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda received, _frame: sys.exit(128 + received))
+
+    from django.core.exceptions import ImproperlyConfigured
+    from django.core.management import execute_from_command_line
+
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "overmind_project.settings")
     try:
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:
-        sys.exit(f"overmind: {error}")
+        sys.stderr.write(f"overmind: {error}\n")
+        sys.exit(WRONG_CONFIGURATION)
 
 
 if __name__ == "__main__":

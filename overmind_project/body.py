@@ -49,8 +49,13 @@ class BoundedBody:
 
 
 def _read(environ: WSGIEnvironment) -> bytes:
-    is_chunked = "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower()
+    encoding = environ.get("HTTP_TRANSFER_ENCODING", "").strip().lower()
+    is_chunked = encoding == "chunked"
     length = int(environ.get("CONTENT_LENGTH") or 0)
+    if encoding and not is_chunked:
+        raise BodyError("400 Bad Request", "The only transfer coding known here is chunked.")
+    if environ.get("HTTP_CONTENT_ENCODING", "identity").strip().lower() not in ("", "identity"):
+        raise BodyError("415 Unsupported Media Type", "Send the body as it is, not compressed.")
     if length > LIMIT:
         raise BodyError("413 Content Too Large", f"The body is longer than {LIMIT} bytes.")
     try:

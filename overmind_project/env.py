@@ -17,7 +17,8 @@ from django.core.exceptions import ImproperlyConfigured
 
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 _LAST_PORT = 65535
-_ADDRESS = re.compile(r"(?P<host>[^\s:/@]*|\[[0-9a-fA-F:.]+\]):(?P<port>\d{1,5})")
+_HOST = r"(?!unix:|fd:)[A-Za-z0-9._-]*|\[[0-9a-fA-F:.]+\]"
+_ADDRESS = re.compile(rf"(?P<host>{_HOST}):(?P<port>[0-9]{{1,5}})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +58,16 @@ def text(name: str, default: str = "") -> str:
     return os.environ.get(name) or default
 
 
+def words(name: str) -> list[str]:
+    """Return the parts of a variable that are separated by commas."""
+    return [word.strip() for word in text(name).split(",") if word.strip()]
+
+
 def matching(name: str, pattern: str, what: str, default: str) -> str:
     """Return a variable whose whole value matches ``pattern``, described to people as ``what``."""
     value = text(name, default)
     if not re.fullmatch(pattern, value):
-        raise ImproperlyConfigured(f"{name}: {value!r} is not {what}")
+        raise ImproperlyConfigured(f"{name}: not {what}")
     return value
 
 
@@ -111,15 +117,15 @@ def listen_address(name: str, default: str) -> str:
 def base_url(name: str) -> str:
     """Return an http or https URL without account, query and trailing slash."""
     value = text(name)
+    if "@" in value:
+        raise ImproperlyConfigured(
+            f"{name}: give the account in COUCHDB_USERNAME and COUCHDB_PASSWORD, not in the URL"
+        )
     try:
         parts = urlsplit(value)
         port_is_good = parts.port is None or parts.port > 0
     except ValueError:
         raise ImproperlyConfigured(f"{name}: not a URL") from None
-    if parts.username is not None or parts.password is not None:
-        raise ImproperlyConfigured(
-            f"{name}: give the account in COUCHDB_USERNAME and COUCHDB_PASSWORD, not in the URL"
-        )
     is_plain = not parts.query and not parts.fragment and not re.search(r"\s", value)
     if (
         parts.scheme not in ("http", "https")
@@ -127,7 +133,7 @@ def base_url(name: str) -> str:
         or not port_is_good
         or not is_plain
     ):
-        raise ImproperlyConfigured(f"{name}: {value!r} is not of the form http(s)://host:port")
+        raise ImproperlyConfigured(f"{name}: not of the form http(s)://host:port")
     return value.rstrip("/")
 
 

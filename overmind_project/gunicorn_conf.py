@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from django.core.exceptions import ImproperlyConfigured
@@ -21,12 +22,14 @@ bind = settings.OVERMIND_HTTP_ADDR
 workers = settings.WEB_CONCURRENCY
 worker_class = "gthread"
 threads = settings.OVERMIND_THREADS
-worker_tmp_dir = "/dev/shm"  # noqa: S108 - heartbeats in memory, not on a slow disk
+if Path("/dev/shm").is_dir():  # noqa: S108
+    worker_tmp_dir = "/dev/shm"  # noqa: S108 - heartbeats in memory, not on a slow disk
 control_socket_disable = True  # the root may be read-only
 accesslog = "-"
 access_log_format = '%(t)s %(h)s "%(r)s" %(s)s %(b)s bytes %(D)s us'
 graceful_timeout = 20
 timeout = 30
+forwarder_headers = ""  # nobody sets SCRIPT_NAME from outside
 keepalive = 75  # seconds; longer than a load balancer in front keeps an idle connection
 
 

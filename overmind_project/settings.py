@@ -80,6 +80,13 @@ COUCHDB_Q = env.integer("COUCHDB_Q", None, least=1, most=256)
 COUCHDB_N = env.integer("COUCHDB_N", None, least=1, most=100)
 COUCHDB_REVS_LIMIT = env.number("COUCHDB_REVS_LIMIT", 50, least=1, most=100_000)
 
+# The options of bootstrap_couch, each of which the command line can overrule.
+OVERMIND_BOOTSTRAP_TIMEOUT = env.number("OVERMIND_BOOTSTRAP_TIMEOUT", 300, least=0, most=10**8)
+OVERMIND_BOOTSTRAP_CHECK = env.boolean("OVERMIND_BOOTSTRAP_CHECK", default=False)
+OVERMIND_BOOTSTRAP_ONLY = env.words("OVERMIND_BOOTSTRAP_ONLY")
+OVERMIND_BOOTSTRAP_RETIRE = env.text("OVERMIND_BOOTSTRAP_RETIRE")
+OVERMIND_BOOTSTRAP_FORMAT = env.choice("OVERMIND_BOOTSTRAP_FORMAT", ("text", "json"), "text")
+
 if env.given("OVERMIND_TOKENS", "OVERMIND_TOKENS_FILE"):
     # Better no service than one that is open although somebody asked for it to be closed.
     raise ImproperlyConfigured("OVERMIND_TOKENS: access tokens are not supported by this version")
@@ -87,9 +94,7 @@ if env.given("OVERMIND_TOKENS", "OVERMIND_TOKENS_FILE"):
 # Django.
 SECRET_KEY = env.secret("DJANGO_SECRET_KEY").read() or secrets.token_urlsafe(50)
 DEBUG = env.boolean("DJANGO_DEBUG", default=False)
-ALLOWED_HOSTS = [
-    host.strip() for host in env.text("DJANGO_ALLOWED_HOSTS", "*").split(",") if host.strip()
-]
+ALLOWED_HOSTS = env.words("DJANGO_ALLOWED_HOSTS") or ["*"]
 INSTALLED_APPS = ["django.contrib.staticfiles", "zerglings", "rest_framework"]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
@@ -129,13 +134,20 @@ REST_FRAMEWORK = {
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
+    "filters": {
+        # A store that is away is logged where it is known, not once more as a bad answer.
+        "not_503": {
+            "()": "django.utils.log.CallbackFilter",
+            "callback": lambda record: getattr(record, "status_code", None) != 503,
+        }
+    },
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
     "loggers": {
         "django": {"handlers": [], "propagate": True},
         # Answers below 500 are the client's affair and in the access log.
-        "django.request": {"level": "ERROR"},
+        "django.request": {"level": "ERROR", "filters": ["not_503"]},
         "django.security.DisallowedHost": {"level": "CRITICAL"},
         "pycouchdb": {"level": "WARNING"},
     },

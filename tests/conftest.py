@@ -13,8 +13,10 @@ from pytest_django import Settings
 
 from overmind_project.env import Secret
 from tests.support.backends import Backend, CouchDBServer, couchdb_backend, sqlite_backend
+from tests.support.fault_proxy import FaultProxy
 from tests.support.peer import Peer
 from tests.support.service import Service
+from tests.support.site import Site, new_site
 from zerglings.hive import Hive, configured_hive
 from zerglings.storage import configured_store
 from zerglings.storage.base import Store
@@ -84,3 +86,24 @@ def service(backend: Backend, tmp_path: Path) -> Iterator[Service]:
     """The service in processes of its own, over a store of either kind."""
     with Service(backend.environment, tmp_path) as service:
         yield service
+
+
+@pytest.fixture
+def site(couchdb: CouchDBServer) -> Iterator[Site]:
+    """An installation on the server that has nothing there yet."""
+    with new_site(couchdb) as site:
+        yield site
+
+
+@pytest.fixture
+def proxy(couchdb: CouchDBServer) -> Iterator[FaultProxy]:
+    """A proxy in front of the server, that fails on demand."""
+    with FaultProxy(couchdb.host, couchdb.port) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def party(tmp_path: Path) -> Iterator[Peer]:
+    """A server of its own without an admin: everybody is one."""
+    with Peer.start(tmp_path / "party") as peer:
+        yield peer

@@ -9,13 +9,13 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
-import pytest
-
-from tests.support.backends import Backend, CouchDBServer
+from tests.support.backends import Backend
 from tests.support.fault_proxy import FaultProxy
 from tests.support.service import Service
+from tests.support.site import Site
 from zerglings.document import decode
 from zerglings.storage.base import Document
 from zerglings.zergling import Zergling, replay
@@ -78,12 +78,6 @@ def test_of_800_moves_by_32_clients_at_once_each_counts_once(
     zergling = stored(backend, zergling_id)
     assert len(zergling.history) == len(set(zergling.request_ids)) == 800
     assert replay(zergling.spawn, zergling.history) == zergling.pose
-
-
-@pytest.fixture
-def proxy(couchdb: CouchDBServer) -> Iterator[FaultProxy]:
-    with FaultProxy(couchdb.host, couchdb.port) as proxy:
-        yield proxy
 
 
 def test_a_store_that_goes_and_comes_back_under_load(
@@ -158,6 +152,56 @@ def test_a_service_that_starts_before_its_store_waits_in_readyz(
         proxy.up()
         assert service.call("GET", "/readyz").status == 200
         assert service.call("POST", "/zerglings/").status == 201
+
+
+def test_an_account_is_exchanged_by_name_while_zerglings_move(site: Site, tmp_path: Path) -> None:
+    """As in a roll-out: the new account, then new pods beside the old ones, then retirement."""
+    site.bootstrap()
+    new = Site(site.server, site.database, f"{site.username}-2", "new")
+    stop = threading.Event()
+    (tmp_path / "new").mkdir()
+    with ExitStack() as old_pods, ExitStack() as new_pods:
+        balancer = [old_pods.enter_context(Service(site.service_environment, tmp_path))]
+        ids = [spawned(balancer[0]) for _ in range(16)]
+
+        def client(number: int) -> list[int]:
+            path = f"/zerglings/{ids[number % 16]}"
+            statuses: list[int] = []
+            while not stop.is_set():
+                # As through a Service of Kubernetes: a new connection to whatever pod is there.
+                statuses.append(balancer[0].call("POST", path, "M").status)
+            return statuses
+
+        with ThreadPoolExecutor(64) as pool:
+            clients = [pool.submit(client, number) for number in range(64)]
+            try:
+                wait_until_moved(site, ids)
+                new.bootstrap()
+                wait_until_moved(site, ids)
+                balancer[0] = new_pods.enter_context(
+                    Service(new.service_environment, tmp_path / "new")
+                )
+                wait_until_moved(site, ids)
+                old_pods.close()
+                new.bootstrap(retired=site.username)
+                wait_until_moved(site, ids)
+            finally:
+                stop.set()
+            statuses = Counter(status for done in clients for status in done.result())
+        assert set(statuses) == {200}
+        documents = [site.ask("GET", site.database, id_) for id_ in ids]
+        total = sum(len(document["commandHistory"]) for document in documents)
+        assert total == statuses[200]
+    new.remove()
+
+
+def wait_until_moved(site: Site, ids: list[str]) -> None:
+    """Wait until each zergling has moved once more: the load has gone on."""
+    before = {id_: site.ask("GET", site.database, id_)["_rev"] for id_ in ids}
+    deadline = time.monotonic() + 60
+    for id_, revision in before.items():
+        while site.ask("GET", site.database, id_)["_rev"] == revision:
+            assert time.monotonic() < deadline, "the zerglings do not move"
 
 
 def test_no_answer_of_a_refused_account_shows_it(couch: Backend, tmp_path: Path) -> None:

@@ -12,9 +12,8 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from zerglings.storage.base import Document
 from zerglings.zergling import FACINGS, Base, Pose, Zergling, undo
-
-Document = dict[str, Any]
 
 
 class NotAZergling(Exception):
@@ -56,6 +55,8 @@ def decode(document: Mapping[str, Any]) -> Zergling:
     if not isinstance(zergling_id, str) or not is_zergling_id(zergling_id):
         raise NotAZergling("its id is not a lower-case uuid")
     pose = _decode_pose(document, "the document")
+    if not pose.in_bounds:
+        raise NotAZergling("it is off the grid")
     history = _decode_words(document.get("commandHistory") or [], "commandHistory")
     request_ids = _decode_request_ids(document, history)
     base = _decode_base(document, pose, history)
@@ -80,8 +81,8 @@ def _decode_pose(holder: object, where: str) -> Pose:
     if not isinstance(holder, Mapping) or not isinstance(location, Mapping):
         raise NotAZergling(f"{where} has no location")
     x, y, facing = location.get("x"), location.get("y"), holder.get("facing")
-    if type(x) is not int or type(y) is not int or not Pose(x, y).in_bounds:
-        raise NotAZergling(f"the location of {where} is not a pair of integers on the grid")
+    if type(x) is not int or type(y) is not int:
+        raise NotAZergling(f"the location of {where} is not a pair of integers")
     if facing not in FACINGS:
         raise NotAZergling(f"the facing of {where} is none of {', '.join(FACINGS)}")
     return Pose(x, y, facing)

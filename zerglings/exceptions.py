@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from django.core.exceptions import SuspiciousOperation
 from django.http import Http404, HttpRequest, HttpResponse
 from rest_framework import exceptions as drf
 from rest_framework.response import Response
@@ -19,7 +20,26 @@ logger = logging.getLogger(__name__)
 RETRY_AFTER = "1"
 """Seconds after which a client may try again what the store did not answer."""
 
-_NO_SUCH_ZERGLING = "There is no zergling with this id: GET /zerglings/ lists those that live."
+_ANSWERS: dict[type[Exception], tuple[int, str]] = {
+    hive.NoSuchZergling: (
+        404,
+        "There is no zergling with this id: GET /zerglings/ lists those that live.",
+    ),
+    hive.PreconditionFailed: (
+        412,
+        "The zergling is at another revision: GET it, then decide again.",
+    ),
+    hive.TooMuchContention: (
+        409,
+        "Too many others command this zergling; nothing was changed, so try again.",
+    ),
+    Http404: (404, "There is nothing at this URL."),
+    SuspiciousOperation: (400, "The request has too many parameters, or is malformed."),
+}
+_WHY_UNAVAILABLE: dict[type[storage.StoreError], str] = {
+    storage.AccountRefused: "The store does not let the service in",
+    storage.NotBootstrapped: "The store is not prepared yet",
+}
 _SENTENCES = {
     415: "Send the body as JSON, as a form or as plain text.",
     406: "This service answers with application/json or text/html.",
@@ -51,29 +71,26 @@ def handle(error: Exception, context: Mapping[str, Any]) -> Response | None:
 
 
 def _known(error: Exception) -> tuple[int, str] | None:
-    """Return the status and the sentence of a domain error, None for anything else."""
-    match error:
-        case hive.NoSuchZergling():
-            return 404, _NO_SUCH_ZERGLING
-        case Http404():
-            return 404, "There is nothing at this URL."
-        case zergling.RuleError():
-            return 400, str(error)
-        case hive.PreconditionFailed():
-            return 412, "The zergling is at another revision: GET it, then decide again."
-        case hive.TooMuchContention():
-            return 409, "Too many others command this zergling; nothing was changed, so try again."
-        case storage.OutcomeUnknown():
-            logger.error("The outcome of a write is unknown: %s", error)
-            return 503, (
-                "The store's answer was lost, so it is unknown whether this was carried out: "
-                "GET before you repeat it."
-            )
-        case storage.StoreUnavailable():
-            logger.error("The store is unavailable: %s", error)
-            return 503, "The store does not answer; nothing was changed, so try again."
-        case _:
-            return None
+    """Return the status and the sentence of an error that is not of our own making."""
+    if isinstance(error, storage.StoreError):
+        return 503, _of_store(error)
+    if isinstance(error, zergling.RuleError):
+        return 400, str(error)
+    for kind, answer in _ANSWERS.items():
+        if isinstance(error, kind):
+            return answer
+    return None
+
+
+def _of_store(error: storage.StoreError) -> str:
+    logger.error("%s: %s", type(error).__name__, error)
+    if isinstance(error, storage.OutcomeUnknown):
+        return (
+            "The store's answer was lost, so it is unknown whether this was carried out: "
+            "GET before you repeat it."
+        )
+    why = _WHY_UNAVAILABLE.get(type(error), "The store does not answer")
+    return f"{why}; nothing was changed, so try again."
 
 
 def _of_framework(error: drf.APIException) -> Response:
@@ -100,7 +117,7 @@ def _sentences(detail: object, path: str = "") -> Iterator[str]:
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer what Django itself takes for suspicious, such as a host that is not allowed."""
-    return error_response(400, "Django refused this request: look at its Host header and URL.")
+    return error_response(400, "The Host header is not allowed here, or the request is malformed.")
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -41,6 +41,9 @@ CALL_TIMEOUT = 2.0
 PROBE_TIMEOUT = 1.0
 """Seconds that a question after the store's health may wait."""
 
+SMALLEST_PAGE = 100
+"""Documents to read at once at least, as many of them may be of the dead."""
+
 SHORTEST_TIMEOUT = 0.05
 """Seconds that a call may wait even when the time is all but up."""
 
@@ -97,8 +100,8 @@ class Hive:
         def attempt(deadline: _Deadline) -> Zergling:
             try:
                 revision = self._store.put(encode(zergling), timeout=deadline.call_timeout)
-            except Conflict:  # the id is new, so an earlier attempt has put it there
-                return zergling
+            except Conflict:  # the id is new, so only an earlier attempt can have put it there
+                return self._read_even_dead(zergling.id, deadline.call_timeout)
             return replace(zergling, revision=revision)
 
         return _until_it_holds(attempt, _Deadline())
@@ -149,7 +152,7 @@ class Hive:
     def list(self, after: str | None = None, limit: int = PAGE_LIMIT) -> Listing:
         """Return up to ``limit`` living zerglings with ids greater than ``after``."""
         found: list[Zergling] = []
-        for zergling in self.all(after, page_size=limit + 1):
+        for zergling in self.all(after, page_size=max(limit + 1, SMALLEST_PAGE)):
             if len(found) == limit:
                 return Listing(found, found[-1].id)
             found.append(zergling)

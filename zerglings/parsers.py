@@ -7,12 +7,15 @@ gets decided by its content first. What the values must be is the serializers' a
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
 from urllib.parse import parse_qsl
 
 import orjson
+from django.core.exceptions import SuspiciousOperation
+from django.core.files.uploadhandler import FileUploadHandler
 from django.http.multipartparser import MultiPartParser as DjangoMultiPartParser
 from django.http.multipartparser import MultiPartParserError
 from rest_framework.exceptions import ParseError
@@ -23,6 +26,8 @@ from rest_framework.request import Request
 CSRF_FIELD = "csrfmiddlewaretoken"
 """A hidden field that Django puts into every HTML form."""
 
+
+_INTEGER = re.compile(r"-?[0-9]{1,17}")
 
 BODY = "body"
 """The key under which the parsers hand the body over; the framework wants a mapping."""
@@ -87,17 +92,32 @@ class MultipartBodyParser(BaseParser):
         """Return the fields; a field given twice or a file is refused."""
         meta = parser_context["request"].META if parser_context else {}
         try:
-            form, files = DjangoMultiPartParser(meta, io.BytesIO(stream.read()), []).parse()
-        except MultiPartParserError as error:
-            raise ParseError("The multipart form is malformed.") from error
-        if files:
-            raise ParseError("Send fields, not files.")
+            form, _ = DjangoMultiPartParser(meta, io.BytesIO(stream.read()), [_NoFiles()]).parse()
+        except (MultiPartParserError, SuspiciousOperation) as error:
+            raise ParseError("The multipart form is malformed or has too many fields.") from error
         pairs = [(name, value) for name, values in form.lists() for value in values]
         return {BODY: Body(fields=_unrepeated(pairs))}
 
 
+class _NoFiles(FileUploadHandler):
+    """Refuses the first file of a form."""
+
+    def new_file(self, *args: Any, **kwargs: Any) -> None:
+        raise ParseError("Send fields, not files.")
+
+    def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
+        """Never called: no file gets so far."""
+
+    def file_complete(self, file_size: int) -> None:
+        """Never called: no file gets so far."""
+
+
 class LenientNegotiation(DefaultContentNegotiation):
-    """Takes a body without a content type for plain text."""
+    """Takes a body without a type for plain text, and an empty Accept header for none."""
+
+    def get_accept_list(self, request: Request) -> list[str]:
+        """Return the media types that the client accepts."""
+        return super().get_accept_list(request) if request.META.get("HTTP_ACCEPT") else ["*/*"]
 
     def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser | None:
         """Return the parser for the request's content type, None when there is none."""
@@ -180,7 +200,7 @@ def _nested(fields: Mapping[str, str]) -> dict[str, Any]:
         if not value:
             continue
         holder, _, key = name.rpartition(".")
-        if holder == "location":
+        if holder == "location" and "location" not in fields:
             nested.setdefault("location", {})[key] = _integer_or_text(value)
         else:
             nested[name] = value
@@ -188,7 +208,4 @@ def _nested(fields: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _integer_or_text(value: str) -> int | str:
-    try:
-        return int(value)
-    except ValueError:
-        return value
+    return int(value) if _INTEGER.fullmatch(value) else value

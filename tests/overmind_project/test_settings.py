@@ -80,7 +80,7 @@ def test_an_ipv6_host_makes_a_url() -> None:
 BAD = {
     "OVERMIND_HTTP_ADDR": {"OVERMIND_HTTP_ADDR": "tcp://1.2.3.4:80"},
     "OVERMIND_STORE": {"OVERMIND_STORE": "mongodb"},
-    "WEB_CONCURRENCY": {"WEB_CONCURRENCY": "0"},
+    "WEB_CONCURRENCY": {"WEB_CONCURRENCY": "many"},
     "OVERMIND_THREADS": {"OVERMIND_THREADS": "many"},
     "COUCHDB_SERVICE_HOST": {"COUCHDB_SERVICE_HOST": "http://couchdb"},
     "COUCHDB_SERVICE_PORT": {"COUCHDB_SERVICE_HOST": "h", "COUCHDB_SERVICE_PORT": "tcp://h:1"},
@@ -100,7 +100,7 @@ BAD = {
 @pytest.mark.parametrize("name", BAD)
 def test_a_bad_value_stops_the_start_with_one_line_that_names_it(name: str) -> None:
     for command in (
-        ["-m", "gunicorn", "-c", "python:overmind_project.gunicorn_conf"],
+        ["manage.py", "serve"],
         ["manage.py", "bootstrap_couch"],
     ):
         result = python(*command, **BAD[name])
@@ -108,6 +108,25 @@ def test_a_bad_value_stops_the_start_with_one_line_that_names_it(name: str) -> N
         assert result.stdout == ""
         assert result.stderr.startswith(f"overmind: {name}: "), result.stderr
         assert result.stderr.count("\n") == 1
+
+
+def test_an_empty_variable_is_none() -> None:
+    empty = dict.fromkeys(["WEB_CONCURRENCY", "COUCHDB_URL", "DJANGO_ALLOWED_HOSTS"], "")
+    assert settings(**empty) == settings()
+
+
+def test_no_bad_place_of_couchdb_repeats_what_may_be_a_secret() -> None:
+    for name, value in (
+        ("COUCHDB_URL", "http//admin:hunter2@db"),
+        ("COUCHDB_URL", "admin:hunter2@db:5984"),
+        ("COUCHDB_URL", "http://admin:12#hunter2@db"),
+        ("COUCHDB_URL", "http://admin:12/hunter2@db"),
+        ("COUCHDB_SERVICE_HOST", "admin:hunter2@db"),
+    ):
+        result = python("manage.py", "check", **{name: value})
+        assert result.returncode == 2
+        assert result.stderr.startswith(f"overmind: {name}: ")
+        assert "hunter2" not in result.stderr
 
 
 def test_couchdb_without_a_place_stops_the_start() -> None:

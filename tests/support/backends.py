@@ -11,12 +11,11 @@ from urllib.parse import unquote, urlsplit
 
 from zerglings.storage.account import Account
 from zerglings.storage.base import Store
-from zerglings.storage.bootstrap import run
-from zerglings.storage.couchdb import CouchDBStore
-from zerglings.storage.couchdb_bootstrap import couchdb_steps
+from zerglings.storage.bootstrap.plan import CouchDBPlan, sqlite_steps
+from zerglings.storage.bootstrap.runner import Run, Status, bring_about
+from zerglings.storage.couchdb import CouchDBStore, databases
 from zerglings.storage.couchdb_client import CouchDBClient
 from zerglings.storage.sqlite import SQLiteStore
-from zerglings.storage.sqlite_bootstrap import File
 
 
 @dataclass(frozen=True)
@@ -70,13 +69,14 @@ class Backend:
         return Backend(self.environment | {"COUCHDB_URL": url})
 
 
-def silent(_step: str, _line: str) -> None:
+def silent(_step: str, _status: Status, _line: str) -> None:
     """Take a bootstrap's report and say nothing."""
 
 
 def sqlite_backend(directory: Path) -> Backend:
     path = directory / "overmind.sqlite3"
-    run([File(path)], timeout=10, report=silent)
+    run = Run(timeout=10)
+    bring_about(sqlite_steps(path, run), run, silent)
     return Backend({"OVERMIND_STORE": "sqlite", "OVERMIND_SQLITE_PATH": str(path)})
 
 
@@ -84,7 +84,9 @@ def sqlite_backend(directory: Path) -> Backend:
 def couchdb_backend(server: CouchDBServer) -> Iterator[Backend]:
     database = f"overmind-test-{uuid.uuid4().hex[:12]}"
     account = Account(server.username, lambda: server.password)
-    run(couchdb_steps(server.url, account, database), timeout=30, report=silent)
+    run = Run(timeout=30)
+    plan = CouchDBPlan(server.url, account, account, database)
+    bring_about(plan.steps(run), run, silent)
     yield Backend(
         {
             "OVERMIND_STORE": "couchdb",
@@ -95,5 +97,6 @@ def couchdb_backend(server: CouchDBServer) -> Iterator[Backend]:
         }
     )
     client = server.client()
-    client.request("DELETE", [database], timeout=10)
+    for name in databases(database):
+        client.request("DELETE", [name], timeout=10)
     client.close()

@@ -43,7 +43,7 @@ class Service:
         address = {"OVERMIND_HTTP_ADDR": f"127.0.0.1:{self.port}"}
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "gunicorn", "-c", "python:overmind_project.gunicorn_conf"],
+                [sys.executable, "manage.py", "serve"],
                 cwd=ROOT,
                 env=clean_environment() | address | dict(environment),
                 stdout=log,

@@ -361,7 +361,7 @@ def test_a_store_that_is_away_is_a_503_that_says_when_to_try_again(
         assert int(reply.headers["Retry-After"]) >= 1
         assert list(reply.json()) == ["error"]
         assert b"hunter2" not in reply.content
-        assert b"couchdb" not in reply.content
+        assert b"5984" not in reply.content
 
 
 def test_health_of_a_service_whose_store_is_away(api: Client, broken: pytest.MonkeyPatch) -> None:

@@ -131,6 +131,24 @@ BAD: dict[str, Bad] = {
         part("location.x", "9" * 5000) + part("location.y", "0") + b"--b--\r\n",
         MULTIPART,
     ),
+    "spawn form both ways": Bad(
+        400,
+        "POST",
+        "/zerglings/",
+        part("location", "5") + part("location.x", "3") + b"--b--\r\n",
+        MULTIPART,
+    ),
+    "spawn with a file": Bad(
+        400, "POST", "/zerglings/", part("facing", "E", '; filename="a"') + b"--b--\r\n", MULTIPART
+    ),
+    "spawn form of 1100 fields": Bad(
+        400,
+        "POST",
+        "/zerglings/",
+        b"".join(part(f"f{n}", "1") for n in range(1100))[:60_000] + b"\r\n--b--\r\n",
+        MULTIPART,
+    ),
+    "compressed": Bad(415, "POST", HERE, b"M", FORM | {"Content-Encoding": "gzip"}),
     # sizes
     "1 MiB command": Bad(413, "POST", HERE, b"M" * 2**20),
     "1 MiB spawn": Bad(413, "POST", "/zerglings/", b" " * 2**20, FORM),
@@ -183,6 +201,7 @@ BAD: dict[str, Bad] = {
     "limit empty": Bad(400, "GET", "/zerglings/?limit="),
     "limit of another alphabet": Bad(400, "GET", "/zerglings/?limit=%D9%A1"),
     "limit twice": Bad(400, "GET", "/zerglings/?limit=1&limit=2"),
+    "1100 parameters": Bad(400, "GET", "/zerglings/?" + "a&" * 1100),
     "after nonsense": Bad(400, "GET", "/zerglings/?limit=1&after=x"),
     "after a NUL": Bad(400, "GET", "/zerglings/?after=%00"),
     "If-Match without quotes": Bad(400, "POST", HERE, b'"M"', JSON | {"If-Match": "1-abc"}),
@@ -265,6 +284,7 @@ RAW: dict[str, tuple[list[str], bytes]] = {
     "a chunk that breaks off": (["Transfer-Encoding: chunked"], b"5\r\nMM"),
     "chunks of rubbish": (["Transfer-Encoding: chunked"], b"zz\r\nM\r\n0\r\n\r\n"),
     "another encoding": (["Transfer-Encoding: rot13", "Content-Length: 3"], b'"M"'),
+    "two encodings": (["Transfer-Encoding: gzip, chunked"], b"1\r\nM\r\n0\r\n\r\n"),
     "a header without a name": ([": x", "Content-Length: 3"], b'"M"'),
     "a header with a NUL": (["X-A: a\0b", "Content-Length: 3"], b'"M"'),
     "a folded header": (["X-A: a", " b", "Content-Length: 3"], b'"M"'),
@@ -316,6 +336,16 @@ def test_two_conditions_in_two_headers_are_one_list(service: Service, zergling_i
     headers = ['If-Match: "1-a"', f"If-Match: {tag}", "Content-Length: 3"]
     answer = exchange(service, raw("POST", f"/zerglings/{zergling_id}", headers, b'"M"'))
     assert answer.startswith(b"HTTP/1.1 200")
+
+
+def test_nobody_sets_the_script_name_from_outside(service: Service) -> None:
+    for name in ("SCRIPT_NAME", "PATH_INFO", "Script-Name"):
+        assert service.call("GET", "/zerglings/", headers={name: "/evil"}).status == 200
+
+
+def test_an_empty_accept_header_is_none(service: Service) -> None:
+    reply = service.call("GET", "/zerglings/", headers={"Accept": ""})
+    assert (reply.status, reply.headers["Content-Type"]) == (200, "application/json")
 
 
 def test_nothing_of_it_was_an_error_of_ours(service: Service) -> None:

@@ -86,6 +86,11 @@ def test_the_original_dropping_our_fields_in_the_middle_of_a_life_loses_no_word(
     )
 
 
+def test_an_original_that_once_was_off_the_grid_is_understood_again_and_again() -> None:
+    zergling = decode(original(Pose(2**53 - 1, 0, "W"), ["M"]))
+    assert decode(encode(zergling)) == zergling
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -96,7 +101,7 @@ def test_the_original_dropping_our_fields_in_the_middle_of_a_life_loses_no_word(
         {"location": {"x": 1}},
         {"location": {"x": 1.5, "y": 0}},
         {"location": {"x": True, "y": 0}},
-        {"location": {"x": 2**53, "y": 0}},
+        {"location": {"x": 2**53, "y": 0}, "facing": "N"},
         {"facing": ""},
         {"facing": "NE"},
         {"facing": ["N"]},

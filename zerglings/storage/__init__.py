@@ -18,6 +18,7 @@ def configured_store() -> Store:
     """Return this process's store, opened on first use."""
     if settings.OVERMIND_STORE == "sqlite":
         return SQLiteStore(settings.OVERMIND_SQLITE_PATH)
-    account = Account(settings.COUCHDB_USERNAME, settings.COUCHDB_PASSWORD.read)
+    password = settings.COUCHDB_PASSWORD
+    account = Account(settings.COUCHDB_USERNAME, password.read, variable=password.name)
     client = CouchDBClient(settings.COUCHDB_URL, account, connections=settings.OVERMIND_THREADS)
     return CouchDBStore(client, settings.COUCHDB_DATABASE)

@@ -8,9 +8,11 @@ the requests, and a password that comes from a file is read again when it was re
 from __future__ import annotations
 
 import base64
+import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from requests.auth import AuthBase
@@ -20,28 +22,48 @@ from zerglings.storage.base import AccountRefused
 if TYPE_CHECKING:
     from requests import PreparedRequest
 
+logger = logging.getLogger(__name__)
+
 SECOND_TRY = 1.0
-"""Seconds until a refused password is sent a second time: one just set may fail for a moment."""
+"""Seconds until a password that was good before, or was just changed, is sent a second time.
+
+CouchDB may not know a new password for a moment, nor an old one while it starts.
+"""
 
 LATER_TRIES = 300.0
-"""Seconds between tries after that: as long as CouchDB counts a refusal against the account."""
+"""Seconds between all other tries: as long as CouchDB counts a refusal against the account."""
+
+TRIAL_TIMEOUT = 2.0
+"""Seconds to wait for another thread that is finding out whether the password is good."""
 
 
 class Account(AuthBase):
-    """A name and a password for HTTP basic authentication; without a password nothing is sent."""
+    """A name and a password for HTTP basic authentication; without a password nothing is sent.
+
+    Args:
+        username: the name.
+        read_password: gives the password as it is configured now.
+        variable: the environment variable that the password comes from, for messages.
+        clock: seconds that only grow.
+    """
 
     def __init__(
         self,
         username: str,
         read_password: Callable[[], str],
         *,
+        variable: str = "COUCHDB_PASSWORD",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.username = username
+        self.variable = variable
         self._read_password = read_password
         self._password = read_password()
         self._clock = clock
         self._lock = threading.Lock()
+        self._trial = threading.Lock()
+        self._is_proven = False
+        self._deserves_second_try = False
         self._refusals = 0
         self._quiet_until = 0.0
 
@@ -72,31 +94,72 @@ class Account(AuthBase):
         return not self._password
 
     @property
+    def who(self) -> str:
+        """The account's name, and where it comes from."""
+        names = f"{self.variable.removesuffix('PASSWORD')}USERNAME and {self.variable}"
+        return f"the account {self.username!r} (from {names})"
+
+    @property
     def refusal(self) -> str:
         """A sentence for the person who has to mend a refused sign-in."""
-        return (
-            f"CouchDB refuses the account {self.username!r}: "
-            "look at COUCHDB_USERNAME and COUCHDB_PASSWORD"
+        return f"CouchDB refuses {self.who}"
+
+    def fresh(self) -> Account:
+        """Return the same account without any memory of refusals."""
+        return Account(
+            self.username, self._read_password, variable=self.variable, clock=self._clock
         )
+
+    def forgive(self) -> None:
+        """Forget that it was refused, where its being new explains that."""
+        with self._lock:
+            self._refusals = 0
+
+    @contextmanager
+    def trial(self) -> Iterator[None]:
+        """Send requests one at a time until the password has proved good.
+
+        Else all that are under way at the first refusal would be refused too, and lock the account.
+
+        Raises:
+            AccountRefused: another thread is still waiting for an answer to this.
+        """
+        if self._is_proven or self.is_anonymous:
+            yield
+            return
+        if not self._trial.acquire(timeout=TRIAL_TIMEOUT):
+            raise AccountRefused(f"whether CouchDB takes {self.who} is not known yet")
+        try:
+            yield
+        finally:
+            self._trial.release()
 
     def accepted(self) -> None:
         """Note that the store took the account."""
-        if self._refusals:
+        if self._refusals or not self._is_proven:
             with self._lock:
                 self._refusals = 0
+                self._is_proven = self._deserves_second_try = True
 
     def refused(self) -> bool:
         """Note a refusal; return whether there is another password by now, worth a new try."""
         with self._lock:
+            self._is_proven = False
             if self._reread():
                 return True
             self._refusals += 1
-            self._quiet_until = self._clock() + (SECOND_TRY if self._refusals == 1 else LATER_TRIES)
+            is_soon = self._refusals == 1 and self._deserves_second_try
+            self._quiet_until = self._clock() + (SECOND_TRY if is_soon else LATER_TRIES)
             return False
 
     def _reread(self) -> bool:
-        password = self._read_password()
+        """Look whether another password is configured by now."""
+        try:
+            password = self._read_password()
+        except Exception as error:  # noqa: BLE001 - whatever it is, there is no other password
+            logger.warning("The password cannot be read again: %s", error)
+            return False
         if password == self._password:
             return False
-        self._password, self._refusals = password, 0
+        self._password, self._refusals, self._deserves_second_try = password, 0, True
         return True

@@ -91,7 +91,7 @@ class Store(ABC):
 
     @abstractmethod
     def ping(self, *, timeout: float) -> None:
-        """Return if the store answers this service, bootstrapped or not."""
+        """Return if the store answers this service, whether its database exists or not."""
 
     @abstractmethod
     def check_ready(self, *, timeout: float) -> None:

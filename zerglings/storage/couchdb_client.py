@@ -17,7 +17,13 @@ import orjson
 import requests
 from pycouchdb.client import Server
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    LocationValueError,
+    MaxRetryError,
+    NewConnectionError,
+)
 
 from zerglings.storage.account import Account
 from zerglings.storage.base import AccountRefused
@@ -40,10 +46,25 @@ class Answered(Exception):
     """CouchDB, or something in front of it, answered with other than a success."""
 
     def __init__(self, status: int, error: str, reason: str) -> None:
-        super().__init__(f"{status} {error}: {reason}" if error else f"{status}, not from CouchDB")
+        super().__init__(f"{status} {error}: {reason}" if error else f"{status} {reason}".rstrip())
         self.status = status
         self.error = error
         self.reason = reason
+
+    @property
+    def is_lock(self) -> bool:
+        """Whether CouchDB does not listen to the account for some minutes."""
+        return self.status == requests.codes.forbidden and "locked" in self.reason
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether the same request may be answered otherwise in a moment.
+
+        So it is while a server starts, is raced or is locked, and when it was not CouchDB that
+        answered but something in front of it.
+        """
+        is_foreign = not self.error
+        return is_foreign or self.is_lock or self.status in (408, 429) or self.status >= 500
 
 
 class NoAnswer(Exception):
@@ -101,16 +122,19 @@ class CouchDBClient:
             AccountRefused: the account is not accepted, or was refused too lately to try again.
         """
         for _ in range(2):
-            try:
-                answer = self._exchange(method, path, timeout, body, params)
-            except Answered as answer:
-                if answer.status != requests.codes.unauthorized or self.account.is_anonymous:
-                    raise
-                if self.account.refused():
-                    continue
-                break
-            self.account.accepted()
-            return answer
+            with self.account.trial():
+                try:
+                    answer = self._exchange(method, path, timeout, body, params)
+                except Answered as other:
+                    if other.status != requests.codes.unauthorized or self.account.is_anonymous:
+                        if not other.may_pass:
+                            self.account.accepted()
+                        raise
+                    if not self.account.refused():
+                        raise AccountRefused(self.account.refusal) from other
+                else:
+                    self.account.accepted()
+                    return answer
         raise AccountRefused(self.account.refusal)
 
     def close(self) -> None:
@@ -134,8 +158,9 @@ class CouchDBClient:
                 timeout=(min(CONNECT_TIMEOUT, timeout), timeout),
                 stream=True,  # leaves the body, and what type it claims to be, to us
             )
+            self.account.accepted()
             return orjson.loads(response.content)
-        except (requests.RequestException, orjson.JSONDecodeError) as error:
+        except (requests.RequestException, HTTPError, orjson.JSONDecodeError) as error:
             raise NoAnswer(_cause(error), was_sent=not _is_unconnected(error)) from error
 
 
@@ -153,7 +178,9 @@ def _raise_unless_good(response: requests.Response, **_: object) -> None:
         content = orjson.loads(response.content)
     except orjson.JSONDecodeError:
         content = None
-    details = content if isinstance(content, dict) else {}
+    details = content if isinstance(content, dict) else {"reason": "(not from CouchDB)"}
+    if details.get("status") == "seeding":  # what /_up says of a new node of a cluster
+        details = {"reason": "(node not synced)"}
     raise Answered(
         response.status_code, str(details.get("error", "")), str(details.get("reason", ""))
     )
@@ -161,7 +188,7 @@ def _raise_unless_good(response: requests.Response, **_: object) -> None:
 
 def _is_unconnected(error: Exception) -> bool:
     """Whether the exchange failed before there was a connection to write to."""
-    if isinstance(error, requests.ConnectTimeout):
+    if isinstance(error, requests.ConnectTimeout | LocationValueError):
         return True
     reason = error.args[0] if error.args else None
     if isinstance(reason, MaxRetryError):

@@ -89,13 +89,13 @@ class SQLiteStore(Store):
         return Page(documents, rows[-1][0] if len(rows) == limit else None)
 
     def ping(self, *, timeout: float) -> None:
-        try:
-            self.check_ready(timeout=timeout)
-        except NotBootstrapped:
-            return
+        with self._connection(timeout) as connection:
+            connection.execute("SELECT 1 FROM documents LIMIT 1").fetchone()
 
     def check_ready(self, *, timeout: float) -> None:
         with self._connection(timeout) as connection:
+            connection.execute("BEGIN IMMEDIATE")  # fails where the file cannot be written
+            connection.execute("ROLLBACK")
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             connection.execute("SELECT 1 FROM documents LIMIT 1").fetchone()
         if version != SCHEMA_VERSION:
@@ -130,7 +130,11 @@ class SQLiteStore(Store):
             isolation_level=None,
             check_same_thread=False,  # used by one thread, closed by another
         )
-        connection.execute("PRAGMA synchronous = FULL")
+        try:
+            connection.execute("PRAGMA synchronous = FULL")
+        except sqlite3.Error:
+            connection.close()
+            raise
         self._local.held = (identity, connection)
         with self._connections_lock:
             if held is not None and held[1] in self._open_connections:
@@ -170,7 +174,11 @@ def _write(
 
 
 def _document(document_id: str, revision: str, body: bytes) -> Document:
-    return {"_id": document_id, "_rev": revision, **orjson.loads(body)}
+    try:
+        content = orjson.loads(body)
+    except orjson.JSONDecodeError:  # damaged; what is left of it is shown
+        content = {}
+    return {"_id": document_id, "_rev": revision, **content}
 
 
 def _next_revision(current: str | None, body: bytes) -> str:

@@ -2,153 +2,276 @@
 
 from __future__ import annotations
 
+import json
+import signal
 import subprocess
 import sys
 import threading
-import uuid
-from collections.abc import Iterator
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-import requests
 
 from tests.support.backends import CouchDBServer
 from tests.support.fault_proxy import FaultProxy
-from tests.support.faults import Answer, Fault
+from tests.support.faults import Answer, Fault, Hang, ResetBefore
 from tests.support.peer import Peer
 from tests.support.service import ROOT, clean_environment
+from tests.support.site import Site, new_site
+from tests.zerglings.storage.bootstrap.test_states import assert_ready
 
-READY, FAILED, TIMED_OUT, REFUSED = 0, 1, 2, 3
+READY, DRIFTED, MISCONFIGURED, TIMED_OUT, REFUSED, SERVER_ERROR = range(6)
 
 
-def bootstrap(*options: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
+def started(*options: str, **environment: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
         [sys.executable, "manage.py", "bootstrap_couch", *options],
         cwd=ROOT,
         env=clean_environment() | environment,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=60,
-        check=False,
     )
 
 
-@pytest.fixture
-def party(tmp_path: Path) -> Iterator[Peer]:
-    """A server without an admin: everybody is one."""
-    with Peer.start(tmp_path / "party") as peer:
-        yield peer
+def bootstrap(*options: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    with started(*options, **environment) as process:
+        out, err = process.communicate(timeout=120)
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
-@pytest.fixture
-def proxy(couchdb: CouchDBServer) -> Iterator[FaultProxy]:
-    with FaultProxy(couchdb.host, couchdb.port) as proxy:
-        yield proxy
+def test_it_says_what_it_does_and_then_that_all_is_well(site: Site) -> None:
+    first = bootstrap(**site.environment)
+    assert (first.returncode, first.stderr) == (READY, "")
+    assert f"user: created the account '{site.username}'" in first.stdout
+    assert f"database: created {site.database}" in first.stdout
+    again = bootstrap(**site.environment)
+    said = [line for line in again.stdout.splitlines() if "warning" not in line]
+    assert said == [
+        *("wait: ok", "admin: ok", "cluster: ok", "user: ok"),
+        *("database: ok", "security: ok", "verify: ok"),
+    ]
 
 
-@pytest.fixture
-def account(couchdb: CouchDBServer) -> Iterator[dict[str, str]]:
-    database = f"overmind-test-{uuid.uuid4().hex[:12]}"
-    yield {
-        "COUCHDB_USERNAME": couchdb.username,
-        "COUCHDB_PASSWORD": couchdb.password,
-        "COUCHDB_DATABASE": database,
-    }
-    requests.delete(
-        f"{couchdb.url}/{database}", auth=(couchdb.username, couchdb.password), timeout=10
-    )
+def test_no_secret_is_ever_said(site: Site, proxy: FaultProxy) -> None:
+    secrets = {"COUCHDB_PASSWORD": "hunter2", "COUCHDB_ADMIN_PASSWORD": site.server.password}
+    outputs = []
+    for fault in (None, Answer(500, b"x"), Answer(401, b"{}"), Answer(400, b'{"error":"e"}')):
+        proxy.fault = Fault(fault) if fault else None
+        environment = site.through(proxy.url).environment | secrets
+        for options in (["--timeout", "1"], ["--check", "--traceback", "-v", "3"]):
+            done = bootstrap(*options, **environment)
+            outputs.append(done.stdout + done.stderr)
+    assert "hunter2" not in "".join(outputs)
+    assert f":{site.server.password}" not in "".join(outputs)
+    assert "Traceback" not in "".join(outputs)
 
 
-def test_an_open_server_gets_its_admin_and_the_database(party: Peer) -> None:
-    password = "p/ä:s\"s'%"
-    given = {"COUCHDB_URL": party.url, "COUCHDB_PASSWORD": password}
-    done = bootstrap(**given)
-    assert (done.returncode, done.stderr) == (READY, "")
-    assert "admin: created" in done.stdout
-    assert "database: created" in done.stdout
-    assert password not in done.stdout
-    client = CouchDBServer(party.url, "admin", password).client()
-    assert client.request("GET", ["zerglings"], timeout=5)["doc_count"] == 0
-    client.close()
-    assert requests.get(f"{party.url}/_config", timeout=5).status_code == 401
-    again = bootstrap(**given)
-    assert again.stdout.splitlines() == ["wait: ok", "admin: ok", "database: ok"]
-
-
-def test_a_second_run_writes_nothing(proxy: FaultProxy, account: dict[str, str]) -> None:
-    given = account | {"COUCHDB_URL": proxy.url}
-    assert bootstrap(**given).returncode == READY
-    proxy.clear()
-    done = bootstrap(**given)
-    assert done.returncode == READY
+def test_a_check_lists_the_drift_and_changes_nothing(site: Site, proxy: FaultProxy) -> None:
+    given = site.through(proxy.url).environment
+    drifted = bootstrap("--check", **given)
+    assert (drifted.returncode, drifted.stderr) == (DRIFTED, "")
+    assert "user: drift: the account is missing" in drifted.stdout
+    assert f"database: drift: {site.database} is missing" in drifted.stdout
     assert {request.method for request in proxy.requests} == {"GET"}
-
-
-def test_the_server_is_waited_for(proxy: FaultProxy, account: dict[str, str]) -> None:
+    assert bootstrap(**given).returncode == READY
+    assert bootstrap("--check", **given).returncode == READY
     proxy.down()
-    coming = threading.Timer(2, proxy.up)
-    coming.start()
-    done = bootstrap(**account, COUCHDB_URL=proxy.url)
-    coming.join()
-    assert done.returncode == READY, done.stderr
-    assert "wait: waiting: connection refused" in done.stdout
+    away = bootstrap(OVERMIND_BOOTSTRAP_CHECK="on", **given)
+    assert (away.returncode, away.stdout) == (DRIFTED, "wait: drift: connection refused\n")
 
 
-def test_a_server_that_never_comes_is_given_up(proxy: FaultProxy) -> None:
+def test_json_lines_have_stable_keys(site: Site) -> None:
+    for options in ([], ["--check"], ["--retire", site.username]):
+        done = bootstrap("--format", "json", *options, **site.environment)
+        assert done.stderr == ""
+        lines = [json.loads(line) for line in done.stdout.splitlines()]
+        assert lines
+        assert {tuple(line) for line in lines} == {("time", "step", "status", "message")}
+    assert (lines[-1]["step"], lines[-1]["status"]) == ("bootstrap", "failed")
+    assert done.returncode == MISCONFIGURED
+
+
+def test_two_init_containers_in_series_as_the_original_had_them(party: Peer) -> None:
+    given = {"COUCHDB_URL": party.url, "COUCHDB_PASSWORD": "relax"}
+    first = bootstrap("--only", "admin", **given)
+    assert (first.returncode, first.stdout.splitlines()[-1]) == (READY, "admin: ok")
+    second = bootstrap(OVERMIND_BOOTSTRAP_ONLY="database, security", **given)
+    assert (second.returncode, second.stdout.splitlines()[-1]) == (READY, "security: ok")
+    assert bootstrap("--check", **given).returncode == READY
+
+
+def test_only_verify_writes_and_leaves_nothing(site: Site, proxy: FaultProxy) -> None:
+    site.bootstrap()
+    done = bootstrap("--only", "verify", **site.through(proxy.url).environment)
+    assert done.returncode == READY
+    assert "verify: wrote, read and deleted" in done.stdout
+    written = [request.path for request in proxy.requests if request.method == "PUT"]
+    assert len(written) == 2
+    assert all("/_local/bootstrap-" in path for path in written)
+    assert site.ask("GET", site.database)["doc_count"] == 0
+
+
+def test_options_that_make_no_sense_are_said() -> None:
+    given = {"COUCHDB_URL": "http://127.0.0.1:1", "COUCHDB_PASSWORD": "x"}
+    for options, word in (
+        (["--only", "nonsense"], "nonsense"),
+        (["--timeout", "soon"], "--timeout"),
+        (["--timeout", "-1"], "--timeout"),
+        (["--format", "xml"], "--format"),
+        (["--retire", "admin"], "in use"),
+    ):
+        done = bootstrap(*options, **given)
+        assert done.returncode == MISCONFIGURED, options
+        assert word in done.stderr
+    done = bootstrap("--retire", "x")
+    assert (done.returncode, done.stderr) == (
+        MISCONFIGURED,
+        "bootstrap: --retire: the embedded store has no accounts\n",
+    )
+
+
+def test_the_help_teaches() -> None:
+    text = bootstrap("--help").stdout
+    for step in ("wait", "admin", "cluster", "user", "database", "security", "verify"):
+        assert f"\n  {step} " in text
+    assert "exit status" in text
+    assert "OVERMIND_BOOTSTRAP_TIMEOUT" in text
+
+
+def test_a_server_that_never_comes_is_given_up(site: Site, proxy: FaultProxy) -> None:
     proxy.down()
-    done = bootstrap("--timeout", "1", COUCHDB_URL=proxy.url, COUCHDB_PASSWORD="x")
+    done = bootstrap(OVERMIND_BOOTSTRAP_TIMEOUT="1", **site.through(proxy.url).environment)
     assert done.returncode == TIMED_OUT
     assert "connection refused" in done.stderr
     assert done.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [Answer(503, b"<html>", {"Content-Type": "text/html"}), Answer(200, b"hello"), Answer(404)],
-)
-def test_what_is_not_yet_couchdb_is_waited_for(
-    proxy: FaultProxy, account: dict[str, str], answer: Answer
-) -> None:
-    proxy.fault = Fault(answer, times=3)
-    done = bootstrap(**account, COUCHDB_URL=proxy.url)
-    assert done.returncode == READY, done.stderr
-    assert "wait: waiting" in done.stdout
-
-
-def test_a_refused_password_ends_it_after_one_try(
-    proxy: FaultProxy, account: dict[str, str]
-) -> None:
-    wrong = {"COUCHDB_USERNAME": f"nobody-{uuid.uuid4().hex}", "COUCHDB_PASSWORD": "hunter2"}
-    done = bootstrap(**account | wrong, COUCHDB_URL=proxy.url)
+def test_a_refused_password_ends_it(site: Site) -> None:
+    wrong = {"COUCHDB_ADMIN_USERNAME": f"{site.username}-x", "COUCHDB_ADMIN_PASSWORD": "hunter2"}
+    done = bootstrap(**site.environment | wrong)
     assert done.returncode == REFUSED
-    assert "COUCHDB_USERNAME" in done.stderr
-    assert "hunter2" not in done.stderr + done.stdout
-    assert [request.status for request in proxy.requests].count(401) == 1
+    assert "COUCHDB_ADMIN_PASSWORD" in done.stderr
 
 
-def test_an_open_server_without_a_password_for_it_is_said(party: Peer) -> None:
-    done = bootstrap(COUCHDB_URL=party.url)
-    assert done.returncode == FAILED
-    assert "COUCHDB_PASSWORD" in done.stderr
+def test_what_a_server_will_not_do_is_said(site: Site, proxy: FaultProxy) -> None:
+    answer = Answer(400, b'{"error":"illegal_database_name","reason":"no"}')
+    proxy.fault = Fault(answer, lambda m, p: m == "PUT" and p == f"/{site.database}")
+    done = bootstrap(**site.through(proxy.url).environment)
+    assert done.returncode == SERVER_ERROR
+    assert "illegal_database_name" in done.stderr
 
 
-def test_eight_at_once_make_one_admin_and_one_database(party: Peer) -> None:
-    given = {"COUCHDB_URL": party.url, "COUCHDB_PASSWORD": "relax"}
-    results: list[subprocess.CompletedProcess[str]] = []
-    threads = [
-        threading.Thread(target=lambda: results.append(bootstrap(**given))) for _ in range(8)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert [(done.returncode, done.stderr) for done in results] == [(READY, "")] * 8
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("where", ["waiting", "in a request"])
+def test_a_signal_ends_it_within_a_second(
+    site: Site, proxy: FaultProxy, number: signal.Signals, where: str
+) -> None:
+    hanging = Hang(threading.Event())
+    proxy.fault = Fault(hanging if where == "in a request" else ResetBefore())
+    with started(**site.through(proxy.url).environment) as process:
+        wait_until(lambda: len(proxy.requests) > (0 if where == "in a request" else 2))
+        began = time.monotonic()
+        process.send_signal(number)
+        process.wait(10)
+        assert time.monotonic() - began < 1
+        assert process.returncode == 128 + number
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
 
 
-def test_the_embedded_store_is_prepared(tmp_path: Path) -> None:
+def wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)  # between two looks
+
+
+def writes_of_a_first_run(server: CouchDBServer) -> list[str]:
+    """Return the methods of the changing requests of a run, in their order."""
+    with new_site(server) as site, FaultProxy(server.host, server.port) as proxy:
+        site.through(proxy.url).bootstrap()
+        return [request.method for request in proxy.requests if request.method != "GET"]
+
+
+def kill_at_write(site: Site, number: int, *, carried_out: bool) -> None:
+    """Kill a run with SIGKILL while its write of this number is under way."""
+    release = threading.Event()
+    seen = [0]
+
+    def is_it(method: str, _path: str) -> bool:
+        seen[0] += method != "GET"
+        return method != "GET" and seen[0] == number + 1
+
+    with FaultProxy(site.server.host, site.server.port) as proxy:
+        proxy.fault = Fault(Hang(release, forward=carried_out), is_it)
+        with started(**site.through(proxy.url).environment) as process:
+            wait_until(lambda: sum(r.method != "GET" for r in proxy.requests) > number)
+            process.kill()
+            process.wait(10)
+        release.set()
+
+
+@pytest.mark.parametrize("carried_out", [False, True])
+def test_a_run_killed_at_any_write_is_finished_by_the_next(
+    couchdb: CouchDBServer, carried_out: bool
+) -> None:
+    """What a run leaves behind differs only by its writes, so these are the places to kill it."""
+    writes = writes_of_a_first_run(couchdb)
+    assert len(writes) >= 9
+    for number in range(len(writes)):
+        with new_site(couchdb) as site:
+            kill_at_write(site, number, carried_out=carried_out)
+            site.bootstrap()
+            assert_ready(site)
+
+
+@pytest.mark.parametrize("carried_out", [False, True])
+def test_a_run_killed_while_it_creates_the_admin_is_finished_by_the_next(
+    party: Peer, carried_out: bool
+) -> None:
+    with new_site(CouchDBServer(party.url, "admin", "relax")) as site:
+        for number in (0, 1) if not carried_out else (1,):
+            kill_at_write(site, number, carried_out=carried_out)
+        site.bootstrap()
+        assert_ready(site)
+
+
+def test_fifty_at_once_on_a_fresh_server(party: Peer) -> None:
+    with new_site(CouchDBServer(party.url, "admin", "relax")) as site:
+        with ThreadPoolExecutor(50) as pool:
+            done = list(pool.map(lambda _: bootstrap(**site.environment), range(50)))
+        assert {(run.returncode, run.stderr) for run in done} == {(READY, "")}
+        said = "".join(run.stdout for run in done)
+        assert "error" not in said.lower()
+        assert_ready(site)
+        assert sorted(name for name in site.ask("GET", "_all_dbs") if name[0] != "_") == list(
+            site.databases
+        )
+
+
+def test_the_embedded_store_is_prepared_in_the_same_words(tmp_path: Path) -> None:
     path = tmp_path / "var" / "o.sqlite3"
-    for said in (f"database: prepared {path}\ndatabase: ok\n", "database: ok\n"):
-        done = bootstrap(OVERMIND_SQLITE_PATH=str(path))
-        assert (done.returncode, done.stdout) == (READY, said)
+    given = {"OVERMIND_SQLITE_PATH": str(path)}
+    check = bootstrap("--check", **given)
+    assert (check.returncode, check.stdout.splitlines()[0]) == (
+        DRIFTED,
+        f"database: drift: {path} is missing",
+    )
+    assert not path.parent.exists()
+    first = bootstrap(**given)
+    assert (first.returncode, first.stdout.splitlines()) == (
+        READY,
+        [
+            f"database: prepared {path}",
+            "database: ok",
+            "verify: wrote a document and took it back",
+            "verify: ok",
+        ],
+    )
+    assert bootstrap(**given).stdout == "database: ok\nverify: ok\n"
+    assert bootstrap("--check", **given).returncode == READY
     path.write_bytes(b"rubbish" * 1000)
-    assert bootstrap(OVERMIND_SQLITE_PATH=str(path)).returncode == FAILED
+    assert bootstrap(**given).returncode == MISCONFIGURED

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import requests
+from django.core.exceptions import ImproperlyConfigured
 
 from zerglings.storage.account import LATER_TRIES, SECOND_TRY, Account
 from zerglings.storage.base import AccountRefused
@@ -36,9 +37,19 @@ def test_without_a_password_nothing_is_sent() -> None:
     assert header(account) is None
 
 
-def test_a_refused_password_rests_longer_each_time(clock: Clock) -> None:
+def test_a_password_refused_from_the_first_rests_long(clock: Clock) -> None:
     account = Account("a", lambda: "b", clock=clock)
-    for rest in (SECOND_TRY, LATER_TRIES, LATER_TRIES):
+    rests_for(account, clock, LATER_TRIES, LATER_TRIES)
+
+
+def test_a_password_that_was_good_before_has_a_second_try_soon(clock: Clock) -> None:
+    account = Account("a", lambda: "b", clock=clock)
+    account.accepted()
+    rests_for(account, clock, SECOND_TRY, LATER_TRIES, LATER_TRIES)
+
+
+def rests_for(account: Account, clock: Clock, *rests: float) -> None:
+    for rest in rests:
         assert header(account)
         assert not account.refused()
         clock.now += rest - 0.1
@@ -50,6 +61,7 @@ def test_a_refused_password_rests_longer_each_time(clock: Clock) -> None:
 
 def test_five_minutes_see_fewer_tries_than_lock_the_account(clock: Clock) -> None:
     account = Account("a", lambda: "b", clock=clock)
+    account.accepted()
     tries = 0
     for _ in range(2990):
         clock.now += 0.1
@@ -80,10 +92,27 @@ def test_a_refusal_that_meets_a_new_password_is_worth_another_try(clock: Clock) 
 
 def test_an_accepted_password_may_be_refused_afresh(clock: Clock) -> None:
     account = Account("a", lambda: "b", clock=clock)
-    account.refused()
-    clock.now += SECOND_TRY
-    account.accepted()
-    assert header(account)
-    account.refused()
-    clock.now += SECOND_TRY
-    assert header(account)
+    for _ in range(3):
+        account.refused()
+        clock.now += LATER_TRIES
+        account.accepted()
+        assert header(account)
+        account.refused()
+        clock.now += SECOND_TRY
+        assert header(account)
+
+
+def test_a_file_that_is_gone_is_no_new_password(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    def gone() -> str:
+        if clock.now > 100:
+            raise ImproperlyConfigured("COUCHDB_PASSWORD_FILE: cannot read it")
+        return "old"
+
+    account = Account("a", gone, clock=clock)
+    clock.now += 1
+    assert not account.refused()
+    with pytest.raises(AccountRefused):
+        header(account)
+    assert "cannot read it" in caplog.text

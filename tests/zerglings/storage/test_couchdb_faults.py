@@ -41,12 +41,6 @@ def couch_error(status: int, error: str, reason: str) -> Answer:
 
 
 @pytest.fixture
-def proxy(couchdb: CouchDBServer) -> Iterator[FaultProxy]:
-    with FaultProxy(couchdb.host, couchdb.port) as proxy:
-        yield proxy
-
-
-@pytest.fixture
 def store(couch: Backend, proxy: FaultProxy) -> Iterator[Store]:
     """A store that reaches its server through the proxy."""
     store = couch.through(proxy.url).open()
@@ -91,8 +85,10 @@ FAULTS: dict[str, tuple[Kind, type[StoreError], type[StoreError]]] = {
     ),
     "404 HTML": (Answer(404, b"<html>", HTML), StoreUnavailable, StoreUnavailable),
     "404 deleted": (couch_error(404, "not_found", "deleted"), DocumentMissing, DocumentMissing),
+    "409 HTML": (Answer(409, b"<html>", HTML), StoreUnavailable, StoreUnavailable),
     "409": (couch_error(409, "conflict", "Document update conflict."), Conflict, Conflict),
-    "412": (couch_error(412, "precondition_failed", "x"), Conflict, Conflict),
+    "412": (couch_error(412, "file_exists", "x"), Conflict, Conflict),
+    "412 HTML": (Answer(412, b"<html>", HTML), StoreUnavailable, StoreUnavailable),
     "429": (Answer(429, b"", {}), StoreUnavailable, StoreUnavailable),
     "500": (couch_error(500, "internal", "oops"), StoreUnavailable, OutcomeUnknown),
     "502 HTML": (Answer(502, b"<html>bad gateway", HTML), StoreUnavailable, OutcomeUnknown),
@@ -105,6 +101,9 @@ FAULTS: dict[str, tuple[Kind, type[StoreError], type[StoreError]]] = {
     ),
     "200 without type or body": (Answer(200), StoreUnavailable, OutcomeUnknown),
     "200 HTML": (Answer(200, b"<html>welcome", HTML), StoreUnavailable, OutcomeUnknown),
+    "200 null": (Answer(200, b"null", JSON), StoreUnavailable, OutcomeUnknown),
+    "200 list": (Answer(200, b"[]", JSON), StoreUnavailable, OutcomeUnknown),
+    "200 other object": (Answer(200, b'{"hello":1}', JSON), StoreUnavailable, OutcomeUnknown),
     "200 cut JSON": (Answer(200, b'{"_id": "a', JSON), StoreUnavailable, OutcomeUnknown),
     "200 invalid UTF-8": (Answer(200, b'{"a":"\xff"}', JSON), StoreUnavailable, OutcomeUnknown),
 }
@@ -138,6 +137,15 @@ def test_a_name_that_does_not_resolve_is_said_so() -> None:
     client = CouchDBClient("http://couchdb.invalid:5984", Account("", str))
     with pytest.raises(StoreUnavailable, match="does not resolve"):
         write(CouchDBStore(client, "zerglings"))
+    client.close()
+
+
+@pytest.mark.parametrize("host", ["a..b", "a" * 70])
+def test_a_host_that_cannot_be_one_is_a_store_that_is_away(host: str) -> None:
+    client = CouchDBClient(f"http://{host}:5984", Account("", str))
+    for call in (read, write):
+        with pytest.raises(StoreUnavailable):
+            call(CouchDBStore(client, "zerglings"))
     client.close()
 
 
@@ -284,6 +292,18 @@ def test_a_refused_password_is_not_sent_again_and_again(
         with pytest.raises(AccountRefused):
             read(store)
     assert len(proxy.requests) == 1
+
+
+def test_a_password_that_is_not_proven_yet_is_sent_by_one_thread_at_a_time(
+    couch: Backend, proxy: FaultProxy
+) -> None:
+    proxy.fault = Fault(couch_error(401, "unauthorized", "Name or password is incorrect."))
+    store = couch.through(proxy.url).open()
+    with ThreadPoolExecutor(16) as pool:
+        outcomes = [pool.submit(read, store) for _ in range(32)]
+        assert {type(outcome.exception()) for outcome in outcomes} == {AccountRefused}
+    assert len(proxy.requests) == 1
+    store.close()
 
 
 def test_a_password_that_changed_in_its_file_is_used_at_once(

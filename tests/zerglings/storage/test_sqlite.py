@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,11 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.backends import Backend, silent
+from tests.support.backends import Backend
 from zerglings.storage.base import NotBootstrapped, StoreUnavailable
-from zerglings.storage.bootstrap import BootstrapError, TimedOut, run
+from zerglings.storage.bootstrap.plan import sqlite_steps
+from zerglings.storage.bootstrap.runner import (
+    BootstrapError,
+    Misconfigured,
+    Run,
+    Status,
+    TimedOut,
+    bring_about,
+)
 from zerglings.storage.sqlite import APPLICATION_ID, SQLiteStore
-from zerglings.storage.sqlite_bootstrap import File
 
 
 @pytest.fixture
@@ -28,9 +36,22 @@ def store(path: Path) -> Iterator[SQLiteStore]:
     store.close()
 
 
+def bootstrap(path: Path, timeout: float = 5) -> list[str]:
+    """Prepare a file and return what was reported."""
+    lines: list[str] = []
+
+    def report(step: str, status: Status, message: str) -> None:
+        lines.append(f"{step} {status} {message}")
+
+    run = Run(timeout=timeout)
+    bring_about(sqlite_steps(path, run), run, report)
+    return lines
+
+
 def test_a_file_that_is_not_there_is_not_made_by_the_way(tmp_path: Path) -> None:
     store = SQLiteStore(tmp_path / "none.sqlite3")
-    store.ping(timeout=1)
+    with pytest.raises(NotBootstrapped):
+        store.ping(timeout=1)
     with pytest.raises(NotBootstrapped, match="bootstrap_couch"):
         store.put({"_id": "a"}, timeout=1)
     assert list(tmp_path.iterdir()) == []
@@ -46,13 +67,34 @@ def test_a_file_of_another_kind_is_not_ready(tmp_path: Path, content: bytes) -> 
     store.close()
 
 
+def test_failing_to_open_leaves_nothing_open(tmp_path: Path) -> None:
+    path = tmp_path / "other"
+    path.write_bytes(b"this is no database" * 100)
+    store = SQLiteStore(path)
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(20):
+        with pytest.raises(NotBootstrapped):
+            store.check_ready(timeout=1)
+    assert len(os.listdir("/proc/self/fd")) <= before
+    store.close()
+
+
+def test_a_damaged_row_is_a_document_without_content(store: SQLiteStore, path: Path) -> None:
+    store.put({"_id": "a", "n": 1}, timeout=1)
+    other = sqlite3.connect(path)
+    other.execute("UPDATE documents SET body = x'7b'")
+    other.commit()
+    other.close()
+    assert [set(d) for d in store.page(None, 9, timeout=1).documents] == [{"_id", "_rev"}]
+
+
 def test_a_file_removed_under_the_service_is_noticed(store: SQLiteStore, path: Path) -> None:
     store.put({"_id": "a"}, timeout=1)
     for part in path.parent.glob(f"{path.name}*"):
         part.unlink()
     with pytest.raises(NotBootstrapped):
         store.put({"_id": "b"}, timeout=1)
-    run([File(path)], timeout=5, report=silent)
+    bootstrap(path, timeout=5)
     store.put({"_id": "b"}, timeout=1)
     assert [d["_id"] for d in store.page(None, 9, timeout=1).documents] == ["b"]
 
@@ -91,7 +133,7 @@ def test_a_schema_of_the_future_is_not_ready_and_left_alone(store: SQLiteStore, 
     with pytest.raises(NotBootstrapped, match="version 99"):
         store.check_ready(timeout=1)
     with pytest.raises(BootstrapError, match="version 99"):
-        run([File(path)], timeout=1, report=silent)
+        bootstrap(path, timeout=1)
 
 
 def test_writes_are_synced_before_the_answer(store: SQLiteStore) -> None:
@@ -102,24 +144,24 @@ def test_writes_are_synced_before_the_answer(store: SQLiteStore) -> None:
 
 def test_bootstrap_makes_folder_and_file_and_then_nothing_more(tmp_path: Path) -> None:
     path = tmp_path / "a" / "b" / "c.sqlite3"
-    lines: list[str] = []
-
-    def report(step: str, line: str) -> None:
-        lines.append(f"{step}: {line}")
-
-    run([File(path)], timeout=5, report=report)
+    assert bootstrap(path) == [
+        f"database changed prepared {path}",
+        "database ok ok",
+        "verify changed wrote a document and took it back",
+        "verify ok ok",
+    ]
     before = path.stat().st_mtime_ns
-    run([File(path)], timeout=5, report=report)
-    assert lines == [f"database: prepared {path}", "database: ok", "database: ok"]
+    assert bootstrap(path) == ["database ok ok", "verify ok ok"]
     assert path.stat().st_mtime_ns == before
+    assert SQLiteStore(path).page(None, 9, timeout=1).documents == []
 
 
 @pytest.mark.parametrize("content", [b"this is no database" * 100])
 def test_bootstrap_takes_over_nobody_elses_file(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "other"
     path.write_bytes(content)
-    with pytest.raises(BootstrapError, match="OVERMIND_SQLITE_PATH"):
-        run([File(path)], timeout=1, report=silent)
+    with pytest.raises(Misconfigured, match="OVERMIND_SQLITE_PATH"):
+        bootstrap(path, timeout=1)
     assert path.read_bytes() == content
 
 
@@ -128,8 +170,8 @@ def test_bootstrap_takes_over_nobody_elses_database(tmp_path: Path) -> None:
     other = sqlite3.connect(path)
     other.execute("CREATE TABLE theirs (x)")
     other.commit()
-    with pytest.raises(BootstrapError, match="another program's"):
-        run([File(path)], timeout=1, report=silent)
+    with pytest.raises(Misconfigured, match="another program's"):
+        bootstrap(path, timeout=1)
     assert other.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID
     other.close()
 
@@ -137,19 +179,19 @@ def test_bootstrap_takes_over_nobody_elses_database(tmp_path: Path) -> None:
 def test_bootstrap_says_why_a_folder_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(BootstrapError, match="cannot create"):
-        run([File(tmp_path / "file" / "x.sqlite3")], timeout=1, report=silent)
+        bootstrap(tmp_path / "file" / "x.sqlite3", timeout=1)
 
 
 def test_bootstrap_waits_for_a_lock_until_its_time_is_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("zerglings.storage.sqlite_bootstrap.LOCK_TIMEOUT", 0.05)
+    monkeypatch.setattr("zerglings.storage.bootstrap.sqlite.LOCK_TIMEOUT", 0.05)
     path = tmp_path / "new.sqlite3"
     holder = sqlite3.connect(path, isolation_level=None)
     holder.execute("PRAGMA journal_mode = WAL")
     holder.execute("BEGIN IMMEDIATE")
     with pytest.raises(TimedOut, match="locked"):
-        run([File(path)], timeout=0.3, report=silent)
+        bootstrap(path, timeout=0.3)
     holder.execute("ROLLBACK")
     holder.close()
-    run([File(path)], timeout=5, report=silent)
+    bootstrap(path, timeout=5)

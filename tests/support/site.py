@@ -1,0 +1,122 @@
+"""One installation on a CouchDB server: names of its own, and its bootstrap in this process."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from tests.support.backends import CouchDBServer
+from zerglings.storage.account import Account
+from zerglings.storage.bootstrap.access import user_id
+from zerglings.storage.bootstrap.plan import CouchDBPlan
+from zerglings.storage.bootstrap.runner import Run, Status, bring_about
+from zerglings.storage.couchdb import databases
+from zerglings.storage.couchdb_client import Answered
+
+TIMEOUT = 10.0
+NOT_FOUND = 404
+
+
+@dataclass(frozen=True)
+class Site:
+    """A server, and how an installation on it is configured."""
+
+    server: CouchDBServer
+    database: str
+    username: str
+    password: str = "swarm"
+    reports: list[str] = field(default_factory=list)
+
+    @property
+    def databases(self) -> tuple[str, str]:
+        return databases(self.database)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Return what the init container gets."""
+        return self.service_environment | {
+            "COUCHDB_ADMIN_USERNAME": self.server.username,
+            "COUCHDB_ADMIN_PASSWORD": self.server.password,
+        }
+
+    @property
+    def service_environment(self) -> dict[str, str]:
+        """Return what the service gets."""
+        return {
+            "COUCHDB_URL": self.server.url,
+            "COUCHDB_USERNAME": self.username,
+            "COUCHDB_PASSWORD": self.password,
+            "COUCHDB_DATABASE": self.database,
+        }
+
+    def through(self, url: str) -> Site:
+        """Return the same site behind a proxy."""
+        return replace(self, server=self.server.through(url))
+
+    def plan(self, **changes: Any) -> CouchDBPlan:
+        given: dict[str, Any] = {
+            "url": self.server.url,
+            "admin": self.account(
+                self.server.username, self.server.password, "COUCHDB_ADMIN_PASSWORD"
+            ),
+            "service": self.account(self.username, self.password, "COUCHDB_PASSWORD"),
+            "database": self.database,
+        }
+        return CouchDBPlan(**given | changes)
+
+    @staticmethod
+    def account(username: str, password: str, variable: str = "COUCHDB_PASSWORD") -> Account:
+        return Account(username, lambda: password, variable=variable)
+
+    def bootstrap(self, *, timeout: float = 30, **changes: Any) -> list[str]:
+        """Bring it to ready and return what was reported."""
+        lines: list[str] = []
+
+        def report(step: str, status: Status, message: str) -> None:
+            lines.append(f"{step} {status} {message}")
+
+        run = Run(timeout=timeout)
+        bring_about(self.plan(**changes).steps(run), run, report)
+        return lines
+
+    def ask(self, method: str, *path: str, body: object = None, **params: str) -> Any:
+        """Ask the server as its admin, past all proxies of a test."""
+        client = self.server.client()
+        try:
+            return client.request(method, list(path), timeout=TIMEOUT, body=body, params=params)
+        finally:
+            client.close()
+
+    def user(self) -> dict[str, Any]:
+        user: dict[str, Any] = self.ask("GET", "_users", user_id(self.username))
+        return user
+
+    def remove(self) -> None:
+        """Remove whatever is there of it."""
+        for name in self.databases:
+            with missing_is_fine():
+                self.ask("DELETE", name)
+        with missing_is_fine():
+            user = self.user()
+            self.ask("DELETE", "_users", user["_id"], rev=user["_rev"])
+
+
+@contextmanager
+def missing_is_fine() -> Iterator[None]:
+    """Let a removal pass that finds nothing to remove."""
+    try:
+        yield
+    except Answered as answer:
+        if answer.status != NOT_FOUND:
+            raise
+
+
+@contextmanager
+def new_site(server: CouchDBServer) -> Iterator[Site]:
+    mark = uuid.uuid4().hex[:12]
+    site = Site(server, f"overmind-test-{mark}", f"overmind-{mark}")
+    yield site
+    site.remove()

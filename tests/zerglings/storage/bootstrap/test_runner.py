@@ -1,0 +1,133 @@
+"""The runner of bootstrap steps, over steps that need no server."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from zerglings.storage.bootstrap.runner import (
+    BootstrapError,
+    Misconfigured,
+    NotYet,
+    Refused,
+    Run,
+    Status,
+    Step,
+    TimedOut,
+    bring_about,
+    find_drift,
+)
+
+Look = str | Exception | None
+
+
+class Scripted(Step):
+    """A step that finds what a test lists: a drift, a reason to wait, None for all is well."""
+
+    def __init__(self, name: str, *looks: Look, needs_all: bool = False) -> None:
+        super().__init__()
+        self.name = name  # type: ignore[misc]
+        self.needs_all = needs_all  # type: ignore[misc]
+        self._looks = list(looks)
+        self.looks = self.acts = 0
+
+    def drift(self) -> str | None:
+        self.looks += 1
+        look = self._looks.pop(0) if len(self._looks) > 1 else self._looks[0]
+        if isinstance(look, Exception):
+            raise look
+        return look
+
+    def act(self) -> str:
+        self.acts += 1
+        return "acted"
+
+
+class Lines(list[str]):
+    def __call__(self, step: str, status: Status, message: str) -> None:
+        self.append(f"{step} {status} {message}")
+
+
+@pytest.fixture
+def lines() -> Lines:
+    return Lines()
+
+
+def test_a_step_that_holds_is_left_alone(lines: Lines) -> None:
+    step, run = Scripted("a", None), Run()
+    bring_about([step], run, lines)
+    assert (step.acts, lines, run.changed) == (0, ["a ok ok"], False)
+
+
+def test_a_step_acts_until_it_holds_and_the_next_one_follows(lines: Lines) -> None:
+    run = Run()
+    bring_about([Scripted("a", "missing", None), Scripted("b", "x", "y", None)], run, lines)
+    assert lines == ["a changed acted", "a ok ok", "b changed acted", "b changed acted", "b ok ok"]
+    assert run.changed
+
+
+def test_waiting_is_said_once_for_each_reason(lines: Lines) -> None:
+    away, slow = NotYet("away"), NotYet("slow")
+    bring_about([Scripted("a", away, away, slow, None)], Run(), lines)
+    assert lines == ["a waiting away", "a waiting slow", "a ok ok"]
+
+
+def test_the_time_is_for_all_steps_together(lines: Lines) -> None:
+    began = time.monotonic()
+    with pytest.raises(TimedOut, match="away"):
+        bring_about([Scripted("a", None), Scripted("b", NotYet("away"))], Run(timeout=0.3), lines)
+    assert time.monotonic() - began < 1
+
+
+def test_what_cannot_be_mended_ends_the_run_at_once(lines: Lines) -> None:
+    last = Scripted("b", "missing", None)
+    with pytest.raises(BootstrapError, match="hopeless"):
+        bring_about([Scripted("a", BootstrapError("hopeless")), last], Run(), lines)
+    assert last.looks == 0
+
+
+def test_acting_without_effect_ends(lines: Lines) -> None:
+    step = Scripted("a", "missing")
+    with pytest.raises(BootstrapError, match="still: missing"):
+        bring_about([step], Run(), lines)
+    assert step.acts == 20
+
+
+def test_warnings_are_said_once(lines: Lines) -> None:
+    step = Scripted("a", "missing", None)
+    step.warnings += ["odd", "odd"]
+    bring_about([step], Run(), lines)
+    assert lines == ["a changed acted", "a warning odd", "a ok ok"]
+
+
+def test_a_check_looks_at_everything_and_acts_on_nothing(lines: Lines) -> None:
+    steps = [Scripted("a", None), Scripted("b", "missing"), Scripted("c", None)]
+    assert find_drift(steps, lines)
+    assert lines == ["a ok ok", "b drift missing", "c ok ok"]
+    assert [step.acts for step in steps] == [0, 0, 0]
+
+
+def test_a_check_of_what_holds_finds_nothing(lines: Lines) -> None:
+    assert not find_drift([Scripted("a", None), Scripted("b", None, needs_all=True)], lines)
+
+
+def test_a_check_does_not_look_where_looking_makes_no_sense(lines: Lines) -> None:
+    last = Scripted("b", None, needs_all=True)
+    assert find_drift([Scripted("a", "missing"), last], lines)
+    assert last.looks == 0
+    assert lines[1].startswith("b skipped ")
+
+
+def test_a_check_of_a_store_that_is_away_ends_at_once(lines: Lines) -> None:
+    last = Scripted("b", None)
+    assert find_drift([Scripted("a", NotYet("away")), last], lines)
+    assert (last.looks, lines) == (0, ["a drift away"])
+
+
+@pytest.mark.parametrize("error", [Refused("no"), Misconfigured("no")])
+def test_a_check_that_is_refused_goes_no_further(lines: Lines, error: BootstrapError) -> None:
+    last = Scripted("b", None)
+    with pytest.raises(type(error)):
+        find_drift([Scripted("a", error), last], lines)
+    assert last.looks == 0

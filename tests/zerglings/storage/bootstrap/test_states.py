@@ -1,0 +1,483 @@
+"""From each state to ready, and then a second run that writes nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import requests
+
+from tests.support.backends import CouchDBServer
+from tests.support.fault_proxy import FaultProxy
+from tests.support.faults import Answer, Fault, Hang, Kind, ResetAfter, ResetBefore
+from tests.support.peer import Peer
+from tests.support.site import Site, new_site
+from zerglings.storage.base import StoreError
+from zerglings.storage.bootstrap import server as server_module
+from zerglings.storage.bootstrap.access import password_matches
+from zerglings.storage.bootstrap.plan import REVS_LIMIT, STEPS
+from zerglings.storage.bootstrap.runner import (
+    Misconfigured,
+    Refused,
+    Run,
+    Status,
+    TimedOut,
+    find_drift,
+)
+from zerglings.storage.couchdb import ROLE, CouchDBStore, security_drift
+from zerglings.storage.couchdb_client import CouchDBClient
+
+HTML = {"Content-Type": "text/html"}
+JSON = {"Content-Type": "application/json"}
+ALL_OK = [f"{step.name} ok ok" for step in STEPS]
+
+
+def without_warnings(lines: list[str]) -> list[str]:
+    """Leave out what the peer has not: CouchDB's limit of revisions."""
+    return [line for line in lines if " warning " not in line]
+
+
+def assert_ready(site: Site) -> None:
+    """The service's account can use the site, nobody else, and a second run writes nothing."""
+    with FaultProxy(site.server.host, site.server.port) as proxy:
+        behind = site.through(proxy.url)
+        assert without_warnings(behind.bootstrap()) == ALL_OK
+        assert {request.method for request in proxy.requests} == {"GET"}
+    client = CouchDBClient(site.server.url, site.account(site.username, site.password))
+    store = CouchDBStore(client, site.database)
+    store.check_ready(timeout=5)
+    assert store.page(None, 9, timeout=5).documents == [], "nothing is left behind"
+    client.close()
+    nobody = CouchDBClient(site.server.url, site.account("", ""))
+    for name in site.databases:
+        assert security_drift(site.ask("GET", name, "_security")) is None
+        with pytest.raises(StoreError):
+            CouchDBStore(nobody, name).page(None, 1, timeout=5)
+    nobody.close()
+    assert site.user()["roles"].count(ROLE) == 1
+
+
+def test_a_server_with_an_admin_and_nothing_else(site: Site) -> None:
+    lines = without_warnings(site.bootstrap())
+    assert [line.split(" ", 2)[:2] for line in lines if " changed " in line] == [
+        ["user", "changed"],
+        ["database", "changed"],
+        ["security", "changed"],
+        ["verify", "changed"],
+    ]
+    assert_ready(site)
+
+
+def test_a_server_where_everybody_is_admin(party: Peer) -> None:
+    with new_site(CouchDBServer(party.url, "admin", "p/ä:s\"s'%")) as site:
+        lines = site.bootstrap()
+        assert "admin changed created the server admin 'admin'" in lines
+        assert_ready(site)
+
+
+def test_a_party_ends_also_where_the_service_is_its_own_admin(party: Peer) -> None:
+    with new_site(CouchDBServer(party.url, "admin", "relax")) as site:
+        account = site.account("admin", "relax")
+        site.bootstrap(admin=account, service=account)
+        again = site.bootstrap(admin=account, service=account)
+        assert without_warnings(again) == ALL_OK
+        for name in site.databases:
+            assert security_drift(site.ask("GET", name, "_security")) is None
+        assert requests.get(f"{party.url}/_config", timeout=5).status_code == 401
+
+
+def public_database(site: Site) -> None:
+    for name in site.databases:
+        site.ask("PUT", name)
+        site.ask("PUT", name, "_security", body={})
+
+
+def other_password(site: Site) -> None:
+    user: dict[str, object] = {"name": site.username, "type": "user", "password": "other"}
+    user |= {"roles": ["extra"], "note": 7}
+    site.ask("PUT", "_users", f"org.couchdb.user:{site.username}", body=user)
+
+
+def extra_members(site: Site) -> None:
+    site.ask("PUT", site.database)
+    security = {
+        "admins": {"names": ["ann"], "roles": ["ops"]},
+        "members": {"names": ["bob"], "roles": ["readers"]},
+        "cloudant": {"x": ["_reader"]},
+    }
+    site.ask("PUT", site.database, "_security", body=security)
+
+
+def main_database_only(site: Site) -> None:
+    site.ask("PUT", site.database)
+
+
+def account_only(site: Site) -> None:
+    user = {"name": site.username, "type": "user", "roles": [], "password": site.password}
+    site.ask("PUT", "_users", f"org.couchdb.user:{site.username}", body=user)
+
+
+@pytest.mark.parametrize(
+    "state", [public_database, other_password, extra_members, main_database_only, account_only]
+)
+def test_half_a_site(site: Site, state: Callable[[Site], None]) -> None:
+    state(site)
+    site.bootstrap()
+    assert_ready(site)
+
+
+def test_members_whom_operators_added_stay(site: Site) -> None:
+    extra_members(site)
+    site.bootstrap()
+    security = site.ask("GET", site.database, "_security")
+    assert security["admins"] == {"names": ["ann"], "roles": ["ops"]}
+    assert security["members"] == {"names": ["bob"], "roles": ["readers", ROLE]}
+    assert security["cloudant"] == {"x": ["_reader"]}
+
+
+def test_what_operators_added_to_the_account_stays(site: Site) -> None:
+    other_password(site)
+    site.bootstrap()
+    user = site.user()
+    assert set(user["roles"]) == {"extra", ROLE}
+    assert user["note"] == 7
+
+
+def test_zerglings_that_are_there_stay(site: Site) -> None:
+    public_database(site)
+    site.ask("PUT", site.database, "a-zergling", body={"x": 1})
+    site.bootstrap()
+    assert site.ask("GET", site.database, "a-zergling")["x"] == 1
+
+
+def test_an_unchanged_password_is_not_written_and_a_changed_one_is(site: Site) -> None:
+    site.bootstrap()
+    before = site.user()["_rev"]
+    assert_ready(site)
+    assert site.user()["_rev"] == before
+    changed = site.account(site.username, "another")
+    assert "user changed updated" in " ".join(site.bootstrap(service=changed))
+    client = CouchDBClient(site.server.url, changed)
+    CouchDBStore(client, site.database).check_ready(timeout=5)
+    client.close()
+
+
+def test_the_limit_of_revisions_is_set_where_there_is_one(site: Site) -> None:
+    lines = site.bootstrap()
+    if any("this server has no _revs_limit" in line for line in lines):
+        assert "database ok ok" in lines, "the peer has none, and that is only a warning"
+        return
+    for name in site.databases:
+        assert site.ask("GET", name, "_revs_limit") == REVS_LIMIT
+    assert "database changed" in " ".join(site.bootstrap(revs_limit=20))
+    assert site.ask("GET", site.database, "_revs_limit") == 20
+
+
+def test_shards_are_chosen_for_new_databases_and_kept_by_old_ones(site: Site) -> None:
+    site.bootstrap(shards={"q": 3})
+    cluster = site.ask("GET", site.database).get("cluster")
+    lines = site.bootstrap(shards={"q": 4})
+    if cluster:  # the peer has no shards
+        assert cluster["q"] == 3
+        assert [line for line in lines if "keeps its q of 3" in line]
+        assert site.ask("GET", site.database)["cluster"]["q"] == 3
+
+
+# --- a server that is not itself
+
+
+PASSING: dict[str, Kind] = {
+    "503 HTML": Answer(503, b"<html>starting", HTML),
+    "502 HTML": Answer(502, b"<html>bad gateway", HTML),
+    "404 HTML": Answer(404, b"<html>", HTML),
+    "404 seeding": Answer(404, b'{"status":"seeding","seeds":{}}', JSON),
+    "500 conflict": Answer(500, b'{"error":"conflict","reason":"x"}', JSON),
+    "reset": ResetBefore(),
+    "reset after it was carried out": ResetAfter(),
+    "locked": Answer(403, b'{"error":"forbidden","reason":"Account is temporarily locked"}', JSON),
+}
+
+
+@pytest.mark.parametrize("name", PASSING)
+@pytest.mark.parametrize("method", ["GET", "PUT"])
+def test_what_passes_is_waited_for_at_every_request(
+    site: Site, proxy: FaultProxy, name: str, method: str
+) -> None:
+    """Each request fails once before it is answered, whatever step it belongs to."""
+    failed: set[tuple[str, str]] = set()
+
+    def first_time(seen_method: str, path: str) -> bool:
+        is_new = (seen_method, path) not in failed and seen_method == method
+        failed.add((seen_method, path))
+        return is_new and "_local" not in path
+
+    proxy.fault = Fault(PASSING[name], first_time)
+    lines = site.through(proxy.url).bootstrap()
+    assert any(" waiting " in line for line in lines)
+    assert_ready(site)
+
+
+def test_a_hanging_server_is_given_up_when_the_time_is_up(site: Site, proxy: FaultProxy) -> None:
+    proxy.fault = Fault(Hang(threading.Event()))
+    with pytest.raises(TimedOut, match="no answer in time"):
+        site.through(proxy.url).bootstrap(timeout=1)
+
+
+def test_a_request_that_hangs_is_asked_again(
+    site: Site, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "CALL_TIMEOUT", 0.5)
+    proxy.fault = Fault(Hang(threading.Event(), forward=True), lambda m, p: m == "PUT", times=3)
+    lines = site.through(proxy.url).bootstrap()
+    assert any("waiting no answer in time" in line for line in lines)
+    assert_ready(site)
+
+
+def test_a_server_that_comes_later_is_waited_for(site: Site, proxy: FaultProxy) -> None:
+    proxy.down()
+    coming = threading.Timer(1.5, proxy.up)
+    coming.start()
+    lines = site.through(proxy.url).bootstrap()
+    coming.join()
+    assert lines[:2] == ["wait waiting connection refused", "wait ok ok"]
+
+
+def test_a_name_that_does_not_resolve_is_waited_for(site: Site) -> None:
+    lost = site.through("http://couchdb.invalid:5984")
+    with pytest.raises(TimedOut, match="its name does not resolve"):
+        lost.bootstrap(timeout=0.5)
+
+
+def test_another_service_on_the_port_is_not_couchdb(site: Site, proxy: FaultProxy) -> None:
+    for body in (b'{"hello":"world"}', b"[]", b"hello"):
+        proxy.fault = Fault(Answer(200, body, JSON))
+        with pytest.raises(TimedOut, match=r"not CouchDB|not JSON"):
+            site.through(proxy.url).bootstrap(timeout=0.3)
+
+
+# --- accounts that are not accepted
+
+
+def test_a_wrong_admin_password_is_tried_once(site: Site, proxy: FaultProxy) -> None:
+    # A name that nobody has cannot be locked for the other tests.
+    admin = site.account(f"{site.username}-admin", "wrong", "COUCHDB_ADMIN_PASSWORD")
+    with pytest.raises(Refused, match="COUCHDB_ADMIN_USERNAME and COUCHDB_ADMIN_PASSWORD"):
+        site.through(proxy.url).bootstrap(admin=admin)
+    assert [request.status for request in proxy.requests].count(401) == 1
+
+
+def test_the_services_account_alone_cannot_bootstrap(site: Site) -> None:
+    site.bootstrap()
+    account = site.account(site.username, site.password)
+    with pytest.raises(Refused, match=r"no server admin"):
+        site.bootstrap(admin=account, service=account)
+
+
+def test_a_wrong_service_password_without_an_admin_is_tried_once(
+    site: Site, proxy: FaultProxy
+) -> None:
+    site.bootstrap()
+    account = site.account(site.username, "wrong")
+    with pytest.raises(Refused, match="COUCHDB_USERNAME and COUCHDB_PASSWORD"):
+        site.through(proxy.url).bootstrap(admin=account, service=account)
+    assert [request.status for request in proxy.requests].count(401) == 1
+
+
+def test_a_check_that_finds_another_password_does_not_try_it(site: Site, proxy: FaultProxy) -> None:
+    site.bootstrap()
+    plan = site.through(proxy.url).plan(service=site.account(site.username, "wrong"))
+    lines: list[str] = []
+    assert find_drift(plan.steps(Run()), lambda step, status, _: lines.append(f"{step} {status}"))
+    assert lines[3] == "user drift"
+    assert lines[-1] == "verify skipped"
+    assert {request.method for request in proxy.requests} == {"GET"}
+    assert 401 not in [request.status for request in proxy.requests]
+
+
+def test_a_locked_account_is_waited_for_until_the_time_is_up(site: Site, proxy: FaultProxy) -> None:
+    proxy.fault = Fault(PASSING["locked"], lambda m, p: p.startswith("/_session"))
+    with pytest.raises(TimedOut, match="locked the account"):
+        site.through(proxy.url).bootstrap(timeout=0.5)
+
+
+@pytest.mark.parametrize(("refusals", "is_ready"), [(3, True), (4, False)])
+def test_a_right_password_that_couchdb_does_not_know_yet_is_tried_four_times(
+    site: Site, proxy: FaultProxy, refusals: int, is_ready: bool
+) -> None:
+    site.bootstrap()
+    looks = itertools.count()
+
+    def is_the_services(method: str, path: str) -> bool:  # the admin looks once before
+        return (method, path) == ("GET", f"/{site.database}") and next(looks) > 0
+
+    refusal = Answer(401, b'{"error":"unauthorized","reason":"Name or password"}', JSON)
+    proxy.fault = Fault(refusal, is_the_services, times=refusals)
+    if is_ready:
+        assert "waiting" in site.through(proxy.url).bootstrap()[-2]
+    else:
+        with pytest.raises(Refused):
+            site.through(proxy.url).bootstrap()
+    assert [request.status for request in proxy.requests].count(401) == refusals
+
+
+def test_a_service_without_a_password_is_misconfigured(site: Site) -> None:
+    with pytest.raises(Misconfigured, match=r"^COUCHDB_PASSWORD: not given"):
+        site.bootstrap(service=site.account(site.username, ""))
+
+
+def test_an_open_server_cannot_be_closed_without_a_password(party: Peer) -> None:
+    with (
+        new_site(CouchDBServer(party.url, "admin", "")) as site,
+        pytest.raises(Misconfigured, match=r"^COUCHDB_ADMIN_PASSWORD: not given"),
+    ):
+        site.bootstrap()
+
+
+# --- clusters
+
+
+def test_a_cluster_that_is_finished_is_not_asked_for_its_nodes(site: Site) -> None:
+    assert "cluster ok ok" in site.bootstrap(nodes=3)
+
+
+def cluster_of(nodes: int) -> Answer:
+    names = ",".join(f'"couchdb@{n}"' for n in range(nodes))
+    return Answer(200, f'{{"all_nodes":[{names}],"cluster_nodes":[{names}]}}'.encode(), JSON)
+
+
+NO_DATABASE = Answer(404, b'{"error":"not_found","reason":"Database does not exist."}', JSON)
+
+
+def without_system_databases(membership: Kind) -> list[Fault]:
+    return [
+        Fault(NO_DATABASE, lambda m, p: m == "GET" and p in ("/_users", "/_replicator")),
+        Fault(membership, lambda m, p: p == "/_membership"),
+    ]
+
+
+def test_nodes_are_waited_for_before_anything_is_created(site: Site, proxy: FaultProxy) -> None:
+    proxy.faults = without_system_databases(cluster_of(2))
+    with pytest.raises(TimedOut, match="2 of 3 nodes have joined"):
+        site.through(proxy.url).bootstrap(nodes=3, timeout=0.5)
+    assert {request.method for request in proxy.requests} == {"GET"}
+
+
+def test_a_whole_cluster_is_finished(site: Site, proxy: FaultProxy) -> None:
+    finished = Answer(201, b'{"ok":true}', JSON)
+    proxy.faults = [
+        Fault(NO_DATABASE, lambda m, p: m == "GET" and p in ("/_users", "/_replicator"), times=2),
+        Fault(cluster_of(3), lambda m, p: p == "/_membership"),
+        Fault(finished, lambda m, p: p == "/_cluster_setup"),
+    ]
+    lines = site.through(proxy.url).bootstrap(nodes=3)
+    assert "cluster changed finished the cluster of 3 nodes" in lines
+    assert [r.method for r in proxy.requests if r.path == "/_cluster_setup"] == ["POST"]
+
+
+def test_a_cluster_taken_for_a_single_node_is_misconfigured(site: Site, proxy: FaultProxy) -> None:
+    proxy.faults = without_system_databases(cluster_of(3))
+    with pytest.raises(Misconfigured, match=r"^COUCHDB_CLUSTER_NODES: is 1, but"):
+        site.through(proxy.url).bootstrap()
+    assert {request.method for request in proxy.requests} == {"GET"}
+
+
+def test_a_single_node_gets_its_system_databases(site: Site, proxy: FaultProxy) -> None:
+    proxy.faults = [
+        Fault(NO_DATABASE, lambda m, p: m == "GET" and p in ("/_users", "/_replicator"), times=2)
+    ]
+    lines = site.through(proxy.url).bootstrap()
+    assert "cluster changed created the system databases" in lines
+    assert_ready(site)
+
+
+# --- retiring
+
+
+def test_an_account_of_before_is_removed(site: Site) -> None:
+    site.bootstrap()
+    old = site.username
+    new = Site(site.server, site.database, f"{old}-2", "new")
+    new.bootstrap()
+    assert site.user(), "the old account stays until it is retired"
+    assert f"retire changed removed the account {old!r}" in new.bootstrap(retired=old)
+    assert new.bootstrap(retired=old)[-1] == "retire ok ok"
+    assert_ready(new)
+    new.remove()
+
+
+@pytest.mark.parametrize("which", ["service", "admin"])
+def test_an_account_in_use_is_not_retired(site: Site, proxy: FaultProxy, which: str) -> None:
+    name = site.username if which == "service" else site.server.username
+    with pytest.raises(Misconfigured, match="in use"):
+        site.through(proxy.url).bootstrap(retired=name)
+    assert proxy.requests == [], "that is seen before anything is done"
+
+
+def test_somebody_elses_account_is_not_retired(site: Site) -> None:
+    stranger = Site(site.server, site.database, f"{site.username}-stranger")
+    account_only(stranger)
+    with pytest.raises(Misconfigured, match="no account of this service"):
+        site.bootstrap(retired=stranger.username)
+    assert stranger.user()
+    stranger.remove()
+
+
+# --- passwords as CouchDB keeps them
+
+
+def pbkdf2(prf: str | None, password: str) -> dict[str, Any]:
+    digest = "sha1" if prf in (None, "sha") else prf
+    size = hashlib.new(digest).digest_size
+    key = hashlib.pbkdf2_hmac(digest, password.encode(), b"salt", 10, size)
+    user = {"password_scheme": "pbkdf2", "salt": "salt", "iterations": 10, "derived_key": key.hex()}
+    return user | ({"pbkdf2_prf": prf} if prf else {})
+
+
+@pytest.mark.parametrize("prf", [None, "sha", "sha224", "sha256", "sha384", "sha512"])
+def test_a_stored_password_is_recognised(prf: str | None) -> None:
+    assert password_matches(pbkdf2(prf, "pä"), "pä") is True
+    assert password_matches(pbkdf2(prf, "pä"), "pa") is False
+
+
+def test_a_password_of_an_old_database_is_recognised() -> None:
+    user = {"salt": "salt", "password_sha": hashlib.sha1(b"secretsalt").hexdigest()}
+    assert password_matches(user, "secret") is True
+    assert password_matches(user, "other") is False
+
+
+@pytest.mark.parametrize(
+    "user", [{}, {"password_scheme": "argon2"}, pbkdf2("sha", "a") | {"pbkdf2_prf": "x"}]
+)
+def test_a_scheme_of_the_future_is_not_guessed_at(user: dict[str, Any]) -> None:
+    assert password_matches(user, "a") is None
+
+
+def test_a_scheme_of_the_future_is_a_warning(site: Site, proxy: FaultProxy) -> None:
+    site.bootstrap()
+    path = f"/_users/org.couchdb.user%3A{site.username}"
+    body = b'{"_id":"x","_rev":"1-a","roles":["overmind"],"password_scheme":"argon2"}'
+    proxy.fault = Fault(Answer(200, body, JSON), lambda m, p: p == path)
+    lines = site.through(proxy.url).bootstrap()
+    assert "user warning cannot compare a password of the scheme 'argon2'" in lines
+
+
+def test_a_check_reports_each_drift(site: Site) -> None:
+    lines: list[str] = []
+
+    def report(step: str, status: Status, message: str) -> None:
+        lines.append(f"{step} {status}: {message}")
+
+    assert find_drift(site.plan().steps(Run()), report)
+    assert [line.split(":")[0] for line in lines] == [
+        "wait ok",
+        "admin ok",
+        "cluster ok",
+        "user drift",
+        "database drift",
+        "security drift",
+        "verify skipped",
+    ]

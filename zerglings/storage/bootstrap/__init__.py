@@ -1,0 +1,1 @@
+"""Brings a store from any state to ready. ``runner`` knows no store; the steps beside it do."""

@@ -1,0 +1,172 @@
+"""Who may use the databases: the service's own account, and nobody whom no one let in."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from typing import Any
+
+from zerglings.storage.bootstrap.runner import BootstrapError, Misconfigured
+from zerglings.storage.bootstrap.server import CONFLICT, NOT_FOUND, Server, ServerStep
+from zerglings.storage.couchdb import ROLE, security_drift
+
+_PASSWORD_FIELDS = (
+    "password_scheme",
+    "pbkdf2_prf",
+    "salt",
+    "iterations",
+    "derived_key",
+    "password_sha",
+)
+
+
+def user_id(name: str) -> str:
+    """Return the document id of an account in ``_users``."""
+    return f"org.couchdb.user:{name}"
+
+
+class User(ServerStep):
+    """The service has an account of its own, not an admin's."""
+
+    name = "user"
+    wants = f"the service's account exists, has the role {ROLE!r} and the configured password"
+
+    def drift(self) -> str | None:
+        """Compare the account with what is configured, without signing in.
+
+        A sign-in with a password that is yet to be changed would count as refused, and fifty of
+        them at once would lock the account.
+        """
+        if not self.server.has_separate_admin:
+            return None
+        if self.server.service.is_anonymous:
+            raise Misconfigured(
+                f"{self.server.service.variable}: not given, so the account "
+                f"{self.server.service.username!r} cannot be made"
+            )
+        user = self._user()
+        if user is None:
+            return "the account is missing"
+        if ROLE not in user.get("roles", []):
+            return f"the account lacks the role {ROLE!r}"
+        if not self._has_password(user):
+            return "the account has another password"
+        self.server.password_is_known = True
+        return None
+
+    def act(self) -> str:
+        """Create the account or bring it to the configured password; keep whatever else it has."""
+        account = self.server.service
+        old = self._user()
+        kept = {k: v for k, v in (old or {}).items() if k not in _PASSWORD_FIELDS}
+        user = kept | {
+            "name": account.username,
+            "type": "user",
+            "roles": [*(role for role in kept.get("roles", []) if role != ROLE), ROLE],
+            "password": account.password,
+        }
+        path = ["_users", user_id(account.username)]
+        self.server.change("PUT", *path, body=user, harmless=(CONFLICT,))
+        return f"{'created' if old is None else 'updated'} the account {account.username!r}"
+
+    def _user(self) -> dict[str, Any] | None:
+        user: dict[str, Any] | None = self.server.look(
+            "_users", user_id(self.server.service.username)
+        )
+        return user
+
+    def _has_password(self, user: dict[str, Any]) -> bool:
+        matches = password_matches(user, self.server.service.password)
+        if matches is None:
+            scheme = user.get("password_scheme")
+            self.warnings.append(f"cannot compare a password of the scheme {scheme!r}")
+            return True
+        return matches
+
+
+class Retire(ServerStep):
+    """An account that the service no longer uses is gone."""
+
+    name = "retire"
+    wants = "the account named by --retire is gone"
+
+    def __init__(self, server: Server, retired: str) -> None:
+        super().__init__(server)
+        self._retired = retired
+
+    def drift(self) -> str | None:
+        """Look for the account; one without the role is none of the service's."""
+        user = self.server.look("_users", user_id(self._retired))
+        if user is None:
+            return None
+        if ROLE not in user.get("roles", []):
+            raise Misconfigured(f"--retire: {self._retired!r} is no account of this service")
+        return f"the account {self._retired!r} still exists"
+
+    def act(self) -> str:
+        """Remove the account."""
+        path = ["_users", user_id(self._retired)]
+        user = self.server.look(*path)
+        if user is not None:
+            params = {"rev": user["_rev"]}
+            self.server.change("DELETE", *path, params=params, harmless=(NOT_FOUND, CONFLICT))
+        return f"removed the account {self._retired!r}"
+
+
+class Security(ServerStep):
+    """The databases are open to the service's role and to those whom operators added."""
+
+    name = "security"
+    wants = f"only admins, the role {ROLE!r} and members added by operators may use the databases"
+
+    def __init__(self, server: Server, databases: tuple[str, ...]) -> None:
+        super().__init__(server)
+        self._databases = databases
+
+    def drift(self) -> str | None:
+        """Look at who may read and write."""
+        found = []
+        for database in self._databases:
+            security = self.server.look(database, "_security")
+            if security is None:
+                found.append(f"{database} is missing")
+            elif drift := security_drift(security):
+                found.append(f"{database} {drift}")
+        return "; ".join(found) or None
+
+    def act(self) -> str:
+        """Add the role to the members, which also closes a database that had none."""
+        done = []
+        for database in self._databases:
+            security = self.server.look(database, "_security")
+            if security is None:
+                raise BootstrapError(f"{database} is missing; run the step 'database' first")
+            if security_drift(security):
+                members = security.get("members", {})
+                roles = [*members.get("roles", []), ROLE]
+                wanted = security | {"members": members | {"roles": roles}}
+                path = [database, "_security"]
+                self.server.change("PUT", *path, body=wanted, harmless=(CONFLICT,))
+                done.append(database)
+        return f"closed {' and '.join(done)} to all but its members"
+
+
+def password_matches(user: dict[str, Any], password: str) -> bool | None:
+    """Whether an account of ``_users`` has this password; None if its scheme is not known.
+
+    The schemes are CouchDB's: PBKDF2 (RFC 8018) over the salt as it is written, SHA-1 unless
+    ``pbkdf2_prf`` says otherwise, and a plain salted SHA-1 in old databases.
+    """
+    salt, secret = str(user.get("salt", "")).encode(), password.encode()
+    if user.get("password_scheme") == "pbkdf2":
+        prf = user.get("pbkdf2_prf", "sha")
+        digest = "sha1" if prf == "sha" else str(prf)
+        stored = str(user.get("derived_key", ""))
+        if digest not in hashlib.algorithms_available:
+            return None
+        key = hashlib.pbkdf2_hmac(digest, secret, salt, int(user["iterations"]), len(stored) // 2)
+        return hmac.compare_digest(key.hex(), stored)
+    if "password_sha" in user:
+        computed = hashlib.sha1(secret + salt, usedforsecurity=False).hexdigest()
+        return hmac.compare_digest(computed, str(user["password_sha"]))
+    return None

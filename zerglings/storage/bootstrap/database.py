@@ -1,0 +1,162 @@
+"""The databases: they exist, cheap to write however long a zergling lives, and can be used."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from zerglings.storage.bootstrap.runner import BootstrapError, NotYet, Refused
+from zerglings.storage.bootstrap.server import (
+    BAD_REQUEST,
+    NOT_FOUND,
+    PRECONDITION_FAILED,
+    SIGN_INS,
+    Server,
+    ServerStep,
+    is_missing_database,
+)
+from zerglings.storage.couchdb_client import Answered, CouchDBClient
+
+
+class Database(ServerStep):
+    """The databases exist, with few old revisions.
+
+    Args:
+        server: where they are.
+        databases: their names.
+        shards: ``q`` and ``n`` for new databases, where the operator chose them.
+        revs_limit: how many revisions of a document CouchDB remembers. Each update costs as much
+            as what it remembers: CouchDB's own default, 1000, makes it 13 times dearer in time.
+    """
+
+    name = "database"
+    wants = "the databases exist, with a low _revs_limit"
+
+    def __init__(
+        self,
+        server: Server,
+        databases: tuple[str, ...],
+        shards: dict[str, int],
+        revs_limit: int,
+    ) -> None:
+        super().__init__(server)
+        self._databases = databases
+        self._shards = shards
+        self._revs_limit = revs_limit
+
+    def drift(self) -> str | None:
+        """Look at each database."""
+        found = []
+        for database in self._databases:
+            info = self.server.look(database)
+            if info is None:
+                found.append(f"{database} is missing")
+                continue
+            self._compare_shards(database, info)
+            limit = self._limit(database)
+            if limit not in (None, self._revs_limit):
+                found.append(f"{database} has a _revs_limit of {limit}")
+        return "; ".join(found) or None
+
+    def act(self) -> str:
+        """Create what is missing and set the limits; that another run did so is as good."""
+        done = []
+        for database in self._databases:
+            if self.server.look(database) is None:
+                params = {name: str(number) for name, number in self._shards.items()}
+                self.server.change("PUT", database, params=params, harmless=(PRECONDITION_FAILED,))
+                done.append(f"created {database}")
+            if self._limit(database) not in (None, self._revs_limit):
+                self.server.change("PUT", database, "_revs_limit", body=self._revs_limit)
+                done.append(f"set the _revs_limit of {database} to {self._revs_limit}")
+        return "; ".join(done)
+
+    def _compare_shards(self, database: str, info: dict[str, Any]) -> None:
+        has = info.get("cluster", {})
+        for name, wanted in self._shards.items():
+            if name in has and has[name] != wanted:
+                self.warnings.append(
+                    f"{database} keeps its {name} of {has[name]}; "
+                    f"COUCHDB_{name.upper()} is {wanted} and counts for new databases only"
+                )
+
+    def _limit(self, database: str) -> int | None:
+        """Return the database's limit, None where the server has no such thing."""
+        try:
+            limit: int = self.server.ask(self.server.as_admin, "GET", database, "_revs_limit")
+        except Answered as answer:
+            if is_missing_database(answer):
+                raise NotYet(f"{database} is not there yet") from answer
+            if answer.status not in (BAD_REQUEST, NOT_FOUND):
+                raise BootstrapError(f"cannot read the limit of {database}: {answer}") from answer
+            self.warnings.append("this server has no _revs_limit: much-moved zerglings get slow")
+            return None
+        return limit
+
+
+class Verify(ServerStep):
+    """The service's account can do what the service does.
+
+    Reads; and writes when a step of this run has changed something, or when asked to.
+    """
+
+    name = "verify"
+    wants = "the service's account can sign in, read and write"
+    needs_all = True
+
+    def __init__(self, server: Server, databases: tuple[str, ...], *, writes: bool) -> None:
+        super().__init__(server)
+        self._databases = databases
+        self._writes = writes
+        self._has_written = False
+        self._sign_ins = 0
+
+    def drift(self) -> str | None:
+        """Sign in and read."""
+        client = self.server.as_service()
+        try:
+            for database in self._databases:
+                self._ask(client, "GET", database)
+        except Refused as error:
+            self._sign_ins += 1
+            if self.server.password_is_known and self._sign_ins < SIGN_INS:
+                raise NotYet("CouchDB does not know the new password yet") from error
+            raise
+        finally:
+            client.close()
+        if (self._writes or self.server.run.changed) and not self._has_written:
+            return "not yet tried to write"
+        return None
+
+    def act(self) -> str:
+        """Write, read and delete a document that no list and no feed shows."""
+        client = self.server.as_service()
+        try:
+            for database in self._databases:
+                path = [database, "_local", f"bootstrap-{uuid.uuid4()}"]
+                revision = self._ask(client, "PUT", *path, body={})["rev"]
+                self._ask(client, "GET", *path)
+                self._ask(client, "DELETE", *path, params={"rev": revision})
+        finally:
+            client.close()
+        self._has_written = True
+        return "wrote, read and deleted a local document"
+
+    def _ask(
+        self,
+        client: CouchDBClient,
+        method: str,
+        *path: str,
+        body: object = None,
+        params: dict[str, str] | None = None,
+    ) -> Any:  # noqa: ANN401 - any JSON
+        try:
+            return self.server.ask(client, method, *path, body=body, params=params)
+        except Answered as answer:
+            if is_missing_database(answer):
+                raise BootstrapError(
+                    f"{path[0]} does not exist; run the step 'database'"
+                ) from answer
+            if answer.status in (401, 403):
+                raise Refused(f"{client.account.who} may not use {path[0]}") from answer
+            raise BootstrapError(f"the service cannot use {path[0]}: {answer}") from answer

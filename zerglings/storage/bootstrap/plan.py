@@ -1,0 +1,87 @@
+"""Which steps there are for each store, in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from zerglings.storage.account import Account
+from zerglings.storage.bootstrap.access import Retire, Security, User
+from zerglings.storage.bootstrap.database import Database, Verify
+from zerglings.storage.bootstrap.runner import Misconfigured, Run, Step
+from zerglings.storage.bootstrap.server import Admin, Cluster, Server, Wait
+from zerglings.storage.bootstrap.sqlite import File, Usable
+from zerglings.storage.couchdb import databases
+
+STEPS: tuple[type[Step], ...] = (Wait, Admin, Cluster, User, Database, Security, Verify)
+"""What CouchDB goes through, for help texts."""
+
+REVS_LIMIT = 50
+"""Revisions that CouchDB remembers of a document unless the operator chose otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class CouchDBPlan:
+    """What a CouchDB server is to become.
+
+    Attributes:
+        url: base URL of the server.
+        admin: the server admin's account.
+        service: the service's account; the admin's own if there is no other.
+        database: name of the zerglings' database.
+        nodes: how many nodes the cluster has, 1 for a single server.
+        shards: ``q`` and ``n`` of new databases, as far as they were chosen.
+        revs_limit: revisions to remember of each document.
+        retired: an account to remove.
+        writes: whether to verify by writing even if nothing was changed.
+    """
+
+    url: str
+    admin: Account
+    service: Account
+    database: str
+    nodes: int = 1
+    shards: dict[str, int] | None = None
+    revs_limit: int = REVS_LIMIT
+    retired: str | None = None
+    writes: bool = False
+
+    def steps(self, run: Run) -> list[Step]:
+        """Return the steps in their order.
+
+        Raises:
+            Misconfigured: the account to remove is in use.
+        """
+        if self.retired in (self.admin.username, self.service.username):
+            raise Misconfigured(f"--retire: the account {self.retired!r} is in use")
+        server = Server(self.url, self.admin, self.service, run)
+        names = databases(self.database)
+        steps: list[Step] = [
+            Wait(server),
+            Admin(server),
+            Cluster(server, self.nodes),
+            User(server),
+            Database(server, names, self.shards or {}, self.revs_limit),
+            Security(server, names),
+            Verify(server, names, writes=self.writes),
+        ]
+        return [*steps, Retire(server, self.retired)] if self.retired else steps
+
+
+def sqlite_steps(path: Path, run: Run, *, writes: bool = False) -> list[Step]:
+    """Return the steps for the embedded store."""
+    return [File(path), Usable(path, run, writes=writes)]
+
+
+def chosen(steps: list[Step], names: Sequence[str]) -> list[Step]:
+    """Return the steps that go by these names, all of them if there are none.
+
+    Raises:
+        Misconfigured: none of the steps goes by one of these names.
+    """
+    known = [step.name for step in steps]
+    for name in names:
+        if name not in known:
+            raise Misconfigured(f"--only: there is no step {name!r}, but {', '.join(known)}")
+    return [step for step in steps if not names or step.name in names]

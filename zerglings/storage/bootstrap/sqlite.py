@@ -1,0 +1,119 @@
+"""What must be so before the embedded store can work."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from zerglings.storage.bootstrap.runner import BootstrapError, Misconfigured, NotYet, Run, Step
+from zerglings.storage.sqlite import APPLICATION_ID, SCHEMA, SCHEMA_VERSION
+
+LOCK_TIMEOUT = 10.0
+"""Seconds to wait for others who prepare the same file."""
+
+
+class FileStep(Step):
+    """A step that looks at a file."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+
+    def connect(self, mode: str) -> sqlite3.Connection:
+        """Open the file; ``mode`` is ro, rw or rwc."""
+        uri = f"{self.path.absolute().as_uri()}?mode={mode}"
+        return sqlite3.connect(uri, uri=True, timeout=LOCK_TIMEOUT, isolation_level=None)
+
+    def meaning(self, error: sqlite3.DatabaseError) -> Exception:
+        """Say what an error of SQLite means for the operator."""
+        name = getattr(error, "sqlite_errorname", "")
+        if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+            return NotYet(f"{self.path} is locked")
+        if name == "SQLITE_NOTADB":
+            return Misconfigured(f"OVERMIND_SQLITE_PATH: {self.path} is not a SQLite file")
+        return BootstrapError(f"{self.path} cannot be used: {error}")
+
+
+class File(FileStep):
+    """The file is there, is ours and has the schema."""
+
+    name = "database"
+    wants = "the embedded store's file exists and has the schema"
+
+    def drift(self) -> str | None:
+        """Look at the marks that SQLite keeps in a file's head."""
+        if not self.path.exists():
+            return f"{self.path} is missing"
+        try:
+            with closing(self.connect("ro")) as connection:
+                return self._drift_of(connection)
+        except sqlite3.DatabaseError as error:
+            raise self.meaning(error) from error
+
+    def act(self) -> str:
+        """Create the schema in one transaction, unless another process just did."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with closing(self.connect("rwc")) as connection:
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute("BEGIN IMMEDIATE")
+                if self._drift_of(connection) is not None:
+                    for statement in SCHEMA:
+                        connection.execute(statement)
+                connection.execute("COMMIT")
+        except sqlite3.DatabaseError as error:
+            raise self.meaning(error) from error
+        except OSError as error:
+            raise BootstrapError(f"cannot create {self.path.parent}: {error.strerror}") from error
+        return f"prepared {self.path}"
+
+    def _drift_of(self, connection: sqlite3.Connection) -> str | None:
+        application = connection.execute("PRAGMA application_id").fetchone()[0]
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if (application, version) == (APPLICATION_ID, SCHEMA_VERSION):
+            return None
+        if application == APPLICATION_ID:
+            raise BootstrapError(
+                f"{self.path} has schema version {version}, this service knows {SCHEMA_VERSION}"
+            )
+        if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            raise Misconfigured(f"OVERMIND_SQLITE_PATH: {self.path} is another program's")
+        return f"{self.path} is empty"
+
+
+class Usable(FileStep):
+    """Documents can be read and, where this run changed something, written."""
+
+    name = "verify"
+    wants = "the file can be read and written"
+    needs_all = True
+
+    def __init__(self, path: Path, run: Run, *, writes: bool) -> None:
+        super().__init__(path)
+        self._run = run
+        self._writes = writes
+        self._has_written = False
+
+    def drift(self) -> str | None:
+        """Read."""
+        try:
+            with closing(self.connect("ro")) as connection:
+                connection.execute("SELECT 1 FROM documents LIMIT 1").fetchone()
+        except sqlite3.DatabaseError as error:
+            raise self.meaning(error) from error
+        if (self._writes or self._run.changed) and not self._has_written:
+            return "not yet tried to write"
+        return None
+
+    def act(self) -> str:
+        """Write a document and take it back."""
+        try:
+            with closing(self.connect("rw")) as connection:
+                connection.execute("BEGIN IMMEDIATE")
+                connection.execute("INSERT INTO documents VALUES ('_local/bootstrap', '', '')")
+                connection.execute("ROLLBACK")
+        except sqlite3.DatabaseError as error:
+            raise self.meaning(error) from error
+        self._has_written = True
+        return "wrote a document and took it back"
