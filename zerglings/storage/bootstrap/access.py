@@ -7,7 +7,13 @@ import hmac
 from typing import Any
 
 from zerglings.storage.bootstrap.runner import BootstrapError, Misconfigured
-from zerglings.storage.bootstrap.server import CONFLICT, NOT_FOUND, Server, ServerStep
+from zerglings.storage.bootstrap.server import (
+    ANOTHER_WAS_FASTER,
+    CONFLICT,
+    NOT_FOUND,
+    Server,
+    ServerStep,
+)
 from zerglings.storage.couchdb import ROLE, security_drift
 
 _PASSWORD_FIELDS = (
@@ -47,6 +53,8 @@ class User(ServerStep):
         user = self._user()
         if user is None:
             return "the account is missing"
+        if user.get("_conflicts"):
+            return "the account has rival revisions, with which CouchDB does not let it in"
         if ROLE not in user.get("roles", []):
             return f"the account lacks the role {ROLE!r}"
         if not self._has_password(user):
@@ -57,7 +65,10 @@ class User(ServerStep):
     def act(self) -> str:
         """Create the account or bring it to the configured password; keep whatever else it has."""
         account = self.server.service
+        path = ["_users", user_id(account.username)]
         old = self._user()
+        if old is not None and old.get("_conflicts"):
+            return self._settle(path, old["_conflicts"])
         kept = {k: v for k, v in (old or {}).items() if k not in _PASSWORD_FIELDS}
         user = kept | {
             "name": account.username,
@@ -65,14 +76,19 @@ class User(ServerStep):
             "roles": [*(role for role in kept.get("roles", []) if role != ROLE), ROLE],
             "password": account.password,
         }
-        path = ["_users", user_id(account.username)]
         self.server.change("PUT", *path, body=user, harmless=(CONFLICT,))
         return f"{'created' if old is None else 'updated'} the account {account.username!r}"
 
+    def _settle(self, path: list[str], rivals: list[str]) -> str:
+        """Remove the revisions that lost, which runs on several nodes of a cluster can leave."""
+        for revision in rivals:
+            params = {"rev": revision}
+            self.server.change("DELETE", *path, params=params, harmless=(NOT_FOUND, CONFLICT))
+        return f"removed {len(rivals)} rival revisions of the account"
+
     def _user(self) -> dict[str, Any] | None:
-        user: dict[str, Any] | None = self.server.look(
-            "_users", user_id(self.server.service.username)
-        )
+        path = ["_users", user_id(self.server.service.username)]
+        user: dict[str, Any] | None = self.server.look(*path, conflicts="true")
         return user
 
     def _has_password(self, user: dict[str, Any]) -> bool:
@@ -148,7 +164,7 @@ class Security(ServerStep):
                 path = [database, "_security"]
                 self.server.change("PUT", *path, body=wanted, harmless=(CONFLICT,))
                 done.append(database)
-        return f"closed {' and '.join(done)} to all but its members"
+        return f"closed {' and '.join(done)} to all but members" if done else ANOTHER_WAS_FASTER
 
 
 def password_matches(user: dict[str, Any], password: str) -> bool | None:

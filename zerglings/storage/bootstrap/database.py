@@ -7,6 +7,7 @@ from typing import Any
 
 from zerglings.storage.bootstrap.runner import BootstrapError, NotYet, Refused
 from zerglings.storage.bootstrap.server import (
+    ANOTHER_WAS_FASTER,
     BAD_REQUEST,
     NOT_FOUND,
     PRECONDITION_FAILED,
@@ -69,7 +70,7 @@ class Database(ServerStep):
             if self._limit(database) not in (None, self._revs_limit):
                 self.server.change("PUT", database, "_revs_limit", body=self._revs_limit)
                 done.append(f"set the _revs_limit of {database} to {self._revs_limit}")
-        return "; ".join(done)
+        return "; ".join(done) or ANOTHER_WAS_FASTER
 
     def _compare_shards(self, database: str, info: dict[str, Any]) -> None:
         has = info.get("cluster", {})

@@ -23,6 +23,7 @@ CALL_TIMEOUT = 10.0
 SIGN_INS = 4
 """How often a password just set is tried: less than the five refusals that lock an account."""
 
+ANOTHER_WAS_FASTER = "another run was faster"
 SYSTEM_DATABASES = ("_users", "_replicator")
 
 BAD_REQUEST, UNAUTHORIZED, FORBIDDEN, NOT_FOUND, CONFLICT, PRECONDITION_FAILED = (
@@ -93,10 +94,10 @@ class Server:
         except (KeyError, TypeError) as error:
             raise NotYet("what answers there is not CouchDB") from error
 
-    def look(self, *path: str) -> Any:  # noqa: ANN401 - any JSON
+    def look(self, *path: str, **params: str) -> Any:  # noqa: ANN401 - any JSON
         """Read as the admin; None where there is nothing."""
         try:
-            return self.ask(self.as_admin, "GET", *path)
+            return self.ask(self.as_admin, "GET", *path, params=params)
         except Answered as answer:
             if answer.status == NOT_FOUND:
                 return None
@@ -204,7 +205,7 @@ class Admin(ServerStep):
                 if answer.status in _NO_SUCH_URL:
                     continue
                 if answer.status == UNAUTHORIZED:
-                    return "another run was faster"
+                    return ANOTHER_WAS_FASTER
                 raise BootstrapError(f"cannot create the admin: {answer}") from answer
             return f"created the server admin {name!r}"
         raise BootstrapError("cannot create the admin: the server has no configuration URL")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import json
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -137,6 +138,21 @@ def test_members_whom_operators_added_stay(site: Site) -> None:
     assert security["admins"] == {"names": ["ann"], "roles": ["ops"]}
     assert security["members"] == {"names": ["bob"], "roles": ["readers", ROLE]}
     assert security["cloudant"] == {"x": ["_reader"]}
+
+
+def test_rival_revisions_of_the_account_are_settled(site: Site, proxy: FaultProxy) -> None:
+    """CouchDB refuses an account with rivals, which runs through several nodes can leave."""
+    site.bootstrap()
+    rivals = ["1-" + "0" * 32, "1-" + "1" * 32]
+    found = json.dumps(site.user() | {"_conflicts": rivals}).encode()
+    path = f"/_users/org.couchdb.user%3A{site.username}"
+    look = f"{path}?conflicts=true"
+    proxy.fault = Fault(Answer(200, found, JSON), lambda m, p: p == look, times=2)
+    lines = site.through(proxy.url).bootstrap()
+    assert "user changed removed 2 rival revisions of the account" in lines
+    removed = [request.path for request in proxy.requests if request.method == "DELETE"]
+    assert [p for p in removed if "_users" in p] == [f"{path}?rev={rival}" for rival in rivals]
+    assert_ready(site)
 
 
 def test_what_operators_added_to_the_account_stays(site: Site) -> None:
@@ -387,7 +403,8 @@ def test_a_cluster_taken_for_a_single_node_is_misconfigured(site: Site, proxy: F
 
 def test_a_single_node_gets_its_system_databases(site: Site, proxy: FaultProxy) -> None:
     proxy.faults = [
-        Fault(NO_DATABASE, lambda m, p: m == "GET" and p in ("/_users", "/_replicator"), times=2)
+        Fault(cluster_of(1), lambda m, p: p == "/_membership"),
+        Fault(NO_DATABASE, lambda m, p: m == "GET" and p in ("/_users", "/_replicator"), times=2),
     ]
     lines = site.through(proxy.url).bootstrap()
     assert "cluster changed created the system databases" in lines
