@@ -475,7 +475,7 @@ def test_a_scheme_of_the_future_is_not_guessed_at(user: dict[str, Any]) -> None:
 
 def test_a_scheme_of_the_future_is_a_warning(site: Site, proxy: FaultProxy) -> None:
     site.bootstrap()
-    path = f"/_users/org.couchdb.user%3A{site.username}"
+    path = f"/_users/org.couchdb.user%3A{site.username}?conflicts=true"
     body = b'{"_id":"x","_rev":"1-a","roles":["overmind"],"password_scheme":"argon2"}'
     proxy.fault = Fault(Answer(200, body, JSON), lambda m, p: p == path)
     lines = site.through(proxy.url).bootstrap()
