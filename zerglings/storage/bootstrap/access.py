@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from typing import Any
 
+from zerglings.storage.bootstrap.passwords import password_matches
 from zerglings.storage.bootstrap.runner import BootstrapError, Misconfigured
 from zerglings.storage.bootstrap.server import (
     ANOTHER_WAS_FASTER,
@@ -76,7 +75,8 @@ class User(ServerStep):
             "roles": [*(role for role in kept.get("roles", []) if role != ROLE), ROLE],
             "password": account.password,
         }
-        self.server.change("PUT", *path, body=user, harmless=(CONFLICT,))
+        if not self.server.change("PUT", *path, body=user, harmless=(CONFLICT,)):
+            return ANOTHER_WAS_FASTER
         return f"{'created' if old is None else 'updated'} the account {account.username!r}"
 
     def _settle(self, path: list[str], rivals: list[str]) -> str:
@@ -162,27 +162,6 @@ class Security(ServerStep):
                 roles = [*members.get("roles", []), ROLE]
                 wanted = security | {"members": members | {"roles": roles}}
                 path = [database, "_security"]
-                self.server.change("PUT", *path, body=wanted, harmless=(CONFLICT,))
-                done.append(database)
+                if self.server.change("PUT", *path, body=wanted, harmless=(CONFLICT,)):
+                    done.append(database)
         return f"closed {' and '.join(done)} to all but members" if done else ANOTHER_WAS_FASTER
-
-
-def password_matches(user: dict[str, Any], password: str) -> bool | None:
-    """Whether an account of ``_users`` has this password; None if its scheme is not known.
-
-    The schemes are CouchDB's: PBKDF2 (RFC 8018) over the salt as it is written, SHA-1 unless
-    ``pbkdf2_prf`` says otherwise, and a plain salted SHA-1 in old databases.
-    """
-    salt, secret = str(user.get("salt", "")).encode(), password.encode()
-    if user.get("password_scheme") == "pbkdf2":
-        prf = user.get("pbkdf2_prf", "sha")
-        digest = "sha1" if prf == "sha" else str(prf)
-        stored = str(user.get("derived_key", ""))
-        if digest not in hashlib.algorithms_available:
-            return None
-        key = hashlib.pbkdf2_hmac(digest, secret, salt, int(user["iterations"]), len(stored) // 2)
-        return hmac.compare_digest(key.hex(), stored)
-    if "password_sha" in user:
-        computed = hashlib.sha1(secret + salt, usedforsecurity=False).hexdigest()
-        return hmac.compare_digest(computed, str(user["password_sha"]))
-    return None

@@ -65,8 +65,9 @@ class Database(ServerStep):
         for database in self._databases:
             if self.server.look(database) is None:
                 params = {name: str(number) for name, number in self._shards.items()}
-                self.server.change("PUT", database, params=params, harmless=(PRECONDITION_FAILED,))
-                done.append(f"created {database}")
+                harmless = (PRECONDITION_FAILED,)
+                if self.server.change("PUT", database, params=params, harmless=harmless):
+                    done.append(f"created {database}")
             if self._limit(database) not in (None, self._revs_limit):
                 self.server.change("PUT", database, "_revs_limit", body=self._revs_limit)
                 done.append(f"set the _revs_limit of {database} to {self._revs_limit}")

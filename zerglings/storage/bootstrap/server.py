@@ -6,6 +6,7 @@ from typing import Any
 
 from zerglings.storage.account import Account
 from zerglings.storage.base import AccountRefused
+from zerglings.storage.bootstrap.passwords import admin_entry
 from zerglings.storage.bootstrap.runner import (
     BootstrapError,
     Misconfigured,
@@ -110,13 +111,15 @@ class Server:
         body: object = None,
         params: dict[str, str] | None = None,
         harmless: tuple[int, ...] = (),
-    ) -> None:
-        """Change something as the admin; ``harmless`` statuses say that another was faster."""
+    ) -> bool:
+        """Change something as the admin; False if a ``harmless`` status says: no need to."""
         try:
             self.ask(self.as_admin, method, *path, body=body, params=params)
         except Answered as answer:
             if answer.status not in harmless:
                 raise BootstrapError(f"cannot change /{'/'.join(path)}: {answer}") from answer
+            return False
+        return True
 
 
 class ServerStep(Step):
@@ -197,10 +200,15 @@ class Admin(ServerStep):
                 "it needs a password to be closed with"
             )
         self._sign_ins_left = SIGN_INS  # CouchDB takes a moment to know a new password
-        for path in (["_node", "_local", "_config"], ["_config"]):
-            name = account.username
+        name = account.username
+        # Servers before 2.0, on the second URL, hash what they get before they answer.
+        entry = admin_entry(account.password, self._version())
+        for path, value in (
+            (["_node", "_local", "_config"], entry),
+            (["_config"], account.password),
+        ):
             try:
-                server.ask(server.as_nobody, "PUT", *path, "admins", name, body=account.password)
+                server.ask(server.as_nobody, "PUT", *path, "admins", name, body=value)
             except Answered as answer:
                 if answer.status in _NO_SUCH_URL:
                     continue
@@ -209,6 +217,10 @@ class Admin(ServerStep):
                 raise BootstrapError(f"cannot create the admin: {answer}") from answer
             return f"created the server admin {name!r}"
         raise BootstrapError("cannot create the admin: the server has no configuration URL")
+
+    def _version(self) -> str:
+        welcome = self.server.ask(self.server.as_nobody, "GET")
+        return str(welcome.get("version", "")) if isinstance(welcome, dict) else ""
 
     def _is_open(self) -> bool:
         try:
@@ -248,8 +260,8 @@ class Cluster(ServerStep):
         if self._nodes > 1:
             # A cluster that another run has just finished is answered with 400.
             body = {"action": "finish_cluster"}
-            self.server.change("POST", "_cluster_setup", body=body, harmless=(BAD_REQUEST,))
-            return f"finished the cluster of {self._nodes} nodes"
+            done = self.server.change("POST", "_cluster_setup", body=body, harmless=(BAD_REQUEST,))
+            return f"finished the cluster of {self._nodes} nodes" if done else ANOTHER_WAS_FASTER
         for name in SYSTEM_DATABASES:
             self.server.change("PUT", name, harmless=(PRECONDITION_FAILED,))
         return "created the system databases"

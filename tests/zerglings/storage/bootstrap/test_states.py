@@ -19,7 +19,7 @@ from tests.support.peer import Peer
 from tests.support.site import Site, new_site
 from zerglings.storage.base import StoreError
 from zerglings.storage.bootstrap import server as server_module
-from zerglings.storage.bootstrap.access import password_matches
+from zerglings.storage.bootstrap.passwords import admin_entry, password_matches
 from zerglings.storage.bootstrap.plan import REVS_LIMIT, STEPS
 from zerglings.storage.bootstrap.runner import (
     Misconfigured,
@@ -458,6 +458,26 @@ def pbkdf2(prf: str | None, password: str) -> dict[str, Any]:
 def test_a_stored_password_is_recognised(prf: str | None) -> None:
     assert password_matches(pbkdf2(prf, "pä"), "pä") is True
     assert password_matches(pbkdf2(prf, "pä"), "pa") is False
+
+
+@pytest.mark.parametrize(
+    ("version", "start"),
+    [
+        ("3.4.3", "-pbkdf2:sha256-"),
+        ("4.0.0", "-pbkdf2:sha256-"),
+        ("3.10.1", "-pbkdf2:sha256-"),
+        ("3.3.3", "-pbkdf2-"),
+        ("2.3.1", "-pbkdf2-"),
+        ("", "-pbkdf2-"),
+    ],
+)
+def test_an_admins_entry_is_of_the_servers_own_form(version: str, start: str) -> None:
+    entry = admin_entry("pä", version)
+    assert entry.startswith(start)
+    key, salt, iterations = entry.removeprefix(start).split(",")
+    stored = {"derived_key": key, "salt": salt, "iterations": iterations}
+    prf = "sha256" if "sha256" in start else "sha"
+    assert password_matches({"password_scheme": "pbkdf2", "pbkdf2_prf": prf, **stored}, "pä")
 
 
 def test_a_password_of_an_old_database_is_recognised() -> None:
