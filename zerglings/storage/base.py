@@ -75,6 +75,7 @@ class Store(ABC):
 
         With ``_rev`` the write succeeds only while that is the current revision; without it, only
         while there is no such document. Of several writers with the same ``_rev`` one succeeds.
+        Nobody may rely on what happens to a ``_rev`` whose document has gone: CouchDB 1.x takes it.
 
         Raises:
             Conflict: nothing was written, the revision is not the current one.

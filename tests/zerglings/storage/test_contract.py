@@ -60,12 +60,6 @@ def test_a_write_with_an_old_revision_changes_nothing(store: Store) -> None:
     assert store.get(document["_id"], timeout=SOON)["_rev"] == second
 
 
-def test_a_revision_of_a_document_that_is_not_there_conflicts(store: Store) -> None:
-    document = {"_id": str(uuid.uuid4()), "_rev": "1-0123456789abcdef0123456789abcdef"}
-    with pytest.raises(Conflict):
-        store.put(document, timeout=SOON)
-
-
 def test_of_many_writers_with_one_revision_one_succeeds(store: Store) -> None:
     document = put(store, writer=None)
     barrier = threading.Barrier(8)
