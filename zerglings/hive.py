@@ -47,7 +47,11 @@ SMALLEST_PAGE = 100
 SHORTEST_TIMEOUT = 0.05
 """Seconds that a call may wait even when the time is all but up."""
 
-TURN_TIMEOUT = 2.0
+DOUBT_LIMIT = 1.0
+"""Seconds to look what became of a write while the store does not answer: enough for a connection
+that broke, too short for a restart, and a thread that waits is one that serves nobody."""
+
+TURN_TIMEOUT = 1.0
 """Seconds to wait for others of this process who change the same zergling."""
 
 TURNS = 256
@@ -231,6 +235,10 @@ class _Deadline:
         """Whether there is time left after a pause of so many seconds."""
         return time.monotonic() + pause < self._end
 
+    def come_down_to(self, seconds: float) -> None:
+        """Leave no more than so many seconds."""
+        self._end = min(self._end, time.monotonic() + seconds)
+
     @property
     def call_timeout(self) -> float:
         return max(SHORTEST_TIMEOUT, min(CALL_TIMEOUT, self._end - time.monotonic()))
@@ -251,6 +259,7 @@ def _until_it_holds(attempt: Callable[[_Deadline], Result], deadline: _Deadline)
             logger.debug("Others were faster; trying again")
         except OutcomeUnknown as error:
             doubt = error
+            deadline.come_down_to(DOUBT_LIMIT)
         except StoreUnavailable:
             if doubt is None:
                 raise
