@@ -1,0 +1,125 @@
+"""Steady load on the service for k8s/e2e.sh: moves zerglings over new connections, and keeps count.
+
+Prints a JSON line a second with what was sent so far; when the file STOP appears, reads every
+zergling back, compares it with what was acknowledged, prints the last line and ends.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import sys
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+STOP = Path("/tmp/stop")  # noqa: S108 - in a container of its own
+THREADS = 4
+PAUSE = 0.05  # seconds between two requests of a thread
+TIMEOUT = 15  # seconds
+COUNTED = ("sent", "ok", "unavailable", "doubtful", "failed")
+LONGEST = 3600  # seconds; after that it ends by itself
+
+
+class Load:
+    """Requests sent to one address, and what became of them."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._place = (host, port)
+        self._lock = threading.Lock()
+        self._counts: Counter[str] = Counter()
+        self._acknowledged: Counter[str] = Counter()
+        self._doubtful: Counter[str] = Counter()
+        self.failures: list[str] = []
+
+    def call(
+        self, method: str, path: str, body: str | None = None
+    ) -> tuple[int, str | None, bytes]:
+        """Send one request over a connection of its own."""
+        connection = http.client.HTTPConnection(*self._place, timeout=TIMEOUT)
+        try:
+            connection.request(method, path, body)
+            response = connection.getresponse()
+            return response.status, response.headers["Retry-After"], response.read()
+        finally:
+            connection.close()
+
+    def move(self, zergling_id: str) -> None:
+        """Move a zergling, and note the answer."""
+        try:
+            status, retry_after, body = self.call("POST", f"/zerglings/{zergling_id}", "M")
+        except (OSError, http.client.HTTPException) as error:
+            self._note("failed", zergling_id, repr(error))
+            return
+        if status == 200:
+            self._note("ok", zergling_id)
+        elif status == 503 and retry_after is not None:
+            is_doubtful = b"unknown" in body
+            self._note("doubtful" if is_doubtful else "unavailable", zergling_id)
+        else:
+            self._note("failed", zergling_id, f"{status} {body[:200]!r}")
+
+    def _note(self, outcome: str, zergling_id: str, failure: str | None = None) -> None:
+        with self._lock:
+            self._counts["sent"] += 1
+            self._counts[outcome] += 1
+            if outcome == "ok":
+                self._acknowledged[zergling_id] += 1
+            elif outcome in ("doubtful", "failed"):
+                self._doubtful[zergling_id] += 1
+            if failure:
+                self.failures.append(failure)
+
+    def report(self, **more: object) -> None:
+        """Print the counts so far."""
+        with self._lock:
+            counts = {name: self._counts[name] for name in COUNTED}
+            line = counts | {"failures": self.failures[-5:]} | more
+        sys.stdout.write(json.dumps(line) + "\n")
+        sys.stdout.flush()
+
+    def wrong_zerglings(self, ids: list[str]) -> list[str]:
+        """Return what does not agree with what was acknowledged."""
+        wrong = []
+        for zergling_id in ids:
+            zergling = json.loads(self.call("GET", f"/zerglings/{zergling_id}")[2])["zergling"]
+            moves = len(zergling.get("commandHistory", []))
+            least = self._acknowledged[zergling_id]
+            if not least <= moves <= least + self._doubtful[zergling_id]:
+                wrong.append(f"{zergling_id}: {least} acknowledged, {moves} made")
+            if zergling["location"] != {"x": 0, "y": moves}:
+                wrong.append(f"{zergling_id}: is at {zergling['location']} after {moves} moves")
+        return wrong
+
+
+def main() -> None:
+    """Run until STOP appears."""
+    load = Load(sys.argv[1], int(sys.argv[2]))
+    ids = [json.loads(load.call("POST", "/zerglings/")[2])["zergling"]["id"] for _ in range(12)]
+    ends = threading.Event()
+
+    def client(number: int) -> None:
+        turn = number
+        while not ends.is_set():
+            load.move(ids[turn % len(ids)])
+            turn += THREADS
+            ends.wait(PAUSE)
+
+    threads = [threading.Thread(target=client, args=(number,)) for number in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    began = time.monotonic()
+    while not STOP.exists() and time.monotonic() - began < LONGEST:
+        load.report()
+        time.sleep(1)
+    ends.set()
+    for thread in threads:
+        thread.join()
+    wrong = load.wrong_zerglings(ids)
+    load.report(wrong=wrong, final=True)
+    sys.exit(1 if wrong else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# Makes the Secrets that the manifests refer to, and exchanges the service's account.
+#
+#   k8s/secrets.sh            create in the cluster what is missing; never change what exists
+#   k8s/secrets.sh --rotate   a new account for the service: make it, roll the pods, retire the old one
+#
+# Environment: KUBECTL (default: kubectl), NAMESPACE (default: that of the current context),
+# ROLLOUT_TIMEOUT (default: 10m). Needs bash and python3. Prints no secret.
+set -euo pipefail
+
+KUBECTL=${KUBECTL:-kubectl}
+ROLLOUT_TIMEOUT=${ROLLOUT_TIMEOUT:-10m}
+
+k() { $KUBECTL ${NAMESPACE:+--namespace "$NAMESPACE"} "$@"; }
+say() { printf 'secrets: %s\n' "$*"; }
+random() { python3 -c 'import secrets; print(secrets.token_hex(24))'; }
+exists() { k get secret "$1" --ignore-not-found --output name | grep -q .; }
+
+# apply_secret VERB NAME KEY=VALUE ... : values travel on standard input, where `ps` does not show them
+apply_secret() {
+  local verb=$1 name=$2; shift 2
+  printf '%s\n' "$@" | python3 -c '
+import json, sys
+data = dict(line.split("=", 1) for line in sys.stdin.read().splitlines())
+json.dump({"apiVersion": "v1", "kind": "Secret", "type": "Opaque",
+           "metadata": {"name": sys.argv[1], "labels": {"app.kubernetes.io/part-of": "overmind"}},
+           "stringData": data}, sys.stdout)' "$name" | k "$verb" --filename -
+}
+
+create_missing() {
+  exists couchdb-password || apply_secret create couchdb-password "password=$(random)"
+  exists overmind-couchdb || apply_secret create overmind-couchdb "username=overmind-$(random | cut -c1-8)" "password=$(random)"
+  exists overmind || apply_secret create overmind "django-secret-key=$(random)$(random)"
+  exists couchdb-cluster || create_cluster_secret
+  say "all there: couchdb-password, overmind-couchdb, overmind, couchdb-cluster"
+}
+
+# What all nodes of a CouchDB cluster must have in common; a single node does not look at it.
+create_cluster_secret() {
+  local hash
+  hash=$(k get secret couchdb-password --output 'jsonpath={.data.password}' | python3 -c '
+import base64, hashlib, secrets, sys
+salt, iterations = secrets.token_hex(16), 600000
+key = hashlib.pbkdf2_hmac("sha256", base64.b64decode(sys.stdin.read()), salt.encode(), iterations)
+print(f"-pbkdf2:sha256-{key.hex()},{salt},{iterations}")')
+  apply_secret create couchdb-cluster "admin-hash=$hash" "cookie=$(random)" "secret=$(random)" "uuid=$(random | cut -c1-32)"
+}
+
+value() { k get secret "$1" --output "jsonpath={.data.$2}" | base64 --decode; }
+
+rotate() {
+  local old; old=$(value overmind-couchdb username)
+  apply_secret replace overmind-couchdb "username=overmind-$(random | cut -c1-8)" "password=$(random)"
+  say "new account $(value overmind-couchdb username), old account $old; rolling the pods"
+  k rollout restart deployment/overmind
+  k rollout status deployment/overmind --timeout "$ROLLOUT_TIMEOUT"
+  retire "$old"
+}
+
+# retire NAME: runs the pods' own init container once more, with --retire
+retire() {
+  local job=overmind-retire
+  k delete job "$job" --ignore-not-found >/dev/null
+  k get deployment overmind --output json | python3 -c '
+import json, sys
+pod = json.load(sys.stdin)["spec"]["template"]["spec"]
+container = pod["initContainers"][0]
+container["env"] = [e for e in container["env"] if e["name"] != "OVERMIND_BOOTSTRAP_TIMEOUT"]
+container["env"].append({"name": "OVERMIND_BOOTSTRAP_RETIRE", "value": sys.argv[2]})
+keep = ("serviceAccountName", "automountServiceAccountToken", "enableServiceLinks", "securityContext", "volumes")
+# "app" lets it through to CouchDB; another "tier" keeps the Service from sending requests to it.
+spec = {name: pod[name] for name in keep if name in pod} | {"restartPolicy": "Never", "containers": [container]}
+labels = {"app": "overmind", "tier": "job"}
+json.dump({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": sys.argv[1]},
+           "spec": {"backoffLimit": 2, "activeDeadlineSeconds": 300,
+                    "template": {"metadata": {"labels": labels}, "spec": spec}}}, sys.stdout)' "$job" "$1" | k create --filename -
+  if ! k wait --for=condition=complete "job/$job" --timeout 310s; then
+    k logs "job/$job" >&2 || true
+    say "the old account $1 could not be retired; its pod is still there to look at" >&2
+    exit 1
+  fi
+  k logs "job/$job" | grep '^retire:'
+  k delete job "$job" >/dev/null
+}
+
+case ${1:-} in
+  "") create_missing ;;
+  --rotate) rotate ;;
+  *) sed -n '2,8s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+esac
