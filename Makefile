@@ -22,6 +22,7 @@ check: $(VENV)/.development ## Check format, lint, types and settings
 	$(BIN)/ruff check .
 	$(BIN)/mypy .
 	$(BIN)/python manage.py check --fail-level WARNING
+	$(BIN)/python -m pytest -q tests/k8s
 
 format: $(VENV)/.development ## Format the code and mend what the linter can
 	$(BIN)/ruff format .

@@ -122,7 +122,7 @@ transcript() {
 
 # call METHOD PATH PATTERN [CURL OPTION ...] : the answer must match the shell pattern
 call() {
-  local method=$1 path=$2 pattern=$3; shift 3
+  local method=$1 path=$2 pattern=${3//\[/\\[}; shift 3  # a bracket is a bracket
   ANSWER=$($CURL --silent --show-error --max-time 10 "$method" "$OVERMIND_URL$path" "$@")
   printf '$ curl %s %s %s\n%s\n' "$method" "$path" "$*" "$ANSWER"
   # shellcheck disable=SC2254 # a pattern is what it is

@@ -246,13 +246,13 @@ class Cluster(ServerStep):
         missing = [name for name in SYSTEM_DATABASES if self.server.look(name) is None]
         if not missing:
             return None  # finished once is finished, also while a node is away
-        joined = self._joined()
+        joined, known = self._nodes_joined_and_known()
+        if known > self._nodes:
+            raise Misconfigured(
+                f"COUCHDB_CLUSTER_NODES: is {self._nodes}, but the cluster has {known} nodes"
+            )
         if joined < self._nodes:
             raise NotYet(f"{joined} of {self._nodes} nodes have joined")
-        if joined > self._nodes:
-            raise Misconfigured(
-                f"COUCHDB_CLUSTER_NODES: is {self._nodes}, but the cluster has {joined} nodes"
-            )
         return f"missing: {', '.join(missing)}"
 
     def act(self) -> str:
@@ -266,14 +266,20 @@ class Cluster(ServerStep):
             self.server.change("PUT", name, harmless=(PRECONDITION_FAILED,))
         return "created the system databases"
 
-    def _joined(self) -> int:
+    def _nodes_joined_and_known(self) -> tuple[int, int]:
+        """Return how many nodes are connected, and how many belong to the cluster.
+
+        A node that has a seed list counts all its seeds among ``cluster_nodes`` from its first
+        moment; only ``all_nodes`` tells which of them are there.
+        """
         try:
             membership = self.server.ask(self.server.as_admin, "GET", "_membership")
         except Answered as answer:
             if answer.status in _NO_SUCH_URL:  # before 2.0 there were no clusters
-                return 1
+                return 1, 1
             raise BootstrapError(f"cannot read /_membership: {answer}") from answer
-        return len(membership["cluster_nodes"])
+        known = set(membership["cluster_nodes"])
+        return len(known & set(membership["all_nodes"])), len(known)
 
 
 def is_missing_database(answer: Answered) -> bool:

@@ -360,9 +360,10 @@ def test_a_cluster_that_is_finished_is_not_asked_for_its_nodes(site: Site) -> No
     assert "cluster ok ok" in site.bootstrap(nodes=3)
 
 
-def cluster_of(nodes: int) -> Answer:
-    names = ",".join(f'"couchdb@{n}"' for n in range(nodes))
-    return Answer(200, f'{{"all_nodes":[{names}],"cluster_nodes":[{names}]}}'.encode(), JSON)
+def cluster_of(nodes: int, connected: int | None = None) -> Answer:
+    names = [f"couchdb@{n}" for n in range(nodes)]
+    membership = {"all_nodes": names[:connected], "cluster_nodes": names}
+    return Answer(200, json.dumps(membership).encode(), JSON)
 
 
 NO_DATABASE = Answer(404, b'{"error":"not_found","reason":"Database does not exist."}', JSON)
@@ -375,8 +376,11 @@ def without_system_databases(membership: Kind) -> list[Fault]:
     ]
 
 
-def test_nodes_are_waited_for_before_anything_is_created(site: Site, proxy: FaultProxy) -> None:
-    proxy.faults = without_system_databases(cluster_of(2))
+@pytest.mark.parametrize("membership", [cluster_of(2), cluster_of(3, connected=2)])
+def test_nodes_are_waited_for_before_anything_is_created(
+    site: Site, proxy: FaultProxy, membership: Answer
+) -> None:
+    proxy.faults = without_system_databases(membership)
     with pytest.raises(TimedOut, match="2 of 3 nodes have joined"):
         site.through(proxy.url).bootstrap(nodes=3, timeout=0.5)
     assert {request.method for request in proxy.requests} == {"GET"}

