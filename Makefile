@@ -2,9 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' overmind_project/__init__.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format clean
+.PHONY: help run test check format image e2e clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -27,6 +28,12 @@ check: $(VENV)/.development ## Check format, lint, types and settings
 format: $(VENV)/.development ## Format the code and mend what the linter can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+image: ## Build the container image, tagged with the version
+	docker build --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD) --tag overmind:$(VERSION) .
+
+e2e: ## Try the whole stack on the cluster that kubectl speaks to (see k8s/e2e.sh)
+	k8s/e2e.sh
 
 clean: ## Remove everything that was made, the embedded store excepted
 	rm -rf $(VENV) staticfiles tests/peer/node_modules .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -71,11 +71,15 @@ PY
 
 load_runs() { [ -n "$(counts 2>/dev/null)" ]; }
 counts() { k logs load --tail 1; }
+next_second() { local line; line=$(counts); until_true 30 "the load to go on" counts_are_not "$line"; }
+counts_are_not() { [ "$(counts)" != "$1" ]; }
 
 TABLE=() FAILED=0
 # step_done NAME [may-be-unavailable] : a row of the table, with what was sent since the last one
 step_done() {
-  local now row; now=$(counts)
+  local now row
+  next_second; next_second  # so that nothing of this step is counted for the next one
+  now=$(counts)
   row=$(python3 - "$MARK" "$now" "$1" "${2:-}" <<'PY'
 import json, sys
 before, now, name, may = json.loads(sys.argv[1]), json.loads(sys.argv[2]), sys.argv[3], sys.argv[4]

@@ -17,6 +17,8 @@ from django.core.exceptions import ImproperlyConfigured
 
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 _LAST_PORT = 65535
+_LABEL = "[A-Za-z0-9_-]{1,63}"
+_HOST_NAME = re.compile(rf"[0-9a-f:.]*:[0-9a-f:.]*|{_LABEL}(\.{_LABEL})*\.?")
 _HOST = r"(?!unix:|fd:)[A-Za-z0-9._-]*|\[[0-9a-fA-F:.]+\]"
 _ADDRESS = re.compile(rf"(?P<host>{_HOST}):(?P<port>[0-9]{{1,5}})")
 
@@ -55,7 +57,12 @@ def given(*names: str) -> bool:
 
 def text(name: str, default: str = "") -> str:
     """Return the variable as it is."""
-    return os.environ.get(name) or default
+    value = os.environ.get(name) or default
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ImproperlyConfigured(f"{name}: not UTF-8") from None
+    return value
 
 
 def words(name: str) -> list[str]:
@@ -126,6 +133,8 @@ def base_url(name: str) -> str:
         port_is_good = parts.port is None or parts.port > 0
     except ValueError:
         raise ImproperlyConfigured(f"{name}: not a URL") from None
+    if not _HOST_NAME.fullmatch(parts.hostname or ""):
+        raise ImproperlyConfigured(f"{name}: not the name of a host")
     is_plain = not parts.query and not parts.fragment and not re.search(r"\s", value)
     if (
         parts.scheme not in ("http", "https")

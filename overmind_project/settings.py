@@ -70,7 +70,10 @@ COUCHDB_USERNAME = env.matching(
 )
 COUCHDB_PASSWORD = env.secret("COUCHDB_PASSWORD")
 COUCHDB_ADMIN_USERNAME = env.matching(
-    "COUCHDB_ADMIN_USERNAME", r"[^:\x00-\x1f]+", "a name without ':'", COUCHDB_USERNAME
+    "COUCHDB_ADMIN_USERNAME",
+    r"[^\s:=;#\[\]\x00-\x1f]+",
+    "a name that CouchDB's configuration can hold: without white space and :=;#[]",
+    COUCHDB_USERNAME,
 )
 COUCHDB_ADMIN_PASSWORD = env.secret("COUCHDB_ADMIN_PASSWORD", default=COUCHDB_PASSWORD)
 

@@ -86,6 +86,8 @@ def test_good_values(
         (env.base_url, "http://couchdb/#a"),
         (env.base_url, "http://couch db/"),
         (env.base_url, "http://[::1/"),
+        (env.base_url, "http://a..b:5984"),
+        (env.base_url, f"http://{'a' * 64}:5984"),
     ],
 )
 def test_a_bad_value_names_the_variable(

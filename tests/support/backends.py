@@ -75,8 +75,7 @@ def silent(_step: str, _status: Status, _line: str) -> None:
 
 def sqlite_backend(directory: Path) -> Backend:
     path = directory / "overmind.sqlite3"
-    run = Run(timeout=10)
-    bring_about(sqlite_steps(path, run), run, silent)
+    bring_about(sqlite_steps(path), Run(timeout=10), silent)
     return Backend({"OVERMIND_STORE": "sqlite", "OVERMIND_SQLITE_PATH": str(path)})
 
 

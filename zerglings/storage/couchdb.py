@@ -39,12 +39,20 @@ def databases(name: str) -> tuple[str, str]:
 
 def security_drift(security: Mapping[str, Any]) -> str | None:
     """Say what is wrong with a database's ``_security``; None if the role may use it."""
-    members = security.get("members") or {}
-    if not members.get("names") and not members.get("roles"):
+    members = members_of(security)
+    if not members["names"] and not members["roles"]:
         return "is open to everybody"
-    if ROLE not in members.get("roles", []):
+    if ROLE not in members["roles"]:
         return f"does not admit the role {ROLE!r}"
     return None
+
+
+def members_of(security: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Return the names and roles that may read and write; old databases call them readers."""
+    members = security.get("members", security.get("readers"))
+    holder = members if isinstance(members, Mapping) else {}
+    found = {key: holder.get(key) for key in ("names", "roles")}
+    return {key: value if isinstance(value, list) else [] for key, value in found.items()}
 
 
 class CouchDBStore(Store):

@@ -179,8 +179,8 @@ def _raise_unless_good(response: requests.Response, **_: object) -> None:
     except orjson.JSONDecodeError:
         content = None
     details = content if isinstance(content, dict) else {"reason": "(not from CouchDB)"}
-    if details.get("status") == "seeding":  # what /_up says of a new node of a cluster
-        details = {"reason": "(node not synced)"}
+    if status := details.get("status"):  # what /_up says of a node that wants no requests yet
+        details = {"reason": f"(node {'not synced' if status == 'seeding' else status})"}
     raise Answered(
         response.status_code, str(details.get("error", "")), str(details.get("reason", ""))
     )

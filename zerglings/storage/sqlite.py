@@ -94,8 +94,7 @@ class SQLiteStore(Store):
 
     def check_ready(self, *, timeout: float) -> None:
         with self._connection(timeout) as connection:
-            connection.execute("BEGIN IMMEDIATE")  # fails where the file cannot be written
-            connection.execute("ROLLBACK")
+            try_to_write(connection)
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             connection.execute("SELECT 1 FROM documents LIMIT 1").fetchone()
         if version != SCHEMA_VERSION:
@@ -151,6 +150,18 @@ class SQLiteStore(Store):
         except OSError as error:
             raise StoreUnavailable("the embedded store's file cannot be read") from error
         return status.st_dev, status.st_ino
+
+
+def try_to_write(connection: sqlite3.Connection) -> None:
+    """Write a document and take it back; raises ``sqlite3.Error`` where that cannot be done.
+
+    Only an actual write finds a file that this process may read but not write.
+    """
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        connection.execute("INSERT INTO documents VALUES ('_local/bootstrap', '', '')")
+    finally:
+        connection.execute("ROLLBACK")
 
 
 def _write(

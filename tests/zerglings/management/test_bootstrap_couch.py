@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -112,6 +113,49 @@ def test_only_verify_writes_and_leaves_nothing(site: Site, proxy: FaultProxy) ->
     assert len(written) == 2
     assert all("/_local/bootstrap-" in path for path in written)
     assert site.ask("GET", site.database)["doc_count"] == 0
+
+
+def test_an_account_to_retire_is_retired_whatever_else_is_asked_for(site: Site) -> None:
+    site.bootstrap()
+    new = Site(site.server, site.database, f"{site.username}-2")
+    done = bootstrap("--only", "user", "--retire", site.username, **new.environment)
+    assert done.returncode == READY
+    assert "retire: removed" in done.stdout
+    new.remove()
+
+
+@pytest.mark.parametrize("ending", ["its time", "SIGTERM"])
+def test_an_answer_that_comes_in_drips_holds_up_nothing(ending: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        given = {"COUCHDB_URL": f"http://127.0.0.1:{server.getsockname()[1]}"}
+        seconds = "1" if ending == "its time" else "60"
+        with started("--timeout", seconds, COUCHDB_PASSWORD="swarm", **given) as process:
+            connection, _ = server.accept()
+            began = time.monotonic()
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+            if ending == "SIGTERM":
+                process.send_signal(signal.SIGTERM)
+            while process.poll() is None:
+                connection.sendall(b" ")
+                time.sleep(0.1)  # a drip
+                assert time.monotonic() - began < 5
+            connection.close()
+        assert process.returncode == (TIMED_OUT if ending == "its time" else 143)
+        assert ending == "its time" or time.monotonic() - began < 1.1
+
+
+def test_a_server_that_repeats_the_password_is_not_repeated(site: Site, proxy: FaultProxy) -> None:
+    body = b'{"error":"bad_request","reason":"swarm\\nis no password"}'
+    proxy.fault = Fault(Answer(400, body), lambda m, p: m == "PUT")
+    done = bootstrap(**site.through(proxy.url).environment)
+    assert done.returncode == SERVER_ERROR
+    assert done.stderr.endswith("bad_request: *** is no password\n")
+
+
+def test_bytes_that_are_no_text_are_a_wrong_configuration() -> None:
+    for name in ("COUCHDB_PASSWORD", "COUCHDB_USERNAME"):
+        done = bootstrap(COUCHDB_URL="http://127.0.0.1:1", **{name: "\udcff"})
+        assert (done.returncode, done.stderr) == (MISCONFIGURED, f"overmind: {name}: not UTF-8\n")
 
 
 def test_options_that_make_no_sense_are_said() -> None:
@@ -267,7 +311,6 @@ def test_the_embedded_store_is_prepared_in_the_same_words(tmp_path: Path) -> Non
         [
             f"database: prepared {path}",
             "database: ok",
-            "verify: wrote a document and took it back",
             "verify: ok",
         ],
     )

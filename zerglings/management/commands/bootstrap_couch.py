@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from argparse import RawDescriptionHelpFormatter
-from collections.abc import Sequence
+import threading
+from argparse import ArgumentTypeError, BooleanOptionalAction, RawDescriptionHelpFormatter
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -28,6 +29,12 @@ from zerglings.storage.bootstrap.runner import (
 )
 
 READY, DRIFTED, MISCONFIGURED, TIMED_OUT, REFUSED, SERVER_ERROR = range(6)
+GRACE = 0.5
+"""Seconds after the deadline until a step that does not look at the clock is left alone."""
+
+SHORTEST_SECRET = 4
+"""Length from which a password is blotted out; a shorter one would blot out half of every line."""
+
 EXIT_STATUS = {Misconfigured: MISCONFIGURED, TimedOut: TIMED_OUT, Refused: REFUSED}
 
 EPILOG = f"""\
@@ -78,7 +85,7 @@ class Command(BaseCommand):
         )
         add(
             "--check",
-            action="store_true",
+            action=BooleanOptionalAction,
             default=settings.OVERMIND_BOOTSTRAP_CHECK,
             help="change nothing, wait for nothing, list what is not as it should be",
         )
@@ -106,19 +113,23 @@ class Command(BaseCommand):
         """Run the steps; exit with the status that says how it went."""
         self._is_json = options["format"] == "json"
         run = Run(timeout=options["timeout"])
-        try:
+
+        def work() -> int:
             steps = chosen(_steps(run, options["only"], options["retire"]), options["only"])
             if options["check"]:
-                status = DRIFTED if find_drift(steps, self._report) else READY
-            else:
-                bring_about(steps, run, self._report)
-                status = READY
+                return DRIFTED if find_drift(steps, self._report) else READY
+            bring_about(steps, run, self._report)
+            return READY
+
+        try:
+            status = _supervised(work, run)
         except BootstrapError as error:
             status = EXIT_STATUS.get(type(error), SERVER_ERROR)
             self._fail(str(error))
         sys.exit(status)
 
     def _report(self, step: str, status: Status, message: str) -> None:
+        message = _without_secrets(message)
         if self._is_json:
             self._write_json(step, status, message)
         elif status in (Status.OK, Status.CHANGED):
@@ -128,6 +139,7 @@ class Command(BaseCommand):
         self.stdout.flush()
 
     def _fail(self, message: str) -> None:
+        message = _without_secrets(message)
         if self._is_json:
             self._write_json("bootstrap", "failed", message)
         else:
@@ -139,12 +151,48 @@ class Command(BaseCommand):
         self.stdout.write(json.dumps(line))
 
 
+def _supervised(work: Callable[[], int], run: Run) -> int:
+    """Do the work in a thread beside this one, which stays free to hear signals and the clock.
+
+    The resolver of names and the hashing of passwords hear neither, and no time-out of a socket
+    bounds an answer that comes in drips.
+
+    Raises:
+        BootstrapError: as the work did, or the time is up.
+    """
+    outcome: list[int | BaseException] = []
+
+    def do() -> None:
+        try:
+            outcome.append(work())
+        except BaseException as error:  # noqa: BLE001 - it is raised again where it is awaited
+            outcome.append(error)
+
+    thread = threading.Thread(target=do, daemon=True)
+    thread.start()
+    while thread.is_alive():
+        if run.seconds_left < -GRACE:
+            raise TimedOut("the time is up while waiting for an answer")
+        thread.join(0.1)
+    if isinstance(outcome[0], BaseException):
+        raise outcome[0]
+    return outcome[0]
+
+
+def _without_secrets(message: str) -> str:
+    """Return one line that repeats no password, whatever a server has answered."""
+    for secret in (settings.COUCHDB_PASSWORD.read(), settings.COUCHDB_ADMIN_PASSWORD.read()):
+        if len(secret) >= SHORTEST_SECRET:
+            message = message.replace(secret, "***")
+    return " ".join(message.split())
+
+
 def _steps(run: Run, only: Sequence[str], retired: str) -> list[Step]:
-    writes = list(only) == ["verify"]
+    writes = set(only) == {"verify"}
     if settings.OVERMIND_STORE == "sqlite":
         if retired:
             raise Misconfigured("--retire: the embedded store has no accounts")
-        return sqlite_steps(settings.OVERMIND_SQLITE_PATH, run, writes=writes)
+        return sqlite_steps(settings.OVERMIND_SQLITE_PATH)
     shards = {"q": settings.COUCHDB_Q, "n": settings.COUCHDB_N}
     plan = CouchDBPlan(
         url=settings.COUCHDB_URL,
@@ -165,7 +213,10 @@ def _account(username: str, password: Secret) -> Account:
 
 
 def _seconds(text: str) -> float:
-    seconds = float(text)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1
     if not 0 <= seconds < float("inf"):
-        raise ValueError(text)
+        raise ArgumentTypeError(f"{text!r} is not a number of seconds")
     return seconds

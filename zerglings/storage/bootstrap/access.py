@@ -7,13 +7,12 @@ from typing import Any
 from zerglings.storage.bootstrap.passwords import password_matches
 from zerglings.storage.bootstrap.runner import BootstrapError, Misconfigured
 from zerglings.storage.bootstrap.server import (
-    ANOTHER_WAS_FASTER,
     CONFLICT,
     NOT_FOUND,
     Server,
     ServerStep,
 )
-from zerglings.storage.couchdb import ROLE, security_drift
+from zerglings.storage.couchdb import ROLE, members_of, security_drift
 
 _PASSWORD_FIELDS = (
     "password_scheme",
@@ -28,6 +27,11 @@ _PASSWORD_FIELDS = (
 def user_id(name: str) -> str:
     """Return the document id of an account in ``_users``."""
     return f"org.couchdb.user:{name}"
+
+
+def _roles(user: dict[str, Any]) -> list[Any]:
+    roles = user.get("roles")
+    return roles if isinstance(roles, list) else []
 
 
 class User(ServerStep):
@@ -54,14 +58,14 @@ class User(ServerStep):
             return "the account is missing"
         if user.get("_conflicts"):
             return "the account has rival revisions, with which CouchDB does not let it in"
-        if ROLE not in user.get("roles", []):
+        if ROLE not in _roles(user):
             return f"the account lacks the role {ROLE!r}"
         if not self._has_password(user):
             return "the account has another password"
         self.server.password_is_known = True
         return None
 
-    def act(self) -> str:
+    def act(self) -> str | None:
         """Create the account or bring it to the configured password; keep whatever else it has."""
         account = self.server.service
         path = ["_users", user_id(account.username)]
@@ -72,11 +76,11 @@ class User(ServerStep):
         user = kept | {
             "name": account.username,
             "type": "user",
-            "roles": [*(role for role in kept.get("roles", []) if role != ROLE), ROLE],
+            "roles": [*(role for role in _roles(kept) if role != ROLE), ROLE],
             "password": account.password,
         }
         if not self.server.change("PUT", *path, body=user, harmless=(CONFLICT,)):
-            return ANOTHER_WAS_FASTER
+            return None
         return f"{'created' if old is None else 'updated'} the account {account.username!r}"
 
     def _settle(self, path: list[str], rivals: list[str]) -> str:
@@ -84,12 +88,11 @@ class User(ServerStep):
         for revision in rivals:
             params = {"rev": revision}
             self.server.change("DELETE", *path, params=params, harmless=(NOT_FOUND, CONFLICT))
-        return f"removed {len(rivals)} rival revisions of the account"
+        return f"removed rival revisions of the account: {len(rivals)}"
 
     def _user(self) -> dict[str, Any] | None:
         path = ["_users", user_id(self.server.service.username)]
-        user: dict[str, Any] | None = self.server.look(*path, conflicts="true")
-        return user
+        return self.server.look(*path, conflicts="true")
 
     def _has_password(self, user: dict[str, Any]) -> bool:
         matches = password_matches(user, self.server.service.password)
@@ -115,7 +118,7 @@ class Retire(ServerStep):
         user = self.server.look("_users", user_id(self._retired))
         if user is None:
             return None
-        if ROLE not in user.get("roles", []):
+        if ROLE not in _roles(user):
             raise Misconfigured(f"--retire: {self._retired!r} is no account of this service")
         return f"the account {self._retired!r} still exists"
 
@@ -150,7 +153,7 @@ class Security(ServerStep):
                 found.append(f"{database} {drift}")
         return "; ".join(found) or None
 
-    def act(self) -> str:
+    def act(self) -> str | None:
         """Add the role to the members, which also closes a database that had none."""
         done = []
         for database in self._databases:
@@ -158,10 +161,11 @@ class Security(ServerStep):
             if security is None:
                 raise BootstrapError(f"{database} is missing; run the step 'database' first")
             if security_drift(security):
-                members = security.get("members", {})
-                roles = [*members.get("roles", []), ROLE]
-                wanted = security | {"members": members | {"roles": roles}}
+                members = members_of(security)
+                members["roles"] = [*members["roles"], ROLE]
+                kept = {key: value for key, value in security.items() if key != "readers"}
+                wanted = kept | {"members": members}
                 path = [database, "_security"]
                 if self.server.change("PUT", *path, body=wanted, harmless=(CONFLICT,)):
                     done.append(database)
-        return f"closed {' and '.join(done)} to all but members" if done else ANOTHER_WAS_FASTER
+        return f"closed {' and '.join(done)} to all but members" if done else None

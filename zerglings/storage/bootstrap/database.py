@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from zerglings.storage.bootstrap.runner import BootstrapError, NotYet, Refused
 from zerglings.storage.bootstrap.server import (
-    ANOTHER_WAS_FASTER,
     BAD_REQUEST,
+    FORBIDDEN,
+    NOT_COUCHDB,
     NOT_FOUND,
     PRECONDITION_FAILED,
     SIGN_INS,
+    UNAUTHORIZED,
     Server,
     ServerStep,
     is_missing_database,
@@ -59,7 +63,7 @@ class Database(ServerStep):
                 found.append(f"{database} has a _revs_limit of {limit}")
         return "; ".join(found) or None
 
-    def act(self) -> str:
+    def act(self) -> str | None:
         """Create what is missing and set the limits; that another run did so is as good."""
         done = []
         for database in self._databases:
@@ -71,10 +75,10 @@ class Database(ServerStep):
             if self._limit(database) not in (None, self._revs_limit):
                 self.server.change("PUT", database, "_revs_limit", body=self._revs_limit)
                 done.append(f"set the _revs_limit of {database} to {self._revs_limit}")
-        return "; ".join(done) or ANOTHER_WAS_FASTER
+        return "; ".join(done) or None
 
     def _compare_shards(self, database: str, info: dict[str, Any]) -> None:
-        has = info.get("cluster", {})
+        has = info.get("cluster") or {}
         for name, wanted in self._shards.items():
             if name in has and has[name] != wanted:
                 self.warnings.append(
@@ -85,7 +89,7 @@ class Database(ServerStep):
     def _limit(self, database: str) -> int | None:
         """Return the database's limit, None where the server has no such thing."""
         try:
-            limit: int = self.server.ask(self.server.as_admin, "GET", database, "_revs_limit")
+            limit = self.server.ask(self.server.as_admin, "GET", database, "_revs_limit")
         except Answered as answer:
             if is_missing_database(answer):
                 raise NotYet(f"{database} is not there yet") from answer
@@ -93,6 +97,8 @@ class Database(ServerStep):
                 raise BootstrapError(f"cannot read the limit of {database}: {answer}") from answer
             self.warnings.append("this server has no _revs_limit: much-moved zerglings get slow")
             return None
+        if not isinstance(limit, int):
+            raise NotYet(NOT_COUCHDB)
         return limit
 
 
@@ -115,34 +121,49 @@ class Verify(ServerStep):
 
     def drift(self) -> str | None:
         """Sign in and read."""
-        client = self.server.as_service()
-        try:
+        with self._signed_in() as client:
             for database in self._databases:
                 self._ask(client, "GET", database)
-        except Refused as error:
-            self._sign_ins += 1
-            if self.server.password_is_known and self._sign_ins < SIGN_INS:
-                raise NotYet("CouchDB does not know the new password yet") from error
-            raise
-        finally:
-            client.close()
         if (self._writes or self.server.run.changed) and not self._has_written:
             return "not yet tried to write"
         return None
 
     def act(self) -> str:
         """Write, read and delete a document that no list and no feed shows."""
-        client = self.server.as_service()
-        try:
+        with self._signed_in() as client:
             for database in self._databases:
                 path = [database, "_local", f"bootstrap-{uuid.uuid4()}"]
-                revision = self._ask(client, "PUT", *path, body={})["rev"]
+                written = self._ask(client, "PUT", *path, body={})
+                if not isinstance(written, dict) or "rev" not in written:
+                    raise NotYet(NOT_COUCHDB)
                 self._ask(client, "GET", *path)
-                self._ask(client, "DELETE", *path, params={"rev": revision})
-        finally:
-            client.close()
+                self._ask(client, "DELETE", *path, params={"rev": written["rev"]})
         self._has_written = True
         return "wrote, read and deleted a local document"
+
+    @contextmanager
+    def _signed_in(self) -> Iterator[CouchDBClient]:
+        """Lend a client of the service's account.
+
+        A refusal although the stored password is the right one may pass: CouchDB takes a moment
+        to know a new one. It is asked again, but not so often that it locks the account.
+        """
+        client = self.server.as_service()
+        try:
+            yield client
+        except Refused as error:
+            self._sign_ins += 1
+            tries = SIGN_INS if self.server.run.changed else 2
+            if not self.server.password_is_known:
+                raise
+            if self._sign_ins < tries:
+                raise NotYet("CouchDB does not know the new password yet") from error
+            raise Refused(
+                f"{error}, although it has this password; is there a server admin of that name, "
+                "or another installation that gives it another one?"
+            ) from error
+        finally:
+            client.close()
 
     def _ask(
         self,
@@ -159,6 +180,6 @@ class Verify(ServerStep):
                 raise BootstrapError(
                     f"{path[0]} does not exist; run the step 'database'"
                 ) from answer
-            if answer.status in (401, 403):
+            if answer.status in (UNAUTHORIZED, FORBIDDEN):
                 raise Refused(f"{client.account.who} may not use {path[0]}") from answer
             raise BootstrapError(f"the service cannot use {path[0]}: {answer}") from answer

@@ -19,6 +19,10 @@ OLD_ITERATIONS = 10
 """What servers before 3.4 take by default, which pay it at every request."""
 
 
+MOST_ITERATIONS = 10_000_000
+"""More than any server asks for; beyond it, comparing would take minutes."""
+
+
 def admin_entry(password: str, version: str) -> str:
     """Return a password as a server of this version keeps it among its admins.
 
@@ -39,7 +43,10 @@ def password_matches(user: dict[str, Any], password: str) -> bool | None:
         digest = "sha1" if prf == "sha" else str(prf)
         if digest not in hashlib.algorithms_available:
             return None
-        key = _pbkdf2(digest, password, salt, int(user["iterations"]))
+        iterations = user.get("iterations")
+        if not isinstance(iterations, int) or not 0 < iterations <= MOST_ITERATIONS:
+            return False  # nobody can sign in with that, and writing it anew mends it
+        key = _pbkdf2(digest, password, salt, iterations)
         return hmac.compare_digest(key, str(user.get("derived_key", "")))
     if "password_sha" in user:
         key = hashlib.sha1((password + salt).encode(), usedforsecurity=False).hexdigest()

@@ -51,10 +51,16 @@ class CouchDBPlan:
         """Return the steps in their order.
 
         Raises:
-            Misconfigured: the account to remove is in use.
+            Misconfigured: the account to remove is in use, or one account has two passwords.
         """
         if self.retired in (self.admin.username, self.service.username):
             raise Misconfigured(f"--retire: the account {self.retired!r} is in use")
+        is_one = self.admin.username == self.service.username
+        if is_one and self.admin.password != self.service.password:
+            raise Misconfigured(
+                f"{self.admin.variable}: is not {self.service.variable}, but both are for the "
+                f"account {self.admin.username!r}"
+            )
         server = Server(self.url, self.admin, self.service, run)
         names = databases(self.database)
         steps: list[Step] = [
@@ -69,13 +75,15 @@ class CouchDBPlan:
         return [*steps, Retire(server, self.retired)] if self.retired else steps
 
 
-def sqlite_steps(path: Path, run: Run, *, writes: bool = False) -> list[Step]:
+def sqlite_steps(path: Path) -> list[Step]:
     """Return the steps for the embedded store."""
-    return [File(path), Usable(path, run, writes=writes)]
+    return [File(path), Usable(path)]
 
 
 def chosen(steps: list[Step], names: Sequence[str]) -> list[Step]:
     """Return the steps that go by these names, all of them if there are none.
+
+    An account to retire was asked for by name, so that step always stays.
 
     Raises:
         Misconfigured: none of the steps goes by one of these names.
@@ -83,5 +91,8 @@ def chosen(steps: list[Step], names: Sequence[str]) -> list[Step]:
     known = [step.name for step in steps]
     for name in names:
         if name not in known:
-            raise Misconfigured(f"--only: there is no step {name!r}, but {', '.join(known)}")
-    return [step for step in steps if not names or step.name in names]
+            hint = "give the account with --retire" if name == Retire.name else ", ".join(known)
+            raise Misconfigured(
+                f"--only or OVERMIND_BOOTSTRAP_ONLY: there is no step {name!r} here: {hint}"
+            )
+    return [step for step in steps if not names or step.name in (*names, Retire.name)]

@@ -22,6 +22,9 @@ ACTS = 20
 """How often a step may act before it is clear that acting does not help."""
 
 
+ANOTHER_WAS_FASTER = "another run was faster"
+
+
 class NotYet(Exception):
     """The store cannot be asked or changed at the moment; waiting may help. The text says why."""
 
@@ -80,12 +83,14 @@ class Step(ABC):
     """One thing that must be so before the service can work.
 
     ``warnings`` collects what an operator should know and no action can mend. ``needs_all`` says
-    that looking makes no sense while a step before it does not hold.
+    that looking makes no sense while any step before it does not hold, ``carries_all`` that
+    looking at any step after it makes no sense while it does not hold.
     """
 
     name: ClassVar[str]
     wants: ClassVar[str]
     needs_all: ClassVar[bool] = False
+    carries_all: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self.warnings: list[str] = []
@@ -100,8 +105,11 @@ class Step(ABC):
         """
 
     @abstractmethod
-    def act(self) -> str:
-        """Mend the drift and say what was done. Raises as ``drift`` does."""
+    def act(self) -> str | None:
+        """Mend the drift and say what was done; None if another run was faster.
+
+        Raises as ``drift`` does.
+        """
 
 
 def bring_about(steps: Sequence[Step], run: Run, report: Report) -> None:
@@ -123,9 +131,9 @@ def find_drift(steps: Sequence[Step], report: Report) -> bool:
         Refused: the store does not accept an account, which must not be tried again.
         Misconfigured: the configuration contradicts itself or the store.
     """
-    has_drifted = False
+    has_drifted = is_blind = False
     for step in steps:
-        if has_drifted and step.needs_all:
+        if is_blind or (has_drifted and step.needs_all):
             report(step.name, Status.SKIPPED, "not looked at, as a step before it does not hold")
             continue
         try:
@@ -136,11 +144,12 @@ def find_drift(steps: Sequence[Step], report: Report) -> bool:
         _report_warnings(step, report)
         report(step.name, Status.DRIFT if drift else Status.OK, drift or "ok")
         has_drifted = has_drifted or drift is not None
+        is_blind = is_blind or (drift is not None and step.carries_all)
     return has_drifted
 
 
 def _bring_about(step: Step, run: Run, report: Report) -> None:
-    pause, last_reason, acts = FIRST_PAUSE, "", 0
+    pause, last_line, acts = FIRST_PAUSE, "", 0
     while True:
         try:
             drift = step.drift()
@@ -152,19 +161,26 @@ def _bring_about(step: Step, run: Run, report: Report) -> None:
                 raise BootstrapError(f"{step.name}: acted {ACTS} times, and still: {drift}")
             acts += 1
             done = step.act()
-            run.changed = True
-            report(step.name, Status.CHANGED, done)
-            continue
+            run.changed = run.changed or done is not None
+            status, line = (
+                (Status.WAITING, ANOTHER_WAS_FASTER) if done is None else (Status.CHANGED, done)
+            )
         except NotYet as error:
-            reason = str(error)
-        if reason != last_reason:
-            report(step.name, Status.WAITING, reason)
-            last_reason = reason
-        delay = random.uniform(pause / 2, pause)
-        if delay > run.seconds_left:
-            raise TimedOut(f"{step.name}: the time is up while waiting: {reason}")
-        time.sleep(delay)
+            status, line = Status.WAITING, str(error)
+        if line != last_line:
+            report(step.name, status, line)
+            last_line = line
+        if status is Status.CHANGED and acts == 1:
+            continue  # most often that was all
+        _pause(run, pause, f"{step.name}: the time is up while waiting: {line}")
         pause = min(2 * pause, LONGEST_PAUSE)
+
+
+def _pause(run: Run, longest: float, complaint: str) -> None:
+    delay = random.uniform(longest / 2, longest)
+    if delay > run.seconds_left:
+        raise TimedOut(complaint)
+    time.sleep(delay)
 
 
 def _report_warnings(step: Step, report: Report) -> None:

@@ -24,7 +24,7 @@ CALL_TIMEOUT = 10.0
 SIGN_INS = 4
 """How often a password just set is tried: less than the five refusals that lock an account."""
 
-ANOTHER_WAS_FASTER = "another run was faster"
+NOT_COUCHDB = "what answers there is not CouchDB"
 SYSTEM_DATABASES = ("_users", "_replicator")
 
 BAD_REQUEST, UNAUTHORIZED, FORBIDDEN, NOT_FOUND, CONFLICT, PRECONDITION_FAILED = (
@@ -93,16 +93,19 @@ class Server:
         try:
             return list(session["userCtx"]["roles"])
         except (KeyError, TypeError) as error:
-            raise NotYet("what answers there is not CouchDB") from error
+            raise NotYet(NOT_COUCHDB) from error
 
-    def look(self, *path: str, **params: str) -> Any:  # noqa: ANN401 - any JSON
-        """Read as the admin; None where there is nothing."""
+    def look(self, *path: str, **params: str) -> dict[str, Any] | None:
+        """Read an object as the admin; None where there is nothing."""
         try:
-            return self.ask(self.as_admin, "GET", *path, params=params)
+            found = self.ask(self.as_admin, "GET", *path, params=params)
         except Answered as answer:
             if answer.status == NOT_FOUND:
                 return None
             raise BootstrapError(f"cannot read /{'/'.join(path)}: {answer}") from answer
+        if not isinstance(found, dict):
+            raise NotYet(NOT_COUCHDB)
+        return found
 
     def change(
         self,
@@ -135,6 +138,7 @@ class Wait(ServerStep):
 
     name = "wait"
     wants = "the server answers and, in a cluster, has synced with its seeds"
+    carries_all = True
 
     def drift(self) -> str | None:
         """Ask whether it is up; servers before 2.0 are asked for their welcome."""
@@ -146,7 +150,7 @@ class Wait(ServerStep):
             self._await_welcome()
             return None
         if not isinstance(status, dict) or status.get("status") != "ok":
-            raise NotYet("what answers there is not CouchDB")
+            raise NotYet(NOT_COUCHDB)
         return None
 
     def _await_welcome(self) -> None:
@@ -155,7 +159,7 @@ class Wait(ServerStep):
         except Answered as answer:
             raise NotYet(str(answer)) from answer
         if not isinstance(welcome, dict) or not {"couchdb", "express-pouchdb"} & set(welcome):
-            raise NotYet("what answers there is not CouchDB")
+            raise NotYet(NOT_COUCHDB)
 
     def act(self) -> str:
         """Never called: all there is to do is to wait."""
@@ -167,6 +171,7 @@ class Admin(ServerStep):
 
     name = "admin"
     wants = "the server is not open to everybody, and the admin's account is accepted"
+    carries_all = True
 
     def __init__(self, server: Server) -> None:
         super().__init__(server)
@@ -187,11 +192,13 @@ class Admin(ServerStep):
                 server.as_admin.account.forgive()
                 raise NotYet("CouchDB does not know its new admin yet") from error
             raise
+        except Answered as answer:
+            raise BootstrapError(f"cannot ask for a session: {answer}") from answer
         if "_admin" not in roles:
             raise Refused(f"{server.admin.who} is no server admin")
         return None
 
-    def act(self) -> str:
+    def act(self) -> str | None:
         """Create the admin, on the URL of CouchDB 2 and later or else on that of 1.x."""
         server, account = self.server, self.server.admin
         if account.is_anonymous:
@@ -213,13 +220,16 @@ class Admin(ServerStep):
                 if answer.status in _NO_SUCH_URL:
                     continue
                 if answer.status == UNAUTHORIZED:
-                    return ANOTHER_WAS_FASTER
+                    return None
                 raise BootstrapError(f"cannot create the admin: {answer}") from answer
             return f"created the server admin {name!r}"
-        raise BootstrapError("cannot create the admin: the server has no configuration URL")
+        raise BootstrapError("cannot create the admin: the server has no URL for that")
 
     def _version(self) -> str:
-        welcome = self.server.ask(self.server.as_nobody, "GET")
+        try:
+            welcome = self.server.ask(self.server.as_nobody, "GET")
+        except Answered as answer:  # closed by another run in the meantime
+            raise NotYet(str(answer)) from answer
         return str(welcome.get("version", "")) if isinstance(welcome, dict) else ""
 
     def _is_open(self) -> bool:
@@ -255,13 +265,13 @@ class Cluster(ServerStep):
             raise NotYet(f"{joined} of {self._nodes} nodes have joined")
         return f"missing: {', '.join(missing)}"
 
-    def act(self) -> str:
+    def act(self) -> str | None:
         """Finish the cluster; on a single node create the system databases."""
         if self._nodes > 1:
             # A cluster that another run has just finished is answered with 400.
             body = {"action": "finish_cluster"}
             done = self.server.change("POST", "_cluster_setup", body=body, harmless=(BAD_REQUEST,))
-            return f"finished the cluster of {self._nodes} nodes" if done else ANOTHER_WAS_FASTER
+            return f"finished the cluster of {self._nodes} nodes" if done else None
         for name in SYSTEM_DATABASES:
             self.server.change("PUT", name, harmless=(PRECONDITION_FAILED,))
         return "created the system databases"
@@ -278,8 +288,11 @@ class Cluster(ServerStep):
             if answer.status in _NO_SUCH_URL:  # before 2.0 there were no clusters
                 return 1, 1
             raise BootstrapError(f"cannot read /_membership: {answer}") from answer
-        known = set(membership["cluster_nodes"])
-        return len(known & set(membership["all_nodes"])), len(known)
+        try:
+            known, connected = set(membership["cluster_nodes"]), set(membership["all_nodes"])
+        except (KeyError, TypeError) as error:
+            raise NotYet(NOT_COUCHDB) from error
+        return len(known & connected), len(known)
 
 
 def is_missing_database(answer: Answered) -> bool:

@@ -6,8 +6,8 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from zerglings.storage.bootstrap.runner import BootstrapError, Misconfigured, NotYet, Run, Step
-from zerglings.storage.sqlite import APPLICATION_ID, SCHEMA, SCHEMA_VERSION
+from zerglings.storage.bootstrap.runner import BootstrapError, Misconfigured, NotYet, Step
+from zerglings.storage.sqlite import APPLICATION_ID, SCHEMA, SCHEMA_VERSION, try_to_write
 
 LOCK_TIMEOUT = 10.0
 """Seconds to wait for others who prepare the same file."""
@@ -43,8 +43,12 @@ class File(FileStep):
 
     def drift(self) -> str | None:
         """Look at the marks that SQLite keeps in a file's head."""
-        if not self.path.exists():
+        try:
+            self.path.stat()
+        except FileNotFoundError:
             return f"{self.path} is missing"
+        except OSError as error:
+            raise BootstrapError(f"cannot look at {self.path}: {error.strerror}") from error
         try:
             with closing(self.connect("ro")) as connection:
                 return self._drift_of(connection)
@@ -83,37 +87,21 @@ class File(FileStep):
 
 
 class Usable(FileStep):
-    """Documents can be read and, where this run changed something, written."""
+    """Documents can be written, which SQLite finds out only by trying."""
 
     name = "verify"
-    wants = "the file can be read and written"
+    wants = "the file can be written"
     needs_all = True
 
-    def __init__(self, path: Path, run: Run, *, writes: bool) -> None:
-        super().__init__(path)
-        self._run = run
-        self._writes = writes
-        self._has_written = False
-
     def drift(self) -> str | None:
-        """Read."""
-        try:
-            with closing(self.connect("ro")) as connection:
-                connection.execute("SELECT 1 FROM documents LIMIT 1").fetchone()
-        except sqlite3.DatabaseError as error:
-            raise self.meaning(error) from error
-        if (self._writes or self._run.changed) and not self._has_written:
-            return "not yet tried to write"
-        return None
-
-    def act(self) -> str:
         """Write a document and take it back."""
         try:
             with closing(self.connect("rw")) as connection:
-                connection.execute("BEGIN IMMEDIATE")
-                connection.execute("INSERT INTO documents VALUES ('_local/bootstrap', '', '')")
-                connection.execute("ROLLBACK")
+                try_to_write(connection)
         except sqlite3.DatabaseError as error:
             raise self.meaning(error) from error
-        self._has_written = True
-        return "wrote a document and took it back"
+        return None
+
+    def act(self) -> str:
+        """Never called: a file that cannot be written is not mended by trying harder."""
+        raise BootstrapError("verify: there is nothing to do")

@@ -25,10 +25,19 @@ Look = str | Exception | None
 class Scripted(Step):
     """A step that finds what a test lists: a drift, a reason to wait, None for all is well."""
 
-    def __init__(self, name: str, *looks: Look, needs_all: bool = False) -> None:
+    def __init__(
+        self,
+        name: str,
+        *looks: Look,
+        done: str | None = "acted",
+        needs_all: bool = False,
+        carries_all: bool = False,
+    ) -> None:
         super().__init__()
         self.name = name  # type: ignore[misc]
         self.needs_all = needs_all  # type: ignore[misc]
+        self.carries_all = carries_all  # type: ignore[misc]
+        self._done = done
         self._looks = list(looks)
         self.looks = self.acts = 0
 
@@ -39,9 +48,9 @@ class Scripted(Step):
             raise look
         return look
 
-    def act(self) -> str:
+    def act(self) -> str | None:
         self.acts += 1
-        return "acted"
+        return self._done
 
 
 class Lines(list[str]):
@@ -63,7 +72,7 @@ def test_a_step_that_holds_is_left_alone(lines: Lines) -> None:
 def test_a_step_acts_until_it_holds_and_the_next_one_follows(lines: Lines) -> None:
     run = Run()
     bring_about([Scripted("a", "missing", None), Scripted("b", "x", "y", None)], run, lines)
-    assert lines == ["a changed acted", "a ok ok", "b changed acted", "b changed acted", "b ok ok"]
+    assert lines == ["a changed acted", "a ok ok", "b changed acted", "b ok ok"]
     assert run.changed
 
 
@@ -87,11 +96,34 @@ def test_what_cannot_be_mended_ends_the_run_at_once(lines: Lines) -> None:
     assert last.looks == 0
 
 
-def test_acting_without_effect_ends(lines: Lines) -> None:
+def test_acting_without_effect_ends(lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zerglings.storage.bootstrap.runner.LONGEST_PAUSE", 0.001)
+    monkeypatch.setattr("zerglings.storage.bootstrap.runner.FIRST_PAUSE", 0.001)
     step = Scripted("a", "missing")
     with pytest.raises(BootstrapError, match="still: missing"):
         bring_about([step], Run(), lines)
     assert step.acts == 20
+
+
+def test_acting_again_and_again_is_said_once_and_not_done_in_a_hurry(lines: Lines) -> None:
+    step = Scripted("a", "missing")
+    with pytest.raises(TimedOut, match="acted"):
+        bring_about([step], Run(timeout=0.5), lines)
+    assert lines == ["a changed acted"]
+    assert 2 <= step.acts < 10
+
+
+def test_an_act_that_found_nothing_to_do_is_no_change(lines: Lines) -> None:
+    step, run = Scripted("a", "missing", None, done=None), Run()
+    bring_about([step], run, lines)
+    assert lines == ["a waiting another run was faster", "a ok ok"]
+    assert not run.changed
+
+
+def test_a_check_sees_nothing_behind_a_step_that_carries_all(lines: Lines) -> None:
+    last = Scripted("b", None)
+    assert find_drift([Scripted("a", "open", carries_all=True), last], lines)
+    assert last.looks == 0
 
 
 def test_warnings_are_said_once(lines: Lines) -> None:
