@@ -21,10 +21,13 @@ from zerglings.document import NotAZergling, decode, encode, is_zergling_id
 from zerglings.storage import configured_store
 from zerglings.storage.base import (
     PAGE_LIMIT,
+    AccountRefused,
     Conflict,
     Document,
     DocumentMissing,
+    NotBootstrapped,
     OutcomeUnknown,
+    Page,
     Store,
     StoreUnavailable,
 )
@@ -46,6 +49,12 @@ SMALLEST_PAGE = 100
 
 SHORTEST_TIMEOUT = 0.05
 """Seconds that a call may wait even when the time is all but up."""
+
+BLIPS = 3
+"""How often a store that quickly says no is asked again: of a cluster, another node may say yes."""
+
+BLIP_LIMIT = 0.5
+"""Seconds that a call may have failed within to be asked again for that reason."""
 
 DOUBT_LIMIT = 1.0
 """Seconds to look what became of a write while the store does not answer: enough for a connection
@@ -116,10 +125,14 @@ class Hive:
         Raises:
             NoSuchZergling: no living zergling has this id.
         """
-        zergling = self._read_even_dead(zergling_id, CALL_TIMEOUT)
-        if zergling.is_dead:
-            raise NoSuchZergling
-        return zergling
+
+        def attempt(deadline: _Deadline) -> Zergling:
+            zergling = self._read_even_dead(zergling_id, deadline.call_timeout)
+            if zergling.is_dead:
+                raise NoSuchZergling
+            return zergling
+
+        return _until_it_holds(attempt, _Deadline())
 
     def command(
         self, zergling_id: str, request: Request, precondition: Precondition | None = None
@@ -166,7 +179,7 @@ class Hive:
         """Yield every living zergling with an id greater than ``after``, in id order."""
         more = True
         while more:
-            page = self._store.page(after, min(page_size, PAGE_LIMIT), timeout=CALL_TIMEOUT)
+            page = self._page(after, min(page_size, PAGE_LIMIT))
             for document in page.documents:
                 zergling = _decode_or_log(document)
                 if zergling is not None and not zergling.is_dead:
@@ -189,6 +202,12 @@ class Hive:
             StoreUnavailable: they cannot; the text says why.
         """
         self._store.check_ready(timeout=PROBE_TIMEOUT)
+
+    def _page(self, after: str | None, limit: int) -> Page:
+        def attempt(deadline: _Deadline) -> Page:
+            return self._store.page(after, limit, timeout=deadline.call_timeout)
+
+        return _until_it_holds(attempt, _Deadline())
 
     @contextmanager
     def _turn(self, zergling_id: str) -> Iterator[None]:
@@ -245,14 +264,16 @@ class _Deadline:
 
 
 def _until_it_holds(attempt: Callable[[_Deadline], Result], deadline: _Deadline) -> Result:
-    """Repeat a change until it is made, cannot be made, or the time is up.
+    """Repeat an attempt until it succeeds, cannot succeed, or the time is up.
 
     An attempt whose outcome is unknown is followed by others, which begin by reading and so find
     out. While the doubt lasts, a store that does not answer is asked again.
     """
     doubt: OutcomeUnknown | None = None
     pause = FIRST_PAUSE
+    blips = 0
     while True:
+        began = time.monotonic()
         try:
             return attempt(deadline)
         except Conflict:
@@ -260,8 +281,12 @@ def _until_it_holds(attempt: Callable[[_Deadline], Result], deadline: _Deadline)
         except OutcomeUnknown as error:
             doubt = error
             deadline.come_down_to(DOUBT_LIMIT)
+        except (AccountRefused, NotBootstrapped):
+            raise
         except StoreUnavailable:
-            if doubt is None:
+            blips += 1
+            is_slow = time.monotonic() - began > BLIP_LIMIT
+            if doubt is None and (blips > BLIPS or is_slow):
                 raise
         jitter = random.uniform(0, pause)
         if not deadline.allows(jitter):

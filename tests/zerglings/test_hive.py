@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,8 +14,10 @@ import pytest
 from zerglings import hive as hive_module
 from zerglings.hive import Hive, NoSuchZergling, PreconditionFailed, TooMuchContention
 from zerglings.storage.base import (
+    AccountRefused,
     Conflict,
     Document,
+    NotBootstrapped,
     OutcomeUnknown,
     Page,
     Store,
@@ -138,14 +141,35 @@ def test_a_doubt_that_stays_is_said(faulty: FaultyStore, monkeypatch: pytest.Mon
         moved(hive, zergling, "M")
 
 
-def test_a_store_that_is_away_is_said_at_once(faulty: FaultyStore) -> None:
+def test_a_store_that_is_away_is_soon_said(faulty: FaultyStore) -> None:
     hive = Hive(faulty)
     zergling = hive.spawn(Pose())
-    faulty.before_put = raising(StoreUnavailable("away"))
+    faulty.before_put = raising(StoreUnavailable("away"), times=100)
+    began = time.monotonic()
     with pytest.raises(StoreUnavailable):
         moved(hive, zergling, "M")
-    assert faulty.puts == 2
+    assert time.monotonic() - began < 0.5
+    assert faulty.puts == 1 + 1 + hive_module.BLIPS
     assert hive.get(zergling.id).history == ()
+
+
+def test_one_node_of_a_cluster_that_says_no_is_not_the_end(faulty: FaultyStore) -> None:
+    hive = Hive(faulty)
+    zergling = hive.spawn(Pose())
+    faulty.before_put = raising(StoreUnavailable("away"), times=hive_module.BLIPS)
+    assert moved(hive, zergling, "M").history == ("M",)
+    faulty.before_get = raising(StoreUnavailable("away"), times=hive_module.BLIPS)
+    assert hive.get(zergling.id).history == ("M",)
+
+
+@pytest.mark.parametrize("error", [AccountRefused("no"), NotBootstrapped("no")])
+def test_what_waiting_cannot_mend_is_said_at_once(faulty: FaultyStore, error: Exception) -> None:
+    hive = Hive(faulty)
+    zergling = hive.spawn(Pose())
+    faulty.before_put = raising(error)
+    with pytest.raises(type(error)):
+        moved(hive, zergling, "M")
+    assert faulty.puts == 2
 
 
 def test_endless_contention_ends(faulty: FaultyStore, monkeypatch: pytest.MonkeyPatch) -> None:
