@@ -10,7 +10,9 @@
 #   FILTER         command that the rendered manifests go through   (cat)
 #   SECOND_IMAGE   image of the second version; without it, the second version differs by an annotation
 #   KEEP           anything: leave the namespace for a look
+#   TIMEOUT        seconds that a step may take                     (300)
 #
+# The overlay must have a NodePort and a fixed number of replicas, as minikube's has.
 # Exits non-zero on any failed request (but for 503 with Retry-After while CouchDB is deleted), any lost
 # command, any step that does not come to its end.
 set -euo pipefail
@@ -38,10 +40,10 @@ until_true() {
 finish() {
   local status=$?
   if [ $status != 0 ]; then
-    k get pods,events --sort-by=.metadata.creationTimestamp 2>/dev/null | tail -40 >&2 || true
-    k logs --selector app=overmind,tier=web --container overmind --tail 5 >&2 2>/dev/null || true
+    [ -z "${CREATED:-}" ] || k get pods,events --sort-by=.metadata.creationTimestamp 2>/dev/null | tail -40 >&2 || true
+    [ -z "${CREATED:-}" ] || k logs --selector app=overmind,tier=web --container overmind --tail 5 >&2 2>/dev/null || true
   fi
-  if [ -z "${KEEP:-}" ]; then
+  if [ -n "${CREATED:-}" ] && [ -z "${KEEP:-}" ]; then  # never what was there before
     $KUBECTL delete namespace "$NAMESPACE" --ignore-not-found --timeout 180s >/dev/null || status=1
   fi
   exit $status
@@ -100,7 +102,8 @@ PY
 
 apply() {
   say "apply $OVERLAY in $NAMESPACE"
-  $KUBECTL create namespace "$NAMESPACE"
+  $KUBECTL create namespace "$NAMESPACE" || die "choose another NAMESPACE: this one is made and deleted here"
+  CREATED=yes
   k8s/secrets.sh
   $KUBECTL kustomize "$OVERLAY" | $FILTER | k apply --filename -
   local began=$SECONDS

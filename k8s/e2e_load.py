@@ -84,12 +84,12 @@ class Load:
         wrong = []
         for zergling_id in ids:
             zergling = json.loads(self.call("GET", f"/zerglings/{zergling_id}")[2])["zergling"]
-            moves = len(zergling.get("commandHistory", []))
+            moves = zergling["location"]["y"]  # it only ever moves ahead, facing north
             least = self._acknowledged[zergling_id]
             if not least <= moves <= least + self._doubtful[zergling_id]:
                 wrong.append(f"{zergling_id}: {least} acknowledged, {moves} made")
-            if zergling["location"] != {"x": 0, "y": moves}:
-                wrong.append(f"{zergling_id}: is at {zergling['location']} after {moves} moves")
+            if zergling["location"]["x"] or zergling["facing"] != "N":
+                wrong.append(f"{zergling_id}: is at {zergling['location']}")
         return wrong
 
 

@@ -16,15 +16,17 @@ say() { printf 'secrets: %s\n' "$*"; }
 random() { python3 -c 'import secrets; print(secrets.token_hex(24))'; }
 exists() { k get secret "$1" --ignore-not-found --output name | grep -q .; }
 
-# apply_secret VERB NAME KEY=VALUE ... : values travel on standard input, where `ps` does not show them
+# apply_secret VERB NAME KEY=VALUE ... : values travel on standard input, where `ps` does not show them.
+# What RETIRE holds is noted on the Secret: accounts that are to go when all pods have the new one.
 apply_secret() {
   local verb=$1 name=$2; shift 2
   printf '%s\n' "$@" | python3 -c '
 import json, sys
 data = dict(line.split("=", 1) for line in sys.stdin.read().splitlines())
-json.dump({"apiVersion": "v1", "kind": "Secret", "type": "Opaque",
-           "metadata": {"name": sys.argv[1], "labels": {"app.kubernetes.io/part-of": "overmind"}},
-           "stringData": data}, sys.stdout)' "$name" | k "$verb" --filename -
+metadata = {"name": sys.argv[1], "labels": {"app.kubernetes.io/part-of": "overmind"},
+            "annotations": {"overmind/retire": sys.argv[2]}}
+json.dump({"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": metadata,
+           "stringData": data}, sys.stdout)' "$name" "${RETIRE:-}" | k "$verb" --filename -
 }
 
 create_missing() {
@@ -40,21 +42,34 @@ create_cluster_secret() {
   local hash
   hash=$(k get secret couchdb-password --output 'jsonpath={.data.password}' | python3 -c '
 import base64, hashlib, secrets, sys
+password = base64.b64decode(sys.stdin.read()) or sys.exit("couchdb-password has no key password")
 salt, iterations = secrets.token_hex(16), 600000
-key = hashlib.pbkdf2_hmac("sha256", base64.b64decode(sys.stdin.read()), salt.encode(), iterations)
+key = hashlib.pbkdf2_hmac("sha256", password, salt.encode(), iterations)
 print(f"-pbkdf2:sha256-{key.hex()},{salt},{iterations}")')
   apply_secret create couchdb-cluster "admin-hash=$hash" "cookie=$(random)" "secret=$(random)" "uuid=$(random | cut -c1-32)"
 }
 
 value() { k get secret "$1" --output "jsonpath={.data.$2}" | base64 --decode; }
 
+# rotate: may be killed at any point; the next call goes on where it stopped
 rotate() {
-  local old; old=$(value overmind-couchdb username)
-  apply_secret replace overmind-couchdb "username=overmind-$(random | cut -c1-8)" "password=$(random)"
-  say "new account $(value overmind-couchdb username), old account $old; rolling the pods"
+  local retired old_pods pod
+  retired=$(k get secret overmind-couchdb --output 'jsonpath={.metadata.annotations.overmind/retire}')
+  if [ -n "$retired" ]; then
+    say "going on with a rotation that was not finished"
+  else
+    retired=$(value overmind-couchdb username)
+    RETIRE=$retired apply_secret replace overmind-couchdb "username=overmind-$(random | cut -c1-8)" "password=$(random)"
+  fi
+  say "new account $(value overmind-couchdb username), old account $retired; rolling the pods"
+  old_pods=$(k get pods --selector app=overmind,tier=web --output name)
   k rollout restart deployment/overmind
   k rollout status deployment/overmind --timeout "$ROLLOUT_TIMEOUT"
-  retire "$old"
+  for pod in $old_pods; do  # they go on serving for some seconds after the roll-out
+    until [ -z "$(k get "$pod" --ignore-not-found --output name)" ]; do sleep 1; done
+  done
+  retire "$retired"
+  k annotate secret overmind-couchdb overmind/retire= --overwrite >/dev/null
 }
 
 # retire NAME: runs the pods' own init container once more, with --retire
@@ -63,20 +78,21 @@ retire() {
   k delete job "$job" --ignore-not-found >/dev/null
   k get deployment overmind --output json | python3 -c '
 import json, sys
-pod = json.load(sys.stdin)["spec"]["template"]["spec"]
-container = pod["initContainers"][0]
-container["env"] = [e for e in container["env"] if e["name"] != "OVERMIND_BOOTSTRAP_TIMEOUT"]
-container["env"].append({"name": "OVERMIND_BOOTSTRAP_RETIRE", "value": sys.argv[2]})
-keep = ("serviceAccountName", "automountServiceAccountToken", "enableServiceLinks", "securityContext", "volumes")
+spec = json.load(sys.stdin)["spec"]["template"]["spec"]
+container = next(c for c in spec.pop("initContainers") if c["name"] == "bootstrap-couch")
+env = [e for e in container["env"] if e["name"] != "OVERMIND_BOOTSTRAP_TIMEOUT"]
+env += [{"name": "OVERMIND_BOOTSTRAP_RETIRE", "value": sys.argv[2]},
+        {"name": "OVERMIND_BOOTSTRAP_TIMEOUT", "value": "120"}]
+spec |= {"restartPolicy": "Never", "containers": [container | {"env": env}]}
+spec.pop("topologySpreadConstraints", None)
 # "app" lets it through to CouchDB; another "tier" keeps the Service from sending requests to it.
-spec = {name: pod[name] for name in keep if name in pod} | {"restartPolicy": "Never", "containers": [container]}
 labels = {"app": "overmind", "tier": "job"}
 json.dump({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": sys.argv[1]},
-           "spec": {"backoffLimit": 2, "activeDeadlineSeconds": 300,
+           "spec": {"backoffLimit": 1,
                     "template": {"metadata": {"labels": labels}, "spec": spec}}}, sys.stdout)' "$job" "$1" | k create --filename -
   if ! k wait --for=condition=complete "job/$job" --timeout 310s; then
     k logs "job/$job" >&2 || true
-    say "the old account $1 could not be retired; its pod is still there to look at" >&2
+    say "the old account $1 could not be retired: look at job/$job, then call this again" >&2
     exit 1
   fi
   k logs "job/$job" | grep '^retire:'
