@@ -1,0 +1,104 @@
+"""What only the production overlay promises: numbers and names in it that have to agree."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.k8s.render import render
+from tests.support.service import ROOT
+
+Object = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def objects() -> dict[str, Object]:
+    found = render(ROOT / "k8s/overlays/production")
+    return {f"{each['kind']}/{each['metadata']['name']}": each for each in found}
+
+
+def variables(container: Object) -> dict[str, Any]:
+    return {each["name"]: each.get("value") for each in container.get("env", [])}
+
+
+def pod(objects: dict[str, Object], name: str) -> Object:
+    spec: Object = objects[name]["spec"]["template"]["spec"]
+    return spec
+
+
+def test_the_autoscaler_alone_says_how_many_there_are(objects: dict[str, Object]) -> None:
+    assert "replicas" not in objects["Deployment/overmind"]["spec"]
+    scaler = objects["HorizontalPodAutoscaler/overmind"]["spec"]
+    assert scaler["scaleTargetRef"]["name"] == "overmind"
+    assert scaler["minReplicas"] >= 3
+
+
+def test_the_nodes_of_the_cluster_are_counted_the_same_everywhere(
+    objects: dict[str, Object],
+) -> None:
+    couchdb = objects["StatefulSet/couchdb"]["spec"]
+    settings = objects["ConfigMap/couchdb-cluster"]["data"]["cluster.ini"]
+    seeds = settings.split("seedlist = ")[1].strip().split(",")
+    nodes = couchdb["replicas"]
+    assert seeds == [f"couchdb@couchdb-{n}.{couchdb['serviceName']}" for n in range(nodes)]
+    assert f"\nn = {nodes}\n" in settings
+    bootstrap = variables(pod(objects, "Deployment/overmind")["initContainers"][0])
+    assert bootstrap["COUCHDB_CLUSTER_NODES"] == str(nodes)
+
+
+def test_a_node_has_a_name_that_outlives_its_pod_and_is_found_before_it_is_ready(
+    objects: dict[str, Object],
+) -> None:
+    couchdb = objects["StatefulSet/couchdb"]["spec"]
+    container = couchdb["template"]["spec"]["containers"][0]
+    assert variables(container)["NODENAME"] == f"$(POD_NAME).{couchdb['serviceName']}"
+    peers = objects[f"Service/{couchdb['serviceName']}"]["spec"]
+    assert (peers["clusterIP"], peers["publishNotReadyAddresses"]) == ("None", True)
+    assert couchdb["podManagementPolicy"] == "Parallel"
+    # A node that still syncs answers /_up with 404: it must be alive, but not ready.
+    assert container["readinessProbe"]["httpGet"]["path"] == "/_up"
+    assert container["livenessProbe"]["httpGet"]["path"] == "/"
+    assert container["startupProbe"]["httpGet"]["path"] == "/"
+
+
+def test_the_service_answers_to_the_name_that_leads_to_it(objects: dict[str, Object]) -> None:
+    ingress = objects["Ingress/overmind"]["spec"]
+    hosts = [rule["host"] for rule in ingress["rules"]]
+    assert [host for tls in ingress["tls"] for host in tls["hosts"]] == hosts
+    web = pod(objects, "Deployment/overmind")["containers"][0]
+    assert variables(web)["DJANGO_ALLOWED_HOSTS"] == ",".join(hosts)
+
+
+def test_the_policies_let_through_what_is_needed_and_nothing_more(
+    objects: dict[str, Object],
+) -> None:
+    def ports(policy: str, direction: str) -> set[tuple[str, int]]:
+        rules = objects[f"NetworkPolicy/{policy}"]["spec"][direction]
+        return {(each["protocol"], each["port"]) for rule in rules for each in rule["ports"]}
+
+    names = {("UDP", 53), ("TCP", 53)}
+    assert ports("overmind", "ingress") == {("TCP", 8080)}
+    assert ports("overmind", "egress") == {("TCP", 5984)} | names
+    assert ports("couchdb", "ingress") == {("TCP", 5984), ("TCP", 4369), ("TCP", 9100)}
+    assert ports("couchdb", "egress") == {("TCP", 4369), ("TCP", 9100)} | names
+
+
+def test_a_nodes_init_container_may_run_again(objects: dict[str, Object], tmp_path: Path) -> None:
+    command = pod(objects, "StatefulSet/couchdb")["initContainers"][0]["command"]
+    places = ("/opt/couchdb/etc", "/etc-copy", "/cluster", "/home-copy")
+    script = command[2]
+    for place in places:
+        (tmp_path / place[1:]).mkdir(parents=True)
+        script = script.replace(f"{place}/", f"{tmp_path}{place}/")
+    for folder in ("default.d", "local.d"):
+        (tmp_path / "opt/couchdb/etc" / folder).mkdir()
+    (tmp_path / "cluster/cluster.ini").write_text("[cluster]\n")
+    for _ in range(2):
+        environment = {"PATH": "/usr/bin:/bin", "COUCHDB_UUID": "u", "ERLANG_COOKIE": "c"}
+        subprocess.run([*command[:2], script], env=environment, check=True)
+    assert (tmp_path / "home-copy/.erlang.cookie").read_text() == "c"
+    assert (tmp_path / "etc-copy/default.d/30-uuid.ini").read_text() == "[couchdb]\nuuid = u\n"
+    assert (tmp_path / "etc-copy/default.d/20-cluster.ini").exists()

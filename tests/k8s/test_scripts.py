@@ -1,0 +1,87 @@
+"""The scripts for the cluster, against a kubectl that only writes down what it was asked for."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.service import ROOT
+
+STUB = """#!/bin/sh
+printf '%s\\n' "$*" >> "{log}"
+case "$*" in
+  *"create --filename -"*) cat >> "{stdin}"; echo >> "{stdin}" ;;
+  *"create namespace"*) exit {namespace_status} ;;
+  *"get secret couchdb-password --output"*) printf cGFzcw== ;;
+  *"get secret "*"--ignore-not-found"*) printf %s "{existing}" ;;
+esac
+"""
+
+
+@dataclass(frozen=True)
+class Ran:
+    status: int
+    output: str
+    calls: list[str]
+    sent: list[dict[str, Any]]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path
+
+
+def run(folder: Path, script: str, *, existing: str = "", namespace_status: int = 0) -> Ran:
+    log, stdin, kubectl = folder / "log", folder / "stdin", folder / "kubectl"
+    for file in (log, stdin):
+        file.write_text("")
+    kubectl.write_text(
+        STUB.format(log=log, stdin=stdin, existing=existing, namespace_status=namespace_status)
+    )
+    kubectl.chmod(0o755)
+    done = subprocess.run(
+        ["bash", str(ROOT / "k8s" / script)],
+        env=os.environ | {"KUBECTL": str(kubectl), "NAMESPACE": "ours"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    sent = [json.loads(line) for line in stdin.read_text().splitlines() if line]
+    return Ran(done.returncode, done.stdout + done.stderr, log.read_text().splitlines(), sent)
+
+
+def test_secrets_that_are_missing_are_made_and_their_values_shown_to_nobody(folder: Path) -> None:
+    ran = run(folder, "secrets.sh")
+    assert ran.status == 0, ran.output
+    made = {each["metadata"]["name"]: each["stringData"] for each in ran.sent}
+    assert {name: sorted(data) for name, data in made.items()} == {
+        "couchdb-password": ["password"],
+        "overmind-couchdb": ["password", "username"],
+        "overmind": ["django-secret-key"],
+        "couchdb-cluster": ["admin-hash", "cookie", "secret", "uuid"],
+    }
+    seen = ran.output + "".join(ran.calls)
+    for name, data in made.items():
+        for key, value in data.items():
+            assert len(value) > 12
+            assert key == "username" or value not in seen, (name, key)
+
+
+def test_secrets_that_exist_are_never_changed(folder: Path) -> None:
+    ran = run(folder, "secrets.sh", existing="secret/x")
+    assert ran.status == 0, ran.output
+    assert {call.split()[2] for call in ran.calls} == {"get"}
+
+
+def test_a_namespace_that_was_there_before_is_never_deleted(folder: Path) -> None:
+    ran = run(folder, "e2e.sh", namespace_status=1)
+    assert ran.status != 0
+    assert "choose another NAMESPACE" in ran.output
+    assert not [call for call in ran.calls if "delete" in call]
