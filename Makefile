@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' overmind_project/__init__.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format image e2e clean
+.PHONY: help run test check format image e2e e2e-production clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -35,6 +35,9 @@ image: ## Build the container image, tagged with the version
 
 e2e: ## Try the whole stack on the cluster that kubectl speaks to (see k8s/e2e.sh)
 	k8s/e2e.sh
+
+e2e-production: ## Try the production overlay there: each node of the CouchDB cluster deleted in turn
+	k8s/e2e_production.sh
 
 clean: ## Remove everything that was made, the embedded store excepted
 	rm -rf $(VENV) staticfiles tests/peer/node_modules .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache

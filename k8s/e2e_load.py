@@ -25,8 +25,9 @@ LONGEST = 3600  # seconds; after that it ends by itself
 class Load:
     """Requests sent to one address, and what became of them."""
 
-    def __init__(self, host: str, port: int) -> None:
-        self._place = (host, port)
+    def __init__(self, address: str, port: int, host: str) -> None:
+        self._place = (address, port)
+        self._headers = {"Host": host}
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
         self._acknowledged: Counter[str] = Counter()
@@ -39,7 +40,7 @@ class Load:
         """Send one request over a connection of its own."""
         connection = http.client.HTTPConnection(*self._place, timeout=TIMEOUT)
         try:
-            connection.request(method, path, body)
+            connection.request(method, path, body, self._headers)
             response = connection.getresponse()
             return response.status, response.headers["Retry-After"], response.read()
         finally:
@@ -95,7 +96,7 @@ class Load:
 
 def main() -> None:
     """Run until STOP appears."""
-    load = Load(sys.argv[1], int(sys.argv[2]))
+    load = Load(sys.argv[1], int(sys.argv[2]), sys.argv[3])
     ids = [json.loads(load.call("POST", "/zerglings/")[2])["zergling"]["id"] for _ in range(12)]
     ends = threading.Event()
 

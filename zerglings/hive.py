@@ -53,12 +53,12 @@ SHORTEST_TIMEOUT = 0.05
 BLIPS = 3
 """How often a store that quickly says no is asked again: of a cluster, another node may say yes."""
 
-BLIP_LIMIT = 0.5
+BLIP_LIMIT = 0.7
 """Seconds that a call may have failed within to be asked again for that reason."""
 
-DOUBT_LIMIT = 1.0
-"""Seconds to look what became of a write while the store does not answer: enough for a connection
-that broke, too short for a restart, and a thread that waits is one that serves nobody."""
+DOUBT_LIMIT = 2.0
+"""Seconds to look what became of a write while the store does not answer: enough for another
+node of a cluster to answer, too short for a restart, and a thread that waits is one that serves nobody."""
 
 TURN_TIMEOUT = 1.0
 """Seconds to wait for others of this process who change the same zergling."""

@@ -80,8 +80,9 @@ def test_secrets_that_exist_are_never_changed(folder: Path) -> None:
     assert {call.split()[2] for call in ran.calls} == {"get"}
 
 
-def test_a_namespace_that_was_there_before_is_never_deleted(folder: Path) -> None:
-    ran = run(folder, "e2e.sh", namespace_status=1)
+@pytest.mark.parametrize("script", ["e2e.sh", "e2e_production.sh"])
+def test_a_namespace_that_was_there_before_is_never_deleted(folder: Path, script: str) -> None:
+    ran = run(folder, script, namespace_status=1)
     assert ran.status != 0
     assert "choose another NAMESPACE" in ran.output
     assert not [call for call in ran.calls if "delete" in call]

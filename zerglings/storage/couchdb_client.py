@@ -28,7 +28,7 @@ from urllib3.exceptions import (
 from zerglings.storage.account import Account
 from zerglings.storage.base import AccountRefused
 
-CONNECT_TIMEOUT = 1.0
+CONNECT_TIMEOUT = 0.5
 """Seconds to wait for a connection; a healthy server nearby takes a few milliseconds."""
 
 _LAST_GOOD_STATUS = 205  # the last that pycouchdb, too, takes for a success
