@@ -58,7 +58,7 @@ BLIP_LIMIT = 0.7
 
 DOUBT_LIMIT = 2.0
 """Seconds to look what became of a write while the store does not answer: enough for another
-node of a cluster to answer, too short for a restart, and a thread that waits is one that serves nobody."""
+node of a cluster, too short for a restart, because a thread that waits serves nobody."""
 
 TURN_TIMEOUT = 1.0
 """Seconds to wait for others of this process who change the same zergling."""
