@@ -19,6 +19,7 @@ THREADS = 4
 PAUSE = 0.05  # seconds between two requests of a thread
 TIMEOUT = 15  # seconds
 COUNTED = ("sent", "ok", "unavailable", "doubtful", "failed")
+CREATED, UNAVAILABLE = 201, 503
 LONGEST = 3600  # seconds; after that it ends by itself
 
 
@@ -45,6 +46,16 @@ class Load:
             return response.status, response.headers["Retry-After"], response.read()
         finally:
             connection.close()
+
+    def spawn(self) -> str:
+        """Return a new zergling's id; the load has not begun yet, so a 503 is only asked again."""
+        while True:
+            status, _, body = self.call("POST", "/zerglings/")
+            if status == CREATED:
+                return str(json.loads(body)["zergling"]["id"])
+            if status != UNAVAILABLE:
+                sys.exit(f"cannot spawn: {status} {body!r}")
+            time.sleep(1)
 
     def move(self, zergling_id: str) -> None:
         """Move a zergling, and note the answer."""
@@ -97,7 +108,7 @@ class Load:
 def main() -> None:
     """Run until STOP appears."""
     load = Load(sys.argv[1], int(sys.argv[2]), sys.argv[3])
-    ids = [json.loads(load.call("POST", "/zerglings/")[2])["zergling"]["id"] for _ in range(12)]
+    ids = [load.spawn() for _ in range(12)]
     ends = threading.Event()
 
     def client(number: int) -> None:
