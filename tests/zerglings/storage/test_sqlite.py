@@ -161,7 +161,8 @@ def test_bootstrap_makes_folder_and_file_and_then_nothing_more(tmp_path: Path) -
     before = path.stat().st_mtime_ns
     assert bootstrap(path) == ["database ok ok", "verify ok ok"]
     assert path.stat().st_mtime_ns == before
-    assert SQLiteStore(path).page(None, 9, timeout=1).documents == []
+    with closing(SQLiteStore(path)) as store:
+        assert store.page(None, 9, timeout=1).documents == []
 
 
 @pytest.mark.parametrize("content", [b"this is no database" * 100])
