@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tests.support.backends import CouchDBServer
@@ -28,7 +28,6 @@ class Site:
     database: str
     username: str
     password: str = "swarm"
-    reports: list[str] = field(default_factory=list)
 
     @property
     def databases(self) -> tuple[str, str]:

@@ -34,9 +34,9 @@ class Scripted(Step):
         carries_all: bool = False,
     ) -> None:
         super().__init__()
-        self.name = name  # type: ignore[misc]
-        self.needs_all = needs_all  # type: ignore[misc]
-        self.carries_all = carries_all  # type: ignore[misc]
+        self.name = name  # type: ignore[misc]  # a ClassVar, but here one for each step
+        self.needs_all = needs_all  # type: ignore[misc]  # likewise
+        self.carries_all = carries_all  # type: ignore[misc]  # likewise
         self._done = done
         self._looks = list(looks)
         self.looks = self.acts = 0
