@@ -10,14 +10,27 @@ import base64
 import hashlib
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from zerglings.storage.base import Document
-from zerglings.zergling import FACINGS, Base, Pose, Zergling, undo
+from zerglings.zergling import COORDINATE_LIMIT, DIED, FACINGS, Base, Pose, Zergling, undo
+
+FARTHEST = COORDINATE_LIMIT + 10**9
+"""Largest absolute coordinate of a stored zergling, in grid steps.
+
+Merging two histories, each of which kept to the grid, can lead a little over its edge.
+"""
 
 
 class NotAZergling(Exception):
     """A document of the database that does not describe a zergling; the text says why."""
+
+
+class Sighting(NamedTuple):
+    """Which zergling stands where: all that a list shows."""
+
+    id: str
+    pose: Pose
 
 
 def is_zergling_id(text: str) -> bool:
@@ -34,15 +47,28 @@ def encode(zergling: Zergling) -> Document:
     if zergling.revision is not None:
         document["_rev"] = zergling.revision
     document["id"] = zergling.id
-    document |= _encode_pose(zergling.pose)
+    document |= encode_pose(zergling.pose)
     document["commandHistory"] = list(zergling.history)
     document["commandIds"] = list(zergling.request_ids)
-    document["spawn"] = _encode_pose(zergling.spawn)
-    document["base"] = _encode_pose(zergling.base.pose) | {
+    document["spawn"] = encode_pose(zergling.spawn)
+    document["base"] = encode_pose(zergling.base.pose) | {
         "count": zergling.base.count,
         "chunk": zergling.base.chunk,
     }
     return document
+
+
+def sight(document: Mapping[str, Any]) -> Sighting | None:
+    """Return what a list shows of a living zergling, None of a dead one.
+
+    Raises:
+        NotAZergling: the document is something else, or damaged.
+    """
+    zergling_id = _decode_id(document)
+    pose = decode_pose(document, "the document")
+    history = document.get("commandHistory")
+    is_dead = isinstance(history, list) and DIED in history
+    return None if is_dead else Sighting(zergling_id, pose)
 
 
 def decode(document: Mapping[str, Any]) -> Zergling:
@@ -51,32 +77,44 @@ def decode(document: Mapping[str, Any]) -> Zergling:
     Raises:
         NotAZergling: the document is something else, or damaged.
     """
-    zergling_id = document.get("_id")
-    if not isinstance(zergling_id, str) or not is_zergling_id(zergling_id):
-        raise NotAZergling("its id is not a lower-case uuid")
-    pose = _decode_pose(document, "the document")
-    if not pose.in_bounds:
+    zergling_id = _decode_id(document)
+    pose = decode_pose(document, "the document")
+    if pose.reach > FARTHEST:
         raise NotAZergling("it is off the grid")
-    history = _decode_words(document.get("commandHistory") or [], "commandHistory")
+    history = decode_words(document.get("commandHistory") or [], "commandHistory")
     request_ids = _decode_request_ids(document, history)
     base = _decode_base(document, pose, history)
     spawn = document.get("spawn")
     return Zergling(
         id=zergling_id,
         pose=pose,
-        spawn=base.pose if spawn is None else _decode_pose(spawn, "spawn"),
+        spawn=base.pose if spawn is None else decode_pose(spawn, "spawn"),
         base=base,
         history=history,
         request_ids=request_ids,
         revision=document.get("_rev"),
+        is_stripped="commandIds" not in document or "base" not in document,
     )
 
 
-def _encode_pose(pose: Pose) -> Document:
+def _decode_id(document: Mapping[str, Any]) -> str:
+    zergling_id = document.get("_id")
+    if not isinstance(zergling_id, str) or not is_zergling_id(zergling_id):
+        raise NotAZergling("its id is not a lower-case uuid")
+    return zergling_id
+
+
+def encode_pose(pose: Pose) -> Document:
+    """Return a pose as every document holds it."""
     return {"location": {"x": pose.x, "y": pose.y}, "facing": pose.facing}
 
 
-def _decode_pose(holder: object, where: str) -> Pose:
+def decode_pose(holder: object, where: str) -> Pose:
+    """Return the pose that ``holder``, known to people as ``where``, describes.
+
+    Raises:
+        NotAZergling: it describes none.
+    """
     location = holder.get("location") if isinstance(holder, Mapping) else None
     if not isinstance(holder, Mapping) or not isinstance(location, Mapping):
         raise NotAZergling(f"{where} has no location")
@@ -88,7 +126,12 @@ def _decode_pose(holder: object, where: str) -> Pose:
     return Pose(x, y, facing)
 
 
-def _decode_words(words: object, field: str) -> tuple[str, ...]:
+def decode_words(words: object, field: str) -> tuple[str, ...]:
+    """Return a list of strings as a tuple.
+
+    Raises:
+        NotAZergling: it is something else.
+    """
     if not isinstance(words, Sequence) or isinstance(words, str):
         raise NotAZergling(f"{field} is not a list")
     if not all(isinstance(word, str) for word in words):
@@ -100,7 +143,7 @@ def _decode_base(document: Mapping[str, Any], pose: Pose, history: Sequence[str]
     base = document.get("base")
     if base is None:
         return Base(undo(pose, history))
-    base_pose = _decode_pose(base, "base")
+    base_pose = decode_pose(base, "base")
     count, chunk = base.get("count"), base.get("chunk")
     if type(count) is not int or count < 0 or not (chunk is None or isinstance(chunk, str)):
         raise NotAZergling("its base has no count of commands or no chunk id")
@@ -110,9 +153,11 @@ def _decode_base(document: Mapping[str, Any], pose: Pose, history: Sequence[str]
 def _decode_request_ids(document: Mapping[str, Any], history: Sequence[str]) -> tuple[str, ...]:
     if "commandIds" not in document:
         return _ids_from_history(history)
-    request_ids = _decode_words(document["commandIds"], "commandIds")
+    request_ids = decode_words(document["commandIds"], "commandIds")
     if len(request_ids) != len(history):
         raise NotAZergling("commandIds and commandHistory differ in length")
+    if request_ids and not request_ids[0]:
+        raise NotAZergling("commandIds begins in the middle of a request")
     return request_ids
 
 

@@ -8,9 +8,11 @@ its history, which is what makes two histories of one zergling mergeable.
 from __future__ import annotations
 
 import base64
+import hashlib
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 COORDINATE_LIMIT = 2**53 - 1
 """Largest absolute coordinate, in grid steps: the last integer that any JSON reader keeps exact."""
@@ -79,9 +81,9 @@ class Pose:
         return replace(self, x=self.x + dx * steps, y=self.y + dy * steps)
 
     @property
-    def in_bounds(self) -> bool:
-        """Whether both coordinates lie within ±``COORDINATE_LIMIT``."""
-        return abs(self.x) <= COORDINATE_LIMIT and abs(self.y) <= COORDINATE_LIMIT
+    def reach(self) -> int:
+        """The larger of both coordinates' absolute values, in grid steps."""
+        return max(abs(self.x), abs(self.y))
 
 
 def replay(start: Pose, history: Iterable[str]) -> Pose:
@@ -103,21 +105,15 @@ class Request:
     """The words that one client asked for at once, under the id that makes them recognisable.
 
     The id is drawn before the first attempt to store them, so that a repeated attempt finds out
-    whether an earlier one, whose outcome was unknown, was carried out after all.
+    whether an earlier one, whose outcome was unknown, was carried out after all. With an
+    idempotency key the id comes from the key and the words instead, on every replica the same.
     """
 
     id: str
     words: tuple[str, ...]
 
     @classmethod
-    def new(cls, words: Iterable[str]) -> Request:
-        """Make a request with an id of 64 random bits."""
-        return cls(
-            base64.urlsafe_b64encode(secrets.token_bytes(8)).rstrip(b"=").decode(), tuple(words)
-        )
-
-    @classmethod
-    def command(cls, commands: Iterable[str]) -> Request:
+    def command(cls, commands: Iterable[str], key: str | None = None) -> Request:
         """Make a request of 1 to ``COMMANDS_PER_REQUEST`` commands.
 
         Raises:
@@ -133,12 +129,47 @@ class Request:
         for word in words:
             if word not in COMMANDS:
                 raise InvalidCommand(f"{word[:20]!r} is not a command: send L, R or M.")
-        return cls.new(words)
+        return cls(_random_id() if key is None else _keyed_id(key, words), words)
 
     @classmethod
-    def death(cls) -> Request:
-        """Make the request that ends a life."""
-        return cls.new((DIED,))
+    def death(cls, now: float) -> Request:
+        """Make the request that ends a life; its id tells when (``now``, seconds since 1970)."""
+        return cls(f"{_random_id()}{_DEATH_MARK}{int(now)}", (DIED,))
+
+    @property
+    def key_mark(self) -> str | None:
+        """What two requests under the same idempotency key share, None for one without a key."""
+        return key_mark(self.id)
+
+
+_KEY_BYTES, _BODY_BYTES = 12, 3
+_KEY_LENGTH, _KEYED_LENGTH = 16, 20  # the same in base64
+_DEATH_MARK = "@"
+
+
+def key_mark(request_id: str) -> str | None:
+    """Return the part of a request's id that comes from its key, None where there was no key."""
+    return request_id[:_KEY_LENGTH] if len(request_id) == _KEYED_LENGTH else None
+
+
+def time_of_death(request_id: str) -> int | None:
+    """Return when a death was asked for, in seconds since 1970, None if the id does not tell."""
+    _, _, seconds = request_id.partition(_DEATH_MARK)
+    return int(seconds) if seconds.isascii() and seconds.isdigit() else None
+
+
+def _random_id() -> str:
+    return _base64(secrets.token_bytes(8))
+
+
+def _keyed_id(key: str, words: Sequence[str]) -> str:
+    of_key = hashlib.sha256(key.encode()).digest()[:_KEY_BYTES]
+    of_words = hashlib.sha256("".join(words).encode()).digest()[:_BODY_BYTES]
+    return _base64(of_key) + _base64(of_words)
+
+
+def _base64(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +191,8 @@ class Zergling:
 
     ``history`` holds the words since ``base``; ``request_ids`` runs beside it, with a request's id
     at its first word and "" at the rest. ``revision`` is the store's, None while unstored.
+    ``is_stripped`` marks one that the original service wrote: it keeps no ids, spawn and base, so
+    these are worked out again.
     """
 
     id: str
@@ -169,6 +202,7 @@ class Zergling:
     history: tuple[str, ...] = ()
     request_ids: tuple[str, ...] = ()
     revision: str | None = None
+    is_stripped: bool = False
 
     @classmethod
     def spawned(cls, zergling_id: str, pose: Pose) -> Zergling:
@@ -180,8 +214,17 @@ class Zergling:
         """Whether its history holds a death, wherever merging has put it."""
         return DIED in self.history
 
+    @property
+    def command_count(self) -> int:
+        """How many words its whole history has."""
+        return self.base.count + len(self.history)
+
+    def requests(self) -> Iterator[Request]:
+        """Yield the requests that the kept history is made of."""
+        return requests_of(self.history, self.request_ids)
+
     def has_applied(self, request: Request) -> bool:
-        """Whether this request is in the history already."""
+        """Whether this request is in the kept history."""
         return request.id in self.request_ids
 
     def apply(self, request: Request) -> Zergling:
@@ -192,16 +235,38 @@ class Zergling:
         """
         pose = self.pose
         for word in request.words:
-            pose = pose.after(word)
-            if not pose.in_bounds:
+            before, pose = pose, pose.after(word)
+            if word == MOVE and pose.reach > max(COORDINATE_LIMIT, before.reach):
                 raise OutOfBounds(
                     f"The grid ends at ±{COORDINATE_LIMIT}: from x={self.pose.x}, y={self.pose.y} "
                     "these commands step over its edge."
                 )
-        ids = (request.id, *[""] * (len(request.words) - 1))
+        return self._extended([request], pose)
+
+    def merged_with(self, requests: Sequence[Request]) -> Zergling:
+        """Return the zergling after requests that a rival history has acknowledged.
+
+        They count wherever they lead: each kept to the grid in its own history.
+        """
+        words = (word for request in requests for word in request.words)
+        return self._extended(requests, replay(self.pose, words))
+
+    def _extended(self, requests: Sequence[Request], pose: Pose) -> Zergling:
+        history, request_ids = list(self.history), list(self.request_ids)
+        for request in requests:
+            history += request.words
+            request_ids += (request.id, *[""] * (len(request.words) - 1))
         return replace(
             self,
             pose=pose,
-            history=self.history + request.words,
-            request_ids=self.request_ids + ids,
+            history=tuple(history),
+            request_ids=tuple(request_ids),
+            is_stripped=False,
         )
+
+
+def requests_of(words: Sequence[str], request_ids: Sequence[str]) -> Iterator[Request]:
+    """Yield the requests of a history, which begins with one."""
+    starts = [position for position, id_ in enumerate(request_ids) if id_]
+    for start, end in pairwise([*starts, len(words)]):
+        yield Request(request_ids[start], tuple(words[start:end]))

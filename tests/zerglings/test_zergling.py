@@ -18,6 +18,7 @@ from zerglings.zergling import (
     Request,
     Zergling,
     replay,
+    time_of_death,
     undo,
 )
 
@@ -121,12 +122,35 @@ def test_nobody_steps_over_the_edge_not_even_to_come_back(edge: Pose) -> None:
     zergling = Zergling.spawned("z", edge)
     with pytest.raises(OutOfBounds):
         zergling.apply(Request.command("MLLM"))
-    assert zergling.apply(Request.command("LLM")).pose.in_bounds
+    assert zergling.apply(Request.command("LLM")).pose.reach < COORDINATE_LIMIT
+
+
+def test_who_is_over_the_edge_may_turn_and_come_back_but_go_no_further() -> None:
+    zergling = Zergling.spawned("z", Pose(COORDINATE_LIMIT, 0, "E"))
+    beyond = zergling.merged_with([Request.command("MM")])
+    assert beyond.pose == Pose(COORDINATE_LIMIT + 2, 0, "E")
+    with pytest.raises(OutOfBounds):
+        beyond.apply(Request.command("M"))
+    assert beyond.apply(Request.command("LLM")).pose.x == COORDINATE_LIMIT + 1
+
+
+def test_the_id_of_a_request_with_a_key_tells_the_key_and_the_words() -> None:
+    one, again = Request.command("MR", "k"), Request.command(["M", "R"], "k")
+    assert one == again
+    assert len(one.id) == 20
+    other_words, other_key = Request.command("M", "k"), Request.command("MR", "l")
+    assert other_words.key_mark == one.key_mark != other_key.key_mark
+    assert len({one.id, other_words.id, other_key.id}) == 3
+    assert Request.command("M").key_mark is None
+    assert Request.death(7).key_mark is None
 
 
 def test_death_is_a_word_of_the_history() -> None:
     zergling = Zergling.spawned("z", Pose()).apply(Request.command("M"))
-    dead = zergling.apply(Request.death())
+    death = Request.death(1_800_000_000.7)
+    dead = zergling.apply(death)
+    assert time_of_death(death.id) == 1_800_000_000
+    assert time_of_death(Request.command("M").id) is None
     assert dead.is_dead
     assert not zergling.is_dead
     assert dead.pose == zergling.pose

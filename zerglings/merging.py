@@ -1,0 +1,95 @@
+"""Merging the rival histories of one zergling: pure, and on every replica with the same result.
+
+A CouchDB cluster can acknowledge two writes that both followed the same revision. Each then lives
+on as a leaf of its own. Here the leaves become one history again that holds every request of each,
+once. Knows nothing of stores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+
+from zerglings.zergling import Request, Zergling
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One of the rivals, with its requests from before its kept history, as far as they differ.
+
+    All leaves that are merged together begin at the same place: at their spawn, or where a part of
+    the history ends that all of them share.
+    """
+
+    zergling: Zergling
+    older: tuple[Request, ...] = ()
+
+    def requests(self) -> list[Request]:
+        """Return the requests since the place where all leaves begin."""
+        return [*self.older, *self.zergling.requests()]
+
+    @property
+    def rank(self) -> tuple[int, str]:
+        """What CouchDB orders leaves by; the highest is the current revision."""
+        return rank(self.zergling.revision or "")
+
+
+def rank(revision: str) -> tuple[int, str]:
+    """Return the generation and the hash of a revision, which CouchDB compares in this order."""
+    generation, _, digest = revision.partition("-")
+    return int(generation or 0), digest
+
+
+def merge(leaves: Sequence[Leaf]) -> Zergling:
+    """Return the winner with all that only its rivals have behind its own history.
+
+    The result depends on nothing but the set of the leaves. Its revision is the winner's, onto
+    which it is to be written.
+    """
+    ordered = sorted(_with_ids(leaves), key=lambda leaf: leaf.rank, reverse=True)
+    winner, *rivals = ordered
+    known = {request.id for request in winner.requests()}
+    missing: list[Request] = []
+    for request in chain.from_iterable(rival.requests() for rival in rivals):
+        if request.id not in known:
+            known.add(request.id)
+            missing.append(request)
+    zergling = winner.zergling
+    for leaf in ordered:
+        if zergling.is_stripped and not leaf.zergling.is_stripped:
+            zergling = replace(zergling, spawn=leaf.zergling.spawn, is_stripped=False)
+    return zergling.merged_with(missing)
+
+
+def _with_ids(leaves: Sequence[Leaf]) -> list[Leaf]:
+    """Give the leaves that lost their ids those of the rival that begins most like them."""
+    references = [leaf.requests() for leaf in leaves if not leaf.zergling.is_stripped]
+    references.sort(key=lambda requests: [(request.id, request.words) for request in requests])
+    return [
+        _aligned(leaf, references) if leaf.zergling.is_stripped and references else leaf
+        for leaf in leaves
+    ]
+
+
+def _aligned(leaf: Leaf, references: Sequence[Sequence[Request]]) -> Leaf:
+    words = [word for request in leaf.requests() for word in request.words]
+    common = max((_common(words, reference) for reference in references), key=len)
+    ids = [id_ for request in common for id_ in (request.id, *[""] * (len(request.words) - 1))]
+    skipped = sum(len(request.words) for request in leaf.older)
+    kept = leaf.zergling.request_ids
+    aligned = (*ids[skipped:], *kept[max(0, len(ids) - skipped) :])
+    return replace(leaf, zergling=replace(leaf.zergling, request_ids=aligned))
+
+
+def _common(words: Sequence[str], reference: Sequence[Request]) -> list[Request]:
+    """Return the whole requests that a history of bare words has in common with another."""
+    common: list[Request] = []
+    position = 0
+    for request in reference:
+        end = position + len(request.words)
+        if tuple(words[position:end]) != request.words:
+            break
+        common.append(request)
+        position = end
+    return common
