@@ -1,0 +1,167 @@
+"""Group commit: callers that arrive while a flush is under way share the next one.
+
+Whoever finds nobody leading leads: takes all that wait, has them carried out together, and hands
+the lead to the next that waits as soon as its own call is answered. There is no timer, so a call
+that comes alone is carried out at once. Knows nothing of zerglings and stores.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
+
+logger = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+
+class QueueFull(Exception):
+    """More calls wait than may; this one was not taken in."""
+
+
+class Abandoned(Exception):
+    """The call was not answered in time, or the flush that it was part of came to nothing.
+
+    ``was_taken`` tells whether a flush had begun to carry it out.
+    """
+
+    def __init__(self, *, was_taken: bool) -> None:
+        super().__init__("nobody answered the call")
+        self.was_taken = was_taken
+
+
+class Call(Generic[Result]):
+    """One caller's wish, until a flush answers it."""
+
+    def __init__(self) -> None:
+        self._result: Result | None = None
+        self._error: BaseException | None = None
+        self._signal = threading.Event()
+        self.is_answered = False
+        self.was_taken = False
+        self.leads = False
+
+    @property
+    def time_left(self) -> float:
+        """Seconds that the caller will wait at most."""
+        raise NotImplementedError
+
+    def succeed(self, result: Result) -> None:
+        """Answer the call."""
+        self._result = result
+        self.is_answered = True
+        self._signal.set()
+
+    def fail(self, error: BaseException) -> None:
+        """Answer the call with an error, which is raised where the call was made."""
+        self._error = error
+        self.is_answered = True
+        self._signal.set()
+
+    def lead(self) -> None:
+        """Wake the caller to lead the next flush."""
+        self.leads = True
+        self._signal.set()
+
+    def wait(self, timeout: float) -> None:
+        """Wait for an answer or the lead, ``timeout`` seconds at most."""
+        self._signal.wait(timeout)
+
+    def outcome(self) -> Result:
+        """Return the answer, or raise it."""
+        if self._error is not None:
+            raise self._error
+        return self._result  # type: ignore[return-value]  # None is a result where Result has it
+
+
+Wish = TypeVar("Wish", bound=Call)  # type: ignore[type-arg]  # a variable cannot be generic
+
+
+class GroupCommit(Generic[Wish]):
+    """Carries calls out in batches, one batch at a time, in the order of their arrival.
+
+    Args:
+        flush: carries a batch out. Every call that it leaves unanswered is part of the next batch,
+            before all that came later; it has to answer each in the end. If it crashes, that is
+            the end of the batch's unanswered calls, and of no others.
+        batch_limit: calls in a batch at most.
+        queue_limit: calls that may wait.
+        grace: seconds that a caller waits beyond its own time for a flush to say what became of it.
+    """
+
+    def __init__(
+        self,
+        flush: Callable[[Sequence[Wish]], None],
+        *,
+        batch_limit: int,
+        queue_limit: int,
+        grace: float,
+    ) -> None:
+        self._flush = flush
+        self._batch_limit = batch_limit
+        self._queue_limit = queue_limit
+        self._grace = grace
+        self._queue: deque[Wish] = deque()
+        self._lock = threading.Lock()
+        self._is_led = False
+
+    def run(self, call: Wish) -> None:
+        """Have a call carried out; return when it is answered.
+
+        Raises:
+            QueueFull: too many wait already.
+            Abandoned: nobody answered it in time.
+        """
+        with self._lock:
+            if len(self._queue) >= self._queue_limit:
+                raise QueueFull
+            self._queue.append(call)
+            if not self._is_led:
+                self._is_led = call.leads = True
+        try:
+            if not call.leads:
+                call.wait(max(0.0, call.time_left) + self._grace)
+            while call.leads and not call.is_answered:
+                self._flush_once()
+        finally:
+            self._leave(call)
+        if not call.is_answered:
+            raise Abandoned(was_taken=call.was_taken)
+
+    def _leave(self, call: Wish) -> None:
+        """Hand the lead over, if this caller has it, and wait no longer."""
+        with self._lock:
+            if call in self._queue:
+                self._queue.remove(call)
+            if not call.leads:
+                return
+            if self._queue:
+                self._queue[0].lead()
+            else:
+                self._is_led = False
+
+    def _flush_once(self) -> None:
+        with self._lock:
+            size = min(self._batch_limit, len(self._queue))
+            batch = [self._queue.popleft() for _ in range(size)]
+        for call in batch:
+            call.was_taken = True
+        try:
+            self._flush(batch)
+        except Exception:
+            logger.exception("A flush of %d calls crashed", len(batch))
+            _abandon(batch)
+        except BaseException:  # this thread is being ended, and nobody else will answer them
+            _abandon(batch)
+            raise
+        with self._lock:
+            self._queue.extendleft(call for call in reversed(batch) if not call.is_answered)
+
+
+def _abandon(batch: Sequence[Wish]) -> None:
+    for call in batch:
+        if not call.is_answered:
+            call.fail(Abandoned(was_taken=True))
