@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.middleware.common import CommonMiddleware
 
@@ -38,6 +38,9 @@ class HostAndLength(CommonMiddleware):
     ) -> HttpResponseBase:
         """Say how long the body is; after HEAD say it without sending the body."""
         response = super().process_response(request, response)
-        if request.method == "HEAD" and isinstance(response, HttpResponse):
-            response.content = b""
+        if request.method == "HEAD":
+            if isinstance(response, StreamingHttpResponse):
+                response.streaming_content = ()
+            elif isinstance(response, HttpResponse):
+                response.content = b""
         return response

@@ -40,6 +40,11 @@ OVERMIND_STORE = env.choice(
 )
 OVERMIND_SQLITE_PATH = BASE_DIR / env.text("OVERMIND_SQLITE_PATH", "var/overmind.sqlite3")
 
+# Words of a history that a zergling's document keeps at least; the older ones move out.
+OVERMIND_HISTORY_TAIL = env.number("OVERMIND_HISTORY_TAIL", 100, least=100, most=10_000)
+# Days that the dead are kept before `manage.py heal` removes them.
+OVERMIND_HEAL_GRACE = env.number("OVERMIND_HEAL_GRACE", 30, least=0, most=36_500)
+
 
 def _couchdb_url() -> str:
     if env.given("COUCHDB_URL"):

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver, include, re_path
+from django.urls import URLPattern, URLResolver, re_path
 
 from overmind_project import health
 from zerglings.urls import router
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    *reversed(router.urls),  # nearly all requests are for one zergling, which the router has last
     re_path(r"^_health/?$", health.health, name="health"),
     re_path(r"^healthz/?$", health.healthz, name="healthz"),
     re_path(r"^readyz/?$", health.readyz, name="readyz"),
-    re_path(r"^", include(router.urls)),
 ]
 
 handler400 = "zerglings.exceptions.bad_request"

@@ -13,6 +13,7 @@ from pytest_django import Settings
 
 from overmind_project.env import Secret
 from tests.support.backends import Backend, CouchDBServer, couchdb_backend, sqlite_backend
+from tests.support.client import ReadingClient
 from tests.support.fault_proxy import FaultProxy
 from tests.support.peer import Peer
 from tests.support.service import Service
@@ -75,7 +76,7 @@ def api(backend: Backend, settings: Settings) -> Iterator[Client]:
         setattr(settings, name, AS_SETTING.get(name, str)(value))
     configured_store.cache_clear()
     configured_hive.cache_clear()
-    yield Client()
+    yield ReadingClient()
     configured_store().close()
     configured_store.cache_clear()
     configured_hive.cache_clear()

@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from tests.support.backends import Backend
+from tests.support.documents import read
 from tests.support.fault_proxy import FaultProxy
 from tests.support.service import Service
 from tests.support.site import Site
@@ -31,7 +32,7 @@ def spawned(service: Service) -> str:
 def stored(backend: Backend, zergling_id: str) -> Zergling:
     """Read a zergling past the service, as the store has it."""
     store = backend.open()
-    document: Document = store.get(zergling_id, timeout=5)
+    document: Document = read(store, zergling_id)
     store.close()
     return decode(document)
 

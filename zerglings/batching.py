@@ -50,20 +50,17 @@ class Call(Generic[Result]):
         raise NotImplementedError
 
     def succeed(self, result: Result) -> None:
-        """Answer the call."""
+        """Answer the call; its caller learns of it when the flush is over."""
         self._result = result
         self.is_answered = True
-        self._signal.set()
 
     def fail(self, error: BaseException) -> None:
         """Answer the call with an error, which is raised where the call was made."""
         self._error = error
         self.is_answered = True
-        self._signal.set()
 
-    def lead(self) -> None:
-        """Wake the caller to lead the next flush."""
-        self.leads = True
+    def wake(self) -> None:
+        """Have the caller look whether it is answered, or leads."""
         self._signal.set()
 
     def wait(self, timeout: float) -> None:
@@ -125,25 +122,31 @@ class GroupCommit(Generic[Wish]):
             if not call.leads:
                 call.wait(max(0.0, call.time_left) + self._grace)
             while call.leads and not call.is_answered:
-                self._flush_once()
+                self._flush_once(call)
         finally:
             self._leave(call)
         if not call.is_answered:
             raise Abandoned(was_taken=call.was_taken)
 
     def _leave(self, call: Wish) -> None:
-        """Hand the lead over, if this caller has it, and wait no longer."""
+        """Wait no longer, and lead no longer."""
         with self._lock:
             if call in self._queue:
                 self._queue.remove(call)
-            if not call.leads:
-                return
-            if self._queue:
-                self._queue[0].lead()
-            else:
-                self._is_led = False
+            self._hand_over(call)
 
-    def _flush_once(self) -> None:
+    def _hand_over(self, call: Wish) -> None:
+        """Let the next that waits lead, if this one does."""
+        if not call.leads:
+            return
+        call.leads = False
+        if self._queue:
+            self._queue[0].leads = True
+            self._queue[0].wake()
+        else:
+            self._is_led = False
+
+    def _flush_once(self, leader: Wish) -> None:
         with self._lock:
             size = min(self._batch_limit, len(self._queue))
             batch = [self._queue.popleft() for _ in range(size)]
@@ -157,8 +160,18 @@ class GroupCommit(Generic[Wish]):
         except BaseException:  # this thread is being ended, and nobody else will answer them
             _abandon(batch)
             raise
+        finally:
+            self._finish(batch, leader)
+
+    def _finish(self, batch: Sequence[Wish], leader: Wish) -> None:
+        """Wake those who are answered, but first the next leader: the store is idle by now."""
         with self._lock:
             self._queue.extendleft(call for call in reversed(batch) if not call.is_answered)
+            if leader.is_answered:
+                self._hand_over(leader)
+        for call in batch:
+            if call.is_answered:
+                call.wake()
 
 
 def _abandon(batch: Sequence[Wish]) -> None:

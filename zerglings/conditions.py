@@ -1,4 +1,7 @@
-"""Conditional requests (RFC 9110, section 13): ``If-Match``, ``If-None-Match`` over revisions."""
+"""The headers that make a request conditional or repeatable.
+
+``If-Match`` and ``If-None-Match`` over revisions (RFC 9110, section 13), ``Idempotency-Key``.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,12 @@ import re
 
 from rest_framework.exceptions import ParseError
 
-from zerglings.hive import Precondition
+from zerglings.changes import Precondition
 
 _TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
 _TAG_LIST = re.compile(rf"\s*{_TAG}(?:\s*,\s*{_TAG})*\s*")
+
+_KEY = re.compile(r"[\x21-\x7e]{1,128}")
 
 
 def etag(revision: str, *, html: bool) -> str:
@@ -35,6 +40,13 @@ def is_unmodified(header: str | None, current: str) -> bool:
     if header.strip() == "*":
         return True
     return current in {tag.removeprefix("W/") for tag in _tags(header, "If-None-Match")}
+
+
+def idempotency_key(header: str | None) -> str | None:
+    """Return the key under which a request may be repeated, None without one."""
+    if header is not None and not _KEY.fullmatch(header):
+        raise ParseError("Idempotency-Key must be 1 to 128 visible ASCII characters.")
+    return header
 
 
 def _tags(header: str, name: str) -> list[str]:

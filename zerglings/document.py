@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import uuid
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -20,6 +20,9 @@ FARTHEST = COORDINATE_LIMIT + 10**9
 
 Merging two histories, each of which kept to the grid, can lead a little over its edge.
 """
+
+
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
 class NotAZergling(Exception):
@@ -35,10 +38,7 @@ class Sighting(NamedTuple):
 
 def is_zergling_id(text: str) -> bool:
     """Whether ``text`` is an id as this service and the original make them: a lower-case uuid."""
-    try:
-        return str(uuid.UUID(text)) == text
-    except ValueError:
-        return False
+    return _UUID.fullmatch(text) is not None
 
 
 def encode(zergling: Zergling) -> Document:
@@ -134,7 +134,7 @@ def decode_words(words: object, field: str) -> tuple[str, ...]:
     """
     if not isinstance(words, Sequence) or isinstance(words, str):
         raise NotAZergling(f"{field} is not a list")
-    if not all(isinstance(word, str) for word in words):
+    if not set(map(type, words)) <= {str}:
         raise NotAZergling(f"{field} holds something other than strings")
     return tuple(words)
 

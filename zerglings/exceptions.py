@@ -11,7 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from rest_framework import exceptions as drf
 from rest_framework.response import Response
 
-from zerglings import hive, zergling
+from zerglings import changes, patience, zergling
 from zerglings.renderers import json_response
 from zerglings.storage import base as storage
 
@@ -21,17 +21,21 @@ RETRY_AFTER = "1"
 """Seconds after which a client may try again what the store did not answer."""
 
 _ANSWERS: dict[type[Exception], tuple[int, str]] = {
-    hive.NoSuchZergling: (
+    changes.NoSuchZergling: (
         404,
         "There is no zergling with this id: GET /zerglings/ lists those that live.",
     ),
-    hive.PreconditionFailed: (
+    changes.PreconditionFailed: (
         412,
         "The zergling is at another revision: GET it, then decide again.",
     ),
-    hive.TooMuchContention: (
+    patience.TooMuchContention: (
         409,
         "Too many others command this zergling; nothing was changed, so try again.",
+    ),
+    changes.KeyReused: (
+        422,
+        "This Idempotency-Key was used before with another body: choose a new key.",
     ),
     Http404: (404, "There is nothing at this URL."),
     SuspiciousOperation: (400, "The request has too many parameters, or is malformed."),
@@ -87,7 +91,7 @@ def _of_store(error: storage.StoreError) -> str:
     if isinstance(error, storage.OutcomeUnknown):
         return (
             "The store's answer was lost, so it is unknown whether this was carried out: "
-            "GET before you repeat it."
+            "GET before you repeat it, or repeat it with the Idempotency-Key that you sent."
         )
     why = _WHY_UNAVAILABLE.get(type(error), "The store does not answer")
     return f"{why}; nothing was changed, so try again."

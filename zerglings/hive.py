@@ -1,31 +1,34 @@
 """The use cases: spawn, command, read and kill zerglings over a store that may fail or be raced.
 
-The only caller of a store. Every change is read, apply, compare-and-swap, again until it holds or
-the time is up. Knows nothing of HTTP.
+The only caller of a store. Calls that arrive together share its round trips: those that change
+zerglings on one way, those that only look on another. Knows nothing of HTTP.
 """
 
 from __future__ import annotations
 
 import logging
-import random
-import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
-from typing import TypeVar
+from hashlib import sha256
+from itertools import takewhile
 
-from zerglings.document import NotAZergling, decode, encode, is_zergling_id
+from django.conf import settings
+
+from zerglings.archive import Archive
+from zerglings.batching import Abandoned, GroupCommit, QueueFull
+from zerglings.changes import Change, NoSuchZergling, Order, Precondition, Spawn
+from zerglings.commits import ChangeFlush
+from zerglings.document import NotAZergling, Sighting, is_zergling_id, sight
+from zerglings.looks import Look, LookFlush
+from zerglings.patience import CALL_TIMEOUT, Patience
+from zerglings.reading import Reader
 from zerglings.storage import configured_store
 from zerglings.storage.base import (
     PAGE_LIMIT,
-    AccountRefused,
-    Conflict,
     Document,
-    DocumentMissing,
-    NotBootstrapped,
     OutcomeUnknown,
     Page,
     Store,
@@ -35,11 +38,17 @@ from zerglings.zergling import Pose, Request, Zergling
 
 logger = logging.getLogger(__name__)
 
-TIME_LIMIT = 4.0
-"""Seconds that a use case may take in all: an answer, good or bad, reaches the client within 5."""
+TAIL = 100
+"""Words of a history that its document keeps at least; the settings may say more."""
 
-CALL_TIMEOUT = 2.0
-"""Seconds that one store call may wait, so that there is time left to look what became of it."""
+BATCH_LIMIT = 128
+"""Calls that share a flush at most: CouchDB gains nothing from more, and each waits for all."""
+
+QUEUE_LIMIT = 1000
+"""Calls of a process that may wait for a flush; one more is told at once to come back later."""
+
+GRACE = 0.8
+"""Seconds that a caller waits beyond its time to learn what became of its change."""
 
 PROBE_TIMEOUT = 1.0
 """Seconds that a question after the store's health may wait."""
@@ -47,77 +56,62 @@ PROBE_TIMEOUT = 1.0
 SMALLEST_PAGE = 100
 """Documents to read at once at least, as many of them may be of the dead."""
 
-SHORTEST_TIMEOUT = 0.05
-"""Seconds that a call may wait even when the time is all but up."""
-
-BLIPS = 3
-"""How often a store that quickly says no is asked again: of a cluster, another node may say yes."""
-
-BLIP_LIMIT = 0.7
-"""Seconds that a call may have failed within to be asked again for that reason."""
-
-DOUBT_LIMIT = 2.0
-"""Seconds to look what became of a write while the store does not answer: enough for another
-node of a cluster, too short for a restart, because a thread that waits serves nobody."""
-
-TURN_TIMEOUT = 1.0
-"""Seconds to wait for others of this process who change the same zergling."""
-
-TURNS = 256
-"""Number of locks that all zerglings share by the hash of their ids."""
-
-FIRST_PAUSE = 0.002
-LONGEST_PAUSE = 0.1
-"""Seconds before a new attempt at most; each pause is a random part of a bound that doubles."""
-
-Result = TypeVar("Result")
-
-Precondition = Callable[[Zergling], bool]
-
-
-class NoSuchZergling(Exception):
-    """There is no living zergling under this id."""
-
-
-class PreconditionFailed(Exception):
-    """The zergling is not at a revision that the caller would accept; nothing was changed."""
-
-
-class TooMuchContention(Exception):
-    """Others kept changing the zergling until the time was up; nothing was changed."""
-
 
 @dataclass(frozen=True, slots=True)
 class Listing:
     """Some living zerglings in id order; ``after`` is the last id when there are more of them."""
 
-    zerglings: list[Zergling]
+    zerglings: list[Sighting]
     after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Words of a zergling's history, in parts; ``after`` is the next one's number if there is."""
+
+    parts: Iterator[Sequence[str]]
+    after: int | None
 
 
 class Hive:
     """All zerglings of one store. Safe to use from many threads at once.
 
     Every method may raise ``StoreUnavailable`` (nothing was changed); those that write may raise
-    ``OutcomeUnknown`` (the change may have been made or not).
+    ``OutcomeUnknown`` (the change may have been made or not) and ``TooMuchContention`` (it was not,
+    as others kept changing the zergling until the time was up).
+
+    Args:
+        store: what remembers them.
+        tail: words of a history that its document keeps at least.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, tail: int = TAIL) -> None:
         self._store = store
-        self._turns = [threading.Lock() for _ in range(TURNS)]
+        self._archive = Archive(store.history)
+        self._reader = Reader(store, self._archive, tail)
+        self._changes = GroupCommit[Change](
+            ChangeFlush(store, self._reader, self._archive, tail),
+            batch_limit=BATCH_LIMIT,
+            queue_limit=QUEUE_LIMIT,
+            grace=GRACE,
+        )
+        self._looks = GroupCommit[Look](
+            LookFlush(self._reader),
+            batch_limit=BATCH_LIMIT,
+            queue_limit=QUEUE_LIMIT,
+            grace=GRACE,
+        )
 
-    def spawn(self, pose: Pose) -> Zergling:
-        """Store a new zergling under a new id and return it."""
-        zergling = Zergling.spawned(str(uuid.uuid4()), pose)
+    def spawn(self, pose: Pose, key: str | None = None) -> Zergling:
+        """Store a new zergling and return it; with a known key, return the one it spawned.
 
-        def attempt(deadline: _Deadline) -> Zergling:
-            try:
-                revision = self._store.put(encode(zergling), timeout=deadline.call_timeout)
-            except Conflict:  # the id is new, so only an earlier attempt can have put it there
-                return self._read_even_dead(zergling.id, deadline.call_timeout)
-            return replace(zergling, revision=revision)
-
-        return _until_it_holds(attempt, _Deadline())
+        Raises:
+            KeyReused: the key has spawned a zergling elsewhere or facing another way.
+            NoSuchZergling: what the key has spawned is dead.
+        """
+        zergling_id = str(uuid.uuid4() if key is None else _id_of(key))
+        newborn = Zergling.spawned(zergling_id, pose)
+        return self._change(Spawn(newborn, is_keyed=key is not None))
 
     def get(self, zergling_id: str) -> Zergling:
         """Return a living zergling.
@@ -125,14 +119,16 @@ class Hive:
         Raises:
             NoSuchZergling: no living zergling has this id.
         """
-
-        def attempt(deadline: _Deadline) -> Zergling:
-            zergling = self._read_even_dead(zergling_id, deadline.call_timeout)
-            if zergling.is_dead:
-                raise NoSuchZergling
-            return zergling
-
-        return _until_it_holds(attempt, _Deadline())
+        if not is_zergling_id(zergling_id):
+            raise NoSuchZergling
+        look = Look(zergling_id)
+        try:
+            self._looks.run(look)
+        except QueueFull as error:
+            raise StoreUnavailable("too many calls wait for the store") from error
+        except Abandoned as error:
+            raise StoreUnavailable("the store took too long") from error
+        return look.outcome()
 
     def command(
         self, zergling_id: str, request: Request, precondition: Precondition | None = None
@@ -143,48 +139,51 @@ class Hive:
             NoSuchZergling: no living zergling has this id.
             OutOfBounds: a step would leave the grid.
             PreconditionFailed: ``precondition`` does not hold for the current revision.
-            TooMuchContention: the time was up before a write succeeded.
+            KeyReused: the request's key was used for another one.
         """
-
-        def attempt(deadline: _Deadline) -> Zergling:
-            current = self._read_even_dead(zergling_id, deadline.call_timeout)
-            if current.has_applied(request):
-                return current
-            if current.is_dead:
-                raise NoSuchZergling
-            if precondition is not None and not precondition(current):
-                raise PreconditionFailed
-            changed = current.apply(request)
-            revision = self._store.put(encode(changed), timeout=deadline.call_timeout)
-            return replace(changed, revision=revision)
-
-        deadline = _Deadline()
-        with self._turn(zergling_id):
-            return _until_it_holds(attempt, deadline)
+        if not is_zergling_id(zergling_id):
+            raise NoSuchZergling
+        return self._change(Order(zergling_id, request, precondition))
 
     def kill(self, zergling_id: str, precondition: Precondition | None = None) -> None:
         """End a zergling's life for ever. Raises as ``command`` does."""
-        self.command(zergling_id, Request.death(), precondition)
+        self.command(zergling_id, Request.death(time.time()), precondition)
 
     def list(self, after: str | None = None, limit: int = PAGE_LIMIT) -> Listing:
         """Return up to ``limit`` living zerglings with ids greater than ``after``."""
-        found: list[Zergling] = []
-        for zergling in self.all(after, page_size=max(limit + 1, SMALLEST_PAGE)):
-            if len(found) == limit:
-                return Listing(found, found[-1].id)
-            found.append(zergling)
+        found: list[Sighting] = []
+        for page in self.pages(after, max(limit + 1, SMALLEST_PAGE)):
+            found += page
+            if len(found) > limit:
+                return Listing(found[:limit], found[limit - 1].id)
         return Listing(found, None)
 
-    def all(self, after: str | None = None, page_size: int = PAGE_LIMIT) -> Iterator[Zergling]:
-        """Yield every living zergling with an id greater than ``after``, in id order."""
+    def pages(
+        self, after: str | None = None, size: int = PAGE_LIMIT
+    ) -> Iterator[Sequence[Sighting]]:
+        """Yield all living zerglings with ids greater than ``after``, in id order.
+
+        They come in parts as large as the store gave them, from ``size`` documents each; a part may
+        be empty.
+        """
         more = True
         while more:
-            page = self._page(after, min(page_size, PAGE_LIMIT))
-            for document in page.documents:
-                zergling = _decode_or_log(document)
-                if zergling is not None and not zergling.is_dead:
-                    yield zergling
+            page = self._page(after, min(size, PAGE_LIMIT))
+            yield [seen for document in page.documents if (seen := _sight_or_log(document))]
             after, more = page.after, page.after is not None
+
+    def history(self, zergling_id: str, offset: int = 0, limit: int | None = None) -> History:
+        """Return the words of a living zergling from the one numbered ``offset`` on, oldest first.
+
+        They are read as they are taken; whoever takes them may get a ``StoreUnavailable``.
+
+        Raises:
+            NoSuchZergling: no living zergling has this id.
+        """
+        zergling = self.get(zergling_id)
+        total = zergling.command_count
+        end = total if limit is None else min(total, offset + limit)
+        return History(self._words(zergling, offset, end), end if end < total else None)
 
     def is_healthy(self) -> bool:
         """Whether the store answers."""
@@ -203,99 +202,53 @@ class Hive:
         """
         self._store.check_ready(timeout=PROBE_TIMEOUT)
 
+    def _change(self, change: Change) -> Zergling:
+        try:
+            self._changes.run(change)
+        except QueueFull as error:
+            raise StoreUnavailable("too many calls wait for the store") from error
+        except Abandoned as error:
+            if error.was_taken:
+                raise OutcomeUnknown("the store took too long") from error
+            raise StoreUnavailable("the store took too long") from error
+        return change.outcome()
+
     def _page(self, after: str | None, limit: int) -> Page:
-        def attempt(deadline: _Deadline) -> Page:
-            return self._store.page(after, limit, timeout=deadline.call_timeout)
+        patience = Patience()
+        while True:
+            began = time.monotonic()
+            try:
+                return self._store.page(after, limit, timeout=patience.call_timeout)
+            except StoreUnavailable as error:
+                if (end := patience.end_of(error, time.monotonic() - began)) is not None:
+                    raise end from error
+            time.sleep(patience.next_pause())
 
-        return _until_it_holds(attempt, _Deadline())
-
-    @contextmanager
-    def _turn(self, zergling_id: str) -> Iterator[None]:
-        """Let those who change one zergling go one after another, as far as this process can.
-
-        It only spares them losing against each other; what makes a change safe is the store's
-        compare-and-swap, so whoever has waited long enough goes without a turn.
-        """
-        turn = self._turns[hash(zergling_id) % TURNS]
-        is_held = turn.acquire(timeout=TURN_TIMEOUT)
-        try:
-            yield
-        finally:
-            if is_held:
-                turn.release()
-
-    def _read_even_dead(self, zergling_id: str, timeout: float) -> Zergling:
-        if not is_zergling_id(zergling_id):
-            raise NoSuchZergling
-        try:
-            zergling = _decode_or_log(self._store.get(zergling_id, timeout=timeout))
-        except DocumentMissing as error:
-            raise NoSuchZergling from error
-        if zergling is None:
-            raise NoSuchZergling
-        return zergling
+    def _words(self, zergling: Zergling, start: int, end: int) -> Iterator[Sequence[str]]:
+        """Yield the words from number ``start`` to before ``end``."""
+        kept_from = zergling.base.count
+        if start < kept_from:
+            older = self._archive.oldest_first(zergling, start, timeout=CALL_TIMEOUT)
+            for chunk in takewhile(lambda chunk: chunk.start < end, older):
+                yield chunk.words[max(0, start - chunk.start) : end - chunk.start]
+        if end > kept_from:
+            yield zergling.history[max(0, start - kept_from) : end - kept_from]
 
 
-def _decode_or_log(document: Document) -> Zergling | None:
+def _sight_or_log(document: Document) -> Sighting | None:
     try:
-        return decode(document)
+        return sight(document)
     except NotAZergling as error:
         logger.warning("Document %r is not a zergling: %s", document.get("_id"), error)
         return None
 
 
-class _Deadline:
-    """The end of a use case's time, shared out among its store calls."""
-
-    def __init__(self) -> None:
-        self._end = time.monotonic() + TIME_LIMIT
-
-    def allows(self, pause: float) -> bool:
-        """Whether there is time left after a pause of so many seconds."""
-        return time.monotonic() + pause < self._end
-
-    def come_down_to(self, seconds: float) -> None:
-        """Leave no more than so many seconds."""
-        self._end = min(self._end, time.monotonic() + seconds)
-
-    @property
-    def call_timeout(self) -> float:
-        return max(SHORTEST_TIMEOUT, min(CALL_TIMEOUT, self._end - time.monotonic()))
-
-
-def _until_it_holds(attempt: Callable[[_Deadline], Result], deadline: _Deadline) -> Result:
-    """Repeat an attempt until it succeeds, cannot succeed, or the time is up.
-
-    An attempt whose outcome is unknown is followed by others, which begin by reading and so find
-    out. While the doubt lasts, a store that does not answer is asked again.
-    """
-    doubt: OutcomeUnknown | None = None
-    pause = FIRST_PAUSE
-    blips = 0
-    while True:
-        began = time.monotonic()
-        try:
-            return attempt(deadline)
-        except Conflict:
-            logger.debug("Others were faster; trying again")
-        except OutcomeUnknown as error:
-            doubt = error
-            deadline.come_down_to(DOUBT_LIMIT)
-        except (AccountRefused, NotBootstrapped):
-            raise
-        except StoreUnavailable:
-            blips += 1
-            is_slow = time.monotonic() - began > BLIP_LIMIT
-            if doubt is None and (blips > BLIPS or is_slow):
-                raise
-        jitter = random.uniform(0, pause)
-        if not deadline.allows(jitter):
-            raise doubt or TooMuchContention
-        time.sleep(jitter)
-        pause = min(2 * pause, LONGEST_PAUSE)
+def _id_of(key: str) -> uuid.UUID:
+    """Return the id that a spawn under a key gets on every replica, with version 4's bits."""
+    return uuid.UUID(bytes=sha256(b"spawn:" + key.encode()).digest()[:16], version=4)
 
 
 @cache
 def configured_hive() -> Hive:
     """Return this process's hive, over the store that the settings choose."""
-    return Hive(configured_store())
+    return Hive(configured_store(), tail=settings.OVERMIND_HISTORY_TAIL)

@@ -21,11 +21,15 @@ from django.http.multipartparser import MultiPartParserError
 from rest_framework.exceptions import ParseError
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.parsers import BaseParser
+from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
 CSRF_FIELD = "csrfmiddlewaretoken"
 """A hidden field that Django puts into every HTML form."""
 
+
+_DEFAULT_ACCEPTS = ("*/*", "application/json")
+"""What most programs accept, and what needs no negotiation."""
 
 _INTEGER = re.compile(r"-?[0-9]{1,17}")
 
@@ -119,10 +123,27 @@ class LenientNegotiation(DefaultContentNegotiation):
         """Return the media types that the client accepts."""
         return super().get_accept_list(request) if request.META.get("HTTP_ACCEPT") else ["*/*"]
 
+    def select_renderer(
+        self,
+        request: Request,
+        renderers: Iterable[BaseRenderer],
+        format_suffix: str | None = None,
+    ) -> tuple[BaseRenderer, str]:
+        """Return who shapes the answer, and as what media type."""
+        accept = request.META.get("HTTP_ACCEPT") or "*/*"
+        if accept in _DEFAULT_ACCEPTS and not request.META.get("QUERY_STRING"):
+            default = next(iter(renderers))
+            return default, default.media_type or ""
+        return super().select_renderer(request, renderers, format_suffix)
+
     def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser | None:
         """Return the parser for the request's content type, None when there is none."""
-        if not request.content_type:
+        content_type = request.META.get("CONTENT_TYPE")
+        if not content_type:
             return TextBodyParser()
+        for parser in parsers:
+            if parser.media_type == content_type:
+                return parser
         return super().select_parser(request, parsers)
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
 from django.http import HttpResponse
 from rest_framework.renderers import BaseRenderer
 
-from zerglings.zergling import Zergling
+from zerglings.document import Sighting
+from zerglings.zergling import Pose, Zergling
 
 Json = dict[str, Any]
 
@@ -44,26 +45,52 @@ def json_response(data: Json, status: int = 200) -> HttpResponse:
     return HttpResponse(to_json(data), status=status, content_type="application/json")
 
 
-def list_of(zerglings: Iterable[Zergling]) -> Json:
+def list_of(zerglings: Sequence[Sighting]) -> Json:
     """Return the body of a list: an empty object when there are none, as the original has it."""
-    summaries = [_summary(zergling) for zergling in zerglings]
-    return {"zerglings": summaries} if summaries else {}
+    return {"zerglings": [_shown(*seen) for seen in zerglings]} if zerglings else {}
+
+
+def stream_of_list(pages: Iterable[Sequence[Sighting]]) -> Iterator[bytes]:
+    """Yield the bytes of ``list_of`` page by page; if a page fails, what came is no JSON."""
+    is_empty = True
+    for page in pages:
+        if page:
+            shown = to_json([_shown(*seen) for seen in page])[1:-1]
+            yield (b'{"zerglings":[' if is_empty else b",") + shown
+            is_empty = False
+    yield b"{}" if is_empty else b"]}"
+
+
+def history_of(parts: Iterable[Sequence[str]]) -> Json:
+    """Return the body that shows a history."""
+    return {"commandHistory": [word for part in parts for word in part]}
+
+
+def stream_of_history(parts: Iterable[Sequence[str]]) -> Iterator[bytes]:
+    """Yield the bytes of ``history_of`` part by part; if a part fails, what came is no JSON."""
+    is_empty = True
+    for part in parts:
+        if part:
+            yield (b'{"commandHistory":[' if is_empty else b",") + to_json(part)[1:-1]
+            is_empty = False
+    yield b'{"commandHistory":[]}' if is_empty else b"]}"
 
 
 def newborn(zergling: Zergling) -> Json:
     """Return the body of the answer to a spawn."""
-    return {"zergling": _summary(zergling)}
+    return {"zergling": _shown(zergling.id, zergling.pose)}
 
 
 def in_full(zergling: Zergling) -> Json:
-    """Return the body that shows one zergling with its history and revision."""
-    details = _summary(zergling)
+    """Return the body that shows one zergling with its newest commands and its revision."""
+    details = _shown(zergling.id, zergling.pose)
     if zergling.history:
         details["commandHistory"] = zergling.history
+    if zergling.command_count > len(zergling.history):
+        details["commandCount"] = zergling.command_count
     details["_rev"] = zergling.revision
     return {"zergling": details}
 
 
-def _summary(zergling: Zergling) -> Json:
-    pose = zergling.pose
-    return {"id": zergling.id, "location": {"x": pose.x, "y": pose.y}, "facing": pose.facing}
+def _shown(zergling_id: str, pose: Pose) -> Json:
+    return {"id": zergling_id, "location": {"x": pose.x, "y": pose.y}, "facing": pose.facing}

@@ -5,11 +5,11 @@ These also give the browsable API its forms. What leaves the service is shaped i
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from rest_framework import serializers
 
-from zerglings.zergling import COORDINATE_LIMIT, FACINGS, Pose, Request, RuleError
+from zerglings.zergling import COORDINATE_LIMIT, FACINGS, InvalidCommand, Pose, Request
 
 
 class CoordinateField(serializers.IntegerField):
@@ -50,27 +50,38 @@ class SpawnSerializer(StrictSerializer):
     location = LocationSerializer(required=False)
     facing = serializers.ChoiceField(FACINGS, required=False, initial="N")
 
-    def pose(self) -> Pose:
-        """Return the validated place; what was not given is the origin, facing north."""
-        wanted = self.validated_data
+    @classmethod
+    def pose_of(cls, fields: object) -> Pose:
+        """Return the place that a body asks for; what it does not give is the origin, facing north.
+
+        Raises:
+            ValidationError: it asks for something else.
+        """
+        if not fields and isinstance(fields, dict):
+            return Pose()
+        serializer = cls(data=fields)
+        serializer.is_valid(raise_exception=True)
+        wanted = serializer.validated_data
         return Pose(**wanted.get("location", {}), facing=wanted.get("facing", "N"))
 
 
-class CommandsField(serializers.CharField):
-    """A word of commands, ``"MMR"``, or a list of single ones, ``["M", "M", "R"]``."""
+class CommandSerializer(serializers.Serializer[Any]):
+    """The form of a command; ``request_of`` says what it may hold."""
 
-    def to_internal_value(self, data: Any) -> Any:  # noqa: ANN401 - whatever was sent
-        """Return the request that the commands make."""
-        is_list = isinstance(data, list) and all(isinstance(item, str) for item in data)
-        if not is_list and not isinstance(data, str):
-            raise serializers.ValidationError("must be a string or a list of strings of L, R and M")
-        try:
-            return Request.command(data)
-        except RuleError as error:
-            raise serializers.ValidationError(str(error)) from error
+    command = serializers.CharField(
+        initial="M", help_text="L turns left, R turns right, M moves one step."
+    )
 
 
-class CommandSerializer(StrictSerializer):
-    """One command or up to 1000, applied together or not at all."""
+def request_of(commands: object, key: str | None = None) -> Request:
+    """Return the request that a word of commands makes, ``"MMR"``, or a list of single ones.
 
-    command = CommandsField(initial="M", help_text="L turns left, R turns right, M moves one step.")
+    A function, because a serializer costs more than all the rest of a command.
+
+    Raises:
+        RuleError: it is neither, or not a request.
+    """
+    is_list = isinstance(commands, list) and all(isinstance(item, str) for item in commands)
+    if not is_list and not isinstance(commands, str):
+        raise InvalidCommand("The command must be a string or a list of strings of L, R and M.")
+    return Request.command(cast("str | list[str]", commands), key)

@@ -31,6 +31,13 @@ class ZerglingRouter(DefaultRouter):
             detail=True,
             initkwargs={"suffix": "Instance"},
         ),
+        Route(
+            url="^{prefix}/{lookup}/history{trailing_slash}$",
+            mapping={"get": "history"},
+            name="{basename}-history",
+            detail=True,
+            initkwargs={"suffix": "History"},
+        ),
     ]
 
     def __init__(self) -> None:

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 from urllib.parse import urlencode
 
+from django.http import StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from rest_framework.exceptions import ParseError
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.reverse import reverse
 from rest_framework.serializers import BaseSerializer
 from rest_framework.viewsets import ViewSet
 
 from zerglings import renderers
-from zerglings.conditions import etag, if_match, is_unmodified
+from zerglings.conditions import etag, idempotency_key, if_match, is_unmodified
 from zerglings.document import is_zergling_id
 from zerglings.hive import configured_hive
 from zerglings.parsers import Body, command_value, spawn_fields
-from zerglings.serializers import CommandSerializer, SpawnSerializer
+from zerglings.serializers import CommandSerializer, SpawnSerializer, request_of
 from zerglings.storage.base import PAGE_LIMIT
 from zerglings.zergling import Zergling
 
-_NUMBER = re.compile(r"[0-9]{1,4}")
+FARTHEST_OFFSET = 10**15 - 1
+"""Largest number of a command that may be asked for."""
+
+_NUMBER = re.compile(r"[0-9]{1,15}")
 
 
 class ZerglingViewSet(ViewSet):
@@ -31,48 +37,56 @@ class ZerglingViewSet(ViewSet):
     lookup_field = "id"
     lookup_value_regex = "[^/]+"
 
-    def list(self, request: Request) -> Response:
+    def list(self, request: Request) -> HttpResponseBase:
         """List the living zerglings in the order of their ids; `?limit=N` pages through them."""
-        limit = _limit(request)
-        after = _after(request)
-        if limit is None:
-            return Response(renderers.list_of(configured_hive().all(after)))
-        listing = configured_hive().list(after, limit)
+        limit, after = _limit(request), _after(request)
+        if limit is None and not _is_html(request):
+            pages = configured_hive().pages(after)
+            return _streamed(renderers.stream_of_list(pages))
+        listing = configured_hive().list(after, limit or PAGE_LIMIT)
         response = Response(renderers.list_of(listing.zerglings))
         if listing.after is not None:
-            query = urlencode({"limit": limit, "after": listing.after})
-            response["Link"] = f'<{request.path}?{query}>; rel="next"'
+            _link_next(response, request, limit=limit or PAGE_LIMIT, after=listing.after)
         return response
 
-    def create(self, request: Request) -> Response:
+    def create(self, request: Request) -> HttpResponseBase:
         """Spawn a zergling, at the origin facing north unless the body says otherwise."""
-        serializer = SpawnSerializer(data=spawn_fields(Body.of(request)))
-        serializer.is_valid(raise_exception=True)
-        zergling = configured_hive().spawn(serializer.pose())
-        location = reverse("zergling-detail", kwargs={"id": zergling.id})
-        return Response(renderers.newborn(zergling), status=201, headers={"Location": location})
+        pose = SpawnSerializer.pose_of(spawn_fields(Body.of(request)))
+        zergling = configured_hive().spawn(pose, _key(request))
+        location = f"{request.path.rstrip('/')}/{zergling.id}"
+        return _answer(request, renderers.newborn(zergling), 201, Location=location)
 
-    def retrieve(self, request: Request, id: str) -> Response:  # noqa: A002 - the URL's word
+    def retrieve(self, request: Request, id: str) -> HttpResponseBase:  # noqa: A002 - the URL's word
         """Show one zergling, its commands so far and its revision."""
         zergling = configured_hive().get(id)
         tag = _etag(request, zergling)
         if is_unmodified(request.headers.get("If-None-Match"), tag):
             return Response(status=304, headers={"ETag": tag})
-        return Response(renderers.in_full(zergling), headers={"ETag": tag})
+        return _answer(request, renderers.in_full(zergling), ETag=tag)
 
-    def command(self, request: Request, id: str) -> Response:  # noqa: A002 - the URL's word
+    def command(self, request: Request, id: str) -> HttpResponseBase:  # noqa: A002 - the URL's word
         """Command a zergling: `L`, `R`, `M` or several of them at once, `MMRM`."""
-        serializer = CommandSerializer(data={"command": command_value(Body.of(request))})
-        serializer.is_valid(raise_exception=True)
-        zergling = configured_hive().command(
-            id, serializer.validated_data["command"], if_match(request.headers.get("If-Match"))
-        )
-        return Response(renderers.in_full(zergling), headers={"ETag": _etag(request, zergling)})
+        wanted = request_of(command_value(Body.of(request)), _key(request))
+        zergling = configured_hive().command(id, wanted, if_match(request.headers.get("If-Match")))
+        return _answer(request, renderers.in_full(zergling), ETag=_etag(request, zergling))
 
     def destroy(self, request: Request, id: str) -> Response:  # noqa: A002 - the URL's word
         """End a zergling's life for ever."""
         configured_hive().kill(id, if_match(request.headers.get("If-Match")))
         return Response(status=204)
+
+    def history(self, request: Request, id: str) -> HttpResponseBase:  # noqa: A002 - the URL's word
+        """Show all commands of a zergling, oldest first; `?offset=N&limit=M` pages through them."""
+        limit, offset = _limit(request), _offset(request)
+        if limit is None and _is_html(request):
+            limit = PAGE_LIMIT
+        history = configured_hive().history(id, offset, limit)
+        if limit is None:
+            return _streamed(renderers.stream_of_history(history.parts))
+        response = Response(renderers.history_of(history.parts))
+        if history.after is not None:
+            _link_next(response, request, offset=history.after, limit=limit)
+        return response
 
     def get_serializer(self, *args: Any, **kwargs: Any) -> BaseSerializer[Any]:
         """Return the serializer whose form the browsable API shows on this page."""
@@ -80,16 +94,58 @@ class ZerglingViewSet(ViewSet):
         return serializer_class(*args, **kwargs)
 
 
+def _is_html(request: Request) -> bool:
+    """Whether the answer is a page of the browsable API, which is never streamed."""
+    return bool(request.accepted_renderer.format == "api")
+
+
+def _answer(
+    request: Request, data: renderers.Json, status: int = 200, **headers: str
+) -> HttpResponseBase:
+    """Return an answer; the framework renders it only for people."""
+    if _is_html(request):
+        return Response(data, status, headers=headers)
+    response = renderers.json_response(data, status)
+    for name, value in headers.items():
+        response[name] = value
+    return response
+
+
 def _etag(request: Request, zergling: Zergling) -> str:
-    return etag(zergling.revision or "", html=request.accepted_renderer.format == "api")
+    return etag(zergling.revision or "", html=_is_html(request))
+
+
+def _key(request: Request) -> str | None:
+    return idempotency_key(request.headers.get("Idempotency-Key"))
+
+
+def _streamed(parts: Iterator[bytes]) -> StreamingHttpResponse:
+    """Return an answer that is sent while it is made.
+
+    The first part is made before anything is sent, so that a store that is away is still a 503.
+    """
+    first = next(parts)
+    return StreamingHttpResponse(chain([first], parts), content_type="application/json")
+
+
+def _link_next(response: Response, request: Request, **query: object) -> None:
+    response["Link"] = f'<{request.path}?{urlencode(query)}>; rel="next"'
 
 
 def _limit(request: Request) -> int | None:
-    values = request.query_params.getlist("limit")
+    return _number(request, "limit", 1, PAGE_LIMIT)
+
+
+def _offset(request: Request) -> int:
+    return _number(request, "offset", 0, FARTHEST_OFFSET) or 0
+
+
+def _number(request: Request, name: str, least: int, most: int) -> int | None:
+    values = request.query_params.getlist(name)
     if not values:
         return None
-    if len(values) > 1 or not _NUMBER.fullmatch(values[0]) or not 1 <= int(values[0]) <= PAGE_LIMIT:
-        raise ParseError(f"limit must be one whole number from 1 to {PAGE_LIMIT}.")
+    if len(values) > 1 or not _NUMBER.fullmatch(values[0]) or not least <= int(values[0]) <= most:
+        raise ParseError(f"{name} must be one whole number from {least} to {most}.")
     return int(values[0])
 
 

@@ -6,77 +6,32 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from zerglings import hive as hive_module
-from zerglings.hive import Hive, NoSuchZergling, PreconditionFailed, TooMuchContention
+from tests.support.documents import read, write
+from tests.support.faulty_store import FaultyStore, raising
+from zerglings import patience
+from zerglings.changes import NoSuchZergling, PreconditionFailed
+from zerglings.hive import Hive
+from zerglings.patience import TooMuchContention
 from zerglings.storage.base import (
     AccountRefused,
     Conflict,
     Document,
     NotBootstrapped,
     OutcomeUnknown,
-    Page,
     Store,
     StoreUnavailable,
 )
 from zerglings.zergling import OutOfBounds, Pose, Request, Zergling, replay
 
-SOON = 5.0
-
-
-class FaultyStore(Store):
-    """Passes calls on to a real store, except where a test says otherwise."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self.before_put: Callable[[Document], None] = lambda document: None
-        self.after_put: Callable[[Document], None] = lambda document: None
-        self.before_get: Callable[[], None] = lambda: None
-        self.puts = 0
-
-    def get(self, document_id: str, *, timeout: float) -> Document:
-        self.before_get()
-        return self._store.get(document_id, timeout=timeout)
-
-    def put(self, document: Document, *, timeout: float) -> str:
-        self.puts += 1
-        self.before_put(document)
-        revision = self._store.put(document, timeout=timeout)
-        self.after_put(document)
-        return revision
-
-    def page(self, after: str | None, limit: int, *, timeout: float) -> Page:
-        return self._store.page(after, limit, timeout=timeout)
-
-    def ping(self, *, timeout: float) -> None:
-        self._store.ping(timeout=timeout)
-
-    def check_ready(self, *, timeout: float) -> None:
-        self._store.check_ready(timeout=timeout)
-
-    def close(self) -> None:
-        self._store.close()
-
 
 @pytest.fixture
 def faulty(store: Store) -> FaultyStore:
     return FaultyStore(store)
-
-
-def raising(error: Exception, times: int = 1) -> Callable[..., None]:
-    """Return a hook that raises the first so many times."""
-    left = [times]
-
-    def hook(*_: object) -> None:
-        if left[0] > 0:
-            left[0] -= 1
-            raise error
-
-    return hook
 
 
 def moved(hive: Hive, zergling: Zergling, commands: str) -> Zergling:
@@ -106,7 +61,7 @@ def test_a_lost_answer_does_not_move_twice(faulty: FaultyStore) -> None:
     faulty.after_put = raising(OutcomeUnknown("lost"))
     after = moved(hive, zergling, "M")
     assert after.history == ("M",)
-    assert faulty.puts == 2, "the spawn and one move"
+    assert len(faulty.puts) == 2, "the spawn and one move"
     assert hive.get(zergling.id) == after
 
 
@@ -121,17 +76,17 @@ def test_a_spawn_whose_answer_was_lost_spawns_one(faulty: FaultyStore) -> None:
     hive = Hive(faulty)
     faulty.after_put = raising(OutcomeUnknown("lost"))
     zergling = hive.spawn(Pose())
-    assert [z.id for z in hive.all()] == [zergling.id]
+    assert [z.id for z in hive.list().zerglings] == [zergling.id]
 
 
 def test_a_doubt_that_stays_is_said(faulty: FaultyStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hive_module, "TIME_LIMIT", 0.3)
+    monkeypatch.setattr(patience, "TIME_LIMIT", 0.3)
     hive = Hive(faulty)
     zergling = hive.spawn(Pose())
     faulty.after_put = raising(OutcomeUnknown("lost"))
     first_read = threading.Event()
 
-    def reads_once() -> None:
+    def reads_once(_: Collection[str]) -> None:
         if first_read.is_set():
             raise StoreUnavailable("gone")
         first_read.set()
@@ -149,16 +104,16 @@ def test_a_store_that_is_away_is_soon_said(faulty: FaultyStore) -> None:
     with pytest.raises(StoreUnavailable):
         moved(hive, zergling, "M")
     assert time.monotonic() - began < 0.5
-    assert faulty.puts == 1 + 1 + hive_module.BLIPS
+    assert len(faulty.puts) == 1 + 1 + patience.BLIPS
     assert hive.get(zergling.id).history == ()
 
 
 def test_one_node_of_a_cluster_that_says_no_is_not_the_end(faulty: FaultyStore) -> None:
     hive = Hive(faulty)
     zergling = hive.spawn(Pose())
-    faulty.before_put = raising(StoreUnavailable("away"), times=hive_module.BLIPS)
+    faulty.before_put = raising(StoreUnavailable("away"), times=patience.BLIPS)
     assert moved(hive, zergling, "M").history == ("M",)
-    faulty.before_get = raising(StoreUnavailable("away"), times=hive_module.BLIPS)
+    faulty.before_get = raising(StoreUnavailable("away"), times=patience.BLIPS)
     assert hive.get(zergling.id).history == ("M",)
 
 
@@ -169,17 +124,17 @@ def test_what_waiting_cannot_mend_is_said_at_once(faulty: FaultyStore, error: Ex
     faulty.before_put = raising(error)
     with pytest.raises(type(error)):
         moved(hive, zergling, "M")
-    assert faulty.puts == 2
+    assert len(faulty.puts) == 2
 
 
 def test_endless_contention_ends(faulty: FaultyStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hive_module, "TIME_LIMIT", 0.2)
+    monkeypatch.setattr(patience, "TIME_LIMIT", 0.2)
     hive = Hive(faulty)
     zergling = hive.spawn(Pose())
     faulty.before_put = raising(Conflict("raced"), times=10**6)
     with pytest.raises(TooMuchContention):
         moved(hive, zergling, "M")
-    assert faulty.puts > 3, "it tried"
+    assert len(faulty.puts) > 3, "it tried"
 
 
 def test_a_command_found_applied_although_death_followed_is_acknowledged(
@@ -210,7 +165,7 @@ def test_the_dead_are_gone_for_ever(hive: Hive) -> None:
     for call in (hive.get, hive.kill, lambda id_: hive.command(id_, Request.command("M"))):
         with pytest.raises(NoSuchZergling):
             call(zergling.id)
-    assert [z.id for z in hive.all()] == [other.id]
+    assert [z.id for z in hive.list().zerglings] == [other.id]
 
 
 def test_a_death_whose_answer_was_lost_is_a_death(faulty: FaultyStore) -> None:
@@ -286,17 +241,17 @@ def test_a_document_that_is_no_zergling_is_skipped_and_logged(
 ) -> None:
     zergling = hive.spawn(Pose())
     stranger = str(uuid.uuid4())
-    store.put({"_id": stranger, "shopping": ["milk"]}, timeout=SOON)
-    store.put({"_id": "notes", "text": "x"}, timeout=SOON)
+    write(store, {"_id": stranger, "shopping": ["milk"]})
+    write(store, {"_id": "notes", "text": "x"})
     with caplog.at_level(logging.WARNING):
-        assert [z.id for z in hive.all()] == [zergling.id]
+        assert [z.id for z in hive.list().zerglings] == [zergling.id]
     assert stranger in caplog.text
     assert "milk" not in caplog.text
     with pytest.raises(NoSuchZergling):
         hive.get(stranger)
     with pytest.raises(NoSuchZergling):
         moved(hive, Zergling.spawned(stranger, Pose()), "M")
-    assert store.get(stranger, timeout=SOON)["shopping"] == ["milk"]
+    assert read(store, stranger)["shopping"] == ["milk"]
 
 
 def test_pages_hold_as_many_living_as_asked_for(hive: Hive) -> None:
@@ -315,11 +270,11 @@ def test_a_document_of_the_original_is_moved_as_it_is(hive: Hive, store: Store) 
     zergling_id = str(uuid.uuid4())
     document = {"_id": zergling_id, "id": zergling_id, "location": {"x": -1, "y": 1}, "facing": "W"}
     document["commandHistory"] = ["M", "L", "what?", "M"]
-    store.put(document, timeout=SOON)
+    write(store, document)
     after = hive.command(zergling_id, Request.command("M"))
     assert after.history == ("M", "L", "what?", "M", "M")
     assert (after.pose, after.spawn) == (Pose(-2, 1, "W"), Pose())
-    stored = store.get(zergling_id, timeout=SOON)
+    stored = read(store, zergling_id)
     assert stored["spawn"] == {"location": {"x": 0, "y": 0}, "facing": "N"}
     assert len(stored["commandIds"]) == 5
 

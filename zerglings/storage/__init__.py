@@ -6,6 +6,7 @@ from functools import cache
 
 from django.conf import settings
 
+from overmind_project.env import Secret
 from zerglings.storage.account import Account
 from zerglings.storage.base import Store
 from zerglings.storage.couchdb import CouchDBStore
@@ -16,9 +17,17 @@ from zerglings.storage.sqlite import SQLiteStore
 @cache
 def configured_store() -> Store:
     """Return this process's store, opened on first use."""
+    return _opened(settings.COUCHDB_USERNAME, settings.COUCHDB_PASSWORD)
+
+
+def store_of_admin() -> Store:
+    """Return the same store under the account of the server's admin, which the caller closes."""
+    return _opened(settings.COUCHDB_ADMIN_USERNAME, settings.COUCHDB_ADMIN_PASSWORD)
+
+
+def _opened(username: str, password: Secret) -> Store:
     if settings.OVERMIND_STORE == "sqlite":
         return SQLiteStore(settings.OVERMIND_SQLITE_PATH)
-    password = settings.COUCHDB_PASSWORD
-    account = Account(settings.COUCHDB_USERNAME, password.read, variable=password.name)
+    account = Account(username, password.read, variable=password.name)
     client = CouchDBClient(settings.COUCHDB_URL, account, connections=settings.OVERMIND_THREADS)
     return CouchDBStore(client, settings.COUCHDB_DATABASE)

@@ -2,11 +2,16 @@
 
 A store keeps JSON documents by id, each with a revision that every write changes. It knows nothing
 of zerglings. Whatever goes wrong inside a backend leaves it as one of the errors below, no other.
+
+A CouchDB cluster can accept rival revisions of one document; each is then a leaf of its tree of
+revisions, and lives until it is deleted by its exact revision. The store shows them and settles
+nothing.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,10 +24,6 @@ PAGE_LIMIT = 1000
 
 class StoreError(Exception):
     """Anything a store call can end with instead of its result. The text never holds a secret."""
-
-
-class DocumentMissing(StoreError):
-    """There is no such document."""
 
 
 class Conflict(StoreError):
@@ -46,8 +47,23 @@ class OutcomeUnknown(StoreError):
 
 
 @dataclass(frozen=True, slots=True)
+class Written:
+    """What became of a document that was stored, under its new revision.
+
+    ``is_minority`` says that only a minority of a cluster's copies has it so far (CouchDB's 202,
+    ``accepted``), so that a rival may have been accepted elsewhere and a usual read may miss it.
+    """
+
+    revision: str
+    is_minority: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
-    """Some documents in id order; ``after`` is where the next page begins, None on the last."""
+    """Some documents in the order of their ids.
+
+    ``after`` is where the next page begins, None on the last.
+    """
 
     documents: list[Document]
     after: str | None
@@ -58,37 +74,75 @@ class Store(ABC):
 
     Every ``timeout`` is in seconds and bounds each wait of the call: for a connection, for a lock,
     for an answer. Every method raises ``StoreUnavailable`` (or one of its kinds) when the store
-    cannot be reached or will not answer; only ``put`` can raise ``OutcomeUnknown``.
+    cannot be reached or will not answer; only ``put_many`` can raise ``OutcomeUnknown``.
     """
 
+    @property
     @abstractmethod
-    def get(self, document_id: str, *, timeout: float) -> Document:
-        """Return the current revision of a document.
+    def history(self) -> Store:
+        """The store beside this one, for the older parts of histories."""
 
-        Raises:
-            DocumentMissing: there is none under this id.
+    @abstractmethod
+    def get_many(
+        self, document_ids: Collection[str], *, timeout: float, all_copies: bool = False
+    ) -> dict[str, list[Document]]:
+        """Return the living leaves of each document, the current revision first.
+
+        More than one leaf are rivals. An empty list: the document was deleted. An id that is not
+        in the result was never stored. A usual read asks a majority of a cluster's copies; with
+        ``all_copies`` every copy that answers is asked, which costs more.
         """
 
     @abstractmethod
-    def put(self, document: Document, *, timeout: float) -> str:
-        """Store a document durably and return its new revision.
+    def put_many(
+        self, documents: Sequence[Document], *, timeout: float
+    ) -> list[Written | StoreError]:
+        """Store documents durably and return what became of each, in the same order.
 
-        With ``_rev`` the write succeeds only while that is the current revision; without it, only
-        while there is no such document. Of several writers with the same ``_rev`` one succeeds.
-        Nobody may rely on what happens to a ``_rev`` whose document has gone: CouchDB 1.x takes it.
+        No id may be given twice. With ``_rev`` a write succeeds only while that is a living leaf;
+        without it, only while there is no living document of that id. A document that is
+        ``{"_id", "_rev", "_deleted": True}`` deletes that leaf. Of several writers with the same
+        ``_rev`` one succeeds, on one node. The documents are written independently of each other:
+        a refused one changes nothing for the rest.
+
+        The errors in the result: ``Conflict`` (not written, the revision is not a living leaf),
+        ``StoreUnavailable`` (not written), ``OutcomeUnknown`` (perhaps written). Nobody may rely
+        on what happens to a ``_rev`` whose document has gone: CouchDB 1.x takes it.
 
         Raises:
-            Conflict: nothing was written, the revision is not the current one.
-            OutcomeUnknown: the answer was lost; read again to learn what happened.
+            OutcomeUnknown: the answer was lost; read again to learn what became of each.
         """
 
     @abstractmethod
-    def page(self, after: str | None, limit: int, *, timeout: float) -> Page:
+    def page(
+        self,
+        after: str | None,
+        limit: int,
+        *,
+        timeout: float,
+        until: str | None = None,
+        descending: bool = False,
+    ) -> Page:
         """Return up to ``limit`` documents with ids greater than ``after``, in byte order of ids.
 
+        Descending, the ids are less than ``after`` and come from the greatest down. ``until`` is
+        the bound at the other end, not itself included. Of rivals the current revision is shown.
         Ids that begin with an underscore are the store's own and are left out; a page may
         therefore hold fewer than ``limit`` documents without being the last.
         """
+
+    @abstractmethod
+    def forget_deleted_leaves(self, document_ids: Collection[str], *, timeout: float) -> int:
+        """Purge the deleted leaves beside living ones; return how many there were.
+
+        They are what settled rivals leave behind; CouchDB carries them along for ever, at a price
+        in every read and write. A document without a living leaf stays deleted. Needs the rights
+        of a server admin.
+        """
+
+    @abstractmethod
+    def is_whole(self, *, timeout: float) -> bool:
+        """Whether all nodes that hold copies are connected. Needs the rights of a server admin."""
 
     @abstractmethod
     def ping(self, *, timeout: float) -> None:
@@ -104,4 +158,4 @@ class Store(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Release connections and files. The store is not used afterwards."""
+        """Release connections and files, also those of ``history``. It is not used afterwards."""

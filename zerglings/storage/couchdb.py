@@ -1,32 +1,34 @@
-"""The store contract over one CouchDB database."""
+"""The store contract over one CouchDB database and the one beside it."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
+
+import requests
 
 from zerglings.storage.base import (
     AccountRefused,
     Conflict,
     Document,
-    DocumentMissing,
     NotBootstrapped,
     OutcomeUnknown,
     Page,
     Store,
     StoreError,
     StoreUnavailable,
+    Written,
 )
-from zerglings.storage.couchdb_client import Answered, CouchDBClient, NoAnswer
+from zerglings.storage.couchdb_client import CouchDBClient
+from zerglings.storage.couchdb_database import BOOTSTRAP, Database, UnreadableAnswer
+from zerglings.storage.couchdb_database import MISSING_DATABASE as MISSING_DATABASE
+from zerglings.storage.couchdb_leaves import LeafReader, clean
 
-MISSING_DATABASE = ("no_db_file", "Database does not exist.")
-"""How CouchDB 1.x and later ones say that there is no such database, rather than no document."""
-
-_BOOTSTRAP = "run manage.py bootstrap_couch"
-_MISSING_DOCUMENT = ("missing", "deleted")
-
+PURGE_IDS = 100
+PURGE_REVISIONS = 1000
+"""What CouchDB 3 takes in one ``_purge``, unless configured otherwise."""
 
 ROLE = "overmind"
 """The role of the service's account: it and admins may use the databases."""
@@ -56,94 +58,168 @@ def members_of(security: Mapping[str, Any]) -> dict[str, list[Any]]:
 
 
 class CouchDBStore(Store):
-    """Documents in the database ``database`` of the server that ``client`` speaks to."""
+    """Documents in the database ``database`` of the server that ``client`` speaks to.
 
-    def __init__(self, client: CouchDBClient, database: str) -> None:
+    The database beside it is its ``history``, which has none of its own but itself.
+    """
+
+    def __init__(self, client: CouchDBClient, database: str, *, is_history: bool = False) -> None:
         self._client = client
-        self._database = database
+        self._database = Database(client, database)
+        self._reader = LeafReader(self._database)
+        self._history = (
+            self if is_history else CouchDBStore(client, databases(database)[1], is_history=True)
+        )
 
-    def get(self, document_id: str, *, timeout: float) -> Document:
-        return self._call("GET", document_id, timeout=timeout, wanted="_id")
+    @property
+    def history(self) -> Store:
+        return self._history
 
-    def put(self, document: Document, *, timeout: float) -> str:
-        answer = self._call("PUT", document["_id"], timeout=timeout, body=document, wanted="rev")
-        return str(answer["rev"])
+    def get_many(
+        self, document_ids: Collection[str], *, timeout: float, all_copies: bool = False
+    ) -> dict[str, list[Document]]:
+        if all_copies:
+            return self._reader.read_every_copy(document_ids, timeout=timeout)
+        return self._reader.read(document_ids, timeout=timeout)
 
-    def page(self, after: str | None, limit: int, *, timeout: float) -> Page:
+    def put_many(
+        self, documents: Sequence[Document], *, timeout: float
+    ) -> list[Written | StoreError]:
+        if len(documents) == 1:
+            return [self._put(documents[0], timeout)]
+        if not documents:
+            return []
+        reply = self._database.write(
+            "POST", "_bulk_docs", timeout=timeout, body={"docs": documents}
+        )
+        rows = reply.content if isinstance(reply.content, list) else []
+        outcomes = {row.get("id"): row for row in rows if isinstance(row, dict)}
+        return [_outcome(outcomes.get(document["_id"], {})) for document in documents]
+
+    def page(
+        self,
+        after: str | None,
+        limit: int,
+        *,
+        timeout: float,
+        until: str | None = None,
+        descending: bool = False,
+    ) -> Page:
         # One more than asked for, because CouchDB begins with the key itself.
-        params = {"include_docs": "true", "limit": str(limit + 1)}
+        params = {"limit": str(limit + 1), "descending": json.dumps(descending)}
         if after is not None:
             params["startkey"] = json.dumps(after)
-        answer = self._call("GET", "_all_docs", timeout=timeout, params=params, wanted="rows")
-        rows = answer["rows"]
+        if until is not None:
+            params |= {"endkey": json.dumps(until), "inclusive_end": "false"}
+        rows = self._range(params, timeout)
         is_last = len(rows) <= limit
         rows = [row for row in rows if row["id"] != after][:limit]
-        documents = [row["doc"] for row in rows if row["doc"] and not row["id"].startswith("_")]
+        documents = [
+            clean(row["doc"]) for row in rows if row.get("doc") and not row["id"].startswith("_")
+        ]
         return Page(documents, None if is_last else rows[-1]["id"])
+
+    def forget_deleted_leaves(self, document_ids: Collection[str], *, timeout: float) -> int:
+        forgotten = 0
+        for batch in in_batches(self._deleted_leaves(document_ids, timeout)):
+            forgotten += self._purge(batch, timeout)
+        return forgotten
+
+    def is_whole(self, *, timeout: float) -> bool:
+        if not self._database.is_modern(timeout):
+            return True  # older ones know no cluster
+        nodes = self._database.ask_server("_membership", timeout=timeout, wanted="cluster_nodes")
+        return set(nodes["cluster_nodes"]) <= set(nodes.get("all_nodes", ()))
 
     def ping(self, *, timeout: float) -> None:
         with contextlib.suppress(NotBootstrapped):
-            self._call("GET", timeout=timeout, wanted="db_name")
+            self._database.ask("GET", timeout=timeout, wanted="db_name")
 
     def check_ready(self, *, timeout: float) -> None:
-        for database in databases(self._database):
+        for database in (self._database, self._history._database):
             # A database without the step 'security' shows here, one without 'database' too.
-            security = self._call("GET", "_security", timeout=timeout, database=database)
+            security = database.ask("GET", "_security", timeout=timeout)
             if drift := security_drift(security):
-                raise NotBootstrapped(f"the database {database!r} {drift}; {_BOOTSTRAP}")
+                raise NotBootstrapped(f"the database {database.name!r} {drift}; {BOOTSTRAP}")
 
     def close(self) -> None:
         self._client.close()
 
-    def _call(
-        self,
-        method: str,
-        *path: str,
-        timeout: float,
-        body: Document | None = None,
-        params: dict[str, str] | None = None,
-        database: str | None = None,
-        wanted: str | None = None,
-    ) -> dict[str, Any]:
-        """Send one request for the database; all that goes wrong is an error of the contract.
-
-        ``wanted`` is a key that the answer, an object, must have.
-        """
-        segments = [database or self._database, *path]
-        is_write = method != "GET"
+    def _put(self, document: Document, timeout: float) -> Written | StoreError:
+        """Store one document, which costs CouchDB less than a bulk of one."""
         try:
-            answer = self._client.request(
-                method, segments, timeout=timeout, body=body, params=params
-            )
-            if not isinstance(answer, dict) or (wanted is not None and wanted not in answer):
-                raise NoAnswer("the answer is not CouchDB's", was_sent=True)
-            return answer
-        except Answered as refusal:
-            raise self._meaning(refusal, is_write=is_write) from refusal
-        except NoAnswer as silence:
-            if is_write and silence.was_sent:
-                raise OutcomeUnknown(f"CouchDB's answer was lost: {silence}") from silence
-            raise StoreUnavailable(f"CouchDB cannot be reached: {silence}") from silence
+            reply = self._database.write("PUT", document["_id"], timeout=timeout, body=document)
+        except Conflict as conflict:
+            return conflict
+        row = reply.content if isinstance(reply.content, dict) else {}
+        return _outcome(row | {"accepted": reply.status == requests.codes.accepted})
 
-    def _meaning(self, answer: Answered, *, is_write: bool) -> StoreError:
-        """Say in the contract's terms what an answer other than a success means."""
-        name = self._client.account.username
-        match answer.status:
-            case 403 if answer.is_lock:
-                return StoreUnavailable(f"CouchDB has locked the account {name!r} for some minutes")
-            case 401 | 403:
-                return AccountRefused(
-                    f"the account {name!r} may not use the databases; {_BOOTSTRAP}"
-                )
-            case 404 if answer.reason in MISSING_DATABASE:
-                return NotBootstrapped(
-                    f"{self._database!r} or its history does not exist; {_BOOTSTRAP}"
-                )
-            case 404 if answer.reason in _MISSING_DOCUMENT:
-                return DocumentMissing(str(answer))
-            case 409 | 412 if answer.error in ("conflict", "file_exists"):
-                return Conflict(str(answer))
-            case status if status >= 500 and is_write:
-                return OutcomeUnknown(f"CouchDB answered {answer}")
-            case _:
-                return StoreUnavailable(f"CouchDB answered {answer}")
+    def _range(self, params: dict[str, str], timeout: float) -> list[dict[str, Any]]:
+        """Return the rows of a range of ids with their documents, except those unreadable."""
+
+        def ask(**more: str) -> list[dict[str, Any]]:
+            answer = self._database.ask(
+                "GET", "_all_docs", timeout=timeout, params=params | more, wanted="rows"
+            )
+            rows: list[dict[str, Any]] = answer["rows"]
+            return rows
+
+        try:
+            return ask(include_docs="true")
+        except UnreadableAnswer:
+            rows = ask()
+            found = self._reader.read([row["id"] for row in rows], timeout=timeout)
+            return [row | {"doc": next(iter(found.get(row["id"], [])), None)} for row in rows]
+
+    def _deleted_leaves(
+        self, document_ids: Collection[str], timeout: float
+    ) -> Iterator[tuple[str, str]]:
+        """Yield id and revision of the deleted leaves beside living ones."""
+        for document_id in document_ids:
+            leaves = self._reader.all_leaves(document_id, timeout=timeout)
+            deleted = [leaf["_rev"] for leaf in leaves if leaf.get("_deleted")]
+            if len(deleted) < len(leaves):
+                yield from ((document_id, revision) for revision in deleted)
+
+    def _purge(self, revisions: dict[str, list[str]], timeout: float) -> int:
+        try:
+            answer = self._database.ask(
+                "POST", "_purge", timeout=timeout, body=revisions, wanted="purged"
+            )
+        except AccountRefused as error:
+            raise AccountRefused(f"only a server admin may purge: {error}") from error
+        except NotBootstrapped:
+            raise
+        except StoreUnavailable as error:
+            raise StoreUnavailable(f"deleted leaves cannot be purged: {error}") from error
+        return sum(len(gone) for gone in answer["purged"].values())
+
+
+def _outcome(row: Mapping[str, Any]) -> Written | StoreError:
+    """Say in the contract's terms what a row of CouchDB's answer to a write means."""
+    match row:
+        case {"error": "conflict"}:
+            return Conflict("Document update conflict.")
+        case {"error": "forbidden" | "unauthorized" as error}:
+            return AccountRefused(f"CouchDB refused a document: {error}")
+        case {"error": error}:
+            return OutcomeUnknown(f"CouchDB said of a document: {error}")
+        case {"rev": str(revision)}:
+            return Written(revision, is_minority=bool(row.get("accepted")))
+        case _:
+            return OutcomeUnknown("CouchDB said nothing of a document")
+
+
+def in_batches(revisions: Iterable[tuple[str, str]]) -> Iterator[dict[str, list[str]]]:
+    """Group pairs of id and revision by id, no more of either than CouchDB takes in one purge."""
+    batch: dict[str, list[str]] = {}
+    size = 0
+    for document_id, revision in revisions:
+        is_full = len(batch) == PURGE_IDS and document_id not in batch
+        if is_full or size == PURGE_REVISIONS:
+            yield batch
+            batch, size = {}, 0
+        batch.setdefault(document_id, []).append(revision)
+        size += 1
+    if batch:
+        yield batch

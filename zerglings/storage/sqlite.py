@@ -1,17 +1,14 @@
 """The store contract over one SQLite file: the embedded default, for one machine.
 
 Several processes may share the file (WAL). Every commit is synced to the disk before the answer.
+A deleted document keeps its row, with an empty body, so that its id is known to have been used.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 import sqlite3
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import orjson
@@ -19,169 +16,137 @@ import orjson
 from zerglings.storage.base import (
     Conflict,
     Document,
-    DocumentMissing,
     NotBootstrapped,
-    OutcomeUnknown,
     Page,
     Store,
-    StoreUnavailable,
+    StoreError,
+    Written,
+)
+from zerglings.storage.sqlite_file import (
+    DOCUMENTS,
+    HISTORY,
+    SCHEMA_VERSION,
+    SQLiteFile,
+    try_to_write,
 )
 
-SCHEMA_VERSION = 1
-APPLICATION_ID = 0x4F564D44
-"""SQLite's mark of what a file is for ("OVMD"): somebody else's file is never taken over."""
+Row = tuple[str, str, bytes]
 
-SCHEMA = (
-    "CREATE TABLE documents (id TEXT PRIMARY KEY, revision TEXT NOT NULL, body BLOB NOT NULL)",
-    f"PRAGMA application_id = {APPLICATION_ID}",
-    f"PRAGMA user_version = {SCHEMA_VERSION}",
-)
-
-_NOT_BOOTSTRAPPED = "the embedded store is not prepared; run manage.py bootstrap_couch"
+_TOMBSTONE = b""
 
 
 class SQLiteStore(Store):
-    """Documents in the table of one file, which ``bootstrap_couch`` has prepared."""
+    """Documents in one file, which ``bootstrap_couch`` has prepared.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._local = threading.local()
-        self._open_connections: list[sqlite3.Connection] = []
-        self._connections_lock = threading.Lock()
-        # SQLite makes waiting writers poll; within one process a lock lets them queue instead.
-        self._writing = threading.Lock()
+    The table beside them is its ``history``, which has none of its own but itself.
+    """
 
-    def get(self, document_id: str, *, timeout: float) -> Document:
-        with self._connection(timeout) as connection:
-            row = connection.execute(
-                "SELECT revision, body FROM documents WHERE id = ?", (document_id,)
-            ).fetchone()
-        if row is None:
-            raise DocumentMissing(document_id)
-        return _document(document_id, *row)
+    def __init__(self, path: Path, *, history_in: SQLiteFile | None = None) -> None:
+        self._file = history_in or SQLiteFile(path)
+        self._table = HISTORY if history_in else DOCUMENTS
+        self._history = self if history_in else SQLiteStore(path, history_in=self._file)
 
-    def put(self, document: Document, *, timeout: float) -> str:
-        content = {key: value for key, value in document.items() if key not in ("_id", "_rev")}
-        body = orjson.dumps(content)
-        current: str | None = document.get("_rev")
-        revision = _next_revision(current, body)
-        deadline = time.monotonic() + timeout
-        if not self._writing.acquire(timeout=timeout):
-            raise StoreUnavailable("the embedded store has too many writers")
-        try:
-            with self._connection(
-                max(0.0, deadline - time.monotonic()), writing=True
-            ) as connection:
-                written = _write(connection, document["_id"], current, revision, body)
-        finally:
-            self._writing.release()
-        if not written:
-            raise Conflict(document["_id"])
-        return revision
+    @property
+    def history(self) -> Store:
+        return self._history
 
-    def page(self, after: str | None, limit: int, *, timeout: float) -> Page:
-        with self._connection(timeout) as connection:
-            rows = connection.execute(
-                "SELECT id, revision, body FROM documents WHERE id > ? ORDER BY id LIMIT ?",
-                (after or "", limit),
-            ).fetchall()
+    def get_many(
+        self, document_ids: Collection[str], *, timeout: float, all_copies: bool = False
+    ) -> dict[str, list[Document]]:
+        query = f"SELECT id, revision, body FROM {self._table} WHERE id = ?"  # noqa: S608
+
+        def read(connection: sqlite3.Connection) -> list[Row | None]:
+            return [connection.execute(query, (key,)).fetchone() for key in document_ids]
+
+        rows = filter(None, self._file.read(read, timeout))
+        return {row[0]: [_document(*row)] if row[2] != _TOMBSTONE else [] for row in rows}
+
+    def put_many(
+        self, documents: Sequence[Document], *, timeout: float
+    ) -> list[Written | StoreError]:
+        writes = [
+            (document["_id"], document.get("_rev"), _body(document)) for document in documents
+        ]
+
+        def write(connection: sqlite3.Connection) -> list[Written | StoreError]:
+            return [_write(connection, self._table, *values) for values in writes]
+
+        return self._file.write(write, timeout) if writes else []
+
+    def page(
+        self,
+        after: str | None,
+        limit: int,
+        *,
+        timeout: float,
+        until: str | None = None,
+        descending: bool = False,
+    ) -> Page:
+        lower, upper = (until, after) if descending else (after, until)
+        query = (
+            f"SELECT id, revision, body FROM {self._table} "  # noqa: S608
+            "WHERE id > :lower AND (:upper IS NULL OR id < :upper) AND body != :tombstone "
+            f"ORDER BY id {'DESC' if descending else 'ASC'} LIMIT :limit"
+        )
+        values = {"upper": upper, "tombstone": _TOMBSTONE, "limit": limit, "lower": lower or ""}
+
+        def read(connection: sqlite3.Connection) -> list[Row]:
+            return connection.execute(query, values).fetchall()
+
+        rows = self._file.read(read, timeout)
         documents = [_document(*row) for row in rows if not row[0].startswith("_")]
         return Page(documents, rows[-1][0] if len(rows) == limit else None)
 
+    def forget_deleted_leaves(self, document_ids: Collection[str], *, timeout: float) -> int:
+        return 0  # there are no rivals here, so none was settled
+
+    def is_whole(self, *, timeout: float) -> bool:
+        return True
+
     def ping(self, *, timeout: float) -> None:
-        with self._connection(timeout) as connection:
-            connection.execute("SELECT 1 FROM documents LIMIT 1").fetchone()
+        self._file.read(self._look, timeout)
 
     def check_ready(self, *, timeout: float) -> None:
-        with self._connection(timeout) as connection:
+        def look(connection: sqlite3.Connection) -> int:
             try_to_write(connection)
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
-            connection.execute("SELECT 1 FROM documents LIMIT 1").fetchone()
+            version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+            return version
+
+        version = self._file.read(look, timeout)
         if version != SCHEMA_VERSION:
             raise NotBootstrapped(
                 f"the embedded store's schema is version {version}, not {SCHEMA_VERSION}"
             )
 
     def close(self) -> None:
-        with self._connections_lock:
-            while self._open_connections:
-                self._open_connections.pop().close()
+        self._file.close()
 
-    @contextmanager
-    def _connection(self, timeout: float, *, writing: bool = False) -> Iterator[sqlite3.Connection]:
-        """Lend this thread's connection; turn SQLite's errors into the contract's."""
-        try:
-            connection = self._connect()
-            connection.execute(f"PRAGMA busy_timeout = {int(timeout * 1000)}")
-            yield connection
-        except sqlite3.Error as error:
-            raise _translated(error, writing=writing) from error
-
-    def _connect(self) -> sqlite3.Connection:
-        # A file that was removed or replaced lives on, unseen, for those who still hold it open.
-        identity = self._identity()
-        held: tuple[tuple[int, int], sqlite3.Connection] | None = getattr(self._local, "held", None)
-        if held is not None and held[0] == identity:
-            return held[1]
-        connection = sqlite3.connect(
-            f"{self._path.absolute().as_uri()}?mode=rw",
-            uri=True,
-            isolation_level=None,
-            check_same_thread=False,  # used by one thread, closed by another
-        )
-        try:
-            connection.execute("PRAGMA synchronous = FULL")
-        except sqlite3.Error:
-            connection.close()
-            raise
-        self._local.held = (identity, connection)
-        with self._connections_lock:
-            if held is not None and held[1] in self._open_connections:
-                self._open_connections.remove(held[1])
-                held[1].close()
-            self._open_connections.append(connection)
-        return connection
-
-    def _identity(self) -> tuple[int, int]:
-        try:
-            status = os.stat(self._path)
-        except FileNotFoundError as error:
-            raise NotBootstrapped(_NOT_BOOTSTRAPPED) from error
-        except OSError as error:
-            raise StoreUnavailable("the embedded store's file cannot be read") from error
-        return status.st_dev, status.st_ino
+    def _look(self, connection: sqlite3.Connection) -> None:
+        connection.execute(f"SELECT 1 FROM {self._table} LIMIT 1").fetchone()  # noqa: S608
 
 
-def try_to_write(connection: sqlite3.Connection) -> None:
-    """Write a document and take it back; raises ``sqlite3.Error`` where that cannot be done.
-
-    Only an actual write finds a file that this process may read but not write.
-    """
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        connection.execute("INSERT INTO documents VALUES ('_local/bootstrap', '', '')")
-    finally:
-        connection.execute("ROLLBACK")
+def _body(document: Document) -> bytes:
+    if document.get("_deleted"):
+        return _TOMBSTONE
+    return orjson.dumps({k: v for k, v in document.items() if k not in ("_id", "_rev")})
 
 
 def _write(
-    connection: sqlite3.Connection,
-    document_id: str,
-    current: str | None,
-    revision: str,
-    body: bytes,
-) -> bool:
-    if current is None:
-        cursor = connection.execute(
-            "INSERT INTO documents (id, revision, body) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
-            (document_id, revision, body),
-        )
-    else:
-        cursor = connection.execute(
-            "UPDATE documents SET revision = ?, body = ? WHERE id = ? AND revision = ?",
-            (revision, body, document_id, current),
-        )
-    return cursor.rowcount == 1
+    connection: sqlite3.Connection, table: str, document_id: str, given: str | None, body: bytes
+) -> Written | Conflict:
+    """Store a document if the revision that was given for it is the one it has."""
+    query = f"SELECT revision, body != ? FROM {table} WHERE id = ?"  # noqa: S608
+    row = connection.execute(query, (_TOMBSTONE, document_id)).fetchone()
+    current, is_living = row or (None, False)
+    if given != (current if is_living else None):
+        return Conflict(document_id)
+    revision = _next_revision(current, body)
+    connection.execute(
+        f"INSERT INTO {table} (id, revision, body) VALUES (?, ?, ?) ON CONFLICT (id) "  # noqa: S608
+        "DO UPDATE SET revision = excluded.revision, body = excluded.body",
+        (document_id, revision, body),
+    )
+    return Written(revision)
 
 
 def _document(document_id: str, revision: str, body: bytes) -> Document:
@@ -197,12 +162,3 @@ def _next_revision(current: str | None, body: bytes) -> str:
     generation = int(current.partition("-")[0]) + 1 if current else 1
     digest = hashlib.md5((current or "").encode() + body, usedforsecurity=False).hexdigest()
     return f"{generation}-{digest}"
-
-
-def _translated(error: sqlite3.Error, *, writing: bool) -> Exception:
-    name = getattr(error, "sqlite_errorname", "")
-    if "no such table" in str(error) or name == "SQLITE_NOTADB":
-        return NotBootstrapped(_NOT_BOOTSTRAPPED)
-    if writing and name.startswith("SQLITE_IOERR"):
-        return OutcomeUnknown(f"the embedded store failed while writing ({name})")
-    return StoreUnavailable(f"the embedded store failed ({name or error})")

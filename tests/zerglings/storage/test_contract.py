@@ -9,90 +9,202 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.support.backends import Backend
-from zerglings.storage.base import Conflict, Document, DocumentMissing, Store
-
-SOON = 5.0
+from tests.support.documents import SOON, leaves, read, write
+from zerglings.storage.base import Conflict, Document, Store, Written
 
 
 def put(store: Store, **fields: object) -> Document:
     document: Document = {"_id": str(uuid.uuid4()), **fields}
-    return document | {"_rev": store.put(document, timeout=SOON)}
+    return document | {"_rev": write(store, document)}
 
 
-def test_what_was_put_is_got_with_its_revision(store: Store) -> None:
+def delete(store: Store, document: Document) -> str:
+    return write(store, {"_id": document["_id"], "_rev": document["_rev"], "_deleted": True})
+
+
+# --- reading and writing
+
+
+def test_what_was_written_is_read_with_its_revision(store: Store) -> None:
     document = put(
         store, name="ж", numbers=[1, -(2**53) + 1, 2**53 - 1], nothing=None, nested={"a": {}}
     )
-    assert store.get(document["_id"], timeout=SOON) == document
+    assert leaves(store, document["_id"]) == [document]
+    assert leaves(store, document["_id"], all_copies=True) == [document]
 
 
-def test_a_document_that_was_never_put_is_missing(store: Store) -> None:
-    with pytest.raises(DocumentMissing):
-        store.get(str(uuid.uuid4()), timeout=SOON)
+@pytest.mark.parametrize("all_copies", [False, True])
+def test_a_document_that_was_never_stored_is_not_in_the_result(
+    store: Store, all_copies: bool
+) -> None:
+    there = put(store)
+    asked = [str(uuid.uuid4()), there["_id"]]
+    found = store.get_many(asked, timeout=SOON, all_copies=all_copies)
+    assert found == {there["_id"]: [there]}
+
+
+def test_nothing_asked_for_is_nothing_found(store: Store) -> None:
+    assert store.get_many([], timeout=SOON) == {}
+    assert store.put_many([], timeout=SOON) == []
+
+
+def test_one_id_asked_for_twice_is_one_document(store: Store) -> None:
+    document = put(store)
+    assert store.get_many([document["_id"]] * 2, timeout=SOON) == {document["_id"]: [document]}
 
 
 @pytest.mark.parametrize("name", ["a/b", "a b", "ä?x=1", "%2e%2e", "a#b", "x" * 200])
-def test_any_id_is_one_document(store: Store, name: str) -> None:
-    put(store, _id=name, mine=True)
-    assert store.get(name, timeout=SOON)["mine"] is True
+@pytest.mark.parametrize("all_copies", [False, True])
+def test_any_id_is_one_document(store: Store, name: str, all_copies: bool) -> None:
+    document = put(store, _id=name, mine=True)
+    assert leaves(store, name, all_copies=all_copies) == [document]
 
 
 def test_each_write_gives_another_revision(store: Store) -> None:
     document = put(store, n=1)
-    second = store.put(document | {"n": 2}, timeout=SOON)
+    second = write(store, document | {"n": 2})
     assert second != document["_rev"]
     assert second.startswith("2-")
-    assert store.get(document["_id"], timeout=SOON) == document | {"n": 2, "_rev": second}
+    assert read(store, document["_id"]) == document | {"n": 2, "_rev": second}
 
 
 def test_a_document_is_created_only_once(store: Store) -> None:
     document = put(store, n=1)
     with pytest.raises(Conflict):
-        store.put({"_id": document["_id"], "n": 2}, timeout=SOON)
-    assert store.get(document["_id"], timeout=SOON)["n"] == 1
+        write(store, {"_id": document["_id"], "n": 2})
+    assert read(store, document["_id"])["n"] == 1
 
 
 def test_a_write_with_an_old_revision_changes_nothing(store: Store) -> None:
     document = put(store, n=1)
-    second = store.put(document | {"n": 2}, timeout=SOON)
+    second = write(store, document | {"n": 2})
     with pytest.raises(Conflict):
-        store.put(document | {"n": 3}, timeout=SOON)
-    assert store.get(document["_id"], timeout=SOON)["_rev"] == second
+        write(store, document | {"n": 3})
+    assert read(store, document["_id"])["_rev"] == second
+
+
+def test_a_write_on_one_node_is_no_minority(store: Store) -> None:
+    for count in (1, 2):
+        documents = [{"_id": str(uuid.uuid4())} for _ in range(count)]
+        for result in store.put_many(documents, timeout=SOON):
+            assert isinstance(result, Written)
+            assert not result.is_minority
 
 
 def test_of_many_writers_with_one_revision_one_succeeds(store: Store) -> None:
     document = put(store, writer=None)
     barrier = threading.Barrier(8)
 
-    def write(writer: int) -> bool:
+    def attempt(writer: int) -> bool:
         barrier.wait()
         try:
-            store.put(document | {"writer": writer}, timeout=SOON)
+            write(store, document | {"writer": writer})
         except Conflict:
             return False
         return True
 
     with ThreadPoolExecutor(8) as pool:
-        successes = list(pool.map(write, range(8)))
+        successes = list(pool.map(attempt, range(8)))
     assert successes.count(True) == 1
-    assert store.get(document["_id"], timeout=SOON)["writer"] == successes.index(True)
+    assert read(store, document["_id"])["writer"] == successes.index(True)
 
 
-def test_pages_give_every_document_once_in_the_byte_order_of_ids(store: Store) -> None:
-    ids = ["0", "0a", "5", "A", "Z", "a", "a0", "aB", "ab", "z", "~", "é"]
-    for document_id in reversed(ids):
-        put(store, _id=document_id)
-    for limit in (1, 2, 5, len(ids), 1000):
-        seen, after, pages = [], None, 0
-        while True:
-            page = store.page(after, limit, timeout=SOON)
-            assert len(page.documents) <= limit
-            seen += [document["_id"] for document in page.documents]
-            after, pages = page.after, pages + 1
-            if after is None:
-                break
-        assert seen == ids
-        assert pages <= len(ids) // limit + 1
+# --- many at once
+
+
+def test_a_refused_document_changes_nothing_for_the_rest(store: Store) -> None:
+    old, gone, there = put(store, n=1), put(store, n=1), put(store, n=1)
+    write(store, old | {"n": 2})
+    new: Document = {"_id": str(uuid.uuid4()), "n": 3}
+    deletion = {"_id": gone["_id"], "_rev": gone["_rev"], "_deleted": True}
+    writes = [new, old | {"n": 3}, {"_id": there["_id"], "n": 3}, deletion, there | {"n": 3}]
+    results = store.put_many([*writes[:2], *writes[3:]], timeout=SOON)
+    assert [type(result) for result in results] == [Written, Conflict, Written, Written]
+    (refused, stored) = store.put_many([writes[2], {"_id": "other"}], timeout=SOON)
+    assert isinstance(refused, Conflict)
+    assert isinstance(stored, Written)
+    found = store.get_many([document["_id"] for document in writes], timeout=SOON)
+    assert [[leaf["n"] for leaf in found[key]] for key in (new["_id"], old["_id"])] == [[3], [2]]
+    assert found[gone["_id"]] == []
+    assert [leaf["n"] for leaf in found[there["_id"]]] == [3]
+
+
+def test_results_come_in_the_order_of_the_documents(store: Store) -> None:
+    documents: list[Document] = [{"_id": str(uuid.uuid4()), "n": n} for n in range(50)]
+    results = store.put_many(documents, timeout=SOON)
+    found = store.get_many([document["_id"] for document in documents], timeout=SOON)
+    for document, result in zip(documents, results, strict=True):
+        assert isinstance(result, Written)
+        assert found[document["_id"]] == [document | {"_rev": result.revision}]
+
+
+# --- deletion
+
+
+@pytest.mark.parametrize("all_copies", [False, True])
+def test_a_deleted_document_has_no_leaves_but_was_stored(store: Store, all_copies: bool) -> None:
+    document = put(store, n=1)
+    delete(store, document)
+    assert leaves(store, document["_id"], all_copies=all_copies) == []
+    assert store.page(None, 10, timeout=SOON).documents == []
+
+
+def test_a_deletion_with_an_old_revision_deletes_nothing(store: Store) -> None:
+    document = put(store, n=1)
+    write(store, document | {"n": 2})
+    with pytest.raises(Conflict):
+        delete(store, document)
+    assert read(store, document["_id"])["n"] == 2
+
+
+def test_a_deleted_document_may_be_stored_again_once(store: Store) -> None:
+    document = put(store, n=1)
+    delete(store, document)
+    revision = write(store, {"_id": document["_id"], "n": 2})
+    assert leaves(store, document["_id"]) == [{"_id": document["_id"], "_rev": revision, "n": 2}]
+    with pytest.raises(Conflict):
+        write(store, {"_id": document["_id"], "n": 3})
+
+
+def test_a_late_write_does_not_bring_a_deleted_document_back(store: Store) -> None:
+    document = put(store, n=1)
+    delete(store, document)
+    with pytest.raises(Conflict):
+        write(store, document | {"n": 2})
+    assert leaves(store, document["_id"]) == []
+
+
+# --- pages
+
+IDS = ["0", "0a", "5", "A", "Z", "a", "a0", "aB", "ab", "z", "~", "é"]
+
+
+def walk(
+    store: Store, limit: int, *, descending: bool = False, until: str | None = None
+) -> list[str]:
+    seen: list[str] = []
+    after, pages = None, 0
+    while True:
+        page = store.page(after, limit, timeout=SOON, until=until, descending=descending)
+        assert len(page.documents) <= limit
+        seen += [document["_id"] for document in page.documents]
+        after, pages = page.after, pages + 1
+        if after is None:
+            assert pages <= len(IDS) // limit + 1
+            return seen
+
+
+@pytest.mark.parametrize("descending", [False, True])
+def test_pages_give_every_document_once_in_the_byte_order_of_ids(
+    store: Store, descending: bool
+) -> None:
+    store.put_many([{"_id": document_id} for document_id in reversed(IDS)], timeout=SOON)
+    wanted = IDS[::-1] if descending else IDS
+    for limit in (1, 2, 5, len(IDS), 1000):
+        assert walk(store, limit, descending=descending) == wanted
+        for until in ("a", "aC"):
+            cut = [key for key in wanted if (key > until if descending else key < until)]
+            assert walk(store, limit, descending=descending, until=until) == cut
 
 
 def test_a_page_may_begin_after_a_document_that_is_not_there(store: Store) -> None:
@@ -100,6 +212,19 @@ def test_a_page_may_begin_after_a_document_that_is_not_there(store: Store) -> No
     put(store, _id="c")
     assert [d["_id"] for d in store.page("b", 10, timeout=SOON).documents] == ["c"]
     assert store.page("c", 10, timeout=SOON).documents == []
+    page = store.page("b", 10, timeout=SOON, descending=True)
+    assert [d["_id"] for d in page.documents] == ["a"]
+
+
+@pytest.mark.parametrize(("after", "until"), [("b", "b"), ("c", "b")])
+def test_a_page_between_bounds_that_leave_nothing_is_empty(
+    store: Store, after: str, until: str
+) -> None:
+    put(store, _id="b")
+    page = store.page(after, 10, timeout=SOON, until=until)
+    assert (page.documents, page.after) == ([], None)
+    page = store.page(until, 10, timeout=SOON, until=after, descending=True)
+    assert (page.documents, page.after) == ([], None)
 
 
 def test_documents_of_a_page_are_whole(store: Store) -> None:
@@ -113,6 +238,29 @@ def test_the_stores_own_documents_are_left_out(store: Store) -> None:
     assert [d["_id"] for d in store.page(None, 10, timeout=SOON).documents] == ["5", "a"]
 
 
+# --- the store as a whole
+
+
+def test_history_is_a_store_of_its_own(store: Store) -> None:
+    one, other = put(store, _id="both", n=1), put(store.history, _id="both", n=2)
+    put(store.history, _id="old")
+    assert leaves(store, "both") == [one]
+    assert leaves(store.history, "both") == [other]
+    assert leaves(store, "old") is None
+    assert [d["_id"] for d in store.history.page(None, 9, timeout=SOON).documents] == [
+        "both",
+        "old",
+    ]
+    delete(store, one)
+    assert leaves(store.history, "both") == [other]
+    store.history.ping(timeout=SOON)
+    store.history.check_ready(timeout=SOON)
+
+
+def test_a_store_on_one_node_is_whole(store: Store) -> None:
+    assert store.is_whole(timeout=SOON) is True
+
+
 def test_a_bootstrapped_store_answers_and_is_ready(store: Store) -> None:
     store.ping(timeout=SOON)
     store.check_ready(timeout=SOON)
@@ -121,7 +269,7 @@ def test_a_bootstrapped_store_answers_and_is_ready(store: Store) -> None:
 def test_what_one_opened_store_wrote_another_one_reads(backend: Backend) -> None:
     one, other = backend.open(), backend.open()
     document = put(one, n=1)
-    other.put(document | {"n": 2}, timeout=SOON)
-    assert one.get(document["_id"], timeout=SOON)["n"] == 2
+    write(other, document | {"n": 2})
+    assert read(one, document["_id"])["n"] == 2
     one.close()
     other.close()

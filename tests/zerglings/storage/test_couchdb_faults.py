@@ -21,7 +21,6 @@ from zerglings.storage.account import Account
 from zerglings.storage.base import (
     AccountRefused,
     Conflict,
-    DocumentMissing,
     NotBootstrapped,
     OutcomeUnknown,
     Store,
@@ -49,11 +48,31 @@ def store(couch: Backend, proxy: FaultProxy) -> Iterator[Store]:
 
 
 def read(store: Store) -> object:
-    return store.get(str(uuid.uuid4()), timeout=TIMEOUT)
+    return store.get_many([str(uuid.uuid4())], timeout=TIMEOUT)
+
+
+def read_all_copies(store: Store) -> object:
+    return store.get_many([str(uuid.uuid4())], timeout=TIMEOUT, all_copies=True)
 
 
 def write(store: Store) -> object:
-    return store.put({"_id": str(uuid.uuid4())}, timeout=TIMEOUT)
+    return raised(store, 1)
+
+
+def write_two(store: Store) -> object:
+    return raised(store, 2)
+
+
+def raised(store: Store, count: int) -> object:
+    """Write documents and raise what became of the last."""
+    documents = [{"_id": str(uuid.uuid4())} for _ in range(count)]
+    result = store.put_many(documents, timeout=TIMEOUT)[-1]
+    if isinstance(result, StoreError):
+        raise result
+    return result
+
+
+WRITES = (write, write_two)
 
 
 def listing(store: Store) -> object:
@@ -84,10 +103,9 @@ FAULTS: dict[str, tuple[Kind, type[StoreError], type[StoreError]]] = {
         NotBootstrapped,
     ),
     "404 HTML": (Answer(404, b"<html>", HTML), StoreUnavailable, StoreUnavailable),
-    "404 deleted": (couch_error(404, "not_found", "deleted"), DocumentMissing, DocumentMissing),
     "409 HTML": (Answer(409, b"<html>", HTML), StoreUnavailable, StoreUnavailable),
-    "409": (couch_error(409, "conflict", "Document update conflict."), Conflict, Conflict),
-    "412": (couch_error(412, "file_exists", "x"), Conflict, Conflict),
+    "409": (couch_error(409, "conflict", "Document update conflict."), StoreUnavailable, Conflict),
+    "412": (couch_error(412, "file_exists", "x"), StoreUnavailable, Conflict),
     "412 HTML": (Answer(412, b"<html>", HTML), StoreUnavailable, StoreUnavailable),
     "429": (Answer(429, b"", {}), StoreUnavailable, StoreUnavailable),
     "500": (couch_error(500, "internal", "oops"), StoreUnavailable, OutcomeUnknown),
@@ -102,23 +120,26 @@ FAULTS: dict[str, tuple[Kind, type[StoreError], type[StoreError]]] = {
     "200 without type or body": (Answer(200), StoreUnavailable, OutcomeUnknown),
     "200 HTML": (Answer(200, b"<html>welcome", HTML), StoreUnavailable, OutcomeUnknown),
     "200 null": (Answer(200, b"null", JSON), StoreUnavailable, OutcomeUnknown),
-    "200 list": (Answer(200, b"[]", JSON), StoreUnavailable, OutcomeUnknown),
+    "200 list": (Answer(200, b"[1]", JSON), StoreUnavailable, OutcomeUnknown),
     "200 other object": (Answer(200, b'{"hello":1}', JSON), StoreUnavailable, OutcomeUnknown),
     "200 cut JSON": (Answer(200, b'{"_id": "a', JSON), StoreUnavailable, OutcomeUnknown),
     "200 invalid UTF-8": (Answer(200, b'{"a":"\xff"}', JSON), StoreUnavailable, OutcomeUnknown),
 }
 
 
-@pytest.mark.parametrize("call", [read, write, listing])
+@pytest.mark.parametrize("call", [read, read_all_copies, write, write_two, listing])
 @pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize("is_first", [True, False])
 def test_each_fault_is_an_error_of_the_contract(
-    store: Store, proxy: FaultProxy, name: str, call: Callable[[Store], object]
+    store: Store, proxy: FaultProxy, name: str, call: Callable[[Store], object], is_first: bool
 ) -> None:
     kind, read_error, write_error = FAULTS[name]
+    if not is_first:  # by then the store knows which server it is
+        read(store)
     proxy.fault = Fault(kind)
     with pytest.raises(StoreError) as caught:
         call(store)
-    assert type(caught.value) is (write_error if call is write else read_error)
+    assert type(caught.value) is (write_error if call in WRITES else read_error)
     assert "127.0.0.1" not in str(caught.value)
 
 
@@ -192,8 +213,9 @@ def test_a_write_whose_answer_was_lost_may_have_been_made(store: Store, proxy: F
     document_id = str(uuid.uuid4())
     proxy.fault = Fault(ResetAfter(), times=1)
     with pytest.raises(OutcomeUnknown):
-        store.put({"_id": document_id, "n": 1}, timeout=TIMEOUT)
-    assert store.get(document_id, timeout=TIMEOUT)["n"] == 1
+        store.put_many([{"_id": document_id, "n": 1}], timeout=TIMEOUT)
+    found = store.get_many([document_id], timeout=TIMEOUT)
+    assert [leaf["n"] for leaf in found[document_id]] == [1]
 
 
 def test_a_missing_database_is_an_answer_but_not_ready(couchdb: CouchDBServer) -> None:
@@ -210,7 +232,9 @@ def test_an_id_that_would_lead_out_of_the_database_is_never_sent(
     store: Store, proxy: FaultProxy, document_id: str
 ) -> None:
     with pytest.raises(ValueError, match="CouchDB path"):
-        store.get(document_id, timeout=TIMEOUT)
+        store.get_many([document_id], timeout=TIMEOUT, all_copies=True)
+    with pytest.raises(ValueError, match="CouchDB path"):
+        store.put_many([{"_id": document_id}], timeout=TIMEOUT)
     assert proxy.requests == []
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.backends import Backend
+from tests.support.documents import leaves, read, write
 from zerglings.storage.base import NotBootstrapped, StoreUnavailable
 from zerglings.storage.bootstrap.plan import sqlite_steps
 from zerglings.storage.bootstrap.runner import (
@@ -22,7 +24,8 @@ from zerglings.storage.bootstrap.runner import (
     TimedOut,
     bring_about,
 )
-from zerglings.storage.sqlite import APPLICATION_ID, SQLiteStore, try_to_write
+from zerglings.storage.sqlite import SQLiteStore
+from zerglings.storage.sqlite_file import APPLICATION_ID, try_to_write
 
 
 @pytest.fixture
@@ -53,7 +56,7 @@ def test_a_file_that_is_not_there_is_not_made_by_the_way(tmp_path: Path) -> None
     with pytest.raises(NotBootstrapped):
         store.ping(timeout=1)
     with pytest.raises(NotBootstrapped, match="bootstrap_couch"):
-        store.put({"_id": "a"}, timeout=1)
+        store.put_many([{"_id": "a"}], timeout=1)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -89,7 +92,7 @@ def test_trying_to_write_finds_what_only_can_be_read(store: SQLiteStore, path: P
 
 
 def test_a_damaged_row_is_a_document_without_content(store: SQLiteStore, path: Path) -> None:
-    store.put({"_id": "a", "n": 1}, timeout=1)
+    store.put_many([{"_id": "a", "n": 1}], timeout=1)
     other = sqlite3.connect(path)
     other.execute("UPDATE documents SET body = x'7b'")
     other.commit()
@@ -98,13 +101,13 @@ def test_a_damaged_row_is_a_document_without_content(store: SQLiteStore, path: P
 
 
 def test_a_file_removed_under_the_service_is_noticed(store: SQLiteStore, path: Path) -> None:
-    store.put({"_id": "a"}, timeout=1)
+    store.put_many([{"_id": "a"}], timeout=1)
     for part in path.parent.glob(f"{path.name}*"):
         part.unlink()
     with pytest.raises(NotBootstrapped):
-        store.put({"_id": "b"}, timeout=1)
+        store.put_many([{"_id": "b"}], timeout=1)
     bootstrap(path, timeout=5)
-    store.put({"_id": "b"}, timeout=1)
+    store.put_many([{"_id": "b"}], timeout=1)
     assert [d["_id"] for d in store.page(None, 9, timeout=1).documents] == ["b"]
 
 
@@ -114,10 +117,10 @@ def test_a_lock_that_another_process_holds_is_waited_for_no_longer_than_asked(
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreUnavailable, match="SQLITE_BUSY"):
-        store.put({"_id": "a"}, timeout=0.1)
+        store.put_many([{"_id": "a"}], timeout=0.1)
     other.execute("ROLLBACK")
     other.close()
-    store.put({"_id": "a"}, timeout=0.1)
+    store.put_many([{"_id": "a"}], timeout=0.1)
 
 
 def test_a_writer_of_this_process_is_waited_for_no_longer_than_asked(
@@ -126,11 +129,11 @@ def test_a_writer_of_this_process_is_waited_for_no_longer_than_asked(
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with ThreadPoolExecutor(1) as pool:
-        first = pool.submit(store.put, {"_id": "a"}, timeout=1)
-        while not store._writing.locked():
+        first = pool.submit(store.put_many, [{"_id": "a"}], timeout=1)
+        while not store._file._writing.locked():
             assert not first.done()
         with pytest.raises(StoreUnavailable, match="too many writers"):
-            store.put({"_id": "b"}, timeout=0.05)
+            store.put_many([{"_id": "b"}], timeout=0.05)
         assert isinstance(first.exception(), StoreUnavailable)
     other.close()
 
@@ -146,9 +149,77 @@ def test_a_schema_of_the_future_is_not_ready_and_left_alone(store: SQLiteStore, 
 
 
 def test_writes_are_synced_before_the_answer(store: SQLiteStore) -> None:
-    with store._connection(1) as connection:
+    with store._file._connection() as connection:
         assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_a_document_stored_again_goes_on_counting(store: SQLiteStore) -> None:
+    first = write(store, {"_id": "a"})
+    assert write(store, {"_id": "a", "_rev": first, "_deleted": True}).startswith("2-")
+    assert write(store, {"_id": "a"}).startswith("3-")
+
+
+def test_there_are_no_deleted_leaves_to_forget(store: SQLiteStore) -> None:
+    write(store, {"_id": "a", "_rev": write(store, {"_id": "a"}), "_deleted": True})
+    assert store.forget_deleted_leaves(["a"], timeout=1) == 0
+    assert leaves(store, "a") == []
+
+
+def test_of_documents_written_together_all_or_none_are_there(
+    store: SQLiteStore, path: Path
+) -> None:
+    other = sqlite3.connect(path)
+    other.execute(
+        "CREATE TRIGGER full BEFORE INSERT ON documents WHEN NEW.id = 'b' "
+        "BEGIN SELECT RAISE(ABORT, 'full'); END"
+    )
+    other.commit()
+    other.close()
+    with pytest.raises(StoreUnavailable):
+        store.put_many([{"_id": "a"}, {"_id": "b"}], timeout=1)
+    assert store.get_many(["a", "b"], timeout=1) == {}
+    write(store, {"_id": "a"})
+
+
+def made_by_an_earlier_version(path: Path) -> None:
+    """Leave what a file had before there was a history beside the documents."""
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("DROP TABLE history")
+
+
+def test_a_file_of_an_earlier_version_gets_what_it_lacks_and_keeps_the_rest(
+    store: SQLiteStore, path: Path
+) -> None:
+    write(store, {"_id": "a", "n": 1})
+    made_by_an_earlier_version(path)
+    with pytest.raises(NotBootstrapped, match="bootstrap_couch"):
+        store.check_ready(timeout=1)
+    assert read(store, "a")["n"] == 1
+    assert bootstrap(path)[0] == f"database changed prepared {path}"
+    assert bootstrap(path) == ["database ok ok", "verify ok ok"]
+    store.check_ready(timeout=1)
+    write(store.history, {"_id": "a", "n": 2})
+    assert read(store, "a")["n"] == 1
+
+
+def test_a_file_of_an_earlier_version_is_mended_by_many_at_once(path: Path) -> None:
+    made_by_an_earlier_version(path)
+    barrier = threading.Barrier(8)
+
+    def run(_: int) -> list[str]:
+        barrier.wait()
+        return bootstrap(path)
+
+    with ThreadPoolExecutor(8) as pool:
+        for lines in pool.map(run, range(8)):
+            assert lines[-2:] == ["database ok ok", "verify ok ok"]
+
+
+def test_a_file_that_has_more_tables_by_now_is_fine_for_an_earlier_version(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as other:
+        assert other.execute("PRAGMA user_version").fetchone() == (1,)
+        other.execute("INSERT INTO documents (id, revision, body) VALUES ('a', '1-a', '{}')")
 
 
 def test_bootstrap_makes_folder_and_file_and_then_nothing_more(tmp_path: Path) -> None:

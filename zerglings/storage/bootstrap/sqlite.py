@@ -7,7 +7,13 @@ from contextlib import closing
 from pathlib import Path
 
 from zerglings.storage.bootstrap.runner import BootstrapError, Misconfigured, NotYet, Step
-from zerglings.storage.sqlite import APPLICATION_ID, SCHEMA, SCHEMA_VERSION, try_to_write
+from zerglings.storage.sqlite_file import (
+    APPLICATION_ID,
+    SCHEMA,
+    SCHEMA_VERSION,
+    TABLES,
+    try_to_write,
+)
 
 LOCK_TIMEOUT = 10.0
 """Seconds to wait for others who prepare the same file."""
@@ -75,13 +81,15 @@ class File(FileStep):
     def _drift_of(self, connection: sqlite3.Connection) -> str | None:
         application = connection.execute("PRAGMA application_id").fetchone()[0]
         version = connection.execute("PRAGMA user_version").fetchone()[0]
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
         if (application, version) == (APPLICATION_ID, SCHEMA_VERSION):
-            return None
+            missing = [table for table in TABLES if table not in tables]
+            return f"{self.path} lacks {', '.join(missing)}" if missing else None
         if application == APPLICATION_ID:
             raise BootstrapError(
                 f"{self.path} has schema version {version}, this service knows {SCHEMA_VERSION}"
             )
-        if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        if tables:
             raise Misconfigured(f"OVERMIND_SQLITE_PATH: {self.path} is another program's")
         return f"{self.path} is empty"
 

@@ -1,0 +1,1 @@
+"""Load and scale measurements of the service, each beside the raw store in the same run."""

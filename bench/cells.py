@@ -1,0 +1,232 @@
+"""The grid of the table: kinds of requests by numbers of connections, each cell several times.
+
+The kinds take turns within a round, so that whatever drifts on the machine hits all of them alike.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from bench import process
+from bench.documents import Document, plain, zergling
+from bench.load import Figures, Load, run
+from bench.service import Server, baseline, overmind
+from bench.stores import Benched, CouchDB
+
+ZERGLINGS = 1000
+SETTLE_LIMIT = 20.0
+SETTLE_EVERY = 0.2
+"""Seconds to wait for servers that still answer what nobody waits for, and between two looks."""
+
+IDLE_SHARE = 0.1
+"""Share of one core below which a server counts as idle."""
+
+WARM_UP_SECONDS = 1
+WARM_UP_CONNECTIONS = 8
+
+Side = Literal["service", "raw", "baseline"]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of request: who gets it, by which script, over how many zerglings."""
+
+    name: str
+    side: Side
+    script: str
+    thread_each: bool = False
+    zerglings: int = ZERGLINGS
+
+
+KINDS = (
+    Kind("reads", "service", "read"),
+    Kind("gets", "raw", "read"),
+    Kind("baseline-reads", "baseline", "read"),
+    Kind("moves", "service", "move"),
+    Kind("pairs", "raw", "pair", thread_each=True),
+    Kind("baseline-moves", "baseline", "move"),
+    Kind("spawns", "service", "spawn"),
+    Kind("puts", "raw", "put"),
+    Kind("baseline-spawns", "baseline", "spawn"),
+    Kind("mix", "service", "mix"),
+    Kind("baseline-mix", "baseline", "mix"),
+    Kind("hot", "service", "move", zerglings=1),
+    Kind("baseline-hot", "baseline", "move", zerglings=1),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One run of a cell; seconds of CPU per 1,000 requests, None where they cannot be seen."""
+
+    figures: Figures
+    cpu: float | None
+    store_cpu: float | None
+
+
+@dataclass(slots=True)
+class Cells:
+    """The samples of every cell, one a round."""
+
+    samples: dict[tuple[str, int], list[Sample]] = field(default_factory=dict)
+
+    def add(self, kind: str, connections: int, sample: Sample) -> None:
+        """Keep a sample."""
+        self.samples.setdefault((kind, connections), []).append(sample)
+
+    def of(self, kind: str, connections: int) -> list[Sample]:
+        """Return a cell's samples, none if it was not measured."""
+        return self.samples.get((kind, connections), [])
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Something to load: where, the form of its documents, and the process that pays for it."""
+
+    origin: str
+    collection: str
+    ending: str
+    form: Callable[[Document], Document]
+    database: str
+    server: Server | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def path(self, zergling_id: str) -> str:
+        """Return the path of one zergling."""
+        return f"{self.collection}/{zergling_id}{self.ending}"
+
+
+class Rig:
+    """The service, the raw store and the plain service side by side, as far as there are."""
+
+    def __init__(self, store: Benched, targets: dict[Side, Target], directory: Path) -> None:
+        self._store = store
+        self.targets = targets
+        self._directory = directory
+
+    def populate(self, side: Side, count: int) -> Path:
+        """Write new zerglings behind a target's back and return a file of their paths."""
+        target = self.targets[side]
+        documents = [zergling() for _ in range(count)]
+        self._store.fill(target.database, map(target.form, documents))
+        with tempfile.NamedTemporaryFile("w", dir=self._directory, delete=False) as file:
+            file.writelines(target.path(document["_id"]) + "\n" for document in documents)
+        return Path(file.name)
+
+    def measure(self, kind: Kind, connections: int, seconds: int, paths: Path) -> Sample:
+        """Run one cell once."""
+        target = self.targets[kind.side]
+        path = target.collection + ("/" if target.server else "")
+        load = Load(
+            script=kind.script,
+            url=target.origin + path,
+            connections=connections,
+            seconds=seconds,
+            paths=paths,
+            headers=target.headers,
+            thread_each=kind.thread_each,
+        )
+        self._settle()
+        before = self._cpu(target)
+        figures = run(load)
+        after = self._cpu(target)
+        thousands = max(figures.good, 1) / 1000
+        own, stores = (
+            None if then is None or now is None else (now - then) / thousands
+            for then, now in zip(before, after, strict=True)
+        )
+        return Sample(figures, own, stores)
+
+    def _settle(self) -> None:
+        """Wait until the servers have done what the load before has left in their queues."""
+        servers = [target.server for target in self.targets.values() if target.server]
+        end = time.monotonic() + SETTLE_LIMIT
+        used = sum(server.cpu_seconds() for server in servers)
+        while time.monotonic() < end:
+            time.sleep(SETTLE_EVERY)
+            before, used = used, sum(server.cpu_seconds() for server in servers)
+            if used - before < IDLE_SHARE * SETTLE_EVERY:
+                return
+
+    def _cpu(self, target: Target) -> tuple[float | None, float | None]:
+        pid = self._store.pid
+        return (
+            target.server.cpu_seconds() if target.server else None,
+            process.cpu_seconds(pid) if pid else None,
+        )
+
+
+@contextmanager
+def rig(
+    store: Benched, prefix: str, checkout: Path, sides: frozenset[Side] | None = None
+) -> Iterator[Rig]:
+    """Start everything to load, or some sides of it, over new databases; drop them at the end."""
+    with ExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        server = stack.enter_context(overmind(store, prefix, checkout))
+        targets: dict[Side, Target] = {
+            "service": Target(server.origin, "/zerglings", "/", dict, prefix, server)
+        }
+        if isinstance(store, CouchDB):
+            if sides is None or "raw" in sides:
+                stack.enter_context(_raw_database(store, f"{prefix}-raw", prefix))
+                targets["raw"] = _raw_target(store, f"{prefix}-raw")
+            if sides is None or "baseline" in sides:
+                name = f"{prefix}-baseline"
+                workers = len(server.workers)
+                plainly = stack.enter_context(baseline(store, name, prefix, workers))
+                targets["baseline"] = Target(
+                    plainly.origin, "/zerglings", "/", plain, name, plainly
+                )
+        yield Rig(store, targets, directory)
+
+
+def measure_cells(
+    rig: Rig, kinds: Sequence[Kind], connections: Sequence[int], seconds: int, rounds: int
+) -> Cells:
+    """Measure every kind that has a target at every number of connections, in rounds."""
+    cells = Cells()
+    kinds = [kind for kind in kinds if kind.side in rig.targets]
+    _warm_up(rig, kinds)
+    for number in range(1, rounds + 1):
+        # New ones in each round: as many revisions and commands behind them as everybody's.
+        paths = {side: rig.populate(side, ZERGLINGS) for side in rig.targets}
+        for level in connections:
+            for kind in kinds:
+                few = kind.zerglings < ZERGLINGS
+                chosen = rig.populate(kind.side, kind.zerglings) if few else paths[kind.side]
+                sample = rig.measure(kind, level, seconds, chosen)
+                cells.add(kind.name, level, sample)
+                sys.stderr.write(
+                    f"round {number}: {kind.name} at {level}: {sample.figures.rate:.0f}/s\n"
+                )
+    return cells
+
+
+def _warm_up(rig: Rig, kinds: Sequence[Kind]) -> None:
+    paths = {side: rig.populate(side, ZERGLINGS) for side in rig.targets}
+    for kind in kinds:
+        rig.measure(kind, WARM_UP_CONNECTIONS, WARM_UP_SECONDS, paths[kind.side])
+
+
+def _raw_target(store: CouchDB, database: str) -> Target:
+    scheme, _, rest = store.url.partition("://")
+    host, _, path = rest.partition("/")
+    collection = "/".join(["", *filter(None, [path]), database])
+    return Target(f"{scheme}://{host}", collection, "", dict, database, headers=store.headers)
+
+
+@contextmanager
+def _raw_database(store: CouchDB, name: str, model: str) -> Iterator[None]:
+    try:
+        store.create_like(name, model)
+        yield
+    finally:
+        store.drop(name)

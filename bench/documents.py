@@ -1,0 +1,47 @@
+"""The documents that fill a database: zerglings in the service's form and in the original's."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+import uuid
+from typing import Any
+
+from zerglings.zergling import Pose, replay
+
+Document = dict[str, Any]
+
+COMMANDS = 50
+"""Length of the histories under load."""
+
+PLAIN_FIELDS = ("_id", "id", "location", "facing", "commandHistory")
+WALK = ("M", "R", "M", "L")
+
+
+def random_id() -> str:
+    """Return the id of a request as the service draws it: 64 bits."""
+    return base64.urlsafe_b64encode(secrets.token_bytes(8)).rstrip(b"=").decode()
+
+
+def zergling(commands: int = COMMANDS, zergling_id: str | None = None) -> Document:
+    """Return a zergling that has carried out so many commands, one a request."""
+    history = [WALK[number % len(WALK)] for number in range(commands)]
+    zergling_id = zergling_id or str(uuid.uuid4())
+    return {
+        "_id": zergling_id,
+        "id": zergling_id,
+        **_placed(replay(Pose(), history)),
+        "commandHistory": history,
+        "commandIds": [random_id() for _ in history],
+        "spawn": _placed(Pose()),
+        "base": {**_placed(Pose()), "count": 0, "chunk": None},
+    }
+
+
+def plain(document: Document) -> Document:
+    """Return what the original service would have stored of it."""
+    return {field: document[field] for field in PLAIN_FIELDS}
+
+
+def _placed(pose: Pose) -> Document:
+    return {"location": {"x": pose.x, "y": pose.y}, "facing": pose.facing}

@@ -1,0 +1,114 @@
+"""Runs wrk and reads its figures. Knows nothing of what is loaded."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.errors import BenchError
+
+SCRIPTS = Path(__file__).resolve().parent / "wrk"
+MARK = "figures "
+"""What the line that the scripts print begins with."""
+
+ANSWER_TIMEOUT = 10
+"""Seconds after which wrk counts a request as failed."""
+
+GRACE = 30.0
+"""Seconds that wrk may take beyond its time, to connect and to count."""
+
+THREADS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Requests to send: a script of ``bench/wrk`` over some connections for whole seconds.
+
+    ``paths`` is a file with one path a line for the script to choose from. With
+    ``thread_each`` every connection has a thread, and so a Lua state, of its own.
+    """
+
+    script: str
+    url: str
+    connections: int
+    seconds: int
+    paths: Path
+    headers: Mapping[str, str] = field(default_factory=dict)
+    thread_each: bool = False
+
+    def command(self, wrk: str) -> list[str]:
+        """Return wrk's command line."""
+        threads = self.connections if self.thread_each else min(THREADS, self.connections)
+        options = ["-t", threads, "-c", self.connections, "-d", f"{self.seconds}s"]
+        options += ["--timeout", f"{ANSWER_TIMEOUT}s", "-s", SCRIPTS / f"{self.script}.lua"]
+        for name, value in self.headers.items():
+            options += ["-H", f"{name}: {value}"]
+        return [wrk, *map(str, options), self.url, "--", str(self.paths), str(self.connections)]
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What wrk saw. ``good`` counts what did its work: answers below 400, or whole pairs."""
+
+    good: int
+    requests: int
+    refused: int
+    socket_errors: int
+    seconds: float
+    p50_ms: float
+    p99_ms: float
+    put_p50_ms: float | None = None
+
+    @property
+    def rate(self) -> float:
+        """Good ones a second."""
+        return self.good / self.seconds
+
+    @property
+    def errors(self) -> int:
+        """Refused requests and those that got no answer."""
+        return self.refused + self.socket_errors
+
+
+def find_wrk() -> str:
+    """Return the path of wrk.
+
+    Raises:
+        BenchError: it is not installed.
+    """
+    if wrk := shutil.which("wrk"):
+        return wrk
+    raise BenchError("wrk is missing: apt-get install wrk")
+
+
+def run(load: Load) -> Figures:
+    """Send the load and return what wrk saw.
+
+    Raises:
+        BenchError: wrk is missing, could not connect, or did not end.
+    """
+    command = load.command(find_wrk())
+    try:
+        done = subprocess.run(  # noqa: S603 - no shell, and no word of it comes from outside
+            command, capture_output=True, text=True, timeout=load.seconds + GRACE, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise BenchError(f"wrk did not end with {load.script} at {load.connections}") from None
+    return parse(done.stdout + done.stderr)
+
+
+def parse(output: str) -> Figures:
+    """Return the figures in what wrk printed.
+
+    Raises:
+        BenchError: there are none; the text repeats wrk's last line.
+    """
+    for line in output.splitlines():
+        if line.startswith(MARK):
+            return Figures(**json.loads(line.removeprefix(MARK)))
+    last = (output.strip().splitlines() or ["nothing"])[-1]
+    raise BenchError(f"wrk gave no figures but {last!r}")

@@ -1,0 +1,184 @@
+"""Starts and stops what is loaded: the service as users start it, and the plain one."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from bench import process
+from bench.errors import BenchError
+from bench.stores import Benched, CouchDB
+
+START_LIMIT = 60.0
+STOP_LIMIT = 30.0
+LOOK_EVERY = 0.05
+ANSWER_TIMEOUT = 30.0
+"""All in seconds."""
+
+BASELINE_THREADS = 8
+HOST = "127.0.0.1"
+FOREIGN = ("COUCHDB_", "DJANGO_", "OVERMIND_STORE", "OVERMIND_SQLITE", "OVERMIND_TOKENS")
+"""Variables of the caller that would lead the service elsewhere; those that tune it stay."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running service."""
+
+    pid: int
+    port: int
+
+    @property
+    def origin(self) -> str:
+        """Where it listens."""
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def workers(self) -> list[int]:
+        """The processes that answer."""
+        return process.tree(self.pid)[1:]
+
+    def cpu_seconds(self) -> float:
+        """Time that all its processes have used."""
+        return process.cpu_seconds(self.pid)
+
+    def connect(self, timeout: float = ANSWER_TIMEOUT) -> http.client.HTTPConnection:
+        """Return a connection to it; ``timeout`` in seconds bounds each wait."""
+        return http.client.HTTPConnection(HOST, self.port, timeout=timeout)
+
+
+@contextmanager
+def overmind(store: Benched, database: str, checkout: Path) -> Iterator[Server]:
+    """Bootstrap a new database and serve it; the database is dropped at the end.
+
+    ``checkout`` is the directory of the service's code.
+    """
+    port = _free_port()
+    address = {"OVERMIND_HTTP_ADDR": f"{HOST}:{port}"}
+    environment = _environment() | store.environment(database) | address
+    manage = [sys.executable, "manage.py"]
+    try:
+        _bootstrap([*manage, "bootstrap_couch"], environment, checkout)
+        with _running([*manage, "serve"], environment, checkout, port, "/readyz") as server:
+            yield server
+    finally:
+        store.drop(database)
+
+
+@contextmanager
+def baseline(store: CouchDB, database: str, model: str, workers: int) -> Iterator[Server]:
+    """Serve a new database, with the settings of ``model``, in the plain way."""
+    port = _free_port()
+    account = ":".join(quote(word, safe="") for word in store.account)
+    environment = _environment() | {
+        "BASELINE_COUCHDB_URL": store.url.replace("://", f"://{account}@") + "/",
+        "BASELINE_COUCHDB_DATABASE": database,
+    }
+    command = [sys.executable, "-m", "gunicorn", "bench.baseline.wsgi", "--no-control-socket"]
+    command += ["--bind", f"{HOST}:{port}", "--worker-class", "gthread", "--keep-alive", "75"]
+    command += ["--workers", str(workers), "--threads", str(BASELINE_THREADS)]
+    root = Path(__file__).resolve().parent.parent
+    try:
+        store.create_like(database, model)
+        with _running(command, environment, root, port, "/zerglings/none/") as server:
+            yield server
+    finally:
+        store.drop(database)
+
+
+def _bootstrap(command: Sequence[str], environment: Mapping[str, str], directory: Path) -> None:
+    done = subprocess.run(  # noqa: S603 - no shell, and no word of it comes from outside
+        command,
+        cwd=directory,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=START_LIMIT,
+        check=False,
+    )
+    if done.returncode:
+        raise BenchError(f"bootstrap_couch failed: {_last_line(done.stderr)}")
+
+
+@contextmanager
+def _running(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    directory: Path,
+    port: int,
+    path: str,
+) -> Iterator[Server]:
+    """Run a server until the block ends, with its access log thrown away."""
+    with tempfile.TemporaryFile("w+") as errors:
+        running = subprocess.Popen(  # noqa: S603 - no shell, and no word of it comes from outside
+            command,
+            cwd=directory,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            start_new_session=True,  # an interrupt is for the bench, which then stops the server
+        )
+        server = Server(running.pid, port)
+        try:
+            _wait_for(server, path, running, errors.fileno())
+            yield server
+        finally:
+            _stop(running)
+
+
+def _wait_for(server: Server, path: str, running: subprocess.Popen[bytes], errors: int) -> None:
+    end = time.monotonic() + START_LIMIT
+    while not _answers(server, path):
+        if running.poll() is not None or time.monotonic() > end:
+            said = os.pread(errors, 1 << 20, 0).decode(errors="replace")
+            raise BenchError(f"a server did not start: {_last_line(said)}")
+        time.sleep(LOOK_EVERY)
+
+
+def _answers(server: Server, path: str) -> bool:
+    connection = server.connect(timeout=5)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status < http.client.INTERNAL_SERVER_ERROR
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _stop(running: subprocess.Popen[bytes]) -> None:
+    running.send_signal(signal.SIGTERM)
+    try:
+        running.wait(STOP_LIMIT)
+    except subprocess.TimeoutExpired:
+        pass
+    finally:
+        with suppress(ProcessLookupError):  # the session is the server's own, workers and all
+            os.killpg(running.pid, signal.SIGKILL)
+        running.wait()
+
+
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
+
+
+def _last_line(text: str) -> str:
+    return (text.strip().splitlines() or ["it said nothing"])[-1]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,186 @@
+"""The stores to bench over: a CouchDB server, or the embedded store's files.
+
+Databases are made, filled behind the service's back, and dropped here.
+"""
+
+from __future__ import annotations
+
+import base64
+import shutil
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import unquote, urlsplit
+
+import orjson
+import requests
+
+from bench import process
+from bench.documents import Document
+from bench.errors import BenchError
+from zerglings.storage.base import StoreError
+from zerglings.storage.sqlite import SQLiteStore
+
+BATCH = 1000
+CALL_TIMEOUT = 120.0
+"""Seconds; a batch of large documents may take a while on a busy machine."""
+
+HISTORY = "-history"
+LOOPBACK = ("127.", "localhost", "::1")
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+class Benched(Protocol):
+    """What every measurement needs of a store."""
+
+    @property
+    def name(self) -> str:
+        """What it is, with its version."""
+
+    @property
+    def pid(self) -> int | None:
+        """Its process on this machine, None if it has none that can be seen."""
+
+    def environment(self, database: str) -> dict[str, str]:
+        """Return the variables with which the service uses a database."""
+
+    def fill(self, database: str, documents: Iterable[Document]) -> None:
+        """Write new documents."""
+
+    def drop(self, database: str) -> None:
+        """Remove a database, also that of the histories, if it is there."""
+
+
+class CouchDB:
+    """A CouchDB server, with an account that may make databases."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in DEFAULT_PORTS or not parts.hostname or not parts.username:
+            raise BenchError("STORE_URL: not of the form http(s)://admin:password@host:port")
+        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        port = parts.port or DEFAULT_PORTS[parts.scheme]
+        self.url = f"{parts.scheme}://{host}:{port}{parts.path}"
+        self.account = (unquote(parts.username), unquote(parts.password or ""))
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.auth = self.account
+        self.version = str(self.ask("GET", "").get("version", "of unknown version"))
+        is_here = parts.hostname.startswith(LOOPBACK)
+        self._pid = process.listener(port, "beam.smp") if is_here else None
+
+    @property
+    def name(self) -> str:
+        """What it is, with its version."""
+        return f"CouchDB {self.version}"
+
+    @property
+    def pid(self) -> int | None:
+        """The server's process, if it runs on this machine for everybody to see."""
+        return self._pid
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What a request of its own must carry, as the service's do."""
+        account = base64.b64encode(":".join(self.account).encode()).decode()
+        return {"Authorization": f"Basic {account}"}
+
+    def environment(self, database: str) -> dict[str, str]:
+        """Return the variables with which the service uses a database."""
+        username, password = self.account
+        return {
+            "COUCHDB_URL": self.url,
+            "COUCHDB_USERNAME": username,
+            "COUCHDB_PASSWORD": password,
+            "COUCHDB_DATABASE": database,
+        }
+
+    def create_like(self, database: str, model: str) -> None:
+        """Make an empty database with the settings of another."""
+        self.ask("PUT", database)
+        self.ask("PUT", f"{database}/_revs_limit", self.ask("GET", f"{model}/_revs_limit"))
+
+    def fill(self, database: str, documents: Iterable[Document]) -> None:
+        """Write new documents."""
+        for batch in _batches(documents):
+            self.write(database, batch)
+
+    def write(self, database: str, documents: list[Document], *, new_edits: bool = True) -> None:
+        """Write documents at once; without ``new_edits`` under the revisions that they name.
+
+        Raises:
+            BenchError: one was refused.
+        """
+        body = {"docs": documents, "new_edits": new_edits}
+        results = self.ask("POST", f"{database}/_bulk_docs", body)
+        if refused := [result for result in results if "error" in result]:
+            raise BenchError(f"the store refused a document: {refused[0]['error']}")
+
+    def drop(self, database: str) -> None:
+        """Remove a database, also that of the histories, if it is there."""
+        for name in (database, database + HISTORY):
+            self.ask("DELETE", name, missing_is_fine=True)
+
+    def ask(
+        self, method: str, path: str, body: object = None, *, missing_is_fine: bool = False
+    ) -> Any:  # noqa: ANN401 - any JSON
+        """Send a request and return its answer.
+
+        Raises:
+            BenchError: the server cannot be reached or says no.
+        """
+        data = None if body is None else orjson.dumps(body)
+        try:
+            answer = self._session.request(
+                method,
+                f"{self.url}/{path}",
+                data=data,
+                headers={"Content-Type": "application/json"},
+                timeout=CALL_TIMEOUT,
+            )
+        except requests.RequestException as error:
+            raise BenchError(f"{self.url} does not answer ({type(error).__name__})") from error
+        if not answer.ok and not (
+            missing_is_fine and answer.status_code == requests.codes.NOT_FOUND
+        ):
+            raise BenchError(f"the store answers {answer.status_code} to {method} /{path}")
+        return orjson.loads(answer.content)
+
+
+class Embedded:
+    """Files of the embedded store, one a database, in a directory of their own."""
+
+    name = "the embedded store"
+    pid = None
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def environment(self, database: str) -> dict[str, str]:
+        """Return the variables with which the service uses a file."""
+        return {"OVERMIND_STORE": "sqlite", "OVERMIND_SQLITE_PATH": str(self._file(database))}
+
+    def fill(self, database: str, documents: Iterable[Document]) -> None:
+        """Write new documents."""
+        store = SQLiteStore(self._file(database))
+        try:
+            for batch in _batches(documents):
+                for result in store.put_many(batch, timeout=CALL_TIMEOUT):
+                    if isinstance(result, StoreError):
+                        raise BenchError("the embedded store refused a document") from result
+        finally:
+            store.close()
+
+    def drop(self, database: str) -> None:
+        """Remove the directory of a database's file."""
+        shutil.rmtree(self._file(database).parent, ignore_errors=True)
+
+    def _file(self, database: str) -> Path:
+        return self._directory / database / "overmind.sqlite3"
+
+
+def _batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
+    rest = iter(documents)
+    while batch := list(islice(rest, BATCH)):
+        yield batch

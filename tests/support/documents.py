@@ -1,0 +1,28 @@
+"""One document at a time, for tests: what the store contract offers in bulk."""
+
+from __future__ import annotations
+
+from zerglings.storage.base import Document, Store, StoreError
+
+SOON = 5.0
+"""Seconds that a call on a healthy store may take."""
+
+
+def leaves(store: Store, document_id: str, *, all_copies: bool = False) -> list[Document] | None:
+    """Return the living leaves of a document, None if it was never stored."""
+    return store.get_many([document_id], timeout=SOON, all_copies=all_copies).get(document_id)
+
+
+def read(store: Store, document_id: str) -> Document:
+    """Return the current revision of a document that is there."""
+    found = leaves(store, document_id)
+    assert found, f"there is no {document_id}"
+    return found[0]
+
+
+def write(store: Store, document: Document) -> str:
+    """Store a document and return its new revision; raises what became of it instead."""
+    (result,) = store.put_many([document], timeout=SOON)
+    if isinstance(result, StoreError):
+        raise result
+    return result.revision

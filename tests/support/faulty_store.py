@@ -1,0 +1,92 @@
+"""A store that fails where a test says so, over a real one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+
+from zerglings.storage.base import Conflict, Document, Page, Store, StoreError, Written
+
+
+class FaultyStore(Store):
+    """Passes calls on to a real store, except where a test says otherwise.
+
+    A hook that raises makes the call fail; a ``Conflict`` before a write is that document's result.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._history: FaultyStore | None = None
+        self.before_put: Callable[[Document], None] = lambda document: None
+        self.after_put: Callable[[Document], None] = lambda document: None
+        self.before_get: Callable[[Collection[str]], None] = lambda ids: None
+        self.is_minority: Callable[[Document], bool] = lambda document: False
+        self.puts: list[list[Document]] = []
+        self.gets: list[tuple[set[str], bool]] = []
+
+    @property
+    def history(self) -> FaultyStore:
+        if self._history is None:
+            self._history = FaultyStore(self._store.history)
+        return self._history
+
+    def get_many(
+        self, document_ids: Collection[str], *, timeout: float, all_copies: bool = False
+    ) -> dict[str, list[Document]]:
+        self.gets.append((set(document_ids), all_copies))
+        self.before_get(document_ids)
+        return self._store.get_many(document_ids, timeout=timeout, all_copies=all_copies)
+
+    def put_many(
+        self, documents: Sequence[Document], *, timeout: float
+    ) -> list[Written | StoreError]:
+        self.puts.append(list(documents))
+        return [self._put(document, timeout) for document in documents]
+
+    def _put(self, document: Document, timeout: float) -> Written | StoreError:
+        try:
+            self.before_put(document)
+        except Conflict as conflict:
+            return conflict
+        (result,) = self._store.put_many([document], timeout=timeout)
+        self.after_put(document)
+        if isinstance(result, Written) and self.is_minority(document):
+            return Written(result.revision, is_minority=True)
+        return result
+
+    def page(
+        self,
+        after: str | None,
+        limit: int,
+        *,
+        timeout: float,
+        until: str | None = None,
+        descending: bool = False,
+    ) -> Page:
+        return self._store.page(after, limit, timeout=timeout, until=until, descending=descending)
+
+    def forget_deleted_leaves(self, document_ids: Collection[str], *, timeout: float) -> int:
+        return self._store.forget_deleted_leaves(document_ids, timeout=timeout)
+
+    def is_whole(self, *, timeout: float) -> bool:
+        return self._store.is_whole(timeout=timeout)
+
+    def ping(self, *, timeout: float) -> None:
+        self._store.ping(timeout=timeout)
+
+    def check_ready(self, *, timeout: float) -> None:
+        self._store.check_ready(timeout=timeout)
+
+    def close(self) -> None:
+        self._store.close()
+
+
+def raising(error: Exception, times: int = 1) -> Callable[..., None]:
+    """Return a hook that raises the first so many times."""
+    left = [times]
+
+    def hook(*_: object) -> None:
+        if left[0] > 0:
+            left[0] -= 1
+            raise error
+
+    return hook

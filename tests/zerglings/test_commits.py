@@ -1,0 +1,277 @@
+"""One flush with many changes: order, revisions, conditions, and each caller's own error."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from tests.support.documents import leaves, read, write
+from tests.support.faulty_store import FaultyStore, raising
+from zerglings.archive import Archive
+from zerglings.changes import (
+    KeyReused,
+    NoSuchZergling,
+    Order,
+    Precondition,
+    PreconditionFailed,
+    Spawn,
+)
+from zerglings.commits import ChangeFlush
+from zerglings.document import decode
+from zerglings.reading import Reader
+from zerglings.storage.base import Conflict, OutcomeUnknown, Store, StoreError, StoreUnavailable
+from zerglings.zergling import COORDINATE_LIMIT, OutOfBounds, Pose, Request, Zergling
+
+TAIL = 100
+
+
+@dataclass
+class Bench:
+    """A flush over a store that can fail."""
+
+    store: FaultyStore
+    flush: ChangeFlush
+
+    def spawn(self, pose: Pose | None = None) -> Zergling:
+        newborn = Zergling.spawned(str(uuid.uuid4()), pose or Pose())
+        change = Spawn(newborn, is_keyed=False)
+        self.flush([change])
+        return change.outcome()
+
+    def stored(self, zergling: Zergling) -> Zergling:
+        return decode(read(self.store, zergling.id))
+
+
+@pytest.fixture
+def bench(store: Store) -> Bench:
+    faulty = FaultyStore(store)
+    archive = Archive(faulty.history)
+    return Bench(faulty, ChangeFlush(faulty, Reader(faulty, archive, TAIL), archive, TAIL))
+
+
+def order(
+    zergling: Zergling, commands: str, condition: Precondition | None = None, key: str | None = None
+) -> Order:
+    return Order(zergling.id, Request.command(commands, key), condition)
+
+
+def at(revision: str | None) -> Precondition:
+    return lambda zergling: zergling.revision == revision
+
+
+def error_of(change: Order | Spawn) -> type[BaseException]:
+    assert change.is_answered
+    with pytest.raises(BaseException) as caught:  # noqa: PT011 - whatever it is, it is returned
+        change.outcome()
+    return caught.type
+
+
+def test_changes_of_one_zergling_are_one_write_in_the_order_of_their_arrival(bench: Bench) -> None:
+    zergling = bench.spawn()
+    bench.store.puts.clear()
+    orders = [order(zergling, letter) for letter in "MLRRM"]
+    bench.flush(orders)
+    assert [len(documents) for documents in bench.store.puts] == [1]
+    assert ["".join(change.outcome().history) for change in orders] == [
+        "M",
+        "ML",
+        "MLR",
+        "MLRR",
+        "MLRRM",
+    ]
+    assert bench.stored(zergling) == orders[-1].outcome()
+
+
+def test_only_the_last_gets_the_revision_that_was_written(bench: Bench) -> None:
+    zergling = bench.spawn()
+    orders = [order(zergling, letter) for letter in "MLR"]
+    bench.flush(orders)
+    revisions = [change.outcome().revision for change in orders]
+    assert revisions[:2] == [zergling.revision] * 2
+    assert revisions[2] == bench.stored(zergling).revision != zergling.revision
+    late = order(zergling, "M", at(revisions[0]))
+    bench.flush([late])
+    assert error_of(late) is PreconditionFailed
+
+
+def test_of_several_with_one_condition_only_the_first_passes(bench: Bench) -> None:
+    zergling, other = bench.spawn(), bench.spawn()
+    orders = [order(zergling, "M", at(zergling.revision)) for _ in range(3)]
+    free = [order(zergling, "L"), order(other, "R", at(other.revision))]
+    bench.flush([*orders, *free])
+    assert orders[0].outcome().history == ("M",)
+    assert [error_of(change) for change in orders[1:]] == [PreconditionFailed] * 2
+    assert free[0].outcome().history == ("M", "L")
+    assert free[1].outcome().history == ("R",)
+
+
+def test_a_condition_that_does_not_hold_is_one_callers_own(bench: Bench) -> None:
+    zergling = bench.spawn()
+    orders = [order(zergling, "M", at("0-x")), order(zergling, "L", at(zergling.revision))]
+    bench.flush(orders)
+    assert error_of(orders[0]) is PreconditionFailed
+    assert orders[1].outcome().history == ("L",)
+
+
+def test_each_gets_its_own_error_and_the_rest_goes_on(bench: Bench) -> None:
+    zergling, edge = bench.spawn(), bench.spawn(Pose(COORDINATE_LIMIT, 0, "E"))
+    nobody = Zergling.spawned(str(uuid.uuid4()), Pose())
+    keyed = [order(zergling, "M", key="k"), order(zergling, "L", key="k")]
+    over, lost = order(edge, "M"), order(nobody, "M")
+    death = Order(edge.id, Request.death(7), None)
+    after = order(edge, "L")
+    fine = order(zergling, "R")
+    bench.flush([*keyed, over, lost, death, after, fine])
+    assert keyed[0].outcome().history == ("M",)
+    assert error_of(keyed[1]) is KeyReused
+    assert (error_of(over), error_of(lost), error_of(after)) == (
+        OutOfBounds,
+        NoSuchZergling,
+        NoSuchZergling,
+    )
+    assert death.outcome().is_dead
+    assert fine.outcome().history == ("M", "R")
+
+
+def test_one_key_twice_in_a_batch_is_applied_once(bench: Bench) -> None:
+    zergling = bench.spawn()
+    orders = [order(zergling, "M", key="k") for _ in range(2)]
+    bench.flush(orders)
+    assert orders[0].outcome() == orders[1].outcome() == bench.stored(zergling)
+    assert bench.stored(zergling).history == ("M",)
+
+
+def test_one_spawn_twice_in_a_batch_spawns_once(bench: Bench) -> None:
+    newborn = Zergling.spawned(str(uuid.uuid4()), Pose())
+    spawns = [Spawn(newborn, is_keyed=True) for _ in range(2)]
+    bench.flush(spawns)
+    assert spawns[0].outcome() == spawns[1].outcome() == bench.stored(newborn)
+
+
+def test_spawns_and_commands_share_one_write(bench: Bench) -> None:
+    zergling = bench.spawn()
+    bench.store.puts.clear()
+    spawns = [Spawn(Zergling.spawned(str(uuid.uuid4()), Pose()), is_keyed=False) for _ in "ab"]
+    bench.flush([*spawns, order(zergling, "M")])
+    assert [len(documents) for documents in bench.store.puts] == [3]
+
+
+def test_a_lost_race_is_tried_again_and_the_rest_is_answered(bench: Bench) -> None:
+    raced, other = bench.spawn(), bench.spawn()
+    bench.store.before_put = lambda document: (
+        raising(Conflict("raced"))() if document["_id"] == raced.id else None
+    )
+    orders = [order(raced, "M"), order(other, "M"), order(raced, "L")]
+    bench.flush(orders)
+    assert [change.is_answered for change in orders] == [False, True, False]
+    bench.store.before_put = lambda document: None
+    bench.flush([orders[0], orders[2]])
+    assert orders[2].outcome().history == ("M", "L")
+
+
+@pytest.mark.parametrize("error", [OutcomeUnknown("lost"), StoreUnavailable("away")])
+def test_nothing_is_answered_before_the_store_has_it(bench: Bench, error: StoreError) -> None:
+    """Not even a refusal that follows from a change which the store may not have."""
+    zergling = bench.spawn()
+    orders = [order(zergling, "M", at(zergling.revision)) for _ in range(2)]
+    bench.store.before_put = raising(error)
+    bench.flush(orders)
+    assert [change.is_answered for change in orders] == [False, False]
+    bench.flush(orders)
+    assert orders[0].outcome().history == ("M",)
+    assert error_of(orders[1]) is PreconditionFailed
+
+
+def test_what_was_carried_out_after_all_is_not_repeated(bench: Bench) -> None:
+    zergling = bench.spawn()
+    orders = [order(zergling, letter) for letter in "ML"]
+    bench.store.after_put = raising(OutcomeUnknown("lost"))
+    bench.flush(orders)
+    assert [change.is_answered for change in orders] == [False, False]
+    bench.flush(orders)
+    assert bench.stored(zergling).history == ("M", "L")
+    assert orders[0].outcome() == orders[1].outcome() == bench.stored(zergling)
+
+
+def test_one_that_cannot_be_read_fails_alone(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken, fine = bench.spawn(), bench.spawn()
+    document = read(bench.store, broken.id)
+    document["base"] |= {"chunk": f"{broken.id}:0000000000000000:0000000000000000", "count": 9}
+    write(bench.store, document)
+    keyed, other = order(broken, "M", key="k"), order(fine, "M")
+    for _ in range(10):
+        if not keyed.is_answered:
+            bench.flush([keyed] if other.is_answered else [keyed, other])
+    assert other.outcome().history == ("M",)
+    assert issubclass(error_of(keyed), StoreUnavailable)
+
+
+# --- writes without reading first
+
+
+def warm(bench: Bench, zergling: Zergling, times: int = 60) -> None:
+    """Move a zergling until the process trusts what it remembers of it."""
+    for _ in range(times):
+        change = order(zergling, "R")
+        bench.flush([change])
+        change.outcome()
+
+
+def test_a_zergling_that_nobody_else_moves_is_soon_moved_without_reading(bench: Bench) -> None:
+    zergling = bench.spawn()
+    warm(bench, zergling)
+    bench.store.gets.clear()
+    warm(bench, zergling, 32)
+    assert len(bench.store.gets) == 2, "every sixteenth reads, or rivals would never be seen"
+    assert bench.stored(zergling).command_count == 92
+
+
+def test_what_is_remembered_wrongly_costs_one_attempt(bench: Bench) -> None:
+    zergling = bench.spawn()
+    warm(bench, zergling)
+    write(bench.store, read(bench.store, zergling.id))
+    change = order(zergling, "M")
+    attempts = 0
+    while not change.is_answered:
+        bench.flush([change])
+        attempts += 1
+    assert attempts <= 2
+    assert bench.stored(zergling).history[-1] == "M"
+
+
+Refusal = tuple[Callable[[Zergling], Order], type[BaseException]]
+
+
+@pytest.mark.parametrize(
+    ("refused", "error"),
+    [
+        (lambda z: order(z, "M", at("0-x")), PreconditionFailed),
+        (lambda z: order(z, "L", key="known"), KeyReused),
+    ],
+)
+def test_nothing_is_refused_from_memory(
+    bench: Bench, refused: Callable[[Zergling], Order], error: type[BaseException]
+) -> None:
+    zergling = bench.spawn()
+    bench.flush([order(zergling, "M", key="known")])
+    warm(bench, zergling)
+    bench.store.gets.clear()
+    change = refused(zergling)
+    bench.flush([change])
+    assert error_of(change) is error
+    assert bench.store.gets == [({zergling.id}, False)]
+
+
+def test_the_dead_are_found_dead_whatever_is_remembered(bench: Bench) -> None:
+    zergling = bench.spawn()
+    warm(bench, zergling)
+    death = Order(zergling.id, Request.death(7), None)
+    bench.flush([death])
+    assert death.outcome().is_dead
+    late = order(zergling, "M")
+    bench.flush([late])
+    assert error_of(late) is NoSuchZergling
+    assert leaves(bench.store, zergling.id)

@@ -1,0 +1,123 @@
+"""A database healed as a whole: merged, purged, tidied, and nothing living touched."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.support.backends import Backend
+from tests.support.documents import leaves, read, write
+from tests.support.rivals import plant
+from zerglings.archive import Archive
+from zerglings.changes import NoSuchZergling
+from zerglings.chunks import shortened
+from zerglings.document import decode, encode
+from zerglings.healing import Healer
+from zerglings.hive import Hive
+from zerglings.storage.base import Store
+from zerglings.zergling import Pose, Request, Zergling
+
+TAIL = 10
+
+
+@pytest.fixture
+def hive(store: Store) -> Hive:
+    return Hive(store, tail=TAIL)
+
+
+def healer(store: Store, meanwhile: Callable[[], None] = lambda: None) -> Healer:
+    return Healer(store, TAIL, pause=lambda seconds: meanwhile())
+
+
+def moved(hive: Hive, zergling: Zergling, times: int) -> Zergling:
+    for _ in range(times):
+        zergling = hive.command(zergling.id, Request.command("R"))
+    return zergling
+
+
+def chunk_ids(store: Store) -> list[str]:
+    return [document["_id"] for document in store.history.page(None, 1000, timeout=5).documents]
+
+
+def test_every_rival_is_merged(couch: Backend) -> None:
+    store = couch.open()
+    hive = Hive(store, tail=TAIL)
+    swarm = [moved(hive, hive.spawn(Pose()), 1) for _ in range(5)]
+    for zergling in swarm[:3]:
+        moved(hive, zergling, 2)
+        rival = zergling.apply(Request("rival", ("M",)))
+        plant(couch, rival, after=zergling.revision or "")
+    assert healer(store).merge() == 3
+    assert healer(store).merge() == 0
+    for zergling in swarm[:3]:
+        assert len(leaves(store, zergling.id) or []) == 1
+        assert "M" in decode(read(store, zergling.id)).history
+    store.close()
+
+
+def test_the_long_dead_are_removed_and_stay_dead(hive: Hive, store: Store) -> None:
+    living, lately, long_ago = (moved(hive, hive.spawn(Pose(), key), 25) for key in "abc")
+    hive.kill(lately.id)
+    hive.command(long_ago.id, Request.death(time.time() - 1000))
+    assert healer(store).remove_dead(time.time() - 500) == 1
+    assert healer(store).remove_dead(time.time() - 500) == 0
+    assert leaves(store, long_ago.id) == []
+    assert leaves(store, lately.id)
+    with pytest.raises(NoSuchZergling):
+        hive.spawn(Pose(), "c")
+    assert [seen.id for seen in hive.list().zerglings] == [living.id]
+
+
+def test_the_chunks_of_the_removed_go_and_those_of_others_stay(hive: Hive, store: Store) -> None:
+    living, dead = (moved(hive, hive.spawn(Pose()), 45) for _ in range(2))
+    hive.command(dead.id, Request.death(7))
+    assert healer(store).remove_unreachable() == 0
+    healer(store).remove_dead(time.time())
+    assert healer(store).remove_unreachable() == 3
+    assert {id_.partition(":")[0] for id_ in chunk_ids(store)} == {living.id}
+    assert sum(len(part) for part in hive.history(living.id).parts) == 45
+
+
+def unreached(hive: Hive, store: Store) -> tuple[Zergling, Zergling]:
+    """Return a zergling with a chunk that it does not name, and what it would be if it did."""
+    zergling = moved(hive, hive.spawn(Pose()), 2 * TAIL)
+    shorter, chunks = shortened(zergling.apply(Request("x", ("M",))), TAIL)
+    Archive(store.history).keep(chunks, timeout=5)
+    return zergling, shorter
+
+
+def test_the_chunk_of_a_lost_race_goes(hive: Hive, store: Store) -> None:
+    zergling, _ = unreached(hive, store)
+    assert healer(store).remove_unreachable() == 1
+    assert chunk_ids(store) == []
+    assert hive.get(zergling.id).command_count == 2 * TAIL
+
+
+def test_a_chunk_whose_zergling_was_just_being_written_stays(hive: Hive, store: Store) -> None:
+    zergling, _ = unreached(hive, store)
+
+    def arrive() -> None:
+        hive.command(zergling.id, Request("x", ("M",)))
+
+    assert healer(store, meanwhile=arrive).remove_unreachable() == 0
+    assert len(chunk_ids(store)) == 1
+    assert sum(len(part) for part in hive.history(zergling.id).parts) == 2 * TAIL + 1
+
+
+def test_a_chunk_that_is_needed_after_all_is_put_back(
+    hive: Hive, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zergling, shorter = unreached(hive, store)
+    healing = healer(store)
+    delete = healing._delete
+
+    def delete_and_be_overtaken(*args: object) -> int:
+        count: int = delete(*args)  # type: ignore[arg-type]  # passed on as they are
+        write(store, encode(shorter))
+        return count
+
+    monkeypatch.setattr(healing, "_delete", delete_and_be_overtaken)
+    assert healing.remove_unreachable() == 0
+    assert sum(len(part) for part in hive.history(zergling.id).parts) == 2 * TAIL + 1

@@ -1,0 +1,51 @@
+"""One caller's wish about one zergling, and the patience with which it is pursued."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+from zerglings.batching import Call
+from zerglings.patience import Patience
+from zerglings.storage.base import StoreError
+from zerglings.zergling import Zergling
+
+
+class ZerglingCall(Call[Zergling]):
+    """A call that a flush answers with a zergling, or attempts again."""
+
+    def __init__(self, zergling_id: str) -> None:
+        super().__init__()
+        self.zergling_id = zergling_id
+        self.patience = Patience()
+
+    @property
+    def time_left(self) -> float:
+        """Seconds that the caller will wait at most."""
+        return self.patience.time_left
+
+    def is_over(self) -> bool:
+        """Whether it is answered, if only because its time was up while it waited."""
+        if not self.is_answered and (end := self.patience.end_of_waiting()) is not None:
+            self.fail(end)
+        return self.is_answered
+
+    def attempt_failed(self, error: StoreError, seconds: float = 0.0) -> None:
+        """Leave the call for another attempt, or answer it with what this has come to.
+
+        ``seconds`` is how long the store took to say ``error``.
+        """
+        if (end := self.patience.end_of(error, seconds)) is not None:
+            self.fail(end)
+
+
+def timeout_for(calls: Iterable[ZerglingCall]) -> float:
+    """Return the seconds that a store call on behalf of all of these may wait."""
+    return min(call.patience.call_timeout for call in calls)
+
+
+def pause_before_next_attempt(calls: Iterable[ZerglingCall]) -> None:
+    """Wait a moment if calls that were attempted before are to be attempted again too soon."""
+    pauses = [call.patience.next_pause() for call in calls if call.patience.was_tried]
+    if pauses and (pause := min(pauses)) > 0:
+        time.sleep(pause)

@@ -1,0 +1,142 @@
+"""Changes to zerglings: what each makes of the zergling that it finds.
+
+A change is recognised by its request's id wherever it is found, so no attempt applies it twice.
+Knows nothing of batches and of how a zergling is stored.
+"""
+
+from __future__ import annotations
+
+import logging
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from zerglings.archive import Archive
+from zerglings.calls import ZerglingCall
+from zerglings.zergling import Request, Zergling
+
+logger = logging.getLogger(__name__)
+
+Precondition = Callable[[Zergling], bool]
+
+
+class Refused(Exception):
+    """A change that its caller may not make; nothing was changed."""
+
+
+class NoSuchZergling(Refused):
+    """There is no living zergling under this id."""
+
+
+class PreconditionFailed(Refused):
+    """The zergling is not at a revision that the caller would accept."""
+
+
+class KeyReused(Refused):
+    """The idempotency key was used before, for something else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a zergling stands in the middle of a flush.
+
+    ``zergling`` is None where there is none; ``was_stored`` tells whether there ever was one.
+    ``is_written`` is False after the first change that the store does not have yet.
+    """
+
+    zergling: Zergling | None
+    was_stored: bool = True
+    is_written: bool = True
+
+
+class Change(ZerglingCall):
+    """One caller's wish to change one zergling."""
+
+    @property
+    def needs_reading(self) -> bool:
+        """Whether only a read tells what there is to be changed."""
+        return True
+
+    @abstractmethod
+    def applied_to(self, standing: Standing, archive: Archive) -> Zergling:
+        """Return the zergling after this change; the same one if it has been made already.
+
+        Raises:
+            Refused, RuleError: it must not be made.
+            StoreError: whether it was made already cannot be found out.
+        """
+
+
+class Spawn(Change):
+    """A zergling that is to be; with ``is_keyed`` it may have been spawned before."""
+
+    def __init__(self, newborn: Zergling, *, is_keyed: bool) -> None:
+        super().__init__(newborn.id)
+        self._newborn = newborn
+        self._is_keyed = is_keyed
+
+    @property
+    def needs_reading(self) -> bool:
+        """Whether there may be one: a random id is nobody's yet."""
+        return self._is_keyed or self.patience.is_in_doubt
+
+    def applied_to(self, standing: Standing, archive: Archive) -> Zergling:
+        """Return the newborn, or what has become of it."""
+        if not standing.was_stored:
+            return self._newborn
+        if standing.zergling is None or (standing.zergling.is_dead and self._is_keyed):
+            raise NoSuchZergling
+        if standing.zergling.spawn != self._newborn.spawn:
+            raise KeyReused
+        return standing.zergling
+
+
+class Order(Change):
+    """A request to one zergling, of commands or its death."""
+
+    def __init__(
+        self, zergling_id: str, request: Request, precondition: Precondition | None
+    ) -> None:
+        super().__init__(zergling_id)
+        self._request = request
+        self._precondition = precondition
+        self._attempted_at: int | None = None
+
+    def applied_to(self, standing: Standing, archive: Archive) -> Zergling:
+        """Return the zergling after the request."""
+        current = standing.zergling
+        if current is None:
+            raise NoSuchZergling
+        if self._was_carried_out(current, archive):
+            return current
+        if current.is_dead:
+            raise NoSuchZergling
+        if self._is_known_key(current, archive):
+            return current
+        if self._precondition is not None and not (
+            standing.is_written and self._precondition(current)
+        ):
+            raise PreconditionFailed
+        if self._attempted_at is None:
+            self._attempted_at = current.command_count
+        return current.apply(self._request)
+
+    def _was_carried_out(self, current: Zergling, archive: Archive) -> bool:
+        """Whether an attempt whose answer was lost did it, even if a death followed."""
+        if self._attempted_at is None:
+            return False
+        return current.has_applied(self._request) or archive.holds(
+            current,
+            self._request.id,
+            since=self._attempted_at,
+            timeout=self.patience.call_timeout,
+        )
+
+    def _is_known_key(self, current: Zergling, archive: Archive) -> bool:
+        mark = self._request.key_mark
+        if mark is None:
+            return False
+        known = archive.id_under_key(current, mark, timeout=self.patience.call_timeout)
+        if known is not None and known != self._request.id:
+            raise KeyReused
+        return known is not None

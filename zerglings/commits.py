@@ -1,0 +1,204 @@
+"""Commits of changes, many at a time: read, apply in order, compare-and-swap.
+
+One flush shares its store calls among all its callers, yet each gets its own result or its own
+error, and what the store does not confirm is tried again.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from zerglings.archive import Archive
+from zerglings.calls import pause_before_next_attempt, timeout_for
+from zerglings.changes import Change, Refused, Standing
+from zerglings.chunks import shortened
+from zerglings.document import encode
+from zerglings.reading import Found, Reader
+from zerglings.revision_cache import RevisionCache
+from zerglings.storage.base import OutcomeUnknown, Store, StoreError, Written
+from zerglings.zergling import RuleError, Zergling
+
+logger = logging.getLogger(__name__)
+
+Outcome = Zergling | Exception
+
+
+class _Group:
+    """The changes of one flush that concern one zergling, in the order of their arrival."""
+
+    def __init__(self, changes: list[Change]) -> None:
+        self.changes = changes
+        self.was_offered = False
+        self.outcomes: list[Outcome] = []
+        self.pending: Zergling | None = None
+        self._start: Zergling | None = None
+
+    @property
+    def zergling_id(self) -> str:
+        return self.changes[0].zergling_id
+
+    @property
+    def needs_reading(self) -> bool:
+        return any(change.needs_reading for change in self.changes)
+
+    @property
+    def is_in_doubt(self) -> bool:
+        return any(change.patience.is_in_doubt for change in self.changes)
+
+    def play(self, standing: Standing, archive: Archive) -> None:
+        """Work out what becomes of each change; ``pending`` is what is to be stored, if any."""
+        self._start = standing.zergling
+        self.outcomes = []
+        for change in self.changes:
+            try:
+                zergling = change.applied_to(standing, archive)
+            except (Refused, RuleError, StoreError) as error:
+                self.outcomes.append(error)
+                continue
+            self.outcomes.append(zergling)
+            standing = Standing(zergling, is_written=zergling is self._start)
+        self.pending = None if standing.is_written else standing.zergling
+
+    @property
+    def is_all_new(self) -> bool:
+        """Whether each change makes a difference, so that the store's answer covers them all."""
+        states = {id(outcome) for outcome in self.outcomes if isinstance(outcome, Zergling)}
+        return len(states - {id(self._start)}) == len(self.changes)
+
+    def answer(self, stored: Zergling | None = None) -> None:
+        """Give every caller its outcome; the last state is the one that was ``stored``."""
+        for change, outcome in zip(self.changes, self.outcomes, strict=True):
+            if isinstance(outcome, StoreError):
+                change.attempt_failed(outcome)
+            elif isinstance(outcome, Exception):
+                change.fail(outcome)
+            elif outcome is self.pending and stored is not None:
+                change.succeed(stored)
+            else:
+                change.succeed(outcome)
+
+    def fail(self, error: StoreError, seconds: float) -> None:
+        """Have every change tried again, unless its time is up."""
+        for change in self.changes:
+            change.attempt_failed(error, seconds)
+
+
+class ChangeFlush:
+    """Carries out changes on one store, many at a time.
+
+    Args:
+        store: where the zerglings are.
+        reader: reads them, settled.
+        archive: where the older parts of their histories are.
+        tail: words that a document keeps when its history is shortened.
+    """
+
+    def __init__(self, store: Store, reader: Reader, archive: Archive, tail: int) -> None:
+        self._store = store
+        self._reader = reader
+        self._archive = archive
+        self._tail = tail
+        self._cache = RevisionCache()
+
+    def __call__(self, changes: Sequence[Change]) -> None:
+        """Make one attempt at each change; those left unanswered are to be attempted again."""
+        waiting = [change for change in changes if not change.is_over()]
+        if not waiting:
+            return
+        pause_before_next_attempt(waiting)
+        timeout = timeout_for(waiting)
+        groups = _grouped(waiting)
+        unread = [group for group in groups if not self._play_unread(group)]
+        self._read_and_play([group for group in unread if group.is_in_doubt], timeout)
+        self._read_and_play([group for group in unread if not group.is_in_doubt], timeout)
+        for group in groups:
+            if group.pending is None and group.outcomes:
+                group.answer()
+        self._store_all([group for group in groups if group.pending is not None], timeout)
+
+    def _play_unread(self, group: _Group) -> bool:
+        """Try without reading; False where that cannot be or would not do."""
+        if not group.needs_reading:
+            group.play(Standing(None, was_stored=False), self._archive)
+            return True
+        if group.is_in_doubt or (remembered := self._cache.offer(group.zergling_id)) is None:
+            return False
+        group.play(Standing(remembered), self._archive)
+        group.was_offered = group.is_all_new
+        if not group.was_offered:
+            group.pending, group.outcomes = None, []
+        return group.was_offered
+
+    def _read_and_play(self, groups: Sequence[_Group], timeout: float) -> None:
+        began = time.monotonic()
+        try:
+            found = self._reader.read(
+                [group.zergling_id for group in groups],
+                timeout=timeout,
+                all_copies=any(group.is_in_doubt for group in groups),
+            )
+        except StoreError as error:
+            for group in groups:
+                group.fail(error, time.monotonic() - began)
+            return
+        for group in groups:
+            was_stored = group.zergling_id in found
+            self._play_read(group, found.get(group.zergling_id), was_stored=was_stored)
+
+    def _play_read(self, group: _Group, found: Found, *, was_stored: bool) -> None:
+        if isinstance(found, StoreError):
+            group.fail(found, 0.0)
+            return
+        if found is not None:
+            self._cache.saw(found)
+        group.play(Standing(found, was_stored=was_stored), self._archive)
+
+    def _store_all(self, groups: Sequence[_Group], timeout: float) -> None:
+        if not groups:
+            return
+        states = self._shortened([group.pending for group in groups if group.pending], timeout)
+        began = time.monotonic()
+        try:
+            results = self._store.put_many(list(map(encode, states)), timeout=timeout)
+        except StoreError as error:
+            results = [error] * len(groups)
+        seconds = time.monotonic() - began
+        for group, state, result in zip(groups, states, results, strict=True):
+            self._finish(group, state, result, seconds)
+
+    def _finish(
+        self, group: _Group, state: Zergling, result: Written | StoreError, seconds: float
+    ) -> None:
+        if isinstance(result, Written) and result.is_minority:
+            result = OutcomeUnknown("only a minority of the store's copies has it")
+        if isinstance(result, Written):
+            stored = replace(state, revision=result.revision)
+            self._cache.wrote(stored, was_offered=group.was_offered)
+            group.answer(stored)
+        else:
+            self._cache.was_wrong(group.zergling_id, was_offered=group.was_offered)
+            group.fail(result, seconds)
+
+    def _shortened(self, states: Iterable[Zergling], timeout: float) -> list[Zergling]:
+        """Move the oldest parts of long histories out of them, as long as these can be kept."""
+        states = list(states)
+        pairs = [shortened(state, self._tail) for state in states]
+        chunks = [chunk for _, cut in pairs for chunk in cut]
+        if not chunks:
+            return states
+        try:
+            self._archive.keep(chunks, timeout=timeout)
+        except StoreError as error:
+            logger.warning("Older history stays where it is for now: %s", error)
+            return states
+        return [state for state, _ in pairs]
+
+
+def _grouped(changes: Iterable[Change]) -> list[_Group]:
+    by_id: dict[str, list[Change]] = {}
+    for change in changes:
+        by_id.setdefault(change.zergling_id, []).append(change)
+    return [_Group(group) for group in by_id.values()]

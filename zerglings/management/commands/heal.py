@@ -1,0 +1,86 @@
+"""Heals a database as a whole, for operators."""
+
+from __future__ import annotations
+
+import time
+from argparse import ArgumentTypeError
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from zerglings.healing import Healer
+from zerglings.storage import store_of_admin
+from zerglings.storage.base import AccountRefused, Store, StoreError
+
+DAY = 24 * 60 * 60
+WHOLENESS_TIMEOUT = 5.0
+
+HELP = """\
+Merges all rival revisions of zerglings. With the account of a server admin (COUCHDB_ADMIN_USERNAME
+and COUCHDB_ADMIN_PASSWORD) it then purges what merging left behind, removes zerglings that have
+been dead for longer than --grace, and the parts of histories that no zergling reaches. It may run
+beside a working service, and again after it was stopped.
+"""
+
+
+def days(text: str) -> float:
+    """Return a number of days as seconds."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < 10**6:
+        raise ArgumentTypeError(f"{text!r} is not a number of days")
+    return number * DAY
+
+
+class Command(BaseCommand):
+    """Merge, purge, remove."""
+
+    help = HELP
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Declare the options."""
+        parser.add_argument(
+            "--grace",
+            type=days,
+            metavar="DAYS",
+            default=settings.OVERMIND_HEAL_GRACE * DAY,
+            help="how long the dead are kept at least (default %(default)s seconds, from "
+            "OVERMIND_HEAL_GRACE in days): longer than any node was ever away",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Heal, and say what was done."""
+        store = store_of_admin()
+        try:
+            self._heal(store, Healer(store, settings.OVERMIND_HISTORY_TAIL), options["grace"])
+        except StoreError as error:
+            raise CommandError(f"heal stopped: {error}; run it again") from error
+        finally:
+            store.close()
+
+    def _heal(self, store: Store, healer: Healer, grace: float) -> None:
+        self._report("zerglings with rival revisions merged", healer.merge)
+        if (obstacle := _obstacle(store)) is not None:
+            self.stdout.write(f"nothing was purged or removed: {obstacle}")
+            return
+        self._report("merged revisions purged", healer.purge)
+        self._report("long dead removed", lambda: healer.remove_dead(time.time() - grace))
+        self._report("unreachable parts of histories removed", healer.remove_unreachable)
+
+    def _report(self, what: str, step: Callable[[], int]) -> None:
+        self.stdout.write(f"{step():>8}  {what}")
+
+
+def _obstacle(store: Store) -> str | None:
+    """Say why nothing may be removed now, if so."""
+    try:
+        if store.is_whole(timeout=WHOLENESS_TIMEOUT):
+            return None
+    except AccountRefused:
+        return "the account is not a server admin's"
+    return "not all nodes of the cluster are connected"
