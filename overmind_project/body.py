@@ -7,6 +7,7 @@ body that was cut off must never be taken for a shorter one that was meant.
 from __future__ import annotations
 
 import io
+import time
 from typing import TYPE_CHECKING
 
 import orjson
@@ -36,6 +37,8 @@ class BoundedBody:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request, or refuse its body."""
+        # A greenlet whose client always has the next request ready would never give way.
+        time.sleep(0)
         try:
             body = _read(environ)
         except BodyError as error:

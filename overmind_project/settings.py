@@ -11,10 +11,11 @@ from overmind_project import env
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-# Where to listen, and with how many hands.
+# Where to listen, and with how many hands: processes, and connections that each serves at once,
+# every one in a light thread of its own.
 OVERMIND_HTTP_ADDR = env.listen_address("OVERMIND_HTTP_ADDR", "0.0.0.0:8080")
-WEB_CONCURRENCY = env.number("WEB_CONCURRENCY", 2, least=1, most=256)
-OVERMIND_THREADS = env.number("OVERMIND_THREADS", 8, least=1, most=1024)
+WEB_CONCURRENCY = env.number("WEB_CONCURRENCY", 1, least=1, most=256)
+OVERMIND_THREADS = env.number("OVERMIND_THREADS", 1000, least=1, most=10_000)
 
 # Where the memory is. COUCHDB_PORT and the like are Kubernetes' own and mean nothing here.
 _COUCHDB_VARIABLES = (

@@ -133,8 +133,10 @@ class LenientNegotiation(DefaultContentNegotiation):
         accept = request.META.get("HTTP_ACCEPT") or "*/*"
         if accept in _DEFAULT_ACCEPTS and not request.META.get("QUERY_STRING"):
             default = next(iter(renderers))
-            return default, default.media_type or ""
-        return super().select_renderer(request, renderers, format_suffix)
+            return default, default.media_type
+        chosen: tuple[BaseRenderer, str]
+        chosen = super().select_renderer(request, renderers, format_suffix)
+        return chosen
 
     def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser | None:
         """Return the parser for the request's content type, None when there is none."""

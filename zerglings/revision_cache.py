@@ -16,7 +16,7 @@ from zerglings.zergling import Zergling
 SIZE_LIMIT = 16 * 1024 * 1024
 """Bytes that the remembered zerglings may take, as estimated."""
 
-READ_EVERY = 16
+READ_EVERY = 32
 """Of so many writes of a zergling one reads first: a write alone never sees a rival revision."""
 
 TOLERATED = 0.1
@@ -42,7 +42,7 @@ class RevisionCache:
         self._size_limit = size_limit
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
         self._size = 0
-        self._stale_share = 1.0
+        self._stale_share = 0.0
         self._lock = threading.Lock()
 
     def offer(self, zergling_id: str) -> Zergling | None:

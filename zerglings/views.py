@@ -60,19 +60,21 @@ class ZerglingViewSet(ViewSet):
         """Show one zergling, its commands so far and its revision."""
         zergling = configured_hive().get(id)
         tag = _etag(request, zergling)
-        if is_unmodified(request.headers.get("If-None-Match"), tag):
+        if is_unmodified(request.META.get("HTTP_IF_NONE_MATCH"), tag):
             return Response(status=304, headers={"ETag": tag})
         return _answer(request, renderers.in_full(zergling), ETag=tag)
 
     def command(self, request: Request, id: str) -> HttpResponseBase:  # noqa: A002 - the URL's word
         """Command a zergling: `L`, `R`, `M` or several of them at once, `MMRM`."""
         wanted = request_of(command_value(Body.of(request)), _key(request))
-        zergling = configured_hive().command(id, wanted, if_match(request.headers.get("If-Match")))
+        zergling = configured_hive().command(
+            id, wanted, if_match(request.META.get("HTTP_IF_MATCH"))
+        )
         return _answer(request, renderers.in_full(zergling), ETag=_etag(request, zergling))
 
     def destroy(self, request: Request, id: str) -> Response:  # noqa: A002 - the URL's word
         """End a zergling's life for ever."""
-        configured_hive().kill(id, if_match(request.headers.get("If-Match")))
+        configured_hive().kill(id, if_match(request.META.get("HTTP_IF_MATCH")))
         return Response(status=204)
 
     def history(self, request: Request, id: str) -> HttpResponseBase:  # noqa: A002 - the URL's word
@@ -116,7 +118,7 @@ def _etag(request: Request, zergling: Zergling) -> str:
 
 
 def _key(request: Request) -> str | None:
-    return idempotency_key(request.headers.get("Idempotency-Key"))
+    return idempotency_key(request.META.get("HTTP_IDEMPOTENCY_KEY"))
 
 
 def _streamed(parts: Iterator[bytes]) -> StreamingHttpResponse:

@@ -48,10 +48,10 @@ class FaultyStore(Store):
         except Conflict as conflict:
             return conflict
         (result,) = self._store.put_many([document], timeout=timeout)
+        if not isinstance(result, Written):
+            return result
         self.after_put(document)
-        if isinstance(result, Written) and self.is_minority(document):
-            return Written(result.revision, is_minority=True)
-        return result
+        return Written(result.revision, is_minority=self.is_minority(document))
 
     def page(
         self,

@@ -81,8 +81,7 @@ def test_a_spawn_whose_answer_was_lost_spawns_one(faulty: FaultyStore) -> None:
 
 def test_a_doubt_that_stays_is_said(faulty: FaultyStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patience, "TIME_LIMIT", 0.3)
-    hive = Hive(faulty)
-    zergling = hive.spawn(Pose())
+    zergling = Hive(faulty).spawn(Pose())
     faulty.after_put = raising(OutcomeUnknown("lost"))
     first_read = threading.Event()
 
@@ -93,7 +92,7 @@ def test_a_doubt_that_stays_is_said(faulty: FaultyStore, monkeypatch: pytest.Mon
 
     faulty.before_get = reads_once
     with pytest.raises(OutcomeUnknown):
-        moved(hive, zergling, "M")
+        moved(Hive(faulty), zergling, "M")
 
 
 def test_a_store_that_is_away_is_soon_said(faulty: FaultyStore) -> None:

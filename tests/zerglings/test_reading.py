@@ -65,7 +65,7 @@ def test_a_command_merges_what_it_finds(
     backend: Backend, hive: Hive, store: Store, parent: Zergling
 ) -> None:
     rivals(backend, hive, parent)
-    moved = hive.command(parent.id, Request.command("M"))
+    moved = Hive(store).command(parent.id, Request.command("M"))
     assert sorted(moved.history) == sorted("MLRRMMM")
     (only,) = leaves(store, parent.id) or []
     assert decode(only) == moved

@@ -21,11 +21,12 @@ def trusting(cache: RevisionCache, seen: Zergling) -> RevisionCache:
     return cache
 
 
-def test_a_new_cache_watches_before_it_offers() -> None:
+def test_it_offers_what_it_saw_and_nothing_else() -> None:
     cache, seen = RevisionCache(), zergling()
-    cache.saw(seen)
     assert cache.offer(seen.id) is None
-    assert trusting(cache, seen).offer(seen.id) == seen
+    cache.saw(seen)
+    assert cache.offer(seen.id) == seen
+    assert cache.offer(zergling().id) is None
 
 
 def test_where_others_write_too_it_stands_aside_and_comes_back() -> None:
@@ -40,7 +41,8 @@ def test_where_others_write_too_it_stands_aside_and_comes_back() -> None:
 def test_refused_writes_count_too() -> None:
     cache, seen = RevisionCache(), zergling()
     trusting(cache, seen)
-    for _ in range(5):
+    for _ in range(3):
+        assert cache.offer(seen.id) == seen
         cache.was_wrong(seen.id, was_offered=True)
         cache.wrote(seen, was_offered=False)
     assert cache.offer(seen.id) is None

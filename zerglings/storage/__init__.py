@@ -13,6 +13,10 @@ from zerglings.storage.couchdb import CouchDBStore
 from zerglings.storage.couchdb_client import CouchDBClient
 from zerglings.storage.sqlite import SQLiteStore
 
+CONNECTIONS = 16
+"""Connections to CouchDB that a process keeps open: batches need two, lists and histories one each.
+More are opened when needed, and closed again."""
+
 
 @cache
 def configured_store() -> Store:
@@ -29,5 +33,5 @@ def _opened(username: str, password: Secret) -> Store:
     if settings.OVERMIND_STORE == "sqlite":
         return SQLiteStore(settings.OVERMIND_SQLITE_PATH)
     account = Account(username, password.read, variable=password.name)
-    client = CouchDBClient(settings.COUCHDB_URL, account, connections=settings.OVERMIND_THREADS)
+    client = CouchDBClient(settings.COUCHDB_URL, account, connections=CONNECTIONS)
     return CouchDBStore(client, settings.COUCHDB_DATABASE)
