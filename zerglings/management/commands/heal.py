@@ -19,8 +19,8 @@ WHOLENESS_TIMEOUT = 5.0
 
 HELP = """\
 Merges all rival revisions of zerglings. With the account of a server admin (COUCHDB_ADMIN_USERNAME
-and COUCHDB_ADMIN_PASSWORD) it then purges what merging left behind, removes zerglings that have
-been dead for longer than --grace, and the parts of histories that no zergling reaches. It may run
+and COUCHDB_ADMIN_PASSWORD) it then removes zerglings that have been dead for longer than --grace,
+and the parts of histories that no zergling reaches, and purges what merging left behind. It may run
 beside a working service, and again after it was stopped.
 """
 
@@ -68,9 +68,9 @@ class Command(BaseCommand):
         if (obstacle := _obstacle(store)) is not None:
             self.stdout.write(f"nothing was purged or removed: {obstacle}")
             return
-        self._report("merged revisions purged", healer.purge)
         self._report("long dead removed", lambda: healer.remove_dead(time.time() - grace))
         self._report("unreachable parts of histories removed", healer.remove_unreachable)
+        self._report("merged revisions purged", healer.purge)  # last, as CouchDB 1.x may refuse
 
     def _report(self, what: str, step: Callable[[], int]) -> None:
         self.stdout.write(f"{step():>8}  {what}")
