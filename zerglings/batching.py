@@ -42,6 +42,7 @@ class Call(Generic[Result]):
         self._signal = threading.Event()
         self.is_answered = False
         self.was_taken = False
+        self.is_awaited = True
         self.leads = False
 
     @property
@@ -131,6 +132,7 @@ class GroupCommit(Generic[Wish]):
     def _leave(self, call: Wish) -> None:
         """Wait no longer, and lead no longer."""
         with self._lock:
+            call.is_awaited = False
             if call in self._queue:
                 self._queue.remove(call)
             self._hand_over(call)
@@ -166,7 +168,9 @@ class GroupCommit(Generic[Wish]):
     def _finish(self, batch: Sequence[Wish], leader: Wish) -> None:
         """Wake those who are answered, but first the next leader: the store is idle by now."""
         with self._lock:
-            self._queue.extendleft(call for call in reversed(batch) if not call.is_answered)
+            # Nobody is there to lead for a call that is awaited no longer.
+            left = [call for call in batch if call.is_awaited and not call.is_answered]
+            self._queue.extendleft(reversed(left))
             if leader.is_answered:
                 self._hand_over(leader)
         for call in batch:

@@ -8,6 +8,7 @@ when a majority has it, the losers are deleted, each by the revision that was me
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
@@ -72,13 +73,16 @@ class Reader:
         ]
 
     def _settled(self, rivals: list[Zergling], timeout: float) -> Zergling:
-        """Return the merged zergling, written back if that was possible."""
+        """Return the merged zergling, written back if that was possible in time."""
+        ends = time.monotonic() + timeout
         for _ in range(SETTLING_ROUNDS):
             merged = merge(self._archive.leaves(rivals, timeout=timeout))
             logger.info("Merged %d rival revisions of %s", len(rivals), merged.id)
             try:
                 return self._write_back(merged, rivals, timeout)
             except Conflict:
+                if time.monotonic() > ends:
+                    break
                 leaves = self._store.get_many([merged.id], timeout=timeout).get(merged.id, [])
                 rivals = self._decoded(leaves, timeout) or rivals
                 if len(rivals) == 1:

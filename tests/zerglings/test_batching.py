@@ -251,6 +251,24 @@ def test_a_caller_whose_call_is_under_way_is_told_so(
     assert a.result(LONG) == "A"
 
 
+def test_whoever_gave_up_is_never_made_to_lead(
+    group: GroupCommit[Wish], flushes: Flushes, pool: ThreadPoolExecutor
+) -> None:
+    flushes.carry_out = lambda wish: None if wish.name == "b" else wish.succeed(wish.name)
+    occupied(group, flushes, pool)
+    a, b = queued(group, pool, "ab", patience=0.2)
+    flushes.began = threading.Semaphore(0)
+    held, flushes.gate = flushes.gate, threading.Event()
+    held.set()
+    assert flushes.began.acquire(timeout=LONG), "a leads now, for b too"
+    with pytest.raises(Abandoned):
+        b.result(LONG)
+    (later,) = queued(group, pool, "c")
+    flushes.gate.set()
+    assert (a.result(LONG), later.result(LONG)) == ("a", "c")
+    assert flushes.batches == [["first"], ["a", "b"], ["c"]]
+
+
 def test_many_at_once_are_all_answered(flushes: Flushes, pool: ThreadPoolExecutor) -> None:
     group = GroupCommit[Wish](flushes, batch_limit=5, queue_limit=100, grace=1)
     names = [f"n{number}" for number in range(400)]
