@@ -15,7 +15,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 # every one in a light thread of its own.
 OVERMIND_HTTP_ADDR = env.listen_address("OVERMIND_HTTP_ADDR", "0.0.0.0:8080")
 WEB_CONCURRENCY = env.number("WEB_CONCURRENCY", 1, least=1, most=256)
-OVERMIND_THREADS = env.number("OVERMIND_THREADS", 1000, least=1, most=10_000)
+OVERMIND_THREADS = env.number("OVERMIND_THREADS", 2000, least=1, most=10_000)
 
 # Where the memory is. COUCHDB_PORT and the like are Kubernetes' own and mean nothing here.
 _COUCHDB_VARIABLES = (

@@ -15,8 +15,16 @@ from dataclasses import dataclass, replace
 from zerglings.chunks import Chunk, first_id, last_id
 from zerglings.document import NotAZergling
 from zerglings.merging import Leaf
-from zerglings.storage.base import Conflict, Document, Store, StoreError, StoreUnavailable
-from zerglings.zergling import Base, Zergling, key_mark, replay
+from zerglings.patience import TimeLeft
+from zerglings.storage.base import (
+    Conflict,
+    Document,
+    OutcomeUnknown,
+    Store,
+    StoreError,
+    StoreUnavailable,
+)
+from zerglings.zergling import Base, Zergling, key_mark
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +33,12 @@ WORDS_REMEMBERED = 1000
 
 PAGE = 20
 """Chunks to read at once: some thousands of words."""
+
+SHORTEST_TAIL = 100
+"""Words that a document kept at least whenever it was cut, whatever the settings were."""
+
+WHOLE_CACHED = 2000
+"""Revisions of the original's documents that a process remembers to have no chunks."""
 
 KEYS_CACHED = 2000
 """Chunks whose keys a process remembers, some 10 KiB each at most; they never change."""
@@ -48,18 +62,40 @@ class Archive:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._keys: OrderedDict[str, _Keys] = OrderedDict()
+        self._whole: OrderedDict[str, None] = OrderedDict()
         self._lock = threading.Lock()
 
     def keep(self, chunks: Sequence[Chunk], *, timeout: float) -> None:
-        """Store chunks; one that is there already has the same content.
+        """Store chunks, each with a majority.
+
+        One that is there already has the same content; it gets a new revision, by which whoever
+        would remove it as unreachable learns that it is wanted again.
 
         Raises:
-            OutcomeUnknown: it is not certain that all are stored.
+            StoreUnavailable, OutcomeUnknown: it is not certain that a majority has all of them.
         """
         documents = {chunk.id: chunk.encode() for chunk in chunks}
-        for result in self._store.put_many(list(documents.values()), timeout=timeout):
-            if isinstance(result, StoreError) and not isinstance(result, Conflict):
+        known = self._put(list(documents.values()), timeout)
+        if known:
+            found = self._store.get_many(known, timeout=timeout)
+            revisions = {id_: leaves[0]["_rev"] for id_, leaves in found.items() if leaves}
+            again = [documents[id_] | {"_rev": rev} for id_, rev in revisions.items()]
+            self._put(again, timeout)
+
+    def _put(self, documents: Sequence[Document], timeout: float) -> list[str]:
+        """Store documents and return the ids of those that somebody else has just stored."""
+        conflicts = []
+        results = self._store.put_many(documents, timeout=timeout) if documents else []
+        for document, result in zip(documents, results, strict=True):
+            if isinstance(result, Conflict):
+                conflicts.append(document["_id"])
+            elif isinstance(result, StoreError):
                 raise result
+            elif result.is_minority:
+                raise OutcomeUnknown(
+                    "only a minority of the store's copies has a part of a history"
+                )
+        return conflicts
 
     def newest_first(self, zergling: Zergling, *, timeout: float) -> Iterator[Chunk]:
         """Yield the chunks before a zergling's kept history, back to its spawn."""
@@ -70,13 +106,14 @@ class Archive:
             page = self._store.page(
                 f"{wanted}~", PAGE, until=first_id(zergling.id), descending=True, timeout=timeout
             )
-            chunks = [_decoded(document) for document in page.documents]
-            if all(chunk.id != wanted for chunk in chunks):
-                chunks.insert(0, self._get(wanted, timeout))
-            for chunk in chunks:
-                if chunk.id == wanted:
-                    yield chunk
-                    wanted = chunk.previous
+            documents = {document["_id"]: document for document in page.documents}
+            del page
+            if wanted not in documents:
+                documents[wanted] = self._get(wanted, timeout)
+            while wanted in documents:
+                chunk = _decoded(documents[wanted])
+                yield chunk
+                wanted = chunk.previous
 
     def oldest_first(self, zergling: Zergling, offset: int, *, timeout: float) -> Iterator[Chunk]:
         """Yield the chunks that hold a zergling's words from the one numbered ``offset`` on."""
@@ -89,10 +126,10 @@ class Archive:
             group, ids = ids[: -PAGE - 1 : -1], ids[:-PAGE]
             found = self._store.get_many(group, timeout=timeout)
             for chunk_id in group:
-                documents = found.get(chunk_id)
-                yield _decoded(documents[0]) if documents else self._get(chunk_id, timeout)
+                documents = found.pop(chunk_id, None)
+                yield _decoded(documents[0] if documents else self._get(chunk_id, timeout))
 
-    def id_under_key(self, zergling: Zergling, mark: str, *, timeout: float) -> str | None:
+    def id_under_key(self, zergling: Zergling, mark: str, time_left: TimeLeft) -> str | None:
         """Return the id of the request with this key mark among the newest words, if any has it."""
         for request_id in zergling.request_ids:
             if key_mark(request_id) == mark:
@@ -100,7 +137,7 @@ class Archive:
         oldest = zergling.command_count - WORDS_REMEMBERED
         wanted = zergling.base.chunk
         while wanted is not None:
-            keys = self._keys_of(zergling, wanted, timeout)
+            keys = self._keys_of(zergling, wanted, time_left)
             if keys.end <= oldest:
                 return None
             if mark in keys.ids:
@@ -110,8 +147,6 @@ class Archive:
 
     def holds(self, zergling: Zergling, request_id: str, *, since: int, timeout: float) -> bool:
         """Whether a request is among the older words, those after the first ``since``."""
-        if zergling.base.count <= since:
-            return False
         for chunk in self.newest_first(zergling, timeout=timeout):
             if request_id in chunk.request_ids:
                 return True
@@ -122,10 +157,12 @@ class Archive:
     def completed(self, zergling: Zergling, tail: int, *, timeout: float) -> Zergling:
         """Return a zergling that the original service wrote with its base and spawn found again.
 
-        Its history continues the newest chunk that leads to where it stands. A chunk that begins
-        as the history does was cut from it by somebody who lost the race, and is none of its past.
+        Its history continues the newest chunk that ends where it begins.
         """
-        if not zergling.is_stripped or len(zergling.history) < tail:
+        known_whole = f"{zergling.id}@{zergling.revision}"
+        if not zergling.is_stripped or len(zergling.history) < min(tail, SHORTEST_TAIL):
+            return zergling
+        if known_whole in self._whole:
             return zergling
         after: str | None = last_id(zergling.id)
         while after is not None:
@@ -133,13 +170,19 @@ class Archive:
                 after, PAGE, until=first_id(zergling.id), descending=True, timeout=timeout
             )
             for chunk in map(_decoded, page.documents):
-                is_cut = chunk.words == zergling.history[: len(chunk.words)]
-                if not is_cut and replay(chunk.after, zergling.history) == zergling.pose:
+                if chunk.after == zergling.base.pose:
                     found = replace(zergling, base=Base(chunk.after, chunk.end, chunk.id))
                     *_, first = self.newest_first(found, timeout=timeout)
                     return replace(found, spawn=first.before)
             after = page.after
+        self._note_whole(known_whole)
         return zergling
+
+    def _note_whole(self, mark: str) -> None:
+        with self._lock:
+            self._whole[mark] = None
+            while len(self._whole) > WHOLE_CACHED:
+                self._whole.popitem(last=False)
 
     def leaves(self, rivals: Sequence[Zergling], *, timeout: float) -> list[Leaf]:
         """Return rivals with their older requests, back to a chunk that all of them share."""
@@ -148,26 +191,28 @@ class Archive:
         walks = [self.newest_first(zergling, timeout=timeout) for zergling in rivals]
         while len({base.chunk for base in reached}) > 1:
             deepest = max(range(len(rivals)), key=lambda number: reached[number].count)
-            chunk = next(walks[deepest])
+            chunk = next(walks[deepest], None)
+            if chunk is None:  # its base counts words that no chunk holds
+                raise MissingChunk(f"{first_id(rivals[deepest].id)}?")
             reached[deepest] = Base(chunk.before, chunk.start, chunk.previous)
             leaf = leaves[deepest]
             leaves[deepest] = replace(leaf, older=chunk.requests() + leaf.older)
         return leaves
 
-    def _get(self, chunk_id: str, timeout: float) -> Chunk:
+    def _get(self, chunk_id: str, timeout: float) -> Document:
         found = self._store.get_many([chunk_id], all_copies=True, timeout=timeout)
         if not found.get(chunk_id):
             raise MissingChunk(chunk_id)
-        return _decoded(found[chunk_id][0])
+        return found[chunk_id][0]
 
-    def _keys_of(self, zergling: Zergling, chunk_id: str, timeout: float) -> _Keys:
+    def _keys_of(self, zergling: Zergling, chunk_id: str, time_left: TimeLeft) -> _Keys:
         with self._lock:
             if (known := self._keys.get(chunk_id)) is not None:
                 self._keys.move_to_end(chunk_id)
                 return known
         rest = replace(zergling, base=replace(zergling.base, chunk=chunk_id))
         found: list[_Keys] = []
-        for chunk in self.newest_first(rest, timeout=timeout):
+        for chunk in self.newest_first(rest, timeout=time_left()):
             if found and chunk.end <= zergling.command_count - WORDS_REMEMBERED:
                 break
             found.append(self._remember(chunk))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from zerglings.batching import Call
 from zerglings.patience import Patience
@@ -40,12 +40,15 @@ class ZerglingCall(Call[Zergling]):
 
 
 def timeout_for(calls: Iterable[ZerglingCall]) -> float:
-    """Return the seconds that a store call on behalf of all of these may wait."""
-    return min(call.patience.call_timeout for call in calls)
+    """Return the seconds that a flush on behalf of all of these may take.
+
+    That is what the most patient may wait: one whose time is nearly up must not cost the others
+    theirs, and gives up by itself.
+    """
+    return max(call.patience.call_timeout for call in calls)
 
 
-def pause_before_next_attempt(calls: Iterable[ZerglingCall]) -> None:
-    """Wait a moment if calls that were attempted before are to be attempted again too soon."""
-    pauses = [call.patience.next_pause() for call in calls if call.patience.was_tried]
-    if pauses and (pause := min(pauses)) > 0:
-        time.sleep(pause)
+def pause_before_next_attempt(calls: Collection[ZerglingCall]) -> None:
+    """Wait a moment where all are to be attempted again, which may be too soon."""
+    if all(call.patience.was_tried for call in calls):
+        time.sleep(min(call.patience.next_pause() for call in calls))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from zerglings.archive import Archive
 from zerglings.calls import ZerglingCall
+from zerglings.patience import TimeLeft
 from zerglings.zergling import Request, Zergling
 
 logger = logging.getLogger(__name__)
@@ -58,7 +59,7 @@ class Change(ZerglingCall):
         return True
 
     @abstractmethod
-    def applied_to(self, standing: Standing, archive: Archive) -> Zergling:
+    def applied_to(self, standing: Standing, archive: Archive, time_left: TimeLeft) -> Zergling:
         """Return the zergling after this change; the same one if it has been made already.
 
         Raises:
@@ -80,7 +81,7 @@ class Spawn(Change):
         """Whether there may be one: a random id is nobody's yet."""
         return self._is_keyed or self.patience.is_in_doubt
 
-    def applied_to(self, standing: Standing, archive: Archive) -> Zergling:
+    def applied_to(self, standing: Standing, archive: Archive, time_left: TimeLeft) -> Zergling:
         """Return the newborn, or what has become of it."""
         if not standing.was_stored:
             return self._newborn
@@ -102,16 +103,16 @@ class Order(Change):
         self._precondition = precondition
         self._attempted_at: int | None = None
 
-    def applied_to(self, standing: Standing, archive: Archive) -> Zergling:
+    def applied_to(self, standing: Standing, archive: Archive, time_left: TimeLeft) -> Zergling:
         """Return the zergling after the request."""
         current = standing.zergling
         if current is None:
             raise NoSuchZergling
-        if self._was_carried_out(current, archive):
+        if self._was_carried_out(current, archive, time_left):
             return current
         if current.is_dead:
             raise NoSuchZergling
-        if self._is_known_key(current, archive):
+        if self._is_known_key(current, archive, time_left):
             return current
         if self._precondition is not None and not (
             standing.is_written and self._precondition(current)
@@ -121,22 +122,23 @@ class Order(Change):
             self._attempted_at = current.command_count
         return current.apply(self._request)
 
-    def _was_carried_out(self, current: Zergling, archive: Archive) -> bool:
+    def _was_carried_out(self, current: Zergling, archive: Archive, time_left: TimeLeft) -> bool:
         """Whether an attempt whose answer was lost did it, even if a death followed."""
         if self._attempted_at is None:
             return False
-        return current.has_applied(self._request) or archive.holds(
-            current,
-            self._request.id,
-            since=self._attempted_at,
-            timeout=self.patience.call_timeout,
+        if current.has_applied(self._request):
+            return True
+        if current.base.count <= self._attempted_at:
+            return False
+        return archive.holds(
+            current, self._request.id, since=self._attempted_at, timeout=time_left()
         )
 
-    def _is_known_key(self, current: Zergling, archive: Archive) -> bool:
+    def _is_known_key(self, current: Zergling, archive: Archive, time_left: TimeLeft) -> bool:
         mark = self._request.key_mark
         if mark is None:
             return False
-        known = archive.id_under_key(current, mark, timeout=self.patience.call_timeout)
+        known = archive.id_under_key(current, mark, time_left)
         if known is not None and known != self._request.id:
             raise KeyReused
         return known is not None

@@ -13,9 +13,10 @@ from dataclasses import replace
 
 from zerglings.archive import Archive
 from zerglings.calls import pause_before_next_attempt, timeout_for
-from zerglings.changes import Change, Refused, Standing
+from zerglings.changes import Change, Order, Refused, Standing
 from zerglings.chunks import shortened
 from zerglings.document import encode
+from zerglings.patience import TimeLeft
 from zerglings.reading import Found, Reader
 from zerglings.revision_cache import RevisionCache
 from zerglings.storage.base import OutcomeUnknown, Store, StoreError, Written
@@ -24,6 +25,10 @@ from zerglings.zergling import RuleError, Zergling
 logger = logging.getLogger(__name__)
 
 Outcome = Zergling | Exception
+
+
+HISTORY_SHARE = 0.5
+"""Share of a flush's time for looking into older histories, which only some of its changes need."""
 
 
 class _Group:
@@ -48,13 +53,18 @@ class _Group:
     def is_in_doubt(self) -> bool:
         return any(change.patience.is_in_doubt for change in self.changes)
 
-    def play(self, standing: Standing, archive: Archive) -> None:
-        """Work out what becomes of each change; ``pending`` is what is to be stored, if any."""
+    def play(self, standing: Standing, archive: Archive, time_left: TimeLeft) -> None:
+        """Work out what becomes of each change; ``pending`` is what is to be stored, if any.
+
+        Those behind a birth have to wait until it has a revision.
+        """
         self._start = standing.zergling
         self.outcomes = []
         for change in self.changes:
+            if self._start is None and not standing.is_written and isinstance(change, Order):
+                break
             try:
-                zergling = change.applied_to(standing, archive)
+                zergling = change.applied_to(standing, archive, time_left)
             except (Refused, RuleError, StoreError) as error:
                 self.outcomes.append(error)
                 continue
@@ -70,7 +80,7 @@ class _Group:
 
     def answer(self, stored: Zergling | None = None) -> None:
         """Give every caller its outcome; the last state is the one that was ``stored``."""
-        for change, outcome in zip(self.changes, self.outcomes, strict=True):
+        for change, outcome in zip(self.changes, self.outcomes, strict=False):
             if isinstance(outcome, StoreError):
                 change.attempt_failed(outcome)
             elif isinstance(outcome, Exception):
@@ -110,29 +120,30 @@ class ChangeFlush:
             return
         pause_before_next_attempt(waiting)
         timeout = timeout_for(waiting)
+        time_left = TimeLeft(timeout * HISTORY_SHARE)
         groups = _grouped(waiting)
-        unread = [group for group in groups if not self._play_unread(group)]
-        self._read_and_play([group for group in unread if group.is_in_doubt], timeout)
-        self._read_and_play([group for group in unread if not group.is_in_doubt], timeout)
+        unread = [group for group in groups if not self._play_unread(group, time_left)]
+        self._read_and_play([group for group in unread if group.is_in_doubt], timeout, time_left)
+        self._read_and_play([g for g in unread if not g.is_in_doubt], timeout, time_left)
         for group in groups:
             if group.pending is None and group.outcomes:
                 group.answer()
         self._store_all([group for group in groups if group.pending is not None], timeout)
 
-    def _play_unread(self, group: _Group) -> bool:
+    def _play_unread(self, group: _Group, time_left: TimeLeft) -> bool:
         """Try without reading; False where that cannot be or would not do."""
         if not group.needs_reading:
-            group.play(Standing(None, was_stored=False), self._archive)
+            group.play(Standing(None, was_stored=False), self._archive, time_left)
             return True
         if group.is_in_doubt or (remembered := self._cache.offer(group.zergling_id)) is None:
             return False
-        group.play(Standing(remembered), self._archive)
+        group.play(Standing(remembered), self._archive, time_left)
         group.was_offered = group.is_all_new
         if not group.was_offered:
             group.pending, group.outcomes = None, []
         return group.was_offered
 
-    def _read_and_play(self, groups: Sequence[_Group], timeout: float) -> None:
+    def _read_and_play(self, groups: Sequence[_Group], timeout: float, time_left: TimeLeft) -> None:
         began = time.monotonic()
         try:
             found = self._reader.read(
@@ -146,15 +157,17 @@ class ChangeFlush:
             return
         for group in groups:
             was_stored = group.zergling_id in found
-            self._play_read(group, found.get(group.zergling_id), was_stored=was_stored)
+            self._play_read(group, found.get(group.zergling_id), time_left, was_stored=was_stored)
 
-    def _play_read(self, group: _Group, found: Found, *, was_stored: bool) -> None:
+    def _play_read(
+        self, group: _Group, found: Found, time_left: TimeLeft, *, was_stored: bool
+    ) -> None:
         if isinstance(found, StoreError):
             group.fail(found, 0.0)
             return
         if found is not None:
             self._cache.saw(found)
-        group.play(Standing(found, was_stored=was_stored), self._archive)
+        group.play(Standing(found, was_stored=was_stored), self._archive, time_left)
 
     def _store_all(self, groups: Sequence[_Group], timeout: float) -> None:
         if not groups:

@@ -169,8 +169,10 @@ class Hive:
         more = True
         while more:
             page = self._page(after, min(size, PAGE_LIMIT))
-            yield [seen for document in page.documents if (seen := _sight_or_log(document))]
+            seen = [sight for document in page.documents if (sight := _sight_or_log(document))]
             after, more = page.after, page.after is not None
+            del page  # whoever reads slowly holds what is seen, not the documents
+            yield seen
 
     def history(self, zergling_id: str, offset: int = 0, limit: int | None = None) -> History:
         """Return the words of a living zergling from the one numbered ``offset`` on, oldest first.

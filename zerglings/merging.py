@@ -73,13 +73,21 @@ def _with_ids(leaves: Sequence[Leaf]) -> list[Leaf]:
 
 
 def _aligned(leaf: Leaf, references: Sequence[Sequence[Request]]) -> Leaf:
-    words = [word for request in leaf.requests() for word in request.words]
-    common = max((_common(words, reference) for reference in references), key=len)
+    """Give a leaf's kept words the ids of the rival that goes on most like it.
+
+    Its older requests have their ids; only a rival that shares all of them can be told to go on
+    alike.
+    """
+    older, kept = list(leaf.older), leaf.zergling
+    going_on = [rival[len(older) :] for rival in references if list(rival[: len(older)]) == older]
+    common = max((_common(kept.history, rival) for rival in going_on), key=_length, default=[])
     ids = [id_ for request in common for id_ in (request.id, *[""] * (len(request.words) - 1))]
-    skipped = sum(len(request.words) for request in leaf.older)
-    kept = leaf.zergling.request_ids
-    aligned = (*ids[skipped:], *kept[max(0, len(ids) - skipped) :])
-    return replace(leaf, zergling=replace(leaf.zergling, request_ids=aligned))
+    aligned = (*ids, *kept.request_ids[len(ids) :])
+    return replace(leaf, zergling=replace(kept, request_ids=aligned))
+
+
+def _length(requests: Sequence[Request]) -> int:
+    return sum(len(request.words) for request in requests)
 
 
 def _common(words: Sequence[str], reference: Sequence[Request]) -> list[Request]:

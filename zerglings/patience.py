@@ -24,8 +24,11 @@ TIME_LIMIT = 4.0
 CALL_TIMEOUT = 2.0
 """Seconds that one store call may wait, so that there is time left to look what became of it."""
 
-SHORTEST_TIMEOUT = 0.2
+SHORTEST_TIMEOUT = 0.05
 """Seconds that a call may wait even when the time is all but up."""
+
+SHARE_TO_BEGIN_WITH = 0.25
+"""Share of the time that must be left to begin with: a flush takes some."""
 
 BLIPS = 3
 """How often a store that quickly says no is asked again: of a cluster, another node may say yes."""
@@ -47,6 +50,24 @@ LONGEST_PAUSE = 0.1
 
 class TooMuchContention(Exception):
     """Others kept changing the zergling until the time was up; nothing was changed."""
+
+
+class TimeLeft:
+    """So many seconds from now on, for several store calls: called, it returns what is left."""
+
+    def __init__(self, seconds: float) -> None:
+        self._end = time.monotonic() + seconds
+
+    def __call__(self) -> float:
+        """Return the seconds that the next call may wait.
+
+        Raises:
+            StoreUnavailable: there are none.
+        """
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise StoreUnavailable("the store took too long")
+        return left
 
 
 class Patience:
@@ -81,7 +102,8 @@ class Patience:
 
     def end_of_waiting(self) -> Exception | None:
         """Return what the use case ends with if its time was up before the next attempt."""
-        if self.time_left > 0:
+        least = SHORTEST_TIMEOUT if self.was_tried else TIME_LIMIT * SHARE_TO_BEGIN_WITH
+        if self.time_left > least:
             return None
         if self._doubt or not self._races:
             return self._doubt or StoreUnavailable("others were served until the time was up")

@@ -8,7 +8,6 @@ when a majority has it, the losers are deleted, each by the revision that was me
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
@@ -16,7 +15,8 @@ from zerglings.archive import Archive
 from zerglings.chunks import shortened
 from zerglings.document import NotAZergling, decode, encode
 from zerglings.merging import merge
-from zerglings.storage.base import Conflict, Document, Store, StoreError
+from zerglings.patience import TimeLeft
+from zerglings.storage.base import Conflict, Document, Store, StoreError, StoreUnavailable
 from zerglings.zergling import Zergling
 
 logger = logging.getLogger(__name__)
@@ -47,7 +47,8 @@ class Reader:
     ) -> dict[str, Found]:
         """Return zerglings by id, dead ones too; an id that was never stored is not among them.
 
-        What is wrong with one of them is its own result. ``timeout`` is for each store call.
+        What is wrong with one of them is its own result. ``timeout`` is for the read, and as much
+        again for all that some of them need besides.
 
         Raises:
             StoreUnavailable: none could be read.
@@ -55,60 +56,89 @@ class Reader:
         if not zergling_ids:
             return {}
         documents = self._store.get_many(zergling_ids, timeout=timeout, all_copies=all_copies)
-        return {id_: self._found(leaves, timeout) for id_, leaves in documents.items()}
+        time_left = TimeLeft(timeout)
+        return {
+            id_: self._found(leaves, time_left, all_copies=all_copies)
+            for id_, leaves in documents.items()
+        }
 
-    def _found(self, leaves: Sequence[Document], timeout: float) -> Found:
+    def _found(self, leaves: Sequence[Document], time_left: TimeLeft, *, all_copies: bool) -> Found:
         try:
-            zerglings = self._decoded(leaves, timeout)
+            zerglings = self._decoded(leaves, time_left)
             if len(zerglings) > 1:
-                return self._settled(zerglings, timeout)
+                return self._settled(zerglings, time_left, all_copies=all_copies)
         except StoreError as error:
             return error
         return zerglings[0] if zerglings else None
 
-    def _decoded(self, leaves: Sequence[Document], timeout: float) -> list[Zergling]:
+    def _decoded(self, leaves: Sequence[Document], time_left: TimeLeft) -> list[Zergling]:
         zerglings = (zergling for leaf in leaves if (zergling := decode_or_log(leaf)) is not None)
         return [
-            self._archive.completed(zergling, self._tail, timeout=timeout) for zergling in zerglings
+            self._archive.completed(zergling, self._tail, timeout=time_left())
+            if zergling.is_stripped
+            else zergling
+            for zergling in zerglings
         ]
 
-    def _settled(self, rivals: list[Zergling], timeout: float) -> Zergling:
+    def _settled(
+        self, rivals: list[Zergling], time_left: TimeLeft, *, all_copies: bool
+    ) -> Zergling:
         """Return the merged zergling, written back if that was possible in time."""
-        ends = time.monotonic() + timeout
-        for _ in range(SETTLING_ROUNDS):
-            merged = merge(self._archive.leaves(rivals, timeout=timeout))
-            logger.info("Merged %d rival revisions of %s", len(rivals), merged.id)
-            try:
-                return self._write_back(merged, rivals, timeout)
-            except Conflict:
-                if time.monotonic() > ends:
-                    break
-                leaves = self._store.get_many([merged.id], timeout=timeout).get(merged.id, [])
-                rivals = self._decoded(leaves, timeout) or rivals
-                if len(rivals) == 1:
-                    return rivals[0]
-            except StoreError as error:
-                logger.warning("The merge of %s was not written: %s", merged.id, error)
-                break
+        merged = merge(self._archive.leaves(rivals, timeout=time_left()))
+        logger.info("Merged %d rival revisions of %s", len(rivals), merged.id)
+        try:
+            for _ in range(SETTLING_ROUNDS):
+                stored = self._write_back(merged, rivals, time_left)
+                if stored is not None:
+                    return stored
+                rivals = self._read_again(merged.id, time_left, all_copies=all_copies)
+                merged = merge(self._archive.leaves(rivals, timeout=time_left()))
+        except StoreError as error:
+            logger.warning("The merge of %s was not written: %s", merged.id, error)
         return merged
 
-    def _write_back(self, merged: Zergling, rivals: Sequence[Zergling], timeout: float) -> Zergling:
-        shorter, chunks = shortened(merged, self._tail)
-        if chunks:
-            self._archive.keep(chunks, timeout=timeout)
-        (result,) = self._store.put_many([encode(shorter)], timeout=timeout)
+    def _read_again(
+        self, zergling_id: str, time_left: TimeLeft, *, all_copies: bool
+    ) -> list[Zergling]:
+        found = self._store.get_many([zergling_id], timeout=time_left(), all_copies=all_copies)
+        zerglings = self._decoded(found.get(zergling_id, []), time_left)
+        if not zerglings:
+            raise StoreUnavailable(f"{zergling_id} is gone")
+        return zerglings
+
+    def _write_back(
+        self, merged: Zergling, rivals: Sequence[Zergling], time_left: TimeLeft
+    ) -> Zergling | None:
+        """Store the merge and delete the losers; return None if others were faster."""
+        if len(rivals) == 1:
+            return merged
+        stored = self._shortened(merged, time_left)
+        (result,) = self._store.put_many([encode(stored)], timeout=time_left())
+        if isinstance(result, Conflict):
+            return None
         if isinstance(result, StoreError):
             raise result
         if not result.is_minority:
             for loser in rivals:
                 if loser.revision != merged.revision:
-                    self._delete(loser, timeout)
-        return replace(shorter, revision=result.revision)
+                    self._delete(loser, time_left)
+        return replace(stored, revision=result.revision)
 
-    def _delete(self, loser: Zergling, timeout: float) -> None:
+    def _shortened(self, zergling: Zergling, time_left: TimeLeft) -> Zergling:
+        shorter, chunks = shortened(zergling, self._tail)
+        if not chunks:
+            return zergling
+        try:
+            self._archive.keep(chunks, timeout=time_left())
+        except StoreError as error:
+            logger.warning("Older history stays where it is for now: %s", error)
+            return zergling
+        return shorter
+
+    def _delete(self, loser: Zergling, time_left: TimeLeft) -> None:
         tombstone = {"_id": loser.id, "_rev": loser.revision, "_deleted": True}
         try:
-            (result,) = self._store.put_many([tombstone], timeout=timeout)
+            (result,) = self._store.put_many([tombstone], timeout=time_left())
         except StoreError as error:
             result = error
         if isinstance(result, StoreError):  # it stays a rival, which the next reader merges

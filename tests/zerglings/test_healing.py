@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.backends import Backend
 from tests.support.documents import leaves, read, write
+from tests.support.faulty_store import FaultyStore, raising
 from tests.support.rivals import plant
 from zerglings.archive import Archive
 from zerglings.changes import NoSuchZergling
@@ -16,7 +17,7 @@ from zerglings.chunks import shortened
 from zerglings.document import decode, encode
 from zerglings.healing import Healer
 from zerglings.hive import Hive
-from zerglings.storage.base import Store
+from zerglings.storage.base import Store, StoreUnavailable
 from zerglings.zergling import Pose, Request, Zergling
 
 TAIL = 10
@@ -106,18 +107,84 @@ def test_a_chunk_whose_zergling_was_just_being_written_stays(hive: Hive, store: 
     assert sum(len(part) for part in hive.history(zergling.id).parts) == 2 * TAIL + 1
 
 
-def test_a_chunk_that_is_needed_after_all_is_put_back(
-    hive: Hive, store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_chunk_that_is_stored_again_meanwhile_stays(hive: Hive, store: Store) -> None:
+    """The orphan of a write that failed, needed by a second attempt that is under way."""
     zergling, shorter = unreached(hive, store)
-    healing = healer(store)
-    delete = healing._delete
+    _, chunks = shortened(zergling.apply(Request("x", ("M",))), TAIL)
 
-    def delete_and_be_overtaken(*args: object) -> int:
-        count: int = delete(*args)  # type: ignore[arg-type]  # passed on as they are
-        write(store, encode(shorter))
-        return count
+    def keep_again() -> None:
+        Archive(store.history).keep(chunks, timeout=5)
 
-    monkeypatch.setattr(healing, "_delete", delete_and_be_overtaken)
-    assert healing.remove_unreachable() == 0
+    assert healer(store, meanwhile=keep_again).remove_unreachable() == 0
+    write(store, encode(shorter))
     assert sum(len(part) for part in hive.history(zergling.id).parts) == 2 * TAIL + 1
+
+
+def test_the_history_of_what_cannot_be_read_is_left_alone(hive: Hive, store: Store) -> None:
+    zergling = moved(hive, hive.spawn(Pose()), 45)
+    whole = read(store, zergling.id)
+    revision = write(store, whole | {"facing": "X"})
+    healing = healer(store)
+    assert healing.remove_unreachable() == 0
+    assert zergling.id in healing.failures[0]
+    write(store, whole | {"_rev": revision})
+    assert sum(len(part) for part in hive.history(zergling.id).parts) == 45
+
+
+@pytest.mark.parametrize("letters", ["M", "MLMR", "LRRM"])
+def test_the_past_of_what_the_original_wrote_is_left_alone(
+    hive: Hive, store: Store, letters: str
+) -> None:
+    zergling = hive.spawn(Pose(5, 5, "E"))
+    for number in range(35):
+        hive.command(zergling.id, Request.command(letters[number % len(letters)]))
+    kept = ("_id", "_rev", "id", "location", "facing", "commandHistory")
+    document = read(store, zergling.id)
+    write(store, {key: document[key] for key in kept})
+    assert healer(store).remove_unreachable() == 0
+    found = Hive(store, tail=TAIL).get(zergling.id)
+    assert (found.command_count, found.spawn) == (35, Pose(5, 5, "E"))
+    hive.command(zergling.id, Request.command("M"))
+    assert healer(store).remove_unreachable() == 0
+    assert sum(len(part) for part in hive.history(zergling.id).parts) == 36
+
+
+def test_a_dead_zergling_with_a_living_rival_is_not_removed(couch: Backend) -> None:
+    store = couch.open()
+    hive = Hive(store, tail=TAIL)
+    zergling = moved(hive, hive.spawn(Pose()), 1)
+    dead = hive.command(zergling.id, Request.death(7))
+    plant(couch, zergling.apply(Request("rival", ("M",))), after=zergling.revision or "")
+    assert dead.is_dead
+    healing = healer(store)
+    assert healing.remove_dead(time.time()) == 0
+    assert "rival" in healing.failures[0]
+    assert len(leaves(store, zergling.id) or []) == 2
+    assert (healing.merge(), healing.remove_dead(time.time())) == (1, 1)
+    assert leaves(store, zergling.id) == []
+    store.close()
+
+
+def test_what_could_not_be_merged_is_not_counted(couch: Backend) -> None:
+    store = couch.open()
+    faulty = FaultyStore(store)
+    hive = Hive(store, tail=TAIL)
+    zergling = moved(hive, hive.spawn(Pose()), 1)
+    moved(hive, zergling, 1)
+    plant(couch, zergling.apply(Request("rival", ("M",))), after=zergling.revision or "")
+    faulty.before_put = raising(StoreUnavailable("full"), times=100)
+    healing = healer(faulty)
+    assert healing.merge() == 0
+    assert zergling.id in healing.failures[0]
+    store.close()
+
+
+def test_one_broken_history_does_not_keep_the_others_from_being_healed(
+    hive: Hive, store: Store
+) -> None:
+    broken, _ = moved(hive, hive.spawn(Pose()), 45), unreached(hive, store)
+    first = min(id_ for id_ in chunk_ids(store) if id_.startswith(broken.id))
+    write(store.history, read(store.history, first) | {"_deleted": True})
+    healing = healer(store)
+    assert healing.remove_unreachable() == 1
+    assert broken.id in healing.failures[0]

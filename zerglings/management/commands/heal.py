@@ -56,12 +56,17 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Heal, and say what was done."""
         store = store_of_admin()
+        healer = Healer(store, settings.OVERMIND_HISTORY_TAIL)
         try:
-            self._heal(store, Healer(store, settings.OVERMIND_HISTORY_TAIL), options["grace"])
+            self._heal(store, healer, options["grace"])
         except StoreError as error:
             raise CommandError(f"heal stopped: {error}; run it again") from error
         finally:
             store.close()
+            for failure in healer.failures:
+                self.stderr.write(failure)
+        if healer.failures:
+            raise CommandError(f"{len(healer.failures)} things are not healed; run it again")
 
     def _heal(self, store: Store, healer: Healer, grace: float) -> None:
         self._report("zerglings with rival revisions merged", healer.merge)
