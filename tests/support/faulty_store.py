@@ -18,6 +18,7 @@ class FaultyStore(Store):
         self._history: FaultyStore | None = None
         self.before_put: Callable[[Document], None] = lambda document: None
         self.after_put: Callable[[Document], None] = lambda document: None
+        self.before_page: Callable[[], None] = lambda: None
         self.before_get: Callable[[Collection[str]], None] = lambda ids: None
         self.is_minority: Callable[[Document], bool] = lambda document: False
         self.puts: list[list[Document]] = []
@@ -62,6 +63,7 @@ class FaultyStore(Store):
         until: str | None = None,
         descending: bool = False,
     ) -> Page:
+        self.before_page()
         return self._store.page(after, limit, timeout=timeout, until=until, descending=descending)
 
     def forget_deleted_leaves(self, document_ids: Collection[str], *, timeout: float) -> int:

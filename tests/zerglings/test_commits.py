@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import pytest
 from tests.support.documents import leaves, read, write
 from tests.support.faulty_store import FaultyStore, raising
 from zerglings.archive import Archive
+from zerglings.calls import pause_before_next_attempt, timeout_for
 from zerglings.changes import (
     KeyReused,
     NoSuchZergling,
@@ -21,6 +23,7 @@ from zerglings.changes import (
 )
 from zerglings.commits import ChangeFlush
 from zerglings.document import decode
+from zerglings.patience import CALL_TIMEOUT
 from zerglings.reading import Reader
 from zerglings.revision_cache import READ_EVERY
 from zerglings.storage.base import Conflict, OutcomeUnknown, Store, StoreError, StoreUnavailable
@@ -208,6 +211,50 @@ def test_one_that_cannot_be_read_fails_alone(bench: Bench, monkeypatch: pytest.M
             bench.flush([keyed] if other.is_answered else [keyed, other])
     assert other.outcome().history == ("M",)
     assert issubclass(error_of(keyed), StoreUnavailable)
+
+
+def test_a_command_behind_a_birth_waits_for_its_revision(bench: Bench) -> None:
+    newborn = Zergling.spawned(str(uuid.uuid4()), Pose())
+    birth, move = Spawn(newborn, is_keyed=True), order(newborn, "M")
+    bench.flush([birth, move])
+    assert birth.outcome().revision is not None
+    assert not move.is_answered
+    bench.flush([move])
+    assert move.outcome() == bench.stored(newborn)
+
+
+def test_who_has_little_time_left_does_not_cost_the_others_theirs(bench: Bench) -> None:
+    hasty, patient = order(bench.spawn(), "M"), order(bench.spawn(), "M")
+    hasty.patience._end = time.monotonic() + 0.1
+    assert timeout_for([hasty, patient]) == CALL_TIMEOUT
+
+
+def test_a_retry_waits_only_where_nobody_else_would_wait_for_it(
+    monkeypatch: pytest.MonkeyPatch, bench: Bench
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr("zerglings.calls.time.sleep", pauses.append)
+    again, new = order(bench.spawn(), "M"), order(bench.spawn(), "M")
+    for _ in range(5):
+        again.attempt_failed(Conflict("raced"))
+    pause_before_next_attempt([again, new])
+    assert pauses == []
+    pause_before_next_attempt([again])
+    assert len(pauses) == 1
+
+
+def test_a_history_that_does_not_answer_holds_up_nobody_else(bench: Bench) -> None:
+    swarm = [bench.spawn() for _ in range(5)]
+    for zergling in swarm[1:]:
+        change = order(zergling, "R" * 150)
+        bench.flush([change])
+        bench.flush([order(zergling, "R" * 101)])
+    bench.store.history.before_page = lambda: time.sleep(0.6)
+    changes = [order(swarm[0], "M"), *(order(z, "M", key="k") for z in swarm[1:])]
+    began = time.monotonic()
+    bench.flush(changes)
+    assert time.monotonic() - began < CALL_TIMEOUT
+    assert changes[0].outcome().history == ("M",)
 
 
 # --- writes without reading first

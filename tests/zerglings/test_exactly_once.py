@@ -257,6 +257,15 @@ def test_older_history_that_cannot_be_kept_stays_in_the_document(faulty: FaultyS
     assert (len(end.history), end.command_count) == (TAIL, 2 * TAIL + 6)
 
 
+def test_older_history_that_only_a_minority_has_stays_in_the_document(
+    faulty: FaultyStore,
+) -> None:
+    hive = Hive(faulty, tail=TAIL)
+    zergling = hive.spawn(Pose())
+    faulty.history.is_minority = lambda document: True
+    assert len(moved(hive, zergling, 2 * TAIL + 1).history) == 2 * TAIL + 1
+
+
 def of_the_original(document: Document) -> Document:
     kept = ("_id", "_rev", "id", "location", "facing", "commandHistory")
     return {key: document[key] for key in kept}

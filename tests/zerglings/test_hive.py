@@ -23,6 +23,7 @@ from zerglings.storage.base import (
     Document,
     NotBootstrapped,
     OutcomeUnknown,
+    Page,
     Store,
     StoreUnavailable,
 )
@@ -263,6 +264,13 @@ def test_pages_hold_as_many_living_as_asked_for(hive: Hive) -> None:
     assert [z.id for z in hive.list(after=living[2], limit=3).zerglings] == living[3:]
     assert hive.list(after=living[2], limit=3).after is None
     assert hive.list(limit=len(living)).after is None
+
+
+def test_whoever_reads_a_list_slowly_holds_no_documents(hive: Hive) -> None:
+    hive.spawn(Pose())
+    pages = hive.pages()
+    assert len(next(pages)) == 1
+    assert not any(isinstance(held, Page) for held in pages.gi_frame.f_locals.values())  # type: ignore[attr-defined]  # it is a generator
 
 
 def test_a_document_of_the_original_is_moved_as_it_is(hive: Hive, store: Store) -> None:

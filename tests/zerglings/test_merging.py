@@ -167,3 +167,15 @@ def test_what_the_original_lost_is_taken_from_a_rival() -> None:
     its = decode(encode(elsewhere) | {"_rev": "2-a"})
     merged = merge([mine, Leaf(replace(its, is_stripped=True, spawn=Pose()))])
     assert merged.spawn == Pose(5, 5, "S")
+
+
+@given(st.lists(requests(), max_size=4), rivals(), st.text("LRM", max_size=6), st.integers(0, 90))
+def test_a_leaf_without_ids_whose_past_has_ids_merges_to_a_document(
+    older: list[Request], leaves: list[Leaf], history: str, generation: int
+) -> None:
+    """Its kept words begin where a chunk of its own ends, which may be anywhere in a rival."""
+    past = tuple({request.id: request for request in older}.values())
+    bare = stripped(history, f"{generation}-f")
+    merged = merge([replace(bare, older=past), *leaves])
+    assert decode(encode(merged)) == merged
+    assert len(ids(merged)) == len(set(ids(merged)))
