@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' overmind_project/__init__.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench image e2e e2e-production clean
+.PHONY: help run test stress check format bench image e2e e2e-production clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -17,6 +17,10 @@ run: $(VENV)/.runtime ## Bootstrap the store and serve on OVERMIND_HTTP_ADDR (de
 test: $(VENV)/.development ## Run every test, over both stores, with coverage
 	@sh tests/peer/install.sh $(VENV)
 	$(BIN)/python -m pytest --cov --cov-report=term
+
+stress: $(VENV)/.development ## Try what was promised under fire, a minute each (see tests/test_under_fire.py)
+	@sh tests/peer/install.sh $(VENV)
+	OVERMIND_STRESS=1 $(BIN)/python -m pytest -o log_cli=true -o log_cli_level=INFO tests/test_under_fire.py
 
 check: $(VENV)/.development ## Check format, lint, types, settings and manifests
 	@sh tests/peer/install.sh $(VENV)

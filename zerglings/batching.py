@@ -56,8 +56,11 @@ class Call(Generic[Result]):
         self.is_answered = True
 
     def fail(self, error: BaseException) -> None:
-        """Answer the call with an error, which is raised where the call was made."""
-        self._error = error
+        """Answer the call with an error, which is raised where the call was made.
+
+        Several calls may share one, which then must not hold the frames of all their callers.
+        """
+        self._error = error.with_traceback(None)
         self.is_answered = True
 
     def wake(self) -> None:
@@ -69,9 +72,13 @@ class Call(Generic[Result]):
         self._signal.wait(timeout)
 
     def outcome(self) -> Result:
-        """Return the answer, or raise it."""
+        """Return the answer, or raise it; to be asked once."""
         if self._error is not None:
-            raise self._error
+            error, self._error = self._error, None
+            try:
+                raise error
+            finally:
+                del error  # or the frame, which the error holds, would hold the error
         return self._result  # type: ignore[return-value]  # None is a result where Result has it
 
 

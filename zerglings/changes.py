@@ -124,7 +124,7 @@ class Order(Change):
 
     def _was_carried_out(self, current: Zergling, archive: Archive, time_left: TimeLeft) -> bool:
         """Whether an attempt whose answer was lost did it, even if a death followed."""
-        if self._attempted_at is None:
+        if self._attempted_at is None or not self.patience.is_in_doubt:
             return False
         if current.has_applied(self._request):
             return True

@@ -120,15 +120,15 @@ class ChangeFlush:
             return
         pause_before_next_attempt(waiting)
         timeout = timeout_for(waiting)
-        time_left = TimeLeft(timeout * HISTORY_SHARE)
+        flush_time, time_left = TimeLeft(timeout), TimeLeft(timeout * HISTORY_SHARE)
         groups = _grouped(waiting)
         unread = [group for group in groups if not self._play_unread(group, time_left)]
-        self._read_and_play([group for group in unread if group.is_in_doubt], timeout, time_left)
-        self._read_and_play([g for g in unread if not g.is_in_doubt], timeout, time_left)
+        self._read_and_play([group for group in unread if group.is_in_doubt], flush_time, time_left)
+        self._read_and_play([g for g in unread if not g.is_in_doubt], flush_time, time_left)
         for group in groups:
             if group.pending is None and group.outcomes:
                 group.answer()
-        self._store_all([group for group in groups if group.pending is not None], timeout)
+        self._store_all([group for group in groups if group.pending is not None], flush_time)
 
     def _play_unread(self, group: _Group, time_left: TimeLeft) -> bool:
         """Try without reading; False where that cannot be or would not do."""
@@ -143,12 +143,14 @@ class ChangeFlush:
             group.pending, group.outcomes = None, []
         return group.was_offered
 
-    def _read_and_play(self, groups: Sequence[_Group], timeout: float, time_left: TimeLeft) -> None:
+    def _read_and_play(
+        self, groups: Sequence[_Group], flush_time: TimeLeft, time_left: TimeLeft
+    ) -> None:
         began = time.monotonic()
         try:
             found = self._reader.read(
                 [group.zergling_id for group in groups],
-                timeout=timeout,
+                timeout=flush_time(),
                 all_copies=any(group.is_in_doubt for group in groups),
             )
         except StoreError as error:
@@ -169,15 +171,15 @@ class ChangeFlush:
             self._cache.saw(found)
         group.play(Standing(found, was_stored=was_stored), self._archive, time_left)
 
-    def _store_all(self, groups: Sequence[_Group], timeout: float) -> None:
+    def _store_all(self, groups: Sequence[_Group], flush_time: TimeLeft) -> None:
         if not groups:
             return
-        states = self._shortened([group.pending for group in groups if group.pending], timeout)
+        states = self._shortened([group.pending for group in groups if group.pending], flush_time)
         began = time.monotonic()
         try:
-            results = self._store.put_many(list(map(encode, states)), timeout=timeout)
+            results = self._store.put_many(list(map(encode, states)), timeout=flush_time())
         except StoreError as error:
-            results = [error] * len(groups)
+            results = [error.with_traceback(None)] * len(groups)
         seconds = time.monotonic() - began
         for group, state, result in zip(groups, states, results, strict=True):
             self._finish(group, state, result, seconds)
@@ -195,7 +197,7 @@ class ChangeFlush:
             self._cache.was_wrong(group.zergling_id, was_offered=group.was_offered)
             group.fail(result, seconds)
 
-    def _shortened(self, states: Iterable[Zergling], timeout: float) -> list[Zergling]:
+    def _shortened(self, states: Iterable[Zergling], flush_time: TimeLeft) -> list[Zergling]:
         """Move the oldest parts of long histories out of them, as long as these can be kept."""
         states = list(states)
         pairs = [shortened(state, self._tail) for state in states]
@@ -203,7 +205,7 @@ class ChangeFlush:
         if not chunks:
             return states
         try:
-            self._archive.keep(chunks, timeout=timeout)
+            self._archive.keep(chunks, timeout=flush_time())
         except StoreError as error:
             logger.warning("Older history stays where it is for now: %s", error)
             return states

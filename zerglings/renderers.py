@@ -10,7 +10,7 @@ from django.http import HttpResponse
 from rest_framework.renderers import BaseRenderer
 
 from zerglings.document import Sighting
-from zerglings.zergling import Pose, Zergling
+from zerglings.zergling import DIED, Pose, Zergling
 
 Json = dict[str, Any]
 
@@ -85,7 +85,12 @@ def in_full(zergling: Zergling) -> Json:
     """Return the body that shows one zergling with its newest commands and its revision."""
     details = _shown(zergling.id, zergling.pose)
     if zergling.history:
-        details["commandHistory"] = zergling.history
+        # It may have died since the command that this answers.
+        is_dead = zergling.is_dead
+        history = (
+            [word for word in zergling.history if word != DIED] if is_dead else zergling.history
+        )
+        details["commandHistory"] = history
     if zergling.command_count > len(zergling.history):
         details["commandCount"] = zergling.command_count
     details["_rev"] = zergling.revision

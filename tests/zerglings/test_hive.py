@@ -191,6 +191,17 @@ def test_of_two_killers_one_killed(hive: Hive) -> None:
         assert list(pool.map(kill, range(4))).count(True) == 1
 
 
+def test_a_known_key_does_not_move_the_dead_whatever_is_remembered(store: Store) -> None:
+    """What was remembered was applied to, in vain, before the death was seen."""
+    one, two = Hive(store), Hive(store)
+    zergling = one.spawn(Pose())
+    moved(one, zergling, "M")
+    two.command(zergling.id, Request.command("L", "key"))
+    two.kill(zergling.id)
+    with pytest.raises(NoSuchZergling):
+        one.command(zergling.id, Request.command("L", "key"))
+
+
 def test_a_precondition_is_asked_of_the_current_revision(hive: Hive) -> None:
     zergling = hive.spawn(Pose())
     first = moved(hive, zergling, "M")

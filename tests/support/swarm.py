@@ -1,0 +1,564 @@
+"""A load that keeps a ledger, and the check of the ledger against what the store has afterwards.
+
+Clients command, repeat, kill and spawn zerglings over keep-alive connections and note what became
+of every request. The check reads the whole histories past the service and replays them.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import logging
+import random
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from functools import cached_property
+from typing import Any
+
+from tests.support.backends import Backend
+from tests.support.documents import SOON, leaves
+from tests.support.service import Reply, Service
+from zerglings.archive import Archive
+from zerglings.document import decode
+from zerglings.storage.base import Store
+from zerglings.zergling import DIED, Pose, Request, Zergling, replay, requests_of
+
+logger = logging.getLogger(__name__)
+
+ANSWER_DEADLINE = 20.0
+"""Seconds that a client waits for an answer before it takes it for lost."""
+
+LAST_TRIES = 10.0
+"""Seconds after the end of a run in which what is unknown is still repeated."""
+
+REPEATED = 1 / 3
+"""Part of the acknowledged commands that are sent again under their key."""
+
+ABANDONED = 0.05
+"""How likely a client gives up after an attempt that did not tell what became of its request."""
+
+IN_VAIN = 0.02
+"""Part of the requests that must be refused."""
+
+TWINS = 0.03
+"""Part of the commands that are sent twice at the same moment."""
+
+AT_ONCE = 0.7
+"""Part of the repeats that follow at once; the others repeat one of the last few commands."""
+
+NOTHING_CHANGED = "nothing was changed"
+EXPECTED = {200, 201, 204, 400, 404, 409, 412, 503}
+
+
+class Fate(Enum):
+    """What a client knows about one of its requests in the end."""
+
+    ACKNOWLEDGED = "acknowledged"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+
+
+@dataclass
+class Life:
+    """A zergling as its clients know it; ``died`` once a client was told so."""
+
+    id: str
+    spawn: Pose
+    was_to_die: bool = False
+    died: bool = False
+
+
+@dataclass(frozen=True)
+class Message:
+    """A request as it goes over the wire."""
+
+    method: str
+    path: str
+    body: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Sent:
+    """A request of the ledger: when it was first sent, and when a client knew that it counts."""
+
+    life: Life
+    words: str
+    key: str
+    began: float = field(default_factory=time.monotonic)
+    ended: float = float("inf")
+    fate: Fate = Fate.UNKNOWN
+
+    @property
+    def message(self) -> Message:
+        headers = {"Idempotency-Key": self.key}
+        return Message("POST", f"/zerglings/{self.life.id}", self.words, headers)
+
+    @cached_property
+    def request(self) -> Request:
+        """The request as the service keeps it."""
+        return Request.command(self.words, self.key)
+
+
+@dataclass
+class Answers:
+    """What the service said to one request, however often it was sent.
+
+    ``pause`` is the seconds until the next attempt at most.
+    """
+
+    status: int | None = None
+    reply: Reply | None = None
+    attempts: int = 0
+    is_doubtful: bool = False
+    pause: float = 0.1
+
+    @property
+    def fate(self) -> Fate:
+        if self.status is not None and self.status < 300:
+            return Fate.ACKNOWLEDGED
+        return Fate.UNKNOWN if self.is_doubtful else Fate.REFUSED
+
+    def add(self, reply: Reply | None) -> None:
+        """Take what one attempt came to; None if its answer was lost."""
+        if reply is None:
+            self.is_doubtful = True
+        elif reply.status in (409, 503):
+            self.is_doubtful |= NOTHING_CHANGED not in reply.json["error"]
+            self.pause = float(reply.headers["Retry-After"] or self.pause)
+        elif self.status is None or self.fate is not Fate.ACKNOWLEDGED:
+            self.status, self.reply = reply.status, reply
+
+
+@dataclass
+class Ledger:
+    """What was sent and answered, by all clients together."""
+
+    sent: list[Sent] = field(default_factory=list)
+    lives: list[Life] = field(default_factory=list)
+    statuses: Counter[int | None] = field(default_factory=Counter)
+    repeats: Counter[int | None] = field(default_factory=Counter)
+    fates: Counter[Fate] = field(default_factory=Counter)
+    deaths: int = 0
+    unknown_spawns: int = 0
+    slowest: float = 0.0
+    complaints: list[str] = field(default_factory=list)
+
+    @property
+    def acknowledged(self) -> int:
+        return self.fates[Fate.ACKNOWLEDGED]
+
+    def enter(self, sent: Sent, fate: Fate) -> None:
+        sent.fate = fate
+        self.sent.append(sent)
+        self.fates[fate] += 1
+
+    def complain_if(self, is_wrong: bool, complaint: str) -> None:
+        if is_wrong:
+            self.complaints.append(complaint)
+
+
+class Swarm:
+    """Clients of one or more services over the same store.
+
+    Args:
+        services: where the clients send their requests: each has one of its own, and repeats go to
+            any.
+        clients: how many at once.
+        zerglings: how many live at a time.
+        quota: commands of each client; None: until the end of the run.
+        deaths: part of the requests that are to end a life.
+        is_cluster: whether the store may keep rivals, whose merging changes the order of histories.
+    """
+
+    def __init__(
+        self,
+        services: Sequence[Service],
+        *,
+        clients: int,
+        zerglings: int,
+        quota: int | None = None,
+        deaths: float = 0.004,
+        is_cluster: bool = False,
+    ) -> None:
+        self.services = services
+        self.clients = clients
+        self.zerglings = zerglings
+        self.quota = quota
+        self.deaths = deaths
+        self.is_cluster = is_cluster
+        self.ledger = Ledger()
+        self.lock = threading.Lock()
+        self.over = threading.Event()
+        self.ended_at = float("inf")
+
+    @contextmanager
+    def run(self) -> Iterator[None]:
+        """Have the clients at work inside the block; with a quota, until all have done theirs."""
+        with closing(Client(self, 0)) as first:
+            for _ in range(self.zerglings):
+                first.spawn()
+        assert len(self.ledger.lives) == self.zerglings
+        with ThreadPoolExecutor(self.clients) as pool:
+            working = [pool.submit(Client(self, number).work) for number in range(self.clients)]
+            try:
+                yield
+                if self.quota is not None:
+                    for done in working:
+                        done.result()
+            finally:
+                self.ended_at = time.monotonic()
+                self.over.set()
+            for done in working:
+                done.result()
+
+    def wait_until(self, condition: Callable[[], bool], what: str, deadline: float = 60.0) -> None:
+        """Return when a condition holds, which is looked at often."""
+        end = time.monotonic() + deadline
+        while not condition():
+            assert time.monotonic() < end, f"after {deadline:.0f} s still not: {what}"
+            time.sleep(0.01)  # between two looks
+
+    def wait_for_more(self, acknowledged: int) -> None:
+        """Return when so many more requests were acknowledged."""
+        enough = self.ledger.acknowledged + acknowledged
+        self.wait_until(lambda: self.ledger.acknowledged >= enough, "the zerglings move on")
+
+    def target(self) -> Life:
+        """Return a zergling to command: mostly one that lives, now and then one that has died."""
+        with self.lock:
+            living = [life for life in self.ledger.lives if not life.died]
+            if not living or random.random() < 0.02:
+                return random.choice(self.ledger.lives)
+            return random.choice(living)
+
+
+class Client:
+    """One client: one thread, one connection to each service."""
+
+    def __init__(self, swarm: Swarm, number: int) -> None:
+        self._swarm = swarm
+        self._home = swarm.services[number % len(swarm.services)]
+        self._ledger = swarm.ledger
+        self._connections: dict[tuple[Service, int], http.client.HTTPConnection] = {}
+        self._done: list[Sent] = []
+
+    def work(self) -> None:
+        """Send requests until the run is over, or the quota is used up."""
+        swarm = self._swarm
+        with closing(self):
+            while not swarm.over.is_set() and len(self._done) != swarm.quota:
+                dice = random.random()
+                if dice < swarm.deaths:
+                    self.kill(swarm.target())
+                elif dice < swarm.deaths + IN_VAIN:
+                    self.command_in_vain(swarm.target())
+                else:
+                    self.command(swarm.target())
+
+    def close(self) -> None:
+        for connection in self._connections.values():
+            connection.close()
+
+    def spawn(self) -> None:
+        """Spawn a zergling somewhere, half of the time twice under the same key."""
+        x, y, facing = random.randint(-9, 9), random.randint(-9, 9), random.choice("NESW")
+        body = json.dumps({"location": {"x": x, "y": y}, "facing": facing})
+        headers = {"Idempotency-Key": uuid.uuid4().hex, "Content-Type": "application/json"}
+        ids = set()
+        for _ in range(random.randint(1, 2)):
+            answers = self._pursue(Message("POST", "/zerglings/", body, headers))
+            if answers.status == 201 and answers.reply:
+                ids.add(answers.reply.json["zergling"]["id"])
+        with self._swarm.lock:
+            self._ledger.unknown_spawns += not ids
+            self._ledger.lives += [Life(id_, Pose(x, y, facing)) for id_ in ids]
+            self._ledger.complain_if(len(ids) > 1, f"one key spawned {ids}")
+
+    def kill(self, life: Life) -> None:
+        """End a life; what dies is replaced."""
+        was_dead = life.died
+        life.was_to_die = True
+        answers = self._pursue(Message("DELETE", f"/zerglings/{life.id}"))
+        with self._swarm.lock:
+            self._ledger.complain_if(was_dead and answers.status == 204, f"{life.id} died twice")
+            self._ledger.deaths += answers.status == 204
+        if answers.status in (204, 404):
+            self._bury(life)
+
+    def _bury(self, life: Life) -> None:
+        """Note that a zergling has died; another one takes its place."""
+        with self._swarm.lock:
+            is_news, life.died = not life.died, True
+        if is_news:
+            self.spawn()
+
+    def command_in_vain(self, life: Life) -> None:
+        """Send what must be refused: no command, or one under a condition that never holds."""
+        sent = Sent(life, "ML", uuid.uuid4().hex)
+        right = sent.message
+        wrong, status = random.choice(
+            [
+                (replace(right, body="MLX"), 400),
+                (replace(right, headers={**right.headers, "If-Match": '"1-0"'}), 412),
+            ]
+        )
+        answers = self._pursue(wrong)
+        with self._swarm.lock:
+            self._ledger.enter(sent, Fate.REFUSED)
+            is_refused = answers.status in (status, 404, None)
+            self._ledger.complain_if(not is_refused, f"{wrong} was answered {answers.status}")
+
+    def command(self, life: Life) -> None:
+        """Send a command of one or more letters, and a third of them again under their key."""
+        was_dead = life.died
+        sent = Sent(life, _some_words(), uuid.uuid4().hex)
+        is_twin = random.random() < TWINS
+        answers = self._pursue(sent.message, is_twin=is_twin)
+        sent.ended = time.monotonic()
+        self._done.append(sent)
+        with self._swarm.lock:
+            self._ledger.enter(sent, answers.fate)
+            self._ledger.complain_if(was_dead and answers.status == 200, f"{life.id} is back")
+            is_gone = answers.status == 404 and not life.was_to_die
+            self._ledger.complain_if(is_gone, f"{life.id} is gone")
+            if answers.reply and answers.status == 200 and answers.attempts == 1 and not is_twin:
+                self._check_answer(sent, answers.reply.json["zergling"])
+        if answers.status == 404:
+            self._bury(life)
+        if random.random() < REPEATED:
+            self._repeat(sent if random.random() < AT_ONCE else random.choice(self._done[-8:]))
+
+    def _repeat(self, sent: Sent) -> None:
+        """Send an acknowledged command once more: it has no second effect."""
+        if sent.fate is not Fate.ACKNOWLEDGED:
+            return
+        was_dead = sent.life.died
+        status = self._pursue(sent.message, anywhere=True).status
+        is_right = status in ((200, 404, None) if sent.life.was_to_die else (200, None))
+        with self._swarm.lock:
+            self._ledger.repeats[status] += 1
+            self._ledger.complain_if(was_dead and status == 200, f"{sent.life.id} was shown dead")
+            self._ledger.complain_if(not is_right, f"the repeat of {sent.key} got a {status}")
+
+    def _check_answer(self, sent: Sent, shown: Mapping[str, Any]) -> None:
+        """The state after a command ends with it, unless rivals were merged into it at once."""
+        words = list(sent.request.words)
+        is_last = self._swarm.is_cluster or shown["commandHistory"][-len(words) :] == words
+        is_right = is_last and shown["id"] == sent.life.id
+        self._ledger.complain_if(not is_right, f"{sent.key} was answered with another state")
+
+    def _pursue(
+        self, message: Message, *, anywhere: bool = False, is_twin: bool = False
+    ) -> Answers:
+        """Send a message until its outcome is known, the client gives up or the run has ended.
+
+        A twin is sent at the same moment as the message itself, over a connection of its own.
+        """
+        swarm = self._swarm
+        answers = Answers()
+        while True:
+            first = random.choice(swarm.services) if anywhere else self._home
+            talks = [self._connection(first, 0)]
+            if is_twin:
+                talks.append(self._connection(random.choice(swarm.services), 1))
+            for reply in self._attempt(message, talks):
+                answers.add(reply)
+            for used in talks[1:]:
+                used.close()
+            answers.attempts += 1
+            late = time.monotonic() - swarm.ended_at > LAST_TRIES
+            if answers.status is not None or late or random.random() < ABANDONED:
+                return answers
+            anywhere, is_twin = True, False
+            time.sleep(random.uniform(0, answers.pause))  # as a polite client does
+
+    def _attempt(
+        self, message: Message, talks: Sequence[http.client.HTTPConnection]
+    ) -> list[Reply | None]:
+        """Send a message over each connection, all at the same moment; None is a lost answer."""
+        began = time.monotonic()
+        for talk in talks:
+            _send(talk, message)
+        replies = [_receive(talk) for talk in talks]
+        seconds = time.monotonic() - began
+        with self._swarm.lock:
+            self._ledger.slowest = max(self._ledger.slowest, seconds)
+            self._ledger.statuses.update(reply.status if reply else None for reply in replies)
+        return replies
+
+    def _connection(self, service: Service, number: int) -> http.client.HTTPConnection:
+        place = (service, number)
+        if place not in self._connections:
+            self._connections[place] = service.connect()
+            self._connections[place].timeout = ANSWER_DEADLINE
+        return self._connections[place]
+
+
+def _send(talk: http.client.HTTPConnection, message: Message) -> None:
+    headers = {"Content-Type": "text/plain", **message.headers}
+    try:
+        talk.request(message.method, message.path, message.body, headers)
+    except (OSError, http.client.HTTPException):
+        talk.close()
+
+
+def _receive(talk: http.client.HTTPConnection) -> Reply | None:
+    try:
+        response = talk.getresponse()
+        return Reply(response.status, response.headers, response.read())
+    except (OSError, http.client.HTTPException):
+        talk.close()
+        return None
+
+
+def _some_words() -> str:
+    length = random.choices((1, random.randint(2, 5), random.randint(6, 20)), (70, 28, 2))[0]
+    return "".join(random.choices("MLR", (3, 1, 1), k=length))
+
+
+@dataclass
+class Verdict:
+    """What the store has, against the ledger; each list names what is wrong in one way."""
+
+    lost: list[str] = field(default_factory=list)
+    doubled: list[str] = field(default_factory=list)
+    revived: list[str] = field(default_factory=list)
+    uninvited: list[str] = field(default_factory=list)
+    disordered: list[str] = field(default_factory=list)
+    misplaced: list[str] = field(default_factory=list)
+
+    def is_clean(self) -> bool:
+        return not any(vars(self).values())
+
+
+def check(swarm: Swarm, backend: Backend) -> Verdict:
+    """Compare every zergling's whole history, read past the service, with the ledger."""
+    verdict = Verdict()
+    by_life: dict[str, list[Sent]] = {life.id: [] for life in swarm.ledger.lives}
+    for sent in swarm.ledger.sent:
+        by_life[sent.life.id].append(sent)
+    with closing(backend.open()) as store:
+        for life in swarm.ledger.lives:
+            _settle(swarm, store, life)
+            _check_life(swarm, verdict, store, life, by_life[life.id])
+    _check_list(swarm, verdict)
+    _report(swarm, verdict)
+    return verdict
+
+
+def _settle(swarm: Swarm, store: Store, life: Life) -> None:
+    """Have reads through every service merge what rivals there still are."""
+
+    def is_settled() -> bool:
+        for service in swarm.services:
+            if service.call("GET", f"/zerglings/{life.id}").status not in (200, 404):
+                return False
+        return len(leaves(store, life.id, all_copies=True) or []) <= 1
+
+    swarm.wait_until(is_settled, f"{life.id} is settled")
+
+
+def _check_life(
+    swarm: Swarm, verdict: Verdict, store: Store, life: Life, ledger: Sequence[Sent]
+) -> None:
+    found = leaves(store, life.id, all_copies=True)
+    if not found:
+        verdict.lost.append(f"the spawn of {life.id}")
+        return
+    zergling = decode(found[0])
+    history = list(_whole_history(store, zergling))
+    _check_requests(verdict, life, history, ledger)
+    _check_death(swarm, verdict, life, history)
+    if not swarm.is_cluster:
+        _check_order(verdict, history, ledger)
+    words = [word for request in history for word in request.words]
+    is_counted = zergling.command_count == len(words)
+    is_placed = replay(life.spawn, words) == zergling.pose
+    if zergling.spawn != life.spawn or not is_counted or not is_placed:
+        verdict.misplaced.append(life.id)
+
+
+def _check_requests(
+    verdict: Verdict, life: Life, history: Sequence[Request], ledger: Sequence[Sent]
+) -> None:
+    """What was acknowledged is there once, what was refused is not, nor is anything else."""
+    words = {request.id: request.words for request in history}
+    counts = Counter(request.id for request in history)
+    verdict.doubled += [f"{id_} of {life.id}" for id_, count in counts.items() if count > 1]
+    for sent in ledger:
+        if sent.fate is Fate.ACKNOWLEDGED and words.get(sent.request.id) != sent.request.words:
+            verdict.lost.append(f"{sent.key} of {life.id}")
+        if sent.fate is Fate.REFUSED and sent.request.id in words:
+            verdict.uninvited.append(f"{sent.key} of {life.id}, which was refused")
+    known = {sent.request.id for sent in ledger}
+    for id_, of_id in words.items():
+        if id_ not in known and not (of_id == (DIED,) and life.was_to_die):
+            verdict.uninvited.append(f"{id_} of {life.id}")
+
+
+def _check_death(swarm: Swarm, verdict: Verdict, life: Life, history: Sequence[Request]) -> None:
+    """Who has died once is dead for ever, and only rivals from a cluster can follow the death."""
+    deaths = [request for request in history if request.words == (DIED,)]
+    if life.died:
+        path = f"/zerglings/{life.id}"
+        statuses = {service.call("GET", path).status for service in swarm.services}
+        if not deaths or statuses != {404}:
+            verdict.revived.append(life.id)
+    if deaths and not swarm.is_cluster and history.index(deaths[0]) != len(history) - 1:
+        verdict.revived.append(f"{life.id} went on after its death")
+
+
+def _whole_history(store: Store, zergling: Zergling) -> Iterator[Request]:
+    for chunk in Archive(store.history).oldest_first(zergling, 0, timeout=SOON):
+        yield from requests_of(chunk.words, chunk.request_ids)
+    yield from zergling.requests()
+
+
+def _check_order(verdict: Verdict, history: Sequence[Request], ledger: Sequence[Sent]) -> None:
+    """What was sent only after another one had been acknowledged has to come after it."""
+    by_id = {sent.request.id: sent for sent in ledger}
+    earliest = float("inf")
+    for request in reversed(history):
+        if (sent := by_id.get(request.id)) is None:
+            continue
+        if sent.began > earliest:
+            verdict.disordered.append(f"{sent.key} of {sent.life.id}")
+        if sent.fate is Fate.ACKNOWLEDGED:
+            earliest = min(earliest, sent.ended)
+
+
+def _check_list(swarm: Swarm, verdict: Verdict) -> None:
+    """The list shows the living, and beside those we know only what a lost answer has spawned."""
+    (service, *_) = swarm.services
+    shown = {seen["id"] for seen in service.call("GET", "/zerglings/").json["zerglings"]}
+    lives = swarm.ledger.lives
+    verdict.revived += [f"{life.id} is listed" for life in lives if life.died and life.id in shown]
+    surely = {life.id for life in lives if not life.was_to_die}
+    verdict.lost += [f"{id_} is not listed" for id_ in surely - shown]
+    strangers = shown - {life.id for life in lives}
+    if len(strangers) > swarm.ledger.unknown_spawns:
+        verdict.uninvited += [f"{id_} is listed" for id_ in strangers]
+
+
+def _report(swarm: Swarm, verdict: Verdict) -> None:
+    ledger = swarm.ledger
+    logger.info(
+        "%d requests, %d commands: %s; %d repeated: %s; %d deaths; %s; slowest %.2f s; %s",
+        ledger.statuses.total(),
+        len(ledger.sent),
+        ", ".join(f"{ledger.fates[fate]} {fate.value}" for fate in Fate),
+        ledger.repeats.total(),
+        dict(ledger.repeats),
+        ledger.deaths,
+        dict(ledger.statuses),
+        ledger.slowest,
+        ", ".join(f"{len(wrong)} {what}" for what, wrong in vars(verdict).items()),
+    )
