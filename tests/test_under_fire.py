@@ -23,8 +23,10 @@ import pytest
 from tests.support.backends import Backend, CouchDBServer, couchdb_backend
 from tests.support.documents import read, write
 from tests.support.fault_proxy import FaultProxy
+from tests.support.ledger import Fate
 from tests.support.service import Service
-from tests.support.swarm import EXPECTED, Fate, Swarm, check
+from tests.support.swarm import EXPECTED, Swarm
+from tests.support.verdict import check
 from zerglings.document import decode
 from zerglings.zergling import DIED
 

@@ -1,0 +1,123 @@
+"""What clients sent, what was answered, and what they know of each request in the end."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import cached_property
+
+from tests.support.service import Reply
+from zerglings.zergling import Pose, Request
+
+NOTHING_CHANGED = "nothing was changed"
+
+
+class Fate(Enum):
+    """What a client knows about one of its requests in the end."""
+
+    ACKNOWLEDGED = "acknowledged"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+
+
+@dataclass
+class Life:
+    """A zergling as its clients know it; ``died`` once a client was told so."""
+
+    id: str
+    spawn: Pose
+    was_to_die: bool = False
+    died: bool = False
+
+
+@dataclass(frozen=True)
+class Message:
+    """A request as it goes over the wire."""
+
+    method: str
+    path: str
+    body: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Sent:
+    """A request of the ledger: when it was first sent, and when a client knew that it counts."""
+
+    life: Life
+    words: str
+    key: str
+    began: float = field(default_factory=time.monotonic)
+    ended: float = float("inf")
+    fate: Fate = Fate.UNKNOWN
+
+    @property
+    def message(self) -> Message:
+        headers = {"Idempotency-Key": self.key}
+        return Message("POST", f"/zerglings/{self.life.id}", self.words, headers)
+
+    @cached_property
+    def request(self) -> Request:
+        """The request as the service keeps it."""
+        return Request.command(self.words, self.key)
+
+
+@dataclass
+class Answers:
+    """What the service said to one request, however often it was sent.
+
+    ``pause`` is the seconds until the next attempt at most.
+    """
+
+    status: int | None = None
+    reply: Reply | None = None
+    attempts: int = 0
+    is_doubtful: bool = False
+    pause: float = 0.1
+
+    @property
+    def fate(self) -> Fate:
+        if self.status is not None and self.status < 300:
+            return Fate.ACKNOWLEDGED
+        return Fate.UNKNOWN if self.is_doubtful else Fate.REFUSED
+
+    def add(self, reply: Reply | None) -> None:
+        """Take what one attempt came to; None if its answer was lost."""
+        if reply is None:
+            self.is_doubtful = True
+        elif reply.status in (409, 503):
+            self.is_doubtful |= NOTHING_CHANGED not in reply.json["error"]
+            self.pause = float(reply.headers["Retry-After"] or self.pause)
+        elif self.status is None or self.fate is not Fate.ACKNOWLEDGED:
+            self.status, self.reply = reply.status, reply
+
+
+@dataclass
+class Ledger:
+    """What was sent and answered, by all clients together."""
+
+    sent: list[Sent] = field(default_factory=list)
+    lives: list[Life] = field(default_factory=list)
+    statuses: Counter[int | None] = field(default_factory=Counter)
+    repeats: Counter[int | None] = field(default_factory=Counter)
+    fates: Counter[Fate] = field(default_factory=Counter)
+    deaths: int = 0
+    unknown_spawns: int = 0
+    slowest: float = 0.0
+    complaints: list[str] = field(default_factory=list)
+
+    @property
+    def acknowledged(self) -> int:
+        return self.fates[Fate.ACKNOWLEDGED]
+
+    def enter(self, sent: Sent, fate: Fate) -> None:
+        sent.fate = fate
+        self.sent.append(sent)
+        self.fates[fate] += 1
+
+    def complain_if(self, is_wrong: bool, complaint: str) -> None:
+        if is_wrong:
+            self.complaints.append(complaint)
