@@ -153,6 +153,7 @@ def test_a_dead_zergling_with_a_living_rival_is_not_removed(couch: Backend) -> N
     store = couch.open()
     hive = Hive(store, tail=TAIL)
     zergling = moved(hive, hive.spawn(Pose()), 1)
+    moved(hive, zergling, 1)  # so that the dead one is the current revision
     dead = hive.command(zergling.id, Request.death(7))
     plant(couch, zergling.apply(Request("rival", ("M",))), after=zergling.revision or "")
     assert dead.is_dead
