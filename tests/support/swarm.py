@@ -232,10 +232,14 @@ class Client:
             self._ledger.complain_if(not is_right, f"the repeat of {sent.key} got a {status}")
 
     def _check_answer(self, sent: Sent, shown: Mapping[str, Any]) -> None:
-        """The state after a command ends with it, unless rivals were merged into it at once."""
-        words = list(sent.request.words)
-        is_last = self._swarm.is_cluster or shown["commandHistory"][-len(words) :] == words
-        is_right = is_last and shown["id"] == sent.life.id
+        """The state after a command shows it.
+
+        It need not be the last one: rivals may have been merged at once, or the service had to look
+        what became of its write, after which others may have commanded too.
+        """
+        words, history = "".join(sent.request.words), "".join(shown["commandHistory"])
+        is_shown = words in history or self._swarm.is_cluster
+        is_right = is_shown and shown["id"] == sent.life.id
         self._ledger.complain_if(not is_right, f"{sent.key} was answered with another state")
 
     def _pursue(
