@@ -6,7 +6,6 @@ race) is passed over.
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
@@ -25,8 +24,6 @@ from zerglings.storage.base import (
     StoreUnavailable,
 )
 from zerglings.zergling import Base, Zergling, key_mark
-
-logger = logging.getLogger(__name__)
 
 WORDS_REMEMBERED = 1000
 """How many of the newest words an idempotency key is looked for in, at least."""
@@ -76,11 +73,16 @@ class Archive:
         """
         documents = {chunk.id: chunk.encode() for chunk in chunks}
         known = self._put(list(documents.values()), timeout)
-        if known:
-            found = self._store.get_many(known, timeout=timeout)
-            revisions = {id_: leaves[0]["_rev"] for id_, leaves in found.items() if leaves}
-            again = [documents[id_] | {"_rev": rev} for id_, rev in revisions.items()]
-            self._put(again, timeout)
+        if not known:
+            return
+        found = self._store.get_many(known, timeout=timeout)
+        again = [
+            documents[id_] | {"_rev": leaf["_rev"]}
+            for id_ in known
+            for leaf in found.get(id_, [])[:1]
+        ]
+        if len(again) < len(known) or self._put(again, timeout):
+            raise StoreUnavailable("a part of a history was changed by somebody else just now")
 
     def _put(self, documents: Sequence[Document], timeout: float) -> list[str]:
         """Store documents and return the ids of those that somebody else has just stored."""
@@ -233,7 +235,6 @@ class MissingChunk(StoreUnavailable):
 
     def __init__(self, chunk_id: str, why: str = "missing") -> None:
         super().__init__(f"the part {chunk_id!r} of a history is {why}")
-        self.chunk_id = chunk_id
 
 
 def _decoded(document: Document) -> Chunk:

@@ -6,7 +6,6 @@ Knows nothing of batches and of how a zergling is stored.
 
 from __future__ import annotations
 
-import logging
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,8 +14,6 @@ from zerglings.archive import Archive
 from zerglings.calls import ZerglingCall
 from zerglings.patience import TimeLeft
 from zerglings.zergling import Request, Zergling
-
-logger = logging.getLogger(__name__)
 
 Precondition = Callable[[Zergling], bool]
 

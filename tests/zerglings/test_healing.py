@@ -17,7 +17,7 @@ from zerglings.chunks import shortened
 from zerglings.document import decode, encode
 from zerglings.healing import Healer
 from zerglings.hive import Hive
-from zerglings.storage.base import Store, StoreUnavailable
+from zerglings.storage.base import Document, Store, StoreError, StoreUnavailable
 from zerglings.zergling import Pose, Request, Zergling
 
 TAIL = 10
@@ -118,6 +118,23 @@ def test_a_chunk_that_is_stored_again_meanwhile_stays(hive: Hive, store: Store) 
     assert healer(store, meanwhile=keep_again).remove_unreachable() == 0
     write(store, encode(shorter))
     assert sum(len(part) for part in hive.history(zergling.id).parts) == 2 * TAIL + 1
+
+
+def test_a_chunk_that_is_removed_while_it_is_stored_again_is_not_taken_for_kept(
+    hive: Hive, store: Store
+) -> None:
+    zergling, _ = unreached(hive, store)
+    _, chunks = shortened(zergling.apply(Request("x", ("M",))), TAIL)
+    faulty = FaultyStore(store.history)
+
+    def remove_first(document: Document) -> None:
+        if "_rev" in document:
+            faulty.before_put = lambda document: None
+            write(store.history, {**document, "_deleted": True})
+
+    faulty.before_put = remove_first
+    with pytest.raises(StoreError):
+        Archive(faulty).keep(chunks, timeout=5)
 
 
 def test_the_history_of_what_cannot_be_read_is_left_alone(hive: Hive, store: Store) -> None:
