@@ -1,4 +1,4 @@
-"""The older parts of histories: chunks in a store of their own, written once and never changed.
+"""The older parts of histories: chunks in a store of their own, whose content never changes.
 
 Walks from a zergling back to its spawn. What no zergling reaches (the chunk of a write that lost a
 race) is passed over.
@@ -6,12 +6,13 @@ race) is passed over.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from zerglings.chunks import Chunk, first_id, last_id
+from zerglings.chunks import Chunk, first_id, last_id, shortened
 from zerglings.document import NotAZergling
 from zerglings.merging import Leaf
 from zerglings.patience import TimeLeft
@@ -25,14 +26,16 @@ from zerglings.storage.base import (
 )
 from zerglings.zergling import Base, Zergling, key_mark
 
+logger = logging.getLogger(__name__)
+
 WORDS_REMEMBERED = 1000
 """How many of the newest words an idempotency key is looked for in, at least."""
 
 PAGE = 20
 """Chunks to read at once: some thousands of words."""
 
-SHORTEST_TAIL = 100
-"""Words that a document kept at least whenever it was cut, whatever the settings were."""
+TAIL = SHORTEST_TAIL = 100
+"""Words that a document keeps when its history is cut; the settings may say more, never less."""
 
 WHOLE_CACHED = 2000
 """Revisions of the original's documents that a process remembers to have no chunks."""
@@ -53,14 +56,33 @@ class _Keys:
 class Archive:
     """The chunks of all zerglings. Safe to use from many threads at once.
 
-    Every method may raise ``StoreUnavailable``; each ``timeout`` is in seconds for one store call.
+    Every method but ``shortened`` may raise ``StoreUnavailable``; each ``timeout`` is in seconds
+    for one store call.
+
+    Args:
+        store: where the chunks are.
+        tail: words that a zergling's document keeps when its history is shortened.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, tail: int = TAIL) -> None:
         self._store = store
+        self._tail = tail
         self._keys: OrderedDict[str, _Keys] = OrderedDict()
         self._whole: OrderedDict[str, None] = OrderedDict()
         self._lock = threading.Lock()
+
+    def shortened(self, zerglings: Sequence[Zergling], time_left: TimeLeft) -> Sequence[Zergling]:
+        """Move the oldest parts out of long histories; while that cannot be, they stay long."""
+        pairs = [shortened(zergling, self._tail) for zergling in zerglings]
+        chunks = [chunk for _, cut in pairs for chunk in cut]
+        if not chunks:
+            return zerglings
+        try:
+            self.keep(chunks, timeout=time_left())
+        except StoreError as error:
+            logger.warning("Older history stays where it is for now: %s", error)
+            return zerglings
+        return [shorter for shorter, _ in pairs]
 
     def keep(self, chunks: Sequence[Chunk], *, timeout: float) -> None:
         """Store chunks, each with a majority.
@@ -156,13 +178,13 @@ class Archive:
                 break
         return False
 
-    def completed(self, zergling: Zergling, tail: int, *, timeout: float) -> Zergling:
+    def completed(self, zergling: Zergling, *, timeout: float) -> Zergling:
         """Return a zergling that the original service wrote with its base and spawn found again.
 
         Its history continues the newest chunk that ends where it begins.
         """
         known_whole = f"{zergling.id}@{zergling.revision}"
-        if not zergling.is_stripped or len(zergling.history) < min(tail, SHORTEST_TAIL):
+        if not zergling.is_stripped or len(zergling.history) < min(self._tail, SHORTEST_TAIL):
             return zergling
         if known_whole in self._whole:
             return zergling

@@ -6,7 +6,6 @@ error, and what the store does not confirm is tried again.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -14,7 +13,6 @@ from dataclasses import replace
 from zerglings.archive import Archive
 from zerglings.calls import pause_before_next_attempt, timeout_for
 from zerglings.changes import Change, Order, Refused, Standing
-from zerglings.chunks import shortened
 from zerglings.document import encode
 from zerglings.patience import TimeLeft
 from zerglings.reading import Found, Reader
@@ -22,10 +20,7 @@ from zerglings.revision_cache import RevisionCache
 from zerglings.storage.base import OutcomeUnknown, Store, StoreError, Written
 from zerglings.zergling import RuleError, Zergling
 
-logger = logging.getLogger(__name__)
-
 Outcome = Zergling | Exception
-
 
 HISTORY_SHARE = 0.5
 """Share of a flush's time for looking into older histories, which only some of its changes need."""
@@ -103,14 +98,12 @@ class ChangeFlush:
         store: where the zerglings are.
         reader: reads them, settled.
         archive: where the older parts of their histories are.
-        tail: words that a document keeps when its history is shortened.
     """
 
-    def __init__(self, store: Store, reader: Reader, archive: Archive, tail: int) -> None:
+    def __init__(self, store: Store, reader: Reader, archive: Archive) -> None:
         self._store = store
         self._reader = reader
         self._archive = archive
-        self._tail = tail
         self._cache = RevisionCache()
 
     def __call__(self, changes: Sequence[Change]) -> None:
@@ -174,7 +167,8 @@ class ChangeFlush:
     def _store_all(self, groups: Sequence[_Group], flush_time: TimeLeft) -> None:
         if not groups:
             return
-        states = self._shortened([group.pending for group in groups if group.pending], flush_time)
+        pending = [group.pending for group in groups if group.pending]
+        states = self._archive.shortened(pending, flush_time)
         began = time.monotonic()
         try:
             results = self._store.put_many(list(map(encode, states)), timeout=flush_time())
@@ -196,20 +190,6 @@ class ChangeFlush:
         else:
             self._cache.was_wrong(group.zergling_id, was_offered=group.was_offered)
             group.fail(result, seconds)
-
-    def _shortened(self, states: Iterable[Zergling], flush_time: TimeLeft) -> list[Zergling]:
-        """Move the oldest parts of long histories out of them, as long as these can be kept."""
-        states = list(states)
-        pairs = [shortened(state, self._tail) for state in states]
-        chunks = [chunk for _, cut in pairs for chunk in cut]
-        if not chunks:
-            return states
-        try:
-            self._archive.keep(chunks, timeout=flush_time())
-        except StoreError as error:
-            logger.warning("Older history stays where it is for now: %s", error)
-            return states
-        return [state for state, _ in pairs]
 
 
 def _grouped(changes: Iterable[Change]) -> list[_Group]:

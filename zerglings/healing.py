@@ -46,8 +46,8 @@ class Healer:
         self, store: Store, tail: int, *, pause: Callable[[float], None] = time.sleep
     ) -> None:
         self._store = store
-        self._archive = Archive(store.history)
-        self._reader = Reader(store, self._archive, tail)
+        self._archive = Archive(store.history, tail)
+        self._reader = Reader(store, self._archive)
         self._pause = pause
         self.failures: list[str] = []
 
@@ -129,14 +129,13 @@ class Healer:
         """Yield those of some chunks, which come in the order of their ids, that nobody reaches."""
         for zergling_id, group in groupby(chunks, lambda chunk: chunk["_id"].partition(":")[0]):
             try:
-                leaves = self._leaves(zergling_id)
-                reached = {id_ for leaf in leaves for id_ in self._reached(decode(leaf))}
+                leaves = [decode(leaf) for leaf in self._leaves(zergling_id)]
+                reached = {id_ for leaf in leaves for id_ in self._reached(leaf)}
             except (StoreError, NotAZergling, KeyError) as error:
                 self.failures.append(f"the history of {zergling_id} was left alone: {error}")
                 continue
-            kept = [decode(leaf) for leaf in leaves]
             for chunk in group:
-                if chunk["_id"] not in reached and all(_is_none_of(chunk, leaf) for leaf in kept):
+                if chunk["_id"] not in reached and all(_is_none_of(chunk, leaf) for leaf in leaves):
                     yield chunk
 
     def _reached(self, zergling: Zergling) -> set[str]:

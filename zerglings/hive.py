@@ -14,21 +14,21 @@ from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from itertools import takewhile
+from typing import TypeVar
 
 from django.conf import settings
 
-from zerglings.archive import Archive
+from zerglings.archive import TAIL, Archive
 from zerglings.batching import Abandoned, GroupCommit, QueueFull
 from zerglings.changes import Change, NoSuchZergling, Order, Precondition, Spawn
 from zerglings.commits import ChangeFlush
-from zerglings.document import NotAZergling, Sighting, is_zergling_id, sight
+from zerglings.document import Sighting, is_zergling_id, sight
 from zerglings.looks import Look, LookFlush
 from zerglings.patience import CALL_TIMEOUT, Patience
-from zerglings.reading import Reader
+from zerglings.reading import Reader, understood
 from zerglings.storage import configured_store
 from zerglings.storage.base import (
     PAGE_LIMIT,
-    Document,
     OutcomeUnknown,
     Page,
     Store,
@@ -37,9 +37,6 @@ from zerglings.storage.base import (
 from zerglings.zergling import Pose, Request, Zergling
 
 logger = logging.getLogger(__name__)
-
-TAIL = 100
-"""Words of a history that its document keeps at least; the settings may say more."""
 
 BATCH_LIMIT = 128
 """Calls that share a flush at most: CouchDB gains nothing from more, and each waits for all."""
@@ -87,10 +84,10 @@ class Hive:
 
     def __init__(self, store: Store, tail: int = TAIL) -> None:
         self._store = store
-        self._archive = Archive(store.history)
-        self._reader = Reader(store, self._archive, tail)
+        self._archive = Archive(store.history, tail)
+        self._reader = Reader(store, self._archive)
         self._changes = GroupCommit[Change](
-            ChangeFlush(store, self._reader, self._archive, tail),
+            ChangeFlush(store, self._reader, self._archive),
             batch_limit=BATCH_LIMIT,
             queue_limit=QUEUE_LIMIT,
             grace=GRACE,
@@ -111,7 +108,7 @@ class Hive:
         """
         zergling_id = str(uuid.uuid4() if key is None else _id_of(key))
         newborn = Zergling.spawned(zergling_id, pose)
-        return self._change(Spawn(newborn, is_keyed=key is not None))
+        return _answered(self._changes, Spawn(newborn, is_keyed=key is not None))
 
     def get(self, zergling_id: str) -> Zergling:
         """Return a living zergling.
@@ -121,14 +118,7 @@ class Hive:
         """
         if not is_zergling_id(zergling_id):
             raise NoSuchZergling
-        look = Look(zergling_id)
-        try:
-            self._looks.run(look)
-        except QueueFull as error:
-            raise StoreUnavailable("too many calls wait for the store") from error
-        except Abandoned as error:
-            raise StoreUnavailable("the store took too long") from error
-        return look.outcome()
+        return _answered(self._looks, Look(zergling_id))
 
     def command(
         self, zergling_id: str, request: Request, precondition: Precondition | None = None
@@ -143,7 +133,7 @@ class Hive:
         """
         if not is_zergling_id(zergling_id):
             raise NoSuchZergling
-        return self._change(Order(zergling_id, request, precondition))
+        return _answered(self._changes, Order(zergling_id, request, precondition))
 
     def kill(self, zergling_id: str, precondition: Precondition | None = None) -> None:
         """End a zergling's life for ever. Raises as ``command`` does."""
@@ -169,7 +159,7 @@ class Hive:
         more = True
         while more:
             page = self._page(after, min(size, PAGE_LIMIT))
-            seen = [sight for document in page.documents if (sight := _sight_or_log(document))]
+            seen = [found for document in page.documents if (found := understood(sight, document))]
             after, more = page.after, page.after is not None
             del page  # whoever reads slowly holds what is seen, not the documents
             yield seen
@@ -204,17 +194,6 @@ class Hive:
         """
         self._store.check_ready(timeout=PROBE_TIMEOUT)
 
-    def _change(self, change: Change) -> Zergling:
-        try:
-            self._changes.run(change)
-        except QueueFull as error:
-            raise StoreUnavailable("too many calls wait for the store") from error
-        except Abandoned as error:
-            if error.was_taken:
-                raise OutcomeUnknown("the store took too long") from error
-            raise StoreUnavailable("the store took too long") from error
-        return change.outcome()
-
     def _page(self, after: str | None, limit: int) -> Page:
         patience = Patience()
         while True:
@@ -237,12 +216,20 @@ class Hive:
             yield zergling.history[max(0, start - kept_from) : end - kept_from]
 
 
-def _sight_or_log(document: Document) -> Sighting | None:
+Asked = TypeVar("Asked", Change, Look)
+
+
+def _answered(group: GroupCommit[Asked], call: Asked) -> Zergling:
+    """Have a call carried out together with others, and return its own answer."""
     try:
-        return sight(document)
-    except NotAZergling as error:
-        logger.warning("Document %r is not a zergling: %s", document.get("_id"), error)
-        return None
+        group.run(call)
+        return call.outcome()
+    except QueueFull as error:
+        raise StoreUnavailable("too many calls wait for the store") from error
+    except Abandoned as error:
+        if error.was_taken and isinstance(call, Change):
+            raise OutcomeUnknown("nobody learned what became of it") from error
+        raise StoreUnavailable("the store took too long") from error
 
 
 def _id_of(key: str) -> uuid.UUID:

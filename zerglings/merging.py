@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
+from zerglings.storage.base import rank
 from zerglings.zergling import Request, Zergling
 
 
@@ -33,12 +34,6 @@ class Leaf:
     def rank(self) -> tuple[int, str]:
         """What CouchDB orders leaves by; the highest is the current revision."""
         return rank(self.zergling.revision or "")
-
-
-def rank(revision: str) -> tuple[int, str]:
-    """Return the generation and the hash of a revision, which CouchDB compares in this order."""
-    generation, _, digest = revision.partition("-")
-    return int(generation or 0), digest
 
 
 def merge(leaves: Sequence[Leaf]) -> Zergling:

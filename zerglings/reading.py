@@ -8,11 +8,11 @@ when a majority has it, the losers are deleted, each by the revision that was me
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from zerglings.archive import Archive
-from zerglings.chunks import shortened
 from zerglings.document import NotAZergling, decode, encode
 from zerglings.merging import merge
 from zerglings.patience import TimeLeft
@@ -20,6 +20,8 @@ from zerglings.storage.base import Conflict, Document, Store, StoreError, StoreU
 from zerglings.zergling import Zergling
 
 logger = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
 
 SETTLING_ROUNDS = 3
 """How often rivals are merged anew when others change them meanwhile; then the next reader may."""
@@ -34,13 +36,11 @@ class Reader:
     Args:
         store: where the zerglings are.
         archive: where the older parts of their histories are.
-        tail: words that a document keeps when its history is shortened.
     """
 
-    def __init__(self, store: Store, archive: Archive, tail: int) -> None:
+    def __init__(self, store: Store, archive: Archive) -> None:
         self._store = store
         self._archive = archive
-        self._tail = tail
 
     def read(
         self, zergling_ids: Collection[str], *, timeout: float, all_copies: bool = False
@@ -72,9 +72,11 @@ class Reader:
         return zerglings[0] if zerglings else None
 
     def _decoded(self, leaves: Sequence[Document], time_left: TimeLeft) -> list[Zergling]:
-        zerglings = (zergling for leaf in leaves if (zergling := decode_or_log(leaf)) is not None)
+        zerglings = (
+            zergling for leaf in leaves if (zergling := understood(decode, leaf)) is not None
+        )
         return [
-            self._archive.completed(zergling, self._tail, timeout=time_left())
+            self._archive.completed(zergling, timeout=time_left())
             if zergling.is_stripped
             else zergling
             for zergling in zerglings
@@ -112,7 +114,7 @@ class Reader:
         """Store the merge and delete the losers; return None if others were faster."""
         if len(rivals) == 1:
             return merged
-        stored = self._shortened(merged, time_left)
+        (stored,) = self._archive.shortened([merged], time_left)
         (result,) = self._store.put_many([encode(stored)], timeout=time_left())
         if isinstance(result, Conflict):
             return None
@@ -124,17 +126,6 @@ class Reader:
                     self._delete(loser, time_left)
         return replace(stored, revision=result.revision)
 
-    def _shortened(self, zergling: Zergling, time_left: TimeLeft) -> Zergling:
-        shorter, chunks = shortened(zergling, self._tail)
-        if not chunks:
-            return zergling
-        try:
-            self._archive.keep(chunks, timeout=time_left())
-        except StoreError as error:
-            logger.warning("Older history stays where it is for now: %s", error)
-            return zergling
-        return shorter
-
     def _delete(self, loser: Zergling, time_left: TimeLeft) -> None:
         tombstone = {"_id": loser.id, "_rev": loser.revision, "_deleted": True}
         try:
@@ -145,10 +136,10 @@ class Reader:
             logger.info("A merged rival of %s was not deleted: %s", loser.id, result)
 
 
-def decode_or_log(document: Document) -> Zergling | None:
-    """Return the zergling of a document; one that is none is logged."""
+def understood(read: Callable[[Document], Result], document: Document) -> Result | None:
+    """Return what ``read`` makes of a document; one that is no zergling is logged."""
     try:
-        return decode(document)
+        return read(document)
     except NotAZergling as error:
         logger.warning("Document %r is not a zergling: %s", document.get("_id"), error)
         return None

@@ -29,8 +29,6 @@ from zerglings.revision_cache import READ_EVERY
 from zerglings.storage.base import Conflict, OutcomeUnknown, Store, StoreError, StoreUnavailable
 from zerglings.zergling import COORDINATE_LIMIT, OutOfBounds, Pose, Request, Zergling
 
-TAIL = 100
-
 
 @dataclass
 class Bench:
@@ -53,7 +51,7 @@ class Bench:
 def bench(store: Store) -> Bench:
     faulty = FaultyStore(store)
     archive = Archive(faulty.history)
-    return Bench(faulty, ChangeFlush(faulty, Reader(faulty, archive, TAIL), archive, TAIL))
+    return Bench(faulty, ChangeFlush(faulty, Reader(faulty, archive), archive))
 
 
 def order(

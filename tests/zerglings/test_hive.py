@@ -152,6 +152,23 @@ def test_a_command_found_applied_although_death_followed_is_acknowledged(
     assert moved(hive, zergling, "M").history[0] == "M"
 
 
+@pytest.mark.parametrize("crashes", ["before_put", "before_get"])
+def test_a_flush_that_crashes_is_an_outage_not_an_error_of_ours(
+    faulty: FaultyStore, caplog: pytest.LogCaptureFixture, crashes: str
+) -> None:
+    zergling = Hive(faulty).spawn(Pose())
+    hive = Hive(faulty)
+    setattr(faulty, crashes, raising(ZeroDivisionError()))
+    with pytest.raises(OutcomeUnknown):
+        moved(hive, zergling, "M")
+    assert "ZeroDivisionError" in caplog.text
+    assert moved(hive, zergling, "M").history == ("M",)
+    faulty.before_get = raising(ZeroDivisionError())
+    with pytest.raises(StoreUnavailable):
+        hive.get(zergling.id)
+    assert hive.get(zergling.id).history == ("M",)
+
+
 def test_a_step_over_the_edge_changes_nothing(hive: Hive) -> None:
     zergling = hive.spawn(Pose(2**53 - 1, 0, "E"))
     with pytest.raises(OutOfBounds):

@@ -69,6 +69,12 @@ class Page:
     after: str | None
 
 
+def rank(revision: str) -> tuple[int, str]:
+    """Return the generation and the hash of a revision: of living leaves the highest is current."""
+    generation, _, digest = revision.partition("-")
+    return int(generation or 0), digest
+
+
 class Store(ABC):
     """A place that keeps documents. Safe to use from many threads at once.
 

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from zerglings.storage.base import Document, NotBootstrapped, StoreUnavailable
+from zerglings.storage.base import Document, NotBootstrapped, StoreUnavailable, rank
 from zerglings.storage.couchdb_client import Answered
 from zerglings.storage.couchdb_database import Database, NoDocument, UnreadableAnswer
 
@@ -146,12 +146,7 @@ def clean(document: Document) -> Document:
 def _living(leaves: Iterable[Document]) -> list[Document]:
     """Return the leaves that are not deleted, in CouchDB's own order of winning."""
     living = [clean(leaf) for leaf in leaves if not leaf.get("_deleted")]
-    return sorted(living, key=_rank, reverse=True)
-
-
-def _rank(leaf: Document) -> tuple[int, str]:
-    generation, _, digest = leaf["_rev"].partition("-")
-    return int(generation), digest
+    return sorted(living, key=lambda leaf: rank(leaf["_rev"]), reverse=True)
 
 
 def _check_error(error: Any) -> None:  # noqa: ANN401 - what CouchDB says of one id
