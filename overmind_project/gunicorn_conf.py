@@ -28,8 +28,9 @@ backlog = 2048  # connections that may wait while all hands are full
 workers = settings.WEB_CONCURRENCY
 worker_class = "gevent"  # a waiting request or an idle stream costs a greenlet, not a thread
 worker_connections = settings.OVERMIND_THREADS
-if Path("/dev/shm").is_dir():  # noqa: S108
-    worker_tmp_dir = "/dev/shm"  # noqa: S108 - heartbeats in memory, not on a slow disk
+SHARED_MEMORY = "/dev/shm"  # noqa: S108 - gunicorn makes unguessable, unlinked files there
+if Path(SHARED_MEMORY).is_dir():
+    worker_tmp_dir = SHARED_MEMORY  # heartbeats in memory, not on a slow disk
 control_socket_disable = True  # the root may be read-only
 accesslog = "-"
 access_log_format = '%(t)s %(h)s "%(r)s" %(s)s %(b)s bytes %(D)s us'
@@ -51,7 +52,8 @@ def when_ready(server: Arbiter) -> None:
     """Say where to begin."""
     log = logging.getLogger("gunicorn.error")
     host, _, port = bind.rpartition(":")
-    place = f"http://{'localhost' if host in ('0.0.0.0', '[::]') else host}:{port}"  # noqa: S104
+    everywhere = ("0.0.0.0", "[::]")  # noqa: S104 - compared with, not bound to
+    place = f"http://{'localhost' if host in everywhere else host}:{port}"
     log.info("In a browser: %s/zerglings/", place)
     log.info("Spawn: curl -X POST %s/zerglings/", place)
     log.info("List:  curl %s/zerglings/", place)

@@ -99,7 +99,7 @@ def test_a_store_that_goes_and_comes_back_under_load(
             connection.close()
 
         with ThreadPoolExecutor(8) as pool:
-            clients = [pool.submit(lambda n=n: list(client(n))) for n in range(8)]  # type: ignore[misc]
+            clients = [pool.submit(list, client(number)) for number in range(8)]
             try:
                 wait_for_history(couch, zergling_id, longer_than=20)
                 proxy.down()

@@ -195,13 +195,15 @@ def test_an_answer_of_any_shape_ends_in_one_of_the_commands_own_errors(
     paths = list(dict.fromkeys(request_paths(site)))
     assert len(paths) > 6
     for path in paths:
-        asked = path.partition("?")[0]
-        proxy.fault = Fault(
-            Answer(200, body, JSON),
-            lambda m, p, asked=asked: p.partition("?")[0] == asked,  # type: ignore[misc]
-        )
+        proxy.fault = Fault(Answer(200, body, JSON), asks_for(path))
         with contextlib.suppress(BootstrapError):
             site.through(proxy.url).bootstrap(timeout=0.2)
+
+
+def asks_for(path: str) -> Callable[[str, str], bool]:
+    """Return what matches requests for a path, whatever their query."""
+    wanted = path.partition("?")[0]
+    return lambda _method, asked: asked.partition("?")[0] == wanted
 
 
 def request_paths(site: Site) -> list[str]:
