@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from rest_framework.routers import APIRootView, DefaultRouter, Route
+from rest_framework.routers import Route, SimpleRouter
 
 from zerglings.views import ZerglingViewSet
 
 
-class Overmind(APIRootView):
-    """Spawns zerglings on a grid and moves them about."""
-
-
-class ZerglingRouter(DefaultRouter):
+class ZerglingRouter(SimpleRouter):
     """Routes a POST on one zergling to its ``command``; no URL needs or forbids the final slash."""
 
-    include_format_suffixes = False
-    APIRootView = Overmind
     routes = [  # noqa: RUF012 - the router's own declaration is not a ClassVar
         Route(
             url="^{prefix}{trailing_slash}$",

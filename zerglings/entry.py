@@ -1,0 +1,25 @@
+"""Where people and programs begin: the live map, or the service's entry points as JSON."""
+
+from __future__ import annotations
+
+from rest_framework.renderers import TemplateHTMLRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.reverse import reverse
+from rest_framework.views import APIView
+
+from zerglings.renderers import CompactJSONRenderer
+
+ENTRY_POINTS = {"zerglings": "zergling-list", "health": "health"}
+"""What a program may begin with, and the names of the routes that lead there."""
+
+
+class Entry(APIView):
+    """The live map for a browser, the entry points for everybody else."""
+
+    renderer_classes = (CompactJSONRenderer, TemplateHTMLRenderer)
+
+    def get(self, request: Request) -> Response:
+        """Show where to begin."""
+        entry_points = {name: reverse(route) for name, route in ENTRY_POINTS.items()}
+        return Response(entry_points, template_name="zerglings/map.html")
