@@ -178,30 +178,35 @@ class Feed:
             self._newcomers.append(listener)
 
     def _beginning(self, listener: Listener, since: str | None) -> bytes:
-        """Return the first piece, and note where the listener is after it."""
+        """Return the first piece."""
         if since is None:
             listener.position = self._hive.news(None).position
             return event_stream.ready(listener.position)
-        try:
-            news = self._hive.news(since, PAGE)
-        except UnknownPosition:
-            listener.position = self._hive.news(None).position
-            return event_stream.reset(listener.position)
-        listener.position = news.position
-        return event_stream.told(news) or event_stream.HEARTBEAT
+        listener.position = since
+        piece, _ = self._advanced(listener)
+        return piece or event_stream.HEARTBEAT
 
     def _caught_up(self, listener: Listener) -> Iterator[bytes]:
-        """Yield what there is to be told now."""
+        """Yield what there is to be told now; if the store fails, the rest comes after joining."""
         has_more = True
         while has_more:
             try:
-                news = self._hive.news(listener.position, PAGE)
+                piece, has_more = self._advanced(listener)
             except StoreError as error:
-                logger.warning("A listener was left behind: %s", error)
-                listener.end()
+                logger.info("A listener waits for the store: %s", error)
                 return
-            listener.position, has_more = news.position, news.has_more
-            yield from listener.taking([event_stream.told(news)] if news.events else [])
+            yield from listener.taking([piece] if piece else [])
+
+    def _advanced(self, listener: Listener) -> tuple[bytes, bool]:
+        """Return what is to be told a listener next, and whether there is more."""
+        try:
+            news = self._hive.news(listener.position, PAGE)
+            piece = event_stream.told(news)
+        except UnknownPosition:
+            news = self._hive.news(None)
+            piece = event_stream.reset(news.position)
+        listener.position = news.position
+        return piece, news.has_more
 
     def _read(self) -> None:
         """Read the news while anybody is present."""
@@ -245,16 +250,11 @@ class Feed:
     def _admit_newcomers(self) -> None:
         while self._newcomers:
             listener = self._newcomers[0]
-            news: News | None = None
-            while news is None or news.has_more:
-                try:
-                    news = self._hive.news(listener.position, PAGE)
-                except UnknownPosition:
-                    listener.end()
-                    break
-                listener.position = news.position
-                if news.events:
-                    listener.give(event_stream.told(news))
+            has_more = True
+            while has_more:
+                piece, has_more = self._advanced(listener)
+                if piece:
+                    listener.give(piece)
             with self._lock:
                 if listener in self._newcomers:
                     self._newcomers.remove(listener)
