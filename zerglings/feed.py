@@ -11,8 +11,9 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from functools import cache
+from typing import Protocol
 
 from django.conf import settings
 
@@ -49,16 +50,22 @@ class TooManyListeners(Exception):
     """No more may listen in this process."""
 
 
+class Line(Protocol):
+    """What connects a listener."""
+
+    def is_dead(self) -> bool:
+        """Whether nobody is there any more."""
+
+    def hang_up(self) -> None:
+        """Break it, so that it no longer holds up who speaks on it."""
+
+
 class Listener:
-    """Somebody who is told the news, piece by piece.
+    """Somebody who is told the news on a line, piece by piece."""
 
-    Args:
-        hang_up: breaks the listener's connection, so that it no longer holds up who speaks to it.
-    """
-
-    def __init__(self, hang_up: Callable[[], None]) -> None:
+    def __init__(self, line: Line) -> None:
         self.position = ""
-        self._hang_up = hang_up
+        self.line = line
         self._pieces: deque[bytes] = deque()
         self._size = 0
         self._signal = threading.Event()
@@ -103,7 +110,7 @@ class Listener:
         if not self._is_over:
             logger.info("A listener %s and was dropped", why)
         self.end()
-        self._hang_up()
+        self.line.hang_up()
 
     def is_stalled(self) -> bool:
         """Whether it has been taking one piece for too long."""
@@ -129,18 +136,18 @@ class Feed:
         self._ending = threading.Event()
         self._is_read = False
 
-    def listen(self, since: str | None, hang_up: Callable[[], None]) -> Generator[bytes]:
+    def listen(self, since: str | None, line: Line) -> Generator[bytes]:
         """Yield the news as server-sent events, from a position on or else from now on.
 
         Args:
             since: the id of an event.
-            hang_up: see ``Listener``.
+            line: what connects the listener.
 
         Raises:
             TooManyListeners: nobody else may listen now.
             StoreUnavailable: the store does not answer; not raised later than by the first piece.
         """
-        listener = Listener(hang_up)
+        listener = Listener(line)
         self._enter(listener)
         try:
             yield from listener.taking([self._beginning(listener, since)])
@@ -228,9 +235,12 @@ class Feed:
             self._give_up()
 
     def _look_after_listeners(self) -> bool:
-        """Drop who stalls; return whether anybody is left to read for."""
+        """Drop who stalls or has gone; return whether anybody is left to read for."""
         with self._lock:
             stalled = [listener for listener in self._present if listener.is_stalled()]
+            for listener in self._present:
+                if listener.line.is_dead():
+                    listener.end()
             self._is_read = bool(self._present) and not self._ending.is_set()
         for listener in stalled:
             listener.drop("has stalled")

@@ -70,7 +70,6 @@ def test_what_happens_is_told_with_state_count_and_revision(service: Service) ->
         assert service.call("DELETE", f"/zerglings/{zergling_id}").status == 204
         died = ear.next()
         assert (died.kind, died.zergling["id"]) == ("died", zergling_id)
-        assert died.last_id != moved.last_id
 
 
 def test_who_comes_back_hears_what_was_missed(service: Service) -> None:
@@ -131,7 +130,7 @@ def test_more_streams_than_may_be_are_refused_and_starve_nobody(
         zergling_id = spawn(service)
         assert all(ear.next().zergling["id"] == zergling_id for ear in ears)
         ears.pop().close()
-        wait_until(lambda: service.call("HEAD", "/healthz").status == 200 and opens(service))
+        wait_until(lambda: opens(service))
         for ear in ears:
             ear.close()
 
@@ -144,8 +143,7 @@ def wait_until(holds: Callable[[], bool], seconds: float = 30) -> None:
 
 
 def opens(service: Service) -> bool:
-    """Whether there is room for a stream; the service sees that one has gone when it writes."""
-    spawn(service)
+    """Whether there is room for a stream."""
     with Ear(service) as ear:
         return ear.reply.status == 200
 
@@ -199,7 +197,8 @@ def test_a_reader_that_comes_back_again_and_again_ends_with_what_the_store_has(
     with ThreadPoolExecutor() as pool:
         driven = pool.submit(drive)
         while not (is_done.is_set() and heard_all(service, ids, heard)):
-            with Ear(service, position, timeout=SILENCE) as ear, suppress(TimeoutError):
+            with Ear(service, position) as ear, suppress(TimeoutError):
+                ear.leave_after(SILENCE)
                 for event in islice(ear.events(), random.randint(1, 150)):
                     note(heard, event)
             position = ear.last_id

@@ -23,8 +23,16 @@ from zerglings.zergling import Pose, Request, Zergling
 LONG = 20.0
 
 
-def stay() -> None:
-    """Do not hang up."""
+class Line:
+    def __init__(self) -> None:
+        self.is_broken = threading.Event()
+        self.is_left = False
+
+    def is_dead(self) -> bool:
+        return self.is_left
+
+    def hang_up(self) -> None:
+        self.is_broken.set()
 
 
 @pytest.fixture
@@ -38,10 +46,11 @@ def hive(faulty: FaultyStore) -> Hive:
 
 
 @pytest.fixture
-def told(hive: Hive) -> Iterator[Feed]:
-    feed = Feed(hive, limit=3)
-    yield feed
-    feed.end()
+def told(hive: Hive, monkeypatch: pytest.MonkeyPatch) -> Iterator[Feed]:
+    monkeypatch.setattr(feed, "WAIT", 0.1)
+    told = Feed(hive, limit=3)
+    yield told
+    told.end()
     wait_until(lambda: not any(thread.name == "feed" for thread in threading.enumerate()))
 
 
@@ -52,10 +61,8 @@ def wait_until(holds: Callable[[], bool]) -> None:
         time.sleep(0.005)  # between two looks
 
 
-def listen(
-    told: Feed, since: str | None = None, hang_up: Callable[[], None] = stay
-) -> Generator[bytes]:
-    pieces = told.listen(since, hang_up)
+def listen(told: Feed, since: str | None = None, line: Line | None = None) -> Generator[bytes]:
+    pieces = told.listen(since, line or Line())
     assert next(pieces)
     return pieces
 
@@ -101,7 +108,7 @@ def test_who_comes_back_after_long_hears_of_everybody_once(
     position = position_of(hive)
     swarm = [outcome for part in hive.swarm.spawn(55, Pose()) for outcome in part]
     ids = [outcome.id for outcome in swarm if isinstance(outcome, Zergling)]
-    pieces = told.listen(position, stay)
+    pieces = told.listen(position, Line())
     heard = [
         state["id"] for piece in (next(pieces) for _ in range(6)) for _, state in events(piece)
     ]
@@ -149,12 +156,12 @@ def test_who_is_too_far_behind_is_dropped_and_the_others_are_not(
 ) -> None:
     monkeypatch.setattr(feed, "BACKLOG_LIMIT", 2000)
     caplog.set_level(logging.INFO)
-    hung_up = threading.Event()
-    slow, quick = listen(told, hang_up=hung_up.set), listen(told)
+    line = Line()
+    slow, quick = listen(told, line=line), listen(told)
     for _ in range(2):  # the first may be told while they still catch up
         newborn = hive.spawn(Pose())
         assert ids_in(slow, 1) == ids_in(quick, 1) == {newborn.id}
-    while not hung_up.is_set():
+    while not line.is_broken.is_set():
         zergling = hive.spawn(Pose())
         assert ids_in(quick, 1) == {zergling.id}
     assert list(slow) == []
@@ -166,11 +173,23 @@ def test_who_is_too_far_behind_is_dropped_and_the_others_are_not(
 
 def test_who_does_not_take_a_piece_is_dropped(told: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feed, "STALL_LIMIT", 0.1)
-    hung_up = threading.Event()
-    pieces = told.listen(None, hung_up.set)
+    line = Line()
+    pieces = told.listen(None, line)
     assert next(pieces)  # and never asks for the next
-    assert hung_up.wait(LONG)
+    assert line.is_broken.wait(LONG)
     assert list(pieces) == []
+
+
+def test_who_has_gone_makes_room_at_once(told: Feed, hive: Hive) -> None:
+    lines = [Line() for _ in range(3)]
+    listeners = [listen(told, line=line) for line in lines]
+    lines[0].is_left = True
+    assert list(listeners[0]) == []
+    listeners[0] = listen(told)
+    newborn = hive.spawn(Pose())
+    assert ids_in(listeners[1], 1) == {newborn.id}
+    for listener in listeners:
+        listener.close()
 
 
 def test_the_end_is_for_all_and_for_ever(told: Feed) -> None:
