@@ -5,12 +5,15 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, path, re_path
 
 from overmind_project import health
+from zerglings.documents import Docs, Schema
 from zerglings.entry import Entry
 from zerglings.urls import router
 
 urlpatterns: list[URLPattern | URLResolver] = [
     *reversed(router.urls),  # nearly all requests are for one zergling, which the router has last
     path("", Entry.as_view(), name="entry"),
+    re_path(r"^schema/?$", Schema.as_view(), name="schema"),
+    re_path(r"^docs/?$", Docs.as_view(), name="docs"),
     re_path(r"^_health/?$", health.health, name="health"),
     re_path(r"^healthz/?$", health.healthz, name="healthz"),
     re_path(r"^readyz/?$", health.readyz, name="readyz"),

@@ -1,0 +1,149 @@
+"""The operations on many zerglings: whole swarms at once, and what happens as it happens."""
+
+from __future__ import annotations
+
+from zerglings.openapi.answers import BAD_KEY, content, errors, negotiated
+from zerglings.openapi.schemas import ID, NEWBORN, REVISION, Json, ref, strict
+
+SWARM_LIMIT = 10_000
+"""How many items one call may carry."""
+
+_STATE: Json = NEWBORN | {"commandCount": 4, "_rev": REVISION}
+_NOBODY = "There is no zergling with this id: GET /zerglings/ lists those that live."
+
+
+def _result(status: int, zergling: str) -> Json:
+    good = strict({"status": {"type": "integer", "const": status}, "zergling": ref(zergling)})
+    bad = strict(
+        {
+            "status": {"type": "integer", "minimum": 400, "maximum": 599},
+            "error": {"type": "string"},
+        }
+    )
+    return {"anyOf": [good, bad]}
+
+
+def _results(status: int, zergling: str) -> Json:
+    return strict({"results": {"type": "array", "items": _result(status, zergling), "minItems": 1}})
+
+
+SCHEMAS: Json = {
+    "SwarmSpawn": strict(
+        {
+            "count": {"type": "integer", "minimum": 1, "maximum": SWARM_LIMIT},
+            "location": ref("Location"),
+            "facing": ref("Facing"),
+        },
+        "location",
+        "facing",
+    ),
+    "SwarmCommands": strict(
+        {
+            "commands": {
+                "type": "array",
+                "items": strict({"id": {"type": "string"}, "command": ref("Commands")}),
+                "minItems": 1,
+                "maxItems": SWARM_LIMIT,
+            }
+        }
+    ),
+    "SwarmSpawned": _results(201, "Seen"),
+    "SwarmCommanded": _results(200, "State"),
+}
+
+OPERATIONS: dict[tuple[str, str], Json] = {
+    ("POST", "/swarm/spawn"): {
+        "operationId": "spawnSwarm",
+        "summary": "Spawn many zerglings",
+        "description": "All at one place. Each is spawned or refused for itself.",
+        "tags": ["swarm"],
+        "parameters": [ref("IdempotencyKey", "parameters")],
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": content(
+                    ref("SwarmSpawn"),
+                    {"Two at a place": {"count": 2, "location": {"x": 3, "y": -4}, "facing": "E"}},
+                )
+            },
+        },
+        "responses": {
+            "200": negotiated(
+                "What became of each.",
+                ref("SwarmSpawned"),
+                {"One": {"results": [{"status": 201, "zergling": NEWBORN}]}},
+            )
+        }
+        | errors(406, 413, 415, 422, bad=BAD_KEY, writes=True),
+    },
+    ("POST", "/swarm/commands"): {
+        "operationId": "commandSwarm",
+        "summary": "Command many zerglings",
+        "description": (
+            "The answer has a result for each item, in their order, and is streamed. Each item is "
+            "carried out or refused for itself."
+        ),
+        "tags": ["swarm"],
+        "parameters": [ref("IdempotencyKey", "parameters")],
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": content(
+                    ref("SwarmCommands"),
+                    {"One": {"commands": [{"id": ID, "command": "MMRM"}]}},
+                )
+            },
+        },
+        "responses": {
+            "200": negotiated(
+                "What became of each.",
+                ref("SwarmCommanded"),
+                {
+                    "One of two": {
+                        "results": [
+                            {"status": 200, "zergling": _STATE},
+                            {"status": 404, "error": _NOBODY},
+                        ]
+                    }
+                },
+            )
+        }
+        | errors(406, 413, 415, 422, bad=BAD_KEY, writes=True),
+    },
+    ("GET", "/events"): {
+        "operationId": "watch",
+        "summary": "Watch what happens as it happens",
+        "description": (
+            "Server-sent events: first `ready`, then `spawned`, `moved` and `died`, each with the "
+            "zergling as `data`. `reset` means that the list must be read anew. For the whole "
+            "picture: watch, wait for `ready`, then list, and let events win over the list."
+        ),
+        "tags": ["feed"],
+        "parameters": [
+            {
+                "name": "since",
+                "in": "query",
+                "description": "Resume behind this `id` of an earlier event.",
+                "schema": {"type": "string"},
+            },
+            {
+                "name": "Last-Event-ID",
+                "in": "header",
+                "description": "The same, as browsers send it.",
+                "schema": {"type": "string"},
+            },
+        ],
+        "responses": {
+            "200": {
+                "description": "The stream, which does not end.",
+                "content": {
+                    "text/event-stream": content(
+                        {"type": "string"},
+                        {"The first event": "event: ready\nid: 42\ndata: {}\n\n"},
+                    )
+                },
+            },
+            "503": ref("Unavailable", "responses"),
+        },
+    },
+}
