@@ -144,6 +144,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": [],
     "UNAUTHENTICATED_USER": None,
     "EXCEPTION_HANDLER": "zerglings.exceptions.handle",
+    "VIEW_DESCRIPTION_FUNCTION": "zerglings.browsable.describe",
 }
 
 SPECTACULAR_SETTINGS = {

@@ -24,6 +24,7 @@ ENTRY_POINTS = {
 class Entry(PageView):
     """The live map for a browser, the entry points for everybody else."""
 
+    name = "Overmind"
     renderer_classes = (CompactJSONRenderer, TemplateHTMLRenderer)
 
     def get(self, request: Request) -> Response:

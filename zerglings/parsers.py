@@ -25,6 +25,8 @@ from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
+from zerglings.renderers import CompactJSONRenderer
+
 CSRF_FIELD = "csrfmiddlewaretoken"
 """A hidden field that Django puts into every HTML form."""
 
@@ -69,6 +71,7 @@ class JSONBodyParser(_RawBodyParser):
     """What says that it is JSON."""
 
     media_type = "application/json"
+    renderer_class = CompactJSONRenderer  # of the example in the browsable API's raw form
 
 
 class FormBodyParser(_RawBodyParser):

@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from zerglings.openapi.schemas import Json, ref
 from zerglings.zergling import COORDINATE_LIMIT
 
-_PAGE = {"text/html": {"schema": {"type": "string"}}}
+_HTML = {"text/html": {"schema": {"type": "string"}}}
+PAGE: Json = {"content": _HTML}
+"""A body for a browser alone."""
 
 
 def examples(values: Mapping[str, object]) -> Json:
@@ -37,7 +39,7 @@ def plain(description: str, schema: Json, values: Mapping[str, object]) -> Json:
 def negotiated(description: str, schema: Json, values: Mapping[str, object], *headers: str) -> Json:
     """Return an answer that is a page for a browser and JSON for everybody else."""
     answer = plain(description, schema, values)
-    answer["content"] |= _PAGE
+    answer["content"] |= _HTML
     return answer | with_headers("Vary", *headers)
 
 
@@ -50,7 +52,7 @@ def with_headers(*names: str) -> Json:
 def error(description: str, sentences: Mapping[str, str], *headers: str) -> Json:
     """Return an error: a sentence as JSON, on a page for a browser."""
     answer = plain(description, ref("Error"), {k: {"error": v} for k, v in sentences.items()})
-    answer["content"] |= _PAGE
+    answer["content"] |= _HTML
     return answer | (with_headers(*headers) if headers else {})
 
 

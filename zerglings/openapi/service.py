@@ -55,7 +55,7 @@ OPERATIONS: dict[tuple[str, str], Json] = {
                 "name": "format",
                 "in": "query",
                 "description": "The form of the answer in place of an `Accept` header.",
-                "schema": _one_of("json", "yaml"),
+                "schema": _one_of("json", "yaml", ""),
             },
         ],
         "responses": {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from zerglings.openapi import answers
-from zerglings.openapi.answers import content, errors, negotiated, with_headers
+from zerglings.openapi.answers import PAGE, content, errors, negotiated, with_headers
 from zerglings.openapi.schemas import MOVED, NEWBORN, Json, ref
 
 _BODIES_OF_SPAWN: Json = {
@@ -23,7 +23,7 @@ _BODIES_OF_SPAWN: Json = {
         "schema": {"description": "Ignored, unless it is a JSON object: curl sends JSON so."},
     },
     "text/plain": content(
-        {"description": "Ignored, unless it is a JSON object."}, {"Ignored": "M"}
+        {"type": "string", "description": "Ignored, unless it is a JSON object."}, {"Ignored": "M"}
     ),
 }
 _BODIES_OF_COMMAND: Json = {
@@ -156,7 +156,10 @@ OPERATIONS: dict[tuple[str, str], Json] = {
         "description": "For ever: nothing brings it back, and its id is never given again.",
         "tags": ["zerglings"],
         "parameters": _parameters("Id", "IfMatch", "Format"),
-        "responses": {"204": {"description": "It is dead."} | with_headers("Vary")}
+        "responses": {
+            "200": {"description": "It is dead, says a page."} | PAGE | with_headers("Vary"),
+            "204": {"description": "It is dead."} | with_headers("Vary"),
+        }
         | errors(404, 406, 409, 412, bad=answers.BAD_IF_MATCH, writes=True),
     },
     ("GET", "/zerglings/{id}/history"): {
