@@ -12,6 +12,7 @@ from zerglings.renderers import CompactJSONRenderer
 
 ENTRY_POINTS = {
     "zerglings": "zergling-list",
+    "events": "events",
     "schema": "schema",
     "docs": "docs",
     "health": "health",

@@ -56,6 +56,8 @@ def error(description: str, sentences: Mapping[str, str], *headers: str) -> Json
     return answer | (with_headers(*headers) if headers else {})
 
 
+WRONG = "Something in the request is wrong. Nothing was changed."
+
 BAD_KEY = {"A key that is none": "Idempotency-Key must be 1 to 128 visible ASCII characters."}
 BAD_IF_MATCH = {
     "A condition that is none": (
@@ -91,7 +93,7 @@ BAD_COMMAND = {
     ),
 }
 
-_UNAVAILABLE = {
+UNAVAILABLE = {
     "No answer": "The store does not answer; nothing was changed, so try again.",
     "Not prepared": "The store is not prepared yet; nothing was changed, so try again.",
     "Refused": "The store does not let the service in; nothing was changed, so try again.",
@@ -149,10 +151,10 @@ RESPONSES: Json = {
         },
         "Vary",
     ),
-    "Unavailable": error("The store does not answer in time.", _UNAVAILABLE, "RetryAfter", "Vary"),
+    "Unavailable": error("The store does not answer in time.", UNAVAILABLE, "RetryAfter", "Vary"),
     "UnavailableOrInDoubt": error(
         "The store does not answer in time: nothing was changed, or it is unknown whether it was.",
-        _UNAVAILABLE | _IN_DOUBT,
+        UNAVAILABLE | _IN_DOUBT,
         "RetryAfter",
         "Vary",
     ),
@@ -173,5 +175,4 @@ def errors(*statuses: int, bad: Mapping[str, str], writes: bool = False) -> Json
     """Return the errors of an operation: 400 with these sentences, 503, and the shared ones."""
     shared = {str(status): ref(_BY_STATUS[status], "responses") for status in statuses}
     away = ref("UnavailableOrInDoubt" if writes else "Unavailable", "responses")
-    asked = error("Something in the request is wrong. Nothing was changed.", bad)
-    return {"400": asked} | shared | {"503": away}
+    return {"400": error(WRONG, bad)} | shared | {"503": away}

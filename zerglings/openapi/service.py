@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from overmind_project import __version__
-from zerglings.openapi.answers import content, plain, with_headers
+from zerglings.openapi.answers import BAD_IF_NONE_MATCH, WRONG, content, error, plain, with_headers
 from zerglings.openapi.schemas import Json, ref, strict
 
 _TEXT: Json = {"type": "string"}
 _PATH: Json = {"type": "string", "pattern": "^/"}
-_NOT_ACCEPTABLE = {"406": ref("NotAcceptable", "responses")}
 
 
 def _says(summary: str, schema: Json, value: Json) -> Json:
@@ -19,12 +18,33 @@ def _one_of(*words: str) -> Json:
     return {"type": "string", "enum": list(words)}
 
 
+def _format(*forms: str) -> Json:
+    return {
+        "name": "format",
+        "in": "query",
+        "description": "The form of the answer in place of an `Accept` header.",
+        "schema": _one_of(*forms, ""),
+    }
+
+
+def _not_acceptable(*media_types: str) -> Json:
+    sentence = f"This URL answers with {' or '.join(media_types)}."
+    return {
+        "406": plain(
+            "No form of the answer is one that `Accept` or `?format=` asks for.",
+            ref("Error"),
+            {"A picture": {"error": sentence}},
+        )
+    }
+
+
 OPERATIONS: dict[tuple[str, str], Json] = {
     ("GET", "/"): {
         "operationId": "begin",
         "summary": "Begin here",
         "description": "The live map for a browser; for a program the paths to begin with.",
         "tags": ["operation"],
+        "parameters": [_format("json", "html")],
         "responses": {
             "200": {
                 "description": "The paths of the entry points, by what they lead to.",
@@ -43,21 +63,14 @@ OPERATIONS: dict[tuple[str, str], Json] = {
             }
             | with_headers("Vary"),
         }
-        | _NOT_ACCEPTABLE,
+        | _not_acceptable("application/json", "text/html"),
     },
     ("GET", "/schema/"): {
         "operationId": "showDocument",
         "summary": "Read this document",
         "description": "OpenAPI 3.1, as JSON unless YAML is asked for.",
         "tags": ["operation"],
-        "parameters": [
-            {
-                "name": "format",
-                "in": "query",
-                "description": "The form of the answer in place of an `Accept` header.",
-                "schema": _one_of("json", "yaml", ""),
-            },
-        ],
+        "parameters": [_format("json", "yaml"), ref("IfNoneMatch", "parameters")],
         "responses": {
             "200": {
                 "description": "The document.",
@@ -69,8 +82,10 @@ OPERATIONS: dict[tuple[str, str], Json] = {
                 },
             }
             | with_headers("Vary"),
+            "304": {"description": "It is still as `If-None-Match` has it."} | with_headers("Vary"),
         }
-        | _NOT_ACCEPTABLE,
+        | _not_acceptable("application/json", "application/yaml")
+        | {"400": error(WRONG, BAD_IF_NONE_MATCH)},
     },
     ("GET", "/docs/"): {
         "operationId": "browseDocument",
@@ -79,7 +94,7 @@ OPERATIONS: dict[tuple[str, str], Json] = {
         "responses": {
             "200": {"description": "A page.", "content": {"text/html": {"schema": _TEXT}}},
         }
-        | _NOT_ACCEPTABLE,
+        | _not_acceptable("text/html"),
     },
     ("GET", "/_health"): {
         "operationId": "showHealth",

@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
-from zerglings.openapi.answers import BAD_KEY, content, errors, negotiated
+from zerglings.openapi.answers import (
+    BAD_KEY,
+    UNAVAILABLE,
+    content,
+    error,
+    errors,
+    negotiated,
+    with_headers,
+)
 from zerglings.openapi.schemas import ID, NEWBORN, REVISION, Json, ref, strict
 
 SWARM_LIMIT = 10_000
 """How many items one call may carry."""
 
+_FIRST_EVENTS = {
+    "A spawn": (
+        "event: ready\nid: 42\ndata: {}\n\n"
+        f'event: spawned\nid: 43\ndata: {{"zergling":{{"id":"{ID}","location":{{"x":3,"y":-4}},'
+        f'"facing":"E","commandCount":0,"_rev":"{REVISION}"}}}}\n\n'
+    )
+}
+_ONLY_STREAM = error(
+    "The answer is a stream of events, which `Accept` does not ask for.",
+    {"A picture": "This URL answers with text/event-stream or application/json."},
+    "Vary",
+)
 _STATE: Json = NEWBORN | {"commandCount": 4, "_rev": REVISION}
 _NOBODY = "There is no zergling with this id: GET /zerglings/ lists those that live."
 
@@ -136,14 +156,17 @@ OPERATIONS: dict[tuple[str, str], Json] = {
         "responses": {
             "200": {
                 "description": "The stream, which does not end.",
-                "content": {
-                    "text/event-stream": content(
-                        {"type": "string"},
-                        {"The first event": "event: ready\nid: 42\ndata: {}\n\n"},
-                    )
-                },
-            },
-            "503": ref("Unavailable", "responses"),
+                "content": {"text/event-stream": content({"type": "string"}, _FIRST_EVENTS)},
+            }
+            | with_headers("Vary"),
+            "406": _ONLY_STREAM,
+            "503": error(
+                "The store does not answer in time, or too many listen already.",
+                UNAVAILABLE
+                | {"Too many listen": "Too many listen to events already; try again later."},
+                "RetryAfter",
+                "Vary",
+            ),
         },
     },
 }
