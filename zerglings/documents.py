@@ -6,6 +6,7 @@ import hashlib
 from functools import cache
 
 from django.http import HttpResponse
+from django.http.response import HttpResponseBase
 from drf_spectacular.renderers import OpenApiYamlRenderer
 from rest_framework.renderers import TemplateHTMLRenderer
 from rest_framework.request import Request
@@ -42,13 +43,13 @@ class Schema(PageView):
 
     renderer_classes = (CompactJSONRenderer, YAMLRenderer)
 
-    def get(self, request: Request) -> HttpResponse:
+    def get(self, request: Request) -> HttpResponseBase:
         """Send the document, which is made once and never changes while the process lives."""
         renderer = request.accepted_renderer
         body, tag = _document(renderer.format)
         headers = {"ETag": tag, "Cache-Control": "no-cache"}
         if is_unmodified(request.META.get("HTTP_IF_NONE_MATCH"), tag):
-            return HttpResponse(status=304, headers=headers)
+            return Response(status=304, headers=headers)
         return HttpResponse(body, content_type=renderer.media_type, headers=headers)
 
 

@@ -6,6 +6,7 @@ from overmind_project import __version__
 from zerglings.openapi.answers import BAD_IF_NONE_MATCH, WRONG, content, error, plain, with_headers
 from zerglings.openapi.schemas import Json, ref, strict
 
+_UNPREPARED = "the embedded store is not prepared; run manage.py bootstrap_couch"
 _TEXT: Json = {"type": "string"}
 _PATH: Json = {"type": "string", "pattern": "^/"}
 
@@ -124,7 +125,7 @@ OPERATIONS: dict[tuple[str, str], Json] = {
             "503": plain(
                 "It is not; the sentence says why.",
                 ref("Error"),
-                {"No answer": {"error": "Not ready: connection refused."}},
+                {"Not prepared": {"error": f"Not ready: {_UNPREPARED}."}},
             )
             | with_headers("RetryAfter"),
         },

@@ -19,9 +19,10 @@ _BODIES_OF_SPAWN: Json = {
         ref("SpawnForm"),
         {"At a place, facing east": {"location.x": 3, "location.y": -4, "facing": "E"}},
     ),
-    "application/x-www-form-urlencoded": {
-        "schema": {"description": "Ignored, unless it is a JSON object: curl sends JSON so."},
-    },
+    "application/x-www-form-urlencoded": content(
+        {"description": "Ignored, unless it is a JSON object: curl sends JSON so."},
+        {"Ignored": {"M": ""}},
+    ),
     "text/plain": content(
         {"type": "string", "description": "Ignored, unless it is a JSON object."}, {"Ignored": "M"}
     ),
