@@ -15,11 +15,14 @@ _CODE = re.compile(r"`([^`]+)`")
 def describe(view: APIView, html: bool = False) -> str:
     """Return what a view is for; on a page also what each method does there."""
     about: str = get_view_description(view, html)
+    if not html:
+        return about
+    about = _with_code(about)
     actions: dict[str, str] = getattr(view, "action_map", None) or {}
-    if not html or not actions:
+    if not actions:
         return about
     rows = (
-        (method.upper(), _marked_up(getdoc(getattr(view, action)) or ""))
+        (method.upper(), _with_code(escape(getdoc(getattr(view, action)) or "")))
         for method, action in actions.items()
         if method != "head"
     )
@@ -27,6 +30,5 @@ def describe(view: APIView, html: bool = False) -> str:
     return format_html('{}<dl class="dl-horizontal">{}</dl>', about, listed)
 
 
-def _marked_up(text: str) -> SafeString:
-    marked = _CODE.sub(r"<code>\1</code>", escape(text))
-    return mark_safe(marked)  # noqa: S308 - escaped above
+def _with_code(escaped: str) -> SafeString:
+    return mark_safe(_CODE.sub(r"<code>\1</code>", escaped))  # noqa: S308 - escaped already

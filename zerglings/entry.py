@@ -12,6 +12,8 @@ from zerglings.renderers import CompactJSONRenderer
 
 ENTRY_POINTS = {
     "zerglings": "zergling-list",
+    "swarmSpawn": "swarm-spawn",
+    "swarmCommands": "swarm-commands",
     "events": "events",
     "schema": "schema",
     "docs": "docs",

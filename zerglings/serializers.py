@@ -110,10 +110,13 @@ class SwarmSpawnSerializer(SpawnSerializer):
         return wanted["count"], _pose(wanted)
 
 
+_ORDER = {"id": "5fb0c9f4-8a3c-4a5e-9d5e-3f6f0e8d7c21", "command": "MMRM"}
+
+
 class SwarmCommandsSerializer(StrictSerializer):
     """Commands for many zerglings."""
 
-    commands = serializers.ListField(min_length=1, max_length=LIMIT)
+    commands = serializers.ListField(min_length=1, max_length=LIMIT, initial=[_ORDER])
 
 
 class CommandSerializer(serializers.Serializer[Any]):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from overmind_project.body import SWARM_LIMIT
 from zerglings.openapi.answers import (
+    BAD_JSON,
     BAD_KEY,
     UNAVAILABLE,
     content,
@@ -12,9 +14,8 @@ from zerglings.openapi.answers import (
     with_headers,
 )
 from zerglings.openapi.schemas import ID, NEWBORN, REVISION, Json, ref, strict
-
-SWARM_LIMIT = 10_000
-"""How many items one call may carry."""
+from zerglings.openapi.schemas import SCHEMAS as SHARED
+from zerglings.swarming import LIMIT
 
 _FIRST_EVENTS = {
     "A spawn": (
@@ -28,6 +29,20 @@ _ONLY_STREAM = error(
     {"A picture": "This URL answers with text/event-stream or application/json."},
     "Vary",
 )
+_ANYTHING = "Anything else is refused for itself; its result says why."
+_TOO_LARGE = error(
+    "The body is too long. Nothing was changed.",
+    {"Too long": f"The body is longer than {SWARM_LIMIT} bytes."},
+)
+_BAD_SPAWN = {
+    "No count": "count: This field is required.",
+    "Too many": f"count: must be an integer from 1 to {LIMIT}.",
+    "A facing that is none": 'facing: "north" is not a valid choice.',
+}
+_BAD_COMMANDS = {
+    "No commands": "commands: This field is required.",
+    "None at all": "commands: Ensure this field has at least 1 elements.",
+}
 _STATE: Json = NEWBORN | {"commandCount": 4, "_rev": REVISION}
 _NOBODY = "There is no zergling with this id: GET /zerglings/ lists those that live."
 
@@ -47,23 +62,28 @@ def _results(status: int, zergling: str) -> Json:
     return strict({"results": {"type": "array", "items": _result(status, zergling), "minItems": 1}})
 
 
+_SPAWN_FORM: Json = SHARED["SpawnForm"]
+_COUNT: Json = {"type": "integer", "minimum": 1, "maximum": LIMIT}
 SCHEMAS: Json = {
+    "SwarmSpawnForm": _SPAWN_FORM
+    | {"properties": {"count": _COUNT, **_SPAWN_FORM["properties"]}, "required": ["count"]},
     "SwarmSpawn": strict(
         {
-            "count": {"type": "integer", "minimum": 1, "maximum": SWARM_LIMIT},
+            "count": _COUNT,
             "location": ref("Location"),
             "facing": ref("Facing"),
         },
         "location",
         "facing",
     ),
+    "SwarmCommand": strict({"id": {"type": "string"}, "command": ref("Commands")}),
     "SwarmCommands": strict(
         {
             "commands": {
                 "type": "array",
-                "items": strict({"id": {"type": "string"}, "command": ref("Commands")}),
+                "items": {"anyOf": [ref("SwarmCommand"), {"description": _ANYTHING}]},
                 "minItems": 1,
-                "maxItems": SWARM_LIMIT,
+                "maxItems": LIMIT,
             }
         }
     ),
@@ -75,7 +95,10 @@ OPERATIONS: dict[tuple[str, str], Json] = {
     ("POST", "/swarm/spawn"): {
         "operationId": "spawnSwarm",
         "summary": "Spawn many zerglings",
-        "description": "All at one place. Each is spawned or refused for itself.",
+        "description": (
+            "All at one place. The answer has a result for each and is streamed. A JSON body is "
+            "understood under any content type."
+        ),
         "tags": ["swarm"],
         "parameters": [ref("IdempotencyKey", "parameters")],
         "requestBody": {
@@ -84,7 +107,18 @@ OPERATIONS: dict[tuple[str, str], Json] = {
                 "application/json": content(
                     ref("SwarmSpawn"),
                     {"Two at a place": {"count": 2, "location": {"x": 3, "y": -4}, "facing": "E"}},
-                )
+                ),
+                "multipart/form-data": content(
+                    ref("SwarmSpawnForm"),
+                    {
+                        "Two at a place": {
+                            "count": 2,
+                            "location.x": 3,
+                            "location.y": -4,
+                            "facing": "E",
+                        }
+                    },
+                ),
             },
         },
         "responses": {
@@ -94,14 +128,15 @@ OPERATIONS: dict[tuple[str, str], Json] = {
                 {"One": {"results": [{"status": 201, "zergling": NEWBORN}]}},
             )
         }
-        | errors(406, 413, 415, 422, bad=BAD_KEY, writes=True),
+        | errors(406, 415, 422, bad=_BAD_SPAWN | BAD_JSON | BAD_KEY)
+        | {"413": _TOO_LARGE},
     },
     ("POST", "/swarm/commands"): {
         "operationId": "commandSwarm",
         "summary": "Command many zerglings",
         "description": (
             "The answer has a result for each item, in their order, and is streamed. Each item is "
-            "carried out or refused for itself."
+            "carried out or refused for itself. A JSON body is understood under any content type."
         ),
         "tags": ["swarm"],
         "parameters": [ref("IdempotencyKey", "parameters")],
@@ -128,7 +163,8 @@ OPERATIONS: dict[tuple[str, str], Json] = {
                 },
             )
         }
-        | errors(406, 413, 415, 422, bad=BAD_KEY, writes=True),
+        | errors(406, 415, 422, bad=_BAD_COMMANDS | BAD_JSON | BAD_KEY)
+        | {"413": _TOO_LARGE},
     },
     ("GET", "/events"): {
         "operationId": "watch",

@@ -31,9 +31,9 @@ UNPREPARED = "the embedded store is not prepared; run manage.py bootstrap_couch"
 class Case:
     """One request and the status and example of its answer.
 
-    ``{id}`` in the operation's path stands for a zergling that lives, unless ``is_nobody``.
-    ``before`` is the body of an earlier request under the same headers. ``fault`` is what the hive
-    raises.
+    ``{id}`` in the operation's path and the body stands for a zergling that lives, unless
+    ``is_nobody``. ``before`` is the body of an earlier request under the same headers. ``fault`` is
+    what the hive raises.
     """
 
     operation: str
@@ -70,7 +70,7 @@ def _multipart(**fields: str) -> str:
 
 def _shared(operation: str, *statuses: int, body: str = "") -> list[Case]:
     """Return a case for each error that many operations answer with."""
-    writes = not operation.startswith("GET")
+    writes = "/zerglings" in operation and not operation.startswith("GET")
     shared = {
         404: Case(operation, 404, "Nobody", body, is_nobody=True),
         406: Case(operation, 406, "A picture", body, headers=PICTURE),
@@ -90,6 +90,9 @@ def _shared(operation: str, *statuses: int, body: str = "") -> list[Case]:
 LIST, SPAWN = "GET /zerglings/", "POST /zerglings/"
 SHOW, COMMAND, KILL = "GET /zerglings/{id}", "POST /zerglings/{id}", "DELETE /zerglings/{id}"
 HISTORY, EVENTS = "GET /zerglings/{id}/history", "GET /events"
+
+SWARM_SPAWN, SWARM_COMMANDS = "POST /swarm/spawn", "POST /swarm/commands"
+ORDERS = '{"commands": [{"id": "{id}", "command": "MMRM"}]}'
 
 NO_KEY = {"Idempotency-Key": "not visible"}
 NO_TAG = {"If-Match": "2-5f0a", "If-None-Match": "2-5f0a"}
@@ -159,6 +162,24 @@ CASES: list[Case] = [
     Case(HISTORY, 400, "A page too large", query="limit=1001"),
     Case(HISTORY, 400, "A negative offset", query="offset=-1"),
     *_shared(HISTORY, 404, 406),
+    Case(SWARM_SPAWN, 200, body='{"count": 2, "location": {"x": 3, "y": -4}, "facing": "E"}'),
+    Case(SWARM_SPAWN, 200, body=_multipart(count="2"), content_type=MULTIPART),
+    Case(SWARM_SPAWN, 200, body='{"count": 2}', headers=PAGE),
+    Case(SWARM_SPAWN, 400, "No count", "{}"),
+    Case(SWARM_SPAWN, 400, "Too many", '{"count": 10001}'),
+    Case(SWARM_SPAWN, 400, "A facing that is none", '{"count": 2, "facing": "north"}'),
+    Case(SWARM_SPAWN, 400, "Cut off JSON", '{"count":'),
+    Case(SWARM_SPAWN, 400, "A key that is none", '{"count": 2}', headers=NO_KEY),
+    Case(SWARM_SPAWN, 422, "Used before", '{"count": 2}', headers=KEYED, before='{"count": 1}'),
+    *_shared(SWARM_SPAWN, 406, 415, body='{"count": 2}'),
+    Case(SWARM_COMMANDS, 200, body=ORDERS),
+    Case(SWARM_COMMANDS, 200, body='{"commands": [1, {"id": "x", "command": "X"}]}'),
+    Case(SWARM_COMMANDS, 400, "No commands", "{}"),
+    Case(SWARM_COMMANDS, 400, "None at all", '{"commands": []}'),
+    Case(SWARM_COMMANDS, 400, "Cut off JSON", '{"commands":'),
+    Case(SWARM_COMMANDS, 400, "A key that is none", ORDERS, headers=NO_KEY),
+    Case(SWARM_COMMANDS, 422, "Used before", '{"commands": [1]}', headers=KEYED, before=ORDERS),
+    *_shared(SWARM_COMMANDS, 406, 415, body=ORDERS),
     Case("GET /", 200),
     Case("GET /", 200, headers=PAGE),
     Case("GET /", 406, "A picture", headers=PICTURE),

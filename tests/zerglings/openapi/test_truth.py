@@ -8,17 +8,23 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from drf_spectacular.settings import spectacular_settings
 
+from overmind_project.body import LIMIT, SWARM_LIMIT
 from tests.support.document import Document, examples_in
 from tests.support.service import Service
 from tests.zerglings.openapi.cases import CASES, NOBODY, Case
 from zerglings.feed import configured_feed
 from zerglings.hive import configured_hive
-from zerglings.openapi.generator import Generator
 
 HIVE = ("spawn", "get", "command", "kill", "list", "pages", "history", "news", "check_ready")
 
-DOCUMENT = Document(Generator().get_schema(public=True))
+
+def generated() -> Any:
+    return spectacular_settings.DEFAULT_GENERATOR_CLASS().get_schema(public=True)
+
+
+DOCUMENT = Document(generated())
 
 
 @pytest.fixture
@@ -32,7 +38,11 @@ def client(api: Client) -> Iterator[Client]:
 
 def send(client: Client, case: Case, body: str, zergling_id: str) -> Any:
     return client.generic(
-        case.method, case.path(zergling_id), body, case.content_type, headers=case.headers
+        case.method,
+        case.path(zergling_id),
+        body.replace("{id}", zergling_id),
+        case.content_type,
+        headers=case.headers,
     )
 
 
@@ -50,6 +60,8 @@ def answer(client: Client, case: Case, monkeypatch: pytest.MonkeyPatch) -> Any:
 
         for name in HIVE:
             monkeypatch.setattr(configured_hive(), name, fail)
+        for name in ("spawn", "command"):
+            monkeypatch.setattr(configured_hive().swarm, name, fail)
     return send(client, case, case.body, zergling_id)
 
 
@@ -68,9 +80,14 @@ def test_an_answer_is_one_that_is_described(
 
 
 def test_what_a_body_is_refused_for_is_described(service: Service) -> None:
-    for operation in ("POST /zerglings/", "POST /zerglings/{id}"):
+    for operation, limit in (
+        ("POST /zerglings/", LIMIT),
+        ("POST /zerglings/{id}", LIMIT),
+        ("POST /swarm/spawn", SWARM_LIMIT),
+        ("POST /swarm/commands", SWARM_LIMIT),
+    ):
         path = operation.split()[1].replace("{id}", NOBODY)
-        long = service.call("POST", path, b"M" * 65537)
+        long = service.call("POST", path, b"M" * (limit + 1))
         assert long.status == 413
         assert long.json == DOCUMENT.examples(operation, 413)["Too long"]
         packed = service.call("POST", path, b"M", {"Content-Encoding": "gzip"})
@@ -100,7 +117,7 @@ def test_every_answer_and_every_sentence_is_tried() -> None:
 
 
 def test_every_example_is_one_of_what_it_shows() -> None:
-    found = list(examples_in(Generator().get_schema(public=True)))
+    found = list(examples_in(generated()))
     assert len(found) > 20
     for schema, examples in found:
         for example in examples.values():
