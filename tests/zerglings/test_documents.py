@@ -72,6 +72,7 @@ def test_the_page_may_run_no_script_but_those_served_here(api: Client) -> None:
     )
     assert policy["default-src"] == "'none'"
     assert policy["script-src"] == policy["connect-src"] == "'self'"
+    assert "unsafe" not in str(policy)
     assert "<script>" not in api.get("/docs/").content.decode()
 
 
