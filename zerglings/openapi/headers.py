@@ -10,7 +10,9 @@ from zerglings.storage.base import PAGE_LIMIT
 from zerglings.views import FARTHEST_OFFSET
 
 _TAG = '(W/)?"[!#-~]*"'
-_TAGS = rf"^(\*|{_TAG}( *, *{_TAG})*)$"
+_TAGS: Json = {
+    "anyOf": [{"const": "*"}, {"type": "string", "pattern": f"^{_TAG}( *, *{_TAG})*$"}],
+}
 
 PARAMETERS: Json = {
     "Id": {
@@ -58,13 +60,13 @@ PARAMETERS: Json = {
             "them, nothing happens and the answer is 412. On a CouchDB cluster two nodes may both "
             "find it true."
         ),
-        "schema": {"type": "string", "pattern": _TAGS},
+        "schema": _TAGS,
     },
     "IfNoneMatch": {
         "name": "If-None-Match",
         "in": "header",
         "description": "The `ETag` of an earlier answer: if it still holds, the answer is 304.",
-        "schema": {"type": "string", "pattern": _TAGS},
+        "schema": _TAGS,
     },
     "IdempotencyKey": {
         "name": "Idempotency-Key",
