@@ -72,15 +72,15 @@ class StrictSerializer(serializers.Serializer[Any]):
 class LocationSerializer(StrictSerializer):
     """A place on the grid."""
 
-    x = CoordinateField(initial=0, help_text="Grid steps to the east.")
-    y = CoordinateField(initial=0, help_text="Grid steps to the north.")
+    x = CoordinateField(initial=3, help_text="Grid steps to the east.")
+    y = CoordinateField(initial=-4, help_text="Grid steps to the north.")
 
 
 class SpawnSerializer(StrictSerializer):
     """Where a new zergling stands and which way it faces."""
 
     location = LocationSerializer(required=False)
-    facing = serializers.ChoiceField(FACINGS, required=False, initial="N")
+    facing = serializers.ChoiceField(FACINGS, required=False, initial="E")
 
     @classmethod
     def pose_of(cls, fields: object) -> Pose:
@@ -110,17 +110,21 @@ class SwarmSpawnSerializer(SpawnSerializer):
         return wanted["count"], _pose(wanted)
 
 
+_ORDER = {"id": "5fb0c9f4-8a3c-4a5e-9d5e-3f6f0e8d7c21", "command": "MMRM"}
+
+
 class SwarmCommandsSerializer(StrictSerializer):
     """Commands for many zerglings."""
 
-    commands = serializers.ListField(min_length=1, max_length=LIMIT)
+    commands = serializers.ListField(min_length=1, max_length=LIMIT, initial=[_ORDER])
 
 
 class CommandSerializer(serializers.Serializer[Any]):
     """The form of a command; ``request_of`` says what it may hold."""
 
     command = serializers.CharField(
-        initial="M", help_text="L turns left, R turns right, M moves one step."
+        initial="MMRM",
+        help_text="L turns left, R turns right, M moves one step; several are done together.",
     )
 
 
