@@ -24,6 +24,7 @@ from zerglings.changes import Change, NoSuchZergling, Order, Precondition, Spawn
 from zerglings.commits import ChangeFlush
 from zerglings.document import Sighting, is_zergling_id, sight
 from zerglings.looks import Look, LookFlush
+from zerglings.metrics import QueueWatch
 from zerglings.patience import CALL_TIMEOUT, Patience
 from zerglings.reading import Reader, understood
 from zerglings.storage import configured_store
@@ -91,12 +92,14 @@ class Hive:
             batch_limit=BATCH_LIMIT,
             queue_limit=QUEUE_LIMIT,
             grace=GRACE,
+            watch=QueueWatch("changes"),
         )
         self._looks = GroupCommit[Look](
             LookFlush(self._reader),
             batch_limit=BATCH_LIMIT,
             queue_limit=QUEUE_LIMIT,
             grace=GRACE,
+            watch=QueueWatch("looks"),
         )
 
     def spawn(self, pose: Pose, key: str | None = None) -> Zergling:
