@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from gunicorn.http.errors import ParseException
 from prometheus_client import Counter, Gauge, Histogram
 
-from overmind_project.exchange import KEY, Exchange
+from overmind_project.exchange import KEY, NO_ROUTE, Exchange
 from overmind_project.logs import CONTEXT, Fields
 
 if TYPE_CHECKING:
@@ -29,6 +29,9 @@ STREAMS = frozenset(("events",))
 
 QUIET = frozenset(("health", "healthz", "readyz", "metrics"))
 """Routes that are asked every few seconds, and logged only where they fail."""
+
+STATIC = "static"
+"""What stands for the route of a file of the pages for people."""
 
 REQUEST_ID_HEADER = "X-Request-ID"
 
@@ -83,6 +86,8 @@ class Observation:
 
         def begin(status: str, headers: list[tuple[str, str]], *exc_info: object) -> object:
             exchange.status = status[:3]
+            if exchange.route == NO_ROUTE and exchange.status < "400":
+                exchange.route = STATIC  # nothing else is answered well without a route
             if exchange.status == "201":
                 exchange.spawned_at(next((v for name, v in headers if name == "Location"), ""))
             if exchange.route in STREAMS:
