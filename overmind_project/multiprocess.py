@@ -27,7 +27,8 @@ class SharedCounts:
     def __init__(self) -> None:
         self._lock = -1
         self._path = Path()
-        self._seats: dict[int, int] = {}
+        self.seats: dict[int, int] = {}
+        """Of each living worker, by a number of its own."""
         self.is_seated = False
         """Whether this process is a worker that counts together with others."""
 
@@ -52,9 +53,9 @@ class SharedCounts:
         os.close(self._lock)
 
     def take_seat(self, worker: int) -> None:
-        """Give a worker, named by a number of its own, a seat before it is started."""
-        taken = self._seats.values()
-        self._seats[worker] = next(seat for seat in range(len(taken) + 1) if seat not in taken)
+        """Give a worker a seat before it is started."""
+        taken = self.seats.values()
+        self.seats[worker] = next(seat for seat in range(len(taken) + 1) if seat not in taken)
 
     def sit_down(self, worker: int) -> None:
         """Have this process, a new worker, count in the files of its seat.
@@ -64,7 +65,7 @@ class SharedCounts:
         """
         from prometheus_client import values  # looks at VARIABLE when it is imported
 
-        seat = self._seats[worker]
+        seat = self.seats[worker]
         values.ValueClass = values.MultiProcessValue(lambda: seat)  # type: ignore[no-untyped-call]
         self.is_seated = True
 
@@ -72,7 +73,7 @@ class SharedCounts:
         """Forget what a worker that has ended had under way; what it counted stays."""
         from prometheus_client.multiprocess import mark_process_dead
 
-        mark_process_dead(self._seats.pop(worker))  # type: ignore[no-untyped-call]
+        mark_process_dead(self.seats.pop(worker))  # type: ignore[no-untyped-call]
 
 
 SHARED = SharedCounts()
