@@ -25,8 +25,7 @@ class SharedCounts:
     """The directory of one service, and who counts in which of its files."""
 
     def __init__(self) -> None:
-        self._lock = -1
-        self._path = Path()
+        self._opened: tuple[int, Path] | None = None
         self.seats: dict[int, int] = {}
         """Of each living worker, by a number of its own."""
         self.is_seated = False
@@ -44,13 +43,16 @@ class SharedCounts:
         places = [place for place in (SHARED_MEMORY, tempfile.gettempdir()) if _is_writable(place)]
         for place in places:
             _remove_abandoned(Path(place))
-        self._lock, self._path = _new_locked(places[0] if places else None)
-        os.environ[VARIABLE] = str(self._path)
+        self._opened = _new_locked(places[0] if places else None)
+        os.environ[VARIABLE] = str(self._opened[1])
 
     def close(self) -> None:
-        """Remove the directory, when the service has stopped."""
-        shutil.rmtree(self._path, ignore_errors=True)
-        os.close(self._lock)
+        """Remove the directory, if there is one, when the service has stopped."""
+        if self._opened is not None:
+            lock, path = self._opened
+            self._opened = None
+            shutil.rmtree(path, ignore_errors=True)
+            os.close(lock)
 
     def take_seat(self, worker: int) -> None:
         """Give a worker a seat before it is started."""

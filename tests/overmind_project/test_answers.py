@@ -176,3 +176,30 @@ def test_a_probe_is_logged_only_where_it_fails(told: Told, status: str, lines: i
     application.status = status
     sent(asked(application))
     assert len(told.records) == lines
+
+
+@pytest.mark.parametrize(("status", "route"), [("200 OK", "static"), ("404 Not Found", "none")])
+def test_what_is_answered_well_without_a_route_is_a_file(
+    told: Told, status: str, route: str
+) -> None:
+    application = Application(b"{}", route="none")
+    application.status = status
+    sent(asked(application))
+    assert told.records[0].told["route"] == route
+
+
+@pytest.mark.parametrize("location", ["", "/zerglings/", "/zerglings/hunter2", "/a/b?c=/d"])
+def test_only_the_id_of_a_spawned_zergling_is_taken_from_where_it_is(
+    told: Told, location: str
+) -> None:
+    spawned = "5fb0a6f2-8f0e-4c53-9d5e-1f4d2b7a9c01"
+
+    def application(_environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        start_response("201 Created", [("Location", location)])
+        return [b"{}"]
+
+    sent(asked(application))
+    assert "zergling_id" not in told.records[0].shown
+    location = f"/zerglings/{spawned}"
+    sent(asked(application))
+    assert told.records[1].shown["zergling_id"] == spawned

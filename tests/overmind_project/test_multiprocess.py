@@ -40,6 +40,15 @@ def test_it_is_private_and_removed_at_the_end(place: Path) -> None:
     assert list(place.iterdir()) == []
 
 
+def test_nothing_is_removed_that_was_not_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "precious").touch()
+    SharedCounts().close()
+    assert (tmp_path / "precious").exists()
+
+
 def test_what_the_living_use_stays_and_what_the_dead_left_goes(place: Path) -> None:
     living = opened()
     in_use = Path(os.environ[VARIABLE])
