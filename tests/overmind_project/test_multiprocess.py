@@ -6,6 +6,8 @@ import os
 import signal
 import stat
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -104,32 +106,39 @@ def test_a_seat_is_one_worker_s_until_it_has_ended(place: Path) -> None:
     counts.close()
 
 
-def directories() -> set[str]:
-    shared = Path(multiprocess.SHARED_MEMORY)
-    places = [shared] if shared.is_dir() else []
-    places.append(Path(tempfile.gettempdir()))
-    return {str(path) for place in places for path in place.glob(f"{PREFIX}*")}
+def directory_of(service: Service) -> Path:
+    """Return the directory that a worker holds the lock on."""
+    (worker,) = workers(service)
+    files = [Path(os.readlink(link)) for link in Path(f"/proc/{worker}/fd").iterdir()]
+    (found,) = {file for file in files if file.name.startswith(PREFIX)}
+    return found
 
 
 def test_a_service_leaves_nothing_behind(sqlite: Backend, tmp_path: Path) -> None:
-    before = directories()
-    with Service(sqlite.environment, tmp_path):
-        (made,) = directories() - before
-    assert made not in directories()
+    with Service(sqlite.environment, tmp_path) as service:
+        made = directory_of(service)
+        assert made.is_dir()
+    assert not made.exists()
 
 
 def test_the_files_do_not_grow_in_number_with_the_dead(sqlite: Backend, tmp_path: Path) -> None:
-    before = directories()
     with Service(sqlite.environment, tmp_path) as service:
-        (made,) = directories() - before
+        made = directory_of(service)
         service.call("GET", "/zerglings/")
-        files = {file.name for file in Path(made).iterdir()}
-        for killed in range(3):
+        files = {file.name for file in made.iterdir()}
+        assert files == {"counter_0.db", "histogram_0.db", "gauge_livesum_0.db"}
+        for _ in range(3):
             (victim,) = workers(service)
             os.kill(victim, signal.SIGKILL)
-            while (
-                Metrics.of(service).total("overmind_http_requests_total", route="zergling-list")
-                < killed + 2
-            ):
-                service.call("GET", "/zerglings/")
-        assert {file.name for file in Path(made).iterdir()} == files
+            wait_until(lambda victim=victim: set(workers(service)) not in ({victim}, set()))  # type: ignore[misc]  # its default is its type
+            assert service.call("GET", "/zerglings/").status == 200
+        assert {file.name for file in made.iterdir()} == files
+        counted = Metrics.of(service).total("overmind_http_requests_total", route="zergling-list")
+        assert counted == 4
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)  # between two looks
