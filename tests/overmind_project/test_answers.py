@@ -11,6 +11,7 @@ from gunicorn.http.errors import InvalidChunkSize
 from prometheus_client import REGISTRY
 
 from overmind_project.exchange import KEY
+from overmind_project.logs import CONTEXT, NOTHING
 from overmind_project.observation import Observation
 
 NAMES = {
@@ -38,7 +39,9 @@ class Told(logging.Handler):
 def told() -> Iterator[Told]:
     told, logger = Told(), logging.getLogger("overmind.request")
     logger.addHandler(told)
+    context = CONTEXT.set(NOTHING)  # the server clears it after each request; here is none
     yield told
+    CONTEXT.reset(context)
     logger.removeHandler(told)
 
 

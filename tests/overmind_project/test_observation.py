@@ -52,6 +52,9 @@ ANSWER_FIELDS = {
 
 Line = dict[str, Any]
 
+Counted = Counter[tuple[str, str, str]]
+"""Requests by route, method and status."""
+
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
@@ -103,11 +106,11 @@ def sent_raw(service: Service, data: bytes) -> bytes:
 # Counting
 
 
-def send_a_mix(service: Service, rounds: int) -> Counter[tuple[str, str, str]]:
+def send_a_mix(service: Service, rounds: int) -> Counted:
     """Send requests of many kinds from many clients; return how many of each were sent."""
 
-    def one_round(_: int) -> Counter[tuple[str, str, str]]:
-        sent: Counter[tuple[str, str, str]] = Counter()
+    def one_round(_: int) -> Counted:
+        sent: Counted = Counter()
 
         def send(route: str, method: str, path: str, body: str | bytes | None = None) -> Any:
             reply = service.call(method, path, body)
@@ -136,7 +139,7 @@ def send_a_mix(service: Service, rounds: int) -> Counter[tuple[str, str, str]]:
         return sum(pool.map(one_round, range(rounds)), Counter())
 
 
-def counted(service: Service) -> Counter[tuple[str, str, str]]:
+def counted(service: Service) -> Counted:
     """Return what the service has counted, itself being asked left out."""
     return Counter(
         {
@@ -168,14 +171,19 @@ def test_what_a_killed_process_has_counted_stays(sqlite: Backend, tmp_path: Path
         before = counted(service)
         sent = send_a_mix(service, rounds=4)
         for _ in range(3):
-            wait_until(lambda: len(workers(service)) == 2, "a worker is missing")
+            wait_until(partial(has_counted, service, before, sent), "not all is counted")
             victim = workers(service)[0]
             os.kill(victim, signal.SIGKILL)
             wait_until(partial(is_gone, service, victim), "it lives on")
             wait_until(lambda: len(workers(service)) == 2, "it has no successor")
             sent += send_a_mix(service, rounds=4)
-        wait_until(lambda: counted(service) - before == sent, "something was lost or came twice")
+        wait_until(partial(has_counted, service, before, sent), "something was lost or came twice")
         assert Metrics.of(service).total("overmind_http_requests_in_flight") == 1
+
+
+def has_counted(service: Service, before: Counted, sent: Counted) -> bool:
+    """Whether it has counted what was sent, which it does when clients have their answers."""
+    return counted(service) - before == sent
 
 
 def is_gone(service: Service, worker: int) -> bool:
