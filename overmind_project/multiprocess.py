@@ -13,6 +13,7 @@ import os
 import shutil
 import tempfile
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 
 SHARED_MEMORY = "/dev/shm"  # noqa: S108 - directories there get unguessable names and are private
@@ -45,6 +46,8 @@ class SharedCounts:
             _remove_abandoned(Path(place))
         self._opened = _new_locked(places[0] if places else None)
         os.environ[VARIABLE] = str(self._opened[1])
+        # Once for all workers, which cannot be told to stop before they have come further.
+        import_module("prometheus_client.multiprocess")
 
     def close(self) -> None:
         """Remove the directory, if there is one, when the service has stopped."""

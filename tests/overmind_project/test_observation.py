@@ -175,7 +175,7 @@ def test_what_a_killed_process_has_counted_stays(sqlite: Backend, tmp_path: Path
             victim = workers(service)[0]
             os.kill(victim, signal.SIGKILL)
             wait_until(partial(is_gone, service, victim), "it lives on")
-            wait_until(lambda: len(workers(service)) == 2, "it has no successor")
+            wait_until(lambda: has_all_ready(service, 2), "it has no successor")
             sent += send_a_mix(service, rounds=4)
         wait_until(partial(has_counted, service, before, sent), "something was lost or came twice")
         assert Metrics.of(service).total("overmind_http_requests_in_flight") == 1
@@ -184,6 +184,20 @@ def test_what_a_killed_process_has_counted_stays(sqlite: Backend, tmp_path: Path
 def has_counted(service: Service, before: Counted, sent: Counted) -> bool:
     """Whether it has counted what was sent, which it does when clients have their answers."""
     return counted(service) - before == sent
+
+
+def has_all_ready(service: Service, processes: int) -> bool:
+    """Whether so many workers have loaded all that counts."""
+    ids = workers(service)
+    return len(ids) == processes and all(map(is_counting, ids))
+
+
+def is_counting(worker: int) -> bool:
+    try:
+        files = [os.readlink(link) for link in Path(f"/proc/{worker}/fd").iterdir()]
+    except FileNotFoundError:  # it opens and closes some meanwhile
+        return False
+    return any("gauge_livesum" in file for file in files)
 
 
 def is_gone(service: Service, worker: int) -> bool:
