@@ -171,6 +171,10 @@ SPECTACULAR_SETTINGS = {
     "DEFAULT_GENERATOR_CLASS": "zerglings.openapi.generator.Generator",
 }
 
+# How a log line looks: to people, or to what collects lines.
+OVERMIND_LOG_FORMAT = env.choice("OVERMIND_LOG_FORMAT", ("text", "json"), "text")
+_FORMATTERS = {"text": "TextFormatter", "json": "JSONFormatter"}
+
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -181,12 +185,21 @@ LOGGING = {
             "callback": lambda record: getattr(record, "status_code", None) != 503,
         }
     },
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {"line": {"()": f"overmind_project.logs.{_FORMATTERS[OVERMIND_LOG_FORMAT]}"}},
+    "handlers": {
+        "stderr": {"class": "logging.StreamHandler", "formatter": "line"},
+        "stdout": {
+            "class": "logging.StreamHandler",
+            "formatter": "line",
+            "stream": "ext://sys.stdout",
+        },
+    },
     "root": {"handlers": ["stderr"], "level": "INFO"},
     "loggers": {
         "django": {"handlers": [], "propagate": True},
-        # Answers below 500 are the client's affair and in the access log.
+        "overmind.request": {"handlers": ["stdout"], "propagate": False},  # a line for each
+        "gunicorn.error": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
+        # Answers below 500 are the client's affair and have their line.
         "django.request": {"level": "ERROR", "filters": ["not_503"]},
         "django.security.DisallowedHost": {"level": "CRITICAL"},
         "pycouchdb": {"level": "WARNING"},

@@ -92,6 +92,7 @@ BAD = {
     "COUCHDB_Q": {"COUCHDB_URL": "http://h", "COUCHDB_Q": "x"},
     "COUCHDB_N": {"COUCHDB_URL": "http://h", "COUCHDB_N": "0"},
     "COUCHDB_REVS_LIMIT": {"COUCHDB_URL": "http://h", "COUCHDB_REVS_LIMIT": "0"},
+    "OVERMIND_LOG_FORMAT": {"OVERMIND_LOG_FORMAT": "yaml"},
     "OVERMIND_TOKENS": {"OVERMIND_TOKENS": "a:read:b"},
     "DJANGO_DEBUG": {"DJANGO_DEBUG": "perhaps"},
 }
