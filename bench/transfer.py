@@ -44,6 +44,9 @@ SHORT, LONG, LONGEST = 10, 1_000, 20_000
 EVERY_LONG, EVERY_LONGEST, EVERY_DEAD = 100, 10_000, 50
 BATCH = 1_000
 CALL_TIMEOUT = 60.0
+PAGE = 100
+"""Documents to compare at once; few, as a process is told to have held all that its parent did."""
+
 TABLES = ("documents", "history")
 
 
@@ -173,12 +176,12 @@ def _of_couchdb(store: CouchDB, database: str) -> Iterator[Document]:
     start = ""
     while True:
         key = quote(orjson.dumps(start).decode())
-        path = f"{database}/_all_docs?include_docs=true&limit={BATCH}&startkey={key}"
+        path = f"{database}/_all_docs?include_docs=true&limit={PAGE}&startkey={key}"
         rows = store.ask("GET", path)["rows"]
         for row in rows:
             if row["id"] != start:
                 yield {name: value for name, value in row["doc"].items() if name != "_rev"}
-        if len(rows) < BATCH:
+        if len(rows) < PAGE:
             return
         start = rows[-1]["id"]
 

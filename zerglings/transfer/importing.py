@@ -82,21 +82,23 @@ class Importer:
         self.skipped = 0
         self.chunks = 0
 
-    def compare(self, entries: Iterable[Entry], progress: Progress) -> None:
-        """Return if nothing in the store is in the way of a whole file; changes nothing.
+    def compare(self, entries: Iterable[Entry], progress: Progress) -> bool:
+        """Return whether the store has all of a whole file already; changes nothing.
 
         Raises:
             Different: something is.
         """
-        count = 0
+        is_complete, count = True, 0
         ids: list[str] = []
         for batch in _batches(entries):
             look = self._retried(batch, self._look)
+            is_complete = is_complete and not look.missing
             count += len(look.different)
             ids += [entry.id for entry in look.different[: DIFFERENCES_TOLD - len(ids)]]
             progress(batch.size)
         if count:
             raise Different(count, ids)
+        return is_complete
 
     def write(self, entries: Iterable[Entry], progress: Progress) -> None:
         """Store what is not there, read it back and compare it.

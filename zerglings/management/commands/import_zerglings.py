@@ -80,8 +80,12 @@ class Command(BaseCommand):
         store.check_ready(timeout=READY_TIMEOUT)
         importer = Importer(store, settings.OVERMIND_HISTORY_TAIL)
         if name != STANDARD:
-            with _read(name, Tally(), "checking") as (lines, progress):
-                importer.compare(lines, progress)
+            tally = Tally()
+            with _read(name, tally, "checking") as (lines, progress):
+                is_complete = importer.compare(lines, progress)
+            if is_complete:
+                self._say(f"nothing to do: the store has all of {_counted(tally)}, each equal")
+                return
         tally = Tally()
         with _read(name, tally, "importing") as (lines, progress):
             importer.write(lines, progress)
