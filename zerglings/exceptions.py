@@ -66,16 +66,18 @@ def handle(error: Exception, context: Mapping[str, Any]) -> Response | None:
     """Turn what a view raised into its answer; None for errors of our own, which Django logs."""
     if isinstance(error, drf.APIException):
         return _of_framework(error)
-    known = _known(error)
+    known = known_error(error)
     if known is None:
         return None
+    if isinstance(error, storage.StoreError):
+        logger.error("%s: %s", type(error).__name__, error)
     status, sentence = known
     headers = {"Retry-After": RETRY_AFTER} if status == 503 else None
     return Response({"error": sentence}, status=status, headers=headers)
 
 
-def _known(error: Exception) -> tuple[int, str] | None:
-    """Return the status and the sentence of an error that is not of our own making."""
+def known_error(error: Exception) -> tuple[int, str] | None:
+    """Return the status and the sentence of an error; None for one of our own making."""
     if isinstance(error, storage.StoreError):
         return 503, _of_store(error)
     if isinstance(error, zergling.RuleError):
@@ -87,7 +89,6 @@ def _known(error: Exception) -> tuple[int, str] | None:
 
 
 def _of_store(error: storage.StoreError) -> str:
-    logger.error("%s: %s", type(error).__name__, error)
     if isinstance(error, storage.OutcomeUnknown):
         return (
             "The store's answer was lost, so it is unknown whether this was carried out: "

@@ -31,6 +31,7 @@ CSRF_FIELD = "csrfmiddlewaretoken"
 _DEFAULT_ACCEPTS = ("*/*", "application/json")
 """What most programs accept, and what needs no negotiation."""
 
+_NUMBERS = ("count",)
 _INTEGER = re.compile(r"-?[0-9]{1,17}")
 
 BODY = "body"
@@ -166,6 +167,15 @@ def spawn_fields(body: Body) -> object:
     return value if isinstance(value, dict) else {}
 
 
+def whole_fields(body: Body) -> object:
+    """Return what a body that must be JSON or a form holds.
+
+    Raises:
+        ParseError: the body is neither.
+    """
+    return _json(body.raw) if body.fields is None else _nested(body.fields)
+
+
 def command_value(body: Body) -> object:
     """Return what the client gave as its command, from any of the accepted forms.
 
@@ -217,7 +227,7 @@ def _command_of(fields: Mapping[str, object]) -> object:
 
 
 def _nested(fields: Mapping[str, str]) -> dict[str, Any]:
-    """Return a form's ``location.x`` and ``.y`` as JSON has them; empty fields are absent."""
+    """Return a form's numbers and ``location`` as JSON has them; empty fields are absent."""
     nested: dict[str, Any] = {}
     for name, value in fields.items():
         if not value:
@@ -226,7 +236,7 @@ def _nested(fields: Mapping[str, str]) -> dict[str, Any]:
         if holder == "location" and "location" not in fields:
             nested.setdefault("location", {})[key] = _integer_or_text(value)
         else:
-            nested[name] = value
+            nested[name] = _integer_or_text(value) if name in _NUMBERS else value
     return nested
 
 

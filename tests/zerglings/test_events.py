@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-import http.client
-import threading
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from django.test import Client
 
-from tests.support.backends import Backend
-from tests.support.fault_proxy import FaultProxy
-from tests.support.faults import Answer, Fault
-from tests.support.listening import Ear, Heard
+from tests.support.listening import Ear
 from tests.support.service import Service
 
 MOVES = 10_000
