@@ -6,6 +6,7 @@ import uuid
 
 from tests.support.documents import write
 from zerglings.hive import Hive
+from zerglings.keys import KeyRegister
 from zerglings.storage.base import Document, Store
 from zerglings.zergling import Pose, Request
 
@@ -25,6 +26,7 @@ def populate(store: Store) -> list[str]:
     for _ in range(25):
         hive.command(dead.id, Request.command("M"))
     hive.kill(dead.id)
+    KeyRegister(store.history).claim("the key of a swarm", b"its call")
     plain = of_the_original(["M", "jump", "R", "M"])
     write(store, plain)
     return sorted([new.id, keyed.id, old.id, dead.id, plain["_id"]])

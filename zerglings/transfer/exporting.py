@@ -1,4 +1,4 @@
-"""Exporting: every zergling of a store, the dead too, each with its whole history.
+"""Exporting: every zergling of a store, the dead too, each with its whole history; and the keys.
 
 May run beside a working service: each zergling is then as it was at some moment of the export,
 together with the parts of its history that it named at that moment, which never change.
@@ -13,6 +13,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import islice
 
+from zerglings import keys
 from zerglings.archive import PAGE as CHUNKS_AT_ONCE
 from zerglings.archive import Archive, MissingChunk
 from zerglings.chunks import Chunk
@@ -20,7 +21,7 @@ from zerglings.document import NotAZergling, encode
 from zerglings.reading import Found, Reader
 from zerglings.storage.base import Page, Store, StoreError
 from zerglings.transfer.lineage import check_chunk, check_zergling
-from zerglings.transfer.lines import Tally, Writer
+from zerglings.transfer.lines import Tally, Writer, is_key
 from zerglings.transfer.retrying import CALL_TIMEOUT, Pause, with_retries
 from zerglings.zergling import Zergling
 
@@ -33,8 +34,8 @@ PAGE = 200
 class Exporter:
     """Exports one store. What it passes over is logged, each with its reason, and counted.
 
-    ``skipped`` counts documents that are no zerglings, ``damaged`` zerglings whose history is not
-    whole, which no other store would take.
+    ``skipped`` counts documents that are none of the service's, ``damaged`` zerglings whose history
+    is not whole, which no other store would take.
 
     Args:
         store: what is exported; rivals are settled there first.
@@ -64,10 +65,27 @@ class Exporter:
             del page  # the documents are read again, with their rivals
             self._write_all(ids, writer)
             progress(writer.tally)
+        self._write_keys(writer)
         writer.end()
 
     def _page(self, after: str | None) -> Page:
         return self._store.page(after, PAGE, timeout=CALL_TIMEOUT)
+
+    def _write_keys(self, writer: Writer) -> None:
+        after: str | None = keys.PREFIX
+        while after is not None:
+            page = with_retries(partial(self._page_of_keys, after), self._pause)
+            for note in page.documents:
+                content = {name: note[name] for name in sorted(note) if name != "_rev"}
+                if is_key(content):
+                    writer.key(content)
+                else:
+                    self.skipped += 1
+            after = page.after
+
+    def _page_of_keys(self, after: str) -> Page:
+        until = f"{keys.PREFIX}~"
+        return self._store.history.page(after, PAGE, until=until, timeout=CALL_TIMEOUT)
 
     def _write_all(self, ids: Sequence[str], writer: Writer) -> None:
         found = with_retries(lambda: self._read(ids), self._pause)

@@ -7,6 +7,7 @@ different is never overwritten, and the dead are never revived.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -28,17 +29,17 @@ BATCH_SIZE = 4 * 2**20
 """Documents, and about so many bytes, to write with one call."""
 
 DIFFERENCES_TOLD = 5
-"""How many of the zerglings that differ are named."""
+"""How many of the documents that differ are named."""
 
 Progress = Callable[[int], None]
 """Told how many bytes of the file are done with, since the last time."""
 
 
 class Different(Exception):
-    """The store has other zerglings under ids of the file; ``ids`` are the first few."""
+    """The store has something else under ids of the file; ``ids`` are the first few."""
 
     def __init__(self, count: int, ids: Sequence[str]) -> None:
-        super().__init__(f"{count} zerglings of the file differ from those in the store")
+        super().__init__(f"{count} documents of the file differ from those in the store")
         self.ids = ids
 
 
@@ -66,7 +67,7 @@ class _Look:
 class Importer:
     """Imports into one store. Every method may raise ``StoreError``; run again, it goes on.
 
-    ``written`` and ``skipped`` count zerglings, ``chunks`` parts of histories that were written.
+    ``written`` and ``skipped`` count documents by their kind.
 
     Args:
         store: where they go; it is bootstrapped.
@@ -78,9 +79,8 @@ class Importer:
         self._store = store
         self._reader = Reader(store, Archive(store.history, tail))
         self._pause = pause
-        self.written = 0
-        self.skipped = 0
-        self.chunks = 0
+        self.written: Counter[str] = Counter()
+        self.skipped: Counter[str] = Counter()
 
     def compare(self, entries: Iterable[Entry], progress: Progress) -> bool:
         """Return whether the store has all of a whole file already; changes nothing.
@@ -108,12 +108,9 @@ class Importer:
         """
         for batch in _batches(entries):
             self._retried(batch, self._bring)
-            new = batch.new or ()
-            written = sum(entry.zergling is not None for entry in new)
+            written = Counter(entry.kind for entry in batch.new or ())
             self.written += written
-            self.chunks += len(new) - written
-            zerglings = sum(entry.zergling is not None for entry in batch.entries)
-            self.skipped += zerglings - written
+            self.skipped += Counter(entry.kind for entry in batch.entries) - written
             progress(batch.size)
 
     def _retried(self, batch: _Batch, step: Callable[[_Batch], Result]) -> Result:
@@ -142,26 +139,26 @@ class Importer:
         return look.missing
 
     def _put(self, missing: Sequence[Entry]) -> bool:
-        """Store chunks, then zerglings; return whether a minority of copies has some of them."""
-        chunks = [entry.document for entry in missing if entry.zergling is None]
+        """Store parts of histories, then zerglings; return whether only a minority has some."""
+        beside = [entry.document for entry in missing if entry.zergling is None]
         zerglings = [entry.document for entry in missing if entry.zergling is not None]
-        is_minority = _put(self._store.history, chunks)
+        is_minority = _put(self._store.history, beside)
         return _put(self._store, zerglings) or is_minority
 
     def _look(self, batch: _Batch) -> _Look:
         """Read what the store has of a batch; from all copies when a write is in doubt."""
-        chunks = [entry for entry in batch.entries if entry.zergling is None]
+        beside = [entry for entry in batch.entries if entry.zergling is None]
         zerglings = [entry for entry in batch.entries if entry.zergling is not None]
-        stored = self._stored_chunks([entry.id for entry in chunks], batch)
+        stored = self._stored_beside([entry.id for entry in beside], batch)
         found = self._reader.read(
             [entry.id for entry in zerglings],
             timeout=CALL_TIMEOUT,
             all_copies=batch.is_in_doubt,
         )
-        missing = [entry for entry in chunks if not stored.get(entry.id)]
+        missing = [entry for entry in beside if not stored.get(entry.id)]
         different = [
             entry
-            for entry in chunks
+            for entry in beside
             if any(_content(leaf) != entry.document for leaf in stored.get(entry.id, ()))
         ]
         for entry in zerglings:
@@ -171,7 +168,7 @@ class Importer:
                 different.append(entry)
         return _Look(missing, different)
 
-    def _stored_chunks(self, ids: Sequence[str], batch: _Batch) -> dict[str, list[Document]]:
+    def _stored_beside(self, ids: Sequence[str], batch: _Batch) -> dict[str, list[Document]]:
         if not ids:
             return {}
         return self._store.history.get_many(ids, timeout=CALL_TIMEOUT, all_copies=batch.is_in_doubt)

@@ -1,8 +1,9 @@
 """The lines of an export: written, and read again with everything checked that they can tell.
 
-A header, then a line for each document in the order of the zerglings' ids, the chunks of a history
-before the zergling that names them, then a trailer with counts and a hash, so that a file that was
-cut or damaged is known by itself. Never more than one line is held. Knows nothing of stores.
+A header, then a line for each document in the order of their ids, the chunks of a history before
+the zergling that names them, after the zerglings the keys of whole-swarm calls, then a trailer with
+counts and a hash, so that a file that was cut or damaged is known by itself. Never more than one
+line is held. Knows nothing of stores.
 
 No line holds a ``_rev``: a revision names a place in the tree of revisions of the store that made
 it. Another store could not follow on it, and makes its own.
@@ -11,13 +12,16 @@ it. Another store could not follow on it, and makes its own.
 from __future__ import annotations
 
 import hashlib
+import re
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 import orjson
 
+from zerglings import keys
 from zerglings.chunks import Chunk
 from zerglings.document import NotAZergling, decode, encode
 from zerglings.storage.base import Document
@@ -26,6 +30,9 @@ from zerglings.zergling import Zergling
 
 FORMAT = "overmind-zerglings"
 VERSION = 1
+
+ZERGLING, CHUNK, KEY = KINDS = ("zergling", "chunk", "key")
+END = "end"
 
 LONGEST_LINE = 64 * 2**20
 """Bytes; a document that CouchDB takes is smaller."""
@@ -42,12 +49,20 @@ class CutFile(BadFile):
     """The file is good as far as it goes, but it does not go to the end."""
 
 
+_KEY_NOTE = {"_id": rf"{keys.PREFIX}[0-9a-f]{{64}}", "call": "[0-9a-f]{64}"}
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A document and the number of its line; ``zergling`` is None for a part of a history."""
+    """A document, what it is, and the number and bytes of its line.
+
+    ``zergling`` is what a zergling's document describes, None for all others, which belong into the
+    store beside.
+    """
 
     line: int
     size: int
+    kind: str
     document: Document
     zergling: Zergling | None
 
@@ -63,16 +78,13 @@ class Tally:
 
     lines: int = 0
     size: int = 0
-    zerglings: int = 0
-    chunks: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
     last_id: str = ""
     digest: Any = field(default_factory=hashlib.sha256)  # hashlib's type has no public name
 
     def copy(self) -> Tally:
         """Return the same, not affected by later lines."""
-        return Tally(
-            self.lines, self.size, self.zerglings, self.chunks, self.last_id, self.digest.copy()
-        )
+        return Tally(self.lines, self.size, self.counts.copy(), self.last_id, self.digest.copy())
 
     def add(self, line: bytes) -> None:
         """Count a line."""
@@ -82,11 +94,17 @@ class Tally:
 
     def trailer(self) -> Document:
         """Return what the last line says of all lines before it."""
-        return {
-            "zerglings": self.zerglings,
-            "chunks": self.chunks,
-            "sha256": self.digest.hexdigest(),
-        }
+        counts = {f"{kind}s": self.counts[kind] for kind in KINDS}
+        return counts | {"sha256": self.digest.hexdigest()}
+
+    def __str__(self) -> str:
+        return counted(self.counts)
+
+
+def counted(counts: Counter[str]) -> str:
+    """Return numbers of documents by kind, for people."""
+    said = f"{counts[ZERGLING]} zerglings and {counts[CHUNK]} parts of histories"
+    return f"{said}, {counts[KEY]} keys" if counts[KEY] else said
 
 
 class Writer:
@@ -100,18 +118,24 @@ class Writer:
 
     def chunk(self, chunk: Chunk) -> None:
         """Write a part of the history of the zergling that is to come."""
-        self._write({"chunk": chunk.encode()})
-        self.tally.chunks += 1
+        self._write({CHUNK: chunk.encode()})
+        self.tally.counts[CHUNK] += 1
 
     def zergling(self, document: Document) -> None:
         """Write a zergling's document, which has no revision."""
-        self._write({"zergling": document})
-        self.tally.zerglings += 1
+        self._write({ZERGLING: document})
+        self.tally.counts[ZERGLING] += 1
+        self.tally.last_id = document["_id"]
+
+    def key(self, document: Document) -> None:
+        """Write the note of a key, which has no revision; after the last zergling."""
+        self._write({KEY: document})
+        self.tally.counts[KEY] += 1
         self.tally.last_id = document["_id"]
 
     def end(self) -> None:
         """Write the trailer."""
-        self._write({"end": self.tally.trailer()})
+        self._write({END: self.tally.trailer()})
 
     def _write(self, line: Document) -> None:
         data = orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
@@ -131,27 +155,34 @@ def entries(stream: BinaryIO, tally: Tally) -> Iterator[Entry]:
         line = _next_line(stream, tally, is_counted=False)
         number = tally.lines + 1
         kind, document = _parsed(line, number)
-        if kind == "end":
+        if kind == END:
             break
+        zergling, owner = None, str(document.get("_id"))
         try:
-            if kind == "chunk":
-                chunk = newest = _chunk(document, newest)
-                zergling, is_late = None, chunk.zergling_id <= tally.last_id
-            else:
+            if kind == CHUNK:
+                newest = _chunk(document, newest)
+                owner = newest.zergling_id
+            elif kind == ZERGLING:
                 zergling, newest = _zergling(document, newest), None
-                is_late = zergling.id <= tally.last_id
+            else:
+                _check_key(document, newest)
         except NotAZergling as error:
-            raise BadFile(number, f"{str(document.get('_id'))[:80]!r}: {error}") from error
-        if is_late:
+            raise BadFile(number, f"{owner[:80]!r}: {error}") from error
+        if owner <= tally.last_id:
             raise BadFile(number, f"{document['_id']!r} comes twice, or out of order")
         tally.add(line)
-        if zergling is None:
-            tally.chunks += 1
-        else:
-            tally.zerglings += 1
-            tally.last_id = zergling.id
-        yield Entry(number, len(line), document, zergling)
+        tally.counts[kind] += 1
+        if kind != CHUNK:
+            tally.last_id = owner
+        yield Entry(number, len(line), kind, document, zergling)
     _check_end(stream, tally, document, newest)
+
+
+def is_key(document: Document) -> bool:
+    """Whether a document, without its revision, is the note of a key."""
+    values = [str(document.get(name)) for name in _KEY_NOTE]
+    is_good = all(map(re.fullmatch, _KEY_NOTE.values(), values))
+    return is_good and len(document) == len(values)
 
 
 def whole_part(stream: BinaryIO) -> Tally | None:
@@ -197,9 +228,9 @@ def _parsed(line: bytes, number: int) -> tuple[str, Document]:
         raise BadFile(number, f"not JSON ({error.msg})") from error
     if isinstance(content, dict) and len(content) == 1:
         ((kind, document),) = content.items()
-        if kind in ("chunk", "zergling", "end") and isinstance(document, dict):
+        if kind in (*KINDS, END) and isinstance(document, dict):
             return kind, document
-    raise BadFile(number, "neither a zergling nor a part of a history nor the trailer")
+    raise BadFile(number, "no document of this format, nor the trailer")
 
 
 def _check_header(line: bytes, tally: Tally) -> None:
@@ -230,15 +261,28 @@ def _zergling(document: Document, newest: Chunk | None) -> Zergling:
     return zergling
 
 
+def _check_key(document: Document, newest: Chunk | None) -> None:
+    _check_owner(newest)
+    if not is_key(document):
+        raise NotAZergling("it is not the note of a key")
+
+
+def _check_owner(newest: Chunk | None) -> None:
+    if newest is not None:
+        raise NotAZergling(f"the zergling of the part {newest.id!r} of a history is missing")
+
+
 def _check_end(stream: BinaryIO, tally: Tally, trailer: Document, newest: Chunk | None) -> None:
     number = tally.lines + 1
-    if newest is not None:
-        raise BadFile(number, f"the zergling of the part {newest.id!r} of a history is missing")
+    try:
+        _check_owner(newest)
+    except NotAZergling as error:
+        raise BadFile(number, str(error)) from error
     if trailer != tally.trailer():
         raise BadFile(
             number,
-            f"the trailer tells of other lines than these {tally.zerglings} zerglings and "
-            f"{tally.chunks} parts of histories: the file was changed or is damaged",
+            f"the trailer tells of other lines than these {tally}: the file was changed or is "
+            "damaged",
         )
     if stream.readline(1):
         raise BadFile(number + 1, "something follows the trailer")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from zerglings.archive import MissingChunk
-from zerglings.storage.base import AccountRefused, NotBootstrapped, StoreError
+from zerglings.storage.base import AccountRefused, NotBootstrapped, StoreError, UnknownPosition
 
 PAUSES = (0.1, 0.3, 1.0, 3.0, 5.0, 10.0, 10.0)
 """Seconds before each new attempt."""
@@ -15,7 +15,7 @@ PAUSES = (0.1, 0.3, 1.0, 3.0, 5.0, 10.0, 10.0)
 CALL_TIMEOUT = 30.0
 """Seconds that one store call may wait."""
 
-LASTING = (AccountRefused, NotBootstrapped, MissingChunk)
+LASTING = (AccountRefused, NotBootstrapped, UnknownPosition, MissingChunk)
 """What no new attempt mends."""
 
 Pause = Callable[[float], None]

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import pty
 import signal
-import subprocess
-import sys
-import termios
 import time
-from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -18,37 +12,10 @@ import pytest
 from tests.support.backends import Backend, sqlite_backend
 from tests.support.documents import write
 from tests.support.lives import everything, of_the_original, populate
-from tests.support.service import ROOT, clean_environment
+from tests.support.manage import failed, manage, on_a_terminal, started, succeeded, through_head
 from zerglings.hive import Hive
 
-TIMEOUT = 60.0
 SWARM = 3000
-
-
-def manage(
-    environment: Mapping[str, str], *arguments: str, given: bytes | None = None
-) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(
-        [sys.executable, "manage.py", *arguments],
-        cwd=ROOT,
-        env=clean_environment() | dict(environment),
-        input=given,
-        capture_output=True,
-        timeout=TIMEOUT,
-        check=False,
-    )
-
-
-def succeeded(done: subprocess.CompletedProcess[bytes]) -> str:
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == b""
-    return done.stdout.decode()
-
-
-def failed(done: subprocess.CompletedProcess[bytes]) -> str:
-    assert done.returncode == 1
-    assert b"Traceback" not in done.stderr
-    return done.stderr.decode()
 
 
 @pytest.fixture
@@ -96,21 +63,16 @@ def test_by_way_of_a_pipe(backend: Backend, other: Backend) -> None:
 def test_an_export_that_was_killed_is_resumed(swarm: Backend, tmp_path: Path) -> None:
     file = tmp_path / "file.jsonl"
     whole = manage(swarm.environment, "export_zerglings", "-").stdout
-    running = subprocess.Popen(
-        [sys.executable, "manage.py", "export_zerglings", str(file)],
-        cwd=ROOT,
-        env=clean_environment() | swarm.environment,
-        stdout=subprocess.DEVNULL,
-    )
+    running = started(swarm.environment, "export_zerglings", str(file))
     while not file.exists() or not file.stat().st_size:
         assert running.poll() is None
         time.sleep(0.001)  # between two looks
-    running.send_signal(signal.SIGKILL)
-    running.wait()
+    running.kill()
+    running.communicate()
     assert 0 < file.stat().st_size < len(whole)
     assert "is there already" in failed(manage(swarm.environment, "export_zerglings", str(file)))
     said = succeeded(manage(swarm.environment, "export_zerglings", "--resume", str(file)))
-    assert f"holds {SWARM} and 0 parts" in said
+    assert f"holds {SWARM} zerglings and 0 parts" in said
     assert file.read_bytes() == whole
     assert "whole already" in succeeded(
         manage(swarm.environment, "export_zerglings", "--resume", str(file))
@@ -122,37 +84,25 @@ def test_an_import_that_was_killed_is_run_again(
 ) -> None:
     file = tmp_path / "file.jsonl"
     succeeded(manage(swarm.environment, "export_zerglings", str(file)))
-    running = subprocess.Popen(
-        [sys.executable, "manage.py", "import_zerglings", str(file)],
-        cwd=ROOT,
-        env=clean_environment() | other.environment,
-        stdout=subprocess.DEVNULL,
-    )
+    running = started(other.environment, "import_zerglings", str(file))
     with closing(other.open()) as store:
         while not store.page(None, 1, timeout=5).documents:
             assert running.poll() is None
-        running.send_signal(signal.SIGKILL)
-        running.wait()
+        running.kill()
+        running.communicate()
         assert len(list(Hive(store).pages())) < SWARM / 1000 + 1
     said = succeeded(manage(other.environment, "import_zerglings", str(file)))
     assert said.startswith("imported ")
-    assert " 0 were there already" not in said
+    assert " 0 documents were there" not in said
     again = manage(other.environment, "export_zerglings", "-")
     assert again.stdout == file.read_bytes()
 
 
 def test_a_reader_that_has_had_enough_is_no_error(swarm: Backend) -> None:
-    done = subprocess.run(
-        f"'{sys.executable}' manage.py export_zerglings - | head -c 100",
-        shell=True,
-        cwd=ROOT,
-        env=clean_environment() | swarm.environment,
-        capture_output=True,
-        timeout=TIMEOUT,
-        check=False,
-    )
+    done = through_head(swarm.environment, "export_zerglings -", 100)
     assert len(done.stdout) == 100
     assert done.stderr == b""
+    assert done.returncode == 128 + signal.SIGPIPE
 
 
 def test_a_cut_file_changes_nothing(swarm: Backend, other: Backend, tmp_path: Path) -> None:
@@ -184,7 +134,7 @@ def test_what_differs_is_listed(backend: Backend, other: Backend, tmp_path: Path
         write(there, document | {"commandHistory": ["R"]})
     succeeded(manage(backend.environment, "export_zerglings", str(file)))
     said = failed(manage(other.environment, "import_zerglings", str(file)))
-    assert "1 zerglings of the file differ" in said
+    assert "1 documents of the file differ" in said
     assert f"\n  {document['_id']}\n" in said
 
 
@@ -204,23 +154,6 @@ def test_what_stands_in_the_way_is_said(sqlite: Backend, tmp_path: Path) -> None
 
 
 def test_a_terminal_shows_a_bar(swarm: Backend, tmp_path: Path) -> None:
-    mine, its = pty.openpty()
-    termios.tcsetwinsize(its, (24, 80))
-    running = subprocess.Popen(
-        [sys.executable, "manage.py", "export_zerglings", str(tmp_path / "file.jsonl")],
-        cwd=ROOT,
-        env=clean_environment() | swarm.environment,
-        stdout=subprocess.DEVNULL,
-        stderr=its,
-    )
-    os.close(its)
-    shown = b""
-    try:
-        while part := os.read(mine, 4096):
-            shown += part
-    except OSError:  # Linux says so when the other end is closed
-        pass
-    os.close(mine)
-    assert running.wait(TIMEOUT) == 0
-    assert b"exporting" in shown
-    assert b"3000" in shown or b"3.00k" in shown
+    file = str(tmp_path / "file.jsonl")
+    assert b"exporting: 100%" in on_a_terminal(swarm.environment, "export_zerglings", file)
+    assert b"checking: 100%" in on_a_terminal({}, "import_zerglings", "--check", file)

@@ -37,6 +37,8 @@ def written() -> bytes:
         for chunk in chunks:
             writer.chunk(chunk)
         writer.zergling(encode(zergling))
+    for digit in "ab":
+        writer.key({"_id": f"key:{digit * 64}", "call": "0" * 64})
     writer.end()
     return stream.getvalue()
 
@@ -45,6 +47,9 @@ FILE = written()
 LINES = FILE.splitlines(keepends=True)
 CHUNK, LATER_CHUNK, ZERGLING = 3, 4, 5
 """Numbers of the lines that hold a zergling's history and itself."""
+
+LAST = len(LINES) - 3
+"""Number of the line that holds the last zergling."""
 
 
 def read(file: bytes) -> list[Entry]:
@@ -56,8 +61,7 @@ def with_trailer(lines: list[bytes]) -> bytes:
     tally = Tally()
     for line in lines:
         tally.add(line)
-    tally.zerglings = sum(line.startswith(b'{"zergling"') for line in lines)
-    tally.chunks = sum(line.startswith(b'{"chunk"') for line in lines)
+    tally.counts.update(line[2 : line.index(b'"', 2)].decode() for line in lines)
     return b"".join(lines) + orjson.dumps({"end": tally.trailer()}) + b"\n"
 
 
@@ -111,8 +115,8 @@ BAD = {
     "not JSON": (b"PK\x03\x04\n", 1, "not the header"),
     "a later version": (b'{"format":"overmind-zerglings","version":2}\n', 1, "version 2"),
     "a line that is not JSON": (LINES[0] + b"{\n", 2, "not JSON"),
-    "a line that is no document": (LINES[0] + b"[]\n", 2, "neither"),
-    "another kind": (LINES[0] + b'{"user":{}}\n', 2, "neither"),
+    "a line that is no document": (LINES[0] + b"[]\n", 2, "no document"),
+    "another kind": (LINES[0] + b'{"user":{}}\n', 2, "no document"),
     "no trailer": (b"".join(LINES[:-1]), len(LINES), "no trailer"),
     "a line left out": (b"".join(LINES[:1] + LINES[2:]), len(LINES) - 1, "trailer"),
     "something behind": (FILE + b"\n", len(LINES) + 1, "follows"),
@@ -127,7 +131,12 @@ BAD = {
     "the later chunk left out": (without(LATER_CHUNK), LATER_CHUNK, "does not go on"),
     "all chunks left out": (without(CHUNK, LATER_CHUNK), CHUNK, "is missing"),
     "the zergling left out": (without(ZERGLING), ZERGLING, "another zergling"),
-    "the last zergling left out": (without(len(LINES) - 1), len(LINES) - 1, "is missing"),
+    "the last zergling left out": (without(LAST), LAST, "is missing"),
+    "the end left out": (with_trailer(LINES[: LAST - 1]), LAST, "is missing"),
+    "a key twice": (with_trailer([*LINES[:-1], LINES[-2]]), len(LINES), "comes twice"),
+    "a key too soon": (with_trailer([LINES[0], LINES[-2], LINES[1]]), 3, "comes twice"),
+    "no key": (replaced(LAST + 1, update(call="x")), LAST + 1, "not the note"),
+    "a key with a revision": (replaced(LAST + 1, update(_rev="1-a")), LAST + 1, "not the note"),
     "a zergling twice": (with_trailer([*LINES[:2], LINES[1]]), 3, "comes twice"),
     "a chunk too late": (with_trailer([*LINES[:5], LINES[2]]), 6, "comes twice"),
 }

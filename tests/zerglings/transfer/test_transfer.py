@@ -16,7 +16,7 @@ from tests.support.documents import leaves, read, write
 from tests.support.faulty_store import FaultyStore, raising
 from tests.support.lives import TAIL, everything, of_the_original, populate
 from tests.support.rivals import plant
-from zerglings.changes import NoSuchZergling
+from zerglings.changes import KeyReused, NoSuchZergling
 from zerglings.document import decode, encode
 from zerglings.hive import Hive
 from zerglings.storage.base import (
@@ -31,7 +31,7 @@ from zerglings.storage.base import (
 from zerglings.transfer import retrying
 from zerglings.transfer.exporting import Exporter
 from zerglings.transfer.importing import Different, Importer
-from zerglings.transfer.lines import Tally, Writer, entries, whole_part
+from zerglings.transfer.lines import CHUNK, KEY, ZERGLING, Tally, Writer, entries, whole_part
 from zerglings.zergling import Pose, Request
 
 
@@ -73,8 +73,10 @@ def test_everything_comes_over_and_back(store: Store, embedded: Store) -> None:
     ids = populate(store)
     file = exported(store)
     importer = imported(embedded, file)
-    assert (importer.written, importer.skipped) == (5, 0)
-    assert importer.chunks > 5
+    assert importer.written[ZERGLING] == 5
+    assert importer.written[CHUNK] > 5
+    assert importer.written[KEY] == 1
+    assert importer.skipped.total() == 0
     assert exported(embedded) == file
     theirs, ours = everything(embedded), everything(store)
     plain = {id_ for id_ in ids if "base" not in ours[id_]}
@@ -87,7 +89,7 @@ def test_everything_comes_over_and_back(store: Store, embedded: Store) -> None:
 def test_into_either_store(store: Store, embedded: Store) -> None:
     populate(embedded)
     file = exported(embedded)
-    assert imported(store, file).written == 5
+    assert imported(store, file).written[ZERGLING] == 5
     assert exported(store) == file
 
 
@@ -126,6 +128,18 @@ def test_a_key_is_known_after_the_move(store: Store, embedded: Store) -> None:
     assert hive.command(zergling.id, Request.command("MMRM", "another key")).command_count == 4
 
 
+def test_the_key_of_a_whole_swarm_is_known_after_the_move(store: Store, embedded: Store) -> None:
+    populate(store)
+    list(Hive(store).swarm.spawn(3, Pose(), "a swarm's key"))
+    imported(embedded, exported(store))
+    hive = Hive(embedded)
+    before = set(everything(embedded))
+    list(hive.swarm.spawn(3, Pose(), "a swarm's key"))
+    assert set(everything(embedded)) == before
+    with pytest.raises(KeyReused):
+        list(hive.swarm.spawn(2, Pose(), "a swarm's key"))
+
+
 def test_rivals_are_settled_first(couch: Backend, embedded: Store) -> None:
     with closing(couch.open()) as store:
         hive = Hive(store)
@@ -133,7 +147,7 @@ def test_rivals_are_settled_first(couch: Backend, embedded: Store) -> None:
         hive.command(zergling.id, Request.command("L"))
         plant(couch, zergling.apply(Request("rival", ("R",))), after=zergling.revision or "")
         assert len(leaves(store, zergling.id) or []) == 2
-        assert imported(embedded, exported(store)).written == 1
+        assert imported(embedded, exported(store)).written[ZERGLING] == 1
     assert sorted(Hive(embedded).get(zergling.id).history) == ["L", "M", "R"]
 
 
@@ -143,14 +157,15 @@ def test_an_import_may_be_repeated(store: Store, embedded: Store) -> None:
     imported(store, file)
     before = everything(store)
     again = imported(store, file)
-    assert (again.written, again.chunks, again.skipped) == (0, 0, 5)
+    assert again.written.total() == 0
+    assert again.skipped[ZERGLING] == 5
     assert everything(store) == before
 
 
 def test_what_the_original_wrote_equals_its_export(store: Store) -> None:
     populate(store)
     file = exported(store)
-    assert imported(store, file).skipped == 5
+    assert imported(store, file).skipped[ZERGLING] == 5
 
 
 def test_a_look_tells_whether_anything_is_missing(store: Store, embedded: Store) -> None:
@@ -199,7 +214,7 @@ def test_the_dead_stay_dead_where_they_come(store: Store, embedded: Store) -> No
         Hive(embedded).spawn(Pose(), "key")
     buried = read(embedded, dead.id)
     write(embedded, {"_id": dead.id, "_rev": buried["_rev"], "_deleted": True})
-    assert imported(embedded, file).skipped == 1
+    assert imported(embedded, file).skipped[ZERGLING] == 1
 
 
 @pytest.mark.parametrize(
@@ -221,7 +236,7 @@ def test_a_store_that_blinks_is_asked_again(
         faulty.history.after_put = raising(error, 2)
     else:
         setattr(faulty, place, raising(error, 2))
-    assert imported(faulty, file).written == 5
+    assert imported(faulty, file).written[ZERGLING] == 5
     assert exported(store) == file
 
 
@@ -247,8 +262,9 @@ def test_what_a_minority_has_is_looked_for_in_all_copies(store: Store, embedded:
     populate(embedded)
     faulty = FaultyStore(store)
     faulty.is_minority = lambda document: True
-    assert imported(faulty, exported(embedded)).written == 5
+    assert imported(faulty, exported(embedded)).written[ZERGLING] == 5
     assert [all_copies for ids, all_copies in faulty.gets if ids] == [False, True]
+    assert [all_copies for ids, all_copies in faulty.history.gets if ids] == [False, True]
 
 
 def test_what_does_not_read_back_is_no_success(store: Store, embedded: Store) -> None:
@@ -294,7 +310,7 @@ def test_a_zergling_whose_history_is_not_whole_is_passed_over(store: Store) -> N
     tally = Tally()
     found = {entry.id for entry in entries(io.BytesIO(stream.getvalue()), tally)}
     assert found.isdisjoint({victim, wrong})
-    assert tally.zerglings == 3
+    assert tally.counts[ZERGLING] == 3
 
 
 def test_each_zergling_is_whole_beside_a_working_service(store: Store) -> None:
@@ -322,7 +338,7 @@ def test_a_very_long_life_comes_over_in_order(store: Store, embedded: Store) -> 
     file = exported(store)
     chunks = [orjson.loads(line).get("chunk") for line in file.splitlines()]
     assert len([chunk for chunk in chunks if chunk]) > 20
-    assert imported(embedded, file).written == 1
+    assert imported(embedded, file).written[ZERGLING] == 1
     assert everything(embedded) == everything(store)
 
 

@@ -16,7 +16,7 @@ from zerglings.storage import configured_store
 from zerglings.storage.base import StoreError
 from zerglings.transfer.exporting import Exporter
 from zerglings.transfer.files import COMPRESSED, STANDARD, continued, created
-from zerglings.transfer.lines import BadFile, Tally, Writer, whole_part
+from zerglings.transfer.lines import ZERGLING, BadFile, Tally, Writer, whole_part
 
 READY_TIMEOUT = 5.0
 
@@ -80,17 +80,17 @@ class Command(BaseCommand):
             return Tally()
 
     def _export(self, name: str, target: AbstractContextManager[BinaryIO], tally: Tally) -> None:
-        began, before = time.monotonic(), tally.zerglings
+        began, before = time.monotonic(), tally.counts[ZERGLING]
         store = configured_store()
         store.check_ready(timeout=READY_TIMEOUT)
         exporter = Exporter(store, settings.OVERMIND_HISTORY_TAIL)
         with target as stream, _Bar() as bar:
             writer = Writer(stream, tally)
             exporter.write(writer, bar.show)
+        new = tally.counts[ZERGLING] - before
         say = self.stderr if name == STANDARD else self.stdout
         say.write(
-            f"exported {tally.zerglings - before} zerglings in {time.monotonic() - began:.1f} s; "
-            f"{name} holds {tally.zerglings} and {tally.chunks} parts of histories; "
+            f"exported {new} zerglings in {time.monotonic() - began:.1f} s; {name} holds {tally}; "
             f"{exporter.skipped} other documents were skipped",
             self.style.SUCCESS,
         )
@@ -116,8 +116,8 @@ class _Bar:
         """Show how far it is: ids are random, so the last one tells what share lies behind it."""
         if tally.last_id:
             share = (int(tally.last_id[:8], 16) + 1) / 2**32
-            self._bar.total = round(tally.zerglings / share)
-        self._bar.update(tally.zerglings - self._bar.n)
+            self._bar.total = round(tally.counts[ZERGLING] / share)
+        self._bar.update(tally.counts[ZERGLING] - self._bar.n)
 
 
 def _advice(name: str) -> str:

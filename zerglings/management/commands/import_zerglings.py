@@ -16,7 +16,7 @@ from zerglings.storage import configured_store
 from zerglings.storage.base import NotBootstrapped, StoreError
 from zerglings.transfer.files import STANDARD, opened
 from zerglings.transfer.importing import Different, Importer, Progress
-from zerglings.transfer.lines import BadFile, Entry, Tally, entries
+from zerglings.transfer.lines import BadFile, Entry, Tally, counted, entries
 
 READY_TIMEOUT = 5.0
 
@@ -72,7 +72,7 @@ class Command(BaseCommand):
         with _read(name, tally, "checking") as (lines, progress):
             for entry in lines:
                 progress(entry.size)
-        self._say(f"{name} is whole: {_counted(tally)}")
+        self._say(f"{name} is whole: {tally}")
 
     def _import(self, name: str) -> None:
         began = time.monotonic()
@@ -84,15 +84,15 @@ class Command(BaseCommand):
             with _read(name, tally, "checking") as (lines, progress):
                 is_complete = importer.compare(lines, progress)
             if is_complete:
-                self._say(f"nothing to do: the store has all of {_counted(tally)}, each equal")
+                self._say(f"nothing to do: the store has all of {tally}, each equal")
                 return
         tally = Tally()
         with _read(name, tally, "importing") as (lines, progress):
             importer.write(lines, progress)
         self._say(
-            f"imported {importer.written} zerglings and {importer.chunks} parts of histories, "
-            f"each read back and equal, in {time.monotonic() - began:.1f} s; "
-            f"{importer.skipped} were there already; the file holds {_counted(tally)}"
+            f"imported {counted(importer.written)}, each read back and equal, in "
+            f"{time.monotonic() - began:.1f} s; {importer.skipped.total()} documents were there "
+            f"already; the file holds {tally}"
         )
 
     def _say(self, line: str) -> None:
@@ -112,7 +112,3 @@ def _read(name: str, tally: Tally, what: str) -> Iterator[tuple[Iterator[Entry],
             bar.update(done if size is None else file.tell() - bar.n)
 
         yield entries(stream, tally), show
-
-
-def _counted(tally: Tally) -> str:
-    return f"{tally.zerglings} zerglings and {tally.chunks} parts of histories"
