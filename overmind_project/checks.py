@@ -24,6 +24,8 @@ IDS = {
     "OVERMIND_SQLITE_PATH": "overmind.E005",
     "OVERMIND_HISTORY_TAIL": "overmind.E006",
     "OVERMIND_HEAL_GRACE": "overmind.E007",
+    "OVERMIND_STREAMS": "overmind.E010",
+    "OVERMIND_LOG_FORMAT": "overmind.E011",
     "OVERMIND_TOKENS": "overmind.E008",
     "OVERMIND_TOKENS_FILE": "overmind.E009",
     "COUCHDB_URL": "overmind.E020",
