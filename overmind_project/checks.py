@@ -7,8 +7,10 @@ The ids are for people's scripts and never change their meaning: a new variable 
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterator
+from difflib import get_close_matches
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -60,15 +62,23 @@ UNUSED_COUCHDB = "overmind.W003"
 OPEN_FILE = "overmind.W004"
 NO_PLACE_FOR_FILE = "overmind.W005"
 SHORT_GRACE = "overmind.W006"
+MISSPELT = "overmind.W007"
 
 CLUSTER_SUFFIXES = (".svc", ".svc.cluster.local", ".cluster.local", ".internal", ".localhost")
 MOUNTED_SECRETS = ("/run/secrets/", "/var/run/secrets/")
 """Where orchestrators put the files of secrets, readable by all in a container of one's own."""
 
 
+LIKENESS = 0.85
+"""From which share of common letters a name that nobody reads is taken for a misspelt one."""
+
+INJECTED = re.compile(r".+_(SERVICE_HOST|SERVICE_PORT.*|PORT.*)")
+"""What Kubernetes adds for each Service, and what Docker's links did."""
+
+
 def register_all() -> None:
     """Let Django run these checks."""
-    for check in (errors, warnings_of_couchdb, warnings_of_files):
+    for check in (errors, misspelt, warnings_of_couchdb, warnings_of_files):
         register(check, "overmind")
 
 
@@ -77,6 +87,20 @@ def errors(**_: object) -> list[CheckMessage]:
     return [
         Error(str(problem), hint=problem.hint, id=IDS[problem.variable])
         for problem in settings.PROBLEMS
+    ]
+
+
+def misspelt(**_: object) -> list[CheckMessage]:
+    """Return variables that were probably meant to be others: they have no effect."""
+    return [
+        Warning(
+            f"{name}: there is no such variable, so it has no effect",
+            hint=f"Is {known} meant?",
+            id=MISSPELT,
+        )
+        for name in settings.UNREAD_VARIABLES
+        if not INJECTED.fullmatch(name)
+        for known in get_close_matches(name, settings.VARIABLES, n=1, cutoff=LIKENESS)
     ]
 
 

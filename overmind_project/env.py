@@ -98,6 +98,10 @@ class Environment:
         for problem in self.problems:
             raise ImproperlyConfigured(str(problem))
 
+    def unread(self, *prefixes: str) -> list[str]:
+        """Return the names with one of these beginnings that nobody has asked for, in order."""
+        return sorted(n for n in self._variables if n.startswith(prefixes) and n not in self.names)
+
     def given(self, *names: str) -> bool:
         """Whether any of these variables has a value."""
         self.names.update(names)

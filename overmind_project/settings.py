@@ -185,6 +185,7 @@ SILENCED_SYSTEM_CHECKS = [
 # What was read, and all that is wrong with it, for `manage.py check` to list. Whatever else starts
 # with these settings stops at the first problem.
 VARIABLES = frozenset(env.names)
+UNREAD_VARIABLES = env.unread("OVERMIND_", "COUCHDB_", "DJANGO_")
 PROBLEMS = tuple(env.problems)
 if sys.argv[1:2] != ["check"]:
     env.raise_first()

@@ -93,10 +93,18 @@ def test_all_that_is_wrong_is_listed_at_once() -> None:
         ),
         ({"OVERMIND_SQLITE_PATH": "/dev/null/a/b.sqlite3"}, [checks.NO_PLACE_FOR_FILE]),
         ({"WEB_CONCURRENCY": "4"}, []),
+        ({"OVERMIND_TREADS": "4"}, [checks.MISSPELT]),
+        ({"OVERMIND_SOMETHING": "4"}, []),
+        ({"OVERMIND_PORT": "tcp://10.0.0.3:80", "OVERMIND_SERVICE_PORT_HTTP": "80"}, []),
+        (COUCHDB | {"COUCHDB_PASSWRD": "x"}, [checks.MISSPELT]),
     ],
 )
 def test_what_is_doubtful_is_warned_of(environment: dict[str, str], ids: list[str]) -> None:
     assert ids_in(check(**environment)) == ids
+
+
+def test_a_misspelt_variable_is_told_from_what_is_meant() -> None:
+    assert "HINT: Is OVERMIND_THREADS meant?" in check(OVERMIND_TREADS="4")
 
 
 def test_a_password_file_that_everybody_may_read_is_warned_of(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """Exporting: every zergling of a store, the dead too, each with its whole history; and the keys.
 
 May run beside a working service: each zergling is then as it was at some moment of the export,
-together with the parts of its history that it named at that moment, which never change.
+together with the parts of its history that it named at that moment, which never change. Of the long
+dead whose documents were removed the store has nothing to tell, so they are in no export.
 """
 
 from __future__ import annotations

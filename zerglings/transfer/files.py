@@ -32,8 +32,9 @@ def opened(name: str) -> Iterator[tuple[BinaryIO, BinaryIO]]:
 def created(name: str) -> Iterator[BinaryIO]:
     """Give a stream to write an export to, on disk at the end; a file must not exist yet."""
     if name == STANDARD:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
+        # Python's own stream has no buffer where it was told so, as in the image.
+        with os.fdopen(sys.stdout.fileno(), "wb", closefd=False) as output:
+            yield output
         return
     with Path(name).open("xb") as file:
         if name.endswith(COMPRESSED):

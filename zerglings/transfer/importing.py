@@ -83,7 +83,7 @@ class Importer:
         self.skipped: Counter[str] = Counter()
 
     def compare(self, entries: Iterable[Entry], progress: Progress) -> bool:
-        """Return whether the store has all of a whole file already; changes nothing.
+        """Return whether the store has all of a whole file already; writes nothing of it.
 
         Raises:
             Different: something is.

@@ -119,6 +119,23 @@ def test_what_came_over_goes_on_living(store: Store, embedded: Store) -> None:
     assert decode(read(embedded, original["_id"])).spawn == Pose(2, 6, "E")
 
 
+def test_what_the_original_wrote_over_keeps_its_older_history(
+    store: Store, embedded: Store
+) -> None:
+    hive = Hive(store, tail=TAIL)
+    zergling = hive.spawn(Pose(2, 3, "S"))
+    for _ in range(40):
+        zergling = hive.command(zergling.id, Request.command("MR"))
+    document = read(store, zergling.id)
+    kept = ("_id", "_rev", "id", "location", "facing", "commandHistory")
+    write(store, {name: document[name] for name in kept})
+    imported(embedded, exported(store))
+    found = decode(read(embedded, zergling.id))
+    assert found.base == zergling.base
+    assert (found.spawn, found.pose) == (zergling.spawn, zergling.pose)
+    assert Hive(embedded, tail=TAIL).get(zergling.id).command_count == 80
+
+
 def test_a_key_is_known_after_the_move(store: Store, embedded: Store) -> None:
     populate(store)
     imported(embedded, exported(store))

@@ -23,7 +23,8 @@ READY_TIMEOUT = 5.0
 HELP = """\
 Writes every zergling, the dead too, with its whole history to a file of JSON Lines, which
 import_zerglings reads into any store. It may run beside a working service: each zergling is then
-as it was at some moment meanwhile. No revisions, settings or accounts are in the file.
+as it was at some moment meanwhile. No revisions, settings or accounts are in the file, nor those
+long dead whom heal has removed.
 """
 
 
