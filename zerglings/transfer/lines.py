@@ -262,22 +262,20 @@ def _zergling(document: Document, newest: Chunk | None) -> Zergling:
 
 
 def _check_key(document: Document, newest: Chunk | None) -> None:
-    _check_owner(newest)
+    if newest is not None:
+        raise NotAZergling(_orphaned(newest))
     if not is_key(document):
         raise NotAZergling("it is not the note of a key")
 
 
-def _check_owner(newest: Chunk | None) -> None:
-    if newest is not None:
-        raise NotAZergling(f"the zergling of the part {newest.id!r} of a history is missing")
+def _orphaned(chunk: Chunk) -> str:
+    return f"the zergling of the part {chunk.id!r} of a history is missing"
 
 
 def _check_end(stream: BinaryIO, tally: Tally, trailer: Document, newest: Chunk | None) -> None:
     number = tally.lines + 1
-    try:
-        _check_owner(newest)
-    except NotAZergling as error:
-        raise BadFile(number, str(error)) from error
+    if newest is not None:
+        raise BadFile(number, _orphaned(newest))
     if trailer != tally.trailer():
         raise BadFile(
             number,

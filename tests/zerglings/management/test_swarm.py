@@ -10,12 +10,16 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
 
 from tests.support.backends import Backend
 from tests.support.lives import of_the_original
 from tests.support.manage import failed, manage, on_a_terminal, started, succeeded, through_head
 from zerglings.hive import Hive
-from zerglings.zergling import Pose
+from zerglings.management.commands import swarm as swarm_command
+from zerglings.storage.base import StoreUnavailable
+from zerglings.zergling import Pose, Zergling
 
 ID = "[0-9a-f-]{36}"
 NOBODY = "00000000-0000-4000-8000-000000000000"
@@ -49,6 +53,20 @@ def test_many_are_spawned_at_once_and_listed_as_json(backend: Backend) -> None:
     assert [one["id"] for one in listed] == sorted(row[:36] for row in rows)
     assert listed[0] | {"id": ""} == {"id": "", "location": {"x": 0, "y": 0}, "facing": "N"}
     assert swarm(backend, "list", "--limit", "7").count("\n") == 8
+
+
+def test_who_lives_is_told_of_before_a_failure(
+    sqlite: Backend, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with closing(sqlite.open()) as store:
+        hive = Hive(store)
+        living = Zergling.spawned(NOBODY, Pose(1, 2))
+        parts = iter([[StoreUnavailable("the store is away"), living]])
+        monkeypatch.setattr(hive.swarm, "spawn", lambda count, pose: parts)
+        monkeypatch.setattr(swarm_command, "configured_hive", lambda: hive)
+        with pytest.raises(CommandError, match="the store is away"):
+            call_command("swarm", "spawn", "--count", "2")
+    assert capsys.readouterr().out == f"{NOBODY}  N       1,2\n"
 
 
 def test_what_the_original_recorded_is_shown(sqlite: Backend) -> None:

@@ -23,7 +23,7 @@ from zerglings.renderers import to_json
 from zerglings.serializers import request_of
 from zerglings.storage.base import OutcomeUnknown, StoreError, UnknownPosition
 from zerglings.transfer.retrying import with_retries
-from zerglings.zergling import COORDINATE_LIMIT, FACINGS, Pose, RuleError, undo
+from zerglings.zergling import COORDINATE_LIMIT, FACINGS, Pose, RuleError, Zergling, undo
 
 HELP = """\
 Spawns, lists, shows, moves, kills and watches zerglings in the store that the settings name, beside
@@ -113,9 +113,11 @@ class Command(BaseCommand):
         pose = replace(options["at"], facing=options["facing"])
         for outcomes in hive.swarm.spawn(options["count"], pose):
             for outcome in outcomes:
-                if isinstance(outcome, Exception):
+                if isinstance(outcome, Zergling):
+                    self._write_row(outcome.id, outcome.pose)
+            for outcome in outcomes:
+                if isinstance(outcome, Exception):  # those that lived are told of before
                     raise outcome
-                self._write_row(outcome.id, outcome.pose)
 
     def _list(self, hive: Hive, options: dict[str, Any]) -> None:
         size = options["limit"]
