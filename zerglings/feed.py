@@ -1,8 +1,8 @@
 """The feed: one reader of a hive's news for all who listen in this process.
 
-A listener that resumes catches up by itself; then the reader brings it up to date between two of
-its own readings, so that it misses nothing and never hears what is older than what it has heard.
-Knows nothing of HTTP.
+A listener that resumes catches up by itself; the reader then lets it in between two of its own
+readings, so that it misses nothing and never hears what is older than what it has heard. Knows
+nothing of HTTP.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from functools import cache
-from typing import Protocol
 
 from django.conf import settings
 
 from zerglings import event_stream
 from zerglings.hive import Hive, configured_hive
+from zerglings.listeners import Line, Listener
 from zerglings.news import News
-from zerglings.storage.base import StoreError, UnknownPosition
+from zerglings.storage.base import StoreError, StoreUnavailable, UnknownPosition
 
 logger = logging.getLogger(__name__)
 
@@ -33,16 +33,16 @@ PAGE = 200
 GATHER = 0.1
 """Seconds between two readings: what happens meanwhile is told together."""
 
-HEARTBEAT_EVERY = 15.0
-"""Seconds of silence after which a listener gets a heartbeat."""
+START_LIMIT = 4.0
+"""Seconds that the first listener waits for the store."""
 
-BACKLOG_LIMIT = 1024 * 1024
-"""Bytes that may wait for a listener; one that is further behind is dropped."""
+REMEMBERED = 64
+"""Readings whose ends are remembered."""
 
-STALL_LIMIT = 20.0
-"""Seconds that a listener may take for one piece; one that takes longer is dropped."""
+SINGLE_ADMISSIONS = 8
+"""Listeners, each of whom needs a reading of its own to join, between two readings of the feed."""
 
-LONGEST_PAUSE = 5.0
+LONGEST_PAUSE = 1.0
 """Seconds until a store that does not answer is asked again, at most."""
 
 
@@ -50,72 +50,19 @@ class TooManyListeners(Exception):
     """No more may listen in this process."""
 
 
-class Line(Protocol):
-    """What connects a listener."""
+class _Trail:
+    """The places that the feed has come to lately, and when."""
 
-    def is_dead(self) -> bool:
-        """Whether nobody is there any more."""
+    def __init__(self) -> None:
+        self._places: deque[tuple[float, str]] = deque(maxlen=REMEMBERED)
 
-    def hang_up(self) -> None:
-        """Break it, so that it no longer holds up who speaks on it."""
+    def note(self, position: str) -> None:
+        """Remember where a reading that has just ended has led to."""
+        self._places.append((time.monotonic(), position))
 
-
-class Listener:
-    """Somebody who is told the news on a line, piece by piece."""
-
-    def __init__(self, line: Line) -> None:
-        self.position = ""
-        self.line = line
-        self._pieces: deque[bytes] = deque()
-        self._size = 0
-        self._signal = threading.Event()
-        self._busy_since: float | None = None
-        self._is_over = False
-
-    def give(self, piece: bytes) -> None:
-        """Have a piece wait for the listener; drop it if too much is waiting already."""
-        self._pieces.append(piece)
-        self._size += len(piece)
-        if self._size > BACKLOG_LIMIT:
-            self.drop("is too slow")
-        self._signal.set()
-
-    def pieces(self) -> Iterator[bytes]:
-        """Yield what is given, and heartbeats while nothing is, until it is over."""
-        while not self._is_over:
-            self._signal.wait(HEARTBEAT_EVERY)
-            self._signal.clear()
-            if not self._pieces and not self._is_over:
-                yield from self.taking([event_stream.HEARTBEAT])
-            while self._pieces and not self._is_over:
-                piece = self._pieces.popleft()
-                self._size -= len(piece)
-                yield from self.taking([piece])
-
-    def taking(self, pieces: list[bytes]) -> Iterator[bytes]:
-        """Yield pieces, noting for how long each is being taken."""
-        for piece in pieces:
-            self._busy_since = time.monotonic()
-            yield piece
-            self._busy_since = None
-
-    def end(self) -> None:
-        """Have it be over after the piece that is being taken."""
-        self._is_over = True
-        self._pieces.clear()
-        self._signal.set()
-
-    def drop(self, why: str) -> None:
-        """End it at once."""
-        if not self._is_over:
-            logger.info("A listener %s and was dropped", why)
-        self.end()
-        self.line.hang_up()
-
-    def is_stalled(self) -> bool:
-        """Whether it has been taking one piece for too long."""
-        since = self._busy_since
-        return since is not None and time.monotonic() - since > STALL_LIMIT
+    def before(self, moment: float) -> str | None:
+        """Return the last place that was reached before a moment, None if that is forgotten."""
+        return next((place for when, place in reversed(self._places) if when <= moment), None)
 
 
 class Feed:
@@ -135,6 +82,10 @@ class Feed:
         self._listening: set[Listener] = set()
         self._ending = threading.Event()
         self._is_read = False
+        self._is_informed = threading.Event()
+        self._position = ""
+        self._failure: StoreError | None = None
+        self._trail = _Trail()
 
     def listen(self, since: str | None, line: Line) -> Generator[bytes]:
         """Yield the news as server-sent events, from a position on or else from now on.
@@ -150,9 +101,11 @@ class Feed:
         listener = Listener(line)
         self._enter(listener)
         try:
-            yield from listener.taking([self._beginning(listener, since)])
-            yield from self._caught_up(listener)
-            self._join(listener)
+            if since is None:
+                yield from listener.taking([event_stream.ready(self._join_at_once(listener))])
+            else:
+                yield from self._resumed(listener, since)
+                self._join(listener)
             yield from listener.pieces()
         finally:
             self._leave(listener)
@@ -171,6 +124,7 @@ class Feed:
             self._present.add(listener)
             if not self._is_read:
                 self._is_read = True
+                self._is_informed.clear()
                 threading.Thread(target=self._read, name="feed", daemon=True).start()
 
     def _leave(self, listener: Listener) -> None:
@@ -184,18 +138,23 @@ class Feed:
         with self._lock:
             self._newcomers.append(listener)
 
-    def _beginning(self, listener: Listener, since: str | None) -> bytes:
-        """Return the first piece."""
-        if since is None:
-            listener.position = self._hive.news(None).position
-            return event_stream.ready(listener.position)
-        listener.position = since
-        piece, _ = self._advanced(listener)
-        return piece or event_stream.HEARTBEAT
+    def _join_at_once(self, listener: Listener) -> str:
+        """Have one join that has heard nothing yet; return the place that it joins at.
 
-    def _caught_up(self, listener: Listener) -> Iterator[bytes]:
-        """Yield what there is to be told now; if the store fails, the rest comes after joining."""
-        has_more = True
+        What is being read now begins there, so nothing is missed.
+        """
+        self._is_informed.wait(START_LIMIT)
+        with self._lock:
+            if self._failure is not None or not self._is_informed.is_set():
+                raise StoreUnavailable("there is no news") from self._failure
+            self._listening.add(listener)
+            return self._position
+
+    def _resumed(self, listener: Listener, since: str) -> Iterator[bytes]:
+        """Yield what a listener has missed; if the store fails, the rest comes after joining."""
+        listener.position = since
+        piece, has_more = self._advanced(listener)
+        yield from listener.taking([piece or event_stream.HEARTBEAT])
         while has_more:
             try:
                 piece, has_more = self._advanced(listener)
@@ -206,6 +165,7 @@ class Feed:
 
     def _advanced(self, listener: Listener) -> tuple[bytes, bool]:
         """Return what is to be told a listener next, and whether there is more."""
+        listener.asked_at = time.monotonic()
         try:
             news = self._hive.news(listener.position, PAGE)
             piece = event_stream.told(news)
@@ -222,13 +182,15 @@ class Feed:
         try:
             while self._look_after_listeners():
                 try:
-                    position = position or self._hive.news(None).position
+                    if position is None:
+                        position = self._hive.news(None).position
+                        self._trail = _Trail()
+                        self._tell(b"", position)
                     self._admit_newcomers()
                     news = self._read_on(position)
                     position, pause = news.position, 0.0 if news.has_more else GATHER
                 except StoreError as error:
-                    if pause <= GATHER:
-                        logger.warning("There is no news while the store fails: %s", error)
+                    self._fail(error)
                     pause = min(LONGEST_PAUSE, 2 * max(pause, GATHER))
                 self._ending.wait(pause)
         finally:
@@ -252,29 +214,55 @@ class Feed:
             news = self._hive.news(position, PAGE, wait=WAIT)
         except UnknownPosition:
             news = self._hive.news(None)
-            self._tell(event_stream.reset(news.position))
-        if news.events:
-            self._tell(event_stream.told(news))
+            self._tell(event_stream.reset(news.position), news.position)
+        else:
+            self._tell(event_stream.told(news), news.position)
         return news
 
+    def _tell(self, piece: bytes, position: str) -> None:
+        """Tell everybody what has happened before a position; b"" is nothing."""
+        with self._lock:
+            listeners = list(self._listening)
+            self._position, self._failure = position, None
+        self._trail.note(position)
+        self._is_informed.set()
+        for listener in listeners if piece else ():
+            listener.give(piece)
+
+    def _fail(self, error: StoreError) -> None:
+        if self._failure is None:
+            logger.warning("There is no news while the store fails: %s", error)
+        with self._lock:
+            self._failure = error
+        self._is_informed.set()
+
     def _admit_newcomers(self) -> None:
-        while self._newcomers:
-            listener = self._newcomers[0]
-            has_more = True
-            while has_more:
-                piece, has_more = self._advanced(listener)
-                if piece:
-                    listener.give(piece)
-            with self._lock:
+        """Tell those who resume what they missed since they asked themselves, and let them join.
+
+        It is read now, so it is not older than anything that they have heard. Whoever asked after
+        the feed had come to a place has missed nothing that happened before it.
+        """
+        with self._lock:
+            newcomers = sorted(self._newcomers, key=lambda listener: listener.asked_at)
+        single = [n for n in newcomers if self._trail.before(n.asked_at) is None]
+        for listener in single[:SINGLE_ADMISSIONS]:
+            self._admit([listener], listener.position)
+        if others := newcomers[len(single) :]:
+            self._admit(others, self._trail.before(others[0].asked_at) or "")
+
+    def _admit(self, listeners: Sequence[Listener], position: str) -> None:
+        has_more = True
+        while has_more:
+            news = self._hive.news(position, PAGE)
+            position, has_more = news.position, news.has_more
+            piece = event_stream.told(news)
+            for listener in listeners if piece else ():
+                listener.give(piece)
+        with self._lock:
+            for listener in listeners:
                 if listener in self._newcomers:
                     self._newcomers.remove(listener)
                     self._listening.add(listener)
-
-    def _tell(self, piece: bytes) -> None:
-        with self._lock:
-            listeners = list(self._listening)
-        for listener in listeners:
-            listener.give(piece)
 
     def _give_up(self) -> None:
         """Leave nobody waiting for a reader that has crashed or was told to end."""

@@ -78,8 +78,8 @@ def test_who_comes_back_hears_what_was_missed(service: Service) -> None:
         position = ear.next().last_id
     command(service, zergling_id, "M")
     other = spawn(service)
-    for ear in (Ear(service, position), Ear(service, path=f"/events?since={position}")):
-        with ear:
+    for last_id, path in ((position, "/events"), ("", f"/events?since={position}")):
+        with Ear(service, last_id, path=path) as ear:
             missed = {event.zergling["id"]: event.kind for event in (ear.next(), ear.next())}
             assert missed == {zergling_id: "moved", other: "spawned"}
             command(service, other, "L")
@@ -166,9 +166,10 @@ def test_while_the_store_is_away_nobody_is_let_in_and_those_inside_stay(
     with Service(couch.through(proxy.url).environment, tmp_path) as service, Ear(service) as ear:
         ear.next()
         proxy.fault = Fault(Answer(500))
-        reply = service.call("GET", "/events")
-        assert (reply.status, reply.headers["Retry-After"]) == (503, "1")
         wait_until(lambda: "no news while the store fails" in service.log)
+        for last_id in ("", "1"):
+            with Ear(service, last_id) as other:
+                assert (other.reply.status, other.reply.headers["Retry-After"]) == (503, "1")
         proxy.fault = None
         zergling_id = spawn(service)
         assert ear.next().zergling["id"] == zergling_id

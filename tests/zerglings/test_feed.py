@@ -14,7 +14,7 @@ from tests.support.backends import Backend
 from tests.support.documents import write
 from tests.support.faulty_store import FaultyStore, raising
 from tests.support.rivals import plant
-from zerglings import event_stream, feed
+from zerglings import event_stream, feed, listeners
 from zerglings.feed import Feed, TooManyListeners
 from zerglings.hive import Hive
 from zerglings.storage.base import Store, StoreUnavailable, UnknownPosition
@@ -145,7 +145,7 @@ def test_the_store_is_only_asked_while_somebody_listens(told: Feed, hive: Hive) 
 
 
 def test_silence_is_filled_with_heartbeats(told: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feed, "HEARTBEAT_EVERY", 0.05)
+    monkeypatch.setattr(listeners, "HEARTBEAT_EVERY", 0.05)
     pieces = listen(told)
     assert [next(pieces) for _ in range(3)] == [event_stream.HEARTBEAT] * 3
     pieces.close()
@@ -154,7 +154,7 @@ def test_silence_is_filled_with_heartbeats(told: Feed, monkeypatch: pytest.Monke
 def test_who_is_too_far_behind_is_dropped_and_the_others_are_not(
     told: Feed, hive: Hive, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(feed, "BACKLOG_LIMIT", 2000)
+    monkeypatch.setattr(listeners, "BACKLOG_LIMIT", 2000)
     caplog.set_level(logging.INFO)
     line = Line()
     slow, quick = listen(told, line=line), listen(told)
@@ -172,7 +172,7 @@ def test_who_is_too_far_behind_is_dropped_and_the_others_are_not(
 
 
 def test_who_does_not_take_a_piece_is_dropped(told: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feed, "STALL_LIMIT", 0.1)
+    monkeypatch.setattr(listeners, "STALL_LIMIT", 0.1)
     line = Line()
     pieces = told.listen(None, line)
     assert next(pieces)  # and never asks for the next
@@ -206,7 +206,15 @@ def test_a_store_that_does_not_answer_lets_nobody_in(told: Feed, faulty: FaultyS
         with pytest.raises(StoreUnavailable):
             listen(told, since)
     faulty.before_changes = lambda: None
-    listen(told).close()
+
+    def is_let_in() -> bool:
+        try:
+            listen(told).close()
+        except StoreUnavailable:
+            return False
+        return True
+
+    wait_until(is_let_in)
 
 
 def test_an_outage_is_logged_once_and_loses_nothing(
@@ -216,6 +224,7 @@ def test_an_outage_is_logged_once_and_loses_nothing(
     first = hive.spawn(Pose())
     assert ids_in(pieces, 1) == {first.id}
     faulty.before_changes = raising(StoreUnavailable("away"), times=3)
+    wait_until(lambda: "no news" in caplog.text)
     swarm = {hive.spawn(Pose()).id for _ in range(5)}
     heard = ids_in(pieces, 5)
     assert heard == swarm

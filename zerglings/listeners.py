@@ -1,0 +1,96 @@
+"""Those who are told the news, and how long one who does not listen is put up with."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from typing import Protocol
+
+from zerglings import event_stream
+
+logger = logging.getLogger(__name__)
+
+HEARTBEAT_EVERY = 15.0
+"""Seconds of silence after which a listener gets a heartbeat."""
+
+BACKLOG_LIMIT = 1024 * 1024
+"""Bytes that may wait for a listener; one that is further behind is dropped."""
+
+STALL_LIMIT = 20.0
+"""Seconds that a listener may take for one piece; one that takes longer is dropped."""
+
+
+class Line(Protocol):
+    """What connects a listener."""
+
+    def is_dead(self) -> bool:
+        """Whether nobody is there any more."""
+
+    def hang_up(self) -> None:
+        """Break it, so that it no longer holds up who speaks on it."""
+
+
+class Listener:
+    """Somebody who is told the news on a line, piece by piece.
+
+    ``position`` is where one that resumes has come to by itself, and ``asked_at`` when it began to
+    ask for what led it there, in the clock's seconds.
+    """
+
+    def __init__(self, line: Line) -> None:
+        self.line = line
+        self.position = ""
+        self.asked_at = 0.0
+        self._pieces: deque[bytes] = deque()
+        self._size = 0
+        self._signal = threading.Event()
+        self._busy_since: float | None = None
+        self._is_over = False
+
+    def give(self, piece: bytes) -> None:
+        """Have a piece wait for the listener; drop it if too much is waiting already."""
+        self._pieces.append(piece)
+        self._size += len(piece)
+        if self._size > BACKLOG_LIMIT:
+            self.drop("is too slow")
+        self._signal.set()
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield what is given, and heartbeats while nothing is, until it is over."""
+        while not self._is_over:
+            self._signal.wait(HEARTBEAT_EVERY)
+            self._signal.clear()
+            if not self._pieces and not self._is_over:
+                yield from self.taking([event_stream.HEARTBEAT])
+            while self._pieces and not self._is_over:
+                piece = self._pieces.popleft()
+                self._size -= len(piece)
+                yield from self.taking([piece])
+
+    def taking(self, pieces: list[bytes]) -> Iterator[bytes]:
+        """Yield pieces, noting for how long each is being taken."""
+        for piece in pieces:
+            self._busy_since = time.monotonic()
+            yield piece
+            self._busy_since = None
+
+    def end(self) -> None:
+        """Have it be over after the piece that is being taken."""
+        self._is_over = True
+        self._pieces.clear()
+        self._signal.set()
+
+    def drop(self, why: str) -> None:
+        """End it at once."""
+        if not self._is_over:
+            logger.info("A listener %s and was dropped", why)
+        self.end()
+        self.line.hang_up()
+
+    def is_stalled(self) -> bool:
+        """Whether it has been taking one piece for too long."""
+        since = self._busy_since
+        return since is not None and time.monotonic() - since > STALL_LIMIT
