@@ -16,6 +16,10 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 OVERMIND_HTTP_ADDR = env.listen_address("OVERMIND_HTTP_ADDR", "0.0.0.0:8080")
 WEB_CONCURRENCY = env.number("WEB_CONCURRENCY", 1, least=1, most=256)
 OVERMIND_THREADS = env.number("OVERMIND_THREADS", 2000, least=1, most=10_000)
+# Of these connections, how many may be streams of events, which last for hours.
+OVERMIND_STREAMS = env.number(
+    "OVERMIND_STREAMS", min(500, OVERMIND_THREADS // 2), least=0, most=OVERMIND_THREADS - 1
+)
 
 # Where the memory is. COUCHDB_PORT and the like are Kubernetes' own and mean nothing here.
 _COUCHDB_VARIABLES = (

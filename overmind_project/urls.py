@@ -6,10 +6,12 @@ from django.urls import URLPattern, URLResolver, path, re_path
 
 from overmind_project import health
 from zerglings.entry import Entry
+from zerglings.events import Events
 from zerglings.urls import router
 
 urlpatterns: list[URLPattern | URLResolver] = [
     *reversed(router.urls),  # nearly all requests are for one zergling, which the router has last
+    re_path(r"^events/?$", Events.as_view(), name="events"),
     path("", Entry.as_view(), name="entry"),
     re_path(r"^_health/?$", health.health, name="health"),
     re_path(r"^healthz/?$", health.healthz, name="healthz"),

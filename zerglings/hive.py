@@ -24,6 +24,7 @@ from zerglings.changes import Change, NoSuchZergling, Order, Precondition, Spawn
 from zerglings.commits import ChangeFlush
 from zerglings.document import Sighting, is_zergling_id, sight
 from zerglings.looks import Look, LookFlush
+from zerglings.news import News, Reporter
 from zerglings.patience import CALL_TIMEOUT, Patience
 from zerglings.reading import Reader, understood
 from zerglings.storage import configured_store
@@ -86,6 +87,7 @@ class Hive:
         self._store = store
         self._archive = Archive(store.history, tail)
         self._reader = Reader(store, self._archive)
+        self._reporter = Reporter(store, self._reader)
         self._changes = GroupCommit[Change](
             ChangeFlush(store, self._reader, self._archive),
             batch_limit=BATCH_LIMIT,
@@ -176,6 +178,17 @@ class Hive:
         total = zergling.command_count
         end = total if limit is None else min(total, offset + limit)
         return History(self._words(zergling, offset, end), end if end < total else None)
+
+    def news(self, since: str | None, limit: int = PAGE_LIMIT, wait: float = 0.0) -> News:
+        """Return what happened to up to ``limit`` zerglings after a position of earlier news.
+
+        With ``since`` None there are no events, only the position of now. While there is nothing to
+        tell, it waits up to ``wait`` seconds.
+
+        Raises:
+            UnknownPosition: the store cannot tell what happened after ``since``.
+        """
+        return self._reporter.news(since, limit, timeout=CALL_TIMEOUT, wait=wait)
 
     def is_healthy(self) -> bool:
         """Whether the store answers."""

@@ -97,5 +97,11 @@ def in_full(zergling: Zergling) -> Json:
     return {"zergling": details}
 
 
+def state_of(zergling: Zergling) -> Json:
+    """Return where a zergling stands at which revision, without its history."""
+    state = _shown(zergling.id, zergling.pose)
+    return state | {"commandCount": zergling.command_count, "_rev": zergling.revision}
+
+
 def _shown(zergling_id: str, pose: Pose) -> Json:
     return {"id": zergling_id, "location": {"x": pose.x, "y": pose.y}, "facing": pose.facing}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 
-from zerglings.storage.base import Conflict, Document, Page, Store, StoreError, Written
+from zerglings.storage.base import Changes, Conflict, Document, Page, Store, StoreError, Written
 
 
 class FaultyStore(Store):
@@ -19,6 +19,7 @@ class FaultyStore(Store):
         self.before_put: Callable[[Document], None] = lambda document: None
         self.after_put: Callable[[Document], None] = lambda document: None
         self.before_page: Callable[[], None] = lambda: None
+        self.before_changes: Callable[[], None] = lambda: None
         self.before_get: Callable[[Collection[str]], None] = lambda ids: None
         self.is_minority: Callable[[Document], bool] = lambda document: False
         self.puts: list[list[Document]] = []
@@ -65,6 +66,12 @@ class FaultyStore(Store):
     ) -> Page:
         self.before_page()
         return self._store.page(after, limit, timeout=timeout, until=until, descending=descending)
+
+    def changes(
+        self, since: str | None, limit: int, *, timeout: float, wait: float = 0.0
+    ) -> Changes:
+        self.before_changes()
+        return self._store.changes(since, limit, timeout=timeout, wait=wait)
 
     def forget_deleted_leaves(self, document_ids: Collection[str], *, timeout: float) -> int:
         return self._store.forget_deleted_leaves(document_ids, timeout=timeout)

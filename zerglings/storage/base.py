@@ -42,6 +42,10 @@ class NotBootstrapped(StoreUnavailable):
     """The store answers but lacks what ``manage.py bootstrap_couch`` prepares."""
 
 
+class UnknownPosition(StoreError):
+    """The store has no such place in the order of its changes, or has it no more."""
+
+
 class OutcomeUnknown(StoreError):
     """A write was sent, and no answer tells whether it was carried out."""
 
@@ -67,6 +71,14 @@ class Page:
 
     documents: list[Document]
     after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Ids of documents that were changed or deleted, each once, and the place to go on from."""
+
+    ids: list[str]
+    position: str
 
 
 def rank(revision: str) -> tuple[int, str]:
@@ -135,6 +147,27 @@ class Store(ABC):
         the bound at the other end, not itself included. Of rivals the current revision is shown.
         Ids that begin with an underscore are the store's own and are left out; a page may
         therefore hold fewer than ``limit`` documents without being the last.
+        """
+
+    @abstractmethod
+    def changes(
+        self, since: str | None, limit: int, *, timeout: float, wait: float = 0.0
+    ) -> Changes:
+        """Return which documents were changed after a position.
+
+        Args:
+            since: a position that an earlier answer gave; None for now, after all that was changed.
+            limit: ids to return at most; fewer mean that there were no more.
+            timeout: seconds to wait for the answer, beyond ``wait``.
+            wait: seconds to wait for a change while there is none.
+
+        They come in the order of their last changes, which a store of several shards keeps for each
+        shard only. So a document shows once however often it was changed; yet the same change may
+        be shown twice, and on a cluster a little late.
+
+        Raises:
+            UnknownPosition: the store cannot tell what was changed after ``since``. A ``history``
+                may say so of any position.
         """
 
     @abstractmethod

@@ -7,6 +7,7 @@ A deleted document keeps its row, with an empty body, so that its id is known to
 from __future__ import annotations
 
 import hashlib
+import re
 import sqlite3
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -14,15 +15,19 @@ from pathlib import Path
 import orjson
 
 from zerglings.storage.base import (
+    Changes,
     Conflict,
     Document,
     NotBootstrapped,
     Page,
     Store,
     StoreError,
+    UnknownPosition,
     Written,
 )
+from zerglings.storage.polling import wait_for_changes
 from zerglings.storage.sqlite_file import (
+    CHANGES,
     DOCUMENTS,
     HISTORY,
     SCHEMA_VERSION,
@@ -33,6 +38,8 @@ from zerglings.storage.sqlite_file import (
 Row = tuple[str, str, bytes]
 
 _TOMBSTONE = b""
+
+_POSITION = re.compile(r"[0-9]{1,18}")
 
 
 class SQLiteStore(Store):
@@ -97,6 +104,17 @@ class SQLiteStore(Store):
         documents = [_document(*row) for row in rows if not row[0].startswith("_")]
         return Page(documents, rows[-1][0] if len(rows) == limit else None)
 
+    def changes(
+        self, since: str | None, limit: int, *, timeout: float, wait: float = 0.0
+    ) -> Changes:
+        if self._history is self:
+            raise UnknownPosition("no order is kept of the changes of older history")
+
+        def look() -> Changes:
+            return self._file.read(lambda connection: _changes(connection, since, limit), timeout)
+
+        return look() if since is None else wait_for_changes(look, wait)
+
     def forget_deleted_leaves(self, document_ids: Collection[str], *, timeout: float) -> int:
         return 0  # there are no rivals here, so none was settled
 
@@ -147,6 +165,21 @@ def _write(
         (document_id, revision, body),
     )
     return Written(revision)
+
+
+def _changes(connection: sqlite3.Connection, since: str | None, limit: int) -> Changes:
+    """Return what ``Store.changes`` promises, as it is now."""
+    query = "SELECT seq FROM sqlite_sequence WHERE name = ?"
+    row = connection.execute(query, (CHANGES,)).fetchone()
+    newest: int = row[0] if row else 0
+    if since is None:
+        return Changes([], str(newest))
+    if not _POSITION.fullmatch(since) or int(since) > newest:
+        raise UnknownPosition("the embedded store does not know this position")
+    query = f"SELECT sequence, id FROM {CHANGES} WHERE sequence > ? ORDER BY sequence LIMIT ?"  # noqa: S608 - a name of ours
+    rows = connection.execute(query, (int(since), limit)).fetchall()
+    ids = [id_ for _, id_ in rows if not id_.startswith("_")]
+    return Changes(ids, str(rows[-1][0]) if rows else since)
 
 
 def _document(document_id: str, revision: str, body: bytes) -> Document:

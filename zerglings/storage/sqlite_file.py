@@ -18,18 +18,34 @@ SCHEMA_VERSION = 1
 APPLICATION_ID = 0x4F564D44
 """SQLite's mark of what a file is for ("OVMD"): somebody else's file is never taken over."""
 
-DOCUMENTS, HISTORY = TABLES = ("documents", "history")
+DOCUMENTS, HISTORY = ("documents", "history")
+CHANGES = "changes"
+"""The ids of all documents in the order of their last change, which is the table's own key."""
+
+TABLES = (DOCUMENTS, HISTORY, CHANGES)
+
+# AUTOINCREMENT never gives a number twice, so a changed id moves to the end.
+_NOTE_CHANGE = (
+    f"DELETE FROM {CHANGES} WHERE id = new.id; INSERT INTO {CHANGES} (id) VALUES (new.id)"  # noqa: S608 - a name of ours
+)
 
 SCHEMA = (
     *(
         f"CREATE TABLE IF NOT EXISTS {table} "
         "(id TEXT PRIMARY KEY, revision TEXT NOT NULL, body BLOB NOT NULL)"
-        for table in TABLES
+        for table in (DOCUMENTS, HISTORY)
+    ),
+    f"CREATE TABLE IF NOT EXISTS {CHANGES} "
+    "(sequence INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE)",
+    *(
+        f"CREATE TRIGGER IF NOT EXISTS documents_{event.lower()} AFTER {event} ON {DOCUMENTS} "
+        f"BEGIN {_NOTE_CHANGE}; END"
+        for event in ("INSERT", "UPDATE")
     ),
     f"PRAGMA application_id = {APPLICATION_ID}",
     f"PRAGMA user_version = {SCHEMA_VERSION}",
 )
-"""Statements that may be repeated. The first versions had no ``history`` and can do without."""
+"""Statements that may be repeated: what later versions added is added to an older file."""
 
 _NOT_BOOTSTRAPPED = "the embedded store is not prepared; run manage.py bootstrap_couch"
 
@@ -126,7 +142,7 @@ def try_to_write(connection: sqlite3.Connection) -> None:
     """
     connection.execute("BEGIN IMMEDIATE")
     try:
-        for table in TABLES:
+        for table in (DOCUMENTS, HISTORY):
             connection.execute(f"INSERT INTO {table} VALUES ('_local/bootstrap', '', '')")  # noqa: S608
     finally:
         connection.execute("ROLLBACK")

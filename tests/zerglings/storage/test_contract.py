@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,7 +11,7 @@ import pytest
 
 from tests.support.backends import Backend
 from tests.support.documents import SOON, leaves, read, write
-from zerglings.storage.base import Conflict, Document, Store, Written
+from zerglings.storage.base import Conflict, Document, Store, UnknownPosition, Written
 
 
 def put(store: Store, **fields: object) -> Document:
@@ -236,6 +237,78 @@ def test_the_stores_own_documents_are_left_out(store: Store) -> None:
     for document_id in ("5", "_design/d", "a"):
         put(store, _id=document_id)
     assert [d["_id"] for d in store.page(None, 10, timeout=SOON).documents] == ["5", "a"]
+
+
+# --- what changed
+
+
+def test_changes_are_told_each_document_once(store: Store) -> None:
+    start = store.changes(None, 10, timeout=SOON)
+    assert start.ids == []
+    one, other = put(store), put(store)
+    write(store, one | {"n": 1})
+    changes = store.changes(start.position, 10, timeout=SOON)
+    assert sorted(changes.ids) == sorted([other["_id"], one["_id"]])
+    assert store.changes(changes.position, 10, timeout=SOON).ids == []
+
+
+def test_changes_can_be_read_in_parts(store: Store) -> None:
+    position = store.changes(None, 10, timeout=SOON).position
+    ids = {put(store)["_id"] for _ in range(5)}
+    found = []
+    while (changes := store.changes(position, 2, timeout=SOON)).ids:
+        found.append(changes.ids)
+        position = changes.position
+    assert [len(part) for part in found] == [2, 2, 1]
+    assert {id_ for part in found for id_ in part} == ids
+
+
+def test_a_deletion_is_a_change(store: Store) -> None:
+    document = put(store)
+    position = store.changes(None, 10, timeout=SOON).position
+    delete(store, document)
+    assert store.changes(position, 10, timeout=SOON).ids == [document["_id"]]
+
+
+def test_a_refused_write_and_one_to_the_history_are_no_changes(store: Store) -> None:
+    document = put(store)
+    position = store.changes(None, 10, timeout=SOON).position
+    store.put_many([{"_id": document["_id"], "n": 1}], timeout=SOON)
+    put(store.history)
+    assert store.changes(position, 10, timeout=SOON).ids == []
+
+
+def test_the_stores_own_documents_are_not_among_the_changes(store: Store) -> None:
+    position = store.changes(None, 10, timeout=SOON).position
+    put(store, _id="_design/d")
+    changes = store.changes(position, 10, timeout=SOON)
+    assert changes.ids == []
+    assert store.changes(changes.position, 10, timeout=SOON) == changes
+
+
+def test_a_change_is_waited_for(backend: Backend) -> None:
+    store, other = backend.open(), backend.open()
+    position = store.changes(None, 10, timeout=SOON).position
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(store.changes, position, 10, timeout=SOON, wait=20)
+        assert not waiting.done()
+        document = put(other)
+        assert waiting.result(10).ids == [document["_id"]]
+    store.close()
+    other.close()
+
+
+def test_waiting_for_a_change_ends(store: Store) -> None:
+    position = store.changes(None, 10, timeout=SOON).position
+    began = time.monotonic()
+    assert store.changes(position, 10, timeout=SOON, wait=0.3).ids == []
+    assert 0.25 < time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("position", ["x", "", "-1", "²", "1 OR 1", "now", "1\n", "9" * 18])
+def test_a_position_that_is_none_is_said_to_be_unknown(store: Store, position: str) -> None:
+    with pytest.raises(UnknownPosition):
+        store.changes(position, 10, timeout=SOON)
 
 
 # --- the store as a whole

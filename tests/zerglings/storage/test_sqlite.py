@@ -183,9 +183,12 @@ def test_of_documents_written_together_all_or_none_are_there(
 
 
 def made_by_an_earlier_version(path: Path) -> None:
-    """Leave what a file had before there was a history beside the documents."""
+    """Leave what a file had before there was anything beside the documents."""
     with closing(sqlite3.connect(path)) as other:
         other.execute("DROP TABLE history")
+        other.execute("DROP TABLE changes")
+        for trigger in ("documents_insert", "documents_update"):
+            other.execute(f"DROP TRIGGER {trigger}")
 
 
 def test_a_file_of_an_earlier_version_gets_what_it_lacks_and_keeps_the_rest(
@@ -201,6 +204,9 @@ def test_a_file_of_an_earlier_version_gets_what_it_lacks_and_keeps_the_rest(
     store.check_ready(timeout=1)
     write(store.history, {"_id": "a", "n": 2})
     assert read(store, "a")["n"] == 1
+    start = store.changes(None, 10, timeout=1)
+    write(store, {"_id": "b"})
+    assert store.changes(start.position, 10, timeout=1).ids == ["b"]
 
 
 def test_a_file_of_an_earlier_version_is_mended_by_many_at_once(path: Path) -> None:

@@ -1,0 +1,75 @@
+"""A reader of server-sent events, as their specification has it, over a real socket."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+from tests.support.service import Service
+
+
+@dataclass(frozen=True)
+class Heard:
+    """One event."""
+
+    kind: str
+    data: Any
+    last_id: str
+
+    @property
+    def zergling(self) -> dict[str, Any]:
+        zergling: dict[str, Any] = self.data["zergling"]
+        return zergling
+
+
+class Ear:
+    """Listens to a service; ``last_id`` is what it would send to go on after a break."""
+
+    def __init__(
+        self, service: Service, last_id: str = "", *, path: str = "/events", timeout: float = 10
+    ) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=timeout)
+        headers = {"Accept": "text/event-stream"}
+        if last_id:
+            headers["Last-Event-ID"] = last_id
+        self._connection.request("GET", path, headers=headers)
+        self.reply = self._connection.getresponse()
+        self.last_id = last_id
+        self.heartbeats = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.reply.close()
+        self._connection.close()
+
+    def events(self) -> Iterator[Heard]:
+        """Yield events until the stream ends."""
+        fields: dict[str, str] = {}
+        while line := self.reply.readline():
+            text = line.decode().rstrip("\n")
+            if text.startswith(":"):
+                self.heartbeats += 1
+            elif text:
+                name, _, value = text.partition(": ")
+                fields[name] = value
+            elif fields:
+                self.last_id = fields.get("id", self.last_id)
+                yield Heard(fields["event"], json.loads(fields["data"]), self.last_id)
+                fields = {}
+
+    def next(self) -> Heard:
+        return next(self.events())

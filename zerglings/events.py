@@ -1,0 +1,98 @@
+"""The feed over HTTP: ``GET /events``, for as long as the client listens."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import suppress
+from itertools import chain
+from typing import Any
+
+from django.http import HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from zerglings import event_stream
+from zerglings.exceptions import error_response
+from zerglings.feed import TooManyListeners, configured_feed
+from zerglings.renderers import CompactJSONRenderer, to_json
+
+UNANSWERED_LIMIT = 30_000
+"""Milliseconds without an acknowledgement after which the kernel takes a client for gone."""
+
+
+class EventStreamRenderer(BaseRenderer):
+    """Lets a client ask for a stream; an error is JSON all the same."""
+
+    media_type = event_stream.MEDIA_TYPE
+    format = "events"
+    charset = None
+
+    def render(
+        self,
+        data: Any,  # noqa: ANN401 - any JSON
+        accepted_media_type: str | None = None,
+        renderer_context: Mapping[str, Any] | None = None,
+    ) -> bytes:
+        """Return an error as JSON."""
+        if renderer_context:
+            renderer_context["response"]["Content-Type"] = CompactJSONRenderer.media_type
+        return to_json(data)
+
+
+class Events(APIView):
+    """Tells what happens to zerglings as it happens."""
+
+    renderer_classes = (EventStreamRenderer, CompactJSONRenderer)
+
+    def get(self, request: Request) -> HttpResponseBase:
+        """Stream what happens from now on, or from the event that the client heard last."""
+        since = request.META.get("HTTP_LAST_EVENT_ID") or request.query_params.get("since")
+        hang_up = _breaker(request.META.get("gunicorn.socket"))
+        pieces = configured_feed().listen(since or None, hang_up)
+        try:
+            first = next(pieces)
+        except TooManyListeners:
+            return error_response(503, "Too many listen to events already; try again later.")
+        return _labelled(StreamingHttpResponse(_Pieces(first, pieces, hang_up)))
+
+    def head(self, request: Request) -> HttpResponseBase:
+        """Say what GET would send."""
+        return _labelled(HttpResponse())
+
+
+class _Pieces:
+    """A stream's pieces, whose connection is closed behind them."""
+
+    def __init__(self, first: bytes, rest: Generator[bytes], hang_up: Callable[[], None]) -> None:
+        self._first, self._rest, self._hang_up = first, rest, hang_up
+
+    def __iter__(self) -> Iterator[bytes]:
+        return chain([self._first], self._rest)
+
+    def close(self) -> None:
+        """Leave the feed, and do not wait for another request on this connection."""
+        self._rest.close()
+        self._hang_up()
+
+
+def _breaker(connection: socket.socket | None) -> Callable[[], None]:
+    """Return what breaks a client's connection, which is given up when the client has vanished."""
+    if connection is None:  # no server is behind the application
+        return lambda: None
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNANSWERED_LIMIT)
+
+    def hang_up() -> None:
+        with suppress(OSError):  # it is broken already
+            connection.shutdown(socket.SHUT_RDWR)
+
+    return hang_up
+
+
+def _labelled(response: HttpResponseBase) -> HttpResponseBase:
+    response["Content-Type"] = event_stream.MEDIA_TYPE
+    response["Cache-Control"] = "no-store"
+    response["X-Accel-Buffering"] = "no"  # for a proxy that would collect before it passes on
+    return response
