@@ -35,27 +35,36 @@ class Reply:
 
 
 class Service:
-    """One running service."""
+    """A running service, which can be stopped and started again on its port."""
 
     def __init__(self, environment: Mapping[str, str], directory: Path) -> None:
         self.port = _free_port()
         self._log = directory / "service.log"
         address = {"OVERMIND_HTTP_ADDR": f"127.0.0.1:{self.port}"}
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "manage.py", "serve"],
-                cwd=ROOT,
-                env=clean_environment() | address | dict(environment),
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
-        self._wait_until_it_answers()
+        self._environment = clean_environment() | address | dict(environment)
+        self.start()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.send_signal(signal.SIGTERM)
+        self.stop()
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "manage.py", "serve"],
+                cwd=ROOT,
+                env=self._environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        self._wait_until_it_answers()
+
+    def stop(self, by: signal.Signals = signal.SIGTERM) -> None:
+        """Stop it, as an orchestrator does unless told otherwise, and wait until it has ended."""
+        self._process.send_signal(by)
         try:
             self._process.wait(STOP_DEADLINE_SECONDS)
         finally:
