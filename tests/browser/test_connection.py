@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Route, expect
+from playwright.sync_api import APIResponse, Request, Route, expect
 
 from tests.browser.conftest import Spawn
 from tests.support.backends import Backend, sqlite_backend
@@ -56,7 +56,12 @@ def test_the_page_survives_a_restart_of_the_service(
 
 
 def test_what_happened_while_the_page_was_offline_is_caught_up_with(
-    backend: Backend, service: Service, live_map: LiveMap, watch: Watch, spawn: Spawn, tmp_path: Path
+    backend: Backend,
+    service: Service,
+    live_map: LiveMap,
+    watch: Watch,
+    spawn: Spawn,
+    tmp_path: Path,
 ) -> None:
     watch.expected = [NO_ANSWER]
     zergling_id = spawn(1, 1, "E")
@@ -134,8 +139,15 @@ def test_a_service_that_is_full_is_tried_again_until_there_is_room(
         assert other.next().kind == "ready"
         live_map.page.goto(live_map.url)
         expect(live_map.state).to_have_text(OFFLINE)
+    # The service notices that somebody has gone when it has something to tell.
+
+    def tell_something(request: Request) -> None:
+        if "/events" in request.url:
+            spawn()
+
+    live_map.page.on("request", tell_something)
     expect(live_map.state).to_have_text("Live", timeout=BACK)
-    live_map.expect_row(spawn(), 0, 0, "north")
+    live_map.expect_row(spawn(1, 2), 1, 2, "north")
 
 
 def test_an_event_during_the_list_wins_over_the_list(
@@ -143,10 +155,16 @@ def test_an_event_during_the_list_wins_over_the_list(
 ) -> None:
     moved, killed, still = spawn(0, 0, "E"), spawn(1, 0, "E"), spawn(2, 0, "E")
     held: list[Route] = []
-    live_map.page.route("**/zerglings/", lambda route: held.append(route))
-    with live_map.page.expect_request("**/zerglings/"):
-        live_map.page.goto(live_map.url)
-    old_list = held[0].fetch()
+    old_lists: list[APIResponse] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+        old_lists.append(route.fetch())
+        live_map.page.evaluate("window.isHeld = true")
+
+    live_map.page.route("**/zerglings/", hold)
+    live_map.page.goto(live_map.url)
+    live_map.page.wait_for_function("() => window.isHeld")
     assert service.call("POST", f"/zerglings/{moved}", '"M"').status == 200
     live_map.expect_row(moved, 1, 0, "east")
     newborn = spawn(5, 5, "S")
@@ -155,7 +173,7 @@ def test_an_event_during_the_list_wins_over_the_list(
     # What was told before the list is complete was told in this order.
     last = spawn(6, 6, "S")
     live_map.expect_row(last, 6, 6, "south")
-    held[0].fulfill(response=old_list)
+    held[0].fulfill(response=old_lists[0])
     live_map.expect_complete()
     live_map.expect_row(still, 2, 0, "east")
     live_map.expect_row(moved, 1, 0, "east")
@@ -163,9 +181,7 @@ def test_an_event_during_the_list_wins_over_the_list(
     expect(live_map.row(killed)).to_have_count(0)
 
 
-def test_a_list_that_broke_off_is_read_again(
-    live_map: LiveMap, watch: Watch, spawn: Spawn
-) -> None:
+def test_a_list_that_broke_off_is_read_again(live_map: LiveMap, watch: Watch, spawn: Spawn) -> None:
     watch.expected = [NO_ANSWER]
     zergling_id = spawn(4, 4)
     answers = ['{"zerglings":[{"id":"']

@@ -61,9 +61,10 @@ def test_arrows_move_the_view(
     left, top = live_map.point(0, 0)
     live_map.page.keyboard.press(key)
     live_map.page.wait_for_function(
-        "document.querySelector('#stage').dataset.offset !== '0 0' || "
-        "document.querySelector('#stage').dataset.x !== '0' || "
-        "document.querySelector('#stage').dataset.y !== '0'"
+        """() => {
+            const { x, y, offset } = document.querySelector("#stage").dataset;
+            return [x, y, offset].join() !== "0,0,0 0";
+        }"""
     )
     new_left, new_top = live_map.point(0, 0)
     assert ((new_left < left) - (new_left > left), (new_top > top) - (new_top < top)) == (right, up)
@@ -118,7 +119,13 @@ def test_the_list_chooses_with_arrows(live_map: LiveMap, spawn: Spawn) -> None:
     expect(live_map.rows).to_have_count(3)
     ids = [row.split()[0] for row in live_map.rows.all_inner_texts()]
     live_map.roster.focus()
-    for key, chosen in [("ArrowDown", 0), ("ArrowDown", 1), ("End", 2), ("ArrowUp", 1), ("Home", 0)]:
+    for key, chosen in [
+        ("ArrowDown", 0),
+        ("ArrowDown", 1),
+        ("End", 2),
+        ("ArrowUp", 1),
+        ("Home", 0),
+    ]:
         live_map.page.keyboard.press(key)
         row = live_map.row(ids[chosen])
         expect(row).to_have_attribute("aria-selected", "true")
@@ -128,9 +135,7 @@ def test_the_list_chooses_with_arrows(live_map: LiveMap, spawn: Spawn) -> None:
         expect(live_map.panel.locator("h2")).to_contain_text(ids[chosen])
 
 
-def test_a_screen_reader_finds_everything_by_role_and_name(
-    live_map: LiveMap, spawn: Spawn
-) -> None:
+def test_a_screen_reader_finds_everything_by_role_and_name(live_map: LiveMap, spawn: Spawn) -> None:
     zergling_id = spawn(3, -4, "W")
     live_map.open()
     live_map.row(zergling_id).click()
@@ -148,7 +153,8 @@ def test_a_screen_reader_finds_everything_by_role_and_name(
         - complementary "Zerglings":
           - heading "Overmind" [level=1]
           - paragraph: 1 zergling
-          - status: Live
+          - paragraph:
+            - status: Live
           - search:
             - searchbox
             - button "Find"

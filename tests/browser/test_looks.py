@@ -78,7 +78,6 @@ def test_the_canvas_follows_the_theme_while_the_page_is_open(
     for scheme in ("light", "dark"):
         live_map.page.emulate_media(color_scheme=scheme)
         colours.append(live_map.colour_of("north"))
-        live_map.page.wait_for_function("() => new Promise(requestAnimationFrame)")
         expect_colour(live_map, colours[-1])
     assert colours[0] != colours[1]
 
@@ -138,7 +137,9 @@ def test_two_fingers_zoom_and_one_moves_the_view(
     touched("touchMove", (200, 230))
     touched("touchMove", (230, 230))
     touched("touchEnd")
-    live_map.page.wait_for_function("document.querySelector('#stage').dataset.offset !== '0 0'")
+    live_map.page.wait_for_function(
+        "() => document.querySelector('#stage').dataset.offset !== '0 0'"
+    )
     assert live_map.point(0, 0)[0] > left
     assert live_map.point(0, 0)[1] > top
     expect(live_map.panel).to_be_hidden()
@@ -196,7 +197,8 @@ def test_a_crowd_at_one_place_shows_its_number(live_map: LiveMap, spawn: Spawn) 
     ink = live_map.colour_of("ink")
     assert live_map.page.locator("#swarm").evaluate(
         """(canvas, ink) => {
-            const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+            const { width, height } = canvas;
+            const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
             for (let at = 0; at < data.length; at += 4)
                 if (`rgb(${data[at]}, ${data[at + 1]}, ${data[at + 2]})` === ink) return true;
             return false;

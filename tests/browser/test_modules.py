@@ -4,33 +4,40 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser
 
-from tests.support.live_map import LiveMap
+from tests.support.backends import sqlite_backend
+from tests.support.service import Service
 
 EDGE = 2**53 - 1
+Run = Callable[..., Any]
 
 
-@pytest.fixture
-def run(live_map: LiveMap) -> Any:
-    """Runs a script that has all modules of the map at hand; returns what it returns."""
-    live_map.open()
-
-    live_map.page.evaluate(
-        """async (names) => {
-            const found = await Promise.all(names.map((name) => import(`/static/overmind/${name}`)));
-            window.modules = Object.assign({}, ...found);
-        }""",
-        ["camera.js", "swarm.js", "listing.js", "search.js"],
-    )
-    return live_map.page.evaluate
+@pytest.fixture(scope="module")
+def run(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """Runs a script that has the modules of a page at hand; returns what it returns."""
+    directory = tmp_path_factory.mktemp("modules")
+    with Service(sqlite_backend(directory).environment, directory) as service:
+        page = browser.new_page()
+        page.goto(f"http://127.0.0.1:{service.port}/")
+        page.evaluate(
+            """async (names) => {
+                const at = (name) => import(`/static/overmind/${name}.js`);
+                window.modules = Object.assign({}, ...(await Promise.all(names.map(at))));
+            }""",
+            ["camera", "swarm", "listing", "search"],
+        )
+        yield page.evaluate
+        page.close()
 
 
 @pytest.mark.parametrize("x", [0, 7, -EDGE, EDGE, EDGE - 1])
 @pytest.mark.parametrize("scale", [0.5, 3, 40, 96])
-def test_a_place_is_found_again_from_where_it_is_drawn(run: Any, x: int, scale: float) -> None:
+def test_a_place_is_found_again_from_where_it_is_drawn(run: Run, x: int, scale: float) -> None:
     assert run(
         """([x, scale]) => {
             const camera = new modules.Camera();
@@ -45,7 +52,7 @@ def test_a_place_is_found_again_from_where_it_is_drawn(run: Any, x: int, scale: 
     )
 
 
-def test_zooming_keeps_the_place_under_the_pointer(run: Any) -> None:
+def test_zooming_keeps_the_place_under_the_pointer(run: Run) -> None:
     assert run(
         """() => {
             const camera = new modules.Camera();
@@ -59,7 +66,7 @@ def test_zooming_keeps_the_place_under_the_pointer(run: Any) -> None:
     )
 
 
-def test_fit_shows_the_whole_grid_if_it_must(run: Any) -> None:
+def test_fit_shows_the_whole_grid_if_it_must(run: Run) -> None:
     corners = run(
         """edge => {
             const camera = new modules.Camera();
@@ -72,9 +79,10 @@ def test_fit_shows_the_whole_grid_if_it_must(run: Any) -> None:
     assert corners == [True, True]
 
 
-def test_the_index_finds_whom_a_look_at_everybody_finds(run: Any) -> None:
-    assert run(
-        """edge => {
+def test_the_index_finds_whom_a_look_at_everybody_finds(run: Run) -> None:
+    assert (
+        run(
+            """edge => {
             const swarm = new modules.Swarm();
             let seed = 7;
             const random = (n) => (seed = (seed * 16807) % 2147483647) % n;
@@ -83,7 +91,8 @@ def test_the_index_finds_whom_a_look_at_everybody_finds(run: Any) -> None:
             const ids = Array.from({ length: 5000 }, id);
             const put = (id, count) => {
                 const far = [0, 0, 0, edge - 300, -edge][random(5)];
-                const [x, y] = [far + random(300), (far && -far) + random(300) * Math.sign(-far || 1)];
+                const x = far + random(300);
+                const y = (far && -far) + random(300) * Math.sign(-far || 1);
                 swarm.hear(id, x, y, random(4), count);
                 places.set(id, [x, y]);
             };
@@ -102,11 +111,13 @@ def test_the_index_finds_whom_a_look_at_everybody_finds(run: Any) -> None:
             }
             return swarm.size === places.size;
         }""",
-        EDGE,
-    ) is True
+            EDGE,
+        )
+        is True
+    )
 
 
-def test_what_is_older_than_what_is_known_is_not_believed(run: Any) -> None:
+def test_what_is_older_than_what_is_known_is_not_believed(run: Run) -> None:
     assert run(
         """() => {
             const swarm = new modules.Swarm();
@@ -118,7 +129,7 @@ def test_what_is_older_than_what_is_known_is_not_believed(run: Any) -> None:
     )
 
 
-def test_a_list_removes_whom_it_does_not_name(run: Any) -> None:
+def test_a_list_removes_whom_it_does_not_name(run: Run) -> None:
     assert run(
         """() => {
             const swarm = new modules.Swarm();
@@ -135,7 +146,7 @@ def test_a_list_removes_whom_it_does_not_name(run: Any) -> None:
 
 @pytest.mark.parametrize("size", [1, 2, 7, 64, 10_000])
 @pytest.mark.parametrize("length", [0, 1, 40])
-def test_a_list_is_cut_right_wherever_its_pieces_end(run: Any, size: int, length: int) -> None:
+def test_a_list_is_cut_right_wherever_its_pieces_end(run: Run, size: int, length: int) -> None:
     zerglings = [
         {"id": str(uuid.UUID(int=n)), "location": {"x": n, "y": -n}, "facing": "NESW"[n % 4]}
         for n in range(length)
@@ -157,8 +168,10 @@ def test_a_list_is_cut_right_wherever_its_pieces_end(run: Any, size: int, length
     )
 
 
-@pytest.mark.parametrize("cut", ["", "{", '{"zerglings":[{"id":"a"},{"id', '{"zerglings":[{"id":"a"}'])
-def test_a_list_that_broke_off_is_refused(run: Any, cut: str) -> None:
+@pytest.mark.parametrize(
+    "cut", ["", "{", '{"zerglings":[{"id":"a"},{"id', '{"zerglings":[{"id":"a"}']
+)
+def test_a_list_that_broke_off_is_refused(run: Run, cut: str) -> None:
     assert run(
         """cut => {
             const pieces = new modules.Pieces();
@@ -178,18 +191,19 @@ def test_a_list_that_broke_off_is_refused(run: Any, cut: str) -> None:
         (f"{EDGE} {-EDGE}", {"x": EDGE, "y": -EDGE}),
     ],
 )
-def test_a_place_can_be_written_in_several_ways(run: Any, text: str, found: dict[str, int]) -> None:
+def test_a_place_can_be_written_in_several_ways(run: Run, text: str, found: dict[str, int]) -> None:
     assert run("text => modules.find(text, new modules.Swarm())", text) == found
 
 
 @pytest.mark.parametrize("text", ["", "hello", f"{EDGE + 1}, 0", "abc,def", "3.5, 2"])
-def test_what_is_neither_a_place_nor_an_id_is_explained(run: Any, text: str) -> None:
+def test_what_is_neither_a_place_nor_an_id_is_explained(run: Run, text: str) -> None:
     assert set(run("text => modules.find(text, new modules.Swarm())", text)) == {"error"}
 
 
-def test_a_million_ids_are_found_again(run: Any) -> None:
-    assert run(
-        """() => {
+def test_a_million_ids_are_found_again(run: Run) -> None:
+    assert (
+        run(
+            """() => {
             const swarm = new modules.Swarm();
             const id = (n) => `${n.toString(16).padStart(8, "0")}-0000-4000-8000-000000000000`;
             for (let n = 0; n < 1e6; n += 1) swarm.list(id(n), n, -n, n % 4);
@@ -199,4 +213,6 @@ def test_a_million_ids_are_found_again(run: Any) -> None:
             }
             return swarm.size;
         }"""
-    ) == 1_000_000
+        )
+        == 1_000_000
+    )

@@ -61,7 +61,7 @@ class Watch:
 
     def _note(self, message: ConsoleMessage) -> None:
         # A breach of the Content-Security-Policy is an error here too.
-        if message.type in ("error", "warning"):
+        if message.type == "error":
             self.errors.append(f"{message.text} {message.location.get('url', '')}")
 
     def _look(self, request: Request) -> None:

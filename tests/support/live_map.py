@@ -8,7 +8,7 @@ from typing import Any
 
 from playwright.sync_api import Locator, Page, expect
 
-ROW = re.compile(r"(\w+) +(−?\d+), (−?\d+) +(north|east|south|west)")
+ROW = re.compile(r"(\w+)\s+(−?\d+), (−?\d+)\s+(north|east|south|west)")
 
 
 class LiveMap:

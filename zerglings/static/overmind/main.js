@@ -23,6 +23,7 @@ const ZOOM = 1.5; // a key or a button
 const PAN = 0.15; // of the view, a key
 const CLOSE = 40; // CSS pixels a step: near enough to see one found by search
 const MARGIN = 48; // CSS pixels from the edge within which the selected one is kept
+const FIT_GAP = 120; // milliseconds
 const NOTICE = 8000; // milliseconds that a notice stays
 
 const $ = (id) => document.getElementById(id);
@@ -62,9 +63,19 @@ function fit(milliseconds) {
   painter.flyTo(target, milliseconds);
 }
 
+let fitTimer = 0;
+
+/** For while the list arrives: a look at everybody's place for each few entries would be costly. */
+function fitSoon() {
+  fitTimer ||= setTimeout(() => {
+    fitTimer = 0;
+    if (!hasOwnView) fit(0);
+  }, FIT_GAP);
+}
+
 function zoom(factor) {
-  takeView();
-  const target = camera.copy();
+  hasOwnView = true;
+  const target = painter.destination.copy();
   target.zoom(factor);
   painter.flyTo(target, 160);
 }
@@ -90,7 +101,7 @@ function keepInView() {
 }
 
 painter.onview = () => {
-  const { stage } = { stage: $("stage").dataset };
+  const stage = $("stage").dataset;
   // The view in words, for whoever reads the page without seeing it.
   stage.x = camera.originX;
   stage.y = camera.originY;
@@ -134,7 +145,7 @@ news.onchange = (id) => {
   roster.refresh();
   refreshCount();
   if (swarm.size) markOnce("overmind:first");
-  if (!hasOwnView && !id) fit(0); // a part of the list
+  if (!hasOwnView && !id) fitSoon(); // a part of the list
   if (id && id === selection.id) {
     if (selection.slot < 0) return onGone(id);
     panel.refreshPose();

@@ -72,6 +72,11 @@ export class Painter {
     this.refreshView();
   }
 
+  /** Where the view is going, or is. */
+  get destination() {
+    return this.#flight?.target ?? this.camera;
+  }
+
   /** The person has taken the view into the own hands. */
   stopFlight() {
     this.#flight = null;
