@@ -1,13 +1,15 @@
 /** What a zergling looks like from above, and a set of pictures of it ready to be put down. */
 
 const QUARTER = Math.PI / 2;
-const DETAILED = 20; // device pixels a step from which on legs and eyes can be seen
+const DETAILED = 18; // device pixels a step from which on legs and eyes can be seen
+const PLUMP = 1.4; // how much larger the body is where there are no limbs
 
 /** Draw one around the context's origin, facing up, one step large. */
 function draw(context, shell, body, theme, isDetailed) {
   context.lineCap = "round";
   context.lineJoin = "round";
   if (isDetailed) drawLimbs(context, shell);
+  else context.scale(PLUMP, PLUMP);
   // Body: a drop, broad in front.
   context.fillStyle = body;
   context.beginPath();

@@ -1,7 +1,7 @@
 /** Paints a swarm from far away: each zergling a few pixels, brighter where many stand together. */
 
 const LEVELS = 8;
-const FAINTEST = 0.62; // alpha of a pixel with one zergling, when many are on the screen
+const FAINTEST = 0.75; // alpha of a pixel with one zergling, when many are on the screen
 const MANY = 60_000;
 const FEW = 3_000;
 
