@@ -19,7 +19,7 @@ from tests.support.service import Service
 NO_ANSWER = r"net::ERR_|503|the server responded with a status of"
 """What a browser itself writes about a request that failed."""
 
-OFFLINE = re.compile("Offline")
+OFFLINE = "Offline"
 AT_ONCE = signal.SIGQUIT
 """A graceful stop would wait for the connections that a browser keeps open for its next call."""
 
@@ -48,7 +48,7 @@ def test_the_page_survives_a_restart_of_the_service(
     live_map.open()
     service.stop(AT_ONCE)
     expect(live_map.state).to_have_text(OFFLINE)
-    expect(live_map.page.locator("#countdown")).to_have_text(re.compile(r"in \d+ s"))
+    expect(live_map.page.locator("#countdown")).to_have_text(re.compile(r"next try in \d+ s"))
     service.start()
     expect(live_map.state).to_have_text("Live", timeout=BACK)
     assert service.call("POST", f"/zerglings/{zergling_id}", '"M"').status == 200

@@ -51,7 +51,7 @@ async function repeated(method, path, body) {
   }
 }
 
-/** One try: the answer, or the error and, where a repeat may help, milliseconds to wait at least. */
+/** One try: the answer, or the error and, if a repeat may help, milliseconds to wait at least. */
 async function once(path, request) {
   let response;
   try {

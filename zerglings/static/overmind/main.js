@@ -17,13 +17,11 @@ import { Status } from "./status.js";
 import { Swarm } from "./swarm.js";
 import { Theme } from "./theme.js";
 import { Traces } from "./traces.js";
-import { counted, facingName, grouped, placeText, shortId } from "./words.js";
+import { View } from "./view.js";
+import { counted, facingName, placeText, shortId } from "./words.js";
 
 const ZOOM = 1.5; // a key or a button
-const PAN = 0.15; // of the view, a key
 const CLOSE = 40; // CSS pixels a step: near enough to see one found by search
-const MARGIN = 48; // CSS pixels from the edge within which the selected one is kept
-const FIT_GAP = 120; // milliseconds
 const NOTICE = 8000; // milliseconds that a notice stays
 
 const $ = (id) => document.getElementById(id);
@@ -35,11 +33,15 @@ const selection = new Selection(swarm);
 const theme = new Theme(() => painter.refreshView());
 const canvases = ["grid", "swarm", "overlay"].map($);
 const painter = new Painter(canvases, { swarm, camera, traces, theme, selection });
+const view = new View({ camera, painter, swarm });
 const news = new News(swarm, traces);
 const feed = new Feed();
 const orders = new Orders();
 const panel = new Panel($("panel"), swarm);
-const roster = new Roster({ list: $("roster"), summary: $("summary") }, { swarm, camera, selection });
+const roster = new Roster(
+  { list: $("roster"), summary: $("summary") },
+  { swarm, camera, selection },
+);
 const pointer = new Pointer($("overlay"), camera);
 const status = new Status(
   { root: $("connection"), text: $("state"), countdown: $("countdown"), retry: $("retry") },
@@ -47,58 +49,6 @@ const status = new Status(
 );
 
 // The view.
-
-let hasOwnView = false; // until the person moves it, the view follows the swarm
-
-function takeView() {
-  hasOwnView = true;
-  painter.stopFlight();
-}
-
-function fit(milliseconds) {
-  const extent = swarm.extent();
-  const target = camera.copy();
-  if (extent) target.fit(extent);
-  else target.lookAt(0, 0, 40);
-  painter.flyTo(target, milliseconds);
-}
-
-let fitTimer = 0;
-
-/** For while the list arrives: a look at everybody's place for each few entries would be costly. */
-function fitSoon() {
-  fitTimer ||= setTimeout(() => {
-    fitTimer = 0;
-    if (!hasOwnView) fit(0);
-  }, FIT_GAP);
-}
-
-function zoom(factor) {
-  hasOwnView = true;
-  const target = painter.destination.copy();
-  target.zoom(factor);
-  painter.flyTo(target, 160);
-}
-
-function pan(right, down) {
-  takeView();
-  camera.pan(-right * PAN * camera.width, -down * PAN * camera.height);
-  painter.refreshView();
-}
-
-function goTo(x, y, scale = camera.scale) {
-  hasOwnView = true;
-  const target = camera.copy();
-  target.lookAt(x, y, scale);
-  painter.flyTo(target);
-}
-
-/** Move the view only as far as the selected one needs to stay in it. */
-function keepInView() {
-  const { slot } = selection;
-  if (slot < 0 || camera.shows(swarm.xs[slot], swarm.ys[slot], MARGIN)) return;
-  goTo(swarm.xs[slot], swarm.ys[slot]);
-}
 
 painter.onview = () => {
   const stage = $("stage").dataset;
@@ -113,7 +63,7 @@ painter.onview = () => {
 new ResizeObserver(([entry]) => {
   const { width, height } = entry.contentRect;
   if (width && height) painter.resize(width, height);
-  if (!hasOwnView) fit(0);
+  view.follow();
 }).observe($("stage"));
 
 // What is said to the person.
@@ -145,7 +95,7 @@ news.onchange = (id) => {
   roster.refresh();
   refreshCount();
   if (swarm.size) markOnce("overmind:first");
-  if (!hasOwnView && !id) fitSoon(); // a part of the list
+  if (!id) view.followSoon(); // a part of the list
   if (id && id === selection.id) {
     if (selection.slot < 0) return onGone(id);
     panel.refreshPose();
@@ -159,8 +109,8 @@ news.onlist = () => {
   refreshCount();
   if (!news.isComplete) return;
   markOnce("overmind:complete");
-  if (!hasOwnView) fit(0);
-  hasOwnView = swarm.size > 0;
+  view.follow();
+  view.isOwn ||= swarm.size > 0;
   if (selection.id && selection.slot < 0) onGone(selection.id);
 };
 
@@ -187,20 +137,17 @@ async function spawnAt(wanted) {
     const zergling = await spawn({ location: freePlace(swarm, wanted) });
     news.take(zergling);
     selection.select(zergling.id);
-    notice(`${shortId(zergling.id)} has hatched at ${placeText(zergling.location.x, zergling.location.y)}.`);
-    keepInView();
+    const { x, y } = zergling.location;
+    notice(`${shortId(zergling.id)} has hatched at ${placeText(x, y)}.`);
+    view.keep(selection.slot);
   } catch (error) {
     notice(error.message, true);
   }
 }
 
-function middle() {
-  return camera.placeAt(camera.width / 2, camera.height / 2);
-}
-
 function order(word) {
-  if (selection.id === null) return notice("Select a zergling first: click one, or press n for a new one.");
-  orders.give(selection.id, word);
+  if (selection.id !== null) orders.give(selection.id, word);
+  else notice("Select a zergling first: click one, or press n for a new one.");
 }
 
 orders.ondone = (zergling) => {
@@ -209,7 +156,7 @@ orders.ondone = (zergling) => {
   const slot = swarm.find(zergling.id);
   const place = placeText(zergling.location.x, zergling.location.y);
   notice(`${shortId(zergling.id)} is at ${place}, facing ${facingName(swarm.facings[slot])}.`);
-  if (zergling.id === selection.id) keepInView();
+  if (zergling.id === selection.id) view.keep(selection.slot);
 };
 
 orders.onerror = (error, id) => {
@@ -226,14 +173,12 @@ selection.onchange = () => {
   painter.refresh();
 };
 
-pointer.onmove = () => {
-  takeView();
-  painter.refreshView();
-};
+pointer.onmove = () => view.taken();
 
 pointer.onhover = (point) => {
-  painter.cursor = point && camera.placeAt(point.left, point.top);
-  $("whereabouts").textContent = painter.cursor ? placeText(painter.cursor.x, painter.cursor.y) : "";
+  const place = point && camera.placeAt(point.left, point.top);
+  painter.cursor = place;
+  $("whereabouts").textContent = place ? placeText(place.x, place.y) : "";
   painter.refresh();
 };
 
@@ -246,10 +191,10 @@ $("search").addEventListener("submit", (event) => {
   event.preventDefault();
   const found = find($("query").value, swarm);
   if (found.error) return notice(found.error, true);
-  if (!found.ids) return goTo(found.x, found.y, Math.max(camera.scale, CLOSE));
+  if (!found.ids) return view.goTo(found.x, found.y, Math.max(camera.scale, CLOSE));
   const [id] = found.ids;
   const slot = swarm.find(id);
-  goTo(swarm.xs[slot], swarm.ys[slot], Math.max(camera.scale, CLOSE));
+  view.goTo(swarm.xs[slot], swarm.ys[slot], Math.max(camera.scale, CLOSE));
   selection.select(id);
   if (found.ids.length > 1) notice("Several ids begin like this; here is the first.");
 });
@@ -264,22 +209,22 @@ function search() {
 }
 
 const actions = {
-  n: () => spawnAt(painter.cursor ?? middle()),
+  n: () => spawnAt(painter.cursor ?? view.middle),
   l: () => order("L"),
   m: () => order("M"),
   r: () => order("R"),
-  "+": () => zoom(ZOOM),
-  "=": () => zoom(ZOOM),
-  "-": () => zoom(1 / ZOOM),
-  0: () => fit(),
-  f: () => fit(),
+  "+": () => view.zoom(ZOOM),
+  "=": () => view.zoom(ZOOM),
+  "-": () => view.zoom(1 / ZOOM),
+  0: () => view.fit(),
+  f: () => view.fit(),
   "/": search,
   "?": help,
   Escape: () => selection.select(null),
-  ArrowLeft: () => pan(-1, 0),
-  ArrowRight: () => pan(1, 0),
-  ArrowUp: () => pan(0, -1),
-  ArrowDown: () => pan(0, 1),
+  ArrowLeft: () => view.pan(-1, 0),
+  ArrowRight: () => view.pan(1, 0),
+  ArrowUp: () => view.pan(0, -1),
+  ArrowDown: () => view.pan(0, 1),
 };
 
 listen(actions);
@@ -287,12 +232,12 @@ for (const button of document.querySelectorAll("[data-key]")) {
   button.addEventListener("click", () => actions[button.dataset.key]());
 }
 for (const button of document.querySelectorAll("[data-spawn]")) {
-  button.addEventListener("click", () => spawnAt(middle()));
+  button.addEventListener("click", () => spawnAt(view.middle));
 }
 $("retry").addEventListener("click", () => feed.retryNow());
 $("find").addEventListener("click", () => {
   const { slot } = selection;
-  if (slot >= 0) goTo(swarm.xs[slot], swarm.ys[slot], Math.max(camera.scale, CLOSE));
+  if (slot >= 0) view.goTo(swarm.xs[slot], swarm.ys[slot], Math.max(camera.scale, CLOSE));
 });
 $("query").addEventListener("keydown", (event) => event.key === "Escape" && $("query").blur());
 document.addEventListener("visibilitychange", () => {

@@ -24,7 +24,7 @@ export function paintTrails(context, camera, theme, trails, now, isNear, isCalm)
 }
 
 function paintTrail(context, camera, theme, trail, fade) {
-  context.globalAlpha = 0.34 * fade ** 1.5;
+  context.globalAlpha = 0.46 * fade ** 1.5;
   context.strokeStyle = theme.facings[trail.facing];
   context.lineWidth = Math.max(2, camera.scale * 0.22);
   context.beginPath();

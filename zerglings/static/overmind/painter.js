@@ -9,7 +9,7 @@ import { paintCursor, paintSelection, paintTrails } from "./overlay.js";
 import { Points } from "./points.js";
 import { isCalm } from "./theme.js";
 
-const NEAR = 9; // CSS pixels a step from which on zerglings have a shape
+const NEAR = 7; // CSS pixels a step from which on zerglings have a shape
 const COUNTED = 22; // and from which on a crowd at one place shows its number
 const MOST_PIXELS = 6_000_000; // a canvas
 const PATIENCE = 2; // of the time that a costly painting took, until the swarm is painted again
@@ -151,7 +151,8 @@ export class Painter {
     if (camera.scale < COUNTED) return;
     for (const [place, crowd] of crowds) {
       if (crowd === 1) continue;
-      this.#paintNumber(context, crowd, box.minX + (place % columns), box.minY + Math.floor(place / columns));
+      const y = box.minY + Math.floor(place / columns);
+      this.#paintNumber(context, crowd, box.minX + (place % columns), y);
     }
   }
 

@@ -15,6 +15,7 @@ export class Panel {
   onlook = () => {};
   #parts;
   #id = null;
+  #count = 0;
   #timer = 0;
   #lookedAt = -Infinity;
 
@@ -30,6 +31,7 @@ export class Panel {
   /** Show a zergling, or with null nothing. */
   show(id) {
     this.#id = id;
+    this.#count = 0;
     this.root.hidden = id === null;
     if (id === null) return;
     this.#parts.id.textContent = id;
@@ -64,9 +66,10 @@ export class Panel {
 
   /** A zergling in full, as an answer has it. */
   fill(zergling) {
-    if (zergling.id !== this.#id) return;
-    const words = zergling.commandHistory ?? [];
     const count = countOf(zergling);
+    if (zergling.id !== this.#id || count < this.#count) return; // answers may overtake each other
+    this.#count = count;
+    const words = zergling.commandHistory ?? [];
     this.#parts.count.textContent = grouped(count);
     const newest = words.slice(-SHOWN).reverse();
     const earlier = count - newest.length;

@@ -14,7 +14,7 @@ export class Points {
   #theme = null;
   #palette = null;
 
-  /** Paint `count` slots onto a context of `width` by `height` device pixels, `ratio` a CSS pixel. */
+  /** Paint the first `count` of `slots` over all of a canvas, with `ratio` pixels a CSS pixel. */
   paint(context, camera, swarm, theme, { slots, count }, ratio) {
     const { width, height } = context.canvas;
     this.#prepare(context, width, height);

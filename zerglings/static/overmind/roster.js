@@ -79,9 +79,9 @@ export class Roster {
     if (event.ctrlKey || event.altKey || event.metaKey || !this.#ids.length) return;
     const at = this.#ids.indexOf(this.selection.id);
     const last = this.#ids.length - 1;
-    const next = { ArrowDown: Math.min(last, at + 1), ArrowUp: Math.max(0, at - 1), Home: 0, End: last }[
-      event.key
-    ];
+    const down = Math.min(last, at + 1);
+    const up = Math.max(0, at - 1);
+    const next = { ArrowDown: down, ArrowUp: up, Home: 0, End: last }[event.key];
     if (next === undefined) return;
     event.preventDefault();
     event.stopPropagation(); // here the arrows choose a row, elsewhere they move the map

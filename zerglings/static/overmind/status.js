@@ -29,7 +29,7 @@ export class Status {
           live: "Live",
           connecting: "Connecting…",
           resting: "Resting in the background",
-          offline: "Offline, trying again",
+          offline: "Offline",
         }[this.#state];
     if (this.text.textContent !== text) this.text.textContent = text;
     this.retry.hidden = this.#state !== "offline";
@@ -40,7 +40,7 @@ export class Status {
 
   #count() {
     const seconds = Math.max(1, Math.ceil((this.#nextTry - performance.now()) / 1000));
-    this.#tell(`in ${seconds} s`);
+    this.#tell(`next try in ${seconds} s`);
   }
 
   #tell(text) {
