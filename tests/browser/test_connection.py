@@ -212,3 +212,22 @@ def test_another_database_is_noticed_and_read_from_the_start(
     service.start()
     expect(live_map.row(before)).to_have_count(0, timeout=BACK)
     live_map.expect_row(spawn(7, 7), 7, 7, "north")
+
+
+def test_a_page_in_the_background_rests_until_somebody_looks(
+    service: Service, live_map: LiveMap, watch: Watch, spawn: Spawn
+) -> None:
+    watch.expected = [NO_ANSWER]
+    live_map.open()
+    hide = """isHidden => {
+        Object.defineProperty(document, "hidden", { value: isHidden, configurable: true });
+        document.dispatchEvent(new Event("visibilitychange"));
+    }"""
+    live_map.page.evaluate(hide, True)
+    service.stop(AT_ONCE)
+    expect(live_map.state).to_have_text("Resting in the background")
+    service.start()
+    zergling_id = spawn(2, 3, "S")
+    live_map.page.evaluate(hide, False)
+    live_map.expect_row(zergling_id, 2, 3, "south")
+    expect(live_map.state).to_have_text("Live")

@@ -43,15 +43,17 @@ export class Camera {
     return { x: whole(x), y: whole(y) };
   }
 
-  /** The rectangle of places that can be seen, in part at least; `margin` in CSS pixels. */
+  /**
+   * The rectangle of places whose middle is on the screen, or beside it by up to `margin` steps.
+   */
   box(margin = 0) {
-    const halfX = (this.width / 2 + margin) / this.scale + 1;
-    const halfY = (this.height / 2 + margin) / this.scale + 1;
+    const halfX = this.width / 2 / this.scale + margin;
+    const halfY = this.height / 2 / this.scale + margin;
     return {
-      minX: Math.max(-EDGE, this.originX + Math.floor(this.offsetX - halfX)),
-      maxX: Math.min(EDGE, this.originX + Math.ceil(this.offsetX + halfX)),
-      minY: Math.max(-EDGE, this.originY + Math.floor(this.offsetY - halfY)),
-      maxY: Math.min(EDGE, this.originY + Math.ceil(this.offsetY + halfY)),
+      minX: whole(this.originX + Math.ceil(this.offsetX - halfX)),
+      maxX: whole(this.originX + Math.floor(this.offsetX + halfX)),
+      minY: whole(this.originY + Math.ceil(this.offsetY - halfY)),
+      maxY: whole(this.originY + Math.floor(this.offsetY + halfY)),
     };
   }
 

@@ -42,12 +42,12 @@ function paintLines(context, camera, theme, step, alpha) {
   context.lineWidth = 1;
   context.beginPath();
   // Zerglings stand in the middle of squares, so the lines are half a step beside the places.
-  for (const x of multiples(camera.box().minX, camera.box().maxX, step)) {
+  for (const x of multiples(camera.box(1).minX, camera.box(1).maxX, step)) {
     const left = Math.round(camera.screenX(x) - camera.scale / 2) + 0.5;
     context.moveTo(left, 0);
     context.lineTo(left, camera.height);
   }
-  for (const y of multiples(camera.box().minY, camera.box().maxY, step)) {
+  for (const y of multiples(camera.box(1).minY, camera.box(1).maxY, step)) {
     const top = Math.round(camera.screenY(y) + camera.scale / 2) + 0.5;
     context.moveTo(0, top);
     context.lineTo(camera.width, top);
@@ -57,7 +57,7 @@ function paintLines(context, camera, theme, step, alpha) {
 }
 
 function paintLabels(context, camera, theme) {
-  const { minX, maxX, minY, maxY } = camera.box();
+  const { minX, maxX, minY, maxY } = camera.box(1);
   const far = Math.max(...[minX, maxX, minY, maxY].map(Math.abs));
   const gap = Math.max(LABEL_GAP, label(far).length * DIGIT + 32);
   context.fillStyle = theme.muted;

@@ -96,6 +96,7 @@ news.onchange = (id) => {
   refreshCount();
   if (swarm.size) markOnce("overmind:first");
   if (!id) view.followSoon(); // a part of the list
+  else if (news.isComplete) view.welcome();
   if (id && id === selection.id) {
     if (selection.slot < 0) return onGone(id);
     panel.refreshPose();
@@ -109,8 +110,7 @@ news.onlist = () => {
   refreshCount();
   if (!news.isComplete) return;
   markOnce("overmind:complete");
-  view.follow();
-  view.isOwn ||= swarm.size > 0;
+  view.welcome();
   if (selection.id && selection.slot < 0) onGone(selection.id);
 };
 

@@ -119,7 +119,7 @@ export class Painter {
     this.#paintedVersion = this.swarm.version;
     this.#isSwarmStale = false;
     context.setTransform(1, 0, 0, 1, 0, 0);
-    const seen = this.swarm.within(this.camera.box());
+    const seen = this.swarm.within(this.camera.box(1));
     if (this.camera.scale >= NEAR) {
       context.clearRect(0, 0, context.canvas.width, context.canvas.height);
       this.#creatures.prepare(Math.round(this.camera.scale * this.#ratio), this.theme);
@@ -134,7 +134,7 @@ export class Painter {
   /** One at each place, however many stand there; those on their way are painted elsewhere. */
   #paintCreatures(context, { slots, count }) {
     const { camera, swarm, traces } = this;
-    const box = camera.box();
+    const box = camera.box(1);
     const columns = box.maxX - box.minX + 1;
     const crowds = new Map();
     for (let n = 0; n < count; n += 1) {

@@ -32,12 +32,12 @@ export class Roster {
 
   #render() {
     const { swarm, camera } = this;
-    const seen = swarm.within(camera.box(-camera.scale / 2));
-    const slots = lowest(seen, ROWS, (slot) => camera.shows(swarm.xs[slot], swarm.ys[slot]));
-    this.#summarise(slots.inView, slots.chosen.length);
-    this.#ids = slots.chosen.map((slot) => swarm.idOf(slot));
-    while (this.list.children.length > slots.chosen.length) this.list.lastChild.remove();
-    slots.chosen.forEach((slot, n) => this.#row(n, slot));
+    const seen = swarm.within(camera.box());
+    const chosen = lowest(seen, ROWS);
+    this.#summarise(seen.count, chosen.length);
+    this.#ids = chosen.map((slot) => swarm.idOf(slot));
+    while (this.list.children.length > chosen.length) this.list.lastChild.remove();
+    chosen.forEach((slot, n) => this.#row(n, slot));
     this.#markSelected();
   }
 
@@ -91,14 +91,11 @@ export class Roster {
   }
 }
 
-/** The lowest slots in view, at most `limit`, in order, and how many there are altogether. */
-function lowest({ slots, count }, limit, isShown) {
+/** The lowest of some slots, at most `limit`, in order. */
+function lowest({ slots, count }, limit) {
   const chosen = [];
-  let inView = 0;
   for (let n = 0; n < count; n += 1) {
     const slot = slots[n];
-    if (!isShown(slot)) continue;
-    inView += 1;
     if (chosen.length === limit) {
       if (slot > chosen[limit - 1]) continue;
       chosen.pop();
@@ -107,7 +104,7 @@ function lowest({ slots, count }, limit, isShown) {
     while (at && chosen[at - 1] > slot) at -= 1;
     chosen.splice(at, 0, slot);
   }
-  return { chosen, inView };
+  return chosen;
 }
 
 function newRow(n) {

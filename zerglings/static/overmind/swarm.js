@@ -11,6 +11,7 @@ export const FACINGS = "NESW";
 const FREE = 255; // as a facing: nobody has this slot
 const UNKNOWN = -1; // as a count: the list does not tell
 const FIRST_CAPACITY = 1024;
+const WORTH = 200; // slots that are looked at in a row in the time that one cell may take
 
 export class Swarm {
   size = 0;
@@ -103,7 +104,7 @@ export class Swarm {
 
   /** The slots within a rectangle: the first `count` of `slots`, until the next call. */
   within(box) {
-    if (Cells.across(box) <= this.size + 16) {
+    if (Cells.across(box) * WORTH < this.size) {
       return { slots: this.found, count: this.#cells.within(box, this.xs, this.ys, this.found) };
     }
     const { xs, ys, facings, found } = this;

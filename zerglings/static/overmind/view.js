@@ -7,7 +7,7 @@ const MARGIN = 48; // CSS pixels from the edge within which somebody is kept
 const START = 40; // CSS pixels a step while nobody is there
 
 export class View {
-  /** False until the person moves it; it follows the swarm while that is being read. */
+  /** Whether it is left where it is; until then it follows the swarm. */
   isOwn = false;
   #timer = 0;
 
@@ -27,6 +27,12 @@ export class View {
   /** Show everyone if the person has not moved the view. */
   follow() {
     if (!this.isOwn) this.fit(0);
+  }
+
+  /** Show everyone once, as soon as there is somebody; from then on the view is the person's. */
+  welcome() {
+    this.follow();
+    this.isOwn ||= this.swarm.size > 0;
   }
 
   /** For while the list arrives: to look where all are at each few entries would be costly. */
