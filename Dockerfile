@@ -13,6 +13,7 @@ COPY manage.py .
 COPY overmind_project overmind_project
 COPY zerglings zerglings
 RUN OVERMIND_STORE=sqlite /venv/bin/python manage.py collectstatic --noinput --verbosity 0 \
+ && rm -r /venv/lib/python3*/site-packages/drf_spectacular_sidecar/static \
  && /venv/bin/python -m compileall -q /venv /app \
  && mkdir var && chown 10001:10001 var
 

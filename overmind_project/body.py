@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 LIMIT = 64 * 1024
 """Largest request body, in bytes."""
 
+SWARM_LIMIT = 2 * 1024 * 1024
+"""Largest body of a whole-swarm call, in bytes."""
+
+SWARM_CALLS = "/swarm/"
+"""What the paths of whole-swarm calls begin with."""
+
 
 class BodyError(Exception):
     """A body that will not be passed on; carries the HTTP status line and a sentence."""
@@ -52,6 +58,7 @@ class BoundedBody:
 
 
 def _read(environ: WSGIEnvironment) -> bytes:
+    limit = SWARM_LIMIT if environ["PATH_INFO"].startswith(SWARM_CALLS) else LIMIT
     encoding = environ.get("HTTP_TRANSFER_ENCODING", "").strip().lower()
     is_chunked = encoding == "chunked"
     length = int(environ.get("CONTENT_LENGTH") or 0)
@@ -59,14 +66,14 @@ def _read(environ: WSGIEnvironment) -> bytes:
         raise BodyError("400 Bad Request", "The only transfer coding known here is chunked.")
     if environ.get("HTTP_CONTENT_ENCODING", "identity").strip().lower() not in ("", "identity"):
         raise BodyError("415 Unsupported Media Type", "Send the body as it is, not compressed.")
-    if length > LIMIT:
-        raise BodyError("413 Content Too Large", f"The body is longer than {LIMIT} bytes.")
+    if length > limit:
+        raise BodyError("413 Content Too Large", f"The body is longer than {limit} bytes.")
     try:
-        body: bytes = environ["wsgi.input"].read(LIMIT + 1 if is_chunked else length)
+        body: bytes = environ["wsgi.input"].read(limit + 1 if is_chunked else length)
     except OSError as error:
         raise BodyError("400 Bad Request", "The body broke off.") from error
-    if len(body) > LIMIT:
-        raise BodyError("413 Content Too Large", f"The body is longer than {LIMIT} bytes.")
+    if len(body) > limit:
+        raise BodyError("413 Content Too Large", f"The body is longer than {limit} bytes.")
     if not is_chunked and len(body) < length:
         raise BodyError("400 Bad Request", "The body is shorter than its Content-Length.")
     return body

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
-from overmind_project import env
+from overmind_project import __version__, env
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -108,7 +108,13 @@ if env.given("OVERMIND_TOKENS", "OVERMIND_TOKENS_FILE"):
 SECRET_KEY = env.secret("DJANGO_SECRET_KEY").read() or secrets.token_urlsafe(50)
 DEBUG = env.boolean("DJANGO_DEBUG", default=False)
 ALLOWED_HOSTS = env.words("DJANGO_ALLOWED_HOSTS") or ["*"]
-INSTALLED_APPS = ["django.contrib.staticfiles", "zerglings", "rest_framework"]
+INSTALLED_APPS = [
+    "overmind_project.static.StaticFiles",
+    "zerglings",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -142,6 +148,27 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": [],
     "UNAUTHENTICATED_USER": None,
     "EXCEPTION_HANDLER": "zerglings.exceptions.handle",
+    "VIEW_DESCRIPTION_FUNCTION": "zerglings.browsable.describe",
+}
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Overmind",
+    "DESCRIPTION": (
+        "Spawns zerglings on a grid and moves them.\n\n"
+        "Every path answers with and without its trailing slash, and to `HEAD` where it answers "
+        "to `GET`; other methods that it does not know are 405, and `Allow` says which it knows. "
+        'Errors are `{"error": "<a sentence that a person can act on>"}` with a true status.'
+    ),
+    "LICENSE": {"name": "MIT", "identifier": "MIT"},
+    "VERSION": __version__,
+    "OAS_VERSION": "3.1.0",
+    "TAGS": [
+        {"name": "zerglings", "description": "One zergling at a time: spawn, command, watch."},
+        {"name": "swarm", "description": "Many zerglings at once."},
+        {"name": "feed", "description": "What happens, as it happens."},
+        {"name": "operation", "description": "Where to begin, and how the service is."},
+    ],
+    "DEFAULT_GENERATOR_CLASS": "zerglings.openapi.generator.Generator",
 }
 
 LOGGING = {

@@ -72,7 +72,13 @@ class Call(Generic[Result]):
         self._signal.wait(timeout)
 
     def outcome(self) -> Result:
-        """Return the answer, or raise it; to be asked once."""
+        """Return the answer, or raise it; to be asked once.
+
+        Raises:
+            Abandoned: there is none.
+        """
+        if not self.is_answered:
+            raise Abandoned(was_taken=self.was_taken)
         if self._error is not None:
             error, self._error = self._error, None
             try:
@@ -113,19 +119,28 @@ class GroupCommit(Generic[Wish]):
         self._lock = threading.Lock()
         self._is_led = False
 
-    def run(self, call: Wish) -> None:
-        """Have a call carried out; return when it is answered.
+    def run(self, calls: Sequence[Wish]) -> None:
+        """Have calls carried out in their order; return when each is answered or its time is up.
 
         Raises:
-            QueueFull: too many wait already.
-            Abandoned: nobody answered it in time.
+            QueueFull: too many wait already; none of these was taken in.
         """
         with self._lock:
-            if len(self._queue) >= self._queue_limit:
+            if len(self._queue) + len(calls) > self._queue_limit:
                 raise QueueFull
-            self._queue.append(call)
+            self._queue.extend(calls)
             if not self._is_led:
-                self._is_led = call.leads = True
+                self._is_led = calls[0].leads = True
+        try:
+            # Whoever leads is the first in the queue, so of these it is the one that is awaited.
+            for call in calls:
+                self._await(call)
+        except BaseException:  # this thread is being ended
+            for call in calls:
+                self._leave(call)
+            raise
+
+    def _await(self, call: Wish) -> None:
         try:
             if not call.leads:
                 call.wait(max(0.0, call.time_left) + self._grace)
@@ -133,14 +148,12 @@ class GroupCommit(Generic[Wish]):
                 self._flush_once(call)
         finally:
             self._leave(call)
-        if not call.is_answered:
-            raise Abandoned(was_taken=call.was_taken)
 
     def _leave(self, call: Wish) -> None:
         """Wait no longer, and lead no longer."""
         with self._lock:
             call.is_awaited = False
-            if call in self._queue:
+            if not call.is_answered and call in self._queue:
                 self._queue.remove(call)
             self._hand_over(call)
 

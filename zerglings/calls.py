@@ -5,14 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterable
 
-from zerglings.batching import Call
+from zerglings.batching import Abandoned, Call
 from zerglings.patience import Patience
-from zerglings.storage.base import StoreError
+from zerglings.storage.base import OutcomeUnknown, StoreError, StoreUnavailable
 from zerglings.zergling import Zergling
 
 
 class ZerglingCall(Call[Zergling]):
     """A call that a flush answers with a zergling, or attempts again."""
+
+    is_change = False
+    """Whether it may have changed something that nobody learned of."""
 
     def __init__(self, zergling_id: str) -> None:
         super().__init__()
@@ -23,6 +26,15 @@ class ZerglingCall(Call[Zergling]):
     def time_left(self) -> float:
         """Seconds that the caller will wait at most."""
         return self.patience.time_left
+
+    def result(self) -> Zergling:
+        """Return what the call was answered with, or raise it; to be asked once."""
+        try:
+            return self.outcome()
+        except Abandoned as error:
+            if error.was_taken and self.is_change:
+                raise OutcomeUnknown("nobody learned what became of it") from error
+            raise StoreUnavailable("the store took too long") from error
 
     def is_over(self) -> bool:
         """Whether it is answered, if only because its time was up while it waited."""

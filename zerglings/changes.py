@@ -6,9 +6,11 @@ Knows nothing of batches and of how a zergling is stored.
 
 from __future__ import annotations
 
+import uuid
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import sha256
 
 from zerglings.archive import Archive
 from zerglings.calls import ZerglingCall
@@ -50,6 +52,8 @@ class Standing:
 class Change(ZerglingCall):
     """One caller's wish to change one zergling."""
 
+    is_change = True
+
     @property
     def needs_reading(self) -> bool:
         """Whether only a read tells what there is to be changed."""
@@ -87,6 +91,13 @@ class Spawn(Change):
         if standing.zergling.spawn != self._newborn.spawn:
             raise KeyReused
         return standing.zergling
+
+
+def new_id(key: str | None) -> str:
+    """Return an id for a newborn; under a key it is the same on every replica."""
+    if key is None:
+        return str(uuid.uuid4())
+    return str(uuid.UUID(bytes=sha256(b"spawn:" + key.encode()).digest()[:16], version=4))
 
 
 class Order(Change):

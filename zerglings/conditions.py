@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from rest_framework.exceptions import ParseError
+from rest_framework.request import Request
 
 from zerglings.changes import Precondition
 
@@ -42,8 +43,9 @@ def is_unmodified(header: str | None, current: str) -> bool:
     return current in {tag.removeprefix("W/") for tag in _tags(header, "If-None-Match")}
 
 
-def idempotency_key(header: str | None) -> str | None:
+def idempotency_key(request: Request) -> str | None:
     """Return the key under which a request may be repeated, None without one."""
+    header: str | None = request.META.get("HTTP_IDEMPOTENCY_KEY")
     if header is not None and not _KEY.fullmatch(header):
         raise ParseError("Idempotency-Key must be 1 to 128 visible ASCII characters.")
     return header

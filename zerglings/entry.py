@@ -6,11 +6,21 @@ from rest_framework.renderers import TemplateHTMLRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
-from rest_framework.views import APIView
 
+from zerglings.pages import PageView
 from zerglings.renderers import CompactJSONRenderer
 
-ENTRY_POINTS = {"zerglings": "zergling-list", "health": "health"}
+ENTRY_POINTS = {
+    "zerglings": "zergling-list",
+    "swarmSpawn": "swarm-spawn",
+    "swarmCommands": "swarm-commands",
+    "events": "events",
+    "schema": "schema",
+    "docs": "docs",
+    "health": "health",
+    "healthz": "healthz",
+    "readyz": "readyz",
+}
 """What a program may begin with, and the names of the routes that lead there."""
 
 PAGE_POLICY = "; ".join(
@@ -28,9 +38,10 @@ PAGE_POLICY = "; ".join(
 """Content-Security-Policy of the map: it loads its own files and calls its own service."""
 
 
-class Entry(APIView):
+class Entry(PageView):
     """The live map for a browser, the entry points for everybody else."""
 
+    name = "Overmind"
     renderer_classes = (CompactJSONRenderer, TemplateHTMLRenderer)
 
     def get(self, request: Request) -> Response:

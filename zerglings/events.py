@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import select
 import socket
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import suppress
 from itertools import chain
 from typing import Any
 
 from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
+from gevent import monkey
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.views import APIView
@@ -50,24 +52,49 @@ class Events(APIView):
     def get(self, request: Request) -> HttpResponseBase:
         """Stream what happens from now on, or from the event that the client heard last."""
         since = request.META.get("HTTP_LAST_EVENT_ID") or request.query_params.get("since")
-        hang_up = _breaker(request.META.get("gunicorn.socket"))
-        pieces = configured_feed().listen(since or None, hang_up)
+        line = _Line(request.META.get("gunicorn.socket"))
+        pieces = configured_feed().listen(since or None, line)
         try:
             first = next(pieces)
         except TooManyListeners:
             return error_response(503, "Too many listen to events already; try again later.")
-        return _labelled(StreamingHttpResponse(_Pieces(first, pieces, hang_up)))
+        return _labelled(StreamingHttpResponse(_Pieces(first, pieces, line)))
 
     def head(self, request: Request) -> HttpResponseBase:
         """Say what GET would send."""
         return _labelled(HttpResponse())
 
 
+class _Line:
+    """A client's connection; None where no server is behind the application."""
+
+    def __init__(self, connection: socket.socket | None) -> None:
+        self._connection = connection
+        if connection is not None:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNANSWERED_LIMIT)
+
+    def is_dead(self) -> bool:
+        """Whether the client has closed it."""
+        if self._connection is None:
+            return False
+        if self._connection.fileno() < 0:
+            return True
+        poll = monkey.get_original("select", "poll")()  # gevent's would give way to others
+        poll.register(self._connection, select.POLLRDHUP)
+        return bool(poll.poll(0))
+
+    def hang_up(self) -> None:
+        """Break it."""
+        if self._connection is not None:
+            with suppress(OSError):  # it is broken already
+                self._connection.shutdown(socket.SHUT_RDWR)
+
+
 class _Pieces:
     """A stream's pieces, whose connection is closed behind them."""
 
-    def __init__(self, first: bytes, rest: Generator[bytes], hang_up: Callable[[], None]) -> None:
-        self._first, self._rest, self._hang_up = first, rest, hang_up
+    def __init__(self, first: bytes, rest: Generator[bytes], line: _Line) -> None:
+        self._first, self._rest, self._line = first, rest, line
 
     def __iter__(self) -> Iterator[bytes]:
         return chain([self._first], self._rest)
@@ -75,20 +102,7 @@ class _Pieces:
     def close(self) -> None:
         """Leave the feed, and do not wait for another request on this connection."""
         self._rest.close()
-        self._hang_up()
-
-
-def _breaker(connection: socket.socket | None) -> Callable[[], None]:
-    """Return what breaks a client's connection, which is given up when the client has vanished."""
-    if connection is None:  # no server is behind the application
-        return lambda: None
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNANSWERED_LIMIT)
-
-    def hang_up() -> None:
-        with suppress(OSError):  # it is broken already
-            connection.shutdown(socket.SHUT_RDWR)
-
-    return hang_up
+        self._line.hang_up()
 
 
 def _labelled(response: HttpResponseBase) -> HttpResponseBase:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from django.core.exceptions import SuspiciousOperation
 from django.http import Http404, HttpRequest, HttpResponse
 from rest_framework import exceptions as drf
+from rest_framework.renderers import BaseRenderer
 from rest_framework.response import Response
 
 from zerglings import changes, patience, zergling
@@ -44,10 +45,7 @@ _WHY_UNAVAILABLE: dict[type[storage.StoreError], str] = {
     storage.AccountRefused: "The store does not let the service in",
     storage.NotBootstrapped: "The store is not prepared yet",
 }
-_SENTENCES = {
-    415: "Send the body as JSON, as a form or as plain text.",
-    406: "This service answers with application/json or text/html.",
-}
+_SENTENCES = {415: "Send the body as JSON, as a form or as plain text."}
 
 
 def error_response(
@@ -64,18 +62,22 @@ def error_response(
 
 def handle(error: Exception, context: Mapping[str, Any]) -> Response | None:
     """Turn what a view raised into its answer; None for errors of our own, which Django logs."""
+    if isinstance(error, drf.NotAcceptable):
+        return Response({"error": _of_forms(context["view"].renderer_classes)}, error.status_code)
     if isinstance(error, drf.APIException):
         return _of_framework(error)
-    known = _known(error)
+    known = known_error(error)
     if known is None:
         return None
+    if isinstance(error, storage.StoreError):
+        logger.error("%s: %s", type(error).__name__, error)
     status, sentence = known
     headers = {"Retry-After": RETRY_AFTER} if status == 503 else None
     return Response({"error": sentence}, status=status, headers=headers)
 
 
-def _known(error: Exception) -> tuple[int, str] | None:
-    """Return the status and the sentence of an error that is not of our own making."""
+def known_error(error: Exception) -> tuple[int, str] | None:
+    """Return the status and the sentence of an error; None for one of our own making."""
     if isinstance(error, storage.StoreError):
         return 503, _of_store(error)
     if isinstance(error, zergling.RuleError):
@@ -87,7 +89,6 @@ def _known(error: Exception) -> tuple[int, str] | None:
 
 
 def _of_store(error: storage.StoreError) -> str:
-    logger.error("%s: %s", type(error).__name__, error)
     if isinstance(error, storage.OutcomeUnknown):
         return (
             "The store's answer was lost, so it is unknown whether this was carried out: "
@@ -95,6 +96,11 @@ def _of_store(error: storage.StoreError) -> str:
         )
     why = _WHY_UNAVAILABLE.get(type(error), "The store does not answer")
     return f"{why}; nothing was changed, so try again."
+
+
+def _of_forms(renderer_classes: Iterable[type[BaseRenderer]]) -> str:
+    media_types = " or ".join(str(renderer.media_type) for renderer in renderer_classes)
+    return f"This URL answers with {media_types}."
 
 
 def _of_framework(error: drf.APIException) -> Response:

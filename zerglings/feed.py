@@ -11,8 +11,9 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from functools import cache
+from typing import Protocol
 
 from django.conf import settings
 
@@ -49,16 +50,22 @@ class TooManyListeners(Exception):
     """No more may listen in this process."""
 
 
+class Line(Protocol):
+    """What connects a listener."""
+
+    def is_dead(self) -> bool:
+        """Whether nobody is there any more."""
+
+    def hang_up(self) -> None:
+        """Break it, so that it no longer holds up who speaks on it."""
+
+
 class Listener:
-    """Somebody who is told the news, piece by piece.
+    """Somebody who is told the news on a line, piece by piece."""
 
-    Args:
-        hang_up: breaks the listener's connection, so that it no longer holds up who speaks to it.
-    """
-
-    def __init__(self, hang_up: Callable[[], None]) -> None:
+    def __init__(self, line: Line) -> None:
         self.position = ""
-        self._hang_up = hang_up
+        self.line = line
         self._pieces: deque[bytes] = deque()
         self._size = 0
         self._signal = threading.Event()
@@ -103,7 +110,7 @@ class Listener:
         if not self._is_over:
             logger.info("A listener %s and was dropped", why)
         self.end()
-        self._hang_up()
+        self.line.hang_up()
 
     def is_stalled(self) -> bool:
         """Whether it has been taking one piece for too long."""
@@ -129,18 +136,18 @@ class Feed:
         self._ending = threading.Event()
         self._is_read = False
 
-    def listen(self, since: str | None, hang_up: Callable[[], None]) -> Generator[bytes]:
+    def listen(self, since: str | None, line: Line) -> Generator[bytes]:
         """Yield the news as server-sent events, from a position on or else from now on.
 
         Args:
             since: the id of an event.
-            hang_up: see ``Listener``.
+            line: what connects the listener.
 
         Raises:
             TooManyListeners: nobody else may listen now.
             StoreUnavailable: the store does not answer; not raised later than by the first piece.
         """
-        listener = Listener(hang_up)
+        listener = Listener(line)
         self._enter(listener)
         try:
             yield from listener.taking([self._beginning(listener, since)])
@@ -178,30 +185,35 @@ class Feed:
             self._newcomers.append(listener)
 
     def _beginning(self, listener: Listener, since: str | None) -> bytes:
-        """Return the first piece, and note where the listener is after it."""
+        """Return the first piece."""
         if since is None:
             listener.position = self._hive.news(None).position
             return event_stream.ready(listener.position)
-        try:
-            news = self._hive.news(since, PAGE)
-        except UnknownPosition:
-            listener.position = self._hive.news(None).position
-            return event_stream.reset(listener.position)
-        listener.position = news.position
-        return event_stream.told(news) or event_stream.HEARTBEAT
+        listener.position = since
+        piece, _ = self._advanced(listener)
+        return piece or event_stream.HEARTBEAT
 
     def _caught_up(self, listener: Listener) -> Iterator[bytes]:
-        """Yield what there is to be told now."""
+        """Yield what there is to be told now; if the store fails, the rest comes after joining."""
         has_more = True
         while has_more:
             try:
-                news = self._hive.news(listener.position, PAGE)
+                piece, has_more = self._advanced(listener)
             except StoreError as error:
-                logger.warning("A listener was left behind: %s", error)
-                listener.end()
+                logger.info("A listener waits for the store: %s", error)
                 return
-            listener.position, has_more = news.position, news.has_more
-            yield from listener.taking([event_stream.told(news)] if news.events else [])
+            yield from listener.taking([piece] if piece else [])
+
+    def _advanced(self, listener: Listener) -> tuple[bytes, bool]:
+        """Return what is to be told a listener next, and whether there is more."""
+        try:
+            news = self._hive.news(listener.position, PAGE)
+            piece = event_stream.told(news)
+        except UnknownPosition:
+            news = self._hive.news(None)
+            piece = event_stream.reset(news.position)
+        listener.position = news.position
+        return piece, news.has_more
 
     def _read(self) -> None:
         """Read the news while anybody is present."""
@@ -223,9 +235,12 @@ class Feed:
             self._give_up()
 
     def _look_after_listeners(self) -> bool:
-        """Drop who stalls; return whether anybody is left to read for."""
+        """Drop who stalls or has gone; return whether anybody is left to read for."""
         with self._lock:
             stalled = [listener for listener in self._present if listener.is_stalled()]
+            for listener in self._present:
+                if listener.line.is_dead():
+                    listener.end()
             self._is_read = bool(self._present) and not self._ending.is_set()
         for listener in stalled:
             listener.drop("has stalled")
@@ -245,16 +260,11 @@ class Feed:
     def _admit_newcomers(self) -> None:
         while self._newcomers:
             listener = self._newcomers[0]
-            news: News | None = None
-            while news is None or news.has_more:
-                try:
-                    news = self._hive.news(listener.position, PAGE)
-                except UnknownPosition:
-                    listener.end()
-                    break
-                listener.position = news.position
-                if news.events:
-                    listener.give(event_stream.told(news))
+            has_more = True
+            while has_more:
+                piece, has_more = self._advanced(listener)
+                if piece:
+                    listener.give(piece)
             with self._lock:
                 if listener in self._newcomers:
                     self._newcomers.remove(listener)

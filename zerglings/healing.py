@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
+from zerglings import keys
 from zerglings.archive import Archive
 from zerglings.chunks import Chunk
 from zerglings.document import NotAZergling, decode, encode
@@ -153,7 +154,7 @@ class Healer:
 
     def _chunks(self) -> Iterator[Document]:
         for page in _pages(self._store.history):
-            yield from page
+            yield from (doc for doc in page if not doc["_id"].startswith(keys.PREFIX))
 
     def _delete(self, documents: Sequence[Document], store: Store) -> int:
         """Delete documents by their revisions, unless others have changed them meanwhile."""

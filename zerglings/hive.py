@@ -8,21 +8,20 @@ from __future__ import annotations
 
 import logging
 import time
-import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from hashlib import sha256
 from itertools import takewhile
 from typing import TypeVar
 
 from django.conf import settings
 
 from zerglings.archive import TAIL, Archive
-from zerglings.batching import Abandoned, GroupCommit, QueueFull
-from zerglings.changes import Change, NoSuchZergling, Order, Precondition, Spawn
+from zerglings.batching import GroupCommit, QueueFull
+from zerglings.changes import Change, NoSuchZergling, Order, Precondition, Spawn, new_id
 from zerglings.commits import ChangeFlush
 from zerglings.document import Sighting, is_zergling_id, sight
+from zerglings.keys import KeyRegister
 from zerglings.looks import Look, LookFlush
 from zerglings.news import News, Reporter
 from zerglings.patience import CALL_TIMEOUT, Patience
@@ -30,11 +29,11 @@ from zerglings.reading import Reader, understood
 from zerglings.storage import configured_store
 from zerglings.storage.base import (
     PAGE_LIMIT,
-    OutcomeUnknown,
     Page,
     Store,
     StoreUnavailable,
 )
+from zerglings.swarming import Swarm
 from zerglings.zergling import Pose, Request, Zergling
 
 logger = logging.getLogger(__name__)
@@ -78,6 +77,8 @@ class Hive:
     ``OutcomeUnknown`` (the change may have been made or not) and ``TooMuchContention`` (it was not,
     as others kept changing the zergling until the time was up).
 
+    ``swarm`` makes many changes in one call.
+
     Args:
         store: what remembers them.
         tail: words of a history that its document keeps at least.
@@ -94,6 +95,7 @@ class Hive:
             queue_limit=QUEUE_LIMIT,
             grace=GRACE,
         )
+        self.swarm = Swarm(self._changes, KeyRegister(store.history))
         self._looks = GroupCommit[Look](
             LookFlush(self._reader),
             batch_limit=BATCH_LIMIT,
@@ -108,8 +110,7 @@ class Hive:
             KeyReused: the key has spawned a zergling elsewhere or facing another way.
             NoSuchZergling: what the key has spawned is dead.
         """
-        zergling_id = str(uuid.uuid4() if key is None else _id_of(key))
-        newborn = Zergling.spawned(zergling_id, pose)
+        newborn = Zergling.spawned(new_id(key), pose)
         return _answered(self._changes, Spawn(newborn, is_keyed=key is not None))
 
     def get(self, zergling_id: str) -> Zergling:
@@ -235,19 +236,10 @@ Asked = TypeVar("Asked", Change, Look)
 def _answered(group: GroupCommit[Asked], call: Asked) -> Zergling:
     """Have a call carried out together with others, and return its own answer."""
     try:
-        group.run(call)
-        return call.outcome()
+        group.run([call])
     except QueueFull as error:
         raise StoreUnavailable("too many calls wait for the store") from error
-    except Abandoned as error:
-        if error.was_taken and isinstance(call, Change):
-            raise OutcomeUnknown("nobody learned what became of it") from error
-        raise StoreUnavailable("the store took too long") from error
-
-
-def _id_of(key: str) -> uuid.UUID:
-    """Return the id that a spawn under a key gets on every replica, with version 4's bits."""
-    return uuid.UUID(bytes=sha256(b"spawn:" + key.encode()).digest()[:16], version=4)
+    return call.result()
 
 
 @cache

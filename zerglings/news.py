@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
+from zerglings.document import is_zergling_id
 from zerglings.reading import Found, Reader
 from zerglings.storage.base import Store, StoreError
 from zerglings.zergling import Zergling
@@ -66,10 +67,11 @@ class Reporter:
             UnknownPosition: it cannot tell what happened after ``since``.
         """
         changes = self._store.changes(since, limit, timeout=timeout, wait=wait)
-        found = self._read(changes.ids, timeout)
+        ids = list(filter(is_zergling_id, changes.ids))
+        found = self._read(ids, timeout)
         events = [
             Event.of(id_, zergling)
-            for id_ in changes.ids
+            for id_ in ids
             if id_ in found and not isinstance(zergling := found[id_], StoreError)
         ]
         return News(events, changes.position, has_more=len(changes.ids) >= limit)

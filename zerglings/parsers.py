@@ -16,13 +16,16 @@ from urllib.parse import parse_qsl
 import orjson
 from django.core.exceptions import SuspiciousOperation
 from django.core.files.uploadhandler import FileUploadHandler
+from django.http import Http404
 from django.http.multipartparser import MultiPartParser as DjangoMultiPartParser
 from django.http.multipartparser import MultiPartParserError
-from rest_framework.exceptions import ParseError
+from rest_framework.exceptions import NotAcceptable, ParseError
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
+
+from zerglings.renderers import CompactJSONRenderer
 
 CSRF_FIELD = "csrfmiddlewaretoken"
 """A hidden field that Django puts into every HTML form."""
@@ -31,6 +34,7 @@ CSRF_FIELD = "csrfmiddlewaretoken"
 _DEFAULT_ACCEPTS = ("*/*", "application/json")
 """What most programs accept, and what needs no negotiation."""
 
+_NUMBERS = ("count",)
 _INTEGER = re.compile(r"-?[0-9]{1,17}")
 
 BODY = "body"
@@ -68,6 +72,7 @@ class JSONBodyParser(_RawBodyParser):
     """What says that it is JSON."""
 
     media_type = "application/json"
+    renderer_class = CompactJSONRenderer  # of the example in the browsable API's raw form
 
 
 class FormBodyParser(_RawBodyParser):
@@ -133,10 +138,22 @@ class LenientNegotiation(DefaultContentNegotiation):
         accept = request.META.get("HTTP_ACCEPT") or "*/*"
         if accept in _DEFAULT_ACCEPTS and not request.META.get("QUERY_STRING"):
             default = next(iter(renderers))
-            return default, default.media_type
+            if accept in ("*/*", default.media_type):
+                return default, default.media_type
         chosen: tuple[BaseRenderer, str]
         chosen = super().select_renderer(request, renderers, format_suffix)
         return chosen
+
+    def filter_renderers(
+        self,
+        renderers: Iterable[BaseRenderer],
+        format: str,  # noqa: A002 - the framework's name
+    ) -> list[BaseRenderer]:
+        """Return who can make the form that ``?format=`` names."""
+        try:
+            return super().filter_renderers(renderers, format)
+        except Http404 as error:
+            raise NotAcceptable from error
 
     def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser | None:
         """Return the parser for the request's content type, None when there is none."""
@@ -164,6 +181,15 @@ def spawn_fields(body: Body) -> object:
     except orjson.JSONDecodeError:
         return {}
     return value if isinstance(value, dict) else {}
+
+
+def whole_fields(body: Body) -> object:
+    """Return what a body that must be JSON or a form holds.
+
+    Raises:
+        ParseError: the body is neither.
+    """
+    return _json(body.raw) if body.fields is None else _nested(body.fields)
 
 
 def command_value(body: Body) -> object:
@@ -217,7 +243,7 @@ def _command_of(fields: Mapping[str, object]) -> object:
 
 
 def _nested(fields: Mapping[str, str]) -> dict[str, Any]:
-    """Return a form's ``location.x`` and ``.y`` as JSON has them; empty fields are absent."""
+    """Return a form's numbers and ``location`` as JSON has them; empty fields are absent."""
     nested: dict[str, Any] = {}
     for name, value in fields.items():
         if not value:
@@ -226,7 +252,7 @@ def _nested(fields: Mapping[str, str]) -> dict[str, Any]:
         if holder == "location" and "location" not in fields:
             nested.setdefault("location", {})[key] = _integer_or_text(value)
         else:
-            nested[name] = value
+            nested[name] = _integer_or_text(value) if name in _NUMBERS else value
     return nested
 
 

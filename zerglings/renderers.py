@@ -76,6 +76,20 @@ def stream_of_history(parts: Iterable[Sequence[str]]) -> Iterator[bytes]:
     yield b'{"commandHistory":[]}' if is_empty else b"]}"
 
 
+def results_of(parts: Iterable[Sequence[Json]]) -> Json:
+    """Return the body of the answer to a whole-swarm call."""
+    return {"results": [result for part in parts for result in part]}
+
+
+def stream_of_results(parts: Iterable[Sequence[Json]]) -> Iterator[bytes]:
+    """Yield the bytes of ``results_of`` part by part; there is at least one result."""
+    opening = b'{"results":['
+    for part in parts:
+        yield opening + to_json(part)[1:-1]
+        opening = b","
+    yield b"]}"
+
+
 def newborn(zergling: Zergling) -> Json:
     """Return the body of the answer to a spawn."""
     return {"zergling": _shown(zergling.id, zergling.pose)}

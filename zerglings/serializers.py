@@ -5,23 +5,43 @@ These also give the browsable API its forms. What leaves the service is shaped i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, cast
 
 from rest_framework import serializers
 
-from zerglings.zergling import COORDINATE_LIMIT, FACINGS, InvalidCommand, Pose, Request
+from zerglings.swarming import LIMIT, Item, item_key
+from zerglings.zergling import (
+    COORDINATE_LIMIT,
+    FACINGS,
+    InvalidCommand,
+    Pose,
+    Request,
+    RuleError,
+)
 
 
-class CoordinateField(serializers.IntegerField):
-    """A whole number of grid steps. JSON's ``true``, ``1.0`` and ``"1"`` are none."""
+class WholeNumberField(serializers.IntegerField):
+    """A whole number. JSON's ``true``, ``1.0`` and ``"1"`` are none."""
+
+    def __init__(self, least: int, most: int, **kwargs: Any) -> None:
+        super().__init__(min_value=least, max_value=most, **kwargs)
+        self._least, self._most = least, most
 
     def to_internal_value(self, data: Any) -> int:  # noqa: ANN401 - whatever was sent
-        """Return the number if it is one and on the grid."""
-        if type(data) is not int or abs(data) > COORDINATE_LIMIT:
+        """Return the number if it is one and within its bounds."""
+        if type(data) is not int or not self._least <= data <= self._most:
             raise serializers.ValidationError(
-                f"must be an integer from -{COORDINATE_LIMIT} to {COORDINATE_LIMIT}"
+                f"must be an integer from {self._least} to {self._most}"
             )
         return data
+
+
+class CoordinateField(WholeNumberField):
+    """Grid steps from the origin."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(-COORDINATE_LIMIT, COORDINATE_LIMIT, **kwargs)
 
 
 class StrictSerializer(serializers.Serializer[Any]):
@@ -36,19 +56,31 @@ class StrictSerializer(serializers.Serializer[Any]):
             raise serializers.ValidationError({"non_field_errors": [complaint]})
         return super().to_internal_value(data)
 
+    @classmethod
+    def validated(cls, fields: object) -> dict[str, Any]:
+        """Return the fields of an object.
+
+        Raises:
+            ValidationError: it is none, or they are not as they must be.
+        """
+        serializer = cls(data=fields)
+        serializer.is_valid(raise_exception=True)
+        wanted: dict[str, Any] = serializer.validated_data
+        return wanted
+
 
 class LocationSerializer(StrictSerializer):
     """A place on the grid."""
 
-    x = CoordinateField(initial=0, help_text="Grid steps to the east.")
-    y = CoordinateField(initial=0, help_text="Grid steps to the north.")
+    x = CoordinateField(initial=3, help_text="Grid steps to the east.")
+    y = CoordinateField(initial=-4, help_text="Grid steps to the north.")
 
 
 class SpawnSerializer(StrictSerializer):
     """Where a new zergling stands and which way it faces."""
 
     location = LocationSerializer(required=False)
-    facing = serializers.ChoiceField(FACINGS, required=False, initial="N")
+    facing = serializers.ChoiceField(FACINGS, required=False, initial="E")
 
     @classmethod
     def pose_of(cls, fields: object) -> Pose:
@@ -59,17 +91,40 @@ class SpawnSerializer(StrictSerializer):
         """
         if not fields and isinstance(fields, dict):
             return Pose()
-        serializer = cls(data=fields)
-        serializer.is_valid(raise_exception=True)
-        wanted = serializer.validated_data
-        return Pose(**wanted.get("location", {}), facing=wanted.get("facing", "N"))
+        return _pose(cls.validated(fields))
+
+
+class SwarmSpawnSerializer(SpawnSerializer):
+    """How many zerglings to spawn, and where."""
+
+    count = WholeNumberField(1, LIMIT, initial=10)
+
+    @classmethod
+    def swarm_of(cls, fields: object) -> tuple[int, Pose]:
+        """Return how many a body asks for, and where they are to stand.
+
+        Raises:
+            ValidationError: it does not say that.
+        """
+        wanted = cls.validated(fields)
+        return wanted["count"], _pose(wanted)
+
+
+_ORDER = {"id": "5fb0c9f4-8a3c-4a5e-9d5e-3f6f0e8d7c21", "command": "MMRM"}
+
+
+class SwarmCommandsSerializer(StrictSerializer):
+    """Commands for many zerglings."""
+
+    commands = serializers.ListField(min_length=1, max_length=LIMIT, initial=[_ORDER])
 
 
 class CommandSerializer(serializers.Serializer[Any]):
     """The form of a command; ``request_of`` says what it may hold."""
 
     command = serializers.CharField(
-        initial="M", help_text="L turns left, R turns right, M moves one step."
+        initial="MMRM",
+        help_text="L turns left, R turns right, M moves one step; several are done together.",
     )
 
 
@@ -85,3 +140,28 @@ def request_of(commands: object, key: str | None = None) -> Request:
     if not is_list and not isinstance(commands, str):
         raise InvalidCommand("The command must be a string or a list of strings of L, R and M.")
     return Request.command(cast("str | list[str]", commands), key)
+
+
+def items_of(fields: object, key: str | None) -> list[Item]:
+    """Return the items of a whole-swarm call; what is wrong with one of them is the item.
+
+    Raises:
+        ValidationError: there are none, or too many.
+    """
+    orders = SwarmCommandsSerializer.validated(fields)["commands"]
+    return [_item(order, item_key(key, number)) for number, order in enumerate(orders)]
+
+
+def _item(order: object, key: str | None) -> Item:
+    if not isinstance(order, dict) or set(order) != {"id", "command"}:
+        return InvalidCommand('An item must be an object of "id" and "command".')
+    if not isinstance(order["id"], str):
+        return InvalidCommand("The id must be a string.")
+    try:
+        return order["id"], request_of(order["command"], key)
+    except RuleError as error:
+        return error
+
+
+def _pose(wanted: Mapping[str, Any]) -> Pose:
+    return Pose(**wanted.get("location", {}), facing=wanted.get("facing", "N"))

@@ -16,21 +16,21 @@ class ZerglingRouter(SimpleRouter):
             mapping={"get": "list", "post": "create"},
             name="{basename}-list",
             detail=False,
-            initkwargs={"suffix": "List"},
+            initkwargs={"name": "Zerglings"},
         ),
         Route(
             url="^{prefix}/{lookup}{trailing_slash}$",
             mapping={"get": "retrieve", "post": "command", "delete": "destroy"},
             name="{basename}-detail",
             detail=True,
-            initkwargs={"suffix": "Instance"},
+            initkwargs={"name": "Zergling"},
         ),
         Route(
             url="^{prefix}/{lookup}/history{trailing_slash}$",
             mapping={"get": "history"},
             name="{basename}-history",
             detail=True,
-            initkwargs={"suffix": "History"},
+            initkwargs={"name": "History"},
         ),
     ]
 

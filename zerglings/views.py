@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from itertools import chain
 from typing import Any
 from urllib.parse import urlencode
 
-from django.http import StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from rest_framework.exceptions import ParseError
 from rest_framework.request import Request
@@ -17,6 +14,7 @@ from rest_framework.serializers import BaseSerializer
 from rest_framework.viewsets import ViewSet
 
 from zerglings import renderers
+from zerglings.answers import is_html, streamed
 from zerglings.conditions import etag, idempotency_key, if_match, is_unmodified
 from zerglings.document import is_zergling_id
 from zerglings.hive import configured_hive
@@ -40,9 +38,9 @@ class ZerglingViewSet(ViewSet):
     def list(self, request: Request) -> HttpResponseBase:
         """List the living zerglings in the order of their ids; `?limit=N` pages through them."""
         limit, after = _limit(request), _after(request)
-        if limit is None and not _is_html(request):
+        if limit is None and not is_html(request):
             pages = configured_hive().pages(after)
-            return _streamed(renderers.stream_of_list(pages))
+            return streamed(renderers.stream_of_list(pages))
         listing = configured_hive().list(after, limit or PAGE_LIMIT)
         response = Response(renderers.list_of(listing.zerglings))
         if listing.after is not None:
@@ -52,7 +50,7 @@ class ZerglingViewSet(ViewSet):
     def create(self, request: Request) -> HttpResponseBase:
         """Spawn a zergling, at the origin facing north unless the body says otherwise."""
         pose = SpawnSerializer.pose_of(spawn_fields(Body.of(request)))
-        zergling = configured_hive().spawn(pose, _key(request))
+        zergling = configured_hive().spawn(pose, idempotency_key(request))
         location = f"{request.path.rstrip('/')}/{zergling.id}"
         return _answer(request, renderers.newborn(zergling), 201, Location=location)
 
@@ -66,7 +64,7 @@ class ZerglingViewSet(ViewSet):
 
     def command(self, request: Request, id: str) -> HttpResponseBase:  # noqa: A002 - the URL's word
         """Command a zergling: `L`, `R`, `M` or several of them at once, `MMRM`."""
-        wanted = request_of(command_value(Body.of(request)), _key(request))
+        wanted = request_of(command_value(Body.of(request)), idempotency_key(request))
         zergling = configured_hive().command(
             id, wanted, if_match(request.META.get("HTTP_IF_MATCH"))
         )
@@ -80,11 +78,11 @@ class ZerglingViewSet(ViewSet):
     def history(self, request: Request, id: str) -> HttpResponseBase:  # noqa: A002 - the URL's word
         """Show all commands of a zergling, oldest first; `?offset=N&limit=M` pages through them."""
         limit, offset = _limit(request), _offset(request)
-        if limit is None and _is_html(request):
+        if limit is None and is_html(request):
             limit = PAGE_LIMIT
         history = configured_hive().history(id, offset, limit)
         if limit is None:
-            return _streamed(renderers.stream_of_history(history.parts))
+            return streamed(renderers.stream_of_history(history.parts))
         response = Response(renderers.history_of(history.parts))
         if history.after is not None:
             _link_next(response, request, offset=history.after, limit=limit)
@@ -96,16 +94,11 @@ class ZerglingViewSet(ViewSet):
         return serializer_class(*args, **kwargs)
 
 
-def _is_html(request: Request) -> bool:
-    """Whether the answer is a page of the browsable API, which is never streamed."""
-    return bool(request.accepted_renderer.format == "api")
-
-
 def _answer(
     request: Request, data: renderers.Json, status: int = 200, **headers: str
 ) -> HttpResponseBase:
     """Return an answer; the framework renders it only for people."""
-    if _is_html(request):
+    if is_html(request):
         return Response(data, status, headers=headers)
     response = renderers.json_response(data, status)
     for name, value in headers.items():
@@ -114,20 +107,7 @@ def _answer(
 
 
 def _etag(request: Request, zergling: Zergling) -> str:
-    return etag(zergling.revision or "", html=_is_html(request))
-
-
-def _key(request: Request) -> str | None:
-    return idempotency_key(request.META.get("HTTP_IDEMPOTENCY_KEY"))
-
-
-def _streamed(parts: Iterator[bytes]) -> StreamingHttpResponse:
-    """Return an answer that is sent while it is made.
-
-    The first part is made before anything is sent, so that a store that is away is still a 503.
-    """
-    first = next(parts)
-    return StreamingHttpResponse(chain([first], parts), content_type="application/json")
+    return etag(zergling.revision or "", html=is_html(request))
 
 
 def _link_next(response: Response, request: Request, **query: object) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -29,14 +28,13 @@ class Heard:
 class Ear:
     """Listens to a service; ``last_id`` is what it would send to go on after a break."""
 
-    def __init__(
-        self, service: Service, last_id: str = "", *, path: str = "/events", timeout: float = 10
-    ) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=timeout)
+    def __init__(self, service: Service, last_id: str = "", *, path: str = "/events") -> None:
+        self._connection = service.connect()
         headers = {"Accept": "text/event-stream"}
         if last_id:
             headers["Last-Event-ID"] = last_id
         self._connection.request("GET", path, headers=headers)
+        self._socket = self._connection.sock  # the connection gives it away with the answer
         self.reply = self._connection.getresponse()
         self.last_id = last_id
         self.heartbeats = 0
@@ -55,6 +53,10 @@ class Ear:
     def close(self) -> None:
         self.reply.close()
         self._connection.close()
+
+    def leave_after(self, seconds: float) -> None:
+        """Raise a ``TimeoutError`` when nothing is heard for so long."""
+        self._socket.settimeout(seconds)
 
     def events(self) -> Iterator[Heard]:
         """Yield events until the stream ends."""

@@ -61,7 +61,7 @@ def pool() -> Iterator[ThreadPoolExecutor]:
 
 
 def run(group: GroupCommit[Wish], wish: Wish) -> str:
-    group.run(wish)
+    group.run([wish])
     return wish.outcome()
 
 
@@ -274,3 +274,72 @@ def test_many_at_once_are_all_answered(flushes: Flushes, pool: ThreadPoolExecuto
     names = [f"n{number}" for number in range(400)]
     assert list(pool.map(lambda name: run(group, Wish(name)), names)) == [n.upper() for n in names]
     assert sorted(name for batch in flushes.batches for name in batch) == sorted(names)
+
+
+def test_calls_of_one_caller_are_carried_out_in_their_order(
+    flushes: Flushes, group: GroupCommit[Wish]
+) -> None:
+    wishes = [Wish(name) for name in "abcdef"]
+    group.run(wishes)
+    assert flushes.batches == [["a", "b", "c", "d"], ["e", "f"]]
+    assert [wish.outcome() for wish in wishes] == list("ABCDEF")
+
+
+def test_a_caller_of_many_leads_again_for_what_is_attempted_again(
+    flushes: Flushes, group: GroupCommit[Wish]
+) -> None:
+    refused = ["b", "e"]
+
+    def carry_out(wish: Wish) -> None:
+        if wish.name in refused:
+            refused.remove(wish.name)
+        else:
+            wish.succeed(wish.name.upper())
+
+    flushes.carry_out = carry_out
+    wishes = [Wish(name) for name in "abcdef"]
+    group.run(wishes)
+    assert [wish.outcome() for wish in wishes] == list("ABCDEF")
+    assert flushes.batches == [["a", "b", "c", "d"], ["b", "e", "f"], ["e"]]
+
+
+def test_callers_of_many_and_of_one_lead_for_each_other(
+    flushes: Flushes, group: GroupCommit[Wish], pool: ThreadPoolExecutor
+) -> None:
+    for round_ in range(50):
+        many = [[Wish(f"{caller}{n}") for n in range(2)] for caller in "ab"]
+        single = Wish("c")
+        running = [pool.submit(group.run, wishes) for wishes in [*many, [single]]]
+        for run in running:
+            run.result(LONG)
+        answers = [wish.outcome() for wishes in [*many, [single]] for wish in wishes]
+        assert answers == ["A0", "A1", "B0", "B1", "C"], round_
+
+
+def test_more_calls_than_may_wait_are_not_taken_in(
+    flushes: Flushes, group: GroupCommit[Wish]
+) -> None:
+    wishes = [Wish(str(n)) for n in range(7)]
+    with pytest.raises(QueueFull):
+        group.run(wishes)
+    assert flushes.batches == []
+    with pytest.raises(Abandoned):
+        wishes[0].outcome()
+
+
+def test_of_many_calls_those_whose_time_is_up_are_given_up(
+    flushes: Flushes, group: GroupCommit[Wish], pool: ThreadPoolExecutor
+) -> None:
+    flushes.gate.clear()
+    first = pool.submit(group.run, [Wish("first")])
+    assert flushes.began.acquire(timeout=LONG)
+    wishes = [Wish("a", patience=0.01), Wish("b")]
+    second = pool.submit(group.run, wishes)
+    while len(group._queue) != 1 or group._queue[0] is not wishes[1]:  # "a" has gone
+        time.sleep(0.001)
+    flushes.gate.set()
+    first.result(LONG)
+    second.result(LONG)
+    with pytest.raises(Abandoned):
+        wishes[0].outcome()
+    assert wishes[1].outcome() == "B"

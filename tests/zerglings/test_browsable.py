@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 from html.parser import HTMLParser
 
 import pytest
@@ -116,3 +117,42 @@ def test_the_entry_page_names_the_entry_points_to_programs(api: Client) -> None:
         reply = api.get("/", headers={"Accept": accept})
         assert reply.headers["Content-Type"] == "application/json"
         assert reply.json()["zerglings"] == "/zerglings"
+
+
+def test_a_page_names_what_each_of_its_methods_does(api: Client, zergling_id: str) -> None:
+    pages = {
+        "/zerglings/": ("Zerglings", ["GET", "POST"], "Spawn a zergling"),
+        f"/zerglings/{zergling_id}": ("Zergling", ["GET", "POST", "DELETE"], "Command a zergling"),
+        f"/zerglings/{zergling_id}/history": ("History", ["GET"], "Show all commands"),
+    }
+    for path, (name, methods, action) in pages.items():
+        text = api.get(path, headers=BROWSER).content.decode()
+        assert f"<h1>{name}</h1>" in text
+        assert re.findall("<dt>(.*?)</dt>", text) == methods
+        assert action in text
+
+
+def test_code_in_a_description_is_shown_as_code(api: Client, zergling_id: str) -> None:
+    text = api.get(f"/zerglings/{zergling_id}", headers=BROWSER).content.decode()
+    assert "<code>MMRM</code>" in text
+
+
+def test_each_form_is_filled_with_an_example_that_works(api: Client, zergling_id: str) -> None:
+    paths = ("/zerglings/", f"/zerglings/{zergling_id}")
+    for path in paths:
+        text = api.get(path, headers=BROWSER).content.decode()
+        raw = re.search(r'<textarea name="_content"[^>]*>(.*?)</textarea>', text, re.DOTALL)
+        assert raw
+        reply = api.post(path, unescape(raw[1]), content_type="application/json")
+        assert reply.status_code in (200, 201), reply.content
+    listed = api.get("/zerglings/").json()["zerglings"]
+    assert {"x": 3, "y": -4} in [zergling["location"] for zergling in listed]
+    shown = api.get(f"/zerglings/{zergling_id}").json()["zergling"]
+    assert shown["commandHistory"] == ["M", "M", "R", "M"]
+
+
+def test_each_page_leads_to_the_documents_and_the_map(api: Client, zergling_id: str) -> None:
+    for path in ("/zerglings/", f"/zerglings/{zergling_id}"):
+        text = api.get(path, headers=BROWSER).content.decode()
+        assert '<a href="/docs">' in text
+        assert '<a href="/">' in text

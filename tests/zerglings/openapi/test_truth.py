@@ -1,0 +1,133 @@
+"""The document is true: what it describes is what the service answers, sentence by sentence."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.test import Client
+from drf_spectacular.settings import spectacular_settings
+
+from overmind_project.body import LIMIT, SWARM_LIMIT
+from tests.support.document import Document, examples_in
+from tests.support.service import Service
+from tests.zerglings.openapi.cases import CASES, NOBODY, Case
+from zerglings.feed import configured_feed
+from zerglings.hive import configured_hive
+
+HIVE = ("spawn", "get", "command", "kill", "list", "pages", "history", "news", "check_ready")
+
+
+def generated() -> Any:
+    return spectacular_settings.DEFAULT_GENERATOR_CLASS().get_schema(public=True)
+
+
+DOCUMENT = Document(generated())
+
+
+@pytest.fixture
+def client(api: Client) -> Iterator[Client]:
+    """The API with a feed of its own, whose streams are not read to their ends: they have none."""
+    configured_feed.cache_clear()
+    yield Client()
+    configured_feed().end()
+    configured_feed.cache_clear()
+
+
+def send(client: Client, case: Case, body: str, zergling_id: str) -> Any:
+    return client.generic(
+        case.method,
+        case.path(zergling_id),
+        body.replace("{id}", zergling_id),
+        case.content_type,
+        headers=case.headers,
+    )
+
+
+def answer(client: Client, case: Case, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Make a case's request and return its answer."""
+    spawned = client.post("/zerglings/", json.dumps(case.spawn), content_type="application/json")
+    zergling_id = NOBODY if case.is_nobody else spawned.json()["zergling"]["id"]
+    if case.before is not None:
+        assert send(client, case, case.before, zergling_id).status_code in (200, 201)
+    if case.fault:
+
+        def fail(*_: object, **__: object) -> None:
+            assert case.fault
+            raise case.fault
+
+        for name in HIVE:
+            monkeypatch.setattr(configured_hive(), name, fail)
+        for name in ("spawn", "command"):
+            monkeypatch.setattr(configured_hive().swarm, name, fail)
+    return send(client, case, case.body, zergling_id)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_an_answer_is_one_that_is_described(
+    client: Client, case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reply = answer(client, case, monkeypatch)
+    assert reply.status_code == case.status, reply.content
+    DOCUMENT.hold(case.operation, reply)
+    if case.says:
+        assert (
+            json.loads(reply.content) == DOCUMENT.examples(case.operation, case.status)[case.says]
+        )
+    reply.close()
+
+
+def test_what_a_body_is_refused_for_is_described(service: Service) -> None:
+    for operation, limit in (
+        ("POST /zerglings/", LIMIT),
+        ("POST /zerglings/{id}", LIMIT),
+        ("POST /swarm/spawn", SWARM_LIMIT),
+        ("POST /swarm/commands", SWARM_LIMIT),
+    ):
+        path = operation.split()[1].replace("{id}", NOBODY)
+        long = service.call("POST", path, b"M" * (limit + 1))
+        assert long.status == 413
+        assert long.json == DOCUMENT.examples(operation, 413)["Too long"]
+        packed = service.call("POST", path, b"M", {"Content-Encoding": "gzip"})
+        assert packed.status == 415
+        assert packed.json == DOCUMENT.examples(operation, 415)["Compressed"]
+
+
+def test_what_another_method_is_refused_with_is_described(api: Client) -> None:
+    reply = api.put("/zerglings/", headers={"Accept": "application/json"})
+    described = DOCUMENT.resolved({"$ref": "#/components/responses/MethodNotAllowed"})
+    examples = described["content"]["application/json"]["examples"].values()
+    assert reply.status_code == 405
+    assert reply.json() in [example["value"] for example in examples]
+
+
+def test_every_answer_and_every_sentence_is_tried() -> None:
+    refused_before_django = {("Too long", 413), ("Compressed", 415)}
+    tried = {(case.operation, case.says, case.status) for case in CASES}
+    answered = {(case.operation, case.status) for case in CASES}
+    for operation, _ in DOCUMENT.operations():
+        for status in DOCUMENT.statuses(operation):
+            assert (operation, status) in answered or status == 413, (operation, status)
+            says = set(DOCUMENT.examples(operation, status)) if status >= 400 else set()
+            for example in says:
+                is_tried = (operation, example, status) in tried
+                assert is_tried or (example, status) in refused_before_django, (operation, example)
+
+
+def test_every_example_is_one_of_what_it_shows() -> None:
+    found = list(examples_in(generated()))
+    assert len(found) > 20
+    for schema, examples in found:
+        for example in examples.values():
+            DOCUMENT.validate(schema, example["value"])
+
+
+def test_every_error_and_every_request_has_an_example() -> None:
+    for operation, described in DOCUMENT.operations():
+        for status in DOCUMENT.statuses(operation):
+            assert status < 400 or DOCUMENT.examples(operation, status), (operation, status)
+        body = described.get("requestBody", {"content": {}})
+        for media_type, content in body["content"].items():
+            assert "examples" in content, (operation, media_type)

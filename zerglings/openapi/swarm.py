@@ -1,0 +1,208 @@
+"""The operations on many zerglings: whole swarms at once, and what happens as it happens."""
+
+from __future__ import annotations
+
+from overmind_project.body import SWARM_LIMIT
+from zerglings.openapi.answers import (
+    BAD_JSON,
+    BAD_KEY,
+    UNAVAILABLE,
+    content,
+    error,
+    errors,
+    negotiated,
+    with_headers,
+)
+from zerglings.openapi.schemas import ID, NEWBORN, REVISION, Json, ref, strict
+from zerglings.openapi.schemas import SCHEMAS as SHARED
+from zerglings.swarming import LIMIT
+
+_FIRST_EVENTS = {
+    "A spawn": (
+        "event: ready\nid: 42\ndata: {}\n\n"
+        f'event: spawned\nid: 43\ndata: {{"zergling":{{"id":"{ID}","location":{{"x":3,"y":-4}},'
+        f'"facing":"E","commandCount":0,"_rev":"{REVISION}"}}}}\n\n'
+    )
+}
+_ONLY_STREAM = error(
+    "The answer is a stream of events, which `Accept` does not ask for.",
+    {"A picture": "This URL answers with text/event-stream or application/json."},
+    "Vary",
+)
+_ANYTHING = "Anything else is refused for itself; its result says why."
+_TOO_LARGE = error(
+    "The body is too long. Nothing was changed.",
+    {"Too long": f"The body is longer than {SWARM_LIMIT} bytes."},
+)
+_BAD_SPAWN = {
+    "No count": "count: This field is required.",
+    "Too many": f"count: must be an integer from 1 to {LIMIT}.",
+    "A facing that is none": 'facing: "north" is not a valid choice.',
+}
+_BAD_COMMANDS = {
+    "No commands": "commands: This field is required.",
+    "None at all": "commands: Ensure this field has at least 1 elements.",
+}
+_STATE: Json = NEWBORN | {"commandCount": 4, "_rev": REVISION}
+_NOBODY = "There is no zergling with this id: GET /zerglings/ lists those that live."
+
+
+def _result(status: int, zergling: str) -> Json:
+    good = strict({"status": {"type": "integer", "const": status}, "zergling": ref(zergling)})
+    bad = strict(
+        {
+            "status": {"type": "integer", "minimum": 400, "maximum": 599},
+            "error": {"type": "string"},
+        }
+    )
+    return {"anyOf": [good, bad]}
+
+
+def _results(status: int, zergling: str) -> Json:
+    return strict({"results": {"type": "array", "items": _result(status, zergling), "minItems": 1}})
+
+
+_SPAWN_FORM: Json = SHARED["SpawnForm"]
+_COUNT: Json = {"type": "integer", "minimum": 1, "maximum": LIMIT}
+SCHEMAS: Json = {
+    "SwarmSpawnForm": _SPAWN_FORM
+    | {"properties": {"count": _COUNT, **_SPAWN_FORM["properties"]}, "required": ["count"]},
+    "SwarmSpawn": strict(
+        {
+            "count": _COUNT,
+            "location": ref("Location"),
+            "facing": ref("Facing"),
+        },
+        "location",
+        "facing",
+    ),
+    "SwarmCommand": strict({"id": {"type": "string"}, "command": ref("Commands")}),
+    "SwarmCommands": strict(
+        {
+            "commands": {
+                "type": "array",
+                "items": {"anyOf": [ref("SwarmCommand"), {"description": _ANYTHING}]},
+                "minItems": 1,
+                "maxItems": LIMIT,
+            }
+        }
+    ),
+    "SwarmSpawned": _results(201, "Seen"),
+    "SwarmCommanded": _results(200, "State"),
+}
+
+OPERATIONS: dict[tuple[str, str], Json] = {
+    ("POST", "/swarm/spawn"): {
+        "operationId": "spawnSwarm",
+        "summary": "Spawn many zerglings",
+        "description": (
+            "All at one place. The answer has a result for each and is streamed. A JSON body is "
+            "understood under any content type."
+        ),
+        "tags": ["swarm"],
+        "parameters": [ref("IdempotencyKey", "parameters")],
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": content(
+                    ref("SwarmSpawn"),
+                    {"Two at a place": {"count": 2, "location": {"x": 3, "y": -4}, "facing": "E"}},
+                ),
+                "multipart/form-data": content(
+                    ref("SwarmSpawnForm"),
+                    {
+                        "Two at a place": {
+                            "count": 2,
+                            "location.x": 3,
+                            "location.y": -4,
+                            "facing": "E",
+                        }
+                    },
+                ),
+            },
+        },
+        "responses": {
+            "200": negotiated(
+                "What became of each.",
+                ref("SwarmSpawned"),
+                {"One": {"results": [{"status": 201, "zergling": NEWBORN}]}},
+            )
+        }
+        | errors(406, 415, 422, bad=_BAD_SPAWN | BAD_JSON | BAD_KEY)
+        | {"413": _TOO_LARGE},
+    },
+    ("POST", "/swarm/commands"): {
+        "operationId": "commandSwarm",
+        "summary": "Command many zerglings",
+        "description": (
+            "The answer has a result for each item, in their order, and is streamed. Each item is "
+            "carried out or refused for itself. A JSON body is understood under any content type."
+        ),
+        "tags": ["swarm"],
+        "parameters": [ref("IdempotencyKey", "parameters")],
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": content(
+                    ref("SwarmCommands"),
+                    {"One": {"commands": [{"id": ID, "command": "MMRM"}]}},
+                )
+            },
+        },
+        "responses": {
+            "200": negotiated(
+                "What became of each.",
+                ref("SwarmCommanded"),
+                {
+                    "One of two": {
+                        "results": [
+                            {"status": 200, "zergling": _STATE},
+                            {"status": 404, "error": _NOBODY},
+                        ]
+                    }
+                },
+            )
+        }
+        | errors(406, 415, 422, bad=_BAD_COMMANDS | BAD_JSON | BAD_KEY)
+        | {"413": _TOO_LARGE},
+    },
+    ("GET", "/events"): {
+        "operationId": "watch",
+        "summary": "Watch what happens as it happens",
+        "description": (
+            "Server-sent events: first `ready`, then `spawned`, `moved` and `died`, each with the "
+            "zergling as `data`. `reset` means that the list must be read anew. For the whole "
+            "picture: watch, wait for `ready`, then list, and let events win over the list."
+        ),
+        "tags": ["feed"],
+        "parameters": [
+            {
+                "name": "since",
+                "in": "query",
+                "description": "Resume behind this `id` of an earlier event.",
+                "schema": {"type": "string"},
+            },
+            {
+                "name": "Last-Event-ID",
+                "in": "header",
+                "description": "The same, as browsers send it.",
+                "schema": {"type": "string"},
+            },
+        ],
+        "responses": {
+            "200": {
+                "description": "The stream, which does not end.",
+                "content": {"text/event-stream": content({"type": "string"}, _FIRST_EVENTS)},
+            }
+            | with_headers("Vary"),
+            "406": _ONLY_STREAM,
+            "503": error(
+                "The store does not answer in time, or too many listen already.",
+                UNAVAILABLE
+                | {"Too many listen": "Too many listen to events already; try again later."},
+                "RetryAfter",
+                "Vary",
+            ),
+        },
+    },
+}
