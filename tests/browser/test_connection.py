@@ -49,6 +49,8 @@ def test_the_page_survives_a_restart_of_the_service(
     service.stop(AT_ONCE)
     expect(live_map.state).to_have_text(OFFLINE)
     expect(live_map.page.locator("#countdown")).to_have_text(re.compile(r"next try in \d+ s"))
+    overflow = "side => side.scrollWidth - side.clientWidth"
+    assert live_map.page.get_by_role("complementary").evaluate(overflow) == 0
     service.start()
     expect(live_map.state).to_have_text("Live", timeout=BACK)
     assert service.call("POST", f"/zerglings/{zergling_id}", '"M"').status == 200

@@ -99,6 +99,7 @@ def test_a_phone_has_all_of_it_without_scrolling_sideways(
 ) -> None:
     zergling_id = spawn(2, 3, "S")
     live_map.open()
+    assert live_map.scale() > 30  # it is seen as large on the first look
     live_map.page.touchscreen.tap(*live_map.point(2, 3))
     expect(live_map.panel).to_be_visible()
     live_map.panel.get_by_role("button", name="Move").tap()

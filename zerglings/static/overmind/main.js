@@ -60,11 +60,14 @@ painter.onview = () => {
   roster.refresh();
 };
 
-new ResizeObserver(([entry]) => {
-  const { width, height } = entry.contentRect;
-  if (width && height) painter.resize(width, height);
+function resize() {
+  const { clientWidth, clientHeight } = $("stage");
+  if (clientWidth && clientHeight) painter.resize(clientWidth, clientHeight);
   view.follow();
-}).observe($("stage"));
+}
+
+resize(); // at once: the list may be complete before an observer calls
+new ResizeObserver(resize).observe($("stage"));
 
 // What is said to the person.
 

@@ -38,14 +38,16 @@ export class Painter {
 
   /** Fit the canvases to their element; sharp on dense screens, up to a bound. */
   resize(width, height) {
-    this.camera.resize(width, height);
     const affordable = Math.sqrt(MOST_PIXELS / (width * height));
-    this.#ratio = Math.min(devicePixelRatio || 1, affordable);
+    this.#ratio = Math.min(devicePixelRatio, affordable);
+    this.camera.resize(width, height);
     for (const { canvas } of this.#contexts) {
       canvas.width = Math.max(1, Math.round(width * this.#ratio));
       canvas.height = Math.max(1, Math.round(height * this.#ratio));
     }
-    this.refreshView();
+    this.#isGridStale = true;
+    this.#isSwarmStale = true;
+    this.#frame(performance.now()); // at once: a canvas of another size is blank
   }
 
   /** Something happened to the swarm, the selection or the cursor. */

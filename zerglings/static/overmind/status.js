@@ -40,7 +40,7 @@ export class Status {
 
   #count() {
     const seconds = Math.max(1, Math.ceil((this.#nextTry - performance.now()) / 1000));
-    this.#tell(`next try in ${seconds} s`);
+    this.#tell(`· next try in ${seconds} s`);
   }
 
   #tell(text) {
