@@ -2,7 +2,7 @@
 
 const QUARTER = Math.PI / 2;
 const DETAILED = 18; // device pixels a step from which on legs and eyes can be seen
-const PLUMP = 1.4; // how much larger the body is where there are no limbs
+const PLUMP = 1.2; // how much larger the body is where there are no limbs
 
 /** Draw one around the context's origin, facing up, one step large. */
 function draw(context, shell, body, theme, isDetailed) {
