@@ -32,7 +32,7 @@ check: $(VENV)/.development ## Check format, lint, types, settings and manifests
 	$(BIN)/mypy .
 	@if command -v node >/dev/null; then for file in $(filter %.js,$(STATIC)); do \
 		node --input-type=module --check - <$$file || exit 1; done; fi
-	$(BIN)/python manage.py check --fail-level WARNING
+	$(BIN)/python manage.py check --deploy --fail-level WARNING
 	$(BIN)/python manage.py spectacular --validate --fail-on-warn --file /dev/null
 	$(BIN)/python -m pytest -q tests/k8s
 

@@ -19,6 +19,8 @@ def main() -> None:
     from django.core.management import execute_from_command_line
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "overmind_project.settings")
+    if os.environ.get("NO_COLOR"):  # what Django calls so is the only thing that it looks at
+        os.environ["DJANGO_COLORS"] = "nocolor"
     try:
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:

@@ -1,14 +1,15 @@
-"""Typed readers of environment variables, loud when a value is wrong.
+"""Typed readers of environment variables, which find out all that is wrong with them.
 
-Every reader names the variable in its error, and no error repeats the value of a secret. A variable
-that is empty counts as not given.
+A variable with a bad value reads as its default, and its problem is kept, with a hint that says
+what would be right: ``raise_first`` is for whoever must not go on then. No text repeats the value
+of a secret. A variable that is empty counts as not given.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -42,117 +43,201 @@ class Secret:
         try:
             return self.path.read_text(encoding="utf-8").rstrip("\r\n")
         except (OSError, UnicodeDecodeError) as error:
-            raise ImproperlyConfigured(
-                f"{self.name}_FILE: cannot read {str(self.path)!r} ({type(error).__name__})"
-            ) from error
+            raise ImproperlyConfigured(f"{self.name}_FILE: {self._complaint(error)}") from error
+
+    def complaint(self) -> str | None:
+        """Say why the secret cannot be read, None if it can."""
+        try:
+            if self.path is not None:
+                self.path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            return self._complaint(error)
+        return None
+
+    def _complaint(self, error: Exception) -> str:
+        return f"cannot read {str(self.path)!r} ({type(error).__name__})"
 
     def __repr__(self) -> str:
         return f"Secret({self.name})"
 
 
-def given(*names: str) -> bool:
-    """Whether any of these variables has a value."""
-    return any(os.environ.get(name) for name in names)
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with a variable, and what would be right."""
+
+    variable: str
+    sentence: str
+    hint: str
+
+    def __str__(self) -> str:
+        return f"{self.variable}: {self.sentence}"
 
 
-def text(name: str, default: str = "") -> str:
-    """Return the variable as it is."""
-    value = os.environ.get(name) or default
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise ImproperlyConfigured(f"{name}: not UTF-8") from None
-    return value
+class Environment:
+    """Variables, the names of those that were asked for, and the problems that were found.
+
+    Args:
+        variables: by name; those of this process unless given.
+    """
+
+    def __init__(self, variables: Mapping[str, str] | None = None) -> None:
+        self._variables = os.environ if variables is None else variables
+        self.names: set[str] = set()
+        self.problems: list[Problem] = []
+
+    def wrong(self, name: str, sentence: str, hint: str) -> None:
+        """Keep a problem."""
+        self.problems.append(Problem(name, sentence, hint))
+
+    def raise_first(self) -> None:
+        """Return if nothing is wrong.
+
+        Raises:
+            ImproperlyConfigured: something is; one line that begins with the variable's name.
+        """
+        for problem in self.problems:
+            raise ImproperlyConfigured(str(problem))
+
+    def unread(self, *prefixes: str) -> list[str]:
+        """Return the names with one of these beginnings that nobody has asked for, in order."""
+        return sorted(n for n in self._variables if n.startswith(prefixes) and n not in self.names)
+
+    def given(self, *names: str) -> bool:
+        """Whether any of these variables has a value."""
+        self.names.update(names)
+        return any(self._variables.get(name) for name in names)
+
+    def text(self, name: str, default: str = "") -> str:
+        """Return the variable as it is."""
+        self.names.add(name)
+        value = self._variables.get(name) or default
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            self.wrong(name, "not UTF-8", "Write it in UTF-8.")
+            return default
+        return value
+
+    def words(self, name: str) -> list[str]:
+        """Return the parts of a variable that are separated by commas."""
+        return [word.strip() for word in self.text(name).split(",") if word.strip()]
+
+    def matching(self, name: str, pattern: str, what: str, default: str) -> str:
+        """Return a variable whose whole value matches ``pattern``, known to people as ``what``."""
+        value = self.text(name, default)
+        if not re.fullmatch(pattern, value):
+            self.wrong(name, f"not {what}", f"Give {what}{_or_nothing(default)}.")
+            return default
+        return value
+
+    def choice(self, name: str, choices: Collection[str], default: str) -> str:
+        """Return a variable that must be one of ``choices``."""
+        value = self.text(name, default)
+        if value not in choices:
+            listed = ", ".join(choices)
+            self.wrong(
+                name,
+                f"{value!r} is none of {listed}",
+                f"Give one of {listed}{_or_nothing(default)}.",
+            )
+            return default
+        return value
+
+    def boolean(self, name: str, *, default: bool) -> bool:
+        """Return a switch: 1, true, yes, on or 0, false, no, off, in any case."""
+        value = self.text(name).lower()
+        if value and value not in _TRUE | _FALSE:
+            usual = "on" if default else "off"
+            self.wrong(
+                name,
+                f"{value!r} is neither on nor off",
+                f"Give 1, true, yes or on, or 0, false, no or off{_or_nothing(usual)}.",
+            )
+            return default
+        return value in _TRUE if value else default
+
+    def integer(self, name: str, default: int | None, *, least: int, most: int) -> int | None:
+        """Return a whole number between ``least`` and ``most``."""
+        value = self.text(name)
+        if not value:
+            return default
+        if not re.fullmatch(r"[0-9]{1,9}", value) or not least <= int(value) <= most:
+            what = f"a whole number from {least} to {most}"
+            usual = "the server's choice" if default is None else str(default)
+            self.wrong(name, f"{value!r} is not {what}", f"Give {what}{_or_nothing(usual)}.")
+            return default
+        return int(value)
+
+    def number(self, name: str, default: int, *, least: int, most: int) -> int:
+        """Return a whole number that has a default."""
+        value = self.integer(name, default, least=least, most=most)
+        return default if value is None else value
+
+    def listen_address(self, name: str, default: str) -> str:
+        """Return an address to listen on as ``host:port``; ``:port`` listens everywhere."""
+        value = self.text(name, default)
+        address = _address(value)
+        if address is None:
+            what = "of the form host:port or :port"
+            hint = f"Give an address {what}, with a port from 1 to {_LAST_PORT}"
+            self.wrong(name, f"{value!r} is not {what}", f"{hint}{_or_nothing(default)}.")
+        return address or _address(default) or default
+
+    def base_url(self, name: str) -> str:
+        """Return an http or https URL without account, query and trailing slash."""
+        value = self.text(name)
+        complaint = _complaint_about_url(value)
+        if complaint:
+            self.wrong(
+                name,
+                complaint,
+                "Give http(s)://host:port and nothing more than perhaps a path, and the account in "
+                "COUCHDB_USERNAME and COUCHDB_PASSWORD.",
+            )
+            return ""
+        return value.rstrip("/")
+
+    def secret(self, name: str, default: Secret | None = None) -> Secret:
+        """Return a secret from ``NAME`` or from the file that ``NAME_FILE`` names, checked once."""
+        value, path = self.text(name), self.text(f"{name}_FILE")
+        if value and path:
+            self.wrong(name, f"given twice, also as {name}_FILE", "Give one of the two.")
+            return Secret(name)
+        if not value and not path and default is not None:
+            return default
+        found = Secret(name, value, Path(path) if path else None)
+        if complaint := found.complaint():
+            self.wrong(
+                f"{name}_FILE",
+                complaint,
+                f"Name a text file that this process may read, or give {name} itself.",
+            )
+            return Secret(name)
+        return found
 
 
-def words(name: str) -> list[str]:
-    """Return the parts of a variable that are separated by commas."""
-    return [word.strip() for word in text(name).split(",") if word.strip()]
+def _or_nothing(default: str) -> str:
+    return f", or nothing for {default}" if default else ", or nothing"
 
 
-def matching(name: str, pattern: str, what: str, default: str) -> str:
-    """Return a variable whose whole value matches ``pattern``, described to people as ``what``."""
-    value = text(name, default)
-    if not re.fullmatch(pattern, value):
-        raise ImproperlyConfigured(f"{name}: not {what}")
-    return value
-
-
-def choice(name: str, choices: Collection[str], default: str) -> str:
-    """Return a variable that must be one of ``choices``."""
-    value = text(name, default)
-    if value not in choices:
-        raise ImproperlyConfigured(f"{name}: {value!r} is none of {', '.join(choices)}")
-    return value
-
-
-def boolean(name: str, *, default: bool) -> bool:
-    """Return a switch: 1, true, yes, on or 0, false, no, off, in any case."""
-    value = text(name).lower()
-    if value and value not in _TRUE | _FALSE:
-        raise ImproperlyConfigured(f"{name}: {value!r} is neither on nor off")
-    return value in _TRUE if value else default
-
-
-def integer(name: str, default: int | None, *, least: int, most: int) -> int | None:
-    """Return a whole number between ``least`` and ``most``."""
-    value = text(name)
-    if not value:
-        return default
-    if not re.fullmatch(r"[0-9]{1,9}", value) or not least <= int(value) <= most:
-        raise ImproperlyConfigured(
-            f"{name}: {value!r} is not a whole number from {least} to {most}"
-        )
-    return int(value)
-
-
-def number(name: str, default: int, *, least: int, most: int) -> int:
-    """Return a whole number that has a default."""
-    value = integer(name, default, least=least, most=most)
-    return default if value is None else value
-
-
-def listen_address(name: str, default: str) -> str:
-    """Return an address to listen on as ``host:port``; ``:port`` listens everywhere."""
-    value = text(name, default)
+def _address(value: str) -> str | None:
     match = _ADDRESS.fullmatch(value)
     if not match or not 0 < int(match["port"]) <= _LAST_PORT:
-        raise ImproperlyConfigured(f"{name}: {value!r} is not of the form host:port or :port")
+        return None
     return f"{match['host'] or '0.0.0.0'}:{match['port']}"  # noqa: S104 - a container must
 
 
-def base_url(name: str) -> str:
-    """Return an http or https URL without account, query and trailing slash."""
-    value = text(name)
+def _complaint_about_url(value: str) -> str | None:
     if "@" in value:
-        raise ImproperlyConfigured(
-            f"{name}: give the account in COUCHDB_USERNAME and COUCHDB_PASSWORD, not in the URL"
-        )
+        return "give the account in COUCHDB_USERNAME and COUCHDB_PASSWORD, not in the URL"
     try:
         parts = urlsplit(value)
         port_is_good = parts.port is None or parts.port > 0
     except ValueError:
-        raise ImproperlyConfigured(f"{name}: not a URL") from None
+        return "not a URL"
     if not _HOST_NAME.fullmatch(parts.hostname or ""):
-        raise ImproperlyConfigured(f"{name}: not the name of a host")
+        return "not the name of a host"
     is_plain = not parts.query and not parts.fragment and not re.search(r"\s", value)
-    if (
-        parts.scheme not in ("http", "https")
-        or not parts.hostname
-        or not port_is_good
-        or not is_plain
-    ):
-        raise ImproperlyConfigured(f"{name}: not of the form http(s)://host:port")
-    return value.rstrip("/")
-
-
-def secret(name: str, default: Secret | None = None) -> Secret:
-    """Return a secret from ``NAME`` or from the file that ``NAME_FILE`` names, checked once."""
-    value, path = text(name), text(f"{name}_FILE")
-    if value and path:
-        raise ImproperlyConfigured(f"{name}: given twice, also as {name}_FILE")
-    if not value and not path and default is not None:
-        return default
-    found = Secret(name, value, Path(path) if path else None)
-    found.read()
-    return found
+    if parts.scheme not in ("http", "https") or not port_is_good or not is_plain:
+        return "not of the form http(s)://host:port"
+    return None

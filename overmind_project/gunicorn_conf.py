@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import gc
 import logging
+import logging.config
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import gevent
 from django.core.exceptions import ImproperlyConfigured
+from gunicorn import glogging
+
+from overmind_project.logs import CONTEXT, NOTHING
+from overmind_project.multiprocess import SHARED, SHARED_MEMORY
 
 try:
     from overmind_project import settings
@@ -21,6 +26,9 @@ except ImproperlyConfigured as error:
 
 if TYPE_CHECKING:
     from gunicorn.arbiter import Arbiter
+    from gunicorn.config import Config
+    from gunicorn.http.message import Request
+    from gunicorn.http.wsgi import Response
     from gunicorn.workers.base import Worker
 
 wsgi_app = "overmind_project.wsgi:application"
@@ -29,12 +37,10 @@ backlog = 2048  # connections that may wait while all hands are full
 workers = settings.WEB_CONCURRENCY
 worker_class = "gevent"  # a waiting request or an idle stream costs a greenlet, not a thread
 worker_connections = settings.OVERMIND_THREADS
-SHARED_MEMORY = "/dev/shm"  # noqa: S108 - gunicorn makes unguessable, unlinked files there
 if Path(SHARED_MEMORY).is_dir():
     worker_tmp_dir = SHARED_MEMORY  # heartbeats in memory, not on a slow disk
 control_socket_disable = True  # the root may be read-only
-accesslog = "-"
-access_log_format = '%(t)s %(h)s "%(r)s" %(s)s %(b)s bytes %(D)s us'
+accesslog = None  # observation.py logs a line for each request
 graceful_timeout = 20  # seconds; longer than any use case takes
 timeout = 30  # seconds without a heartbeat after which a process is taken for dead
 forwarder_headers = ""  # nobody sets SCRIPT_NAME from outside
@@ -43,6 +49,62 @@ keepalive = 75  # seconds; longer than a load balancer in front keeps an idle co
 
 LOOK_EVERY = 0.2
 """Seconds between two looks whether this process is to stop."""
+
+
+class Logger(glogging.Logger):
+    """gunicorn's own lines in the form of all others, without what a client may have sent."""
+
+    def setup(self, cfg: Config) -> None:
+        """Set up every logger, also in the main process, where Django is not."""
+        super().setup(cfg)
+        logging.config.dictConfig(settings.LOGGING)
+
+    def warning(self, msg: object, *args: object, **kwargs: Any) -> None:
+        """Log a warning; of what is no request only what is wrong with it."""
+        if str(msg).startswith("Invalid request from ip="):
+            msg, args = "Refused what is no request: %s", (type(sys.exc_info()[1]).__name__,)
+        super().warning(msg, *args, **kwargs)
+
+    def exception(self, msg: object, *args: object, **kwargs: Any) -> None:
+        """Log an error with its traceback, but not the URL, which may hold anything."""
+        if str(msg).startswith("Error handling request"):
+            msg, args = "Error handling a request", ()
+        super().exception(msg, *args, **kwargs)
+
+
+logger_class = Logger
+
+
+def on_starting(server: Arbiter) -> None:
+    """Make the place where the workers count together."""
+    SHARED.open()
+
+
+def pre_fork(server: Arbiter, worker: Worker) -> None:
+    """Give a worker that is about to start a seat that nobody has."""
+    SHARED.take_seat(worker.age)
+
+
+def post_fork(server: Arbiter, worker: Worker) -> None:
+    """Have a worker count there, before it loads anything that counts."""
+    SHARED.sit_down(worker.age)
+
+
+def post_request(
+    worker: Worker, request: Request, environ: dict[str, Any], response: Response
+) -> None:
+    """What is logged from here on is not about this request."""
+    CONTEXT.set(NOTHING)
+
+
+def child_exit(server: Arbiter, worker: Worker) -> None:
+    """Forget what a worker had under way when it ended."""
+    SHARED.leave(worker.age)
+
+
+def on_exit(server: Arbiter) -> None:
+    """Leave nothing behind."""
+    SHARED.close()
 
 
 def post_worker_init(worker: Worker) -> None:
@@ -68,7 +130,7 @@ def when_ready(server: Arbiter) -> None:
     host, _, port = bind.rpartition(":")
     everywhere = ("0.0.0.0", "[::]")  # noqa: S104 - compared with, not bound to
     place = f"http://{'localhost' if host in everywhere else host}:{port}"
-    log.info("In a browser: %s/zerglings/", place)
+    log.info("In a browser: %s/", place)
     log.info("Spawn: curl -X POST %s/zerglings/", place)
     log.info("List:  curl %s/zerglings/", place)
     log.info("Move:  curl -X POST %s/zerglings/<id> -d '\"M\"'", place)

@@ -1,4 +1,4 @@
-"""What holds for every answer: the Host header, the length, no body after HEAD."""
+"""What holds for every request: its route is noted, its Host checked, its answer measured."""
 
 from __future__ import annotations
 
@@ -9,12 +9,17 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.middleware.common import CommonMiddleware
 
+from overmind_project.exchange import note_route
+from overmind_project.exposition import metrics
 from overmind_project.health import PROBES
 from zerglings.exceptions import error_response
 
+ANY_HOST = (*PROBES, metrics)
+"""Views for what calls a pod by its IP."""
+
 
 class HostAndLength(CommonMiddleware):
-    """Django's common middleware, except that probes, which call a pod by its IP, always pass."""
+    """Django's common middleware, except that what calls a pod by its IP always passes."""
 
     def process_request(self, request: HttpRequest) -> None:
         """Leave the Host header to ``process_view``, which knows what was asked for."""
@@ -26,8 +31,9 @@ class HostAndLength(CommonMiddleware):
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> HttpResponse | None:
-        """Check the Host header of all but probes, and let probes be read only."""
-        if view not in PROBES:
+        """Check the Host header of all but probes and the like, which may only be read."""
+        note_route(request)
+        if view not in ANY_HOST:
             request.get_host()  # raises DisallowedHost, which Django answers with 400
         elif request.method not in ("GET", "HEAD"):
             return error_response(405, "Send GET or HEAD.", {"Allow": "GET, HEAD"})

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import secrets
+import sys
 from pathlib import Path
 
-from django.core.exceptions import ImproperlyConfigured
+from overmind_project import __version__
+from overmind_project.env import Environment
 
-from overmind_project import __version__, env
+env = Environment()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -61,9 +63,10 @@ def _couchdb_url() -> str:
         port = env.number("COUCHDB_SERVICE_PORT", 5984, least=1, most=65535)
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     if OVERMIND_STORE == "couchdb":
-        raise ImproperlyConfigured(
-            "COUCHDB_SERVICE_HOST: not given, nor is COUCHDB_URL; "
-            "say where CouchDB is, or set OVERMIND_STORE=sqlite"
+        env.wrong(
+            "COUCHDB_SERVICE_HOST",
+            "not given, nor is COUCHDB_URL; say where CouchDB is, or set OVERMIND_STORE=sqlite",
+            "Give the host, or the whole URL in COUCHDB_URL.",
         )
     return ""
 
@@ -102,13 +105,18 @@ OVERMIND_BOOTSTRAP_FORMAT = env.choice("OVERMIND_BOOTSTRAP_FORMAT", ("text", "js
 
 if env.given("OVERMIND_TOKENS", "OVERMIND_TOKENS_FILE"):
     # Better no service than one that is open although somebody asked for it to be closed.
-    raise ImproperlyConfigured("OVERMIND_TOKENS: access tokens are not supported by this version")
+    env.wrong(
+        "OVERMIND_TOKENS",
+        "access tokens are not supported by this version",
+        "Unset it, and let a proxy in front ask for tokens.",
+    )
 
 # Django.
 SECRET_KEY = env.secret("DJANGO_SECRET_KEY").read() or secrets.token_urlsafe(50)
 DEBUG = env.boolean("DJANGO_DEBUG", default=False)
 ALLOWED_HOSTS = env.words("DJANGO_ALLOWED_HOSTS") or ["*"]
 INSTALLED_APPS = [
+    "overmind_project",
     "overmind_project.static.StaticFiles",
     "zerglings",
     "rest_framework",
@@ -171,6 +179,10 @@ SPECTACULAR_SETTINGS = {
     "DEFAULT_GENERATOR_CLASS": "zerglings.openapi.generator.Generator",
 }
 
+# How a log line looks: to people, or to what collects lines.
+OVERMIND_LOG_FORMAT = env.choice("OVERMIND_LOG_FORMAT", ("text", "json"), "text")
+_FORMATTERS = {"text": "TextFormatter", "json": "JSONFormatter"}
+
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -181,14 +193,41 @@ LOGGING = {
             "callback": lambda record: getattr(record, "status_code", None) != 503,
         }
     },
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {"line": {"()": f"overmind_project.logs.{_FORMATTERS[OVERMIND_LOG_FORMAT]}"}},
+    "handlers": {
+        "stderr": {"class": "logging.StreamHandler", "formatter": "line"},
+        "stdout": {
+            "class": "logging.StreamHandler",
+            "formatter": "line",
+            "stream": "ext://sys.stdout",
+        },
+    },
     "root": {"handlers": ["stderr"], "level": "INFO"},
     "loggers": {
         "django": {"handlers": [], "propagate": True},
-        # Answers below 500 are the client's affair and in the access log.
+        "overmind.request": {"handlers": ["stdout"], "propagate": False},  # a line for each
+        "gunicorn.error": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
+        # Answers below 500 are the client's affair and have their line.
         "django.request": {"level": "ERROR", "filters": ["not_503"]},
         "django.security.DisallowedHost": {"level": "CRITICAL"},
         "pycouchdb": {"level": "WARNING"},
     },
 }
+
+# What `manage.py check --deploy` would have, and why not.
+SILENCED_SYSTEM_CHECKS = [
+    # No cookie and no session says who somebody is, so a forged request can do no more than any.
+    "security.W003",
+    # TLS ends in front of the service, at the ingress: that is where HSTS belongs, and the redirect
+    # too, which would lose a POST's body; inside the cluster and for the probes there is no TLS.
+    "security.W004",
+    "security.W008",
+]
+
+# What was read, and all that is wrong with it, for `manage.py check` to list. Whatever else starts
+# with these settings stops at the first problem.
+VARIABLES = frozenset(env.names)
+UNREAD_VARIABLES = env.unread("OVERMIND_", "COUCHDB_", "DJANGO_")
+PROBLEMS = tuple(env.problems)
+if sys.argv[1:2] != ["check"]:
+    env.raise_first()

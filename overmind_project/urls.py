@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path, re_path
 
-from overmind_project import health
+from overmind_project import exposition, health
 from zerglings.documents import Docs, Schema
 from zerglings.entry import Entry
 from zerglings.events import Events
@@ -22,6 +22,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     re_path(r"^_health/?$", health.health, name="health"),
     re_path(r"^healthz/?$", health.healthz, name="healthz"),
     re_path(r"^readyz/?$", health.readyz, name="readyz"),
+    re_path(r"^metrics/?$", exposition.metrics, name="metrics"),
 ]
 
 handler400 = "zerglings.exceptions.bad_request"

@@ -8,6 +8,7 @@ from django.core.signals import request_finished, request_started
 from django.core.wsgi import get_wsgi_application
 
 from overmind_project.body import BoundedBody
+from overmind_project.observation import Observation
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "overmind_project.settings")
 
@@ -17,4 +18,4 @@ request_started.disconnect(db.close_old_connections)
 request_finished.disconnect(db.close_old_connections)
 request_finished.disconnect(close_caches)
 
-application = BoundedBody(get_wsgi_application())
+application = Observation(BoundedBody(get_wsgi_application()))

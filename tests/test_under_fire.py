@@ -24,7 +24,7 @@ from tests.support.backends import Backend, CouchDBServer, couchdb_backend
 from tests.support.documents import read, write
 from tests.support.fault_proxy import FaultProxy
 from tests.support.ledger import Fate
-from tests.support.service import Service
+from tests.support.service import Service, workers
 from tests.support.swarm import EXPECTED, Swarm
 from tests.support.verdict import check
 from zerglings.document import decode
@@ -211,27 +211,6 @@ def wait_for_refusals(swarm: Swarm) -> None:
 
 def run(command: str) -> None:
     subprocess.run(command, shell=True, check=True, stdout=subprocess.DEVNULL)
-
-
-def workers(service: Service) -> list[int]:
-    """Return the process ids of a service's workers: its processes whose parent is one too."""
-    mark = f"OVERMIND_HTTP_ADDR=127.0.0.1:{service.port}".encode()
-    parents = dict(living_processes(mark))
-    return [pid for pid, parent in parents.items() if parent in parents]
-
-
-def living_processes(mark: bytes) -> Iterator[tuple[int, int]]:
-    """Yield process and parent ids of those with a mark in their environment."""
-    for place in Path("/proc").iterdir():
-        if not place.name.isdigit():
-            continue
-        try:
-            has_mark = mark in (place / "environ").read_bytes().split(b"\0")
-            state, parent, *_ = (place / "stat").read_text().rpartition(")")[2].split()
-        except OSError:  # it has ended meanwhile, or is somebody else's
-            continue
-        if has_mark and state != "Z":
-            yield int(place.name), int(parent)
 
 
 @contextmanager

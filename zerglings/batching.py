@@ -11,7 +11,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 logger = logging.getLogger(__name__)
 
@@ -88,6 +88,16 @@ class Call(Generic[Result]):
         return self._result  # type: ignore[return-value]  # None is a result where Result has it
 
 
+class Watch(Protocol):
+    """Whoever wants to know how busy a group commit is."""
+
+    def waiting(self, calls: int, /) -> None:
+        """Learn that so many calls wait now."""
+
+    def flushing(self, calls: int, /) -> None:
+        """Learn that a flush of so many calls begins."""
+
+
 Wish = TypeVar("Wish", bound=Call)  # type: ignore[type-arg]  # a variable cannot be generic
 
 
@@ -101,6 +111,7 @@ class GroupCommit(Generic[Wish]):
         batch_limit: calls in a batch at most.
         queue_limit: calls that may wait.
         grace: seconds that a caller waits beyond its own time for a flush to say what became of it.
+        watch: is told how many calls wait and are carried out together.
     """
 
     def __init__(
@@ -110,8 +121,10 @@ class GroupCommit(Generic[Wish]):
         batch_limit: int,
         queue_limit: int,
         grace: float,
+        watch: Watch,
     ) -> None:
         self._flush = flush
+        self._watch = watch
         self._batch_limit = batch_limit
         self._queue_limit = queue_limit
         self._grace = grace
@@ -129,6 +142,7 @@ class GroupCommit(Generic[Wish]):
             if len(self._queue) + len(calls) > self._queue_limit:
                 raise QueueFull
             self._queue.extend(calls)
+            self._watch.waiting(len(self._queue))
             if not self._is_led:
                 self._is_led = calls[0].leads = True
         try:
@@ -155,6 +169,7 @@ class GroupCommit(Generic[Wish]):
             call.is_awaited = False
             if not call.is_answered and call in self._queue:
                 self._queue.remove(call)
+                self._watch.waiting(len(self._queue))
             self._hand_over(call)
 
     def _hand_over(self, call: Wish) -> None:
@@ -172,6 +187,8 @@ class GroupCommit(Generic[Wish]):
         with self._lock:
             size = min(self._batch_limit, len(self._queue))
             batch = [self._queue.popleft() for _ in range(size)]
+            self._watch.waiting(len(self._queue))
+        self._watch.flushing(size)
         for call in batch:
             call.was_taken = True
         try:
@@ -191,6 +208,7 @@ class GroupCommit(Generic[Wish]):
             # Nobody is there to lead for a call that is awaited no longer.
             left = [call for call in batch if call.is_awaited and not call.is_answered]
             self._queue.extendleft(reversed(left))
+            self._watch.waiting(len(self._queue))
             if leader.is_answered:
                 self._hand_over(leader)
         for call in batch:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterable
 
+from zerglings import metrics
 from zerglings.batching import Abandoned, Call
 from zerglings.patience import Patience
 from zerglings.storage.base import OutcomeUnknown, StoreError, StoreUnavailable
@@ -49,6 +50,8 @@ class ZerglingCall(Call[Zergling]):
         """
         if (end := self.patience.end_of(error, seconds)) is not None:
             self.fail(end)
+        else:
+            metrics.retried(error)
 
 
 def timeout_for(calls: Iterable[ZerglingCall]) -> float:

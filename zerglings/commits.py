@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from zerglings import metrics
 from zerglings.archive import Archive
 from zerglings.calls import pause_before_next_attempt, timeout_for
 from zerglings.changes import Change, Order, Refused, Standing
@@ -34,7 +35,7 @@ class _Group:
         self.was_offered = False
         self.outcomes: list[Outcome] = []
         self.pending: Zergling | None = None
-        self._start: Zergling | None = None
+        self.start: Zergling | None = None
 
     @property
     def zergling_id(self) -> str:
@@ -53,10 +54,10 @@ class _Group:
 
         Those behind a birth have to wait until it has a revision.
         """
-        self._start = standing.zergling
+        self.start = standing.zergling
         self.outcomes = []
         for change in self.changes:
-            if self._start is None and not standing.is_written and isinstance(change, Order):
+            if self.start is None and not standing.is_written and isinstance(change, Order):
                 break
             try:
                 zergling = change.applied_to(standing, archive, time_left)
@@ -64,14 +65,14 @@ class _Group:
                 self.outcomes.append(error)
                 continue
             self.outcomes.append(zergling)
-            standing = Standing(zergling, is_written=zergling is self._start)
+            standing = Standing(zergling, is_written=zergling is self.start)
         self.pending = None if standing.is_written else standing.zergling
 
     @property
     def is_all_new(self) -> bool:
         """Whether each change makes a difference, so that the store's answer covers them all."""
         states = {id(outcome) for outcome in self.outcomes if isinstance(outcome, Zergling)}
-        return len(states - {id(self._start)}) == len(self.changes)
+        return len(states - {id(self.start)}) == len(self.changes)
 
     def answer(self, stored: Zergling | None = None) -> None:
         """Give every caller its outcome; the last state is the one that was ``stored``."""
@@ -185,6 +186,7 @@ class ChangeFlush:
             result = OutcomeUnknown("only a minority of the store's copies has it")
         if isinstance(result, Written):
             stored = replace(state, revision=result.revision)
+            metrics.stored(group.start, stored)
             self._cache.wrote(stored, was_offered=group.was_offered)
             group.answer(stored)
         else:

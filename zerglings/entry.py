@@ -20,6 +20,7 @@ ENTRY_POINTS = {
     "health": "health",
     "healthz": "healthz",
     "readyz": "readyz",
+    "metrics": "metrics",
 }
 """What a program may begin with, and the names of the routes that lead there."""
 

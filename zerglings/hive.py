@@ -23,6 +23,7 @@ from zerglings.commits import ChangeFlush
 from zerglings.document import Sighting, is_zergling_id, sight
 from zerglings.keys import KeyRegister
 from zerglings.looks import Look, LookFlush
+from zerglings.metrics import QueueWatch
 from zerglings.news import News, Reporter
 from zerglings.patience import CALL_TIMEOUT, Patience
 from zerglings.reading import Reader, understood
@@ -94,6 +95,7 @@ class Hive:
             batch_limit=BATCH_LIMIT,
             queue_limit=QUEUE_LIMIT,
             grace=GRACE,
+            watch=QueueWatch("changes"),
         )
         self.swarm = Swarm(self._changes, KeyRegister(store.history))
         self._looks = GroupCommit[Look](
@@ -101,6 +103,7 @@ class Hive:
             batch_limit=BATCH_LIMIT,
             queue_limit=QUEUE_LIMIT,
             grace=GRACE,
+            watch=QueueWatch("looks"),
         )
 
     def spawn(self, pose: Pose, key: str | None = None) -> Zergling:

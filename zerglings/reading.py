@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
+from zerglings import metrics
 from zerglings.archive import Archive
 from zerglings.document import NotAZergling, decode, encode
 from zerglings.merging import merge
@@ -87,6 +88,7 @@ class Reader:
     ) -> Zergling:
         """Return the merged zergling, written back if that was possible in time."""
         merged = merge(self._archive.leaves(rivals, timeout=time_left()))
+        metrics.merged()
         logger.info("Merged %d rival revisions of %s", len(rivals), merged.id)
         try:
             for _ in range(SETTLING_ROUNDS):

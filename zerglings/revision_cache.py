@@ -11,6 +11,7 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 
+from zerglings import metrics
 from zerglings.zergling import Zergling
 
 SIZE_LIMIT = 16 * 1024 * 1024
@@ -56,6 +57,7 @@ class RevisionCache:
 
     def saw(self, zergling: Zergling) -> None:
         """Take in what a read found, and learn whether the remembered one was still current."""
+        metrics.cache_missed()
         with self._lock:
             entry = self._entries.get(zergling.id)
             if entry is not None:
@@ -66,6 +68,7 @@ class RevisionCache:
         """Take in what was stored under a new revision."""
         with self._lock:
             if was_offered:
+                metrics.cache_hit()
                 self._observe(is_stale=False)
             entry = self._entries.get(zergling.id)
             self._remember(zergling, uses=entry.uses if entry else 0)
@@ -74,6 +77,7 @@ class RevisionCache:
         """Forget a zergling whose write was refused or is in doubt."""
         with self._lock:
             if was_offered:
+                metrics.cache_stale()
                 self._observe(is_stale=True)
             if (entry := self._entries.pop(zergling_id, None)) is not None:
                 self._size -= entry.size

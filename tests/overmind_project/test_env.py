@@ -8,30 +8,35 @@ from pathlib import Path
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from overmind_project import env
+from overmind_project.env import Environment
 
 NAME = "OVERMIND_TEST_VARIABLE"
 
-
-def reading(reader: Callable[[str], object], value: str, monkeypatch: pytest.MonkeyPatch) -> object:
-    monkeypatch.setenv(NAME, value)
-    return reader(NAME)
+Reader = Callable[[Environment], object]
 
 
-def number(name: str) -> int:
-    return env.number(name, 7, least=1, most=9)
+def number(env: Environment) -> int:
+    return env.number(NAME, 7, least=1, most=9)
 
 
-def switch(name: str) -> bool:
-    return env.boolean(name, default=True)
+def switch(env: Environment) -> bool:
+    return env.boolean(NAME, default=True)
 
 
-def store(name: str) -> str:
-    return env.choice(name, ("a", "b"), "b")
+def store(env: Environment) -> str:
+    return env.choice(NAME, ("a", "b"), "b")
 
 
-def address(name: str) -> str:
-    return env.listen_address(name, ":1")
+def address(env: Environment) -> str:
+    return env.listen_address(NAME, ":1")
+
+
+def url(env: Environment) -> str:
+    return env.base_url(NAME)
+
+
+def pattern(env: Environment) -> str:
+    return env.matching(NAME, "[a-z]+", "a word", "word")
 
 
 @pytest.mark.parametrize(
@@ -48,15 +53,19 @@ def address(name: str) -> str:
         (address, ":8080", "0.0.0.0:8080"),
         (address, "localhost:80", "localhost:80"),
         (address, "[::1]:80", "[::1]:80"),
-        (env.base_url, "http://couchdb:5984", "http://couchdb:5984"),
-        (env.base_url, "https://example.org/couch/", "https://example.org/couch"),
-        (env.base_url, "http://[::1]:5984/", "http://[::1]:5984"),
+        (pattern, "", "word"),
+        (pattern, "other", "other"),
+        (url, "http://couchdb:5984", "http://couchdb:5984"),
+        (url, "https://example.org/couch/", "https://example.org/couch"),
+        (url, "http://[::1]:5984/", "http://[::1]:5984"),
     ],
 )
-def test_good_values(
-    reader: Callable[[str], object], value: str, result: object, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert reading(reader, value, monkeypatch) == result
+def test_good_values(reader: Reader, value: str, result: object) -> None:
+    env = Environment({NAME: value})
+    assert reader(env) == result
+    assert env.problems == []
+    assert env.names == {NAME}
+    env.raise_first()
 
 
 @pytest.mark.parametrize(
@@ -71,63 +80,86 @@ def test_good_values(
         (number, "9" * 50),
         (switch, "maybe"),
         (store, "c"),
+        (pattern, "1"),
         (address, "8080"),
         (address, "host"),
         (address, ":0"),
         (address, ":99999"),
         (address, "a:b:1"),
         (address, "tcp://10.0.0.2:80"),
-        (env.base_url, "couchdb:5984"),
-        (env.base_url, "ftp://couchdb"),
-        (env.base_url, "http://"),
-        (env.base_url, "http://couchdb:port"),
-        (env.base_url, "http://couchdb:99999"),
-        (env.base_url, "http://couchdb/?a=b"),
-        (env.base_url, "http://couchdb/#a"),
-        (env.base_url, "http://couch db/"),
-        (env.base_url, "http://[::1/"),
-        (env.base_url, "http://a..b:5984"),
-        (env.base_url, f"http://{'a' * 64}:5984"),
+        (url, "couchdb:5984"),
+        (url, "ftp://couchdb"),
+        (url, "http://"),
+        (url, "http://couchdb:port"),
+        (url, "http://couchdb:99999"),
+        (url, "http://couchdb/?a=b"),
+        (url, "http://couchdb/#a"),
+        (url, "http://couch db/"),
+        (url, "http://[::1/"),
+        (url, "http://a..b:5984"),
+        (url, f"http://{'a' * 64}:5984"),
     ],
 )
-def test_a_bad_value_names_the_variable(
-    reader: Callable[[str], object], value: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_bad_value_names_the_variable(reader: Reader, value: str) -> None:
+    env = Environment({NAME: value})
+    default = reader(Environment({}))
+    assert reader(env) == default
+    (problem,) = env.problems
+    assert problem.variable == NAME
+    assert problem.hint.startswith("Give ")
     with pytest.raises(ImproperlyConfigured, match=f"^{NAME}: ") as caught:
-        reading(reader, value, monkeypatch)
+        env.raise_first()
     assert "\n" not in str(caught.value)
 
 
-def test_a_url_with_an_account_is_refused_without_repeating_it(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    with pytest.raises(ImproperlyConfigured, match="COUCHDB_USERNAME") as caught:
-        reading(env.base_url, "http://admin:hunter2@couchdb:5984", monkeypatch)
-    assert "hunter2" not in str(caught.value)
+def test_all_that_is_wrong_is_found_and_the_first_is_raised() -> None:
+    env = Environment({"A": "x", "B": "y"})
+    env.number("A", 1, least=1, most=2)
+    env.boolean("B", default=False)
+    assert [problem.variable for problem in env.problems] == ["A", "B"]
+    with pytest.raises(ImproperlyConfigured, match=r"^A: "):
+        env.raise_first()
 
 
-def test_a_secret_comes_from_its_variable_or_its_file(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    assert env.secret(NAME).read() == ""
+def test_a_url_with_an_account_is_refused_without_repeating_it() -> None:
+    env = Environment({NAME: "http://admin:hunter2@couchdb:5984"})
+    env.base_url(NAME)
+    (problem,) = env.problems
+    assert "COUCHDB_USERNAME" in problem.sentence
+    assert "hunter2" not in repr(problem)
+
+
+def test_what_is_not_utf_8_is_refused() -> None:
+    env = Environment({NAME: "a\udcff"})
+    assert env.text(NAME, "b") == "b"
+    assert str(env.problems[0]) == f"{NAME}: not UTF-8"
+
+
+def test_a_secret_comes_from_its_variable_or_its_file(tmp_path: Path) -> None:
+    assert Environment({}).secret(NAME).read() == ""
     file = tmp_path / "secret"
     file.write_text("from-file\n")
-    monkeypatch.setenv(f"{NAME}_FILE", str(file))
+    env = Environment({f"{NAME}_FILE": str(file)})
     secret = env.secret(NAME)
     assert secret.read() == "from-file"
     file.write_text("changed")
     assert secret.read() == "changed"
     assert "changed" not in repr(secret)
-    monkeypatch.setenv(NAME, "from-variable")
+    both = Environment({NAME: "from-variable", f"{NAME}_FILE": str(file)})
+    both.secret(NAME)
     with pytest.raises(ImproperlyConfigured, match="given twice"):
-        env.secret(NAME)
-    monkeypatch.delenv(f"{NAME}_FILE")
-    assert env.secret(NAME).read() == "from-variable"
+        both.raise_first()
+    assert Environment({NAME: "from-variable"}).secret(NAME).read() == "from-variable"
 
 
-def test_a_secret_file_that_cannot_be_read_is_said(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv(f"{NAME}_FILE", str(tmp_path / "none"))
+def test_a_secret_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    env = Environment({f"{NAME}_FILE": str(file)})
+    assert env.secret(NAME).read() == ""
     with pytest.raises(ImproperlyConfigured, match=f"^{NAME}_FILE: "):
-        env.secret(NAME)
+        env.raise_first()
+    file.write_text("here")
+    secret = Environment({f"{NAME}_FILE": str(file)}).secret(NAME)
+    file.unlink()
+    with pytest.raises(ImproperlyConfigured, match=f"^{NAME}_FILE: "):
+        secret.read()

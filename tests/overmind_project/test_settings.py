@@ -92,6 +92,7 @@ BAD = {
     "COUCHDB_Q": {"COUCHDB_URL": "http://h", "COUCHDB_Q": "x"},
     "COUCHDB_N": {"COUCHDB_URL": "http://h", "COUCHDB_N": "0"},
     "COUCHDB_REVS_LIMIT": {"COUCHDB_URL": "http://h", "COUCHDB_REVS_LIMIT": "0"},
+    "OVERMIND_LOG_FORMAT": {"OVERMIND_LOG_FORMAT": "yaml"},
     "OVERMIND_TOKENS": {"OVERMIND_TOKENS": "a:read:b"},
     "DJANGO_DEBUG": {"DJANGO_DEBUG": "perhaps"},
 }
@@ -102,6 +103,7 @@ def test_a_bad_value_stops_the_start_with_one_line_that_names_it(name: str) -> N
     for command in (
         ["manage.py", "serve"],
         ["manage.py", "bootstrap_couch"],
+        ["manage.py", "export_zerglings", "-"],
     ):
         result = python(*command, **BAD[name])
         assert result.returncode != 0
@@ -123,9 +125,13 @@ def test_no_bad_place_of_couchdb_repeats_what_may_be_a_secret() -> None:
         ("COUCHDB_URL", "http://admin:12/hunter2@db"),
         ("COUCHDB_SERVICE_HOST", "admin:hunter2@db"),
     ):
-        result = python("manage.py", "check", **{name: value})
+        result = python("manage.py", "bootstrap_couch", **{name: value})
         assert result.returncode == 2
         assert result.stderr.startswith(f"overmind: {name}: ")
+        assert "hunter2" not in result.stderr
+        result = python("manage.py", "check", **{name: value})
+        assert result.returncode == 1
+        assert f"{name}: " in result.stderr
         assert "hunter2" not in result.stderr
 
 

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -110,6 +110,27 @@ class Service:
                 assert self._process.poll() is None, f"the service ended:\n{self.log}"
                 assert time.monotonic() < deadline, f"the service does not answer:\n{self.log}"
                 time.sleep(0.02)  # between two looks
+
+
+def workers(service: Service) -> list[int]:
+    """Return the process ids of a service's workers: its processes whose parent is one too."""
+    mark = f"OVERMIND_HTTP_ADDR=127.0.0.1:{service.port}".encode()
+    parents = dict(living_processes(mark))
+    return [pid for pid, parent in parents.items() if parent in parents]
+
+
+def living_processes(mark: bytes) -> Iterator[tuple[int, int]]:
+    """Yield process and parent ids of those with a mark in their environment."""
+    for place in Path("/proc").iterdir():
+        if not place.name.isdigit():
+            continue
+        try:
+            has_mark = mark in (place / "environ").read_bytes().split(b"\0")
+            state, parent, *_ = (place / "stat").read_text().rpartition(")")[2].split()
+        except OSError:  # it has ended meanwhile, or is somebody else's
+            continue
+        if has_mark and state != "Z":
+            yield int(place.name), int(parent)
 
 
 def clean_environment() -> dict[str, str]:

@@ -361,4 +361,5 @@ def test_an_empty_accept_header_is_none(service: Service) -> None:
 
 def test_nothing_of_it_was_an_error_of_ours(service: Service) -> None:
     assert "Traceback" not in service.log
-    assert '" 500 ' not in service.log
+    assert " 500 duration_ms=" not in service.log
+    assert " 400 duration_ms=" in service.log

@@ -44,14 +44,33 @@ class Flushes:
             self.carry_out(wish)
 
 
+class Watched:
+    """Notes what a group commit says about itself."""
+
+    def __init__(self) -> None:
+        self.depths: list[int] = []
+        self.sizes: list[int] = []
+
+    def waiting(self, calls: int) -> None:
+        self.depths.append(calls)
+
+    def flushing(self, calls: int) -> None:
+        self.sizes.append(calls)
+
+
 @pytest.fixture
 def flushes() -> Flushes:
     return Flushes()
 
 
 @pytest.fixture
-def group(flushes: Flushes) -> GroupCommit[Wish]:
-    return GroupCommit[Wish](flushes, batch_limit=4, queue_limit=6, grace=0.05)
+def watch() -> Watched:
+    return Watched()
+
+
+@pytest.fixture
+def group(flushes: Flushes, watch: Watched) -> GroupCommit[Wish]:
+    return GroupCommit[Wish](flushes, batch_limit=4, queue_limit=6, grace=0.05, watch=watch)
 
 
 @pytest.fixture
@@ -107,6 +126,30 @@ def test_calls_that_come_during_a_flush_share_the_next(
     flushes.gate.set()
     assert [call.result(LONG) for call in (first, *others)] == ["FIRST", "A", "B", "C"]
     assert flushes.batches == [["first"], ["a", "b", "c"]]
+
+
+def test_how_many_wait_and_are_carried_out_together_is_told(
+    group: GroupCommit[Wish], flushes: Flushes, watch: Watched, pool: ThreadPoolExecutor
+) -> None:
+    first = occupied(group, flushes, pool)
+    others = queued(group, pool, "abc")
+    assert watch.depths == [1, 0, 1, 2, 3]
+    flushes.gate.set()
+    for call in (first, *others):
+        call.result(LONG)
+    assert watch.sizes == [1, 3]
+    assert watch.depths[-1] == 0
+
+
+def test_one_that_waits_no_longer_is_not_told_of(
+    group: GroupCommit[Wish], flushes: Flushes, watch: Watched, pool: ThreadPoolExecutor
+) -> None:
+    first = occupied(group, flushes, pool)
+    with pytest.raises(Abandoned):
+        run(group, Wish("a", patience=0.0))
+    assert watch.depths[-2:] == [1, 0]
+    flushes.gate.set()
+    first.result(LONG)
 
 
 def test_a_batch_has_a_bound_and_nobody_is_passed_over(
@@ -269,8 +312,10 @@ def test_whoever_gave_up_is_never_made_to_lead(
     assert flushes.batches == [["first"], ["a", "b"], ["c"]]
 
 
-def test_many_at_once_are_all_answered(flushes: Flushes, pool: ThreadPoolExecutor) -> None:
-    group = GroupCommit[Wish](flushes, batch_limit=5, queue_limit=100, grace=1)
+def test_many_at_once_are_all_answered(
+    flushes: Flushes, watch: Watched, pool: ThreadPoolExecutor
+) -> None:
+    group = GroupCommit[Wish](flushes, batch_limit=5, queue_limit=100, grace=1, watch=watch)
     names = [f"n{number}" for number in range(400)]
     assert list(pool.map(lambda name: run(group, Wish(name)), names)) == [n.upper() for n in names]
     assert sorted(name for batch in flushes.batches for name in batch) == sorted(names)

@@ -133,7 +133,8 @@ OPERATIONS: dict[tuple[str, str], Json] = {
     ("GET", "/metrics"): {
         "operationId": "showMetrics",
         "summary": "Read the metrics",
-        "description": "Counters and gauges in the text format that Prometheus reads.",
+        "description": "Counters, gauges and histograms of all processes, as Prometheus reads them;"
+        " as OpenMetrics to those who accept that.",
         "tags": ["operation"],
         "responses": {
             "200": {"description": "The metrics.", "content": {"text/plain": {"schema": _TEXT}}},

@@ -11,6 +11,7 @@ from zerglings.storage.account import Account
 from zerglings.storage.base import Store
 from zerglings.storage.couchdb import CouchDBStore
 from zerglings.storage.couchdb_client import CouchDBClient
+from zerglings.storage.observed import ObservedStore
 from zerglings.storage.sqlite import SQLiteStore
 
 CONNECTIONS = 16
@@ -31,7 +32,7 @@ def store_of_admin() -> Store:
 
 def _opened(username: str, password: Secret) -> Store:
     if settings.OVERMIND_STORE == "sqlite":
-        return SQLiteStore(settings.OVERMIND_SQLITE_PATH)
+        return ObservedStore(SQLiteStore(settings.OVERMIND_SQLITE_PATH))
     account = Account(username, password.read, variable=password.name)
     client = CouchDBClient(settings.COUCHDB_URL, account, connections=CONNECTIONS)
-    return CouchDBStore(client, settings.COUCHDB_DATABASE)
+    return ObservedStore(CouchDBStore(client, settings.COUCHDB_DATABASE))

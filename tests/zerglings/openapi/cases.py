@@ -192,6 +192,7 @@ CASES: list[Case] = [
     Case("GET /docs/", 406, "A picture", headers=PICTURE),
     Case("GET /_health", 200),
     Case("GET /healthz", 200),
+    Case("GET /metrics", 200),
     Case("GET /readyz", 200),
     Case("GET /readyz", 503, "Not prepared", fault=NotBootstrapped(UNPREPARED)),
     Case(EVENTS, 200),

@@ -1,0 +1,185 @@
+"""System checks of the settings: ``manage.py check`` lists all that is wrong or doubtful, at once.
+
+An error says what also stops the start; a warning is about values that are valid, but seldom meant.
+The ids are for people's scripts and never change their meaning: a new variable gets a new one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterator
+from difflib import get_close_matches
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004 - Django's name
+
+IDS = {
+    "OVERMIND_HTTP_ADDR": "overmind.E001",
+    "WEB_CONCURRENCY": "overmind.E002",
+    "OVERMIND_THREADS": "overmind.E003",
+    "OVERMIND_STORE": "overmind.E004",
+    "OVERMIND_SQLITE_PATH": "overmind.E005",
+    "OVERMIND_HISTORY_TAIL": "overmind.E006",
+    "OVERMIND_HEAL_GRACE": "overmind.E007",
+    "OVERMIND_STREAMS": "overmind.E010",
+    "OVERMIND_LOG_FORMAT": "overmind.E011",
+    "OVERMIND_TOKENS": "overmind.E008",
+    "OVERMIND_TOKENS_FILE": "overmind.E009",
+    "COUCHDB_URL": "overmind.E020",
+    "COUCHDB_SERVICE_HOST": "overmind.E021",
+    "COUCHDB_SERVICE_PORT": "overmind.E022",
+    "COUCHDB_DATABASE": "overmind.E023",
+    "COUCHDB_USERNAME": "overmind.E024",
+    "COUCHDB_PASSWORD": "overmind.E025",
+    "COUCHDB_PASSWORD_FILE": "overmind.E026",
+    "COUCHDB_ADMIN_USERNAME": "overmind.E027",
+    "COUCHDB_ADMIN_PASSWORD": "overmind.E028",
+    "COUCHDB_ADMIN_PASSWORD_FILE": "overmind.E029",
+    "COUCHDB_CLUSTER_NODES": "overmind.E030",
+    "COUCHDB_Q": "overmind.E031",
+    "COUCHDB_N": "overmind.E032",
+    "COUCHDB_REVS_LIMIT": "overmind.E033",
+    "OVERMIND_BOOTSTRAP_TIMEOUT": "overmind.E040",
+    "OVERMIND_BOOTSTRAP_CHECK": "overmind.E041",
+    "OVERMIND_BOOTSTRAP_ONLY": "overmind.E042",
+    "OVERMIND_BOOTSTRAP_RETIRE": "overmind.E043",
+    "OVERMIND_BOOTSTRAP_FORMAT": "overmind.E044",
+    "DJANGO_SECRET_KEY": "overmind.E050",
+    "DJANGO_SECRET_KEY_FILE": "overmind.E051",
+    "DJANGO_DEBUG": "overmind.E052",
+    "DJANGO_ALLOWED_HOSTS": "overmind.E053",
+}
+"""The id of what can be wrong with each variable."""
+
+PLAIN_HTTP = "overmind.W001"
+NO_PASSWORD = "overmind.W002"  # noqa: S105 - the id of a warning
+UNUSED_COUCHDB = "overmind.W003"
+OPEN_FILE = "overmind.W004"
+NO_PLACE_FOR_FILE = "overmind.W005"
+SHORT_GRACE = "overmind.W006"
+MISSPELT = "overmind.W007"
+
+CLUSTER_SUFFIXES = (".svc", ".svc.cluster.local", ".cluster.local", ".internal", ".localhost")
+MOUNTED_SECRETS = ("/run/secrets/", "/var/run/secrets/")
+"""Where orchestrators put the files of secrets, readable by all in a container of one's own."""
+
+
+LIKENESS = 0.85
+"""From which share of common letters a name that nobody reads is taken for a misspelt one."""
+
+INJECTED = re.compile(r".+_(SERVICE_HOST|SERVICE_PORT.*|PORT.*)")
+"""What Kubernetes adds for each Service, and what Docker's links did."""
+
+
+def register_all() -> None:
+    """Let Django run these checks."""
+    for check in (errors, misspelt, warnings_of_couchdb, warnings_of_files):
+        register(check, "overmind")
+
+
+def errors(**_: object) -> list[CheckMessage]:
+    """Return everything that is wrong with the environment."""
+    return [
+        Error(str(problem), hint=problem.hint, id=IDS[problem.variable])
+        for problem in settings.PROBLEMS
+    ]
+
+
+def misspelt(**_: object) -> list[CheckMessage]:
+    """Return variables that were probably meant to be others: they have no effect."""
+    return [
+        Warning(
+            f"{name}: there is no such variable, so it has no effect",
+            hint=f"Is {known} meant?",
+            id=MISSPELT,
+        )
+        for name in settings.UNREAD_VARIABLES
+        if not INJECTED.fullmatch(name)
+        for known in get_close_matches(name, settings.VARIABLES, n=1, cutoff=LIKENESS)
+    ]
+
+
+def warnings_of_couchdb(**_: object) -> list[CheckMessage]:
+    """Return what is doubtful about the way to CouchDB."""
+    return list(_couchdb() if settings.OVERMIND_STORE == "couchdb" else _unused_couchdb())
+
+
+def warnings_of_files(**_: object) -> list[CheckMessage]:
+    """Return what is doubtful about files: the embedded store's, and those of secrets."""
+    return [*_embedded_file(), *_secret_files()]
+
+
+def _couchdb() -> Iterator[Warning]:
+    has_password = bool(settings.COUCHDB_PASSWORD.read())
+    url = urlsplit(settings.COUCHDB_URL)
+    if url.scheme == "http" and has_password and not _is_near(url.hostname or ""):
+        yield Warning(
+            f"COUCHDB_URL: the password goes to {url.hostname} over plain http",
+            hint="Give an https URL, or a host in this network.",
+            id=PLAIN_HTTP,
+        )
+    if not has_password:
+        yield Warning(
+            "COUCHDB_PASSWORD: not given; CouchDB 3 serves nobody without one",
+            hint="Give COUCHDB_PASSWORD or COUCHDB_PASSWORD_FILE.",
+            id=NO_PASSWORD,
+        )
+    if settings.COUCHDB_CLUSTER_NODES > 1 and settings.OVERMIND_HEAL_GRACE < 1:
+        yield Warning(
+            "OVERMIND_HEAL_GRACE: a node that was away may bring the dead back",
+            hint="Give more days than any node of the cluster was ever away.",
+            id=SHORT_GRACE,
+        )
+
+
+def _unused_couchdb() -> Iterator[Warning]:
+    if settings.COUCHDB_URL:
+        yield Warning(
+            "OVERMIND_STORE: sqlite, although COUCHDB_URL or COUCHDB_SERVICE_HOST is given",
+            hint="Unset OVERMIND_STORE to use CouchDB, or the others to use the embedded store.",
+            id=UNUSED_COUCHDB,
+        )
+
+
+def _is_near(host: str) -> bool:
+    """Whether a host is this machine, in a private network or in the same cluster."""
+    try:
+        return ip_address(host).is_private
+    except ValueError:
+        return "." not in host.rstrip(".") or host.rstrip(".").endswith(CLUSTER_SUFFIXES)
+
+
+def _embedded_file() -> Iterator[Warning]:
+    """Look at the file, or at the directory in which bootstrap_couch makes it."""
+    if settings.OVERMIND_STORE != "sqlite":
+        return
+    path: Path = settings.OVERMIND_SQLITE_PATH
+    # Beside the file SQLite keeps others; and of a directory that is hidden nothing exists.
+    place = next(parent for parent in path.parents if os.path.exists(parent))
+    wanted = [place, path] if os.path.exists(path) else [place]
+    if not place.is_dir() or not all(os.access(each, os.W_OK) for each in wanted):
+        yield Warning(
+            f"OVERMIND_SQLITE_PATH: this process cannot write to {path}",
+            hint="Name a file in a directory that belongs to the service's user.",
+            id=NO_PLACE_FOR_FILE,
+        )
+
+
+def _secret_files() -> Iterator[Warning]:
+    seen: set[Path] = set()
+    for secret in (settings.COUCHDB_PASSWORD, settings.COUCHDB_ADMIN_PASSWORD):
+        path = secret.path
+        if path is None or path in seen or str(path.absolute()).startswith(MOUNTED_SECRETS):
+            continue
+        seen.add(path)
+        if path.stat().st_mode & stat.S_IROTH:
+            yield Warning(
+                f"{secret.name}_FILE: everybody on this machine may read {path}",
+                hint=f"chmod o= {path}",
+                id=OPEN_FILE,
+            )

@@ -1,0 +1,184 @@
+"""The monitoring component: what it adds to an overlay, and that its dashboard asks for what is."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import uuid
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.k8s import render as rendering
+from tests.k8s.promises import PROMISES, Promise
+from tests.k8s.render import dig, name_of, overlays, render
+from tests.support.backends import sqlite_backend
+from tests.support.prometheus import Metrics
+from tests.support.service import ROOT, Service
+
+COMPONENT = ROOT / "k8s" / "components" / "monitoring"
+DASHBOARD = COMPONENT / "overmind-dashboard.json"
+
+TARGET_LABELS = {"job", "instance", "pod", "namespace"}
+"""Labels that Prometheus adds to whatever it scrapes."""
+
+ON_OCCASION = {"overmind_http_answers_cut_total": {"route", "by"}}
+"""Samples that are there only once it has happened, which a short run does not bring about."""
+
+_NAME = re.compile(r"\b(overmind_\w+)(?:\{([^}]*)\})?")
+_MATCHER = re.compile(r'(\w+)\s*(?:=~|!~|!=|=)\s*"')
+_BY = re.compile(r"\bby \(([^)]*)\)")
+_LEGEND = re.compile(r"\{\{(\w+)\}\}")
+
+Object = dict[str, Any]
+
+each_overlay = pytest.mark.parametrize("overlay", overlays(), ids=lambda folder: folder.name)
+
+
+@cache
+def monitored(overlay: Path, directory: Path) -> list[Object]:
+    """Return an overlay's objects as they are with the component added to it."""
+    place = directory / overlay.name
+    place.mkdir()
+    resource, component = (os.path.relpath(path, place) for path in (overlay, COMPONENT))
+    text = {"resources": [resource], "components": [component]}
+    (place / "kustomization.yaml").write_text(json.dumps(text), encoding="utf-8")
+    return render(place)
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("monitored").resolve()
+
+
+def find(objects: list[Object], name: str) -> Object:
+    (found,) = [each for each in objects if name_of(each) == name]
+    return found
+
+
+# What it adds
+
+
+@each_overlay
+def test_it_is_in_no_overlay_by_itself_and_adds_two_objects(overlay: Path, directory: Path) -> None:
+    before = {name_of(each) for each in render(overlay)}
+    after = {name_of(each) for each in monitored(overlay, directory)}
+    assert after - before == {"ServiceMonitor/overmind", "ConfigMap/overmind-dashboard"}
+    assert before < after
+
+
+@pytest.mark.parametrize("promise", PROMISES, ids=lambda promise: promise.__name__)
+@each_overlay
+def test_with_it_the_overlay_keeps_its_promises(
+    overlay: Path, promise: Promise, directory: Path
+) -> None:
+    assert promise(monitored(overlay, directory)) == []
+
+
+@each_overlay
+def test_the_monitor_finds_the_service_and_its_port(overlay: Path, directory: Path) -> None:
+    objects = monitored(overlay, directory)
+    monitor = find(objects, "ServiceMonitor/overmind")
+    assert monitor["apiVersion"] == "monitoring.coreos.com/v1"
+    labels = monitor["spec"]["selector"]["matchLabels"]
+    services = [each for each in objects if each["kind"] == "Service"]
+    (service,) = [each for each in services if labels.items() <= each["metadata"]["labels"].items()]
+    assert name_of(service) == "Service/overmind"
+    (endpoint,) = monitor["spec"]["endpoints"]
+    (port,) = [each for each in service["spec"]["ports"] if each["name"] == endpoint["port"]]
+    (container,) = [
+        each for each in rendering.containers(objects, init=False) if each.name == "overmind"
+    ]
+    assert port["targetPort"] in {each["name"] for each in container.spec["ports"]}
+    assert endpoint["path"] == "/metrics"
+
+
+@each_overlay
+def test_the_network_policy_lets_the_scraper_in(overlay: Path, directory: Path) -> None:
+    policy = find(monitored(overlay, directory), "NetworkPolicy/overmind")
+    open_to_all = [rule for rule in policy["spec"]["ingress"] if not rule.get("from")]
+    assert 8080 in {port["port"] for rule in open_to_all for port in rule["ports"]}
+
+
+@each_overlay
+def test_grafana_s_sidecar_finds_the_dashboard(overlay: Path, directory: Path) -> None:
+    config = find(monitored(overlay, directory), "ConfigMap/overmind-dashboard")
+    assert dig(config, "metadata", "labels", "grafana_dashboard") == "1"
+    assert json.loads(config["data"][DASHBOARD.name]) == json.loads(DASHBOARD.read_text())
+
+
+# The dashboard
+
+
+def dashboard() -> Object:
+    found: Object = json.loads(DASHBOARD.read_text(encoding="utf-8"))
+    return found
+
+
+def targets() -> Iterator[tuple[str, Object]]:
+    for panel in dashboard()["panels"]:
+        for target in panel["targets"]:
+            yield panel["title"], target
+
+
+@pytest.fixture(scope="module")
+def offered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
+    """Names and labels of the samples of a service that has had something to do."""
+    place = tmp_path_factory.mktemp("scraped")
+    with Service(sqlite_backend(place).environment, place) as service:
+        spawned = service.call("POST", "/zerglings/").json["zergling"]["id"]
+        service.call("POST", f"/zerglings/{spawned}", '"M"')
+        service.call("GET", f"/zerglings/{spawned}")
+        service.call("GET", f"/zerglings/{uuid.uuid4()}")
+        service.call("DELETE", f"/zerglings/{spawned}")
+        return Metrics.of(service).names() | ON_OCCASION
+
+
+def test_what_the_dashboard_asks_for_exists(offered: dict[str, set[str]]) -> None:
+    asked = list(targets())
+    assert len(asked) > 20
+    for title, target in asked:
+        expression = target["expr"]
+        found = _NAME.findall(expression)
+        assert found, title
+        known = set(TARGET_LABELS)
+        for name, matchers in found:
+            assert name in offered, f"{title}: no metric {name}"
+            known |= offered[name]
+            unknown = set(_MATCHER.findall(matchers)) - offered[name] - TARGET_LABELS
+            assert not unknown, f"{title}: {name} has no {unknown}"
+        grouped = {label.strip() for by in _BY.findall(expression) for label in by.split(",")}
+        assert grouped <= known, title
+        shown = set(_LEGEND.findall(target["legendFormat"]))
+        assert shown <= grouped, f"{title}: the legend shows what is not grouped by"
+
+
+def test_every_metric_of_ours_is_on_the_dashboard(offered: dict[str, set[str]]) -> None:
+    asked = {name for _, target in targets() for name, _ in _NAME.findall(target["expr"])}
+    families = {re.sub("_(bucket|sum|count)$", "", name) for name in asked}
+    ours = {name for name in offered if name.startswith("overmind_")}
+    assert {re.sub("_(bucket|sum|count)$", "", name) for name in ours} == families
+
+
+def test_panels_have_ids_of_their_own_and_do_not_overlap() -> None:
+    panels = dashboard()["panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    taken: set[tuple[int, int]] = set()
+    for panel in panels:
+        at = panel["gridPos"]
+        cells = {(at["x"] + x, at["y"] + y) for x in range(at["w"]) for y in range(at["h"])}
+        assert at["x"] + at["w"] <= 24
+        assert not cells & taken, panel["title"]
+        taken |= cells
+
+
+def test_the_data_source_is_left_to_whoever_looks() -> None:
+    variables = {each["name"] for each in dashboard()["templating"]["list"]}
+    assert variables == {"datasource", "job"}
+    for title, target in targets():
+        assert target["datasource"]["uid"] == "${datasource}", title
+        assert 'job=~"$job"' in target["expr"], title

@@ -1,0 +1,208 @@
+"""What the outermost layer makes of answers of every kind, in this process."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from gunicorn.http.errors import InvalidChunkSize
+from prometheus_client import REGISTRY
+
+from overmind_project.exchange import KEY
+from overmind_project.logs import CONTEXT, NOTHING
+from overmind_project.observation import Observation
+
+NAMES = {
+    "requests": "overmind_http_requests_total",
+    "seconds": "overmind_http_request_duration_seconds_sum",
+    "timed": "overmind_http_request_duration_seconds_count",
+    "cut": "overmind_http_answers_cut_total",
+    "under way": "overmind_http_requests_in_flight",
+    "streams": "overmind_http_streams_open",
+}
+
+
+class Told(logging.Handler):
+    """Keeps what is logged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[Any] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
+
+
+@pytest.fixture
+def told() -> Iterator[Told]:
+    told, logger = Told(), logging.getLogger("overmind.request")
+    logger.addHandler(told)
+    context = CONTEXT.set(NOTHING)  # the server clears it after each request; here is none
+    yield told
+    CONTEXT.reset(context)
+    logger.removeHandler(told)
+
+
+def total(what: str) -> float:
+    samples = [
+        sample
+        for family in REGISTRY.collect()
+        for sample in family.samples
+        if sample.name == NAMES[what]
+    ]
+    return sum(sample.value for sample in samples)
+
+
+class Broken(Exception):
+    """What goes wrong in an application."""
+
+
+class Application:
+    """Answers on a route with these parts; an exception among them is raised."""
+
+    def __init__(self, *parts: bytes | Exception, route: str = "zergling-list") -> None:
+        self.parts = parts
+        self.route = route
+        self.is_closed = False
+        self.status = "200 OK"
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Application:
+        environ[KEY].route = self.route
+        start_response(self.status, [("Content-Type", "text/plain")])
+        return self
+
+    def __iter__(self) -> Iterator[bytes]:
+        for part in self.parts:
+            if isinstance(part, Exception):
+                raise part
+            yield part
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+def asked(application: Any) -> Any:
+    environ = {"REQUEST_METHOD": "GET", "REMOTE_ADDR": "127.0.0.1"}
+    return Observation(application)(environ, lambda *_: lambda _: None)
+
+
+def sent(answer: Any, *, breaks_with: Exception | None = None) -> bytes:
+    """Send an answer as a server does, to a client that may hang up after the first part."""
+    data = b""
+    try:
+        for part in answer:
+            if breaks_with is not None:
+                raise breaks_with
+            data += part
+    finally:
+        answer.close()
+    return data
+
+
+def test_an_answer_ends_with_its_last_part(told: Told) -> None:
+    requests, application = total("requests"), Application(b"one", b"two")
+    answer = asked(application)
+    assert (total("under way"), total("requests"), told.records) == (1, requests, [])
+    assert sent(answer) == b"onetwo"
+    assert application.is_closed
+    assert (total("under way"), total("requests")) == (0, requests + 1)
+    (record,) = told.records
+    assert (record.shown["bytes"], record.told["status"]) == (6, 200)
+    assert "cut_by" not in record.shown
+
+
+@pytest.mark.parametrize(
+    ("error", "by"), [(BrokenPipeError(), "client"), (Broken("the process stops"), "service")]
+)
+def test_an_answer_that_cannot_be_sent_is_counted_as_cut(
+    told: Told, error: Exception, by: str
+) -> None:
+    cut, application = total("cut"), Application(b"one", b"two")
+    with pytest.raises(type(error)):
+        sent(asked(application), breaks_with=error)
+    assert application.is_closed
+    assert (total("cut"), total("under way")) == (cut + 1, 0)
+    assert told.records[0].shown["cut_by"] == by
+
+
+def test_an_answer_that_cannot_be_made_is_cut_by_the_service(told: Told) -> None:
+    with pytest.raises(ConnectionError):
+        sent(asked(Application(b"one", ConnectionError("the store's"))))
+    assert told.records[0].shown["cut_by"] == "service"
+    assert told.records[0].shown["bytes"] == 3
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(Broken("why"), 500), (InvalidChunkSize(b"zz"), 400)]
+)
+def test_a_crash_is_counted_once_with_what_the_server_answers(
+    told: Told, error: Exception, status: int
+) -> None:
+    def crashing(_environ: dict[str, Any], _start_response: Any) -> None:
+        raise error
+
+    requests = total("requests")
+    with pytest.raises(type(error)):
+        asked(crashing)
+    assert (total("requests"), total("under way")) == (requests + 1, 0)
+    assert told.records[0].told["status"] == status
+
+
+def test_a_stream_is_counted_when_it_begins_and_logged_when_it_ends(told: Told) -> None:
+    requests, timed = total("requests"), total("timed")
+    answer = asked(Application(b"event", b"event", route="events"))
+    assert next(answer) == b"event"
+    assert (total("requests"), total("timed")) == (requests + 1, timed + 1)
+    assert (total("streams"), told.records) == (1, [])
+    seconds = total("seconds")
+    sent(answer)
+    assert (total("requests"), total("seconds")) == (requests + 1, seconds)
+    assert total("streams") == 0
+    assert len(told.records) == 1
+
+
+def test_a_refused_stream_is_not_open(told: Told) -> None:
+    application = Application(b"{}", route="events")
+    application.status = "503 Service Unavailable"
+    answer = asked(application)
+    assert total("streams") == 0
+    sent(answer)
+    assert total("streams") == 0
+    assert told.records[0].told["status"] == 503
+
+
+@pytest.mark.parametrize(("status", "lines"), [("200 OK", 0), ("404 Not Found", 0), ("503 X", 1)])
+def test_a_probe_is_logged_only_where_it_fails(told: Told, status: str, lines: int) -> None:
+    application = Application(b"{}", route="healthz")
+    application.status = status
+    sent(asked(application))
+    assert len(told.records) == lines
+
+
+@pytest.mark.parametrize(("status", "route"), [("200 OK", "static"), ("404 Not Found", "none")])
+def test_what_is_answered_well_without_a_route_is_a_file(
+    told: Told, status: str, route: str
+) -> None:
+    application = Application(b"{}", route="none")
+    application.status = status
+    sent(asked(application))
+    assert told.records[0].told["route"] == route
+
+
+@pytest.mark.parametrize("location", ["", "/zerglings/", "/zerglings/hunter2", "/a/b?c=/d"])
+def test_only_the_id_of_a_spawned_zergling_is_taken_from_where_it_is(
+    told: Told, location: str
+) -> None:
+    spawned = "5fb0a6f2-8f0e-4c53-9d5e-1f4d2b7a9c01"
+
+    def application(_environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        start_response("201 Created", [("Location", location)])
+        return [b"{}"]
+
+    sent(asked(application))
+    assert "zergling_id" not in told.records[0].shown
+    location = f"/zerglings/{spawned}"
+    sent(asked(application))
+    assert told.records[1].shown["zergling_id"] == spawned

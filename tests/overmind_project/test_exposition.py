@@ -1,0 +1,86 @@
+"""`/metrics`: what a scraper gets, under any Host, and nobody can break it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from django.test import Client
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics
+from prometheus_client.parser import text_string_to_metric_families
+
+from overmind_project import __version__
+from tests.support.backends import sqlite_backend
+from tests.support.service import Service
+
+OPEN_METRICS = "application/openmetrics-text"
+
+
+@pytest.fixture(scope="module")
+def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    directory = tmp_path_factory.mktemp("exposed")
+    environment = sqlite_backend(directory).environment
+    strict = {"WEB_CONCURRENCY": "2", "DJANGO_ALLOWED_HOSTS": "overmind.example"}
+    with Service(environment | strict, directory) as service:
+        for _ in range(20):
+            service.call("POST", "/zerglings/", headers={"Host": "overmind.example"})
+        yield service
+
+
+def test_prometheus_parser_takes_every_family_with_its_help(serving: Service) -> None:
+    reply = serving.call("GET", "/metrics")
+    assert reply.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+    families = list(text_string_to_metric_families(reply.body.decode()))
+    assert len({family.name for family in families}) == len(families) >= 18
+    assert all(family.documentation.endswith(".") for family in families)
+    assert all(family.samples for family in families)
+    (build,) = [family for family in families if family.name == "overmind_build_info"]
+    assert build.samples[0].labels["version"] == __version__
+
+
+def test_whoever_asks_for_open_metrics_gets_it(serving: Service) -> None:
+    asked = f"{OPEN_METRICS};version=1.0.0,text/plain;version=0.0.4;q=0.5"
+    reply = serving.call("GET", "/metrics", headers={"Accept": asked})
+    assert reply.headers["Content-Type"] == f"{OPEN_METRICS}; version=1.0.0; charset=utf-8"
+    families = {family.name: family for family in open_metrics(reply.body.decode())}  # type: ignore[no-untyped-call]  # the library has no types there
+    assert families["overmind_spawns"].samples[0].value == 20
+
+
+@pytest.mark.parametrize(
+    "accept",
+    [
+        "",
+        "*/*",
+        "text/html",
+        f"{OPEN_METRICS}; version=x; escaping=\\",
+        "text/plain; version=9" * 99,
+    ],
+)
+def test_it_answers_whatever_is_accepted(serving: Service, accept: str) -> None:
+    assert serving.call("GET", "/metrics", headers={"Accept": accept}).status == 200
+
+
+def test_it_is_read_only_and_under_any_host(serving: Service) -> None:
+    for path in ("/metrics", "/metrics/"):
+        assert serving.call("GET", path, headers={"Host": "10.0.0.7:8080"}).status == 200
+    assert serving.call("HEAD", "/metrics").body == b""
+    refused = serving.call("POST", "/metrics")
+    assert (refused.status, refused.headers["Allow"]) == (405, "GET, HEAD")
+
+
+def test_all_processes_are_shown_with_their_memory(serving: Service) -> None:
+    text = serving.call("GET", "/metrics").body.decode()
+    values = {
+        sample.name: sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+    assert values["overmind_processes"] == 3
+    assert 50e6 < values["overmind_resident_memory_bytes"] < 2e9
+
+
+def test_without_gunicorn_a_process_shows_itself(api: Client) -> None:
+    api.post("/zerglings/")
+    text = api.get("/metrics").content.decode()
+    names = {family.name for family in text_string_to_metric_families(text)}
+    assert {"overmind_spawns", "overmind_store_calls", "overmind_build_info"} <= names

@@ -1,0 +1,114 @@
+"""Log lines: each one its own, whatever is in it, and with what it was logged on behalf of."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from overmind_project.logs import CONTEXT, NOTHING, Fields, JSONFormatter, TextFormatter
+
+HOSTILE = "ok\r\n2026-01-01T00:00:00.000Z INFO x: forged\x1b[2J\x85\u2028\u202e\ud800\x00\x7f\t"
+
+
+def record(message: str, *args: object) -> logging.LogRecord:
+    made = logging.LogRecord("zerglings.hive", logging.WARNING, "", 0, message, args, None)
+    made.created, made.msecs = 1_790_000_000.0421, 42.1
+    return made
+
+
+def failed(message: str) -> logging.LogRecord:
+    made = record("It failed")
+    try:
+        raise ValueError(message)
+    except ValueError:
+        made.exc_info = sys.exc_info()
+    return made
+
+
+@pytest.fixture
+def ids() -> Iterator[None]:
+    token = CONTEXT.set({"request_id": "r-1", "trace_id": "t-1"})
+    yield
+    CONTEXT.reset(token)
+
+
+def test_a_line_of_text_has_time_level_logger_and_message() -> None:
+    line = TextFormatter().format(record("It is %s", "damaged"))
+    assert line == "2026-09-21T14:13:20.042Z WARNING zerglings.hive: It is damaged"
+
+
+def test_a_line_of_json_has_the_same() -> None:
+    assert json.loads(JSONFormatter().format(record("It is %s", "damaged"))) == {
+        "timestamp": "2026-09-21T14:13:20.042Z",
+        "level": "WARNING",
+        "logger": "zerglings.hive",
+        "message": "It is damaged",
+    }
+
+
+def test_the_time_is_utc_and_moves_on() -> None:
+    formatter = JSONFormatter()
+    for created in (1_790_000_000.0, 1_790_000_000.9, 1_790_000_001.1):
+        made = record("x")
+        made.created, made.msecs = created, created % 1 * 1000
+        shown = datetime.fromisoformat(json.loads(formatter.format(made))["timestamp"])
+        assert abs((shown - datetime.fromtimestamp(created, UTC)).total_seconds()) < 0.002
+
+
+@pytest.mark.usefixtures("ids")
+def test_the_ids_of_a_request_are_in_each_of_its_lines() -> None:
+    assert TextFormatter().format(record("x")).endswith(": x request_id=r-1 trace_id=t-1")
+    line = json.loads(JSONFormatter().format(record("x")))
+    assert (line["request_id"], line["trace_id"]) == ("r-1", "t-1")
+
+
+@pytest.mark.usefixtures("ids")
+def test_another_thread_has_no_part_in_them() -> None:
+    seen: list[object] = []
+    thread = threading.Thread(target=lambda: seen.append(CONTEXT.get()))
+    thread.start()
+    thread.join()
+    assert seen == [NOTHING]
+
+
+def test_text_repeats_no_field_that_its_message_has() -> None:
+    made = Fields("overmind.request", "GET entry 200", {"bytes": 5}, {"status": 200})
+    assert TextFormatter().format(made).endswith(" INFO overmind.request: GET entry 200 bytes=5")
+    line = json.loads(JSONFormatter().format(made))
+    assert (line["status"], line["bytes"], line["message"]) == (200, 5, "GET entry 200")
+
+
+def test_nothing_in_a_message_begins_a_line_or_moves_a_cursor() -> None:
+    line = TextFormatter().format(record("%s", HOSTILE))
+    assert line.isprintable()
+    assert r"ok\r\n2026" in line
+    assert r"\x1b[2J\x85\u2028\u202e\ud800\x00\x7f\t" in line
+    line.encode()
+
+
+def test_a_hostile_message_is_a_json_string() -> None:
+    line = JSONFormatter().format(record("%s", HOSTILE))
+    assert line.isprintable()
+    assert json.loads(line)["message"].startswith("ok\r\n2026")
+
+
+def test_a_traceback_cannot_pass_for_lines() -> None:
+    text = TextFormatter().format(failed(HOSTILE))
+    first, *further = re.split("[\n\r\x85\u2028]", text)
+    assert first.endswith(": It failed")
+    assert further[0] == "    Traceback (most recent call last):"
+    assert all(line.startswith("    ") and line.isprintable() for line in further)
+    text.encode()
+
+
+def test_in_json_a_traceback_is_a_field() -> None:
+    line = JSONFormatter().format(failed("why"))
+    assert "\n" not in line
+    assert json.loads(line)["exception"].endswith("ValueError: why")

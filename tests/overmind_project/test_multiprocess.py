@@ -1,0 +1,155 @@
+"""The directory where processes count together: private, removed, and never that of the living."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from overmind_project import multiprocess
+from overmind_project.multiprocess import PREFIX, VARIABLE, SharedCounts
+from tests.support.backends import Backend
+from tests.support.prometheus import Metrics
+from tests.support.service import Service, workers
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where directories are made, instead of this machine's memory."""
+    monkeypatch.setattr(multiprocess, "SHARED_MEMORY", str(tmp_path))
+    monkeypatch.setenv(VARIABLE, "")
+    return tmp_path
+
+
+def opened() -> SharedCounts:
+    counts = SharedCounts()
+    counts.open()
+    return counts
+
+
+def test_it_is_private_and_removed_at_the_end(place: Path) -> None:
+    counts = opened()
+    (made,) = place.glob(f"{PREFIX}*")
+    assert os.environ[VARIABLE] == str(made)
+    assert stat.S_IMODE(made.stat().st_mode) == 0o700
+    counts.close()
+    assert list(place.iterdir()) == []
+
+
+def test_nothing_is_removed_that_was_not_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "precious").touch()
+    SharedCounts().close()
+    assert (tmp_path / "precious").exists()
+
+
+def test_what_the_living_use_stays_and_what_the_dead_left_goes(place: Path) -> None:
+    living = opened()
+    in_use = Path(os.environ[VARIABLE])
+    (in_use / "counter_0.db").touch()
+    abandoned, foreign = place / f"{PREFIX}old", place / "other"
+    abandoned.mkdir()
+    (abandoned / "counter_0.db").touch()
+    foreign.mkdir()
+    newer = opened()
+    assert (in_use / "counter_0.db").exists()
+    assert not abandoned.exists()
+    assert foreign.exists()
+    living.close()
+    newer.close()
+
+
+def test_a_link_does_not_lead_it_elsewhere(
+    place: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "precious").touch()
+    (place / f"{PREFIX}link").symlink_to(elsewhere)
+    counts = opened()
+    assert (elsewhere / "precious").exists()
+    counts.close()
+
+
+def test_without_shared_memory_it_is_among_the_temporary_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(multiprocess, "SHARED_MEMORY", str(tmp_path / "none"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv(VARIABLE, "")
+    counts = opened()
+    assert Path(os.environ[VARIABLE]).parent == tmp_path
+    counts.close()
+
+
+def test_a_seat_is_one_worker_s_until_it_has_ended(place: Path) -> None:
+    counts = opened()
+    for worker in (1, 2, 3):
+        counts.take_seat(worker)
+    assert counts.seats == {1: 0, 2: 1, 3: 2}
+    directory = Path(os.environ[VARIABLE])
+    for name in ("counter_1.db", "gauge_livesum_1.db", "gauge_livesum_2.db"):
+        (directory / name).touch()
+    counts.leave(2)
+    left = {file.name for file in directory.iterdir()}
+    assert left == {"counter_1.db", "gauge_livesum_2.db"}, "what it counted stays"
+    counts.take_seat(4)
+    counts.take_seat(5)
+    assert counts.seats == {1: 0, 3: 2, 4: 1, 5: 3}
+    counts.close()
+
+
+def directory_of(service: Service) -> Path:
+    """Return the directory that a worker holds the lock on."""
+    (worker,) = workers(service)
+    files = [Path(os.readlink(link)) for link in Path(f"/proc/{worker}/fd").iterdir()]
+    (found,) = {file for file in files if file.name.startswith(PREFIX)}
+    return found
+
+
+def test_a_service_leaves_nothing_behind(sqlite: Backend, tmp_path: Path) -> None:
+    with Service(sqlite.environment, tmp_path) as service:
+        made = directory_of(service)
+        assert made.is_dir()
+    assert not made.exists()
+
+
+def test_the_files_do_not_grow_in_number_with_the_dead(sqlite: Backend, tmp_path: Path) -> None:
+    with Service(sqlite.environment, tmp_path) as service:
+        made = directory_of(service)
+        service.call("GET", "/zerglings/")
+        files = {file.name for file in made.iterdir()}
+        assert files == {"counter_0.db", "histogram_0.db", "gauge_livesum_0.db"}
+        for killed in range(3):
+            wait_until(partial(has_counted, service, killed + 1))
+            (victim,) = workers(service)
+            os.kill(victim, signal.SIGKILL)
+            wait_until(partial(has_successor, service, victim))
+            assert service.call("GET", "/zerglings/").status == 200
+        wait_until(partial(has_counted, service, 4))
+        assert {file.name for file in made.iterdir()} == files
+
+
+def has_counted(service: Service, lists: int) -> bool:
+    """Whether it has counted so many, which it does when their clients have them already."""
+    counted = Metrics.of(service).total("overmind_http_requests_total", route="zergling-list")
+    return counted == lists
+
+
+def has_successor(service: Service, worker: int) -> bool:
+    return set(workers(service)) not in ({worker}, set())
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)  # between two looks

@@ -1,0 +1,95 @@
+"""`manage.py` as an operator runs it."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+import termios
+from collections.abc import Mapping
+
+from tests.support.service import ROOT, clean_environment
+
+TIMEOUT = 60.0
+
+
+def manage(
+    environment: Mapping[str, str], *arguments: str, given: bytes | None = None
+) -> subprocess.CompletedProcess[bytes]:
+    """Run a command to its end."""
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT,
+        env=clean_environment() | dict(environment),
+        input=given,
+        capture_output=True,
+        timeout=TIMEOUT,
+        check=False,
+    )
+
+
+def started(environment: Mapping[str, str], *arguments: str) -> subprocess.Popen[bytes]:
+    """Start a command whose output is read from it."""
+    return subprocess.Popen(
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT,
+        env=clean_environment() | dict(environment),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def through_head(
+    environment: Mapping[str, str], command: str, size: int
+) -> subprocess.CompletedProcess[bytes]:
+    """Run a command whose reader goes after so many bytes; the status is the command's."""
+    return subprocess.run(
+        [
+            "bash",
+            "-c",
+            f"'{sys.executable}' manage.py {command} | head -c {size}; exit ${{PIPESTATUS[0]}}",
+        ],
+        cwd=ROOT,
+        env=clean_environment() | dict(environment),
+        capture_output=True,
+        timeout=TIMEOUT,
+        check=False,
+    )
+
+
+def on_a_terminal(environment: Mapping[str, str], *arguments: str) -> bytes:
+    """Run a command on a terminal of its own and return what shows there."""
+    mine, its = pty.openpty()
+    termios.tcsetwinsize(its, (24, 80))
+    running = subprocess.Popen(
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT,
+        env=clean_environment() | {"TERM": "xterm"} | dict(environment),
+        stdout=its,
+        stderr=its,
+    )
+    os.close(its)
+    shown = b""
+    try:
+        while part := os.read(mine, 4096):
+            shown += part
+    except OSError:  # Linux says so when the other end is closed
+        pass
+    os.close(mine)
+    assert running.wait(TIMEOUT) == 0
+    return shown
+
+
+def succeeded(done: subprocess.CompletedProcess[bytes]) -> str:
+    """Return the output of a command that had nothing to complain about."""
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == b""
+    return done.stdout.decode()
+
+
+def failed(done: subprocess.CompletedProcess[bytes]) -> str:
+    """Return the complaint of a command that was refused what it wanted."""
+    assert done.returncode == 1
+    assert b"Traceback" not in done.stderr
+    return done.stderr.decode()

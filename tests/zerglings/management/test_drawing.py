@@ -1,0 +1,33 @@
+"""The drawing of a path: small, north up, never larger than it may be."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zerglings.management.drawing import HEIGHT, WIDTH, drawing
+from zerglings.zergling import FACINGS, Pose, replay
+
+paths = st.text("LRM", max_size=300)
+poses = st.builds(
+    Pose, st.integers(-(2**53), 2**53), st.integers(-(2**53), 2**53), st.sampled_from(FACINGS)
+)
+
+
+def test_a_path_is_drawn_north_up() -> None:
+    assert drawing(Pose(10, -3), "MMRMMRM") == ["...", ". v", "o"]
+    assert drawing(Pose(), "") == ["^"]
+    assert drawing(Pose(facing="W"), "MMM") == ["<..o"]
+
+
+def test_of_a_long_path_the_end_is_drawn() -> None:
+    assert drawing(Pose(), "M" * 100) == [""] * (HEIGHT // 2) + ["^"] + ["."] * (HEIGHT // 2)
+
+
+@given(poses, paths)
+def test_the_end_always_shows_and_the_size_is_bounded(start: Pose, words: str) -> None:
+    lines = drawing(start, words)
+    arrow = {"N": "^", "E": ">", "S": "v", "W": "<"}[replay(start, words).facing]
+    assert "".join(lines).count(arrow) == 1
+    assert len(lines) <= HEIGHT
+    assert max(map(len, lines)) <= WIDTH

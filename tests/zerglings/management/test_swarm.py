@@ -1,0 +1,162 @@
+"""`manage.py swarm` as an operator runs it."""
+
+from __future__ import annotations
+
+import json
+import re
+import select
+import signal
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
+
+from tests.support.backends import Backend
+from tests.support.lives import of_the_original
+from tests.support.manage import failed, manage, on_a_terminal, started, succeeded, through_head
+from zerglings.hive import Hive
+from zerglings.management.commands import swarm as swarm_command
+from zerglings.storage.base import StoreUnavailable
+from zerglings.zergling import Pose, Zergling
+
+ID = "[0-9a-f-]{36}"
+NOBODY = "00000000-0000-4000-8000-000000000000"
+
+
+def swarm(backend: Backend, *arguments: str) -> str:
+    return succeeded(manage(backend.environment, "swarm", *arguments))
+
+
+def test_a_life_from_the_shell(backend: Backend) -> None:
+    row = swarm(backend, "spawn", "--at=-3,4", "--facing", "W")
+    assert re.fullmatch(rf"{ID}  W       -3,4\n", row)
+    id_ = row[:36]
+    assert swarm(backend, "list") == f"{'ID':<36}  FACING  LOCATION\n{row}"
+    moved = swarm(backend, "move", id_, "MMRM")
+    assert moved == f"{id_}  N       -5,5\n"
+    shown = swarm(backend, "show", id_)
+    assert "\nlocation  -5,5\nfacing    N\nspawned   -3,4 W\ncommands  4\n" in shown
+    assert shown.endswith("latest    MMRM\n\n  ^\n  ..o\n")
+    with closing(backend.open()) as store:
+        assert Hive(store).get(id_).history == tuple("MMRM")
+    assert swarm(backend, "kill", id_) == f"{id_}  died\n"
+    assert swarm(backend, "list").count("\n") == 1
+    assert "there is no zergling" in failed(manage(backend.environment, "swarm", "show", id_))
+
+
+def test_many_are_spawned_at_once_and_listed_as_json(backend: Backend) -> None:
+    rows = swarm(backend, "spawn", "--count", "200").splitlines()
+    assert len({row[:36] for row in rows}) == 200
+    listed = [json.loads(line) for line in swarm(backend, "list", "--json").splitlines()]
+    assert [one["id"] for one in listed] == sorted(row[:36] for row in rows)
+    assert listed[0] | {"id": ""} == {"id": "", "location": {"x": 0, "y": 0}, "facing": "N"}
+    assert swarm(backend, "list", "--limit", "7").count("\n") == 8
+
+
+def test_who_lives_is_told_of_before_a_failure(
+    sqlite: Backend, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with closing(sqlite.open()) as store:
+        hive = Hive(store)
+        living = Zergling.spawned(NOBODY, Pose(1, 2))
+        parts = iter([[StoreUnavailable("the store is away"), living]])
+        monkeypatch.setattr(hive.swarm, "spawn", lambda count, pose: parts)
+        monkeypatch.setattr(swarm_command, "configured_hive", lambda: hive)
+        with pytest.raises(CommandError, match="the store is away"):
+            call_command("swarm", "spawn", "--count", "2")
+    assert capsys.readouterr().out == f"{NOBODY}  N       1,2\n"
+
+
+def test_what_the_original_recorded_is_shown(sqlite: Backend) -> None:
+    document = of_the_original(["M", "jump"])
+    with closing(sqlite.open()) as store:
+        store.put_many([document], timeout=5)
+    assert "latest    M jump\n" in swarm(sqlite, "show", document["_id"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("move", NOBODY, "M"), "there is no zergling"),
+        (("move", "nobody", "M"), "there is no zergling"),
+        (("move", NOBODY, "MX"), "'X' is not a command"),
+        (("kill", NOBODY), "there is no zergling"),
+    ],
+)
+def test_what_the_rules_refuse_is_said(
+    sqlite: Backend, arguments: tuple[str, ...], words: str
+) -> None:
+    assert words in failed(manage(sqlite.environment, "swarm", *arguments))
+
+
+def test_the_edge_of_the_grid_holds_here_too(sqlite: Backend) -> None:
+    row = swarm(sqlite, "spawn", f"--at=0,{2**53 - 1}")
+    assert "The grid ends" in failed(manage(sqlite.environment, "swarm", "move", row[:36], "M"))
+
+
+def test_a_store_that_is_not_there_is_said(tmp_path: Path) -> None:
+    nowhere = {"OVERMIND_SQLITE_PATH": str(tmp_path / "none.sqlite3")}
+    for action in ("spawn", "list", "watch"):
+        assert "run manage.py bootstrap_couch" in failed(manage(nowhere, "swarm", action))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("dance",),
+        ("show",),
+        ("spawn", "--at=1"),
+        ("spawn", "--at=1,x"),
+        ("spawn", "--at=9007199254740992,0"),
+        ("spawn", "--count=0"),
+        ("spawn", "--count=-1"),
+        ("spawn", "--facing=NE"),
+        ("list", "--limit=0"),
+    ],
+)
+def test_wrong_usage_has_a_status_of_its_own(sqlite: Backend, arguments: tuple[str, ...]) -> None:
+    done = manage(sqlite.environment, "swarm", *arguments)
+    assert done.returncode == 2
+    assert done.stderr.startswith(b"usage: manage.py swarm")
+
+
+def test_a_reader_that_has_had_enough_is_no_error(sqlite: Backend) -> None:
+    with closing(sqlite.open()) as store:
+        for _ in range(6):
+            store.put_many([of_the_original([]) for _ in range(500)], timeout=10)
+    done = through_head(sqlite.environment, "swarm list", 10)
+    assert (done.stdout, done.stderr) == (b"ID        ", b"")
+    assert done.returncode == 128 + signal.SIGPIPE
+
+
+def test_colours_are_for_terminals(sqlite: Backend) -> None:
+    assert b"\x1b[" in on_a_terminal(sqlite.environment, "swarm", "list")
+    assert b"\x1b[" not in on_a_terminal(sqlite.environment, "swarm", "list", "--no-color")
+    without = sqlite.environment | {"NO_COLOR": "1"}
+    assert b"\x1b[" not in on_a_terminal(without, "swarm", "list")
+    assert b"\x1b[" not in manage(sqlite.environment, "swarm", "list").stdout
+
+
+def test_a_watch_tells_what_happens_until_it_is_ended(backend: Backend) -> None:
+    watch = started(backend.environment, "swarm", "watch")
+    assert watch.stdout is not None
+    with closing(backend.open()) as store, watch:
+        hive = Hive(store)
+        lines = iter(watch.stdout.readline, b"")
+        # What happens before the watch has begun is not told, so this goes on until something is.
+        while not select.select([watch.stdout], [], [], 0.2)[0]:
+            hive.spawn(Pose())
+        heard = next(lines).decode()
+        assert re.match(r"\d\d:\d\d:\d\d  spawned  " + ID + r"  N  0,0  after 0 commands", heard)
+        zergling = hive.spawn(Pose(5, 5, "S"))
+        expected = f"spawned  {zergling.id}  S  5,5  after 0 commands"
+        assert any(expected in line.decode() for line in lines)
+        hive.kill(zergling.id)
+        assert any(f"died     {zergling.id}\n" in line.decode() for line in lines)
+        watch.send_signal(signal.SIGINT)
+        _, errors = watch.communicate(timeout=10)
+    assert errors == b""
+    assert watch.returncode == 128 + signal.SIGINT

@@ -1,0 +1,159 @@
+"""`manage.py export_zerglings` and `import_zerglings` as an operator runs them."""
+
+from __future__ import annotations
+
+import signal
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.support.backends import Backend, sqlite_backend
+from tests.support.documents import write
+from tests.support.lives import everything, of_the_original, populate
+from tests.support.manage import failed, manage, on_a_terminal, started, succeeded, through_head
+from zerglings.hive import Hive
+
+SWARM = 3000
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Backend:
+    (tmp_path / "other").mkdir()
+    return sqlite_backend(tmp_path / "other")
+
+
+@pytest.fixture
+def swarm(sqlite: Backend) -> Backend:
+    """More zerglings than one page holds."""
+    with closing(sqlite.open()) as store:
+        for _ in range(SWARM // 500):
+            store.put_many([of_the_original(["M"]) for _ in range(500)], timeout=10)
+    return sqlite
+
+
+@pytest.mark.parametrize("name", ["file.jsonl", "file.jsonl.gz"])
+def test_by_way_of_a_file(backend: Backend, other: Backend, tmp_path: Path, name: str) -> None:
+    file = str(tmp_path / name)
+    with closing(backend.open()) as store:
+        populate(store)
+    said = succeeded(manage(backend.environment, "export_zerglings", file))
+    assert said.count("\n") == 1
+    assert "exported 5 zerglings" in said
+    assert "is whole: 5 zerglings" in succeeded(manage({}, "import_zerglings", "--check", file))
+    said = succeeded(manage(other.environment, "import_zerglings", file))
+    assert said.count("\n") == 1
+    assert "imported 5 zerglings" in said
+    said = succeeded(manage(other.environment, "import_zerglings", file))
+    assert "nothing to do: the store has all of 5 zerglings" in said
+
+
+def test_by_way_of_a_pipe(backend: Backend, other: Backend) -> None:
+    with closing(other.open()) as store:
+        populate(store)
+        expected = set(everything(store))
+    done = manage(other.environment, "export_zerglings", "-")
+    assert b"exported 5 zerglings" in done.stderr
+    succeeded(manage(backend.environment, "import_zerglings", "-", given=done.stdout))
+    with closing(backend.open()) as store:
+        assert set(everything(store)) == expected
+
+
+def test_an_export_that_was_killed_is_resumed(swarm: Backend, tmp_path: Path) -> None:
+    file = tmp_path / "file.jsonl"
+    whole = manage(swarm.environment, "export_zerglings", "-").stdout
+    running = started(swarm.environment, "export_zerglings", str(file))
+    while not file.exists() or not file.stat().st_size:
+        assert running.poll() is None
+        time.sleep(0.001)  # between two looks
+    running.kill()
+    running.communicate()
+    assert 0 < file.stat().st_size < len(whole)
+    assert "is there already" in failed(manage(swarm.environment, "export_zerglings", str(file)))
+    said = succeeded(manage(swarm.environment, "export_zerglings", "--resume", str(file)))
+    assert f"holds {SWARM} zerglings and 0 parts" in said
+    assert file.read_bytes() == whole
+    assert "whole already" in succeeded(
+        manage(swarm.environment, "export_zerglings", "--resume", str(file))
+    )
+
+
+def test_an_import_that_was_killed_is_run_again(
+    swarm: Backend, other: Backend, tmp_path: Path
+) -> None:
+    file = tmp_path / "file.jsonl"
+    succeeded(manage(swarm.environment, "export_zerglings", str(file)))
+    running = started(other.environment, "import_zerglings", str(file))
+    with closing(other.open()) as store:
+        while not store.page(None, 1, timeout=5).documents:
+            assert running.poll() is None
+        running.kill()
+        running.communicate()
+        assert len(list(Hive(store).pages())) < SWARM / 1000 + 1
+    said = succeeded(manage(other.environment, "import_zerglings", str(file)))
+    assert said.startswith("imported ")
+    assert " 0 documents were there" not in said
+    again = manage(other.environment, "export_zerglings", "-")
+    assert again.stdout == file.read_bytes()
+
+
+def test_a_reader_that_has_had_enough_is_no_error(swarm: Backend) -> None:
+    done = through_head(swarm.environment, "export_zerglings -", 100)
+    assert len(done.stdout) == 100
+    assert done.stderr == b""
+    assert done.returncode == 128 + signal.SIGPIPE
+
+
+def test_a_cut_file_changes_nothing(swarm: Backend, other: Backend, tmp_path: Path) -> None:
+    file = tmp_path / "file.jsonl"
+    file.write_bytes(manage(swarm.environment, "export_zerglings", "-").stdout[:-10])
+    said = failed(manage(other.environment, "import_zerglings", str(file)))
+    assert f"line {SWARM + 2}: the file was cut off" in said
+    assert "cut off" in failed(manage(other.environment, "import_zerglings", "--check", str(file)))
+    with closing(other.open()) as store:
+        assert everything(store) == {}
+
+
+def test_a_cut_compressed_file_is_known_as_one(swarm: Backend, tmp_path: Path) -> None:
+    file = tmp_path / "file.jsonl.gz"
+    succeeded(manage(swarm.environment, "export_zerglings", str(file)))
+    file.write_bytes(file.read_bytes()[:-100])
+    assert "the compressed file was cut off" in failed(
+        manage({}, "import_zerglings", "--check", str(file))
+    )
+    file.write_bytes(b"no gzip")
+    assert "cannot be read" in failed(manage({}, "import_zerglings", "--check", str(file)))
+
+
+def test_what_differs_is_listed(backend: Backend, other: Backend, tmp_path: Path) -> None:
+    file = tmp_path / "file.jsonl"
+    with closing(backend.open()) as store, closing(other.open()) as there:
+        document = of_the_original(["M"])
+        write(store, document)
+        write(there, document | {"commandHistory": ["R"]})
+    succeeded(manage(backend.environment, "export_zerglings", str(file)))
+    said = failed(manage(other.environment, "import_zerglings", str(file)))
+    assert "1 documents of the file differ" in said
+    assert f"\n  {document['_id']}\n" in said
+
+
+def test_what_stands_in_the_way_is_said(sqlite: Backend, tmp_path: Path) -> None:
+    nowhere = {"OVERMIND_SQLITE_PATH": str(tmp_path / "none.sqlite3")}
+    file = tmp_path / "file.jsonl"
+    assert "run manage.py bootstrap_couch" in failed(manage(nowhere, "export_zerglings", str(file)))
+    assert not file.exists()
+    succeeded(manage(sqlite.environment, "export_zerglings", str(file)))
+    assert "run manage.py bootstrap_couch" in failed(manage(nowhere, "import_zerglings", str(file)))
+    assert "No such file" in failed(manage(sqlite.environment, "import_zerglings", "/none"))
+    assert "No such file" in failed(manage(sqlite.environment, "export_zerglings", "/none/a"))
+    assert "uncompressed" in failed(
+        manage(sqlite.environment, "export_zerglings", "--resume", "a.gz")
+    )
+    assert manage(sqlite.environment, "import_zerglings").returncode == 2
+
+
+def test_a_terminal_shows_a_bar(swarm: Backend, tmp_path: Path) -> None:
+    file = str(tmp_path / "file.jsonl")
+    assert b"exporting: 100%" in on_a_terminal(swarm.environment, "export_zerglings", file)
+    assert b"checking: 100%" in on_a_terminal({}, "import_zerglings", "--check", file)

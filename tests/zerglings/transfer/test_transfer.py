@@ -1,0 +1,371 @@
+"""Out of one store and into another: nothing lost, nothing overwritten, nothing revived."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import orjson
+import pytest
+
+from tests.support.backends import Backend, sqlite_backend
+from tests.support.documents import leaves, read, write
+from tests.support.faulty_store import FaultyStore, raising
+from tests.support.lives import TAIL, everything, of_the_original, populate
+from tests.support.rivals import plant
+from zerglings.changes import KeyReused, NoSuchZergling
+from zerglings.document import decode, encode
+from zerglings.hive import Hive
+from zerglings.storage.base import (
+    AccountRefused,
+    Document,
+    OutcomeUnknown,
+    Store,
+    StoreError,
+    StoreUnavailable,
+    Written,
+)
+from zerglings.transfer import retrying
+from zerglings.transfer.exporting import Exporter
+from zerglings.transfer.importing import Different, Importer
+from zerglings.transfer.lines import CHUNK, KEY, ZERGLING, Tally, Writer, entries, whole_part
+from zerglings.zergling import Pose, Request
+
+
+def no_progress(_: object) -> None:
+    """Show nothing."""
+
+
+def no_pause(_: float) -> None:
+    """Wait for nothing."""
+
+
+def exported(store: Store, after: Tally | None = None) -> bytes:
+    stream = io.BytesIO()
+    exporter = Exporter(store, TAIL, pause=no_pause)
+    exporter.write(Writer(stream, after or Tally()), no_progress)
+    return stream.getvalue()
+
+
+def imported(store: Store, file: bytes) -> Importer:
+    importer = Importer(store, TAIL, pause=no_pause)
+    importer.write(entries(io.BytesIO(file), Tally()), no_progress)
+    return importer
+
+
+def compare(store: Store, file: bytes) -> bool:
+    importer = Importer(store, TAIL, pause=no_pause)
+    return importer.compare(entries(io.BytesIO(file), Tally()), no_progress)
+
+
+@pytest.fixture
+def embedded(tmp_path: Path) -> Iterator[Store]:
+    """Another bootstrapped and empty store."""
+    (tmp_path / "other").mkdir()
+    with closing(sqlite_backend(tmp_path / "other").open()) as store:
+        yield store
+
+
+def test_everything_comes_over_and_back(store: Store, embedded: Store) -> None:
+    ids = populate(store)
+    file = exported(store)
+    importer = imported(embedded, file)
+    assert importer.written[ZERGLING] == 5
+    assert importer.written[CHUNK] > 5
+    assert importer.written[KEY] == 1
+    assert importer.skipped.total() == 0
+    assert exported(embedded) == file
+    theirs, ours = everything(embedded), everything(store)
+    plain = {id_ for id_ in ids if "base" not in ours[id_]}
+    assert len(plain) == 1
+    assert {k: v for k, v in theirs.items() if k not in plain} == {
+        k: v for k, v in ours.items() if k not in plain
+    }
+
+
+def test_into_either_store(store: Store, embedded: Store) -> None:
+    populate(embedded)
+    file = exported(embedded)
+    assert imported(store, file).written[ZERGLING] == 5
+    assert exported(store) == file
+
+
+def test_no_revision_and_nothing_but_zerglings_is_exported(store: Store) -> None:
+    populate(store)
+    write(store, {"_id": "notes", "text": "no zergling"})
+    stream = io.BytesIO()
+    exporter = Exporter(store, TAIL)
+    exporter.write(Writer(stream, Tally()), no_progress)
+    assert exporter.skipped == 1
+    assert b"_rev" not in stream.getvalue()
+    assert b"notes" not in stream.getvalue()
+
+
+def test_what_came_over_goes_on_living(store: Store, embedded: Store) -> None:
+    populate(store)
+    original = of_the_original(["M"] * 3)
+    write(store, original)
+    imported(embedded, exported(store))
+    hive, before = Hive(embedded, tail=TAIL), Hive(store, tail=TAIL)
+    for seen in before.list().zerglings:
+        zergling = hive.get(seen.id)
+        assert zergling.pose == seen.pose
+        words = [word for part in hive.history(seen.id).parts for word in part]
+        assert words == [word for part in before.history(seen.id).parts for word in part]
+        assert hive.command(seen.id, Request.command("L")).command_count == len(words) + 1
+    assert decode(read(embedded, original["_id"])).spawn == Pose(2, 6, "E")
+
+
+def test_what_the_original_wrote_over_keeps_its_older_history(
+    store: Store, embedded: Store
+) -> None:
+    hive = Hive(store, tail=TAIL)
+    zergling = hive.spawn(Pose(2, 3, "S"))
+    for _ in range(40):
+        zergling = hive.command(zergling.id, Request.command("MR"))
+    document = read(store, zergling.id)
+    kept = ("_id", "_rev", "id", "location", "facing", "commandHistory")
+    write(store, {name: document[name] for name in kept})
+    imported(embedded, exported(store))
+    found = decode(read(embedded, zergling.id))
+    assert found.base == zergling.base
+    assert (found.spawn, found.pose) == (zergling.spawn, zergling.pose)
+    assert Hive(embedded, tail=TAIL).get(zergling.id).command_count == 80
+
+
+def test_a_key_is_known_after_the_move(store: Store, embedded: Store) -> None:
+    populate(store)
+    imported(embedded, exported(store))
+    hive = Hive(embedded, tail=TAIL)
+    zergling = hive.spawn(Pose(), "a key")
+    assert zergling.command_count == 4
+    assert hive.command(zergling.id, Request.command("MMRM", "another key")).command_count == 4
+
+
+def test_the_key_of_a_whole_swarm_is_known_after_the_move(store: Store, embedded: Store) -> None:
+    populate(store)
+    list(Hive(store).swarm.spawn(3, Pose(), "a swarm's key"))
+    imported(embedded, exported(store))
+    hive = Hive(embedded)
+    before = set(everything(embedded))
+    list(hive.swarm.spawn(3, Pose(), "a swarm's key"))
+    assert set(everything(embedded)) == before
+    with pytest.raises(KeyReused):
+        list(hive.swarm.spawn(2, Pose(), "a swarm's key"))
+
+
+def test_rivals_are_settled_first(couch: Backend, embedded: Store) -> None:
+    with closing(couch.open()) as store:
+        hive = Hive(store)
+        zergling = hive.command(hive.spawn(Pose()).id, Request.command("M"))
+        hive.command(zergling.id, Request.command("L"))
+        plant(couch, zergling.apply(Request("rival", ("R",))), after=zergling.revision or "")
+        assert len(leaves(store, zergling.id) or []) == 2
+        assert imported(embedded, exported(store)).written[ZERGLING] == 1
+    assert sorted(Hive(embedded).get(zergling.id).history) == ["L", "M", "R"]
+
+
+def test_an_import_may_be_repeated(store: Store, embedded: Store) -> None:
+    populate(embedded)
+    file = exported(embedded)
+    imported(store, file)
+    before = everything(store)
+    again = imported(store, file)
+    assert again.written.total() == 0
+    assert again.skipped[ZERGLING] == 5
+    assert everything(store) == before
+
+
+def test_what_the_original_wrote_equals_its_export(store: Store) -> None:
+    populate(store)
+    file = exported(store)
+    assert imported(store, file).skipped[ZERGLING] == 5
+
+
+def test_a_look_tells_whether_anything_is_missing(store: Store, embedded: Store) -> None:
+    populate(embedded)
+    file = exported(embedded)
+    assert compare(store, file) is False
+    imported(store, file)
+    assert compare(store, file) is True
+
+
+def test_what_differs_is_refused_and_nothing_is_changed(store: Store, embedded: Store) -> None:
+    ids = populate(embedded)
+    file = exported(embedded)
+    other = decode(read(embedded, ids[0])).apply(Request.command("L"))
+    write(store, encode(replace(other, revision=None)))
+    before = everything(store)
+    with pytest.raises(Different) as caught:
+        compare(store, file)
+    assert caught.value.ids == [ids[0]]
+    with pytest.raises(Different):
+        imported(store, file)
+    assert everything(store) == before
+
+
+def test_the_dead_are_not_revived(store: Store, embedded: Store) -> None:
+    hive = Hive(store)
+    dead = hive.spawn(Pose(), "key")
+    file = exported(store)
+    hive.kill(dead.id)
+    with pytest.raises(Different):
+        compare(store, file)
+    buried = read(store, dead.id)
+    write(store, {"_id": dead.id, "_rev": buried["_rev"], "_deleted": True})
+    with pytest.raises(Different):
+        imported(store, file)
+    assert leaves(store, dead.id) == []
+
+
+def test_the_dead_stay_dead_where_they_come(store: Store, embedded: Store) -> None:
+    hive = Hive(store)
+    dead = hive.spawn(Pose(), "key")
+    hive.kill(dead.id)
+    file = exported(store)
+    imported(embedded, file)
+    with pytest.raises(NoSuchZergling):
+        Hive(embedded).spawn(Pose(), "key")
+    buried = read(embedded, dead.id)
+    write(embedded, {"_id": dead.id, "_rev": buried["_rev"], "_deleted": True})
+    assert imported(embedded, file).skipped[ZERGLING] == 1
+
+
+@pytest.mark.parametrize(
+    ("place", "error"),
+    [
+        ("before_get", StoreUnavailable("away")),
+        ("before_put", StoreUnavailable("away")),
+        ("after_put", OutcomeUnknown("lost")),
+        ("chunk", OutcomeUnknown("lost")),
+    ],
+)
+def test_a_store_that_blinks_is_asked_again(
+    store: Store, embedded: Store, place: str, error: StoreError
+) -> None:
+    populate(embedded)
+    file = exported(embedded)
+    faulty = FaultyStore(store)
+    if place == "chunk":
+        faulty.history.after_put = raising(error, 2)
+    else:
+        setattr(faulty, place, raising(error, 2))
+    assert imported(faulty, file).written[ZERGLING] == 5
+    assert exported(store) == file
+
+
+def test_a_store_that_stays_away_is_given_up(store: Store, embedded: Store) -> None:
+    populate(embedded)
+    faulty = FaultyStore(store)
+    faulty.before_get = raising(StoreUnavailable("away"), 1000)
+    with pytest.raises(StoreUnavailable, match="away"):
+        imported(faulty, exported(embedded))
+    assert len(faulty.gets) == len(retrying.PAUSES) + 1
+
+
+def test_a_refused_account_is_not_knocked_with_again(store: Store, embedded: Store) -> None:
+    populate(embedded)
+    faulty = FaultyStore(store)
+    faulty.before_put = raising(AccountRefused("no"), 1000)
+    with pytest.raises(AccountRefused):
+        imported(faulty, exported(embedded))
+    assert len(faulty.puts) == 1
+
+
+def test_what_a_minority_has_is_looked_for_in_all_copies(store: Store, embedded: Store) -> None:
+    populate(embedded)
+    faulty = FaultyStore(store)
+    faulty.is_minority = lambda document: True
+    assert imported(faulty, exported(embedded)).written[ZERGLING] == 5
+    assert [all_copies for ids, all_copies in faulty.gets if ids] == [False, True]
+    assert [all_copies for ids, all_copies in faulty.history.gets if ids] == [False, True]
+
+
+def test_what_does_not_read_back_is_no_success(store: Store, embedded: Store) -> None:
+    populate(embedded)
+
+    class Forgetful(FaultyStore):
+        def put_many(
+            self, documents: Sequence[Document], *, timeout: float
+        ) -> list[Written | StoreError]:
+            results = super().put_many(documents, timeout=timeout)
+            for document, result in zip(documents, results, strict=True):
+                if not isinstance(result, StoreError):
+                    dead = {"_id": document["_id"], "_rev": result.revision, "_deleted": True}
+                    write(self._store, dead)
+            return results
+
+    with pytest.raises(Different):
+        imported(Forgetful(store), exported(embedded))
+
+
+def test_an_export_goes_on_after_a_blink_and_ends_with_an_outage(store: Store) -> None:
+    populate(store)
+    faulty = FaultyStore(store)
+    faulty.before_page = raising(StoreUnavailable("away"), 2)
+    faulty.before_get = raising(StoreUnavailable("away"), 2)
+    assert exported(faulty) == exported(store)
+    faulty.before_page = raising(StoreUnavailable("away"), 1000)
+    with pytest.raises(StoreUnavailable):
+        exported(faulty)
+
+
+def test_a_zergling_whose_history_is_not_whole_is_passed_over(store: Store) -> None:
+    ids = populate(store)
+    chunk = store.history.page(None, 1, timeout=5.0).documents[0]
+    write(store.history, {"_id": chunk["_id"], "_rev": chunk["_rev"], "_deleted": True})
+    victim = chunk["_id"].partition(":")[0]
+    wrong = next(id_ for id_ in ids if id_ != victim and "base" in read(store, id_))
+    write(store, read(store, wrong) | {"location": {"x": 99, "y": 99}})
+    stream = io.BytesIO()
+    exporter = Exporter(store, TAIL, pause=no_pause)
+    exporter.write(Writer(stream, Tally()), no_progress)
+    assert exporter.damaged == 2
+    tally = Tally()
+    found = {entry.id for entry in entries(io.BytesIO(stream.getvalue()), tally)}
+    assert found.isdisjoint({victim, wrong})
+    assert tally.counts[ZERGLING] == 3
+
+
+def test_each_zergling_is_whole_beside_a_working_service(store: Store) -> None:
+    """Between the read of a zergling and that of its chunks it lives on."""
+    ids = populate(store)
+    hive = Hive(store, tail=TAIL)
+    living = [seen.id for seen in hive.list().zerglings]
+    faulty = FaultyStore(store)
+
+    def moves() -> None:
+        for id_ in living:
+            hive.command(id_, Request.command("M" * 30))
+
+    faulty.history.before_page = moves
+    tally = Tally()
+    found = [e.id for e in entries(io.BytesIO(exported(faulty)), tally) if e.zergling is not None]
+    assert found == ids
+
+
+def test_a_very_long_life_comes_over_in_order(store: Store, embedded: Store) -> None:
+    hive = Hive(store, tail=TAIL)
+    zergling = hive.spawn(Pose())
+    for number in range(25):
+        hive.command(zergling.id, Request.command("MRML"[number % 4] * 1000))
+    file = exported(store)
+    chunks = [orjson.loads(line).get("chunk") for line in file.splitlines()]
+    assert len([chunk for chunk in chunks if chunk]) > 20
+    assert imported(embedded, file).written[ZERGLING] == 1
+    assert everything(embedded) == everything(store)
+
+
+def test_an_export_goes_on_after_the_last_whole_zergling(store: Store) -> None:
+    populate(store)
+    file = exported(store)
+    ends = [n + 1 for n, byte in enumerate(file) if byte == ord("\n")]
+    for cut in {0, 1, *(end + step for end in ends for step in (-1, 0, 1)), len(file) - 2}:
+        tally = whole_part(io.BytesIO(file[:cut])) if cut < len(file) else None
+        if tally is None:
+            assert cut >= len(file)
+            continue
+        assert file[: tally.size] + exported(store, tally) == file

@@ -1,0 +1,127 @@
+"""Writes every zergling with its history to a file, for operators."""
+
+from __future__ import annotations
+
+import time
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from tqdm import tqdm
+
+from zerglings.management.pipes import ending_with_its_reader
+from zerglings.storage import configured_store
+from zerglings.storage.base import StoreError
+from zerglings.transfer.exporting import Exporter
+from zerglings.transfer.files import COMPRESSED, STANDARD, continued, created
+from zerglings.transfer.lines import ZERGLING, BadFile, Tally, Writer, whole_part
+
+READY_TIMEOUT = 5.0
+
+HELP = """\
+Writes every zergling, the dead too, with its whole history to a file of JSON Lines, which
+import_zerglings reads into any store. It may run beside a working service: each zergling is then
+as it was at some moment meanwhile. No revisions, settings or accounts are in the file, nor those
+long dead whom heal has removed.
+"""
+
+
+class Command(BaseCommand):
+    """Export."""
+
+    help = HELP
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Declare the options."""
+        parser.add_argument(
+            "file",
+            help="a new file, compressed if its name ends in .gz; - is the standard output",
+        )
+        parser.add_argument(
+            "--resume",
+            action="store_true",
+            help="go on with a file whose export was interrupted; "
+            "what it has already is checked, not written anew",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Export, and say how much."""
+        name: str = options["file"]
+        try:
+            tally = self._start(name, is_resumed=options["resume"])
+            if tally is None:
+                self.stdout.write(f"{name} is whole already")
+                return
+            is_continued = options["resume"] and Path(name).exists()
+            target = continued(name, tally.size) if is_continued else created(name)
+            with ending_with_its_reader():
+                self._export(name, target, tally)
+        except BadFile as error:
+            raise CommandError(f"{name} cannot be resumed: {error}; begin a new one") from error
+        except FileExistsError as error:
+            raise CommandError(
+                f"{name} is there already: --resume goes on with it, or give another name"
+            ) from error
+        except (StoreError, OSError) as error:
+            raise CommandError(f"the export stopped: {error}{_advice(name)}") from error
+
+    def _start(self, name: str, *, is_resumed: bool) -> Tally | None:
+        """Return what there is already, None if that is all."""
+        if not is_resumed:
+            return Tally()
+        if name == STANDARD or name.endswith(COMPRESSED):
+            raise CommandError("--resume: only an uncompressed file can be gone on with")
+        try:
+            with Path(name).open("rb") as file:
+                return whole_part(file)
+        except FileNotFoundError:
+            return Tally()
+
+    def _export(self, name: str, target: AbstractContextManager[BinaryIO], tally: Tally) -> None:
+        began, before = time.monotonic(), tally.counts[ZERGLING]
+        store = configured_store()
+        store.check_ready(timeout=READY_TIMEOUT)
+        exporter = Exporter(store, settings.OVERMIND_HISTORY_TAIL)
+        with target as stream, _Bar() as bar:
+            writer = Writer(stream, tally)
+            exporter.write(writer, bar.show)
+        new = tally.counts[ZERGLING] - before
+        say = self.stderr if name == STANDARD else self.stdout
+        say.write(
+            f"exported {new} zerglings in {time.monotonic() - began:.1f} s; {name} holds {tally}; "
+            f"{exporter.skipped} other documents were skipped",
+            self.style.SUCCESS,
+        )
+        if exporter.damaged:
+            raise CommandError(
+                f"{exporter.damaged} zerglings are damaged and were not exported: see above"
+            )
+
+
+class _Bar:
+    """A progress bar on a terminal; nothing elsewhere."""
+
+    def __init__(self) -> None:
+        self._bar = tqdm(desc="exporting", unit=" zerglings", disable=None, dynamic_ncols=True)
+
+    def __enter__(self) -> _Bar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+    def show(self, tally: Tally) -> None:
+        """Show how far it is: ids are random, so the last one tells what share lies behind it."""
+        if tally.last_id:
+            share = (int(tally.last_id[:8], 16) + 1) / 2**32
+            self._bar.total = round(tally.counts[ZERGLING] / share)
+        self._bar.update(tally.counts[ZERGLING] - self._bar.n)
+
+
+def _advice(name: str) -> str:
+    if name == STANDARD or name.endswith(COMPRESSED):
+        return "; remove what was written and run it again"
+    return "; run it again with --resume"

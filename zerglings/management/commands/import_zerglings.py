@@ -1,0 +1,114 @@
+"""Puts what export_zerglings wrote into the configured store, for operators."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from tqdm import tqdm
+
+from zerglings.storage import configured_store
+from zerglings.storage.base import NotBootstrapped, StoreError
+from zerglings.transfer.files import STANDARD, opened
+from zerglings.transfer.importing import Different, Importer, Progress
+from zerglings.transfer.lines import BadFile, Entry, Tally, counted, entries
+
+READY_TIMEOUT = 5.0
+
+HELP = """\
+Puts the zerglings of an export into the store that the settings name, and reads back and compares
+each. What is there and equal is left alone, so it may be stopped and run again. Nothing that is
+there is changed: if a zergling of the file is there and different, or its id is a dead one's, the
+import is refused. A file is looked through as a whole before anything is written.
+"""
+
+
+class Command(BaseCommand):
+    """Import."""
+
+    help = HELP
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Declare the options."""
+        parser.add_argument(
+            "file", help="compressed if its name ends in .gz; - is the standard input"
+        )
+        parser.add_argument(
+            "--check",
+            action="store_true",
+            help="only look whether the file is whole and good; no store is needed",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Import, and say how much."""
+        name: str = options["file"]
+        try:
+            if options["check"]:
+                self._check(name)
+            else:
+                self._import(name)
+        except BadFile as error:
+            raise CommandError(f"{name}, {error}") from error
+        except Different as error:
+            ids = "".join(f"\n  {id_}" for id_ in error.ids)
+            raise CommandError(
+                f"{error}; none of those was changed. The first are:{ids}"
+            ) from error
+        except NotBootstrapped as error:
+            raise CommandError(f"the store is not ready: {error}") from error
+        except (StoreError, OSError) as error:
+            raise CommandError(
+                f"the import stopped: {error}; run it again, it goes on where it stopped"
+            ) from error
+
+    def _check(self, name: str) -> None:
+        tally = Tally()
+        with _read(name, tally, "checking") as (lines, progress):
+            for entry in lines:
+                progress(entry.size)
+        self._say(f"{name} is whole: {tally}")
+
+    def _import(self, name: str) -> None:
+        began = time.monotonic()
+        store = configured_store()
+        store.check_ready(timeout=READY_TIMEOUT)
+        importer = Importer(store, settings.OVERMIND_HISTORY_TAIL)
+        if name != STANDARD:
+            tally = Tally()
+            with _read(name, tally, "checking") as (lines, progress):
+                is_complete = importer.compare(lines, progress)
+            if is_complete:
+                self._say(f"nothing to do: the store has all of {tally}, each equal")
+                return
+        tally = Tally()
+        with _read(name, tally, "importing") as (lines, progress):
+            importer.write(lines, progress)
+        self._say(
+            f"imported {counted(importer.written)}, each read back and equal, in "
+            f"{time.monotonic() - began:.1f} s; {importer.skipped.total()} documents were there "
+            f"already; the file holds {tally}"
+        )
+
+    def _say(self, line: str) -> None:
+        self.stdout.write(line, self.style.SUCCESS)
+
+
+@contextmanager
+def _read(name: str, tally: Tally, what: str) -> Iterator[tuple[Iterator[Entry], Progress]]:
+    """Give the documents of a file, and what moves a bar on a terminal."""
+    size = None if name == STANDARD else Path(name).stat().st_size
+    with (
+        opened(name) as (stream, file),
+        tqdm(desc=what, total=size, unit="B", unit_scale=True, disable=None) as bar,
+    ):
+
+        def show(done: int) -> None:
+            bar.update(done if size is None else file.tell() - bar.n)
+
+        yield entries(stream, tally), show

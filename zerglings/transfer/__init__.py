@@ -1,0 +1,1 @@
+"""Zerglings with their histories out of one store and into another, by way of a file."""

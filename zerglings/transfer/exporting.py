@@ -1,0 +1,143 @@
+"""Exporting: every zergling of a store, the dead too, each with its whole history; and the keys.
+
+May run beside a working service: each zergling is then as it was at some moment of the export,
+together with the parts of its history that it named at that moment, which never change. Of the long
+dead whose documents were removed the store has nothing to tell, so they are in no export.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import islice
+
+from zerglings import keys
+from zerglings.archive import PAGE as CHUNKS_AT_ONCE
+from zerglings.archive import Archive, MissingChunk
+from zerglings.chunks import Chunk
+from zerglings.document import NotAZergling, encode
+from zerglings.reading import Found, Reader
+from zerglings.storage.base import Page, Store, StoreError
+from zerglings.transfer.lineage import check_chunk, check_zergling
+from zerglings.transfer.lines import Tally, Writer, is_key
+from zerglings.transfer.retrying import CALL_TIMEOUT, Pause, with_retries
+from zerglings.zergling import Zergling
+
+logger = logging.getLogger(__name__)
+
+PAGE = 200
+"""Zerglings to read at once."""
+
+
+class Exporter:
+    """Exports one store. What it passes over is logged, each with its reason, and counted.
+
+    ``skipped`` counts documents that are none of the service's, ``damaged`` zerglings whose history
+    is not whole, which no other store would take.
+
+    Args:
+        store: what is exported; rivals are settled there first.
+        tail: words that a document keeps when a settled history is shortened.
+        pause: waits for so many seconds.
+    """
+
+    def __init__(self, store: Store, tail: int, *, pause: Pause = time.sleep) -> None:
+        self._store = store
+        self._archive = Archive(store.history, tail)
+        self._reader = Reader(store, self._archive)
+        self._pause = pause
+        self.skipped = 0
+        self.damaged = 0
+
+    def write(self, writer: Writer, progress: Callable[[Tally], None]) -> None:
+        """Write all zerglings after the last one that ``writer`` has, and the trailer.
+
+        Raises:
+            StoreError: the store stopped answering. What was written is good as far as it goes.
+        """
+        after, more = writer.tally.last_id or None, True
+        while more:
+            page = with_retries(partial(self._page, after), self._pause)
+            ids = [str(document["_id"]) for document in page.documents]
+            after, more = page.after, page.after is not None
+            del page  # the documents are read again, with their rivals
+            self._write_all(ids, writer)
+            progress(writer.tally)
+        self._write_keys(writer)
+        writer.end()
+
+    def _page(self, after: str | None) -> Page:
+        return self._store.page(after, PAGE, timeout=CALL_TIMEOUT)
+
+    def _write_keys(self, writer: Writer) -> None:
+        after: str | None = keys.PREFIX
+        while after is not None:
+            page = with_retries(partial(self._page_of_keys, after), self._pause)
+            for note in page.documents:
+                content = {name: note[name] for name in sorted(note) if name != "_rev"}
+                if is_key(content):
+                    writer.key(content)
+                else:
+                    self.skipped += 1
+            after = page.after
+
+    def _page_of_keys(self, after: str) -> Page:
+        until = f"{keys.PREFIX}~"
+        return self._store.history.page(after, PAGE, until=until, timeout=CALL_TIMEOUT)
+
+    def _write_all(self, ids: Sequence[str], writer: Writer) -> None:
+        found = with_retries(lambda: self._read(ids), self._pause)
+        for id_ in ids:
+            zergling = found.get(id_)
+            if isinstance(zergling, Zergling):
+                self._write(zergling, writer)
+            elif isinstance(zergling, StoreError):
+                self._pass_over(id_, zergling)
+            else:
+                self.skipped += 1
+
+    def _read(self, ids: Sequence[str]) -> dict[str, Found]:
+        found = self._reader.read(ids, timeout=CALL_TIMEOUT)
+        for zergling in found.values():
+            if isinstance(zergling, StoreError) and not isinstance(zergling, MissingChunk):
+                raise zergling
+        return found
+
+    def _write(self, zergling: Zergling, writer: Writer) -> None:
+        try:
+            chunks = with_retries(lambda: self._checked(zergling), self._pause)
+        except (MissingChunk, NotAZergling) as error:
+            self._pass_over(zergling.id, error)
+            return
+        for chunk in chunks:
+            writer.chunk(chunk)
+        writer.zergling(encode(replace(zergling, revision=None)))
+
+    def _checked(self, zergling: Zergling) -> Iterable[Chunk]:
+        """Return the chunks before a zergling's history, oldest first, once all have been checked.
+
+        Raises:
+            MissingChunk, NotAZergling: the history is not whole.
+            StoreUnavailable: that could not be found out.
+        """
+        if zergling.base.chunk is None:
+            check_zergling(zergling, None)
+            return ()
+        walk = self._archive.newest_first(zergling, timeout=CALL_TIMEOUT)
+        newest = list(islice(walk, CHUNKS_AT_ONCE))
+        check_zergling(zergling, newest[0])
+        later = newest[0]
+        for chunk in (*newest[1:], *walk):
+            check_chunk(later, chunk)
+            later = chunk
+        check_chunk(later, None)
+        if len(newest) < CHUNKS_AT_ONCE:
+            return reversed(newest)
+        return self._archive.oldest_first(zergling, 0, timeout=CALL_TIMEOUT)
+
+    def _pass_over(self, zergling_id: str, error: Exception) -> None:
+        self.damaged += 1
+        logger.warning("Zergling %s is not exported: %s", zergling_id, error)
