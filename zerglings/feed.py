@@ -166,14 +166,17 @@ class Feed:
     def _advanced(self, listener: Listener) -> tuple[bytes, bool]:
         """Return what is to be told a listener next, and whether there is more."""
         listener.asked_at = time.monotonic()
+        piece, listener.position, has_more = self._piece_after(listener.position)
+        return piece, has_more
+
+    def _piece_after(self, position: str) -> tuple[bytes, str, bool]:
+        """Return what happened after a place, the next place, and whether there is more."""
         try:
-            news = self._hive.news(listener.position, PAGE)
-            piece = event_stream.told(news)
+            news = self._hive.news(position, PAGE)
         except UnknownPosition:
             news = self._hive.news(None)
-            piece = event_stream.reset(news.position)
-        listener.position = news.position
-        return piece, news.has_more
+            return event_stream.reset(news.position), news.position, False
+        return event_stream.told(news), news.position, news.has_more
 
     def _read(self) -> None:
         """Read the news while anybody is present."""
@@ -193,8 +196,9 @@ class Feed:
                     self._fail(error)
                     pause = min(LONGEST_PAUSE, 2 * max(pause, GATHER))
                 self._ending.wait(pause)
-        finally:
+        except BaseException:
             self._give_up()
+            raise
 
     def _look_after_listeners(self) -> bool:
         """Drop who stalls or has gone; return whether anybody is left to read for."""
@@ -214,6 +218,7 @@ class Feed:
             news = self._hive.news(position, PAGE, wait=WAIT)
         except UnknownPosition:
             news = self._hive.news(None)
+            self._trail = _Trail()
             self._tell(event_stream.reset(news.position), news.position)
         else:
             self._tell(event_stream.told(news), news.position)
@@ -253,9 +258,7 @@ class Feed:
     def _admit(self, listeners: Sequence[Listener], position: str) -> None:
         has_more = True
         while has_more:
-            news = self._hive.news(position, PAGE)
-            position, has_more = news.position, news.has_more
-            piece = event_stream.told(news)
+            piece, position, has_more = self._piece_after(position)
             for listener in listeners if piece else ():
                 listener.give(piece)
         with self._lock:
@@ -265,12 +268,11 @@ class Feed:
                     self._listening.add(listener)
 
     def _give_up(self) -> None:
-        """Leave nobody waiting for a reader that has crashed or was told to end."""
+        """Leave nobody waiting for a reader that has crashed."""
         with self._lock:
-            if self._is_read or self._ending.is_set():
-                self._is_read = False
-                for listener in self._present:
-                    listener.end()
+            self._is_read = False
+            for listener in self._present:
+                listener.end()
 
 
 @cache

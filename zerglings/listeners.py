@@ -52,6 +52,8 @@ class Listener:
 
     def give(self, piece: bytes) -> None:
         """Have a piece wait for the listener; drop it if too much is waiting already."""
+        if self._is_over:
+            return
         self._pieces.append(piece)
         self._size += len(piece)
         if self._size > BACKLOG_LIMIT:
