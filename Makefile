@@ -2,23 +2,26 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+STATIC := $(wildcard zerglings/static/overmind/*)
+COLLECTED := staticfiles/.collected
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' overmind_project/__init__.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test stress check format bench image e2e e2e-production clean
+.PHONY: help run test stress check format bench bench-map image e2e e2e-production clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-run: $(VENV)/.runtime ## Bootstrap the store and serve on OVERMIND_HTTP_ADDR (default 0.0.0.0:8080)
+run: $(COLLECTED) ## Bootstrap the store and serve on OVERMIND_HTTP_ADDR (default 0.0.0.0:8080)
 	@$(BIN)/python manage.py bootstrap_couch
 	@exec $(BIN)/python manage.py serve
 
-test: $(VENV)/.development ## Run every test, over both stores, with coverage
+test: $(VENV)/.development $(COLLECTED) ## Run every test, over both stores and in a browser, with coverage
 	@sh tests/peer/install.sh $(VENV)
+	@sh tests/browser/install.sh $(VENV)
 	$(BIN)/python -m pytest --cov --cov-report=term
 
-stress: $(VENV)/.development ## Try what was promised under fire, a minute each (see tests/test_under_fire.py)
+stress: $(VENV)/.development $(COLLECTED) ## Try what was promised under fire, a minute each (see tests/test_under_fire.py)
 	@sh tests/peer/install.sh $(VENV)
 	OVERMIND_STRESS=1 $(BIN)/python -m pytest -o log_cli=true -o log_cli_level=INFO tests/test_under_fire.py
 
@@ -27,6 +30,8 @@ check: $(VENV)/.development ## Check format, lint, types, settings and manifests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy .
+	@if command -v node >/dev/null; then for file in $(filter %.js,$(STATIC)); do \
+		node --input-type=module --check - <$$file || exit 1; done; fi
 	$(BIN)/python manage.py check --deploy --fail-level WARNING
 	$(BIN)/python manage.py spectacular --validate --fail-on-warn --file /dev/null
 	$(BIN)/python -m pytest -q tests/k8s
@@ -35,8 +40,12 @@ format: $(VENV)/.development ## Format the code and mend what the linter can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/.runtime ## Measure speed and scale, STORE_URL=http://admin:password@host:port (see bench/README.md)
+bench: $(COLLECTED) ## Measure speed and scale, STORE_URL=http://admin:password@host:port (see bench/README.md)
 	@$(BIN)/python -m bench
+
+bench-map: $(VENV)/.development $(COLLECTED) ## Measure the map in a browser with 100,000 and with 1,000,000 zerglings
+	@sh tests/browser/install.sh $(VENV)
+	@$(BIN)/python -m bench.map
 
 image: ## Build the container image, tagged with the version
 	docker build --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD) --tag overmind:$(VERSION) .
@@ -56,7 +65,10 @@ $(BIN)/python:
 
 $(VENV)/.runtime: requirements.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
-	OVERMIND_STORE=sqlite $(BIN)/python manage.py collectstatic --noinput --verbosity 0
+	@touch $@
+
+$(COLLECTED): $(STATIC) $(VENV)/.runtime
+	OVERMIND_STORE=sqlite $(BIN)/python manage.py collectstatic --clear --noinput --verbosity 0
 	@touch $@
 
 $(VENV)/.development: requirements-dev.txt $(VENV)/.runtime

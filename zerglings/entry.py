@@ -24,6 +24,20 @@ ENTRY_POINTS = {
 }
 """What a program may begin with, and the names of the routes that lead there."""
 
+PAGE_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self'",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+"""Content-Security-Policy of the map: it loads its own files and calls its own service."""
+
 
 class Entry(PageView):
     """The live map for a browser, the entry points for everybody else."""
@@ -34,4 +48,6 @@ class Entry(PageView):
     def get(self, request: Request) -> Response:
         """Show where to begin."""
         entry_points = {name: reverse(route) for name, route in ENTRY_POINTS.items()}
-        return Response(entry_points, template_name="zerglings/map.html")
+        response = Response(entry_points, template_name="zerglings/map.html")
+        response["Content-Security-Policy"] = PAGE_POLICY
+        return response

@@ -1,0 +1,235 @@
+"""What the map does when the service goes, refuses, or is slow: it says so, and comes back."""
+
+from __future__ import annotations
+
+import re
+import signal
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import APIResponse, Request, Route, expect
+
+from tests.browser.conftest import Spawn
+from tests.support.backends import Backend, sqlite_backend
+from tests.support.browser import Watch
+from tests.support.listening import Ear
+from tests.support.live_map import LiveMap
+from tests.support.service import Service
+
+NO_ANSWER = r"net::ERR_|503|the server responded with a status of"
+"""What a browser itself writes about a request that failed."""
+
+OFFLINE = "Offline"
+AT_ONCE = signal.SIGQUIT
+"""A graceful stop would wait for the connections that a browser keeps open for its next call."""
+
+BACK = 15_000
+"""Milliseconds until a page has come back; the longest pause is reached much later."""
+
+
+@pytest.fixture
+def backend(sqlite: Backend, request: pytest.FixtureRequest) -> Backend:
+    """The embedded store, under a service that takes as few listeners as a test wants."""
+    if "is_crowded" in request.fixturenames:
+        return Backend(sqlite.environment | {"OVERMIND_STREAMS": "1"})
+    return sqlite
+
+
+@pytest.fixture
+def is_crowded() -> bool:
+    return True
+
+
+def test_the_page_survives_a_restart_of_the_service(
+    service: Service, live_map: LiveMap, watch: Watch, spawn: Spawn
+) -> None:
+    watch.expected = [NO_ANSWER]
+    zergling_id = spawn(1, 1, "E")
+    live_map.open()
+    service.stop(AT_ONCE)
+    expect(live_map.state).to_have_text(OFFLINE)
+    expect(live_map.page.locator("#countdown")).to_have_text(re.compile(r"next try in \d+ s"))
+    overflow = "side => side.scrollWidth - side.clientWidth"
+    assert live_map.page.get_by_role("complementary").evaluate(overflow) == 0
+    service.start()
+    expect(live_map.state).to_have_text("Live", timeout=BACK)
+    assert service.call("POST", f"/zerglings/{zergling_id}", '"M"').status == 200
+    live_map.expect_row(zergling_id, 2, 1, "east")
+
+
+def test_what_happened_while_the_page_was_offline_is_caught_up_with(
+    backend: Backend,
+    service: Service,
+    live_map: LiveMap,
+    watch: Watch,
+    spawn: Spawn,
+    tmp_path: Path,
+) -> None:
+    watch.expected = [NO_ANSWER]
+    zergling_id = spawn(1, 1, "E")
+    live_map.open()
+    service.stop(AT_ONCE)
+    expect(live_map.state).to_have_text(OFFLINE)
+    (tmp_path / "other").mkdir()
+    with Service(backend.environment, tmp_path / "other") as other:
+        assert other.call("POST", f"/zerglings/{zergling_id}", '"MM"').status == 200
+    service.start()
+    live_map.expect_row(zergling_id, 3, 1, "east", timeout=BACK)
+
+
+def test_a_person_need_not_wait_for_the_next_try(
+    service: Service, live_map: LiveMap, watch: Watch
+) -> None:
+    watch.expected = [NO_ANSWER]
+    live_map.open()
+    service.stop(AT_ONCE)
+    expect(live_map.state).to_have_text(OFFLINE)
+    service.start()
+    # The try may come by itself before the button is pressed, and then there is no button.
+    live_map.page.evaluate("document.querySelector('#retry').click()")
+    expect(live_map.state).to_have_text("Live", timeout=2000)
+
+
+def test_a_command_given_while_the_service_is_away_is_carried_out_once_when_it_is_back(
+    service: Service, live_map: LiveMap, watch: Watch, spawn: Spawn
+) -> None:
+    watch.expected = [NO_ANSWER]
+    zergling_id = spawn(0, 0, "N")
+    live_map.open()
+    live_map.row(zergling_id).click()
+    service.stop(AT_ONCE)
+    live_map.page.keyboard.press("m")
+    expect(live_map.state).to_have_text(OFFLINE)
+    service.start()
+    live_map.expect_row(zergling_id, 0, 1, "north", timeout=BACK)
+    shown = service.call("GET", f"/zerglings/{zergling_id}").json["zergling"]
+    assert shown["commandHistory"] == ["M"]
+
+
+def test_a_command_whose_answer_was_lost_is_repeated_with_its_key(
+    service: Service, live_map: LiveMap, watch: Watch, spawn: Spawn
+) -> None:
+    watch.expected = [NO_ANSWER]
+    zergling_id = spawn(0, 0, "N")
+    keys: list[str] = []
+
+    def lose_the_first_answer(route: Route) -> None:
+        if route.request.method != "POST":
+            return route.continue_()
+        keys.append(route.request.headers["idempotency-key"])
+        if len(keys) > 1:
+            return route.continue_()
+        route.fetch()
+        return route.abort()
+
+    live_map.page.route(f"**/zerglings/{zergling_id}", lose_the_first_answer)
+    live_map.open()
+    live_map.row(zergling_id).click()
+    live_map.page.keyboard.press("m")
+    expect(live_map.notice).to_contain_text("is at 0, 1")
+    assert len(keys) == 2
+    assert keys[0] == keys[1]
+    shown = service.call("GET", f"/zerglings/{zergling_id}").json["zergling"]
+    assert shown["commandHistory"] == ["M"]
+
+
+def test_a_service_that_is_full_is_tried_again_until_there_is_room(
+    is_crowded: bool, service: Service, live_map: LiveMap, watch: Watch, spawn: Spawn
+) -> None:
+    watch.expected = [NO_ANSWER]
+    with Ear(service) as other:
+        assert other.next().kind == "ready"
+        live_map.page.goto(live_map.url)
+        expect(live_map.state).to_have_text(OFFLINE)
+    # The service notices that somebody has gone when it has something to tell.
+
+    def tell_something(request: Request) -> None:
+        if "/events" in request.url:
+            spawn()
+
+    live_map.page.on("request", tell_something)
+    expect(live_map.state).to_have_text("Live", timeout=BACK)
+    live_map.expect_row(spawn(1, 2), 1, 2, "north")
+
+
+def test_an_event_during_the_list_wins_over_the_list(
+    service: Service, live_map: LiveMap, spawn: Spawn
+) -> None:
+    moved, killed, still = spawn(0, 0, "E"), spawn(1, 0, "E"), spawn(2, 0, "E")
+    held: list[Route] = []
+    old_lists: list[APIResponse] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+        old_lists.append(route.fetch())
+        live_map.page.evaluate("window.isHeld = true")
+
+    live_map.page.route("**/zerglings/", hold)
+    live_map.page.goto(live_map.url)
+    live_map.page.wait_for_function("() => window.isHeld")
+    assert service.call("POST", f"/zerglings/{moved}", '"M"').status == 200
+    live_map.expect_row(moved, 1, 0, "east")
+    newborn = spawn(5, 5, "S")
+    assert service.call("DELETE", f"/zerglings/{killed}").status == 204
+    live_map.expect_row(newborn, 5, 5, "south")
+    # What was told before the list is complete was told in this order.
+    last = spawn(6, 6, "S")
+    live_map.expect_row(last, 6, 6, "south")
+    held[0].fulfill(response=old_lists[0])
+    live_map.expect_complete()
+    live_map.expect_row(still, 2, 0, "east")
+    live_map.expect_row(moved, 1, 0, "east")
+    live_map.expect_row(newborn, 5, 5, "south")
+    expect(live_map.row(killed)).to_have_count(0)
+
+
+def test_a_list_that_broke_off_is_read_again(live_map: LiveMap, watch: Watch, spawn: Spawn) -> None:
+    watch.expected = [NO_ANSWER]
+    zergling_id = spawn(4, 4)
+    answers = ['{"zerglings":[{"id":"']
+
+    def break_the_first(route: Route) -> None:
+        if answers:
+            route.fulfill(body=answers.pop(), content_type="application/json")
+        else:
+            route.continue_()
+
+    live_map.page.route("**/zerglings/", break_the_first)
+    live_map.open()
+    live_map.expect_row(zergling_id, 4, 4, "north")
+
+
+def test_another_database_is_noticed_and_read_from_the_start(
+    service: Service, backend: Backend, live_map: LiveMap, watch: Watch, spawn: Spawn
+) -> None:
+    watch.expected = [NO_ANSWER]
+    before = spawn(4, 4)
+    live_map.open()
+    live_map.expect_row(before, 4, 4, "north")
+    service.stop(AT_ONCE)
+    path = Path(backend.environment["OVERMIND_SQLITE_PATH"])
+    for file in path.parent.glob(f"{path.name}*"):
+        file.rename(file.with_name(f"old-{file.name}"))
+    sqlite_backend(path.parent)
+    service.start()
+    expect(live_map.row(before)).to_have_count(0, timeout=BACK)
+    live_map.expect_row(spawn(7, 7), 7, 7, "north")
+
+
+def test_a_page_in_the_background_rests_until_somebody_looks(
+    service: Service, live_map: LiveMap, watch: Watch, spawn: Spawn
+) -> None:
+    watch.expected = [NO_ANSWER]
+    live_map.open()
+    hide = """isHidden => {
+        Object.defineProperty(document, "hidden", { value: isHidden, configurable: true });
+        document.dispatchEvent(new Event("visibilitychange"));
+    }"""
+    live_map.page.evaluate(hide, True)
+    service.stop(AT_ONCE)
+    expect(live_map.state).to_have_text("Resting in the background")
+    service.start()
+    zergling_id = spawn(2, 3, "S")
+    live_map.page.evaluate(hide, False)
+    live_map.expect_row(zergling_id, 2, 3, "south")
+    expect(live_map.state).to_have_text("Live")

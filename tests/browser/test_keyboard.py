@@ -1,0 +1,199 @@
+"""The map without a mouse and without eyes: keys, focus, names and roles."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Spawn
+from tests.support.live_map import LiveMap
+
+
+def test_a_walk_with_the_keyboard_alone(live_map: LiveMap) -> None:
+    live_map.open()
+    press = live_map.page.keyboard.press
+    press("n")
+    expect(live_map.notice).to_have_text(re.compile("has hatched at 0, 0"))
+    expect(live_map.rows).to_have_count(1)
+    zergling_id = live_map.panel.locator("h2").inner_text()
+    for key, x, y, facing in [
+        ("m", 0, 1, "north"),
+        ("l", 0, 1, "west"),
+        ("m", -1, 1, "west"),
+        ("r", -1, 1, "north"),
+    ]:
+        press(key)
+        live_map.expect_row(zergling_id, x, y, facing)
+    expect(live_map.panel.locator("dd").nth(2)).to_have_text("4")
+    press("Escape")
+    expect(live_map.panel).to_be_hidden()
+
+
+def test_fast_keys_are_carried_out_in_their_order(live_map: LiveMap) -> None:
+    live_map.open()
+    live_map.page.keyboard.press("n")
+    expect(live_map.panel).to_be_visible()
+    zergling_id = live_map.panel.locator("h2").inner_text()
+    live_map.page.keyboard.type("mmrmmmrml")  # 0,2 then 3,2 then 3,1 facing east
+    live_map.expect_row(zergling_id, 3, 1, "east")
+
+
+def test_capitals_are_commands_too(live_map: LiveMap) -> None:
+    live_map.open()
+    live_map.page.keyboard.press("N")
+    expect(live_map.panel).to_be_visible()
+    zergling_id = live_map.panel.locator("h2").inner_text()
+    live_map.page.keyboard.press("M")
+    live_map.expect_row(zergling_id, 0, 1, "north")
+
+
+@pytest.mark.parametrize(
+    ("key", "right", "up"),
+    [("ArrowLeft", -1, 0), ("ArrowRight", 1, 0), ("ArrowUp", 0, 1), ("ArrowDown", 0, -1)],
+)
+def test_arrows_move_the_view(
+    live_map: LiveMap, spawn: Spawn, key: str, right: int, up: int
+) -> None:
+    spawn()
+    live_map.open()
+    left, top = live_map.point(0, 0)
+    live_map.page.keyboard.press(key)
+    live_map.page.wait_for_function(
+        """() => {
+            const { x, y, offset } = document.querySelector("#stage").dataset;
+            return [x, y, offset].join() !== "0,0,0 0";
+        }"""
+    )
+    new_left, new_top = live_map.point(0, 0)
+    assert ((new_left < left) - (new_left > left), (new_top > top) - (new_top < top)) == (right, up)
+
+
+def test_plus_minus_and_fit_change_the_scale(live_map: LiveMap, spawn: Spawn) -> None:
+    spawn()
+    live_map.open()
+    whole = live_map.scale()
+    for key, holds in [("+", ">"), ("0", "==="), ("-", "<"), ("f", "===")]:
+        live_map.page.keyboard.press(key)
+        live_map.page.wait_for_function(
+            f"whole => Number(document.querySelector('#stage').dataset.scale) {holds} whole",
+            arg=whole,
+        )
+
+
+def test_keys_are_left_alone_while_somebody_types_or_means_the_browser(
+    live_map: LiveMap,
+) -> None:
+    live_map.open()
+    live_map.page.keyboard.press("/")
+    field = live_map.page.get_by_role("searchbox")
+    expect(field).to_be_focused()
+    live_map.page.keyboard.type("nnn")
+    expect(field).to_have_value("nnn")
+    live_map.page.keyboard.press("Escape")
+    expect(field).not_to_be_focused()
+    live_map.page.keyboard.press("Alt+n")
+    live_map.page.keyboard.press("Meta+n")
+    live_map.page.keyboard.press("n")  # the only one that is meant
+    expect(live_map.rows).to_have_count(1)
+    expect(live_map.page.locator("#count")).to_have_text("1 zergling")
+
+
+def test_help_opens_says_the_keys_and_closes(live_map: LiveMap) -> None:
+    live_map.open()
+    live_map.page.keyboard.press("?")
+    dialog = live_map.page.get_by_role("dialog", name="Around the grid")
+    expect(dialog).to_be_visible()
+    expect(dialog).to_contain_text("spawn a zergling")
+    live_map.page.keyboard.press("n")  # is no command in here
+    dialog.get_by_role("button", name="Back to the grid").click()
+    expect(dialog).to_be_hidden()
+    expect(live_map.rows).to_have_count(0)
+
+
+def test_the_list_chooses_with_arrows(live_map: LiveMap, spawn: Spawn) -> None:
+    for x in range(3):
+        spawn(x, 0)
+    live_map.open()
+    expect(live_map.rows).to_have_count(3)
+    ids = [row.split()[0] for row in live_map.rows.all_inner_texts()]
+    live_map.roster.focus()
+    for key, chosen in [
+        ("ArrowDown", 0),
+        ("ArrowDown", 1),
+        ("End", 2),
+        ("ArrowUp", 1),
+        ("Home", 0),
+    ]:
+        live_map.page.keyboard.press(key)
+        row = live_map.row(ids[chosen])
+        expect(row).to_have_attribute("aria-selected", "true")
+        expect(live_map.roster).to_have_attribute(
+            "aria-activedescendant", row.get_attribute("id") or ""
+        )
+        expect(live_map.panel.locator("h2")).to_contain_text(ids[chosen])
+
+
+def test_a_screen_reader_finds_everything_by_role_and_name(live_map: LiveMap, spawn: Spawn) -> None:
+    zergling_id = spawn(3, -4, "W")
+    live_map.open()
+    live_map.row(zergling_id).click()
+    expect(live_map.page.locator("body")).to_match_aria_snapshot(
+        f"""
+        - main:
+          - link "Skip to the list of zerglings"
+          - application "The grid"
+          - group "View":
+            - button "Zoom in"
+            - button "Zoom out"
+            - button "Show everyone"
+            - button "Help"
+          - img "North is up. Colours show where zerglings face."
+        - complementary "Zerglings":
+          - heading "Overmind" [level=1]
+          - paragraph: 1 zergling
+          - paragraph:
+            - status: Live
+          - search:
+            - searchbox
+            - button "Find"
+          - button "Spawn a zergling n"
+          - region "The selected zergling":
+            - heading "{zergling_id}" [level=2]
+            - button "Deselect"
+            - term: Position
+            - definition: 3, −4
+            - term: Facing
+            - definition: west
+            - term: Commands
+            - definition: "0"
+            - group "Commands":
+              - button "Left l"
+              - button "Move m"
+              - button "Right r"
+          - region "In view":
+            - paragraph: 1 zergling in view.
+            - listbox "In view":
+              - option "{zergling_id[:8]} 3, −4 west" [selected]
+        """
+    )
+
+
+def test_every_control_can_be_reached_with_tab(live_map: LiveMap, spawn: Spawn) -> None:
+    zergling_id = spawn()
+    live_map.open()
+    live_map.row(zergling_id).click()
+    controls = live_map.page.locator("button:visible, input:visible, a:visible, [tabindex]:visible")
+    wanted = controls.count()
+    live_map.page.evaluate("document.activeElement.blur()")
+    reached = set()
+    for _ in range(wanted + 2):
+        live_map.page.keyboard.press("Tab")
+        reached.add(
+            live_map.page.evaluate(
+                "[...document.querySelectorAll('button, input, a, [tabindex]')]"
+                ".indexOf(document.activeElement)"
+            )
+        )
+    assert len(reached - {-1}) == wanted

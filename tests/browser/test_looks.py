@@ -1,0 +1,208 @@
+"""The map on other screens, in other colours, and for people who want less motion."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Spawn
+from tests.support.live_map import LiveMap
+from tests.support.service import Service
+
+PHONE = {
+    "viewport": {"width": 390, "height": 844},
+    "device_scale_factor": 2,
+    "has_touch": True,
+    "is_mobile": True,
+}
+CONTRAST = """([front, back]) => {
+    const probe = document.body.appendChild(document.createElement("i"));
+    const light = (name) => {
+        probe.style.color = `var(--${name})`;
+        const [r, g, b] = getComputedStyle(probe).color.match(/[0-9.]+/g).map((part) => {
+            const share = part / 255;
+            return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+        });
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    const [one, other] = [light(front), light(back)].sort((a, b) => b - a);
+    probe.remove();
+    return (one + 0.05) / (other + 0.05);
+}"""
+"""Contrast of two colours of the theme as WCAG 2.2 defines it."""
+
+TEXTS = [
+    *[(text, ground) for text in ("ink", "muted") for ground in ("paper", "surface", "raised")],
+    *[(state, "surface") for state in ("good", "wait", "bad", "accent")],
+    ("on-accent", "accent"),
+    ("on-accent", "accent-hover"),
+]
+SHAPES = [
+    *[(facing, "paper") for facing in ("north", "east", "south", "west")],
+    ("control", "surface"),
+]
+
+
+@pytest.fixture
+def phone(look: dict[str, Any]) -> None:
+    look.update(PHONE)
+
+
+@pytest.fixture
+def calm(look: dict[str, Any]) -> None:
+    look["reduced_motion"] = "reduce"
+
+
+@pytest.fixture(params=["light", "dark"])
+def scheme(request: pytest.FixtureRequest, look: dict[str, Any]) -> str:
+    look["color_scheme"] = request.param
+    return str(request.param)
+
+
+def test_texts_and_shapes_have_enough_contrast(scheme: str, live_map: LiveMap) -> None:
+    live_map.open()
+    for least, pairs in [(4.5, TEXTS), (3.0, SHAPES)]:
+        for pair in pairs:
+            assert live_map.page.evaluate(CONTRAST, list(pair)) >= least, pair
+
+
+def test_the_canvas_follows_the_theme_while_the_page_is_open(
+    live_map: LiveMap, spawn: Spawn
+) -> None:
+    spawn(0, 0, "N")
+    live_map.open()
+    colours = []
+    for scheme in ("light", "dark"):
+        live_map.page.emulate_media(color_scheme=scheme)
+        colours.append(live_map.colour_of("north"))
+        expect_colour(live_map, colours[-1])
+    assert colours[0] != colours[1]
+
+
+def expect_colour(live_map: LiveMap, colour: str) -> None:
+    live_map.page.wait_for_function(
+        """colour => {
+            const canvas = document.querySelector("#swarm");
+            const middle = [canvas.width / 2, canvas.height / 2].map(Math.floor);
+            const [r, g, b] = canvas.getContext("2d").getImageData(...middle, 1, 1).data;
+            return `rgb(${r}, ${g}, ${b})` === colour;
+        }""",
+        arg=colour,
+    )
+
+
+def test_a_phone_has_all_of_it_without_scrolling_sideways(
+    phone: None, live_map: LiveMap, spawn: Spawn
+) -> None:
+    zergling_id = spawn(2, 3, "S")
+    live_map.open()
+    assert live_map.scale() > 30  # it is seen as large on the first look
+    live_map.page.touchscreen.tap(*live_map.point(2, 3))
+    expect(live_map.panel).to_be_visible()
+    live_map.panel.get_by_role("button", name="Move").tap()
+    live_map.expect_row(zergling_id, 2, 2, "south")
+    width, inner = live_map.page.evaluate(
+        "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
+    )
+    assert width <= inner == PHONE["viewport"]["width"]  # type: ignore[index]  # a mixed mapping
+    assert live_map.page.locator("#stage").evaluate("stage => stage.clientHeight") >= 300
+    for button in live_map.page.get_by_role("button").filter(visible=True).all():
+        box = button.bounding_box()
+        assert box is not None
+        assert min(box["width"], box["height"]) >= 24, button  # WCAG 2.2, target size
+
+
+def test_two_fingers_zoom_and_one_moves_the_view(
+    phone: None, live_map: LiveMap, spawn: Spawn
+) -> None:
+    spawn()
+    live_map.open()
+    touch = live_map.page.context.new_cdp_session(live_map.page)
+
+    def touched(kind: str, *points: tuple[float, float]) -> None:
+        fingers = [{"x": x, "y": y, "id": n} for n, (x, y) in enumerate(points)]
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": fingers})
+
+    before = live_map.scale()
+    touched("touchStart", (150, 200), (250, 200))
+    touched("touchMove", (175, 200), (225, 200))
+    touched("touchEnd")
+    live_map.page.wait_for_function(
+        "before => document.querySelector('#stage').dataset.scale < before * 0.6", arg=before
+    )
+    left, top = live_map.point(0, 0)
+    touched("touchStart", (200, 200))
+    touched("touchMove", (200, 230))
+    touched("touchMove", (230, 230))
+    touched("touchEnd")
+    live_map.page.wait_for_function(
+        "() => document.querySelector('#stage').dataset.offset !== '0 0'"
+    )
+    assert live_map.point(0, 0)[0] > left
+    assert live_map.point(0, 0)[1] > top
+    expect(live_map.panel).to_be_hidden()
+
+
+def test_who_wants_calm_sees_steps_at_once(
+    calm: None, service: Service, live_map: LiveMap, spawn: Spawn
+) -> None:
+    zergling_id = spawn(0, 0, "E")
+    spawn(4, 0, "N")
+    live_map.open()
+    # From here on no frame may show anybody between two places.
+    live_map.page.evaluate(
+        """async () => {
+            const { Traces } = await import("/static/overmind/traces.js");
+            const add = Traces.prototype.add;
+            window.moving = [];
+            Traces.prototype.add = function (slot, ...rest) {
+                add.call(this, slot, ...rest);
+                window.moving.push(this.isMoving(slot));
+            };
+        }"""
+    )
+    assert service.call("POST", f"/zerglings/{zergling_id}", '"M"').status == 200
+    live_map.expect_row(zergling_id, 1, 0, "east")
+    assert live_map.page.evaluate("window.moving") == [False]
+
+
+def test_a_step_is_animated_and_comes_to_rest(
+    service: Service, live_map: LiveMap, spawn: Spawn
+) -> None:
+    zergling_id = spawn(0, 0, "E")
+    spawn(4, 0, "N")
+    live_map.open()
+    assert live_map.pixel(0, 0) == live_map.colour_of("east")
+    assert service.call("POST", f"/zerglings/{zergling_id}", '"M"').status == 200
+    live_map.page.wait_for_function(IS_OVERLAY_BLANK, arg=False)
+    live_map.page.wait_for_function(IS_OVERLAY_BLANK, arg=True)
+    assert live_map.pixel(0, 0) == ""
+    assert live_map.pixel(1, 0) == live_map.colour_of("east")
+
+
+IS_OVERLAY_BLANK = """wanted => {
+    const canvas = document.querySelector("#overlay");
+    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    return new Uint32Array(data.buffer).every((pixel) => pixel === 0) === wanted;
+}"""
+
+
+def test_a_crowd_at_one_place_shows_its_number(live_map: LiveMap, spawn: Spawn) -> None:
+    for _ in range(3):
+        spawn(0, 0)
+    live_map.open()
+    expect(live_map.page.locator("#summary")).to_have_text(re.compile("3 zerglings in view"))
+    ink = live_map.colour_of("ink")
+    assert live_map.page.locator("#swarm").evaluate(
+        """(canvas, ink) => {
+            const { width, height } = canvas;
+            const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
+            for (let at = 0; at < data.length; at += 4)
+                if (`rgb(${data[at]}, ${data[at + 1]}, ${data[at + 2]})` === ink) return true;
+            return false;
+        }""",
+        ink,
+    )

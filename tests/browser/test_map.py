@@ -1,0 +1,194 @@
+"""What the map draws and says, and that it changes as things happen."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Spawn
+from tests.support.browser import Watch
+from tests.support.live_map import LiveMap
+from tests.support.service import Service
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+EDGE = 2**53 - 1
+THREE = {(0, 0): "north", (3, -2): "east", (-4, 1): "west"}
+
+
+@pytest.fixture
+def three(spawn: Spawn) -> list[str]:
+    return [spawn(x, y, facing[0].upper()) for (x, y), facing in THREE.items()]
+
+
+def test_three_zerglings_are_drawn_where_they_are(live_map: LiveMap, three: list[str]) -> None:
+    live_map.open()
+    expect(live_map.rows).to_have_count(3)
+    assert sorted(live_map.mirror().values()) == sorted((*at, way) for at, way in THREE.items())
+    for x in range(-5, 6):
+        for y in range(-3, 4):
+            way = THREE.get((x, y))
+            expected = live_map.colour_of(way) if way else ""
+            assert live_map.pixel(x, y) == expected, (x, y)
+
+
+def test_the_count_is_said(live_map: LiveMap, three: list[str]) -> None:
+    live_map.open()
+    expect(live_map.page.locator("#count")).to_have_text("3 zerglings")
+    expect(live_map.page.locator("#summary")).to_have_text("3 zerglings in view.")
+
+
+@pytest.mark.parametrize("backend", ["sqlite", "couch"], indirect=True)
+def test_a_move_made_elsewhere_appears_within_a_second(
+    service: Service, live_map: LiveMap, spawn: Spawn
+) -> None:
+    zergling_id = spawn(2, 2, "E")
+    live_map.open()
+    live_map.expect_row(zergling_id, 2, 2, "east")
+    live_map.page.evaluate("window.isSamePage = true")
+    assert service.call("POST", f"/zerglings/{zergling_id}", '"M"').status == 200
+    live_map.expect_row(zergling_id, 3, 2, "east", timeout=1000)
+    assert live_map.page.evaluate("window.isSamePage")
+
+
+def test_who_is_spawned_or_dies_elsewhere_appears_and_goes(
+    service: Service, live_map: LiveMap, spawn: Spawn
+) -> None:
+    live_map.open()
+    zergling_id = spawn(1, 1, "S")
+    live_map.expect_row(zergling_id, 1, 1, "south")
+    assert service.call("DELETE", f"/zerglings/{zergling_id}").status == 204
+    expect(live_map.rows).to_have_count(0)
+
+
+def test_an_empty_grid_invites_to_spawn_the_first(live_map: LiveMap) -> None:
+    live_map.open()
+    invitation = live_map.page.get_by_role("button", name="Spawn the first zergling")
+    invitation.click()
+    expect(live_map.rows).to_have_count(1)
+    expect(invitation).to_be_hidden()
+    expect(live_map.notice).to_have_text(re.compile("has hatched at 0, 0"))
+
+
+def test_a_click_selects_and_the_buttons_command(live_map: LiveMap, three: list[str]) -> None:
+    live_map.open()
+    live_map.page.mouse.click(*live_map.point(3, -2))
+    panel = live_map.panel
+    expect(panel).to_be_visible()
+    expect(panel.locator("h2")).to_have_text(three[1])
+    expect(panel.locator("dd").nth(0)).to_have_text("3, −2")
+    expect(panel.locator("dd").nth(1)).to_have_text(re.compile("east"))
+    panel.get_by_role("button", name="Move").click()
+    expect(panel.locator("dd").nth(0)).to_have_text("4, −2")
+    panel.get_by_role("button", name="Left").click()
+    expect(panel.locator("dd").nth(1)).to_have_text(re.compile("north"))
+    panel.get_by_role("button", name="Right").click()
+    expect(panel.locator("dd").nth(2)).to_have_text("3")
+    expect(panel.locator("ol li")).to_have_text(["R", "L", "M"])
+
+
+def test_the_panel_follows_what_others_command(
+    service: Service, live_map: LiveMap, spawn: Spawn
+) -> None:
+    zergling_id = spawn()
+    live_map.open()
+    live_map.row(zergling_id).click()
+    expect(live_map.panel.locator("dd").nth(2)).to_have_text("0")
+    for _ in range(2):  # more than a zergling itself shows
+        assert (
+            service.call("POST", f"/zerglings/{zergling_id}", '"' + "M" * 150 + '"').status == 200
+        )
+    expect(live_map.panel.locator("dd").nth(2)).to_have_text("300")
+    expect(live_map.panel.locator("dd").nth(0)).to_have_text("0, 300")
+
+
+def test_those_who_stand_together_are_selected_one_after_the_other(
+    live_map: LiveMap, spawn: Spawn
+) -> None:
+    together = {spawn(0, 0), spawn(0, 0)}
+    live_map.open()
+    seen = set()
+    for _ in together:
+        live_map.page.mouse.click(*live_map.point(0, 0))
+        seen.add(live_map.panel.locator("h2").inner_text())
+    assert seen == together
+
+
+def test_search_finds_by_the_beginning_of_an_id_and_goes_to_places(
+    live_map: LiveMap, three: list[str]
+) -> None:
+    live_map.open()
+    field = live_map.page.get_by_role("searchbox")
+    field.fill(three[2][:13].upper())
+    field.press("Enter")
+    expect(live_map.panel.locator("h2")).to_have_text(three[2])
+    field.fill(f"{EDGE}, -{EDGE}")
+    field.press("Enter")
+    expect(live_map.page.locator("#stage")).to_have_attribute("data-x", str(EDGE))
+    expect(live_map.page.locator("#stage")).to_have_attribute("data-y", str(-EDGE))
+    field.fill("no such thing")
+    field.press("Enter")
+    expect(live_map.notice).to_contain_text("beginning of an id")
+
+
+def test_everyone_is_shown_however_far_apart(live_map: LiveMap, spawn: Spawn) -> None:
+    far = [spawn(-EDGE, EDGE, "E"), spawn(EDGE, -EDGE, "W"), spawn(0, 0)]
+    live_map.open()
+    expect(live_map.rows).to_have_count(len(far))
+    assert live_map.pixel(-EDGE, EDGE) == live_map.colour_of("east")
+    assert live_map.pixel(EDGE, -EDGE) == live_map.colour_of("west")
+    assert live_map.pixel(EDGE, EDGE) == ""
+
+
+def test_the_edge_of_the_grid_is_drawn_exactly_and_cannot_be_crossed(
+    live_map: LiveMap, watch: Watch, spawn: Spawn
+) -> None:
+    watch.expected = ["status of 400"]
+    spawn(EDGE, 5, "E")
+    spawn(EDGE - 1, 5, "N")
+    live_map.open()
+    assert live_map.pixel(EDGE, 5) == live_map.colour_of("east")
+    assert live_map.pixel(EDGE - 1, 5) == live_map.colour_of("north")
+    live_map.page.mouse.click(*live_map.point(EDGE, 5))
+    live_map.panel.get_by_role("button", name="Move").click()
+    expect(live_map.notice).to_have_attribute("data-kind", "error")
+    expect(live_map.panel.locator("dd").nth(0)).to_have_text(f"{EDGE}, 5")
+
+
+def test_a_view_of_ones_own_is_left_alone(live_map: LiveMap, spawn: Spawn) -> None:
+    spawn()
+    live_map.open()
+    before = live_map.scale()
+    live_map.page.get_by_role("button", name="Zoom out").click()
+    live_map.page.wait_for_function(
+        "before => document.querySelector('#stage').dataset.scale < before / 1.49", arg=before
+    )
+    live_map.page.keyboard.press("ArrowLeft")  # which ends the gliding of the view
+    mine = live_map.scale()
+    zergling_id = spawn(100, 100)
+    expect(live_map.page.locator("#summary")).to_contain_text("1 elsewhere")
+    assert live_map.scale() == mine
+    live_map.page.get_by_role("button", name="Show everyone").click()
+    live_map.expect_row(zergling_id, 100, 100, "north")
+
+
+def test_the_policy_is_strict_and_in_force(
+    service: Service, live_map: LiveMap, watch: Watch
+) -> None:
+    reply = service.call("GET", "/", headers={"Accept": "text/html"})
+    assert reply.headers["Content-Security-Policy"] == POLICY
+    live_map.open()
+    watch.expected = ["Content Security Policy"]
+    live_map.page.evaluate(
+        """() => {
+            const script = document.createElement("script");
+            script.textContent = "window.wasRun = true";
+            document.body.append(script);
+        }"""
+    )
+    assert live_map.page.evaluate("window.wasRun") is None
+    assert watch.errors, "a breach is an error that the watch sees"

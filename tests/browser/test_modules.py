@@ -1,0 +1,218 @@
+"""The page's modules that need no page: camera, swarm, list parser, search, traces."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.support.backends import sqlite_backend
+from tests.support.service import Service
+
+EDGE = 2**53 - 1
+Run = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def run(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """Runs a script that has the modules of a page at hand; returns what it returns."""
+    directory = tmp_path_factory.mktemp("modules")
+    with Service(sqlite_backend(directory).environment, directory) as service:
+        page = browser.new_page()
+        page.goto(f"http://127.0.0.1:{service.port}/")
+        page.evaluate(
+            """async (names) => {
+                const at = (name) => import(`/static/overmind/${name}.js`);
+                window.modules = Object.assign({}, ...(await Promise.all(names.map(at))));
+            }""",
+            ["camera", "swarm", "listing", "search"],
+        )
+        yield page.evaluate
+        page.close()
+
+
+@pytest.mark.parametrize("x", [0, 7, -EDGE, EDGE, EDGE - 1])
+@pytest.mark.parametrize("scale", [0.5, 3, 40, 96])
+def test_a_place_is_found_again_from_where_it_is_drawn(run: Run, x: int, scale: float) -> None:
+    assert run(
+        """([x, scale]) => {
+            const camera = new modules.Camera();
+            camera.resize(1280, 800);
+            camera.lookAt(x, -x, scale);
+            camera.pan(13.3, -7.9);
+            const { x: foundX, y: foundY } =
+                camera.placeAt(camera.screenX(x), camera.screenY(-x));
+            return foundX === x && foundY === -x;
+        }""",
+        [x, scale],
+    )
+
+
+def test_zooming_keeps_the_place_under_the_pointer(run: Run) -> None:
+    assert run(
+        """() => {
+            const camera = new modules.Camera();
+            camera.resize(1000, 700);
+            camera.lookAt(1e15, -1e15, 30);
+            const before = [camera.screenX(1e15 + 7), camera.screenY(-1e15 - 3)];
+            for (const factor of [1.5, 0.2, 2, 5]) camera.zoom(factor, ...before);
+            const after = [camera.screenX(1e15 + 7), camera.screenY(-1e15 - 3)];
+            return after.every((value, n) => Math.abs(value - before[n]) < 1e-6);
+        }"""
+    )
+
+
+def test_fit_shows_the_whole_grid_if_it_must(run: Run) -> None:
+    corners = run(
+        """edge => {
+            const camera = new modules.Camera();
+            camera.resize(390, 300);
+            camera.fit({ minX: -edge, minY: -edge, maxX: edge, maxY: edge });
+            return [camera.shows(-edge, -edge), camera.shows(edge, edge)];
+        }""",
+        EDGE,
+    )
+    assert corners == [True, True]
+
+
+def test_the_index_finds_whom_a_look_at_everybody_finds(run: Run) -> None:
+    assert (
+        run(
+            """edge => {
+            const swarm = new modules.Swarm();
+            let seed = 7;
+            const random = (n) => (seed = (seed * 16807) % 2147483647) % n;
+            const places = new Map();
+            const id = () => crypto.randomUUID();
+            const ids = Array.from({ length: 5000 }, id);
+            const put = (id, count) => {
+                const far = [0, 0, 0, edge - 300, -edge][random(5)];
+                const x = far + random(300);
+                const y = (far && -far) + random(300) * Math.sign(-far || 1);
+                swarm.hear(id, x, y, random(4), count);
+                places.set(id, [x, y]);
+            };
+            ids.forEach((id) => put(id, 0));
+            ids.forEach((id, n) => n % 3 || put(id, 1));
+            ids.forEach((id, n) => n % 7 || (swarm.bury(id), places.delete(id)));
+            for (let n = 0; n < 200; n += 1) {
+                const [minX, minY] = [random(300), random(300)];
+                const box = { minX, minY, maxX: minX + random(90), maxY: minY + random(90) };
+                const { slots, count } = swarm.within(box);
+                const found = [...slots.slice(0, count)].map((slot) => swarm.idOf(slot)).sort();
+                const wanted = [...places].filter(([, [x, y]]) =>
+                    x >= box.minX && x <= box.maxX && y >= box.minY && y <= box.maxY
+                ).map(([id]) => id).sort();
+                if (found.join() !== wanted.join()) return `${found.length} ${wanted.length}`;
+            }
+            return swarm.size === places.size;
+        }""",
+            EDGE,
+        )
+        is True
+    )
+
+
+def test_what_is_older_than_what_is_known_is_not_believed(run: Run) -> None:
+    assert run(
+        """() => {
+            const swarm = new modules.Swarm();
+            const id = crypto.randomUUID();
+            swarm.hear(id, 0, 2, 0, 2);
+            const answer = swarm.hear(id, 0, 1, 0, 1);
+            return answer === null && swarm.ys[swarm.find(id)] === 2;
+        }"""
+    )
+
+
+def test_a_list_removes_whom_it_does_not_name(run: Run) -> None:
+    assert run(
+        """() => {
+            const swarm = new modules.Swarm();
+            const [stays, goes, heard] = [1, 2, 3].map(() => crypto.randomUUID());
+            for (const id of [stays, goes]) swarm.list(id, 0, 0, 0);
+            swarm.beginList();
+            swarm.list(stays, 1, 1, 2);
+            swarm.hear(heard, 5, 5, 1, 0);
+            swarm.endList();
+            return [stays, goes, heard].map((id) => swarm.find(id) >= 0);
+        }"""
+    ) == [True, False, True]
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 64, 10_000])
+@pytest.mark.parametrize("length", [0, 1, 40])
+def test_a_list_is_cut_right_wherever_its_pieces_end(run: Run, size: int, length: int) -> None:
+    zerglings = [
+        {"id": str(uuid.UUID(int=n)), "location": {"x": n, "y": -n}, "facing": "NESW"[n % 4]}
+        for n in range(length)
+    ]
+    body = json.dumps({"zerglings": zerglings} if zerglings else {}, separators=(",", ":"))
+    assert (
+        run(
+            """([body, size]) => {
+                const pieces = new modules.Pieces();
+                const bytes = new TextEncoder().encode(body);
+                const found = [];
+                for (let at = 0; at < bytes.length; at += size)
+                    found.push(...pieces.push(bytes.slice(at, at + size)));
+                return [...found, ...pieces.end()];
+            }""",
+            [body, size],
+        )
+        == zerglings
+    )
+
+
+@pytest.mark.parametrize(
+    "cut", ["", "{", '{"zerglings":[{"id":"a"},{"id', '{"zerglings":[{"id":"a"}']
+)
+def test_a_list_that_broke_off_is_refused(run: Run, cut: str) -> None:
+    assert run(
+        """cut => {
+            const pieces = new modules.Pieces();
+            pieces.push(new TextEncoder().encode(cut));
+            try { pieces.end(); } catch (error) { return error instanceof modules.BrokenList; }
+            return false;
+        }""",
+        cut,
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("3,4", {"x": 3, "y": 4}),
+        (" -3 , −4 ", {"x": -3, "y": -4}),
+        (f"{EDGE} {-EDGE}", {"x": EDGE, "y": -EDGE}),
+    ],
+)
+def test_a_place_can_be_written_in_several_ways(run: Run, text: str, found: dict[str, int]) -> None:
+    assert run("text => modules.find(text, new modules.Swarm())", text) == found
+
+
+@pytest.mark.parametrize("text", ["", "hello", f"{EDGE + 1}, 0", "abc,def", "3.5, 2"])
+def test_what_is_neither_a_place_nor_an_id_is_explained(run: Run, text: str) -> None:
+    assert set(run("text => modules.find(text, new modules.Swarm())", text)) == {"error"}
+
+
+def test_a_million_ids_are_found_again(run: Run) -> None:
+    assert (
+        run(
+            """() => {
+            const swarm = new modules.Swarm();
+            const id = (n) => `${n.toString(16).padStart(8, "0")}-0000-4000-8000-000000000000`;
+            for (let n = 0; n < 1e6; n += 1) swarm.list(id(n), n, -n, n % 4);
+            for (let n = 0; n < 1e6; n += 997) {
+                const slot = swarm.find(id(n));
+                if (swarm.xs[slot] !== n || swarm.idOf(slot) !== id(n)) return n;
+            }
+            return swarm.size;
+        }"""
+        )
+        == 1_000_000
+    )

@@ -1,0 +1,146 @@
+/**
+ * What part of the plane the screen shows. North is up.
+ *
+ * The centre is a whole place and a fraction of a step beside it: at 2^53 a float has no room for
+ * fractions, but differences of whole places near each other are exact there too.
+ */
+
+export const EDGE = Number.MAX_SAFE_INTEGER;
+const MAX_SCALE = 96;
+const FIT_SCALE = 56; // nobody needs one zergling as large as the screen
+const FIT_MARGIN = 0.08;
+const WORLD = 2 * EDGE;
+
+export class Camera {
+  width = 1;
+  height = 1;
+  /** CSS pixels a step. */
+  scale = 40;
+  originX = 0;
+  originY = 0;
+  offsetX = 0;
+  offsetY = 0;
+
+  resize(width, height) {
+    this.width = Math.max(1, width);
+    this.height = Math.max(1, height);
+    this.scale = this.#bounded(this.scale);
+  }
+
+  /** CSS pixels from the left edge to the middle of a place; y from the top edge. */
+  screenX(x) {
+    return this.width / 2 + (x - this.originX - this.offsetX) * this.scale;
+  }
+
+  screenY(y) {
+    return this.height / 2 - (y - this.originY - this.offsetY) * this.scale;
+  }
+
+  /** The place under a point of the screen. */
+  placeAt(left, top) {
+    const x = this.originX + Math.round(this.offsetX + (left - this.width / 2) / this.scale);
+    const y = this.originY + Math.round(this.offsetY - (top - this.height / 2) / this.scale);
+    return { x: whole(x), y: whole(y) };
+  }
+
+  /**
+   * The rectangle of places whose middle is on the screen, or beside it by up to `margin` steps.
+   */
+  box(margin = 0) {
+    const halfX = this.width / 2 / this.scale + margin;
+    const halfY = this.height / 2 / this.scale + margin;
+    return {
+      minX: whole(this.originX + Math.ceil(this.offsetX - halfX)),
+      maxX: whole(this.originX + Math.floor(this.offsetX + halfX)),
+      minY: whole(this.originY + Math.ceil(this.offsetY - halfY)),
+      maxY: whole(this.originY + Math.floor(this.offsetY + halfY)),
+    };
+  }
+
+  /** Whether the middle of a place is on the screen, `margin` CSS pixels or more from its edges. */
+  shows(x, y, margin = 0) {
+    const left = this.screenX(x);
+    const top = this.screenY(y);
+    return (
+      left >= margin &&
+      left <= this.width - margin &&
+      top >= margin &&
+      top <= this.height - margin
+    );
+  }
+
+  /** Move what is shown by CSS pixels. */
+  pan(right, down) {
+    this.#offset(this.offsetX - right / this.scale, this.offsetY + down / this.scale);
+  }
+
+  /** Enlarge by a factor around a point of the screen. */
+  zoom(factor, left = this.width / 2, top = this.height / 2) {
+    const right = left - this.width / 2;
+    const down = top - this.height / 2;
+    const before = this.scale;
+    this.scale = this.#bounded(before * factor);
+    const shift = 1 / before - 1 / this.scale;
+    this.#offset(this.offsetX + right * shift, this.offsetY - down * shift);
+  }
+
+  /** Put a place into the middle; optionally at a scale. */
+  lookAt(x, y, scale = this.scale) {
+    this.scale = this.#bounded(scale);
+    this.originX = whole(x);
+    this.originY = whole(y);
+    this.offsetX = 0;
+    this.offsetY = 0;
+  }
+
+  /** Show a whole rectangle of places. */
+  fit({ minX, minY, maxX, maxY }) {
+    const room = 1 - 2 * FIT_MARGIN;
+    this.scale = this.#bounded(
+      Math.min(
+        FIT_SCALE,
+        (this.width * room) / (maxX - minX + 1),
+        (this.height * room) / (maxY - minY + 1),
+      ),
+    );
+    this.originX = minX + Math.floor((maxX - minX) / 2);
+    this.originY = minY + Math.floor((maxY - minY) / 2);
+    this.offsetX = ((maxX - minX) / 2) % 1;
+    this.offsetY = ((maxY - minY) / 2) % 1;
+  }
+
+  /** A copy, to fly from or to. */
+  copy() {
+    return Object.assign(new Camera(), this);
+  }
+
+  /** Set to a point on the way between two cameras: 0 is `from`, 1 is `to`. */
+  between(from, to, part) {
+    const left = 1 - part;
+    this.scale = from.scale ** left * to.scale ** part;
+    this.originX = to.originX;
+    this.originY = to.originY;
+    this.#offset(
+      to.offsetX + (from.originX - to.originX + (from.offsetX - to.offsetX)) * left,
+      to.offsetY + (from.originY - to.originY + (from.offsetY - to.offsetY)) * left,
+    );
+  }
+
+  #offset(x, y) {
+    const stepsX = Math.floor(x);
+    const stepsY = Math.floor(y);
+    this.originX = whole(this.originX + stepsX);
+    this.originY = whole(this.originY + stepsY);
+    this.offsetX = x - stepsX;
+    this.offsetY = y - stepsY;
+  }
+
+  #bounded(scale) {
+    const least = (Math.min(this.width, this.height) * 0.8) / WORLD;
+    return Math.min(MAX_SCALE, Math.max(least, scale));
+  }
+}
+
+function whole(value) {
+  return Math.min(EDGE, Math.max(-EDGE, Math.round(value))) || 0; // never -0
+}

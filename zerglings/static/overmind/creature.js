@@ -1,0 +1,113 @@
+/** What a zergling looks like from above, and a set of pictures of it ready to be put down. */
+
+const QUARTER = Math.PI / 2;
+const DETAILED = 18; // device pixels a step from which on legs and eyes can be seen
+const PLUMP = 1.2; // how much larger the body is where there are no limbs
+
+/** Draw one around the context's origin, facing up, one step large. */
+function draw(context, shell, body, theme, isDetailed) {
+  context.lineCap = "round";
+  context.lineJoin = "round";
+  if (isDetailed) drawLimbs(context, shell);
+  else context.scale(PLUMP, PLUMP);
+  // Body: a drop, broad in front.
+  context.fillStyle = body;
+  context.beginPath();
+  context.moveTo(0, 0.44);
+  context.bezierCurveTo(-0.13, 0.34, -0.29, 0.22, -0.27, 0.0);
+  context.bezierCurveTo(-0.26, -0.16, -0.12, -0.22, 0, -0.22);
+  context.bezierCurveTo(0.12, -0.22, 0.26, -0.16, 0.27, 0.0);
+  context.bezierCurveTo(0.29, 0.22, 0.13, 0.34, 0, 0.44);
+  context.fill();
+  if (isDetailed) drawPlates(context, shell);
+  // Head.
+  context.fillStyle = isDetailed ? body : shell;
+  context.beginPath();
+  context.ellipse(0, -0.24, 0.17, 0.16, 0, 0, 2 * Math.PI);
+  context.fill();
+  if (isDetailed) drawFace(context, shell, theme);
+}
+
+function drawLimbs(context, shell) {
+  context.strokeStyle = shell;
+  context.lineWidth = 0.055;
+  for (const side of [-1, 1]) {
+    context.beginPath();
+    context.moveTo(side * 0.2, 0.02);
+    context.quadraticCurveTo(side * 0.36, -0.02, side * 0.4, -0.1);
+    context.moveTo(side * 0.2, 0.16);
+    context.quadraticCurveTo(side * 0.36, 0.18, side * 0.4, 0.28);
+    context.stroke();
+    // A scythe of an arm, the tip in front of the head.
+    context.beginPath();
+    context.moveTo(side * 0.15, -0.16);
+    context.quadraticCurveTo(side * 0.4, -0.26, side * 0.22, -0.47);
+    context.stroke();
+  }
+}
+
+function drawPlates(context, shell) {
+  context.strokeStyle = shell;
+  context.lineWidth = 0.045;
+  for (const [y, half] of [[0.02, 0.15], [0.13, 0.13], [0.23, 0.09]]) {
+    context.beginPath();
+    context.moveTo(-half, y);
+    context.quadraticCurveTo(0, y + 0.07, half, y);
+    context.stroke();
+  }
+}
+
+function drawFace(context, shell, theme) {
+  context.strokeStyle = shell;
+  context.lineWidth = 0.035;
+  context.stroke(); // around the head
+  for (const side of [-1, 1]) {
+    context.fillStyle = theme.eye;
+    context.beginPath();
+    context.arc(side * 0.085, -0.28, 0.068, 0, 2 * Math.PI);
+    context.fill();
+    context.fillStyle = theme.pupil;
+    context.beginPath();
+    context.arc(side * 0.08, -0.305, 0.036, 0, 2 * Math.PI);
+    context.fill();
+  }
+}
+
+export class Creatures {
+  #pictures = [];
+  #madeFor = "";
+
+  /** Get ready for zerglings of `size` device pixels. */
+  prepare(size, theme) {
+    const wanted = `${size} ${theme.facings.join()} ${theme.shells.join()}`;
+    if (this.#madeFor === wanted) return;
+    this.#madeFor = wanted;
+    this.#pictures = theme.facings.map((body, facing) => {
+      const canvas = new OffscreenCanvas(size, size);
+      const context = canvas.getContext("2d");
+      context.translate(size / 2, size / 2);
+      context.scale(size, size);
+      context.rotate(facing * QUARTER);
+      draw(context, theme.shells[facing], body, theme, size >= DETAILED);
+      return canvas;
+    });
+  }
+
+  /** Put one down with its middle at a point, in device pixels. */
+  put(context, facing, left, top) {
+    const picture = this.#pictures[facing];
+    const half = picture.width / 2;
+    context.drawImage(picture, Math.round(left - half), Math.round(top - half));
+  }
+
+  /** Put one down that is on its way: turned by `quarters` from its facing, and of another size. */
+  putTurned(context, facing, left, top, quarters, size) {
+    const picture = this.#pictures[facing];
+    const half = (picture.width * size) / 2;
+    context.save();
+    context.translate(left, top);
+    context.rotate(quarters * QUARTER);
+    context.drawImage(picture, -half, -half, 2 * half, 2 * half);
+    context.restore();
+  }
+}

@@ -1,0 +1,252 @@
+/** The live map: makes the parts and tells each what it needs to know of the others. */
+
+import { spawn } from "./api.js";
+import { Camera } from "./camera.js";
+import { Feed } from "./feed.js";
+import { listen } from "./keys.js";
+import { News } from "./news.js";
+import { Orders } from "./orders.js";
+import { Painter } from "./painter.js";
+import { Panel } from "./panel.js";
+import { freePlace, pick } from "./picking.js";
+import { Pointer } from "./pointer.js";
+import { Roster } from "./roster.js";
+import { find } from "./search.js";
+import { Selection } from "./selection.js";
+import { Status } from "./status.js";
+import { Swarm } from "./swarm.js";
+import { Theme } from "./theme.js";
+import { Traces } from "./traces.js";
+import { View } from "./view.js";
+import { counted, facingName, placeText, shortId } from "./words.js";
+
+const ZOOM = 1.5; // a key or a button
+const CLOSE = 40; // CSS pixels a step: near enough to see one found by search
+const NOTICE = 8000; // milliseconds that a notice stays
+
+const $ = (id) => document.getElementById(id);
+
+const swarm = new Swarm();
+const camera = new Camera();
+const traces = new Traces();
+const selection = new Selection(swarm);
+const theme = new Theme(() => painter.refreshView());
+const canvases = ["grid", "swarm", "overlay"].map($);
+const painter = new Painter(canvases, { swarm, camera, traces, theme, selection });
+const view = new View({ camera, painter, swarm });
+const news = new News(swarm, traces);
+const feed = new Feed();
+const orders = new Orders();
+const panel = new Panel($("panel"), swarm);
+const roster = new Roster(
+  { list: $("roster"), summary: $("summary") },
+  { swarm, camera, selection },
+);
+const pointer = new Pointer($("overlay"), camera);
+const status = new Status(
+  { root: $("connection"), text: $("state"), countdown: $("countdown"), retry: $("retry") },
+  news,
+);
+
+// The view.
+
+painter.onview = () => {
+  const stage = $("stage").dataset;
+  // The view in words, for whoever reads the page without seeing it.
+  stage.x = camera.originX;
+  stage.y = camera.originY;
+  stage.offset = `${camera.offsetX} ${camera.offsetY}`;
+  stage.scale = camera.scale;
+  roster.refresh();
+};
+
+function resize() {
+  const { clientWidth, clientHeight } = $("stage");
+  if (clientWidth && clientHeight) painter.resize(clientWidth, clientHeight);
+  view.follow();
+}
+
+resize(); // at once: the list may be complete before an observer calls
+new ResizeObserver(resize).observe($("stage"));
+
+// What is said to the person.
+
+let noticeTimer = 0;
+
+function notice(text, isError = false) {
+  clearTimeout(noticeTimer);
+  $("notice").textContent = text;
+  $("notice").dataset.kind = isError ? "error" : "news";
+  noticeTimer = setTimeout(() => ($("notice").textContent = ""), NOTICE);
+}
+
+// What the service tells.
+
+let countTimer = 0;
+
+function refreshCount() {
+  countTimer ||= setTimeout(() => {
+    countTimer = 0;
+    $("count").textContent = counted(swarm.size, "zergling", "zerglings");
+    $("empty").hidden = swarm.size > 0 || !news.isComplete;
+    status.refresh();
+  }, 100);
+}
+
+news.onchange = (id) => {
+  painter.refresh();
+  roster.refresh();
+  refreshCount();
+  if (swarm.size) markOnce("overmind:first");
+  if (!id) view.followSoon(); // a part of the list
+  else if (news.isComplete) view.welcome();
+  if (id && id === selection.id) {
+    if (selection.slot < 0) return onGone(id);
+    panel.refreshPose();
+    panel.refresh();
+  }
+};
+
+news.onlist = () => {
+  $("stage").setAttribute("aria-busy", String(!news.isComplete));
+  status.refresh();
+  refreshCount();
+  if (!news.isComplete) return;
+  markOnce("overmind:complete");
+  view.welcome();
+  if (selection.id && selection.slot < 0) onGone(selection.id);
+};
+
+function markOnce(name) {
+  if (!performance.getEntriesByName(name).length) {
+    requestAnimationFrame(() => performance.mark(name));
+  }
+}
+
+function onGone(id) {
+  notice(`${shortId(id)} is no more.`);
+  if (selection.id === id) selection.select(null);
+}
+
+feed.onready = () => news.ready();
+feed.onreset = () => news.reread();
+feed.onheard = (kind, zergling) => news.heard(kind, zergling);
+feed.onstate = (state, nextTry) => status.set(state, nextTry);
+
+// What the person does.
+
+async function spawnAt(wanted) {
+  try {
+    const zergling = await spawn({ location: freePlace(swarm, wanted) });
+    news.take(zergling);
+    selection.select(zergling.id);
+    const { x, y } = zergling.location;
+    notice(`${shortId(zergling.id)} has hatched at ${placeText(x, y)}.`);
+    view.keep(selection.slot);
+  } catch (error) {
+    notice(error.message, true);
+  }
+}
+
+function order(word) {
+  if (selection.id !== null) orders.give(selection.id, word);
+  else notice("Select a zergling first: click one, or press n for a new one.");
+}
+
+orders.ondone = (zergling) => {
+  news.take(zergling);
+  panel.fill(zergling);
+  const slot = swarm.find(zergling.id);
+  const place = placeText(zergling.location.x, zergling.location.y);
+  notice(`${shortId(zergling.id)} is at ${place}, facing ${facingName(swarm.facings[slot])}.`);
+  if (zergling.id === selection.id) view.keep(selection.slot);
+};
+
+orders.onerror = (error, id) => {
+  if (error.status === 404) news.gone(id);
+  else notice(error.message, true);
+};
+
+panel.ongone = (id) => news.gone(id);
+panel.onlook = (zergling) => news.take(zergling);
+
+selection.onchange = () => {
+  panel.show(selection.id);
+  roster.refresh();
+  painter.refresh();
+};
+
+pointer.onmove = () => view.taken();
+
+pointer.onhover = (point) => {
+  const place = point && camera.placeAt(point.left, point.top);
+  painter.cursor = place;
+  $("whereabouts").textContent = place ? placeText(place.x, place.y) : "";
+  painter.refresh();
+};
+
+pointer.onclick = (point) => {
+  const slot = pick(point, { swarm, camera, current: selection.slot });
+  selection.select(slot < 0 ? null : swarm.idOf(slot));
+};
+
+$("search").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const found = find($("query").value, swarm);
+  if (found.error) return notice(found.error, true);
+  if (!found.ids) return view.goTo(found.x, found.y, Math.max(camera.scale, CLOSE));
+  const [id] = found.ids;
+  const slot = swarm.find(id);
+  view.goTo(swarm.xs[slot], swarm.ys[slot], Math.max(camera.scale, CLOSE));
+  selection.select(id);
+  if (found.ids.length > 1) notice("Several ids begin like this; here is the first.");
+});
+
+function help() {
+  $("help").showModal();
+}
+
+function search() {
+  $("query").focus();
+  $("query").select();
+}
+
+const actions = {
+  n: () => spawnAt(painter.cursor ?? view.middle),
+  l: () => order("L"),
+  m: () => order("M"),
+  r: () => order("R"),
+  "+": () => view.zoom(ZOOM),
+  "=": () => view.zoom(ZOOM),
+  "-": () => view.zoom(1 / ZOOM),
+  0: () => view.fit(),
+  f: () => view.fit(),
+  "/": search,
+  "?": help,
+  Escape: () => selection.select(null),
+  ArrowLeft: () => view.pan(-1, 0),
+  ArrowRight: () => view.pan(1, 0),
+  ArrowUp: () => view.pan(0, -1),
+  ArrowDown: () => view.pan(0, 1),
+};
+
+listen(actions);
+for (const button of document.querySelectorAll("[data-key]")) {
+  button.addEventListener("click", () => actions[button.dataset.key]());
+}
+for (const button of document.querySelectorAll("[data-spawn]")) {
+  button.addEventListener("click", () => spawnAt(view.middle));
+}
+$("retry").addEventListener("click", () => feed.retryNow());
+$("find").addEventListener("click", () => {
+  const { slot } = selection;
+  if (slot >= 0) view.goTo(swarm.xs[slot], swarm.ys[slot], Math.max(camera.scale, CLOSE));
+});
+$("query").addEventListener("keydown", (event) => event.key === "Escape" && $("query").blur());
+document.addEventListener("visibilitychange", () => {
+  painter.refresh();
+  roster.refresh();
+  panel.refresh();
+});
+
+feed.start();

@@ -1,0 +1,217 @@
+/**
+ * Three canvases above each other, each painted only when what it shows has changed: the grid, the
+ * swarm that stands still, and what is under way. Nothing runs while nothing happens.
+ */
+
+import { Creatures } from "./creature.js";
+import { paintGrid } from "./grid.js";
+import { paintCursor, paintSelection, paintTrails } from "./overlay.js";
+import { Points } from "./points.js";
+import { isCalm } from "./theme.js";
+
+const NEAR = 7; // CSS pixels a step from which on zerglings have a shape
+const COUNTED = 22; // and from which on a crowd at one place shows its number
+const MOST_PIXELS = 6_000_000; // a canvas
+const PATIENCE = 2; // of the time that a costly painting took, until the swarm is painted again
+const COSTLY = 8; // milliseconds
+
+export class Painter {
+  /** CSS pixels and place under the pointer, null while it is elsewhere. */
+  cursor = null;
+  /** Called after the view or its size has changed, once a frame. */
+  onview = () => {};
+  #contexts;
+  #points = new Points();
+  #creatures = new Creatures();
+  #ratio = 1;
+  #isGridStale = true;
+  #isSwarmStale = true;
+  #paintedVersion = -1;
+  #restUntil = 0;
+  #isRequested = false;
+  #flight = null;
+
+  constructor(canvases, { swarm, camera, traces, theme, selection }) {
+    this.#contexts = canvases.map((canvas) => canvas.getContext("2d"));
+    Object.assign(this, { swarm, camera, traces, theme, selection });
+  }
+
+  /** Fit the canvases to their element; sharp on dense screens, up to a bound. */
+  resize(width, height) {
+    const affordable = Math.sqrt(MOST_PIXELS / (width * height));
+    this.#ratio = Math.min(devicePixelRatio, affordable);
+    this.camera.resize(width, height);
+    for (const { canvas } of this.#contexts) {
+      canvas.width = Math.max(1, Math.round(width * this.#ratio));
+      canvas.height = Math.max(1, Math.round(height * this.#ratio));
+    }
+    this.#isGridStale = true;
+    this.#isSwarmStale = true;
+    this.#frame(performance.now()); // at once: a canvas of another size is blank
+  }
+
+  /** Something happened to the swarm, the selection or the cursor. */
+  refresh() {
+    if (this.#isRequested) return;
+    this.#isRequested = true;
+    requestAnimationFrame((now) => this.#frame(now));
+  }
+
+  /** The camera was moved, or the theme is another: all of it is stale. */
+  refreshView() {
+    this.#isGridStale = true;
+    this.#isSwarmStale = true;
+    this.refresh();
+  }
+
+  /** Let the view glide to another camera; at once for those who want calm. */
+  flyTo(target, milliseconds = 320) {
+    const from = this.camera.copy();
+    const far = Math.abs(from.originX - target.originX) + Math.abs(from.originY - target.originY);
+    const isFar = far * Math.min(from.scale, target.scale) > 4 * (from.width + from.height);
+    const duration = isCalm() || isFar ? 0 : milliseconds;
+    this.#flight = { from, target, start: performance.now(), duration };
+    this.refreshView();
+  }
+
+  /** Where the view is going, or is. */
+  get destination() {
+    return this.#flight?.target ?? this.camera;
+  }
+
+  /** The person has taken the view into the own hands. */
+  stopFlight() {
+    this.#flight = null;
+  }
+
+  #frame(now) {
+    this.#isRequested = false;
+    this.#fly(now);
+    const hasArrived = this.traces.settle(now);
+    if (this.#isGridStale) {
+      this.#scaled(0, (context) => paintGrid(context, this.camera, this.theme));
+      this.#isGridStale = false;
+      this.onview();
+    }
+    const isStale = hasArrived || this.swarm.version !== this.#paintedVersion;
+    if (this.#isSwarmStale || (isStale && now >= this.#restUntil)) this.#paintSwarm(now);
+    this.#paintOverlay(now);
+    const isWaiting = this.swarm.version !== this.#paintedVersion;
+    if (this.#flight || isWaiting || !this.traces.isEmpty) this.refresh();
+  }
+
+  #fly(now) {
+    if (!this.#flight) return;
+    const { from, target, start, duration } = this.#flight;
+    const part = duration ? Math.min(1, Math.max(0, (now - start) / duration)) : 1;
+    this.camera.between(from, target, 1 - (1 - part) ** 3);
+    if (part === 1) {
+      const { width, height } = this.camera;
+      Object.assign(this.camera, target);
+      this.camera.resize(width, height);
+      this.#flight = null;
+    }
+    this.#isGridStale = true;
+    this.#isSwarmStale = true;
+  }
+
+  #paintSwarm(now) {
+    const began = performance.now();
+    const context = this.#contexts[1];
+    this.#paintedVersion = this.swarm.version;
+    this.#isSwarmStale = false;
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    const seen = this.swarm.within(this.camera.box(1));
+    if (this.camera.scale >= NEAR) {
+      context.clearRect(0, 0, context.canvas.width, context.canvas.height);
+      this.#creatures.prepare(Math.round(this.camera.scale * this.#ratio), this.theme);
+      this.#paintCreatures(context, seen);
+    } else {
+      this.#points.paint(context, this.camera, this.swarm, this.theme, seen, this.#ratio);
+    }
+    const cost = performance.now() - began;
+    this.#restUntil = cost > COSTLY ? now + cost * (1 + PATIENCE) : 0;
+  }
+
+  /** One at each place, however many stand there; those on their way are painted elsewhere. */
+  #paintCreatures(context, { slots, count }) {
+    const { camera, swarm, traces } = this;
+    const box = camera.box(1);
+    const columns = box.maxX - box.minX + 1;
+    const crowds = new Map();
+    for (let n = 0; n < count; n += 1) {
+      const slot = slots[n];
+      if (traces.isMoving(slot)) continue;
+      const place = (swarm.ys[slot] - box.minY) * columns + (swarm.xs[slot] - box.minX);
+      const others = crowds.get(place) ?? 0;
+      crowds.set(place, others + 1);
+      if (others) continue;
+      const left = camera.screenX(swarm.xs[slot]) * this.#ratio;
+      const top = camera.screenY(swarm.ys[slot]) * this.#ratio;
+      this.#creatures.put(context, swarm.facings[slot], left, top);
+    }
+    if (camera.scale < COUNTED) return;
+    for (const [place, crowd] of crowds) {
+      if (crowd === 1) continue;
+      const y = box.minY + Math.floor(place / columns);
+      this.#paintNumber(context, crowd, box.minX + (place % columns), y);
+    }
+  }
+
+  #paintNumber(context, crowd, x, y) {
+    const { camera, theme } = this;
+    const ratio = this.#ratio;
+    const text = crowd > 999 ? "999+" : String(crowd);
+    context.font = `600 ${11 * ratio}px ${theme.font}`;
+    const half = context.measureText(text).width / 2 + 5 * ratio;
+    const left = (camera.screenX(x) + camera.scale * 0.34) * ratio;
+    const top = (camera.screenY(y) - camera.scale * 0.34) * ratio;
+    context.fillStyle = theme.ink;
+    context.beginPath();
+    context.roundRect(left - half, top - 8 * ratio, 2 * half, 16 * ratio, 8 * ratio);
+    context.fill();
+    context.fillStyle = theme.paper;
+    context.textAlign = "center";
+    context.textBaseline = "middle";
+    context.fillText(text, left, top + 0.5 * ratio);
+  }
+
+  #paintOverlay(now) {
+    const { camera, theme, traces, swarm } = this;
+    const isNear = camera.scale >= NEAR;
+    this.#scaled(2, (context) => {
+      context.clearRect(0, 0, camera.width, camera.height);
+      if (this.cursor && isNear) paintCursor(context, camera, theme, this.cursor.x, this.cursor.y);
+      paintTrails(context, camera, theme, traces.trails, now, isNear, isCalm());
+    });
+    if (isNear) this.#paintMoving(this.#contexts[2], now);
+    const slot = this.selection.slot;
+    if (slot < 0) return;
+    const shift = (isNear && traces.at(slot, now)) || { dx: 0, dy: 0 };
+    const x = swarm.xs[slot] + shift.dx;
+    const y = swarm.ys[slot] + shift.dy;
+    this.#scaled(2, (context) => paintSelection(context, camera, theme, x, y));
+  }
+
+  #paintMoving(context, now) {
+    const { camera, swarm, traces } = this;
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    this.#creatures.prepare(Math.round(camera.scale * this.#ratio), this.theme);
+    for (const slot of traces.movingSlots) {
+      if (!swarm.isAlive(slot)) continue;
+      const { dx, dy, turn, size } = traces.at(slot, now);
+      const left = camera.screenX(swarm.xs[slot]) + dx * camera.scale;
+      const top = camera.screenY(swarm.ys[slot]) - dy * camera.scale;
+      if (left < -camera.scale || left > camera.width + camera.scale) continue;
+      if (top < -camera.scale || top > camera.height + camera.scale) continue;
+      const facing = swarm.facings[slot];
+      this.#creatures.putTurned(context, facing, left * this.#ratio, top * this.#ratio, turn, size);
+    }
+  }
+
+  #scaled(layer, paint) {
+    const context = this.#contexts[layer];
+    context.setTransform(this.#ratio, 0, 0, this.#ratio, 0, 0);
+    paint(context);
+  }
+}

@@ -1,0 +1,110 @@
+/** What is known of the selected zergling, in words. */
+
+import { ApiError, countOf, look } from "./api.js";
+import { counted, facingName, grouped, placeText } from "./words.js";
+import { FACINGS } from "./swarm.js";
+
+const SHOWN = 40; // commands
+const GAP = 300; // milliseconds between two looks at one zergling
+const SAYS = { L: "left", R: "right", M: "move" };
+
+export class Panel {
+  /** Called with an id that turned out to be gone. */
+  ongone = () => {};
+  /** Called with a zergling that was looked at. */
+  onlook = () => {};
+  #parts;
+  #id = null;
+  #count = 0;
+  #timer = 0;
+  #lookedAt = -Infinity;
+
+  constructor(root, swarm) {
+    this.root = root;
+    this.swarm = swarm;
+    const part = (name) => root.querySelector(`[data-part="${name}"]`);
+    this.#parts = Object.fromEntries(
+      ["id", "facing", "place", "count", "history", "more", "compass"].map((n) => [n, part(n)]),
+    );
+  }
+
+  /** Show a zergling, or with null nothing. */
+  show(id) {
+    this.#id = id;
+    this.#count = 0;
+    this.root.hidden = id === null;
+    if (id === null) return;
+    this.#parts.id.textContent = id;
+    this.#parts.count.textContent = "…";
+    this.#parts.more.textContent = "";
+    this.#parts.history.replaceChildren();
+    this.refreshPose();
+    this.#lookedAt = -Infinity;
+    this.refresh();
+  }
+
+  /** The pose, which the model knows. */
+  refreshPose() {
+    const slot = this.#id === null ? -1 : this.swarm.find(this.#id);
+    if (slot < 0) return;
+    const facing = this.swarm.facings[slot];
+    const place = placeText(this.swarm.xs[slot], this.swarm.ys[slot]);
+    setText(this.#parts.facing, facingName(facing));
+    setText(this.#parts.place, place);
+    this.#parts.compass.dataset.facing = FACINGS[facing];
+  }
+
+  /** Something happened to it: look soon, but not at each of many events. */
+  refresh() {
+    if (this.#timer || this.#id === null) return;
+    const wait = Math.max(0, this.#lookedAt + GAP - performance.now());
+    this.#timer = setTimeout(() => {
+      this.#timer = 0;
+      this.#look();
+    }, wait);
+  }
+
+  /** A zergling in full, as an answer has it. */
+  fill(zergling) {
+    const count = countOf(zergling);
+    if (zergling.id !== this.#id || count < this.#count) return; // answers may overtake each other
+    this.#count = count;
+    const words = zergling.commandHistory ?? [];
+    this.#parts.count.textContent = grouped(count);
+    const newest = words.slice(-SHOWN).reverse();
+    const earlier = count - newest.length;
+    this.#parts.history.replaceChildren(...newest.map(chip));
+    this.#parts.more.textContent = !count
+      ? "No commands yet. Try M."
+      : earlier
+        ? `and ${counted(earlier, "earlier one", "earlier ones")}`
+        : "";
+  }
+
+  async #look() {
+    const id = this.#id;
+    if (id === null || document.hidden) return;
+    this.#lookedAt = performance.now();
+    try {
+      const zergling = await look(id);
+      this.fill(zergling);
+      this.onlook(zergling);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (error.status === 404) this.ongone(id);
+      else if (id === this.#id) this.#parts.more.textContent = error.message;
+    }
+  }
+}
+
+function chip(word) {
+  const item = document.createElement("li");
+  item.textContent = word;
+  item.dataset.word = word;
+  item.title = SAYS[word] ?? word;
+  return item;
+}
+
+function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}

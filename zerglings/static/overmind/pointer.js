@@ -1,0 +1,83 @@
+/** Mouse and fingers on the map: drag to pan, wheel or pinch to zoom, click or tap to select. */
+
+const STILL = 6; // CSS pixels that a click may wander
+const WHEEL = 0.0015; // zoom a pixel of the wheel, as an exponent
+const LINE = 16; // pixels a line, for wheels that count lines
+
+export class Pointer {
+  /** Called with the point of a click, and with the point under a hovering mouse or null. */
+  onclick = () => {};
+  onhover = () => {};
+  /** Called after the view was moved. */
+  onmove = () => {};
+  #down = new Map(); // fingers by id: where they are
+  #wandered = 0;
+
+  constructor(element, camera) {
+    this.element = element;
+    this.camera = camera;
+    element.addEventListener("pointerdown", (event) => this.#press(event));
+    element.addEventListener("pointermove", (event) => this.#move(event));
+    element.addEventListener("pointerup", (event) => this.#release(event));
+    element.addEventListener("pointercancel", (event) => this.#down.delete(event.pointerId));
+    element.addEventListener("pointerleave", () => this.onhover(null));
+    element.addEventListener("wheel", (event) => this.#wheel(event), { passive: false });
+  }
+
+  #press(event) {
+    if (event.button !== 0) return;
+    this.element.setPointerCapture(event.pointerId);
+    if (!this.#down.size) this.#wandered = 0;
+    this.#down.set(event.pointerId, this.#point(event));
+    if (this.#down.size > 1) this.#wandered = Infinity; // two fingers never click
+  }
+
+  #move(event) {
+    const now = this.#point(event);
+    const before = this.#down.get(event.pointerId);
+    if (!before) {
+      this.onhover(event.pointerType === "touch" ? null : now);
+      return;
+    }
+    this.#wandered += Math.hypot(now.left - before.left, now.top - before.top);
+    if (this.#down.size === 2) this.#pinch(event.pointerId, before, now);
+    if (this.#down.size === 1 && this.#wandered > STILL) {
+      this.camera.pan(now.left - before.left, now.top - before.top);
+    }
+    this.#down.set(event.pointerId, now);
+    if (this.#wandered > STILL) {
+      this.element.classList.add("is-dragged");
+      this.onmove();
+    }
+  }
+
+  #pinch(moved, before, now) {
+    const [other] = [...this.#down].filter(([id]) => id !== moved).map(([, point]) => point);
+    const middle = (a) => ({ left: (a.left + other.left) / 2, top: (a.top + other.top) / 2 });
+    const gap = (a) => Math.max(1, Math.hypot(a.left - other.left, a.top - other.top));
+    const from = middle(before);
+    const to = middle(now);
+    this.camera.pan(to.left - from.left, to.top - from.top);
+    this.camera.zoom(gap(now) / gap(before), to.left, to.top);
+  }
+
+  #release(event) {
+    if (!this.#down.delete(event.pointerId)) return;
+    this.element.classList.remove("is-dragged");
+    if (this.#wandered <= STILL && !this.#down.size) this.onclick(this.#point(event));
+  }
+
+  #wheel(event) {
+    event.preventDefault();
+    const pixels = event.deltaY * (event.deltaMode === WheelEvent.DOM_DELTA_LINE ? LINE : 1);
+    const { left, top } = this.#point(event);
+    // A pinch on a touchpad comes as a wheel with Ctrl, in much smaller steps.
+    this.camera.zoom(Math.exp(-pixels * WHEEL * (event.ctrlKey ? 6 : 1)), left, top);
+    this.onmove();
+  }
+
+  #point(event) {
+    const box = this.element.getBoundingClientRect();
+    return { left: event.clientX - box.left, top: event.clientY - box.top };
+  }
+}

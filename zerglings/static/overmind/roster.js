@@ -1,0 +1,121 @@
+/**
+ * The map in words: a list of those in view, for keyboards and screen readers, bounded in length.
+ * Its rows stay in the order in which their zerglings became known, so that it does not jump.
+ */
+
+import { counted, facingName, grouped, placeText, shortId } from "./words.js";
+
+const ROWS = 50;
+const GAP = 250; // milliseconds between two looks
+
+export class Roster {
+  #timer = 0;
+  #ids = [];
+
+  constructor({ list, summary }, { swarm, camera, selection }) {
+    Object.assign(this, { list, summary, swarm, camera, selection });
+    list.addEventListener("click", (event) => {
+      const row = event.target.closest("li");
+      if (row) selection.select(row.dataset.id);
+    });
+    list.addEventListener("keydown", (event) => this.#onkey(event));
+  }
+
+  /** Something may have changed: look soon, and not while nobody sees it. */
+  refresh() {
+    if (this.#timer || document.hidden) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = 0;
+      this.#render();
+    }, GAP);
+  }
+
+  #render() {
+    const { swarm, camera } = this;
+    const seen = swarm.within(camera.box());
+    const chosen = lowest(seen, ROWS);
+    this.#summarise(seen.count, chosen.length);
+    this.#ids = chosen.map((slot) => swarm.idOf(slot));
+    while (this.list.children.length > chosen.length) this.list.lastChild.remove();
+    chosen.forEach((slot, n) => this.#row(n, slot));
+    this.#markSelected();
+  }
+
+  #summarise(inView, listed) {
+    const rest = inView - listed;
+    const away = this.swarm.size - inView;
+    const parts = [`${counted(inView, "zergling", "zerglings")} in view`];
+    if (rest) parts.push(`the first ${listed} are listed`);
+    if (away) parts.push(`${grouped(away)} elsewhere`);
+    const text = `${parts.join(", ")}.`;
+    if (this.summary.textContent !== text) this.summary.textContent = text;
+  }
+
+  #row(n, slot) {
+    const { swarm } = this;
+    const row = this.list.children[n] ?? this.list.appendChild(newRow(n));
+    const id = this.#ids[n];
+    const facing = swarm.facings[slot];
+    const texts = [shortId(id), placeText(swarm.xs[slot], swarm.ys[slot]), facingName(facing)];
+    row.dataset.id = id;
+    row.dataset.facing = facingName(facing);
+    row.querySelectorAll("span").forEach((cell, column) => {
+      if (cell.textContent !== texts[column]) cell.textContent = texts[column];
+    });
+  }
+
+  #markSelected() {
+    let active = "";
+    for (const row of this.list.children) {
+      const isSelected = row.dataset.id === this.selection.id;
+      row.setAttribute("aria-selected", String(isSelected));
+      if (isSelected) active = row.id;
+    }
+    if (active) this.list.setAttribute("aria-activedescendant", active);
+    else this.list.removeAttribute("aria-activedescendant");
+  }
+
+  #onkey(event) {
+    if (event.ctrlKey || event.altKey || event.metaKey || !this.#ids.length) return;
+    const at = this.#ids.indexOf(this.selection.id);
+    const last = this.#ids.length - 1;
+    const down = Math.min(last, at + 1);
+    const up = Math.max(0, at - 1);
+    const next = { ArrowDown: down, ArrowUp: up, Home: 0, End: last }[event.key];
+    if (next === undefined) return;
+    event.preventDefault();
+    event.stopPropagation(); // here the arrows choose a row, elsewhere they move the map
+    this.selection.select(this.#ids[next]);
+    this.#markSelected();
+    this.list.children[next].scrollIntoView({ block: "nearest" });
+  }
+}
+
+/** The lowest of some slots, at most `limit`, in order. */
+function lowest({ slots, count }, limit) {
+  const chosen = [];
+  for (let n = 0; n < count; n += 1) {
+    const slot = slots[n];
+    if (chosen.length === limit) {
+      if (slot > chosen[limit - 1]) continue;
+      chosen.pop();
+    }
+    let at = chosen.length;
+    while (at && chosen[at - 1] > slot) at -= 1;
+    chosen.splice(at, 0, slot);
+  }
+  return chosen;
+}
+
+function newRow(n) {
+  const row = document.createElement("li");
+  row.id = `zergling-${n}`;
+  row.setAttribute("role", "option");
+  for (const name of ["id", "place", "facing"]) {
+    const cell = document.createElement("span");
+    cell.className = name;
+    // A space between the cells, or a screen reader takes them for one word.
+    row.append(cell, " ");
+  }
+  return row;
+}

@@ -1,0 +1,23 @@
+/** What was typed into the search: a place to go to, or the beginning of an id. */
+
+import { EDGE } from "./camera.js";
+
+const PLACE = /^\s*([-−+]?\d{1,16})\s*[,;\s]\s*([-−+]?\d{1,16})\s*$/;
+const ID = /^[0-9a-f][0-9a-f-]{0,35}$/;
+const ENOUGH = 2; // matches: more need not be counted to know that it was not the only one
+
+/** `{x, y}`, or `{ids}` of those that match (two at most), or `{error}` with a sentence. */
+export function find(text, swarm) {
+  const place = PLACE.exec(text);
+  if (place) {
+    const [x, y] = place.slice(1).map((digits) => Number(digits.replace("−", "-")));
+    if (Math.abs(x) > EDGE || Math.abs(y) > EDGE) {
+      return { error: "That is beyond the edge of the grid, which is at ±9007199254740991." };
+    }
+    return { x, y };
+  }
+  const start = text.trim().toLowerCase();
+  if (!ID.test(start)) return { error: "Type the beginning of an id, or a place like 3, -4." };
+  const ids = swarm.beginningWith(start, ENOUGH).map((slot) => swarm.idOf(slot));
+  return ids.length ? { ids } : { error: `No zergling’s id begins with ${start}.` };
+}

@@ -1,0 +1,214 @@
+/**
+ * The model: every zergling that is known of, in typed arrays, one slot each.
+ * Knows neither the network nor the screen.
+ */
+
+import { Cells } from "./cells.js";
+import { IdTable } from "./idtable.js";
+import { WORDS, pack, unpack } from "./uuid.js";
+
+export const FACINGS = "NESW";
+const FREE = 255; // as a facing: nobody has this slot
+const UNKNOWN = -1; // as a count: the list does not tell
+const FIRST_CAPACITY = 1024;
+const WORTH = 200; // slots that are looked at in a row in the time that one cell may take
+
+export class Swarm {
+  size = 0;
+  /** Grows with every change, so that others can see whether they have shown the newest state. */
+  version = 0;
+  #top = 0; // slots from here on were never used
+  #free = [];
+  #table = new IdTable();
+  #key = new Uint32Array(WORDS);
+  #reading = 0; // number of the list that is being read, or was read last
+  #isReading = false;
+  #diedMeanwhile = new Set();
+  #newest = -1;
+  #cells;
+  #seenIn = new Uint32Array(0); // the number of the last list that it was in, or heard of during
+  #heardIn = new Uint32Array(0); // the number of the list during which an event told of it
+
+  constructor() {
+    this.#resize(FIRST_CAPACITY);
+  }
+
+  /** The slot of an id, or -1. */
+  find(id) {
+    pack(id, this.#key, 0);
+    return this.#table.find(this.words, this.#key);
+  }
+
+  idOf(slot) {
+    return unpack(this.words, slot * WORDS);
+  }
+
+  isAlive(slot) {
+    return this.facings[slot] !== FREE;
+  }
+
+  /** Begin to read a list; what is heard from now on wins over it. */
+  beginList() {
+    this.#reading += 1;
+    this.#isReading = true;
+    this.#diedMeanwhile.clear();
+  }
+
+  /** Take over one entry of the list. */
+  list(id, x, y, facing) {
+    if (this.#diedMeanwhile.size && this.#diedMeanwhile.has(id)) return;
+    const slot = this.find(id);
+    if (slot < 0) this.#spawn(x, y, facing, UNKNOWN);
+    else if (this.#heardIn[slot] !== this.#reading) this.#place(slot, x, y, facing);
+    this.#seenIn[slot < 0 ? this.#newest : slot] = this.#reading;
+  }
+
+  /** The list is complete: who is neither in it nor was heard of meanwhile has gone. */
+  endList() {
+    this.#isReading = false;
+    this.#diedMeanwhile.clear();
+    for (let slot = 0; slot < this.#top; slot += 1) {
+      if (this.isAlive(slot) && this.#seenIn[slot] !== this.#reading) this.#remove(slot);
+    }
+  }
+
+  /**
+   * Take over what was heard of one zergling; `count` is how many commands it has had.
+   * Returns null if that was known or is older than what is known, else what it was before:
+   * `{slot, isNew, x, y, facing}`.
+   */
+  hear(id, x, y, facing, count) {
+    const slot = this.find(id);
+    if (slot < 0) {
+      this.#spawn(x, y, facing, count);
+      this.#mark(this.#newest);
+      return { slot: this.#newest, isNew: true, x, y, facing };
+    }
+    if (count < this.counts[slot]) return null;
+    this.#mark(slot);
+    const before = { slot, isNew: false, x: this.xs[slot], y: this.ys[slot], facing: 0 };
+    before.facing = this.facings[slot];
+    this.counts[slot] = count;
+    if (before.x === x && before.y === y && before.facing === facing) return null;
+    this.#place(slot, x, y, facing);
+    return before;
+  }
+
+  /** One has died; returns whether it was known. */
+  bury(id) {
+    if (this.#isReading) this.#diedMeanwhile.add(id);
+    const slot = this.find(id);
+    if (slot >= 0) this.#remove(slot);
+    return slot >= 0;
+  }
+
+  /** The slots within a rectangle: the first `count` of `slots`, until the next call. */
+  within(box) {
+    if (Cells.across(box) * WORTH < this.size) {
+      return { slots: this.found, count: this.#cells.within(box, this.xs, this.ys, this.found) };
+    }
+    const { xs, ys, facings, found } = this;
+    let count = 0;
+    for (let slot = 0; slot < this.#top; slot += 1) {
+      const x = xs[slot];
+      const y = ys[slot];
+      if (x < box.minX || x > box.maxX || y < box.minY || y > box.maxY) continue;
+      if (facings[slot] === FREE) continue;
+      found[count] = slot;
+      count += 1;
+    }
+    return { slots: found, count };
+  }
+
+  /** The smallest rectangle around all of them, or null if there are none. */
+  extent() {
+    if (!this.size) return null;
+    const box = { minX: Infinity, minY: Infinity, maxX: -Infinity, maxY: -Infinity };
+    for (let slot = 0; slot < this.#top; slot += 1) {
+      if (this.facings[slot] === FREE) continue;
+      box.minX = Math.min(box.minX, this.xs[slot]);
+      box.maxX = Math.max(box.maxX, this.xs[slot]);
+      box.minY = Math.min(box.minY, this.ys[slot]);
+      box.maxY = Math.max(box.maxY, this.ys[slot]);
+    }
+    return box;
+  }
+
+  /** The slots of those whose id begins with `start`, at most `limit`. */
+  beginningWith(start, limit) {
+    const digits = start.replaceAll("-", "").slice(0, 8);
+    const rest = 2 ** (4 * (8 - digits.length));
+    const least = parseInt(digits, 16) * rest;
+    const slots = [];
+    for (let slot = 0; slot < this.#top && slots.length < limit; slot += 1) {
+      const word = this.words[slot * WORDS];
+      if (word < least || word >= least + rest || !this.isAlive(slot)) continue;
+      if (this.idOf(slot).startsWith(start)) slots.push(slot);
+    }
+    return slots;
+  }
+
+  #mark(slot) {
+    this.#seenIn[slot] = this.#reading;
+    if (this.#isReading) this.#heardIn[slot] = this.#reading;
+  }
+
+  #spawn(x, y, facing, count) {
+    if (!this.#free.length && this.#top === this.xs.length) this.#resize(this.#top * 2);
+    const slot = this.#free.length ? this.#free.pop() : this.#top++;
+    this.words.set(this.#key, slot * WORDS); // `find` has left the id there
+    this.xs[slot] = x;
+    this.ys[slot] = y;
+    this.facings[slot] = facing;
+    this.counts[slot] = count;
+    this.#table.add(this.words, slot);
+    this.#cells.add(slot, x, y);
+    this.#newest = slot;
+    this.size += 1;
+    this.version += 1;
+  }
+
+  #place(slot, x, y, facing) {
+    const oldX = this.xs[slot];
+    const oldY = this.ys[slot];
+    if (oldX === x && oldY === y && this.facings[slot] === facing) return;
+    const isElsewhere = !Cells.isSame(oldX, oldY, x, y);
+    if (isElsewhere) this.#cells.remove(slot, oldX, oldY);
+    this.xs[slot] = x;
+    this.ys[slot] = y;
+    this.facings[slot] = facing;
+    if (isElsewhere) this.#cells.add(slot, x, y);
+    this.version += 1;
+  }
+
+  #remove(slot) {
+    this.#table.remove(this.words, slot);
+    this.#cells.remove(slot, this.xs[slot], this.ys[slot]);
+    this.facings[slot] = FREE;
+    this.#heardIn[slot] = 0;
+    this.#free.push(slot);
+    this.size -= 1;
+    this.version += 1;
+  }
+
+  #resize(capacity) {
+    this.words = grown(Uint32Array, capacity * WORDS, this.words);
+    this.xs = grown(Float64Array, capacity, this.xs);
+    this.ys = grown(Float64Array, capacity, this.ys);
+    this.facings = grown(Uint8Array, capacity, this.facings);
+    this.counts = grown(Float64Array, capacity, this.counts);
+    this.#seenIn = grown(Uint32Array, capacity, this.#seenIn);
+    this.#heardIn = grown(Uint32Array, capacity, this.#heardIn);
+    this.found = new Int32Array(capacity);
+    this.#cells = new Cells(capacity);
+    for (let slot = 0; slot < this.#top; slot += 1) {
+      if (this.isAlive(slot)) this.#cells.add(slot, this.xs[slot], this.ys[slot]);
+    }
+  }
+}
+
+function grown(Kind, length, old) {
+  const array = new Kind(length);
+  if (old) array.set(old);
+  return array;
+}
