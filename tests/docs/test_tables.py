@@ -1,0 +1,210 @@
+"""The tables of the documentation hold exactly what there is."""
+
+from __future__ import annotations
+
+import json
+import re
+from argparse import ArgumentParser, _SubParsersAction
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+from django.core.management import load_command_class
+from prometheus_client import REGISTRY
+from prometheus_client.metrics_core import Metric
+
+from overmind_project import exposition, observation
+from overmind_project.checks import IDS
+from overmind_project.settings import VARIABLES
+from tests.overmind_project.test_settings import python
+from tests.support.backends import sqlite_backend
+from tests.support.pages import PAGES, Page, codes
+from tests.support.prometheus import Metrics
+from tests.support.service import ROOT, Service
+from zerglings import metrics
+from zerglings.openapi.generator import Generator
+from zerglings.storage import observed
+
+COUNTING = (metrics, observed, observation)
+"""The modules whose import makes the metrics known."""
+
+SHOW = """
+import json
+from overmind_project import settings
+from overmind_project.settings import VARIABLES
+django = {"DJANGO_SECRET_KEY": "", "DJANGO_DEBUG": settings.DEBUG,
+          "DJANGO_ALLOWED_HOSTS": ",".join(settings.ALLOWED_HOSTS)}
+values = {name: getattr(settings, name, None) for name in VARIABLES} | django
+values["OVERMIND_SQLITE_PATH"] = settings.OVERMIND_SQLITE_PATH.relative_to(settings.BASE_DIR)
+print(json.dumps(values, default=str))
+"""
+PORT_OF_COUCHDB = "from overmind_project.settings import COUCHDB_URL; print(COUCHDB_URL)"
+
+_COMMANDS = ROOT / "zerglings" / "management" / "commands"
+_MAKE = re.compile(r"(?:^|[\s(])make ([a-z][a-z0-9-]*)")
+_MANAGE = re.compile(r"manage\.py ([a-z_]+)((?: [^|;&>#]*)?)")
+_DJANGO_S_OWN = {"check", "collectstatic", "spectacular"}
+
+
+def page(name: str) -> Page:
+    return Page(ROOT / name)
+
+
+def all_code() -> Iterator[tuple[str, str]]:
+    for each in map(Page, PAGES):
+        for code in each.code:
+            yield each.name, code
+
+
+# Settings
+
+
+@cache
+def variables() -> dict[str, str]:
+    """The default that the page gives for each variable."""
+    rows = page("docs/configuration.md").table("variable")
+    names = [name for row in rows for name in codes(row[0])]
+    assert len(names) == len(set(names))
+    return {name: row[-1] for row in rows for name in codes(row[0])}
+
+
+def test_the_table_of_settings_has_every_variable_that_is_read_and_no_other() -> None:
+    assert set(variables()) == VARIABLES
+
+
+def test_the_defaults_in_the_table_are_those_of_the_settings() -> None:
+    done = python("-c", SHOW)
+    assert done.returncode == 0, done.stderr
+    shown = json.loads(done.stdout)
+    done = python("-c", PORT_OF_COUCHDB, COUCHDB_SERVICE_HOST="db")
+    shown["COUCHDB_SERVICE_PORT"] = done.stdout.strip().rpartition(":")[2]
+    for name, cell in variables().items():
+        value = shown[name]
+        is_plain = value not in (None, "", [], False) and not name.endswith("PASSWORD")
+        plain = codes(cell)[:1] if cell.startswith("`") else []
+        assert plain == ([str(value)] if is_plain else []), name
+
+
+def test_every_id_of_a_check_of_the_settings_is_explained() -> None:
+    told = page("docs/configuration.md").text
+    warnings = set(
+        re.findall(r'"(overmind\.W\d+)"', (ROOT / "overmind_project/checks.py").read_text())
+    )
+    assert warnings == set(re.findall(r"overmind\.W\d+", told))
+    assert set(re.findall(r"overmind\.E\d+", told)) <= set(IDS.values())
+
+
+# Metrics
+
+
+def families() -> set[str]:
+    """The names of all metrics, as they are asked for."""
+    known = [*REGISTRY.collect(), *exposition.AboutTheService().collect()]
+    return {_asked_for(each) for each in known if each.name.startswith("overmind_")}
+
+
+def _asked_for(family: Metric) -> str:
+    ends = {"counter": "_total", "info": "_info"}
+    return family.name + ends.get(family.type, "")
+
+
+def test_the_table_of_metrics_has_every_metric_and_no_other() -> None:
+    assert all(module.__name__ for module in COUNTING)
+    rows = page("docs/operations.md").table("metric")
+    assert {codes(row[0])[0] for row in rows} == families()
+    assert len(rows) == len(families())
+
+
+def test_the_labels_in_the_table_are_those_of_the_metrics(tmp_path: Path) -> None:
+    with Service(sqlite_backend(tmp_path).environment, tmp_path) as service:
+        spawned = service.call("POST", "/zerglings/").json["zergling"]["id"]
+        service.call("POST", f"/zerglings/{spawned}", '"M"')
+        found = Metrics.of(service).names()
+    compared = 0
+    for name, labels, _ in page("docs/operations.md").table("metric"):
+        sample = codes(name)[0]
+        seen = found.get(sample, found.get(f"{sample}_count"))
+        if seen is not None:
+            assert set(codes(labels)) == seen - {"le"}, sample
+            compared += 1
+    assert compared >= 15
+
+
+# Requests
+
+
+def test_the_table_of_requests_has_every_one_and_no_other() -> None:
+    generator = Generator(title="")  # type: ignore[no-untyped-call]  # drf-spectacular is typed in parts
+    paths = generator.get_schema(request=None, public=True)["paths"]
+    known = {
+        f"{method.upper()} {path.replace('{', '<').replace('}', '>')}"
+        for path, operations in paths.items()
+        for method in operations
+    }
+    rows = page("docs/api.md").table("request")
+    assert {code.partition("?")[0] for row in rows for code in codes(row[0])} == known
+
+
+# Commands
+
+
+def targets() -> set[str]:
+    return set(re.findall(r"(?m)^([a-z][a-z0-9-]*):", (ROOT / "Makefile").read_text()))
+
+
+def test_every_target_of_make_that_is_named_exists() -> None:
+    named = {target for _, code in all_code() for target in _MAKE.findall(code)}
+    assert len(named) > 5
+    assert named <= targets()
+
+
+def test_every_target_of_make_is_described() -> None:
+    told = "\n".join(page("docs/development.md").code)
+    assert targets() == set(_MAKE.findall(told)) | {"help"}
+
+
+@cache
+def options(command: str) -> frozenset[str]:
+    """The options of a command, those of its actions included."""
+    app = "django.core" if command == "check" else None
+    app = app or ("zerglings" if (_COMMANDS / f"{command}.py").exists() else None)
+    app = app or {"collectstatic": "django.contrib.staticfiles"}.get(command, "drf_spectacular")
+    return frozenset(_options(load_command_class(app, command).create_parser("manage.py", command)))
+
+
+def _options(parser: ArgumentParser) -> Iterator[str]:
+    for action in parser._actions:
+        yield from action.option_strings
+        if isinstance(action, _SubParsersAction):
+            for one in action.choices.values():
+                yield from _options(one)
+
+
+def test_every_command_and_option_that_is_named_exists() -> None:
+    ours = {path.stem for path in _COMMANDS.glob("[a-z]*.py")}
+    named = set()
+    for where, code in all_code():
+        for command, rest in _MANAGE.findall(code):
+            assert command in ours | _DJANGO_S_OWN, f"{where}: {code}"
+            given = set(re.findall(r"(?<!\S)(--[a-z][a-z-]*)", rest))
+            assert given <= options(command), f"{where}: {code}"
+            named.add(command)
+    assert ours <= named
+
+
+@pytest.mark.parametrize("command", ["bootstrap_couch", "export_zerglings", "import_zerglings"])
+def test_every_option_of_a_command_is_told_of(command: str) -> None:
+    told = " ".join(code for _, code in all_code())
+    inherited = options("serve")
+    assert {o for o in options(command) - inherited if not o.startswith("--no-")} <= set(
+        re.findall(r"--[a-z-]+", told)
+    )
+
+
+def test_every_module_of_the_bench_that_is_named_exists() -> None:
+    named = {name for _, code in all_code() for name in re.findall(r"-m (bench[\w.]*)", code)}
+    assert named
+    for name in named:
+        place = ROOT / name.replace(".", "/")
+        assert place.with_suffix(".py").exists() or (place / "__main__.py").exists(), name
