@@ -40,7 +40,8 @@ LATENCIES = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 
 
 _REQUESTS = Counter(
     "overmind_http_requests_total",
-    "Requests answered, by the name of the route (none: no such URL), method and status.",
+    "Requests answered, by the name of the route (none: no such URL, or a body that was refused),"
+    " method and status.",
     ("route", "method", "status"),
 )
 _DURATION = Histogram(

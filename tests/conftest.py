@@ -18,6 +18,7 @@ from tests.support.fault_proxy import FaultProxy
 from tests.support.peer import Peer
 from tests.support.service import Service
 from tests.support.site import Site, new_site
+from zerglings.feed import configured_feed
 from zerglings.hive import Hive, configured_hive
 from zerglings.storage import configured_store
 from zerglings.storage.base import Store
@@ -74,12 +75,13 @@ def api(backend: Backend, settings: Settings) -> Iterator[Client]:
     """Django's test client for the whole API, in this process, over a store of either kind."""
     for name, value in backend.environment.items():
         setattr(settings, name, AS_SETTING.get(name, str)(value))
-    configured_store.cache_clear()
-    configured_hive.cache_clear()
+    for configured in (configured_store, configured_hive, configured_feed):
+        configured.cache_clear()
     yield ReadingClient()
+    configured_feed().end()
     configured_store().close()
-    configured_store.cache_clear()
-    configured_hive.cache_clear()
+    for configured in (configured_store, configured_hive, configured_feed):
+        configured.cache_clear()
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from zerglings.renderers import Json, state_of, to_json
 
 MEDIA_TYPE = "text/event-stream"
 
-HEARTBEAT = b":\n\n"
-"""A comment, which keeps a silent connection from being taken for a dead one."""
+HEARTBEAT = b"event: heartbeat\ndata: {}\n\n"
+"""What tells a reader, a script in a browser too, that a silent connection is not a dead one."""
 
 
 def ready(position: str) -> bytes:

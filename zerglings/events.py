@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import select
 import socket
 from collections.abc import Generator, Iterator, Mapping
@@ -18,11 +19,14 @@ from rest_framework.views import APIView
 
 from zerglings import event_stream
 from zerglings.exceptions import error_response
-from zerglings.feed import TooManyListeners, configured_feed
+from zerglings.feed import FeedEnded, TooManyListeners, configured_feed
 from zerglings.renderers import CompactJSONRenderer, to_json
 
 UNANSWERED_LIMIT = 30_000
 """Milliseconds without an acknowledgement after which the kernel takes a client for gone."""
+
+
+_HAS_GONE = getattr(select, "POLLRDHUP", select.POLLHUP)  # only Linux tells of a half that ended
 
 
 class EventStreamRenderer(BaseRenderer):
@@ -53,11 +57,13 @@ class Events(APIView):
         """Stream what happens from now on, or from the event that the client heard last."""
         since = request.META.get("HTTP_LAST_EVENT_ID") or request.query_params.get("since")
         line = _Line(request.META.get("gunicorn.socket"))
-        pieces = configured_feed().listen(since or None, line)
         try:
+            pieces = configured_feed().listen(since or None, line)
             first = next(pieces)
         except TooManyListeners:
             return error_response(503, "Too many listen to events already; try again later.")
+        except FeedEnded:
+            return error_response(503, "The service is about to stop; try again.")
         return _labelled(StreamingHttpResponse(_Pieces(first, pieces, line)))
 
     def head(self, request: Request) -> HttpResponseBase:
@@ -70,7 +76,7 @@ class _Line:
 
     def __init__(self, connection: socket.socket | None) -> None:
         self._connection = connection
-        if connection is not None:
+        if connection is not None and hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux has it
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNANSWERED_LIMIT)
 
     def is_dead(self) -> bool:
@@ -80,14 +86,18 @@ class _Line:
         if self._connection.fileno() < 0:
             return True
         poll = monkey.get_original("select", "poll")()  # gevent's would give way to others
-        poll.register(self._connection, select.POLLRDHUP)
+        poll.register(self._connection, _HAS_GONE)
         return bool(poll.poll(0))
 
     def hang_up(self) -> None:
-        """Break it."""
-        if self._connection is not None:
-            with suppress(OSError):  # it is broken already
-                self._connection.shutdown(socket.SHUT_RDWR)
+        """Break it, so that who is sending on it finds it broken by the client."""
+        if self._connection is None:
+            return
+        with suppress(OSError):  # it is broken already
+            # gevent's own shutdown would raise an error of gevent's in who is sending.
+            plain = monkey.get_original("socket", "socket")
+            with plain(fileno=os.dup(self._connection.fileno())) as same:
+                same.shutdown(socket.SHUT_RDWR)
 
 
 class _Pieces:

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
-from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from functools import cache
+from itertools import islice
 
 from django.conf import settings
 
@@ -20,7 +19,12 @@ from zerglings import event_stream
 from zerglings.hive import Hive, configured_hive
 from zerglings.listeners import Line, Listener
 from zerglings.news import News
-from zerglings.storage.base import StoreError, StoreUnavailable, UnknownPosition
+from zerglings.storage.base import (
+    NotBootstrapped,
+    StoreError,
+    StoreUnavailable,
+    UnknownPosition,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -36,11 +40,8 @@ GATHER = 0.1
 START_LIMIT = 4.0
 """Seconds that the first listener waits for the store."""
 
-REMEMBERED = 64
-"""Readings whose ends are remembered."""
-
-SINGLE_ADMISSIONS = 8
-"""Listeners, each of whom needs a reading of its own to join, between two readings of the feed."""
+ADMISSIONS = 8
+"""Places from which those who resume may be let in between two readings."""
 
 LONGEST_PAUSE = 1.0
 """Seconds until a store that does not answer is asked again, at most."""
@@ -50,19 +51,8 @@ class TooManyListeners(Exception):
     """No more may listen in this process."""
 
 
-class _Trail:
-    """The places that the feed has come to lately, and when."""
-
-    def __init__(self) -> None:
-        self._places: deque[tuple[float, str]] = deque(maxlen=REMEMBERED)
-
-    def note(self, position: str) -> None:
-        """Remember where a reading that has just ended has led to."""
-        self._places.append((time.monotonic(), position))
-
-    def before(self, moment: float) -> str | None:
-        """Return the last place that was reached before a moment, None if that is forgotten."""
-        return next((place for when, place in reversed(self._places) if when <= moment), None)
+class FeedEnded(Exception):
+    """Nobody may listen in this process any more."""
 
 
 class Feed:
@@ -85,7 +75,6 @@ class Feed:
         self._is_informed = threading.Event()
         self._position = ""
         self._failure: StoreError | None = None
-        self._trail = _Trail()
 
     def listen(self, since: str | None, line: Line) -> Generator[bytes]:
         """Yield the news as server-sent events, from a position on or else from now on.
@@ -95,7 +84,7 @@ class Feed:
             line: what connects the listener.
 
         Raises:
-            TooManyListeners: nobody else may listen now.
+            TooManyListeners, FeedEnded: nobody else may listen.
             StoreUnavailable: the store does not answer; not raised later than by the first piece.
         """
         listener = Listener(line)
@@ -119,7 +108,9 @@ class Feed:
 
     def _enter(self, listener: Listener) -> None:
         with self._lock:
-            if len(self._present) >= self._limit or self._ending.is_set():
+            if self._ending.is_set():
+                raise FeedEnded
+            if len(self._present) >= self._limit:
                 raise TooManyListeners
             self._present.add(listener)
             if not self._is_read:
@@ -145,38 +136,41 @@ class Feed:
         """
         self._is_informed.wait(START_LIMIT)
         with self._lock:
-            if self._failure is not None or not self._is_informed.is_set():
-                raise StoreUnavailable("there is no news") from self._failure
+            if self._failure is not None:
+                raise type(self._failure)(*self._failure.args) from self._failure
+            if not self._is_informed.is_set():
+                raise StoreUnavailable("there is no news yet")
             self._listening.add(listener)
             return self._position
 
     def _resumed(self, listener: Listener, since: str) -> Iterator[bytes]:
-        """Yield what a listener has missed; if the store fails, the rest comes after joining."""
+        """Yield what a listener has missed; once it has begun, a store that fails is waited for."""
         listener.position = since
         piece, has_more = self._advanced(listener)
         yield from listener.taking([piece or event_stream.HEARTBEAT])
-        while has_more:
+        while has_more and not listener.is_over:
             try:
                 piece, has_more = self._advanced(listener)
             except StoreError as error:
                 logger.info("A listener waits for the store: %s", error)
-                return
+                piece = event_stream.HEARTBEAT
+                self._ending.wait(LONGEST_PAUSE)
             yield from listener.taking([piece] if piece else [])
 
     def _advanced(self, listener: Listener) -> tuple[bytes, bool]:
         """Return what is to be told a listener next, and whether there is more."""
-        listener.asked_at = time.monotonic()
-        piece, listener.position, has_more = self._piece_after(listener.position)
-        return piece, has_more
+        piece, news = self._after(listener.position)
+        listener.position = news.position
+        return piece, news.has_more
 
-    def _piece_after(self, position: str) -> tuple[bytes, str, bool]:
-        """Return what happened after a place, the next place, and whether there is more."""
+    def _after(self, position: str, wait: float = 0.0) -> tuple[bytes, News]:
+        """Return what is to be told of what happens after a place, or that the place is lost."""
         try:
-            news = self._hive.news(position, PAGE)
+            news = self._hive.news(position, PAGE, wait=wait)
         except UnknownPosition:
             news = self._hive.news(None)
-            return event_stream.reset(news.position), news.position, False
-        return event_stream.told(news), news.position, news.has_more
+            return event_stream.reset(news.position), news
+        return event_stream.told(news), news
 
     def _read(self) -> None:
         """Read the news while anybody is present."""
@@ -187,13 +181,15 @@ class Feed:
                 try:
                     if position is None:
                         position = self._hive.news(None).position
-                        self._trail = _Trail()
-                        self._tell(b"", position)
+                        self._tell(event_stream.reset(position), position)
                     self._admit_newcomers()
-                    news = self._read_on(position)
+                    piece, news = self._after(position, WAIT)
+                    self._tell(piece, news.position)
                     position, pause = news.position, 0.0 if news.has_more else GATHER
                 except StoreError as error:
                     self._fail(error)
+                    if isinstance(error, NotBootstrapped):  # whatever comes back begins anew
+                        position = None
                     pause = min(LONGEST_PAUSE, 2 * max(pause, GATHER))
                 self._ending.wait(pause)
         except BaseException:
@@ -207,29 +203,17 @@ class Feed:
             for listener in self._present:
                 if listener.line.is_dead():
                     listener.end()
-            self._is_read = bool(self._present) and not self._ending.is_set()
+            is_read = bool(self._present) and not self._ending.is_set()
+            self._is_read = is_read
         for listener in stalled:
             listener.drop("has stalled")
-        return self._is_read
-
-    def _read_on(self, position: str) -> News:
-        """Tell what happens after a position, or that it is lost; return what was told."""
-        try:
-            news = self._hive.news(position, PAGE, wait=WAIT)
-        except UnknownPosition:
-            news = self._hive.news(None)
-            self._trail = _Trail()
-            self._tell(event_stream.reset(news.position), news.position)
-        else:
-            self._tell(event_stream.told(news), news.position)
-        return news
+        return is_read
 
     def _tell(self, piece: bytes, position: str) -> None:
         """Tell everybody what has happened before a position; b"" is nothing."""
         with self._lock:
             listeners = list(self._listening)
             self._position, self._failure = position, None
-        self._trail.note(position)
         self._is_informed.set()
         for listener in listeners if piece else ():
             listener.give(piece)
@@ -244,23 +228,25 @@ class Feed:
     def _admit_newcomers(self) -> None:
         """Tell those who resume what they missed since they asked themselves, and let them join.
 
-        It is read now, so it is not older than anything that they have heard. Whoever asked after
-        the feed had come to a place has missed nothing that happened before it.
+        It is read now, so it is not older than anything that they have heard, and what is read next
+        is not older than this.
         """
+        by_place: dict[str, list[Listener]] = {}
         with self._lock:
-            newcomers = sorted(self._newcomers, key=lambda listener: listener.asked_at)
-        single = [n for n in newcomers if self._trail.before(n.asked_at) is None]
-        for listener in single[:SINGLE_ADMISSIONS]:
-            self._admit([listener], listener.position)
-        if others := newcomers[len(single) :]:
-            self._admit(others, self._trail.before(others[0].asked_at) or "")
+            for listener in self._newcomers:
+                by_place.setdefault(listener.position, []).append(listener)
+        for place, listeners in islice(by_place.items(), ADMISSIONS):
+            self._admit(listeners, place)
 
     def _admit(self, listeners: Sequence[Listener], position: str) -> None:
         has_more = True
         while has_more:
-            piece, position, has_more = self._piece_after(position)
-            for listener in listeners if piece else ():
-                listener.give(piece)
+            piece, news = self._after(position)
+            position, has_more = news.position, news.has_more
+            for listener in listeners:
+                listener.position = position
+                if piece:
+                    listener.give(piece)
         with self._lock:
             for listener in listeners:
                 if listener in self._newcomers:

@@ -36,23 +36,21 @@ class Line(Protocol):
 class Listener:
     """Somebody who is told the news on a line, piece by piece.
 
-    ``position`` is where one that resumes has come to by itself, and ``asked_at`` when it began to
-    ask for what led it there, in the clock's seconds.
+    ``position`` is where one that resumes has come to by itself.
     """
 
     def __init__(self, line: Line) -> None:
         self.line = line
         self.position = ""
-        self.asked_at = 0.0
         self._pieces: deque[bytes] = deque()
         self._size = 0
         self._signal = threading.Event()
         self._busy_since: float | None = None
-        self._is_over = False
+        self.is_over = False
 
     def give(self, piece: bytes) -> None:
         """Have a piece wait for the listener; drop it if too much is waiting already."""
-        if self._is_over:
+        if self.is_over:
             return
         self._pieces.append(piece)
         self._size += len(piece)
@@ -62,12 +60,12 @@ class Listener:
 
     def pieces(self) -> Iterator[bytes]:
         """Yield what is given, and heartbeats while nothing is, until it is over."""
-        while not self._is_over:
+        while not self.is_over:
             self._signal.wait(HEARTBEAT_EVERY)
             self._signal.clear()
-            if not self._pieces and not self._is_over:
+            if not self._pieces and not self.is_over:
                 yield from self.taking([event_stream.HEARTBEAT])
-            while self._pieces and not self._is_over:
+            while self._pieces and not self.is_over:
                 piece = self._pieces.popleft()
                 self._size -= len(piece)
                 yield from self.taking([piece])
@@ -81,13 +79,13 @@ class Listener:
 
     def end(self) -> None:
         """Have it be over after the piece that is being taken."""
-        self._is_over = True
+        self.is_over = True
         self._pieces.clear()
         self._signal.set()
 
     def drop(self, why: str) -> None:
         """End it at once."""
-        if not self._is_over:
+        if not self.is_over:
             logger.info("A listener %s and was dropped", why)
         self.end()
         self.line.hang_up()

@@ -78,10 +78,15 @@ class Reporter:
 
     def _read(self, ids: list[str], timeout: float) -> dict[str, Found]:
         found = self._reader.read(ids, timeout=timeout)
-        failed = [id_ for id_ in ids if isinstance(found.get(id_), StoreError)]
-        if failed:
+        failed, before = _failed(ids, found), len(ids) + 1
+        while failed and len(failed) < before:  # many rivals take longer than one read may
+            before = len(failed)
             found |= self._reader.read(failed, timeout=timeout)
+            failed = _failed(failed, found)
         for id_ in failed:
-            if isinstance(error := found.get(id_), StoreError):
-                logger.warning("What happened to %s is not told: %s", id_, error)
+            logger.warning("What happened to %s is not told: %s", id_, found[id_])
         return found
+
+
+def _failed(ids: list[str], found: dict[str, Found]) -> list[str]:
+    return [id_ for id_ in ids if isinstance(found.get(id_), StoreError)]

@@ -114,7 +114,8 @@ def in_full(zergling: Zergling) -> Json:
 def state_of(zergling: Zergling) -> Json:
     """Return where a zergling stands at which revision, without its history."""
     state = _shown(zergling.id, zergling.pose)
-    return state | {"commandCount": zergling.command_count, "_rev": zergling.revision}
+    commands = zergling.command_count - zergling.history.count(DIED)
+    return state | {"commandCount": commands, "_rev": zergling.revision}
 
 
 def _shown(zergling_id: str, pose: Pose) -> Json:

@@ -5,11 +5,13 @@ These also give the browsable API its forms. What leaves the service is shaped i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 from rest_framework import serializers
 
+from zerglings.archive import WORDS_REMEMBERED
 from zerglings.swarming import LIMIT, Item, item_key
 from zerglings.zergling import (
     COORDINATE_LIMIT,
@@ -149,7 +151,22 @@ def items_of(fields: object, key: str | None) -> list[Item]:
         ValidationError: there are none, or too many.
     """
     orders = SwarmCommandsSerializer.validated(fields)["commands"]
-    return [_item(order, item_key(key, number)) for number, order in enumerate(orders)]
+    items = [_item(order, item_key(key, number)) for number, order in enumerate(orders)]
+    if key is not None:
+        _check_that_keys_last(items)
+    return items
+
+
+def _check_that_keys_last(items: Iterable[Item]) -> None:
+    """Refuse a call that could not be repeated: a zergling forgets keys of older commands."""
+    words: Counter[str] = Counter()
+    for item in items:
+        if not isinstance(item, Exception):
+            words[item[0]] += len(item[1].words)
+    if any(count > WORDS_REMEMBERED for count in words.values()):
+        raise serializers.ValidationError(
+            f"under an Idempotency-Key at most {WORDS_REMEMBERED} commands for one zergling"
+        )
 
 
 def _item(order: object, key: str | None) -> Item:

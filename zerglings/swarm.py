@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.http.response import HttpResponseBase
+from rest_framework.renderers import BrowsableAPIRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
@@ -59,6 +60,18 @@ class _SwarmCall(APIView):
         ]
 
 
+class _RawForm(BrowsableAPIRenderer):
+    """A page where the body is written as JSON, because no form has a field for a list of items."""
+
+    def get_rendered_html_form(
+        self, data: Any, view: APIView, method: str, request: Request
+    ) -> Any:  # noqa: ANN401 - what the framework shows
+        """Return no form of fields for a POST."""
+        if method == "POST":
+            return None
+        return super().get_rendered_html_form(data, view, method, request)
+
+
 class SwarmSpawn(_SwarmCall):
     """Spawn many zerglings at once, at the origin facing north unless the body says otherwise."""
 
@@ -78,6 +91,7 @@ class SwarmCommands(_SwarmCall):
     """Command many zerglings at once: `{"commands": [{"id": "…", "command": "MMRM"}, …]}`."""
 
     serializer_class = SwarmCommandsSerializer
+    renderer_classes = (renderers.CompactJSONRenderer, _RawForm)
 
     def outcomes(self, fields: object, key: str | None) -> Iterator[Sequence[Outcome]]:
         """Command each of those whom the body names."""

@@ -6,9 +6,11 @@ Knows nothing of HTTP.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
+from zerglings.archive import MissingChunk
 from zerglings.batching import GroupCommit, QueueFull
 from zerglings.changes import Change, NoSuchZergling, Order, Refused, Spawn, new_id
 from zerglings.commits import Outcome
@@ -20,6 +22,10 @@ from zerglings.zergling import Pose, Request, RuleError, Zergling
 
 LIMIT = 10_000
 """Items of one call at most."""
+
+ROOM_LIMIT = 2.0
+ROOM_EVERY = 0.02
+"""Seconds to wait at most while too many other calls wait, and between two looks."""
 
 PART = 64
 """Changes that are carried out together: half of what shares a flush at most."""
@@ -75,7 +81,7 @@ class Swarm:
             StoreUnavailable: whether one was cannot be found out.
         """
         if key is not None:
-            self._keys.claim(key, f"command {items}".encode())
+            self._keys.claim(key, b"\n".join(map(_told_apart, items)))
         yield from self._carried_out(map(_order, items))
 
     def _carried_out(self, changes: Iterator[Change | Exception]) -> Iterator[Sequence[Outcome]]:
@@ -83,18 +89,37 @@ class Swarm:
         away: StoreUnavailable | None = None
         while part := list(islice(changes, PART)):
             outcomes = self._part(part) if away is None else [_unless_wrong(c, away) for c in part]
-            away = away or _failure_of_all(outcomes)
+            away = away or _failure_of_all(part, outcomes)
             yield outcomes
 
     def _part(self, part: Sequence[Change | Exception]) -> list[Outcome]:
         calls = [change for change in part if isinstance(change, Change)]
         try:
             if calls:
-                self._changes.run(calls)
+                self._run(calls)
         except QueueFull:
             full = StoreUnavailable("too many calls wait for the store")
             return [_unless_wrong(change, full) for change in part]
         return [_outcome(change) for change in part]
+
+    def _run(self, calls: Sequence[Change]) -> None:
+        """Have calls carried out, once there is room for them."""
+        deadline = time.monotonic() + ROOM_LIMIT
+        while True:
+            try:
+                return self._changes.run(calls)
+            except QueueFull:
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(ROOM_EVERY)
+
+
+def _told_apart(item: Item) -> bytes:
+    """Return what tells an item from another one; a request's id comes from its key and words."""
+    if isinstance(item, Exception):
+        return f"{type(item).__name__} {item}".encode()
+    zergling_id, request = item
+    return f"{zergling_id} {request.id}".encode()
 
 
 def _order(item: Item) -> Change | Exception:
@@ -117,8 +142,15 @@ def _outcome(change: Change | Exception) -> Outcome:
         return error
 
 
-def _failure_of_all(outcomes: Sequence[Outcome]) -> StoreUnavailable | None:
-    """Return what the store failed with if it did so for all that were asked of it."""
-    asked = [o for o in outcomes if isinstance(o, Zergling | StoreError | TooMuchContention)]
-    failures = [outcome for outcome in asked if isinstance(outcome, StoreUnavailable)]
+def _failure_of_all(
+    part: Sequence[Change | Exception], outcomes: Sequence[Outcome]
+) -> StoreUnavailable | None:
+    """Return what the store failed with if it did so for all that were asked of it.
+
+    A zergling whose history is damaged is no failure of the store's.
+    """
+    asked = [o for change, o in zip(part, outcomes, strict=True) if isinstance(change, Change)]
+    failures = [
+        o for o in asked if isinstance(o, StoreUnavailable) and not isinstance(o, MissingChunk)
+    ]
     return failures[0] if failures and len(failures) == len(asked) else None

@@ -63,12 +63,13 @@ class Ear:
         fields: dict[str, str] = {}
         while line := self.reply.readline():
             text = line.decode().rstrip("\n")
-            if text.startswith(":"):
-                self.heartbeats += 1
-            elif text:
+            if text:
                 name, _, value = text.partition(": ")
                 fields[name] = value
-            elif fields:
+            elif fields["event"] == "heartbeat":
+                self.heartbeats += 1
+                fields = {}
+            else:
                 self.last_id = fields.get("id", self.last_id)
                 yield Heard(fields["event"], json.loads(fields["data"]), self.last_id)
                 fields = {}

@@ -109,7 +109,7 @@ def test_its_styles_and_scripts_are_served_from_here(api: Client, zergling_id: s
 def test_the_entry_page_leads_to_the_zerglings(api: Client) -> None:
     text = api.get("/", headers=BROWSER).content.decode()
     assert "/zerglings" in text
-    assert "Overmind</title>" in text
+    assert "<title>Overmind" in text
 
 
 def test_the_entry_page_names_the_entry_points_to_programs(api: Client) -> None:

@@ -15,9 +15,9 @@ from tests.support.documents import write
 from tests.support.faulty_store import FaultyStore, raising
 from tests.support.rivals import plant
 from zerglings import event_stream, feed, listeners
-from zerglings.feed import Feed, TooManyListeners
+from zerglings.feed import Feed, FeedEnded, TooManyListeners
 from zerglings.hive import Hive
-from zerglings.storage.base import Store, StoreUnavailable, UnknownPosition
+from zerglings.storage.base import NotBootstrapped, Store, StoreUnavailable, UnknownPosition
 from zerglings.zergling import Pose, Request, Zergling
 
 LONG = 20.0
@@ -75,7 +75,7 @@ def events(piece: bytes) -> list[tuple[str, dict[str, object]]]:
     found = []
     for part in piece.decode().split("\n\n"):
         fields = dict(line.split(": ", 1) for line in part.splitlines() if ": " in line)
-        if fields:
+        if fields and fields["event"] != "heartbeat":
             found.append((fields["event"], json.loads(fields["data"]).get("zergling")))
     return found
 
@@ -196,7 +196,7 @@ def test_the_end_is_for_all_and_for_ever(told: Feed) -> None:
     pieces = listen(told)
     told.end()
     assert list(pieces) == []
-    with pytest.raises(TooManyListeners):
+    with pytest.raises(FeedEnded):
         listen(told)
 
 
@@ -230,6 +230,49 @@ def test_an_outage_is_logged_once_and_loses_nothing(
     assert heard == swarm
     lines = [r.message for r in caplog.records if "no news" in r.message]
     assert lines == ["There is no news while the store fails: away"]
+    pieces.close()
+
+
+def test_a_store_that_fails_while_one_catches_up_is_waited_for(
+    told: Feed, hive: Hive, faulty: FaultyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "PAGE", 10)
+    monkeypatch.setattr(feed, "LONGEST_PAUSE", 0.05)
+    position = position_of(hive)
+    swarm = [outcome for part in hive.swarm.spawn(40, Pose()) for outcome in part]
+    pieces = told.listen(position, Line())
+    heard = {str(state["id"]) for _, state in events(next(pieces))}
+    faulty.before_changes = raising(StoreUnavailable("away"), times=3)
+    heard |= ids_in(pieces, 30)
+    assert heard == {outcome.id for outcome in swarm if isinstance(outcome, Zergling)}
+    pieces.close()
+
+
+def test_one_that_comes_back_from_another_store_silences_nobody(
+    told: Feed, hive: Hive, faulty: FaultyStore
+) -> None:
+    first = listen(told)
+    newborn = hive.spawn(Pose())
+    assert ids_in(first, 1) == {newborn.id}
+    lost = told.listen(position_of(hive), Line())
+    next(lost)
+    faulty.before_changes = raising(UnknownPosition("restored"), times=2)
+    second = hive.spawn(Pose())
+    for pieces in (first, lost):
+        while second.id not in {str(s and s["id"]) for _, s in next_events(pieces)}:
+            """A reset comes first, and what was told before may be told again."""
+        pieces.close()
+
+
+def test_a_database_that_was_made_anew_is_a_reset(
+    told: Feed, hive: Hive, faulty: FaultyStore
+) -> None:
+    pieces = listen(told)
+    newborn = hive.spawn(Pose())
+    assert ids_in(pieces, 1) == {newborn.id}
+    faulty.before_changes = raising(NotBootstrapped("gone"), times=2)
+    while {kind for kind, _ in next_events(pieces)} != {"reset"}:
+        """What was told before may be told again."""
     pieces.close()
 
 

@@ -144,6 +144,19 @@ def test_a_known_key_with_another_body_is_refused_and_changes_nothing(api: Clien
     assert "commandHistory" not in seen(api, ids[1])
 
 
+def test_a_call_that_could_not_be_repeated_is_refused_under_a_key(api: Client) -> None:
+    one, other = ids_of(spawn(api, {"count": 2}))
+    for orders in ([order(one, "M" * 1000), order(one, "M")], [order(one, "R")] * 1001):
+        reply = post(api, "/swarm/commands", {"commands": orders}, "k")
+        assert (reply.status_code, list(reply.json())) == (400, ["error"])
+    assert "commandHistory" not in seen(api, one)
+    most = [order(one, "R" * 1000), order(other, "R" * 1000)]
+    done = command(api, most, key="k")
+    assert command(api, most, key="k") == done
+    results = command(api, [order(one, "R")] * 1001)
+    assert results[-1]["zergling"]["commandCount"] == 2001
+
+
 def test_a_key_of_a_call_is_none_of_a_single_command(api: Client) -> None:
     (zergling_id,) = ids_of(spawn(api, {"count": 1}))
     command(api, [order(zergling_id, "M")], key="k")
@@ -204,6 +217,12 @@ def test_only_post_makes_a_call(api: Client, path: str, method: str) -> None:
 @pytest.mark.parametrize("path", ["/swarm/spawn/", "/swarm/commands/"])
 def test_the_final_slash_changes_nothing(api: Client, path: str) -> None:
     assert post(api, path, {}).status_code == 400
+
+
+def test_commands_are_written_as_json_on_their_page(api: Client) -> None:
+    text = api.get("/swarm/commands", headers={"Accept": "text/html"}).content.decode()
+    assert "not currently supported" not in text
+    assert "&quot;commands&quot;: [" in text, "the form is filled with an example"
 
 
 def test_a_person_gets_a_page(api: Client) -> None:

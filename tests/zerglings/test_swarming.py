@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.support.faulty_store import FaultyStore, raising
+from zerglings.archive import MissingChunk
 from zerglings.changes import KeyReused
 from zerglings.commits import Outcome
 from zerglings.healing import Healer
@@ -69,6 +70,23 @@ def test_a_store_that_answers_none_of_a_part_is_not_asked_for_the_rest(
     faulty.before_get, faulty.before_put = lambda ids: None, lambda document: None
     assert {id_ for ids, _ in faulty.gets for id_ in ids} <= {z.id for z in zerglings[: 2 * PART]}
     assert [len(hive.get(z.id).history) for z in zerglings[PART:]] == [0] * (4 * PART)
+
+
+def test_one_damaged_history_fails_nobody_else(faulty: FaultyStore) -> None:
+    hive = Hive(faulty, tail=100)
+    damaged, well = spawned(hive, 2)
+    for _ in range(10):
+        hive.command(damaged.id, Request.command("R" * 30))
+    chunks = faulty.history.page(None, 100, timeout=5).documents
+    assert chunks
+    for chunk in chunks:
+        tombstone = {"_id": chunk["_id"], "_rev": chunk["_rev"], "_deleted": True}
+        faulty.history.put_many([tombstone], timeout=5)
+    bad = orders([damaged] * PART, "M", "k")
+    good = [(well.id, Request.command("M", item_key("k", PART + n))) for n in range(PART)]
+    outcomes = flat(Hive(faulty).swarm.command([*bad, *good], "k"))
+    assert [type(outcome) for outcome in outcomes[:PART]] == [MissingChunk] * PART
+    assert all(isinstance(outcome, Zergling) for outcome in outcomes[PART:])
 
 
 def test_a_call_that_broke_off_is_completed_under_its_key(store: Store) -> None:
@@ -167,6 +185,7 @@ def test_a_full_queue_fails_the_part_and_nothing_else(
     faulty: FaultyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("zerglings.hive.QUEUE_LIMIT", PART - 1)
+    monkeypatch.setattr("zerglings.swarming.ROOM_LIMIT", 0.05)
     hive = Hive(faulty)
     outcomes = flat(hive.swarm.spawn(PART, Pose()))
     assert all(isinstance(outcome, StoreUnavailable) for outcome in outcomes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from overmind_project.body import SWARM_LIMIT
+from zerglings.archive import WORDS_REMEMBERED
 from zerglings.openapi.answers import (
     BAD_JSON,
     BAD_KEY,
@@ -42,6 +43,9 @@ _BAD_SPAWN = {
 _BAD_COMMANDS = {
     "No commands": "commands: This field is required.",
     "None at all": "commands: Ensure this field has at least 1 elements.",
+    "Too many to repeat": (
+        f"under an Idempotency-Key at most {WORDS_REMEMBERED} commands for one zergling."
+    ),
 }
 _STATE: Json = NEWBORN | {"commandCount": 4, "_rev": REVISION}
 _NOBODY = "There is no zergling with this id: GET /zerglings/ lists those that live."
@@ -171,8 +175,9 @@ OPERATIONS: dict[tuple[str, str], Json] = {
         "summary": "Watch what happens as it happens",
         "description": (
             "Server-sent events: first `ready`, then `spawned`, `moved` and `died`, each with the "
-            "zergling as `data`. `reset` means that the list must be read anew. For the whole "
-            "picture: watch, wait for `ready`, then list, and let events win over the list."
+            "zergling as `data`, and `heartbeat` after some silence. `reset` means that the list "
+            "must be read anew. For the whole picture: watch, wait for `ready`, then list, and let "
+            "events win over the list."
         ),
         "tags": ["feed"],
         "parameters": [

@@ -20,14 +20,13 @@ from zerglings.storage.base import (
     Store,
     StoreError,
     StoreUnavailable,
-    UnknownPosition,
     Written,
 )
+from zerglings.storage.couchdb_changes import ChangeReader
 from zerglings.storage.couchdb_client import CouchDBClient
 from zerglings.storage.couchdb_database import BOOTSTRAP, Database, UnreadableAnswer
 from zerglings.storage.couchdb_database import MISSING_DATABASE as MISSING_DATABASE
 from zerglings.storage.couchdb_leaves import LeafReader, clean
-from zerglings.storage.polling import wait_for_changes
 
 PURGE_IDS = 100
 PURGE_REVISIONS = 1000
@@ -70,6 +69,7 @@ class CouchDBStore(Store):
         self._client = client
         self._database = Database(client, database)
         self._reader = LeafReader(self._database)
+        self._changes = ChangeReader(self._database)
         self._history = (
             self if is_history else CouchDBStore(client, databases(database)[1], is_history=True)
         )
@@ -125,12 +125,7 @@ class CouchDBStore(Store):
     def changes(
         self, since: str | None, limit: int, *, timeout: float, wait: float = 0.0
     ) -> Changes:
-        if since is None or self._database.is_modern(timeout):
-            return self._changes(since, limit, timeout, wait)
-        # Older ones count changes, and take a number that they have not come to for a later one.
-        if since.isascii() and since.isdigit() and int(since) > self._newest(timeout):
-            raise UnknownPosition("CouchDB has not come to this position")
-        return wait_for_changes(lambda: self._changes(since, limit, timeout, 0.0), wait)
+        return self._changes.read(since, limit, timeout=timeout, wait=wait)
 
     def forget_deleted_leaves(self, document_ids: Collection[str], *, timeout: float) -> int:
         forgotten = 0
@@ -157,16 +152,6 @@ class CouchDBStore(Store):
 
     def close(self) -> None:
         self._client.close()
-
-    def _changes(self, since: str | None, limit: int, timeout: float, wait: float) -> Changes:
-        answer = self._database.changes(since, limit, timeout=timeout, wait=wait)
-        ids = [row["id"] for row in answer["results"] if not row["id"].startswith("_")]
-        return Changes(ids, str(answer["last_seq"]))
-
-    def _newest(self, timeout: float) -> int:
-        """Return the number of the last change, on servers that count them."""
-        info = self._database.ask("GET", timeout=timeout, wanted="update_seq")
-        return int(info["update_seq"])
 
     def _put(self, document: Document, timeout: float) -> Written | StoreError:
         """Store one document, which costs CouchDB less than a bulk of one."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from zerglings.storage.base import (
@@ -12,7 +11,6 @@ from zerglings.storage.base import (
     OutcomeUnknown,
     StoreError,
     StoreUnavailable,
-    UnknownPosition,
 )
 from zerglings.storage.couchdb_client import Answered, CouchDBClient, NoAnswer, Reply, Unreadable
 
@@ -23,15 +21,10 @@ BOOTSTRAP = "run manage.py bootstrap_couch"
 
 _MISSING_DOCUMENT = ("missing", "deleted")
 _FIRST_MODERN = 2
-_POSITION = re.compile(r"[0-9]{1,18}(-[A-Za-z0-9_-]{1,4000})?")
 
 
 class NoDocument(StoreUnavailable):
     """There is no such document."""
-
-
-class BadRequest(StoreUnavailable):
-    """CouchDB does not understand what it was asked."""
 
 
 class UnreadableAnswer(StoreUnavailable):
@@ -88,27 +81,6 @@ class Database:
         objects: list[dict[str, Any]] = reply.content
         return objects
 
-    def changes(
-        self, since: str | None, limit: int, *, timeout: float, wait: float
-    ) -> dict[str, Any]:
-        """Return the rows of the change feed, and its ``last_seq``; see ``Store.changes``."""
-        if since is not None and not _POSITION.fullmatch(since):
-            raise UnknownPosition("this is not a position of CouchDB's")
-        params = {
-            "since": "now" if since is None else since,
-            "limit": str(limit),
-            "feed": "longpoll" if wait else "normal",
-            "timeout": str(int(wait * 1000)),
-            # A position costs CouchDB more than a row; the last one is all that is wanted.
-            "seq_interval": str(limit),
-        }
-        try:
-            return self.ask(
-                "GET", "_changes", timeout=timeout + wait, params=params, wanted="last_seq"
-            )
-        except BadRequest as error:
-            raise UnknownPosition("CouchDB does not know this position") from error
-
     def write(self, method: str, *path: str, timeout: float, body: object) -> Reply:
         """Send what must not be taken for undone when its answer is lost.
 
@@ -156,8 +128,6 @@ class Database:
                 return NotBootstrapped(f"{self.name!r} does not exist; {BOOTSTRAP}")
             case 404 if answer.reason in _MISSING_DOCUMENT:
                 return NoDocument(f"CouchDB answered {answer}")
-            case 400:
-                return BadRequest(f"CouchDB answered {answer}")
             case 409 | 412 if is_write and answer.error in ("conflict", "file_exists"):
                 return Conflict(str(answer))
             case status if status >= 500 and is_write:

@@ -33,6 +33,8 @@ VERSION = 1
 
 ZERGLING, CHUNK, KEY = KINDS = ("zergling", "chunk", "key")
 END = "end"
+_HEADER_CONTENT = {"format": FORMAT, "version": VERSION}
+_HEADER = orjson.dumps(_HEADER_CONTENT, option=orjson.OPT_APPEND_NEWLINE)
 
 LONGEST_LINE = 64 * 2**20
 """Bytes; a document that CouchDB takes is smaller."""
@@ -114,7 +116,7 @@ class Writer:
         self._stream = stream
         self.tally = tally
         if not tally.lines:
-            self._write({"format": FORMAT, "version": VERSION})
+            self._write(_HEADER_CONTENT)
 
     def chunk(self, chunk: Chunk) -> None:
         """Write a part of the history of the zergling that is to come."""
@@ -197,8 +199,18 @@ def whole_part(stream: BinaryIO) -> Tally | None:
             if entry.zergling is not None:
                 whole = tally.copy()
     except CutFile:
+        if not tally.lines:
+            _check_beginning(stream)
         return whole
     return None
+
+
+def _check_beginning(stream: BinaryIO) -> None:
+    """Refuse a file of less than a line that is not the beginning of an export."""
+    stream.seek(0)
+    begun = stream.read(len(_HEADER))
+    if not _HEADER.startswith(begun):
+        raise BadFile(1, "this is not an export")
 
 
 def _next_line(stream: BinaryIO, tally: Tally, *, is_counted: bool = True) -> bytes:

@@ -26,6 +26,8 @@ KEY = "order-66/1"
 NOBODY = str(uuid.uuid4())
 UNPREPARED = "the embedded store is not prepared; run manage.py bootstrap_couch"
 
+TOO_MANY = json.dumps({"commands": [{"id": "{id}", "command": "M" * 501}] * 2})
+
 
 @dataclass(frozen=True)
 class Case:
@@ -176,6 +178,7 @@ CASES: list[Case] = [
     Case(SWARM_COMMANDS, 200, body='{"commands": [1, {"id": "x", "command": "X"}]}'),
     Case(SWARM_COMMANDS, 400, "No commands", "{}"),
     Case(SWARM_COMMANDS, 400, "None at all", '{"commands": []}'),
+    Case(SWARM_COMMANDS, 400, "Too many to repeat", TOO_MANY, headers={"Idempotency-Key": KEY}),
     Case(SWARM_COMMANDS, 400, "Cut off JSON", '{"commands":'),
     Case(SWARM_COMMANDS, 400, "A key that is none", ORDERS, headers=NO_KEY),
     Case(SWARM_COMMANDS, 422, "Used before", '{"commands": [1]}', headers=KEYED, before=ORDERS),

@@ -14,7 +14,7 @@ from overmind_project.body import LIMIT, SWARM_LIMIT
 from tests.support.document import Document, examples_in
 from tests.support.service import Service
 from tests.zerglings.openapi.cases import CASES, NOBODY, Case
-from zerglings.feed import configured_feed
+from zerglings.feed import Feed, configured_feed
 from zerglings.hive import configured_hive
 
 HIVE = ("spawn", "get", "command", "kill", "list", "pages", "history", "news", "check_ready")
@@ -58,6 +58,7 @@ def answer(client: Client, case: Case, monkeypatch: pytest.MonkeyPatch) -> Any:
             assert case.fault
             raise case.fault
 
+        monkeypatch.setattr(Feed, "listen", fail)
         for name in HIVE:
             monkeypatch.setattr(configured_hive(), name, fail)
         for name in ("spawn", "command"):

@@ -311,6 +311,27 @@ def test_a_position_that_is_none_is_said_to_be_unknown(store: Store, position: s
         store.changes(position, 10, timeout=SOON)
 
 
+def test_a_position_is_known_to_everybody_who_opens_the_store(backend: Backend) -> None:
+    one, other = backend.open(), backend.open()
+    position = one.changes(None, 10, timeout=SOON).position
+    document = put(one)
+    assert other.changes(position, 10, timeout=SOON).ids == [document["_id"]]
+    one.close()
+    other.close()
+
+
+def test_only_positions_that_were_given_out_get_to_couchdb(couch: Backend) -> None:
+    """CouchDB keeps every new word of a made up position for ever."""
+    store = couch.open()
+    position = store.changes(None, 10, timeout=SOON).position
+    place, _, code = position.rpartition(".")
+    for made_up in (place, f"{place}.{'A' * len(code)}", f"1{place}.{code}", f"{place}x.{code}"):
+        with pytest.raises(UnknownPosition):
+            store.changes(made_up, 10, timeout=SOON)
+    assert store.changes(position, 10, timeout=SOON).ids == []
+    store.close()
+
+
 # --- the store as a whole
 
 

@@ -153,3 +153,10 @@ def test_only_the_end_of_a_file_can_be_resumed() -> None:
     with pytest.raises(BadFile):
         whole_part(io.BytesIO(FILE.replace(b'"M"', b'"X"', 1)))
     assert whole_part(io.BytesIO(FILE)) is None
+
+
+@pytest.mark.parametrize("content", [b"my notes", b'{"format":"another"'])
+def test_no_other_file_is_taken_for_an_export_that_had_just_begun(content: bytes) -> None:
+    assert whole_part(io.BytesIO(FILE[:5])) is not None
+    with pytest.raises(BadFile, match="not an export"):
+        whole_part(io.BytesIO(content))
