@@ -63,13 +63,11 @@ class _SwarmCall(APIView):
 class _RawForm(BrowsableAPIRenderer):
     """A page where the body is written as JSON, because no form has a field for a list of items."""
 
-    def get_rendered_html_form(
-        self, data: Any, view: APIView, method: str, request: Request
-    ) -> Any:  # noqa: ANN401 - what the framework shows
+    def get_rendered_html_form(self, data: object, view: APIView, method: str, *args: Any) -> Any:  # noqa: ANN401 - the framework's own
         """Return no form of fields for a POST."""
         if method == "POST":
             return None
-        return super().get_rendered_html_form(data, view, method, request)
+        return super().get_rendered_html_form(data, view, method, *args)
 
 
 class SwarmSpawn(_SwarmCall):
