@@ -129,6 +129,24 @@ def test_what_is_older_than_what_is_known_is_not_believed(run: Run) -> None:
     )
 
 
+def test_a_new_list_makes_lower_counts_believed(run: Run) -> None:
+    assert (
+        run(
+            """() => {
+            const swarm = new modules.Swarm();
+            const id = crypto.randomUUID();
+            swarm.hear(id, 0, 9, 0, 9);
+            swarm.beginList();
+            swarm.list(id, 0, 1, 0);
+            swarm.endList();
+            swarm.hear(id, 0, 2, 0, 2);
+            return swarm.ys[swarm.find(id)];
+        }"""
+        )
+        == 2
+    )
+
+
 def test_a_list_removes_whom_it_does_not_name(run: Run) -> None:
     assert run(
         """() => {

@@ -129,7 +129,10 @@ function onGone(id) {
 }
 
 feed.onready = () => news.ready();
-feed.onreset = () => news.reread();
+feed.onreset = () => {
+  news.reread();
+  panel.show(selection.id); // from the start: the store may be an older one
+};
 feed.onheard = (kind, zergling) => news.heard(kind, zergling);
 feed.onstate = (state, nextTry) => status.set(state, nextTry);
 

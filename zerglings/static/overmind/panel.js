@@ -18,6 +18,7 @@ export class Panel {
   #count = 0;
   #timer = 0;
   #lookedAt = -Infinity;
+  #looks = new Map(); // ids that are being looked at: whether another look is due after it
 
   constructor(root, swarm) {
     this.root = root;
@@ -84,6 +85,11 @@ export class Panel {
   async #look() {
     const id = this.#id;
     if (id === null || document.hidden) return;
+    if (this.#looks.has(id)) {
+      this.#looks.set(id, true);
+      return;
+    }
+    this.#looks.set(id, false);
     this.#lookedAt = performance.now();
     try {
       const zergling = await look(id);
@@ -93,6 +99,10 @@ export class Panel {
       if (!(error instanceof ApiError)) throw error;
       if (error.status === 404) this.ongone(id);
       else if (id === this.#id) this.#parts.more.textContent = error.message;
+    } finally {
+      const isDue = this.#looks.get(id);
+      this.#looks.delete(id);
+      if (isDue && id === this.#id) this.refresh();
     }
   }
 }

@@ -47,10 +47,14 @@ export class Swarm {
     return this.facings[slot] !== FREE;
   }
 
-  /** Begin to read a list; what is heard from now on wins over it. */
+  /**
+   * Begin to read a list; what is heard from now on wins over it. What was heard before does not:
+   * the store may be an older one, with lower counts.
+   */
   beginList() {
     this.#reading += 1;
     this.#isReading = true;
+    this.counts.fill(UNKNOWN);
     this.#diedMeanwhile.clear();
   }
 
