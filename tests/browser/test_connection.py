@@ -291,20 +291,48 @@ def test_a_zergling_is_looked_at_by_one_call_at_a_time(
     expect(live_map.panel.locator("dd").nth(2)).to_have_text("3")
 
 
+def test_a_panel_that_could_not_look_looks_again_when_the_connection_is_back(
+    service: Service, live_map: LiveMap, watch: Watch, spawn: Spawn
+) -> None:
+    watch.expected = [NO_ANSWER]
+    zergling_id = spawn()
+    live_map.open()
+    service.stop(AT_ONCE)
+    expect(live_map.state).to_have_text(OFFLINE)
+    live_map.row(zergling_id).click()
+    more = live_map.panel.locator('[data-part="more"]')
+    expect(more).to_have_text("The service cannot be reached.", timeout=2 * BACK)
+    service.start()
+    expect(more).to_have_text("No commands yet. Try M.", timeout=2 * BACK)
+
+
+HIDE = """isHidden => {
+    Object.defineProperty(document, "hidden", { value: isHidden, configurable: true });
+    document.dispatchEvent(new Event("visibilitychange"));
+}"""
+
+
+def test_a_page_opened_in_the_background_rests_too(live_map: LiveMap) -> None:
+    live_map.page.clock.install()
+    live_map.page.add_init_script(f"({HIDE})(true)")
+    live_map.page.goto(live_map.url)
+    expect(live_map.state).to_have_text("Live")
+    live_map.page.clock.fast_forward(31_000)
+    expect(live_map.state).to_have_text("Resting in the background")
+    live_map.page.evaluate(HIDE, False)
+    live_map.expect_complete()
+
+
 def test_a_page_in_the_background_rests_until_somebody_looks(
     service: Service, live_map: LiveMap, watch: Watch, spawn: Spawn
 ) -> None:
     watch.expected = [NO_ANSWER]
     live_map.open()
-    hide = """isHidden => {
-        Object.defineProperty(document, "hidden", { value: isHidden, configurable: true });
-        document.dispatchEvent(new Event("visibilitychange"));
-    }"""
-    live_map.page.evaluate(hide, True)
+    live_map.page.evaluate(HIDE, True)
     service.stop(AT_ONCE)
     expect(live_map.state).to_have_text("Resting in the background")
     service.start()
     zergling_id = spawn(2, 3, "S")
-    live_map.page.evaluate(hide, False)
+    live_map.page.evaluate(HIDE, False)
     live_map.expect_row(zergling_id, 2, 3, "south")
     expect(live_map.state).to_have_text("Live")

@@ -115,6 +115,25 @@ def test_a_phone_has_all_of_it_without_scrolling_sideways(
         assert min(box["width"], box["height"]) >= 24, button  # WCAG 2.2, target size
 
 
+@pytest.mark.parametrize(
+    "look",
+    [
+        {"viewport": {"width": width, "height": height}}
+        for width, height in [(844, 390), (1280, 560), (1366, 650), (320, 256)]
+    ],
+    ids=lambda look: "{width}x{height}".format(**look["viewport"]),
+)
+def test_a_short_window_has_all_of_it_within_reach(live_map: LiveMap, spawn: Spawn) -> None:
+    zergling_id = spawn()
+    live_map.open()
+    live_map.row(zergling_id).click()
+    for button in live_map.page.get_by_role("button").filter(visible=True).all():
+        button.click(trial=True)  # it can be scrolled to and nothing covers it
+    live_map.row(zergling_id).click(trial=True)
+    live_map.page.get_by_role("link", name="The API").click(trial=True)
+    assert live_map.page.evaluate("document.scrollingElement.scrollWidth - innerWidth") <= 0
+
+
 def test_two_fingers_zoom_and_one_moves_the_view(
     phone: None, live_map: LiveMap, spawn: Spawn
 ) -> None:

@@ -30,6 +30,7 @@ export class Feed {
     addEventListener("pagehide", () => this.#close());
     addEventListener("pageshow", (event) => event.persisted && this.retryNow());
     this.#open();
+    this.#onvisibility(); // a page may be opened in the background
   }
 
   /** Do not wait any longer, if a try is due. */

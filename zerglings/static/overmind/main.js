@@ -117,10 +117,12 @@ news.onlist = () => {
   if (selection.id && selection.slot < 0) onGone(selection.id);
 };
 
+const marked = new Set();
+
 function markOnce(name) {
-  if (!performance.getEntriesByName(name).length) {
-    requestAnimationFrame(() => performance.mark(name));
-  }
+  if (marked.has(name)) return;
+  marked.add(name); // now: no frame comes while the page is in the background
+  requestAnimationFrame(() => performance.mark(name));
 }
 
 function onGone(id) {
@@ -128,7 +130,10 @@ function onGone(id) {
   if (selection.id === id) selection.select(null);
 }
 
-feed.onready = () => news.ready();
+feed.onready = () => {
+  news.ready();
+  panel.refresh(); // it may say that the service cannot be reached
+};
 feed.onreset = () => {
   news.reread();
   panel.show(selection.id); // from the start: the store may be an older one
@@ -160,6 +165,7 @@ orders.ondone = (zergling) => {
   news.take(zergling);
   panel.fill(zergling);
   const slot = swarm.find(zergling.id);
+  if (slot < 0) return; // it has died since
   const place = placeText(zergling.location.x, zergling.location.y);
   notice(`${shortId(zergling.id)} is at ${place}, facing ${facingName(swarm.facings[slot])}.`);
   if (zergling.id === selection.id) view.keep(selection.slot);
