@@ -303,7 +303,9 @@ def test_a_panel_that_could_not_look_looks_again_when_the_connection_is_back(
     more = live_map.panel.locator('[data-part="more"]')
     expect(more).to_have_text("The service cannot be reached.", timeout=2 * BACK)
     service.start()
-    expect(more).to_have_text("No commands yet. Try M.", timeout=2 * BACK)
+    live_map.page.evaluate("document.querySelector('#retry').click()")
+    expect(live_map.state).to_have_text("Live", timeout=BACK)
+    expect(more).to_have_text("No commands yet. Try M.")
 
 
 HIDE = """isHidden => {

@@ -3,6 +3,7 @@
 import { spawn } from "./api.js";
 import { Camera } from "./camera.js";
 import { Feed } from "./feed.js";
+import { setHidden } from "./focus.js";
 import { listen } from "./keys.js";
 import { News } from "./news.js";
 import { Orders } from "./orders.js";
@@ -37,7 +38,7 @@ const view = new View({ camera, painter, swarm });
 const news = new News(swarm, traces);
 const feed = new Feed();
 const orders = new Orders();
-const panel = new Panel($("panel"), swarm);
+const panel = new Panel($("panel"), swarm, $("roster"));
 const roster = new Roster(
   { list: $("roster"), summary: $("summary") },
   { swarm, camera, selection },
@@ -46,9 +47,17 @@ const pointer = new Pointer($("overlay"), camera);
 const status = new Status(
   { root: $("connection"), text: $("state"), countdown: $("countdown"), retry: $("retry") },
   news,
+  $("roster"),
 );
 
 // The view.
+
+roster.onpick = showPanel;
+
+/** Where the side scrolls, the panel may be out of sight. */
+function showPanel() {
+  $("panel").scrollIntoView({ block: "nearest" });
+}
 
 painter.onview = () => {
   const stage = $("stage").dataset;
@@ -57,8 +66,14 @@ painter.onview = () => {
   stage.y = camera.originY;
   stage.offset = `${camera.offsetX} ${camera.offsetY}`;
   stage.scale = camera.scale;
+  sayWhereabouts();
   roster.refresh();
 };
+
+function sayWhereabouts() {
+  const place = painter.cursor;
+  $("whereabouts").textContent = place ? placeText(place.x, place.y) : "";
+}
 
 function resize() {
   const { clientWidth, clientHeight } = $("stage");
@@ -88,7 +103,7 @@ function refreshCount() {
   countTimer ||= setTimeout(() => {
     countTimer = 0;
     $("count").textContent = counted(swarm.size, "zergling", "zerglings");
-    $("empty").hidden = swarm.size > 0 || !news.isComplete;
+    setHidden($("empty"), swarm.size > 0 || !news.isComplete, $("roster"));
     status.refresh();
   }, 100);
 }
@@ -130,16 +145,16 @@ function onGone(id) {
   if (selection.id === id) selection.select(null);
 }
 
-feed.onready = () => {
-  news.ready();
-  panel.refresh(); // it may say that the service cannot be reached
-};
+feed.onready = () => news.ready();
 feed.onreset = () => {
   news.reread();
   panel.show(selection.id); // from the start: the store may be an older one
 };
 feed.onheard = (kind, zergling) => news.heard(kind, zergling);
-feed.onstate = (state, nextTry) => status.set(state, nextTry);
+feed.onstate = (state, nextTry) => {
+  status.set(state, nextTry);
+  if (state === "live") panel.refresh(); // it may say that the service cannot be reached
+};
 
 // What the person does.
 
@@ -188,27 +203,32 @@ selection.onchange = () => {
 pointer.onmove = () => view.taken();
 
 pointer.onhover = (point) => {
-  const place = point && camera.placeAt(point.left, point.top);
-  painter.cursor = place;
-  $("whereabouts").textContent = place ? placeText(place.x, place.y) : "";
+  painter.pointed = point;
+  sayWhereabouts();
   painter.refresh();
 };
 
 pointer.onclick = (point) => {
   const slot = pick(point, { swarm, camera, current: selection.slot });
   selection.select(slot < 0 ? null : swarm.idOf(slot));
+  showPanel();
 };
 
 $("search").addEventListener("submit", (event) => {
   event.preventDefault();
   const found = find($("query").value, swarm);
   if (found.error) return notice(found.error, true);
-  if (!found.ids) return view.goTo(found.x, found.y, Math.max(camera.scale, CLOSE));
+  if (!found.ids) {
+    view.goTo(found.x, found.y, Math.max(camera.scale, CLOSE));
+    return notice(`Here is ${placeText(found.x, found.y)}.`);
+  }
   const [id] = found.ids;
   const slot = swarm.find(id);
   view.goTo(swarm.xs[slot], swarm.ys[slot], Math.max(camera.scale, CLOSE));
   selection.select(id);
-  if (found.ids.length > 1) notice("Several ids begin like this; here is the first.");
+  const isOnly = found.ids.length === 1;
+  const place = placeText(swarm.xs[slot], swarm.ys[slot]);
+  notice(`${isOnly ? "Found" : "Several ids begin like this; here is"} ${shortId(id)} at ${place}.`);
 });
 
 function help() {
@@ -239,7 +259,7 @@ const actions = {
   ArrowDown: () => view.pan(0, 1),
 };
 
-listen(actions);
+listen(actions, ["n"]);
 for (const button of document.querySelectorAll("[data-key]")) {
   button.addEventListener("click", () => actions[button.dataset.key]());
 }

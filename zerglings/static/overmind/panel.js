@@ -1,10 +1,11 @@
 /** What is known of the selected zergling, in words. */
 
 import { ApiError, countOf, look } from "./api.js";
+import { setHidden } from "./focus.js";
 import { counted, facingName, grouped, placeText } from "./words.js";
 import { FACINGS } from "./swarm.js";
 
-const SHOWN = 40; // commands
+const SHOWN = 20; // commands
 const GAP = 300; // milliseconds between two looks at one zergling
 const SAYS = { L: "left", R: "right", M: "move" };
 
@@ -20,9 +21,9 @@ export class Panel {
   #lookedAt = -Infinity;
   #looks = new Map(); // ids that are being looked at: whether another look is due after it
 
-  constructor(root, swarm) {
-    this.root = root;
-    this.swarm = swarm;
+  /** `refuge` gets the focus when the panel is hidden with it. */
+  constructor(root, swarm, refuge) {
+    Object.assign(this, { root, swarm, refuge });
     const part = (name) => root.querySelector(`[data-part="${name}"]`);
     this.#parts = Object.fromEntries(
       ["id", "facing", "place", "count", "history", "more", "compass"].map((n) => [n, part(n)]),
@@ -33,7 +34,7 @@ export class Panel {
   show(id) {
     this.#id = id;
     this.#count = 0;
-    this.root.hidden = id === null;
+    setHidden(this.root, id === null, this.refuge);
     if (id === null) return;
     this.#parts.id.textContent = id;
     this.#parts.count.textContent = "…";
