@@ -325,6 +325,20 @@ def test_a_page_opened_in_the_background_rests_too(live_map: LiveMap) -> None:
     live_map.expect_complete()
 
 
+def test_nothing_piles_up_while_the_browser_asks_for_no_frames(
+    live_map: LiveMap, spawn: Spawn
+) -> None:
+    live_map.page.add_init_script(
+        "window.asked = 0; window.requestAnimationFrame = () => (window.asked += 1);"
+    )
+    live_map.open()
+    live_map.expect_row(spawn(0, 0), 0, 0, "north")
+    asked = live_map.page.evaluate("window.asked")
+    for x in range(1, 6):
+        live_map.expect_row(spawn(x, 0), x, 0, "north")
+    assert live_map.page.evaluate("window.asked") == asked > 0
+
+
 def test_a_page_in_the_background_rests_until_somebody_looks(
     service: Service, live_map: LiveMap, watch: Watch, spawn: Spawn
 ) -> None:

@@ -54,9 +54,10 @@ const status = new Status(
 
 roster.onpick = showPanel;
 
-/** Where the side scrolls, the panel may be out of sight. */
+/** Where the side scrolls, the panel may be out of sight; what does not fit begins at its top. */
 function showPanel() {
-  $("panel").scrollIntoView({ block: "nearest" });
+  const isTall = $("panel").offsetHeight > $("panel").parentElement.clientHeight;
+  $("panel").scrollIntoView({ block: isTall ? "start" : "nearest" });
 }
 
 painter.onview = () => {
