@@ -264,33 +264,6 @@ def test_a_connection_that_fell_silent_is_opened_anew(live_map: LiveMap, spawn: 
     assert len(streams) == 2
 
 
-def test_a_zergling_is_looked_at_by_one_call_at_a_time(
-    service: Service, live_map: LiveMap, spawn: Spawn
-) -> None:
-    slow, other = spawn(0, 0, "N"), spawn(5, 5, "N")
-    looks: list[Route] = []
-
-    def hold_the_first(route: Route) -> None:
-        looks.append(route)
-        if len(looks) > 1:
-            route.continue_()
-
-    live_map.page.route(f"**/zerglings/{slow}", hold_the_first)
-    live_map.page.clock.install()
-    live_map.open()
-    live_map.row(slow).click()
-    for y in range(1, 4):
-        assert service.call("POST", f"/zerglings/{slow}", '"M"').status == 200
-        live_map.expect_row(slow, 0, y, "north")
-        live_map.page.clock.fast_forward(1000)  # whatever is due is done
-    assert len(looks) == 1
-    live_map.row(other).click()
-    expect(live_map.panel.locator("dd").nth(2)).to_have_text("0")
-    live_map.row(slow).click()
-    looks[0].continue_()
-    expect(live_map.panel.locator("dd").nth(2)).to_have_text("3")
-
-
 def test_a_panel_that_could_not_look_looks_again_when_the_connection_is_back(
     service: Service, live_map: LiveMap, watch: Watch, spawn: Spawn
 ) -> None:
@@ -306,49 +279,3 @@ def test_a_panel_that_could_not_look_looks_again_when_the_connection_is_back(
     live_map.page.evaluate("document.querySelector('#retry').click()")
     expect(live_map.state).to_have_text("Live", timeout=BACK)
     expect(more).to_have_text("No commands yet. Try M.")
-
-
-HIDE = """isHidden => {
-    Object.defineProperty(document, "hidden", { value: isHidden, configurable: true });
-    document.dispatchEvent(new Event("visibilitychange"));
-}"""
-
-
-def test_a_page_opened_in_the_background_rests_too(live_map: LiveMap) -> None:
-    live_map.page.clock.install()
-    live_map.page.add_init_script(f"({HIDE})(true)")
-    live_map.page.goto(live_map.url)
-    expect(live_map.state).to_have_text("Live")
-    live_map.page.clock.fast_forward(31_000)
-    expect(live_map.state).to_have_text("Resting in the background")
-    live_map.page.evaluate(HIDE, False)
-    live_map.expect_complete()
-
-
-def test_nothing_piles_up_while_the_browser_asks_for_no_frames(
-    live_map: LiveMap, spawn: Spawn
-) -> None:
-    live_map.page.add_init_script(
-        "window.asked = 0; window.requestAnimationFrame = () => (window.asked += 1);"
-    )
-    live_map.open()
-    live_map.expect_row(spawn(0, 0), 0, 0, "north")
-    asked = live_map.page.evaluate("window.asked")
-    for x in range(1, 6):
-        live_map.expect_row(spawn(x, 0), x, 0, "north")
-    assert live_map.page.evaluate("window.asked") == asked > 0
-
-
-def test_a_page_in_the_background_rests_until_somebody_looks(
-    service: Service, live_map: LiveMap, watch: Watch, spawn: Spawn
-) -> None:
-    watch.expected = [NO_ANSWER]
-    live_map.open()
-    live_map.page.evaluate(HIDE, True)
-    service.stop(AT_ONCE)
-    expect(live_map.state).to_have_text("Resting in the background")
-    service.start()
-    zergling_id = spawn(2, 3, "S")
-    live_map.page.evaluate(HIDE, False)
-    live_map.expect_row(zergling_id, 2, 3, "south")
-    expect(live_map.state).to_have_text("Live")

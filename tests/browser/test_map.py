@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.browser.conftest import Spawn
 from tests.support.browser import Watch
@@ -104,6 +104,33 @@ def test_the_panel_follows_what_others_command(
         )
     expect(live_map.panel.locator("dd").nth(2)).to_have_text("300")
     expect(live_map.panel.locator("dd").nth(0)).to_have_text("0, 300")
+
+
+def test_a_zergling_is_looked_at_by_one_call_at_a_time(
+    service: Service, live_map: LiveMap, spawn: Spawn
+) -> None:
+    slow, other = spawn(0, 0, "N"), spawn(5, 5, "N")
+    looks: list[Route] = []
+
+    def hold_the_first(route: Route) -> None:
+        looks.append(route)
+        if len(looks) > 1:
+            route.continue_()
+
+    live_map.page.route(f"**/zerglings/{slow}", hold_the_first)
+    live_map.page.clock.install()
+    live_map.open()
+    live_map.row(slow).click()
+    for y in range(1, 4):
+        assert service.call("POST", f"/zerglings/{slow}", '"M"').status == 200
+        live_map.expect_row(slow, 0, y, "north")
+        live_map.page.clock.fast_forward(1000)  # whatever is due is done
+    assert len(looks) == 1
+    live_map.row(other).click()
+    expect(live_map.panel.locator("dd").nth(2)).to_have_text("0")
+    live_map.row(slow).click()
+    looks[0].continue_()
+    expect(live_map.panel.locator("dd").nth(2)).to_have_text("3")
 
 
 def test_all_commands_are_seen_or_counted(
