@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Spawn
+from tests.support.browser import Watch
 from tests.support.live_map import LiveMap
 from tests.support.service import Service
 
@@ -52,7 +53,10 @@ def test_a_held_key_spawns_once_and_where_the_pointer_is_now(
     expect(page.locator("#count")).to_have_text("3 zerglings")
 
 
-def test_the_focus_stays_when_what_had_it_goes(service: Service, live_map: LiveMap) -> None:
+def test_the_focus_stays_when_what_had_it_goes(
+    service: Service, live_map: LiveMap, watch: Watch
+) -> None:
+    watch.expected = ["status of 404"]  # where the panel looks just when it dies
     live_map.open()
     page = live_map.page
     page.get_by_role("button", name="Spawn the first zergling").press("Enter")
