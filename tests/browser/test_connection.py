@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import signal
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -216,20 +218,64 @@ def test_another_database_is_noticed_and_read_from_the_start(
     live_map.expect_row(spawn(7, 7), 7, 7, "north")
 
 
-def test_a_page_in_the_background_rests_until_somebody_looks(
+def test_a_store_from_a_backup_is_believed(
+    service: Service, backend: Backend, live_map: LiveMap, watch: Watch, spawn: Spawn
+) -> None:
+    watch.expected = [NO_ANSWER]
+    zergling_id = spawn(0, 0, "N")
+    path = Path(backend.environment["OVERMIND_SQLITE_PATH"])
+    backup = path.with_name("backup")
+    with closing(sqlite3.connect(path)) as store, closing(sqlite3.connect(backup)) as copy:
+        store.backup(copy)
+    live_map.open()
+    live_map.row(zergling_id).click()
+    assert service.call("POST", f"/zerglings/{zergling_id}", '"MMM"').status == 200
+    commands = live_map.panel.locator("dd").nth(2)
+    expect(commands).to_have_text("3")
+    service.stop(AT_ONCE)
+    for file in path.parent.glob(f"{path.name}*"):
+        file.unlink()
+    backup.rename(path)
+    service.start()
+    live_map.expect_row(zergling_id, 0, 0, "north", timeout=BACK)
+    expect(commands).to_have_text("0")
+    assert service.call("POST", f"/zerglings/{zergling_id}", '"M"').status == 200
+    live_map.expect_row(zergling_id, 0, 1, "north")
+    expect(commands).to_have_text("1")
+
+
+def test_a_connection_that_fell_silent_is_opened_anew(live_map: LiveMap, spawn: Spawn) -> None:
+    streams: list[str] = []
+
+    def note(request: Request) -> None:
+        if "/events" in request.url:
+            streams.append(request.url)
+
+    live_map.page.on("request", note)
+    live_map.page.clock.install()
+    live_map.open()
+    live_map.page.clock.fast_forward(39_000)
+    live_map.expect_row(spawn(1, 2), 1, 2, "north")  # something is told
+    live_map.page.clock.fast_forward(39_000)
+    assert len(streams) == 1
+    live_map.page.clock.fast_forward(1_000)
+    expect(live_map.state).to_have_text(OFFLINE)
+    expect(live_map.state).to_have_text("Live")
+    assert len(streams) == 2
+
+
+def test_a_panel_that_could_not_look_looks_again_when_the_connection_is_back(
     service: Service, live_map: LiveMap, watch: Watch, spawn: Spawn
 ) -> None:
     watch.expected = [NO_ANSWER]
+    zergling_id = spawn()
     live_map.open()
-    hide = """isHidden => {
-        Object.defineProperty(document, "hidden", { value: isHidden, configurable: true });
-        document.dispatchEvent(new Event("visibilitychange"));
-    }"""
-    live_map.page.evaluate(hide, True)
     service.stop(AT_ONCE)
-    expect(live_map.state).to_have_text("Resting in the background")
+    expect(live_map.state).to_have_text(OFFLINE)
+    live_map.row(zergling_id).click()
+    more = live_map.panel.locator('[data-part="more"]')
+    expect(more).to_have_text("The service cannot be reached.", timeout=2 * BACK)
     service.start()
-    zergling_id = spawn(2, 3, "S")
-    live_map.page.evaluate(hide, False)
-    live_map.expect_row(zergling_id, 2, 3, "south")
-    expect(live_map.state).to_have_text("Live")
+    live_map.page.evaluate("document.querySelector('#retry').click()")
+    expect(live_map.state).to_have_text("Live", timeout=BACK)
+    expect(more).to_have_text("No commands yet. Try M.")

@@ -8,7 +8,9 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Spawn
+from tests.support.browser import Watch
 from tests.support.live_map import LiveMap
+from tests.support.service import Service
 
 
 def test_a_walk_with_the_keyboard_alone(live_map: LiveMap) -> None:
@@ -29,6 +31,54 @@ def test_a_walk_with_the_keyboard_alone(live_map: LiveMap) -> None:
     expect(live_map.panel.locator("dd").nth(2)).to_have_text("4")
     press("Escape")
     expect(live_map.panel).to_be_hidden()
+
+
+def test_a_held_key_spawns_once_and_where_the_pointer_is_now(
+    live_map: LiveMap, spawn: Spawn
+) -> None:
+    spawn()
+    live_map.open()
+    page = live_map.page
+    page.mouse.move(*live_map.point(3, 2))
+    whereabouts = page.locator("#whereabouts")
+    expect(whereabouts).to_have_text("3, 2")
+    page.keyboard.press("ArrowRight")
+    expect(whereabouts).not_to_have_text("3, 2")
+    place = whereabouts.inner_text()
+    page.keyboard.down("n")
+    page.keyboard.down("n")  # is a repeat
+    page.keyboard.up("n")
+    expect(live_map.notice).to_have_text(re.compile(f"has hatched at {place}"))
+    page.keyboard.press("n")
+    expect(page.locator("#count")).to_have_text("3 zerglings")
+
+
+def test_the_focus_stays_when_what_had_it_goes(
+    service: Service, live_map: LiveMap, watch: Watch
+) -> None:
+    watch.expected = ["status of 404"]  # where the panel looks just when it dies
+    live_map.open()
+    page = live_map.page
+    page.get_by_role("button", name="Spawn the first zergling").press("Enter")
+    expect(live_map.panel).to_be_visible()
+    expect(live_map.roster).to_be_focused()
+    expect(live_map.rows).to_have_count(1)
+    live_map.panel.get_by_role("button", name="Deselect").press("Enter")
+    expect(live_map.panel).to_be_hidden()
+    expect(live_map.roster).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    zergling_id = live_map.panel.locator("h2").inner_text()
+    live_map.panel.get_by_role("button", name="Move").focus()
+    assert service.call("DELETE", f"/zerglings/{zergling_id}").status == 204
+    expect(live_map.panel).to_be_hidden()
+    expect(live_map.roster).to_be_focused()
+
+
+def test_a_place_that_was_searched_for_is_announced(live_map: LiveMap) -> None:
+    live_map.open()
+    live_map.page.get_by_role("searchbox").fill("3, -4")
+    live_map.page.keyboard.press("Enter")
+    expect(live_map.notice).to_have_text("Here is 3, −4.")
 
 
 def test_fast_keys_are_carried_out_in_their_order(live_map: LiveMap) -> None:

@@ -115,6 +115,59 @@ def test_a_phone_has_all_of_it_without_scrolling_sideways(
         assert min(box["width"], box["height"]) >= 24, button  # WCAG 2.2, target size
 
 
+@pytest.mark.parametrize(
+    "look",
+    [
+        {"viewport": {"width": width, "height": height}}
+        for width, height in [(844, 390), (1280, 560), (1366, 650), (320, 256)]
+    ],
+    ids=lambda look: "{width}x{height}".format(**look["viewport"]),
+)
+def test_a_short_window_has_all_of_it_within_reach(live_map: LiveMap, spawn: Spawn) -> None:
+    zergling_id = spawn()
+    live_map.open()
+    live_map.row(zergling_id).click()
+    for button in live_map.page.get_by_role("button").filter(visible=True).all():
+        button.click(trial=True)  # it can be scrolled to and nothing covers it
+    live_map.row(zergling_id).click(trial=True)
+    live_map.page.get_by_role("link", name="The API").click(trial=True)
+    assert live_map.page.evaluate("document.scrollingElement.scrollWidth - innerWidth") <= 0
+
+
+def test_a_phone_scrolls_to_whom_was_chosen_from_the_list(
+    phone: None, live_map: LiveMap, spawn: Spawn
+) -> None:
+    for n in range(30):
+        spawn(n % 6, n // 6)
+    live_map.open()
+    expect(live_map.rows).to_have_count(30)
+    live_map.rows.nth(25).tap()
+    expect(live_map.panel.locator("h2")).to_be_in_viewport()
+    expect(live_map.panel.get_by_role("button", name="Move")).to_be_in_viewport()
+
+
+def test_a_drag_that_the_browser_takes_over_is_over(live_map: LiveMap, spawn: Spawn) -> None:
+    spawn()
+    live_map.open()
+    left, top = live_map.point(0, 0)
+    live_map.page.mouse.move(left, top)
+    live_map.page.mouse.down()
+    live_map.page.mouse.move(left + 50, top)
+    overlay = live_map.page.locator("#overlay")
+    expect(overlay).to_have_class("is-dragged")
+    overlay.dispatch_event("pointercancel", {"pointerId": 1})
+    expect(overlay).to_have_class("")
+
+
+def test_the_longest_places_are_listed_in_full(live_map: LiveMap, spawn: Spawn) -> None:
+    edge = 2**53 - 1
+    zergling_id = spawn(-edge, -edge)
+    live_map.open()
+    place = live_map.row(zergling_id).locator(".place")
+    expect(place).to_have_text(f"−{edge}, −{edge}")
+    assert place.evaluate("cell => cell.scrollWidth - cell.clientWidth") <= 0
+
+
 def test_two_fingers_zoom_and_one_moves_the_view(
     phone: None, live_map: LiveMap, spawn: Spawn
 ) -> None:

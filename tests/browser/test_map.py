@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.browser.conftest import Spawn
 from tests.support.browser import Watch
@@ -104,6 +104,72 @@ def test_the_panel_follows_what_others_command(
         )
     expect(live_map.panel.locator("dd").nth(2)).to_have_text("300")
     expect(live_map.panel.locator("dd").nth(0)).to_have_text("0, 300")
+
+
+def test_a_zergling_is_looked_at_by_one_call_at_a_time(
+    service: Service, live_map: LiveMap, spawn: Spawn
+) -> None:
+    slow, other = spawn(0, 0, "N"), spawn(5, 5, "N")
+    looks: list[Route] = []
+
+    def hold_the_first(route: Route) -> None:
+        looks.append(route)
+        if len(looks) > 1:
+            route.continue_()
+
+    live_map.page.route(f"**/zerglings/{slow}", hold_the_first)
+    live_map.page.clock.install()
+    live_map.open()
+    live_map.row(slow).click()
+    for y in range(1, 4):
+        assert service.call("POST", f"/zerglings/{slow}", '"M"').status == 200
+        live_map.expect_row(slow, 0, y, "north")
+        live_map.page.clock.fast_forward(1000)  # whatever is due is done
+    assert len(looks) == 1
+    live_map.row(other).click()
+    expect(live_map.panel.locator("dd").nth(2)).to_have_text("0")
+    live_map.row(slow).click()
+    looks[0].continue_()
+    expect(live_map.panel.locator("dd").nth(2)).to_have_text("3")
+
+
+def test_all_commands_are_seen_or_counted(
+    service: Service, live_map: LiveMap, spawn: Spawn
+) -> None:
+    zergling_id = spawn()
+    assert service.call("POST", f"/zerglings/{zergling_id}", '"' + "M" * 150 + '"').status == 200
+    live_map.open()
+    live_map.row(zergling_id).click()
+    history = live_map.panel.get_by_role("list")
+    expect(history.get_by_role("listitem")).to_have_count(20)
+    expect(live_map.panel.locator('[data-part="more"]')).to_have_text("and 130 earlier ones")
+    assert history.evaluate("list => list.scrollHeight - list.clientHeight") <= 0
+
+
+def test_the_selected_one_is_listed_when_it_is_in_view(live_map: LiveMap, spawn: Spawn) -> None:
+    ids = [spawn(n % 10, n // 10) for n in range(60)]
+    live_map.open()
+    expect(live_map.rows).to_have_count(50)
+    listed = live_map.mirror()
+    unlisted = next(zergling_id for zergling_id in ids if zergling_id[:8] not in listed)
+    live_map.page.get_by_role("searchbox").fill(unlisted)
+    live_map.page.keyboard.press("Enter")
+    expect(live_map.notice).to_have_text(re.compile(f"Found {unlisted[:8]} at"))
+    expect(live_map.row(unlisted)).to_have_attribute("aria-selected", "true")
+    live_map.page.get_by_role("button", name="Show everyone").click()
+    expect(live_map.rows).to_have_count(50)
+    expect(live_map.row(unlisted)).to_have_attribute("aria-selected", "true")
+
+
+def test_nobody_is_shown_under_what_lies_on_the_map(live_map: LiveMap, spawn: Spawn) -> None:
+    spawn(-50, 0)
+    last = spawn(50, 0)
+    live_map.open()
+    live_map.expect_row(last, 50, 0, "north")
+    for selector in (".rose", ".tools"):
+        box = live_map.page.locator(selector).bounding_box()
+        assert box is not None
+        assert live_map.point(50, 0)[0] < box["x"]
 
 
 def test_those_who_stand_together_are_selected_one_after_the_other(

@@ -129,6 +129,55 @@ def test_what_is_older_than_what_is_known_is_not_believed(run: Run) -> None:
     )
 
 
+def test_a_new_list_makes_lower_counts_believed(run: Run) -> None:
+    assert (
+        run(
+            """() => {
+            const swarm = new modules.Swarm();
+            const id = crypto.randomUUID();
+            swarm.hear(id, 0, 9, 0, 9);
+            swarm.beginList();
+            swarm.list(id, 0, 1, 0);
+            swarm.endList();
+            swarm.hear(id, 0, 2, 0, 2);
+            return swarm.ys[swarm.find(id)];
+        }"""
+        )
+        == 2
+    )
+
+
+def test_the_dead_stay_dead_whatever_answer_comes_late(run: Run) -> None:
+    assert run(
+        """() => {
+            const swarm = new modules.Swarm();
+            const id = crypto.randomUUID();
+            swarm.hear(id, 0, 0, 0, 0);
+            swarm.bury(id);
+            const answer = swarm.hear(id, 0, 1, 0, 1);
+            return answer === null && swarm.size === 0;
+        }"""
+    )
+
+
+def test_ids_are_found_after_many_have_come_and_gone(run: Run) -> None:
+    assert run(
+        """() => {
+            const swarm = new modules.Swarm();
+            const stays = crypto.randomUUID();
+            swarm.hear(stays, 1, 2, 0, 0);
+            for (let n = 0; n < 10_000; n += 1) {
+                const id = crypto.randomUUID();
+                swarm.hear(id, n, n, 0, 0);
+                if (swarm.find(id) < 0) return false;
+                swarm.bury(id);
+                if (swarm.find(id) >= 0) return false;
+            }
+            return swarm.size === 1 && swarm.ys[swarm.find(stays)] === 2;
+        }"""
+    )
+
+
 def test_a_list_removes_whom_it_does_not_name(run: Run) -> None:
     assert run(
         """() => {

@@ -9,6 +9,8 @@ export const EDGE = Number.MAX_SAFE_INTEGER;
 const MAX_SCALE = 96;
 const FIT_SCALE = 56; // nobody needs one zergling as large as the screen
 const FIT_MARGIN = 0.08;
+const CONTROLS = 104; // CSS pixels at the right edge that the rose and the tools may cover
+const MOST_FOR_CONTROLS = 0.18; // of the width
 const WORLD = 2 * EDGE;
 
 export class Camera {
@@ -93,14 +95,14 @@ export class Camera {
     this.offsetY = 0;
   }
 
-  /** Show a whole rectangle of places. */
+  /** Show a whole rectangle of places, in the middle and free of what lies on the map's edges. */
   fit({ minX, minY, maxX, maxY }) {
-    const room = 1 - 2 * FIT_MARGIN;
+    const beside = Math.max(FIT_MARGIN, Math.min(MOST_FOR_CONTROLS, CONTROLS / this.width));
     this.scale = this.#bounded(
       Math.min(
         FIT_SCALE,
-        (this.width * room) / (maxX - minX + 1),
-        (this.height * room) / (maxY - minY + 1),
+        (this.width * (1 - 2 * beside)) / (maxX - minX + 1),
+        (this.height * (1 - 2 * FIT_MARGIN)) / (maxY - minY + 1),
       ),
     );
     this.originX = minX + Math.floor((maxX - minX) / 2);

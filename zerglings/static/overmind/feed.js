@@ -1,12 +1,13 @@
 /**
- * What happens, as it happens: one event stream, opened anew by itself whenever it ends, from where
- * it ended. Tells what it hears and how it is; knows nothing of the model.
+ * What happens, as it happens: one event stream, opened anew by itself whenever it ends or falls
+ * silent, from where it ended. Tells what it hears and how it is; knows nothing of the model.
  */
 
 import { pause } from "./backoff.js";
 
 const PATH = "/events";
 const KINDS = ["spawned", "moved", "died"];
+const SILENCE = 40_000; // milliseconds without an event, even a heartbeat: the connection is dead
 const REST_AFTER = 30_000; // milliseconds in the background after which the stream is given back
 
 export class Feed {
@@ -20,6 +21,7 @@ export class Feed {
   #position = null;
   #failures = 0;
   #timer = 0;
+  #silenceTimer = 0;
   #restTimer = 0;
 
   start() {
@@ -28,6 +30,7 @@ export class Feed {
     addEventListener("pagehide", () => this.#close());
     addEventListener("pageshow", (event) => event.persisted && this.retryNow());
     this.#open();
+    this.#onvisibility(); // a page may be opened in the background
   }
 
   /** Do not wait any longer, if a try is due. */
@@ -41,8 +44,10 @@ export class Feed {
     const since = this.#position === null ? "" : `?since=${encodeURIComponent(this.#position)}`;
     const source = new EventSource(PATH + since);
     this.#source = source;
+    this.#listenOn();
     source.addEventListener("open", () => this.#onopen());
     source.addEventListener("error", () => this.#onerror());
+    source.addEventListener("heartbeat", () => this.#listenOn());
     source.addEventListener("ready", (event) => this.#told(event, () => this.onready()));
     source.addEventListener("reset", (event) => this.#told(event, () => this.onreset()));
     for (const kind of KINDS) {
@@ -54,11 +59,19 @@ export class Feed {
 
   #close() {
     clearTimeout(this.#timer);
+    clearTimeout(this.#silenceTimer);
     this.#source?.close();
     this.#source = null;
   }
 
+  /** A dead connection looks like one on which nothing happens; but a live one is never silent. */
+  #listenOn() {
+    clearTimeout(this.#silenceTimer);
+    this.#silenceTimer = setTimeout(() => this.#onerror(), SILENCE);
+  }
+
   #told(event, tell) {
+    this.#listenOn();
     tell();
     // The position stands behind what was told, so it counts only once that was taken in.
     if (event.lastEventId) this.#position = event.lastEventId;

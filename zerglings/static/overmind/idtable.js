@@ -21,7 +21,7 @@ export class IdTable {
 
   /** Add a slot that is not in the table yet. */
   add(words, slot) {
-    if (this.#used * 2 >= this.#cells.length) this.#grow(words);
+    if (this.#used * 2 >= this.#cells.length) this.#rebuild(words);
     this.#insert(words, slot);
   }
 
@@ -41,9 +41,11 @@ export class IdTable {
     this.#used += 1;
   }
 
-  #grow(words) {
+  #rebuild(words) {
     const old = this.#cells;
-    this.#cells = new Int32Array(old.length * 2);
+    const living = old.reduce((sum, entry) => sum + (entry > EMPTY), 0);
+    // Cells of the dead only fill it up: it is made larger where the living need the room.
+    this.#cells = new Int32Array(living * 4 > old.length ? old.length * 2 : old.length);
     this.#used = 0;
     for (const entry of old) {
       if (entry !== EMPTY && entry !== REMOVED) this.#insert(words, entry - 1);

@@ -2,14 +2,18 @@
 
 const FIELDS = "input, textarea, select, [contenteditable]";
 
-/** Call `actions[name]()` for the key of that name; letters count in either case. */
-export function listen(actions) {
+/**
+ * Call `actions[name]()` for the key of that name; letters count in either case. Those in `once`
+ * are called once however long the key is held.
+ */
+export function listen(actions, once) {
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.altKey || event.metaKey || event.defaultPrevented) return;
     if (event.target.closest(FIELDS) || document.querySelector("dialog[open]")) return;
-    const action = actions[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+    const name = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    const action = actions[name];
     if (!action) return;
     event.preventDefault();
-    action();
+    if (!event.repeat || !once.includes(name)) action();
   });
 }

@@ -3,6 +3,7 @@
 import { spawn } from "./api.js";
 import { Camera } from "./camera.js";
 import { Feed } from "./feed.js";
+import { setHidden } from "./focus.js";
 import { listen } from "./keys.js";
 import { News } from "./news.js";
 import { Orders } from "./orders.js";
@@ -37,7 +38,7 @@ const view = new View({ camera, painter, swarm });
 const news = new News(swarm, traces);
 const feed = new Feed();
 const orders = new Orders();
-const panel = new Panel($("panel"), swarm);
+const panel = new Panel($("panel"), swarm, $("roster"));
 const roster = new Roster(
   { list: $("roster"), summary: $("summary") },
   { swarm, camera, selection },
@@ -46,9 +47,18 @@ const pointer = new Pointer($("overlay"), camera);
 const status = new Status(
   { root: $("connection"), text: $("state"), countdown: $("countdown"), retry: $("retry") },
   news,
+  $("roster"),
 );
 
 // The view.
+
+roster.onpick = showPanel;
+
+/** Where the side scrolls, the panel may be out of sight; what does not fit begins at its top. */
+function showPanel() {
+  const isTall = $("panel").offsetHeight > $("panel").parentElement.clientHeight;
+  $("panel").scrollIntoView({ block: isTall ? "start" : "nearest" });
+}
 
 painter.onview = () => {
   const stage = $("stage").dataset;
@@ -57,8 +67,14 @@ painter.onview = () => {
   stage.y = camera.originY;
   stage.offset = `${camera.offsetX} ${camera.offsetY}`;
   stage.scale = camera.scale;
+  sayWhereabouts();
   roster.refresh();
 };
+
+function sayWhereabouts() {
+  const place = painter.cursor;
+  $("whereabouts").textContent = place ? placeText(place.x, place.y) : "";
+}
 
 function resize() {
   const { clientWidth, clientHeight } = $("stage");
@@ -88,7 +104,7 @@ function refreshCount() {
   countTimer ||= setTimeout(() => {
     countTimer = 0;
     $("count").textContent = counted(swarm.size, "zergling", "zerglings");
-    $("empty").hidden = swarm.size > 0 || !news.isComplete;
+    setHidden($("empty"), swarm.size > 0 || !news.isComplete, $("roster"));
     status.refresh();
   }, 100);
 }
@@ -117,10 +133,12 @@ news.onlist = () => {
   if (selection.id && selection.slot < 0) onGone(selection.id);
 };
 
+const marked = new Set();
+
 function markOnce(name) {
-  if (!performance.getEntriesByName(name).length) {
-    requestAnimationFrame(() => performance.mark(name));
-  }
+  if (marked.has(name)) return;
+  marked.add(name); // now: no frame comes while the page is in the background
+  requestAnimationFrame(() => performance.mark(name));
 }
 
 function onGone(id) {
@@ -129,9 +147,15 @@ function onGone(id) {
 }
 
 feed.onready = () => news.ready();
-feed.onreset = () => news.reread();
+feed.onreset = () => {
+  news.reread();
+  panel.show(selection.id); // from the start: the store may be an older one
+};
 feed.onheard = (kind, zergling) => news.heard(kind, zergling);
-feed.onstate = (state, nextTry) => status.set(state, nextTry);
+feed.onstate = (state, nextTry) => {
+  status.set(state, nextTry);
+  if (state === "live") panel.refresh(); // it may say that the service cannot be reached
+};
 
 // What the person does.
 
@@ -157,6 +181,7 @@ orders.ondone = (zergling) => {
   news.take(zergling);
   panel.fill(zergling);
   const slot = swarm.find(zergling.id);
+  if (slot < 0) return; // it has died since
   const place = placeText(zergling.location.x, zergling.location.y);
   notice(`${shortId(zergling.id)} is at ${place}, facing ${facingName(swarm.facings[slot])}.`);
   if (zergling.id === selection.id) view.keep(selection.slot);
@@ -179,27 +204,32 @@ selection.onchange = () => {
 pointer.onmove = () => view.taken();
 
 pointer.onhover = (point) => {
-  const place = point && camera.placeAt(point.left, point.top);
-  painter.cursor = place;
-  $("whereabouts").textContent = place ? placeText(place.x, place.y) : "";
+  painter.pointed = point;
+  sayWhereabouts();
   painter.refresh();
 };
 
 pointer.onclick = (point) => {
   const slot = pick(point, { swarm, camera, current: selection.slot });
   selection.select(slot < 0 ? null : swarm.idOf(slot));
+  showPanel();
 };
 
 $("search").addEventListener("submit", (event) => {
   event.preventDefault();
   const found = find($("query").value, swarm);
   if (found.error) return notice(found.error, true);
-  if (!found.ids) return view.goTo(found.x, found.y, Math.max(camera.scale, CLOSE));
+  if (!found.ids) {
+    view.goTo(found.x, found.y, Math.max(camera.scale, CLOSE));
+    return notice(`Here is ${placeText(found.x, found.y)}.`);
+  }
   const [id] = found.ids;
   const slot = swarm.find(id);
   view.goTo(swarm.xs[slot], swarm.ys[slot], Math.max(camera.scale, CLOSE));
   selection.select(id);
-  if (found.ids.length > 1) notice("Several ids begin like this; here is the first.");
+  const isOnly = found.ids.length === 1;
+  const place = placeText(swarm.xs[slot], swarm.ys[slot]);
+  notice(`${isOnly ? "Found" : "Several ids begin like this; here is"} ${shortId(id)} at ${place}.`);
 });
 
 function help() {
@@ -230,7 +260,7 @@ const actions = {
   ArrowDown: () => view.pan(0, 1),
 };
 
-listen(actions);
+listen(actions, ["n"]);
 for (const button of document.querySelectorAll("[data-key]")) {
   button.addEventListener("click", () => actions[button.dataset.key]());
 }

@@ -16,8 +16,8 @@ const PATIENCE = 2; // of the time that a costly painting took, until the swarm 
 const COSTLY = 8; // milliseconds
 
 export class Painter {
-  /** CSS pixels and place under the pointer, null while it is elsewhere. */
-  cursor = null;
+  /** The point of the screen under the pointer, in CSS pixels; null while it is elsewhere. */
+  pointed = null;
   /** Called after the view or its size has changed, once a frame. */
   onview = () => {};
   #contexts;
@@ -72,6 +72,11 @@ export class Painter {
     const duration = isCalm() || isFar ? 0 : milliseconds;
     this.#flight = { from, target, start: performance.now(), duration };
     this.refreshView();
+  }
+
+  /** The place under the pointer as the view is now, or null. */
+  get cursor() {
+    return this.pointed && this.camera.placeAt(this.pointed.left, this.pointed.top);
   }
 
   /** Where the view is going, or is. */

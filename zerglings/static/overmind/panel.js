@@ -1,10 +1,11 @@
 /** What is known of the selected zergling, in words. */
 
 import { ApiError, countOf, look } from "./api.js";
+import { setHidden } from "./focus.js";
 import { counted, facingName, grouped, placeText } from "./words.js";
 import { FACINGS } from "./swarm.js";
 
-const SHOWN = 40; // commands
+const SHOWN = 20; // commands
 const GAP = 300; // milliseconds between two looks at one zergling
 const SAYS = { L: "left", R: "right", M: "move" };
 
@@ -18,10 +19,11 @@ export class Panel {
   #count = 0;
   #timer = 0;
   #lookedAt = -Infinity;
+  #looks = new Map(); // ids that are being looked at: whether another look is due after it
 
-  constructor(root, swarm) {
-    this.root = root;
-    this.swarm = swarm;
+  /** `refuge` gets the focus when the panel is hidden with it. */
+  constructor(root, swarm, refuge) {
+    Object.assign(this, { root, swarm, refuge });
     const part = (name) => root.querySelector(`[data-part="${name}"]`);
     this.#parts = Object.fromEntries(
       ["id", "facing", "place", "count", "history", "more", "compass"].map((n) => [n, part(n)]),
@@ -32,7 +34,7 @@ export class Panel {
   show(id) {
     this.#id = id;
     this.#count = 0;
-    this.root.hidden = id === null;
+    setHidden(this.root, id === null, this.refuge);
     if (id === null) return;
     this.#parts.id.textContent = id;
     this.#parts.count.textContent = "…";
@@ -84,6 +86,11 @@ export class Panel {
   async #look() {
     const id = this.#id;
     if (id === null || document.hidden) return;
+    if (this.#looks.has(id)) {
+      this.#looks.set(id, true);
+      return;
+    }
+    this.#looks.set(id, false);
     this.#lookedAt = performance.now();
     try {
       const zergling = await look(id);
@@ -93,6 +100,10 @@ export class Panel {
       if (!(error instanceof ApiError)) throw error;
       if (error.status === 404) this.ongone(id);
       else if (id === this.#id) this.#parts.more.textContent = error.message;
+    } finally {
+      const isDue = this.#looks.get(id);
+      this.#looks.delete(id);
+      if (isDue && id === this.#id) this.refresh();
     }
   }
 }

@@ -19,7 +19,7 @@ export class Pointer {
     element.addEventListener("pointerdown", (event) => this.#press(event));
     element.addEventListener("pointermove", (event) => this.#move(event));
     element.addEventListener("pointerup", (event) => this.#release(event));
-    element.addEventListener("pointercancel", (event) => this.#down.delete(event.pointerId));
+    element.addEventListener("pointercancel", (event) => this.#cancel(event));
     element.addEventListener("pointerleave", () => this.onhover(null));
     element.addEventListener("wheel", (event) => this.#wheel(event), { passive: false });
   }
@@ -65,6 +65,12 @@ export class Pointer {
     if (!this.#down.delete(event.pointerId)) return;
     this.element.classList.remove("is-dragged");
     if (this.#wandered <= STILL && !this.#down.size) this.onclick(this.#point(event));
+  }
+
+  #cancel(event) {
+    this.#down.delete(event.pointerId);
+    this.#wandered = Infinity; // what the browser took over is no click
+    if (!this.#down.size) this.element.classList.remove("is-dragged");
   }
 
   #wheel(event) {

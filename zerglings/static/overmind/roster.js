@@ -9,6 +9,8 @@ const ROWS = 50;
 const GAP = 250; // milliseconds between two looks
 
 export class Roster {
+  /** Called after a row was clicked. */
+  onpick = () => {};
   #timer = 0;
   #ids = [];
 
@@ -16,7 +18,9 @@ export class Roster {
     Object.assign(this, { list, summary, swarm, camera, selection });
     list.addEventListener("click", (event) => {
       const row = event.target.closest("li");
-      if (row) selection.select(row.dataset.id);
+      if (!row) return;
+      selection.select(row.dataset.id);
+      this.onpick();
     });
     list.addEventListener("keydown", (event) => this.#onkey(event));
   }
@@ -31,9 +35,15 @@ export class Roster {
   }
 
   #render() {
-    const { swarm, camera } = this;
-    const seen = swarm.within(camera.box());
+    const { swarm } = this;
+    const box = this.camera.box();
+    const seen = swarm.within(box);
     const chosen = lowest(seen, ROWS);
+    const selected = this.selection.slot;
+    // The selected one is listed wherever it is in view; its slot is beyond the lowest ones.
+    if (selected >= 0 && !chosen.includes(selected) && isWithin(box, swarm, selected)) {
+      chosen[chosen.length - 1] = selected;
+    }
     this.#summarise(seen.count, chosen.length);
     this.#ids = chosen.map((slot) => swarm.idOf(slot));
     while (this.list.children.length > chosen.length) this.list.lastChild.remove();
@@ -45,7 +55,7 @@ export class Roster {
     const rest = inView - listed;
     const away = this.swarm.size - inView;
     const parts = [`${counted(inView, "zergling", "zerglings")} in view`];
-    if (rest) parts.push(`the first ${listed} are listed`);
+    if (rest) parts.push(`${listed} of them are listed`);
     if (away) parts.push(`${grouped(away)} elsewhere`);
     const text = `${parts.join(", ")}.`;
     if (this.summary.textContent !== text) this.summary.textContent = text;
@@ -89,6 +99,11 @@ export class Roster {
     this.#markSelected();
     this.list.children[next].scrollIntoView({ block: "nearest" });
   }
+}
+
+function isWithin(box, { xs, ys }, slot) {
+  const [x, y] = [xs[slot], ys[slot]];
+  return x >= box.minX && x <= box.maxX && y >= box.minY && y <= box.maxY;
 }
 
 /** The lowest of some slots, at most `limit`, in order. */

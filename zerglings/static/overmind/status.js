@@ -1,5 +1,6 @@
 /** The connection in words: live, connecting, resting, or offline with the seconds to go. */
 
+import { setHidden } from "./focus.js";
 import { grouped } from "./words.js";
 
 export class Status {
@@ -7,9 +8,12 @@ export class Status {
   #nextTry = 0;
   #timer = 0;
 
-  /** `text` is a live region; `countdown` beside it is not read out each second. */
-  constructor({ root, text, countdown, retry }, news) {
-    Object.assign(this, { root, text, countdown, retry, news });
+  /**
+   * `text` is a live region; `countdown` beside it is not read out each second. `refuge` gets the
+   * focus when `retry` is hidden with it.
+   */
+  constructor({ root, text, countdown, retry }, news, refuge) {
+    Object.assign(this, { root, text, countdown, retry, news, refuge });
   }
 
   set(state, nextTry = 0) {
@@ -32,7 +36,7 @@ export class Status {
           offline: "Offline",
         }[this.#state];
     if (this.text.textContent !== text) this.text.textContent = text;
-    this.retry.hidden = this.#state !== "offline";
+    setHidden(this.retry, this.#state !== "offline", this.refuge);
     if (isLoading && this.news.swarm.size) this.#tell(grouped(this.news.swarm.size));
     else if (this.#state === "offline") this.#count();
     else this.#tell("");

@@ -10,6 +10,7 @@ import { WORDS, pack, unpack } from "./uuid.js";
 export const FACINGS = "NESW";
 const FREE = 255; // as a facing: nobody has this slot
 const UNKNOWN = -1; // as a count: the list does not tell
+const MOST_DEAD = 1000; // ids remembered; an answer is late by seconds, not by a thousand deaths
 const FIRST_CAPACITY = 1024;
 const WORTH = 200; // slots that are looked at in a row in the time that one cell may take
 
@@ -23,7 +24,7 @@ export class Swarm {
   #key = new Uint32Array(WORDS);
   #reading = 0; // number of the list that is being read, or was read last
   #isReading = false;
-  #diedMeanwhile = new Set();
+  #dead = new Set(); // ids that died since the list began, oldest first: they never live again
   #newest = -1;
   #cells;
   #seenIn = new Uint32Array(0); // the number of the last list that it was in, or heard of during
@@ -47,16 +48,20 @@ export class Swarm {
     return this.facings[slot] !== FREE;
   }
 
-  /** Begin to read a list; what is heard from now on wins over it. */
+  /**
+   * Begin to read a list; what is heard from now on wins over it. What was heard before does not:
+   * the store may be an older one, with lower counts.
+   */
   beginList() {
     this.#reading += 1;
     this.#isReading = true;
-    this.#diedMeanwhile.clear();
+    this.counts.fill(UNKNOWN);
+    this.#dead.clear();
   }
 
   /** Take over one entry of the list. */
   list(id, x, y, facing) {
-    if (this.#diedMeanwhile.size && this.#diedMeanwhile.has(id)) return;
+    if (this.#dead.size && this.#dead.has(id)) return;
     const slot = this.find(id);
     if (slot < 0) this.#spawn(x, y, facing, UNKNOWN);
     else if (this.#heardIn[slot] !== this.#reading) this.#place(slot, x, y, facing);
@@ -66,7 +71,6 @@ export class Swarm {
   /** The list is complete: who is neither in it nor was heard of meanwhile has gone. */
   endList() {
     this.#isReading = false;
-    this.#diedMeanwhile.clear();
     for (let slot = 0; slot < this.#top; slot += 1) {
       if (this.isAlive(slot) && this.#seenIn[slot] !== this.#reading) this.#remove(slot);
     }
@@ -74,10 +78,12 @@ export class Swarm {
 
   /**
    * Take over what was heard of one zergling; `count` is how many commands it has had.
-   * Returns null if that was known or is older than what is known, else what it was before:
+   * Returns null if that was known or is older than what is known, such as that it has died, else
+   * what it was before:
    * `{slot, isNew, x, y, facing}`.
    */
   hear(id, x, y, facing, count) {
+    if (this.#dead.has(id)) return null;
     const slot = this.find(id);
     if (slot < 0) {
       this.#spawn(x, y, facing, count);
@@ -96,7 +102,11 @@ export class Swarm {
 
   /** One has died; returns whether it was known. */
   bury(id) {
-    if (this.#isReading) this.#diedMeanwhile.add(id);
+    this.#dead.add(id);
+    // While a list is read, all of them count: it may name any of them yet.
+    while (!this.#isReading && this.#dead.size > MOST_DEAD) {
+      this.#dead.delete(this.#dead.values().next().value);
+    }
     const slot = this.find(id);
     if (slot >= 0) this.#remove(slot);
     return slot >= 0;
