@@ -69,7 +69,7 @@ def _registry() -> CollectorRegistry:
         registry = REGISTRY
     else:
         registry = CollectorRegistry()
-        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # has no types
     registry.register(AboutTheService())
     return registry
 
@@ -77,6 +77,6 @@ def _registry() -> CollectorRegistry:
 def metrics(request: HttpRequest) -> HttpResponse:
     """Show the metrics, as OpenMetrics to those who ask for it."""
     if "application/openmetrics-text" in request.headers.get("Accept", ""):
-        text = openmetrics.generate_latest(_registry())  # type: ignore[no-untyped-call]
+        text = openmetrics.generate_latest(_registry())  # type: ignore[no-untyped-call]  # has no types
         return HttpResponse(text, content_type=openmetrics.CONTENT_TYPE_LATEST)
     return HttpResponse(generate_latest(_registry()), content_type=CONTENT_TYPE_PLAIN_0_0_4)

@@ -71,14 +71,14 @@ class SharedCounts:
         from prometheus_client import values  # looks at VARIABLE when it is imported
 
         seat = self.seats[worker]
-        values.ValueClass = values.MultiProcessValue(lambda: seat)  # type: ignore[no-untyped-call]
+        values.ValueClass = values.MultiProcessValue(lambda: seat)  # type: ignore[no-untyped-call]  # has no types
         self.is_seated = True
 
     def leave(self, worker: int) -> None:
         """Forget what a worker that has ended had under way; what it counted stays."""
         from prometheus_client.multiprocess import mark_process_dead
 
-        mark_process_dead(self.seats.pop(worker))  # type: ignore[no-untyped-call]
+        mark_process_dead(self.seats.pop(worker))  # type: ignore[no-untyped-call]  # has no types
 
 
 SHARED = SharedCounts()

@@ -29,7 +29,7 @@ from zerglings.storage.base import (
 logger = logging.getLogger(__name__)
 
 WAIT = 1.0
-"""Seconds that the store is asked to wait for news, and a new listener may wait for its turn."""
+"""Seconds that the store is asked to wait for news, and one that resumes may wait for its turn."""
 
 PAGE = 200
 """Zerglings to read at once at most."""
@@ -91,7 +91,7 @@ class Feed:
         self._enter(listener)
         try:
             if since is None:
-                yield from listener.taking([event_stream.ready(self._join_at_once(listener))])
+                yield from listener.taking(event_stream.ready(self._join_at_once(listener)))
             else:
                 yield from self._resumed(listener, since)
                 self._join(listener)
@@ -147,7 +147,7 @@ class Feed:
         """Yield what a listener has missed; once it has begun, a store that fails is waited for."""
         listener.position = since
         piece, has_more = self._advanced(listener)
-        yield from listener.taking([piece or event_stream.HEARTBEAT])
+        yield from listener.taking(piece or event_stream.HEARTBEAT)
         while has_more and not listener.is_over:
             try:
                 piece, has_more = self._advanced(listener)
@@ -155,7 +155,7 @@ class Feed:
                 logger.info("A listener waits for the store: %s", error)
                 piece = event_stream.HEARTBEAT
                 self._ending.wait(LONGEST_PAUSE)
-            yield from listener.taking([piece] if piece else [])
+            yield from listener.taking(piece)
 
     def _advanced(self, listener: Listener) -> tuple[bytes, bool]:
         """Return what is to be told a listener next, and whether there is more."""

@@ -1,7 +1,8 @@
 """The use cases: spawn, command, read and kill zerglings over a store that may fail or be raced.
 
-The only caller of a store. Calls that arrive together share its round trips: those that change
-zerglings on one way, those that only look on another. Knows nothing of HTTP.
+The only way to a store for whoever serves requests. Calls that arrive together share its round
+trips: those that change zerglings on one way, those that only look on another. Knows nothing of
+HTTP.
 """
 
 from __future__ import annotations

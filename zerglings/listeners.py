@@ -64,15 +64,15 @@ class Listener:
             self._signal.wait(HEARTBEAT_EVERY)
             self._signal.clear()
             if not self._pieces and not self.is_over:
-                yield from self.taking([event_stream.HEARTBEAT])
+                yield from self.taking(event_stream.HEARTBEAT)
             while self._pieces and not self.is_over:
                 piece = self._pieces.popleft()
                 self._size -= len(piece)
-                yield from self.taking([piece])
+                yield from self.taking(piece)
 
-    def taking(self, pieces: list[bytes]) -> Iterator[bytes]:
-        """Yield pieces, noting for how long each is being taken."""
-        for piece in pieces:
+    def taking(self, piece: bytes) -> Iterator[bytes]:
+        """Yield a piece, noting for how long it is being taken; b"" is none."""
+        if piece:
             self._busy_since = time.monotonic()
             yield piece
             self._busy_since = None

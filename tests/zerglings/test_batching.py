@@ -99,7 +99,7 @@ def queued(
     for name in names:
         before = len(group._queue)
         futures.append(pool.submit(run, group, Wish(name, **options)))
-        wait_until(lambda before=before: len(group._queue) == before + 1)  # type: ignore[misc]
+        wait_until(lambda before=before: len(group._queue) == before + 1)  # type: ignore[misc]  # the default binds it
     return futures
 
 

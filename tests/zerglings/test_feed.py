@@ -92,6 +92,14 @@ def ids_in(pieces: Iterator[bytes], count: int) -> set[str]:
     return ids
 
 
+def listening(told: Feed, hive: Hive) -> Generator[bytes]:
+    """Return the pieces of one that has heard of a zergling already."""
+    pieces = listen(told)
+    newborn = hive.spawn(Pose())
+    assert ids_in(pieces, 1) == {newborn.id}
+    return pieces
+
+
 def test_all_who_listen_hear_the_same_bytes(told: Feed, hive: Hive) -> None:
     listeners = [listen(told) for _ in range(3)]
     hive.spawn(Pose())
@@ -220,9 +228,7 @@ def test_a_store_that_does_not_answer_lets_nobody_in(told: Feed, faulty: FaultyS
 def test_an_outage_is_logged_once_and_loses_nothing(
     told: Feed, hive: Hive, faulty: FaultyStore, caplog: pytest.LogCaptureFixture
 ) -> None:
-    pieces = listen(told)
-    first = hive.spawn(Pose())
-    assert ids_in(pieces, 1) == {first.id}
+    pieces = listening(told, hive)
     faulty.before_changes = raising(StoreUnavailable("away"), times=3)
     wait_until(lambda: "no news" in caplog.text)
     swarm = {hive.spawn(Pose()).id for _ in range(5)}
@@ -251,9 +257,7 @@ def test_a_store_that_fails_while_one_catches_up_is_waited_for(
 def test_one_that_comes_back_from_another_store_silences_nobody(
     told: Feed, hive: Hive, faulty: FaultyStore
 ) -> None:
-    first = listen(told)
-    newborn = hive.spawn(Pose())
-    assert ids_in(first, 1) == {newborn.id}
+    first = listening(told, hive)
     lost = told.listen(position_of(hive), Line())
     next(lost)
     faulty.before_changes = raising(UnknownPosition("restored"), times=2)
@@ -267,9 +271,7 @@ def test_one_that_comes_back_from_another_store_silences_nobody(
 def test_a_database_that_was_made_anew_is_a_reset(
     told: Feed, hive: Hive, faulty: FaultyStore
 ) -> None:
-    pieces = listen(told)
-    newborn = hive.spawn(Pose())
-    assert ids_in(pieces, 1) == {newborn.id}
+    pieces = listening(told, hive)
     faulty.before_changes = raising(NotBootstrapped("gone"), times=2)
     while {kind for kind, _ in next_events(pieces)} != {"reset"}:
         """What was told before may be told again."""
@@ -295,9 +297,7 @@ def test_a_position_that_the_store_forgets_is_a_reset_for_all(
 def test_one_zergling_that_cannot_be_read_does_not_silence_the_others(
     told: Feed, hive: Hive, faulty: FaultyStore, caplog: pytest.LogCaptureFixture
 ) -> None:
-    pieces = listen(told)
-    first = hive.spawn(Pose())
-    assert ids_in(pieces, 1) == {first.id}
+    pieces = listening(told, hive)
     faulty.history.before_page = raising(StoreUnavailable("away"), times=10**6)
     of_the_original = {
         "_id": "5fb0c3ce-0000-4000-8000-000000000000",

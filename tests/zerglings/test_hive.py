@@ -321,6 +321,6 @@ def test_health_follows_the_store(faulty: FaultyStore, caplog: pytest.LogCapture
     def away(*, timeout: float) -> None:
         raise StoreUnavailable("away")
 
-    faulty.ping = away  # type: ignore[method-assign]
+    faulty.ping = away  # type: ignore[method-assign]  # just here
     assert not hive.is_healthy()
     assert "away" in caplog.text

@@ -202,9 +202,12 @@ OPERATIONS: dict[tuple[str, str], Json] = {
             | with_headers("Vary"),
             "406": _ONLY_STREAM,
             "503": error(
-                "The store does not answer in time, or too many listen already.",
+                "The store does not answer in time, too many listen, or the service ends.",
                 UNAVAILABLE
-                | {"Too many listen": "Too many listen to events already; try again later."},
+                | {
+                    "Too many listen": "Too many listen to events already; try again later.",
+                    "About to stop": "The service is about to stop; try again.",
+                },
                 "RetryAfter",
                 "Vary",
             ),

@@ -143,7 +143,7 @@ def try_to_write(connection: sqlite3.Connection) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         for table in (DOCUMENTS, HISTORY):
-            connection.execute(f"INSERT INTO {table} VALUES ('_local/bootstrap', '', '')")  # noqa: S608
+            connection.execute(f"INSERT INTO {table} VALUES ('_local/bootstrap', '', '')")  # noqa: S608 - a name of ours
     finally:
         connection.execute("ROLLBACK")
 

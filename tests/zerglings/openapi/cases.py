@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from zerglings.changes import NoSuchZergling
-from zerglings.feed import TooManyListeners
+from zerglings.feed import FeedEnded, TooManyListeners
 from zerglings.patience import TooMuchContention
 from zerglings.storage.base import (
     AccountRefused,
@@ -202,4 +202,5 @@ CASES: list[Case] = [
     Case(EVENTS, 406, "A picture", headers=PICTURE),
     *_shared(EVENTS),
     Case(EVENTS, 503, "Too many listen", fault=TooManyListeners()),
+    Case(EVENTS, 503, "About to stop", fault=FeedEnded()),
 ]
