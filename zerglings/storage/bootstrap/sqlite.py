@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -59,12 +60,14 @@ class File(FileStep):
             with closing(self.connect("ro")) as connection:
                 return self._drift_of(connection)
         except sqlite3.DatabaseError as error:
+            if getattr(error, "sqlite_errorname", "") == "SQLITE_READONLY_ROLLBACK":
+                return f"{self.path} was left in the midst of a change"  # which is undone by acting
             raise self.meaning(error) from error
 
     def act(self) -> str:
         """Create the schema in one transaction, unless another process just did."""
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            _make_lastingly(self.path.parent)
             with closing(self.connect("rwc")) as connection:
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("BEGIN IMMEDIATE")
@@ -113,3 +116,18 @@ class Usable(FileStep):
     def act(self) -> str:
         """Never called: a file that cannot be written is not mended by trying harder."""
         raise BootstrapError("verify: there is nothing to do")
+
+
+def _make_lastingly(folder: Path) -> None:
+    """Make a folder and those above it that are missing, each on the disk before it is used.
+
+    SQLite syncs the folder that its file is in, but not where that folder itself is noted.
+    """
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for made in missing:
+        above = os.open(made.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(above)
+        finally:
+            os.close(above)

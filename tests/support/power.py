@@ -1,0 +1,195 @@
+"""A file system that a power cut strikes: what was written and not synced may be lost or torn.
+
+A `Recorder` notes what SQLite writes and when it syncs; a `Disk` makes of such a record the files
+as they may be after the power failed. It knows files and nothing of what is in them.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+SECTOR = 512
+"""Bytes that a disk writes wholly or not at all."""
+
+
+@dataclass(frozen=True)
+class Write:
+    """Bytes that were given to the operating system, for a place in a file."""
+
+    name: str
+    offset: int
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Truncate:
+    """A file was made this long."""
+
+    name: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Sync:
+    """All that was written to a file is on the disk."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Delete:
+    """A file was removed."""
+
+    name: str
+
+
+Step = Write | Truncate | Sync | Delete
+
+
+class Recorder(apsw.VFS):
+    """A file system of SQLite's that notes what is done to its database and log.
+
+    What it notes of each file goes by the end of its name ("", "-wal", "-journal"), in one order.
+    The shared memory beside a log is not noted: it does not outlive the power.
+    """
+
+    def __init__(self, name: str, database: Path) -> None:
+        self.vfs_name = name
+        self.steps: list[Step] = []
+        self._database = str(database)
+        super().__init__(name, base="unix")
+
+    def xOpen(self, name: Any, flags: list[int]) -> apsw.VFSFile:  # noqa: N802 - SQLite's own name
+        """Open a file, whose writes are noted from here on."""
+        return _RecordedFile(self, name, flags)
+
+    def xDelete(self, filename: str, syncdir: bool) -> None:  # noqa: N802 - SQLite's own name
+        """Remove a file."""
+        super().xDelete(filename, syncdir)
+        self.steps.append(Delete(self.role_of(filename)))
+
+    def role_of(self, filename: str) -> str:
+        """Return what a file is to the database, by the end of its name."""
+        assert filename.startswith(self._database), filename
+        return filename.removeprefix(self._database)
+
+
+class _RecordedFile(apsw.VFSFile):
+    def __init__(self, recorder: Recorder, name: Any, flags: list[int]) -> None:
+        super().__init__("unix", name, flags)
+        filename = name.filename() if isinstance(name, apsw.URIFilename) else name
+        self._role = recorder.role_of(filename)
+        self._steps = recorder.steps
+
+    def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802 - SQLite's own name
+        super().xWrite(data, offset)
+        self._steps.append(Write(self._role, offset, bytes(data)))
+
+    def xTruncate(self, newsize: int) -> None:  # noqa: N802 - SQLite's own name
+        super().xTruncate(newsize)
+        self._steps.append(Truncate(self._role, newsize))
+
+    def xSync(self, flags: int) -> None:  # noqa: N802 - SQLite's own name
+        super().xSync(flags)
+        self._steps.append(Sync(self._role))
+
+
+@dataclass
+class _File:
+    """A file: what is surely on the disk, and what was done to it since."""
+
+    durable: bytearray = field(default_factory=bytearray)
+    is_durable: bool = False
+    pending: list[Write | Truncate] = field(default_factory=list)
+
+    def sync(self) -> None:
+        for step in self.pending:
+            _do(self.durable, step)
+        self.pending.clear()
+        self.is_durable = True
+
+    def after(self, kept: Sequence[Write | Truncate]) -> bytes | None:
+        """Return the content if only some of what is pending got to the disk, None if no file."""
+        if not self.is_durable and not kept:
+            return None
+        content = bytearray(self.durable)
+        for step in kept:
+            _do(content, step)
+        return bytes(content)
+
+
+def _do(content: bytearray, step: Write | Truncate) -> None:
+    size = step.size if isinstance(step, Truncate) else step.offset + len(step.data)
+    if len(content) < size:
+        content.extend(bytes(size - len(content)))
+    if isinstance(step, Truncate):
+        del content[step.size :]
+    else:
+        content[step.offset : size] = step.data
+
+
+class Disk:
+    """Replays a record step by step, and can lose its power between any two."""
+
+    def __init__(self, dice: random.Random) -> None:
+        self._dice = dice
+        self._files: dict[str, _File] = {}
+
+    def start_with(self, name: str, content: bytes) -> None:
+        """Have a file that was on the disk before the record began."""
+        self._files[name] = _File(bytearray(content), is_durable=True)
+
+    def do(self, step: Step) -> None:
+        """Do the next step of the record.
+
+        A removal takes effect at once: one that is lost leaves files that were tried before it.
+        """
+        file = self._files.setdefault(step.name, _File())
+        if isinstance(step, Sync):
+            file.sync()
+        elif isinstance(step, Delete):
+            del self._files[step.name]
+        else:
+            file.pending.append(step)
+
+    def cuts(self) -> Iterator[dict[str, bytes]]:
+        """Yield what may be left of each file now: the least, the most, and some by chance."""
+        chances = [self._none, self._all, self._some, self._some_torn]
+        for kept in chances:
+            left = {name: file.after(kept(file.pending)) for name, file in self._files.items()}
+            yield {name: content for name, content in left.items() if content is not None}
+
+    @staticmethod
+    def _none(_: Sequence[Write | Truncate]) -> list[Write | Truncate]:
+        return []
+
+    @staticmethod
+    def _all(pending: Sequence[Write | Truncate]) -> list[Write | Truncate]:
+        return list(pending)
+
+    def _some(self, pending: Sequence[Write | Truncate]) -> list[Write | Truncate]:
+        """Disks write in any order."""
+        return [step for step in pending if self._dice.random() < 0.5]
+
+    def _some_torn(self, pending: Sequence[Write | Truncate]) -> list[Write | Truncate]:
+        return [self._torn(step) for step in self._some(pending)]
+
+    def _torn(self, step: Write | Truncate) -> Write | Truncate:
+        if isinstance(step, Truncate) or len(step.data) <= SECTOR:
+            return step
+        sectors = self._dice.randrange(1, len(step.data) // SECTOR + 1)
+        return Write(step.name, step.offset, step.data[: sectors * SECTOR])
+
+
+def put(files: dict[str, bytes], database: Path) -> None:
+    """Put files where a database is, in place of all that is there."""
+    for old in database.parent.glob(f"{database.name}*"):
+        old.unlink()
+    for name, content in files.items():
+        Path(f"{database}{name}").write_bytes(content)
