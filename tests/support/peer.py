@@ -93,6 +93,11 @@ class Peer:
         self._settle()
         self._reap(self._process)
 
+    @property
+    def pid(self) -> int | None:
+        """Its process id while it runs."""
+        return self._process.pid if self._process else None
+
     def restart(self) -> None:
         """Start the process again, stopped before or not, on the same port and directory."""
         self.stop()

@@ -38,7 +38,7 @@ class Service:
     """A running service, which can be stopped and started again on its port."""
 
     def __init__(self, environment: Mapping[str, str], directory: Path) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         self._log = directory / "service.log"
         address = {"OVERMIND_HTTP_ADDR": f"127.0.0.1:{self.port}"}
         self._environment = clean_environment() | address | dict(environment)
@@ -114,9 +114,13 @@ class Service:
 
 def workers(service: Service) -> list[int]:
     """Return the process ids of a service's workers: its processes whose parent is one too."""
-    mark = f"OVERMIND_HTTP_ADDR=127.0.0.1:{service.port}".encode()
-    parents = dict(living_processes(mark))
+    parents = processes(service)
     return [pid for pid, parent in parents.items() if parent in parents]
+
+
+def processes(service: Service) -> dict[int, int]:
+    """Return the parents of a service's living processes, by process id."""
+    return dict(living_processes(f"OVERMIND_HTTP_ADDR=127.0.0.1:{service.port}".encode()))
 
 
 def living_processes(mark: bytes) -> Iterator[tuple[int, int]]:
@@ -139,7 +143,8 @@ def clean_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -85,12 +85,12 @@ class Swarm:
     @contextmanager
     def run(self) -> Iterator[None]:
         """Have the clients at work inside the block; with a quota, until all have done theirs."""
-        with closing(Client(self, 0)) as first:
+        with closing(self.client(0)) as first:
             for _ in range(self.zerglings):
                 first.spawn()
         assert len(self.ledger.lives) == self.zerglings
         with ThreadPoolExecutor(self.clients) as pool:
-            working = [pool.submit(Client(self, number).work) for number in range(self.clients)]
+            working = [pool.submit(self.client(number).work) for number in range(self.clients)]
             try:
                 yield
                 if self.quota is not None:
@@ -101,6 +101,10 @@ class Swarm:
                 self.over.set()
             for done in working:
                 done.result()
+
+    def client(self, number: int) -> Client:
+        """Return a new client."""
+        return Client(self, number)
 
     def wait_until(self, condition: Callable[[], bool], what: str, deadline: float = 60.0) -> None:
         """Return when a condition holds, which is looked at often."""
@@ -138,13 +142,17 @@ class Client:
         swarm = self._swarm
         with closing(self):
             while not swarm.over.is_set() and len(self._done) != swarm.quota:
-                dice = random.random()
-                if dice < swarm.deaths:
-                    self.kill(swarm.target())
-                elif dice < swarm.deaths + IN_VAIN:
-                    self.command_in_vain(swarm.target())
-                else:
-                    self.command(swarm.target())
+                self.act()
+
+    def act(self) -> None:
+        """Do one of the things that clients do."""
+        swarm, dice = self._swarm, random.random()
+        if dice < swarm.deaths:
+            self.kill(swarm.target())
+        elif dice < swarm.deaths + IN_VAIN:
+            self.command_in_vain(swarm.target())
+        else:
+            self.command(swarm.target())
 
     def close(self) -> None:
         for connection in self._connections.values():
@@ -202,7 +210,7 @@ class Client:
     def command(self, life: Life) -> None:
         """Send a command of one or more letters, and a third of them again under their key."""
         was_dead = life.died
-        sent = Sent(life, _some_words(), uuid.uuid4().hex)
+        sent = Sent(life, some_words(), uuid.uuid4().hex)
         is_twin = random.random() < TWINS
         answers = self._pursue(sent.message, is_twin=is_twin)
         sent.ended = time.monotonic()
@@ -306,6 +314,6 @@ def _receive(talk: http.client.HTTPConnection) -> Reply | None:
         return None
 
 
-def _some_words() -> str:
+def some_words() -> str:
     length = random.choices((1, random.randint(2, 5), random.randint(6, 20)), (70, 28, 2))[0]
     return "".join(random.choices("MLR", (3, 1, 1), k=length))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 
@@ -38,8 +38,14 @@ class Verdict:
         return not any(vars(self).values())
 
 
-def check(swarm: Swarm, backend: Backend) -> Verdict:
-    """Compare every zergling's whole history, read past the service, with the ledger."""
+def check(swarm: Swarm, backend: Backend, others: Collection[str] = ()) -> Verdict:
+    """Compare every zergling's whole history, read past the service, with the ledger.
+
+    Args:
+        swarm: its run is over.
+        backend: where the store is.
+        others: ids of zerglings that the list may show too, as they are of other ledgers.
+    """
     verdict = Verdict()
     by_life: dict[str, list[Sent]] = {life.id: [] for life in swarm.ledger.lives}
     for sent in swarm.ledger.sent:
@@ -48,7 +54,7 @@ def check(swarm: Swarm, backend: Backend) -> Verdict:
         for life in swarm.ledger.lives:
             _settle(swarm, store, life)
             _check_life(swarm, verdict, store, life, by_life[life.id])
-    _check_list(swarm, verdict)
+    _check_list(swarm, verdict, others)
     _report(swarm, verdict)
     return verdict
 
@@ -73,7 +79,7 @@ def _check_life(
         verdict.lost.append(f"the spawn of {life.id}")
         return
     zergling = decode(found[0])
-    history = list(_whole_history(store, zergling))
+    history = list(whole_history(store, zergling))
     _check_requests(verdict, life, history, ledger)
     _check_death(swarm, verdict, life, history)
     if not swarm.is_cluster:
@@ -115,7 +121,8 @@ def _check_death(swarm: Swarm, verdict: Verdict, life: Life, history: Sequence[R
         verdict.revived.append(f"{life.id} went on after its death")
 
 
-def _whole_history(store: Store, zergling: Zergling) -> Iterator[Request]:
+def whole_history(store: Store, zergling: Zergling) -> Iterator[Request]:
+    """Yield a zergling's requests from its first one on."""
     for chunk in Archive(store.history).oldest_first(zergling, 0, timeout=SOON):
         yield from requests_of(chunk.words, chunk.request_ids)
     yield from zergling.requests()
@@ -134,7 +141,7 @@ def _check_order(verdict: Verdict, history: Sequence[Request], ledger: Sequence[
             earliest = min(earliest, sent.ended)
 
 
-def _check_list(swarm: Swarm, verdict: Verdict) -> None:
+def _check_list(swarm: Swarm, verdict: Verdict, others: Collection[str]) -> None:
     """The list shows the living, and beside those we know only what a lost answer has spawned."""
     (service, *_) = swarm.services
     shown = {seen["id"] for seen in service.call("GET", "/zerglings/").json["zerglings"]}
@@ -142,7 +149,7 @@ def _check_list(swarm: Swarm, verdict: Verdict) -> None:
     verdict.revived += [f"{life.id} is listed" for life in lives if life.died and life.id in shown]
     surely = {life.id for life in lives if not life.was_to_die}
     verdict.lost += [f"{id_} is not listed" for id_ in surely - shown]
-    strangers = shown - {life.id for life in lives}
+    strangers = shown - {life.id for life in lives} - set(others)
     if len(strangers) > swarm.ledger.unknown_spawns:
         verdict.uninvited += [f"{id_} is listed" for id_ in strangers]
 
