@@ -12,7 +12,7 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -48,9 +48,17 @@ def _started(place: Path) -> CouchDBProcess | PeerProcess:
 
 
 def crash(
-    place: Path, kind: str, *, seconds: float, seed: int, services: int, workers: int, pace: Pace
+    place: Path,
+    kind: str,
+    *,
+    seconds: float,
+    seed: int,
+    services: int,
+    workers: int,
+    pace: Pace,
+    blows: Collection[str] = (),
 ) -> Report:
-    """Run one campaign on a store of its own."""
+    """Run one campaign on a store of its own, with some kinds of blows or all."""
     dice = random.Random(seed)
     with store_in(place, kind) as (backend, server), ExitStack() as stack:
         environment = backend.environment | {"WEB_CONCURRENCY": str(workers)}
@@ -60,7 +68,7 @@ def crash(
             directory.mkdir()
             running.append(stack.enter_context(Service(environment, directory)))
         ground = Ground(running, workers, server, dice)
-        return Campaign(ground, backend, place, dice, pace).run(seconds)
+        return Campaign(ground, backend, place, dice, pace, blows).run(seconds)
 
 
 def main() -> int:

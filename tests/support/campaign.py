@@ -10,6 +10,7 @@ import random
 import shutil
 import time
 from collections import Counter
+from collections.abc import Collection
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -29,11 +30,11 @@ COPY = "a copy of the file while all stand still"
 
 @dataclass(frozen=True)
 class Pace:
-    """How hard a run is: the load, and the blows of a round at most."""
+    """How hard a run is: the load, and how many blows a round has at least and at most."""
 
     clients: int = 24
     zerglings: int = 12
-    blows: int = 4
+    blows: tuple[int, int] = (1, 4)
     between: int = 250
     """Acknowledged commands between two blows at most."""
 
@@ -123,10 +124,17 @@ class Campaign:
         place: a directory for copies.
         dice: chooses the blows and when they fall.
         pace: how hard.
+        kinds: which blows; all if empty.
     """
 
     def __init__(
-        self, ground: Ground, backend: Backend, place: Path, dice: random.Random, pace: Pace
+        self,
+        ground: Ground,
+        backend: Backend,
+        place: Path,
+        dice: random.Random,
+        pace: Pace,
+        kinds: Collection[str] = (),
     ) -> None:
         self._ground = ground
         self._backend = backend
@@ -134,7 +142,8 @@ class Campaign:
         self._dice = dice
         self._pace = pace
         self._file = _file_of(backend)
-        self._kinds = [*ground.strikes, *([COPY] if self._file else [])]
+        possible = [*ground.strikes, *([COPY] if self._file else [])]
+        self._kinds = [kind for kind in possible if not kinds or kind in kinds]
         self._deck: list[str] = []
         self._known: list[Known] = []
         self.report = Report()
@@ -157,7 +166,7 @@ class Campaign:
         )
         blows = []
         with swarm.run():
-            for _ in range(self._dice.randint(1, pace.blows)):
+            for _ in range(self._dice.randint(*pace.blows)):
                 swarm.wait_for_more(self._dice.randint(1, pace.between))
                 blows.append(self._blow(swarm, self._next_kind()))
         self.report.take(swarm, check(swarm, self._backend, others))
