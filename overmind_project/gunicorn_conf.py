@@ -8,6 +8,8 @@ from __future__ import annotations
 import gc
 import logging
 import logging.config
+import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,6 +52,9 @@ keepalive = 75  # seconds; longer than a load balancer in front keeps an idle co
 LOOK_EVERY = 0.2
 """Seconds between two looks whether this process is to stop."""
 
+TO_STOP = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+"""What gunicorn tells its workers to stop by."""
+
 
 class Logger(glogging.Logger):
     """gunicorn's own lines in the form of all others, without what a client may have sent."""
@@ -78,6 +83,26 @@ logger_class = Logger
 def on_starting(server: Arbiter) -> None:
     """Make the place where the workers count together."""
     SHARED.open()
+    os.register_at_fork(
+        before=lambda: _mask(signal.SIG_BLOCK),
+        after_in_parent=lambda: _mask(signal.SIG_UNBLOCK),
+        after_in_child=_leave_when_told,
+    )
+
+
+def _mask(how: signal.Sigmasks) -> None:
+    signal.pthread_sigmask(how, TO_STOP)
+
+
+def _leave_when_told() -> None:
+    """Have a newborn worker end when it is told to, until it has handlers of its own.
+
+    Those of the main process, which it has by birth, would note it in vain, and the service would
+    take the whole ``graceful_timeout`` to end.
+    """
+    for told in TO_STOP:
+        signal.signal(told, lambda *_: sys.exit(0))
+    _mask(signal.SIG_UNBLOCK)
 
 
 def pre_fork(server: Arbiter, worker: Worker) -> None:
