@@ -48,7 +48,7 @@ def faults_of(store: Store, known: Known) -> list[str]:
 
 
 def _documents(store: Store, ids: Sequence[str]) -> dict[str, Document]:
-    documents = {}
+    documents: dict[str, Document] = {}
     for start in range(0, len(ids), PAGE):
         for id_, leaves in store.get_many(ids[start : start + PAGE], timeout=SOON).items():
             documents |= {id_: leaves[0]} if leaves else {}

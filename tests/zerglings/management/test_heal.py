@@ -5,17 +5,23 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping
+from contextlib import closing
 
 import pytest
 
 from tests.support.backends import Backend, CouchDBServer
 from tests.support.documents import SOON, leaves
+from tests.support.fault_proxy import FaultProxy
+from tests.support.faults import Fault, Hang
+from tests.support.manage import started
 from tests.support.peer import Peer
 from tests.support.rivals import plant
 from tests.support.service import ROOT, clean_environment
 from tests.support.site import Site
+from zerglings.healing import Healer
 from zerglings.hive import Hive
 from zerglings.zergling import Pose, Request, Zergling
 
@@ -121,6 +127,71 @@ def test_an_admin_purges_what_merging_left(couch: Backend, couchdb: CouchDBServe
         assert done.returncode == 0 or "deleted leaves cannot be purged" in done.stderr
     assert sorted(Hive(store).get(zergling.id).history) == ["L", "M", "R"]
     store.close()
+
+
+LIVES = 300
+
+
+def test_a_heal_of_the_embedded_store_that_was_killed_is_run_again(sqlite: Backend) -> None:
+    with closing(sqlite.open()) as store:
+        hive = Hive(store)
+        dead = [old_death(hive).id for _ in range(LIVES)]
+        living = [hive.command(hive.spawn(Pose()).id, Request.command("M")) for _ in range(5)]
+        running = started(sqlite.environment, "heal")
+        while all(leaves(store, id_) for id_ in (dead[0], dead[-1])):
+            assert running.poll() is None
+        running.kill()
+        running.communicate()
+        left = [id_ for id_ in dead if leaves(store, id_)]
+        assert left, "it had finished"
+        assert counts(heal(sqlite.environment))["long dead removed"] == len(left)
+        assert not any(leaves(store, id_) for id_ in dead)
+        assert [hive.get(zergling.id) for zergling in living] == living
+
+
+def kill_at_write(backend: Backend, proxy: FaultProxy, number: int, *, carried_out: bool) -> bool:
+    """Kill a heal while its write of this number is under way; False if it has no such write."""
+    release, reached = threading.Event(), threading.Event()
+    seen = [0]
+
+    def is_it(method: str, path: str) -> bool:
+        seen[0] += method == "PUT" or "_bulk_docs" in path or "_purge" in path
+        if seen[0] == number + 1:
+            reached.set()
+        return seen[0] == number + 1
+
+    proxy.fault = Fault(Hang(release, forward=carried_out), is_it)
+    running = started(backend.through(proxy.url).environment, "heal")
+    while not reached.wait(0.01) and running.poll() is None:
+        pass
+    running.kill()
+    running.communicate()
+    release.set()
+    proxy.fault = None
+    return reached.is_set()
+
+
+def test_a_heal_that_was_killed_at_any_write_is_run_again(
+    couch: Backend, proxy: FaultProxy
+) -> None:
+    """Carried out or not, in turns; after each the same steps heal what the killed one left."""
+    number, was_reached = 0, True
+    with closing(couch.open()) as store:
+        hive, healer = Hive(store), Healer(store, 100)
+        while was_reached:
+            for carried_out in (False, True):
+                zergling, dead = with_a_rival(couch, hive), old_death(hive)
+                was_reached = kill_at_write(couch, proxy, number, carried_out=carried_out)
+                healer.merge()
+                healer.remove_dead(time.time() - 30 * 24 * 60 * 60)
+                assert sorted(hive.get(zergling.id).history) == ["L", "M", "R"]
+                assert len(leaves(store, zergling.id) or []) == 1
+                assert leaves(store, dead.id) == []
+            number += 1
+        assert healer.failures == []
+    assert number > 3
+    done = heal(couch.environment)
+    assert done.returncode == 0 or "deleted leaves cannot be purged" in done.stderr
 
 
 def test_a_store_that_is_away_is_said_in_one_line(party: Peer) -> None:

@@ -79,9 +79,11 @@ def test_an_export_that_was_killed_is_resumed(swarm: Backend, tmp_path: Path) ->
     )
 
 
+@pytest.mark.parametrize("kind", ["other", "couch"])
 def test_an_import_that_was_killed_is_run_again(
-    swarm: Backend, other: Backend, tmp_path: Path
+    swarm: Backend, kind: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
+    other: Backend = request.getfixturevalue(kind)
     file = tmp_path / "file.jsonl"
     succeeded(manage(swarm.environment, "export_zerglings", str(file)))
     running = started(other.environment, "import_zerglings", str(file))
