@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -81,6 +82,7 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=2, help="of each service (%(default)s)")
     options = parser.parse_args()
     seed = options.seed if options.seed is not None else time.time_ns() % 10**6
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # and clean up
     is_clean = True
     for kind in options.store or STORES:
         print(f"--- {kind}: {options.seconds:.0f} s, --seed {seed}", flush=True)  # noqa: T201 - the report
