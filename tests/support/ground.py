@@ -21,7 +21,7 @@ from tests.support.backends import CouchDBServer
 from tests.support.peer import Peer
 from tests.support.service import Service, free_port, processes, workers
 
-DEADLINE = 60.0
+DEADLINE = 120.0
 """Seconds within which all have to answer again."""
 
 PROBE_TIMEOUT = 1.0
@@ -59,21 +59,27 @@ class CouchDBProcess:
         self._command = command
         self._directory = directory
         self._port = free_port()
-        self.pid = 0
         self.server = CouchDBServer(f"http://127.0.0.1:{self._port}", *ACCOUNT)
+
+    @property
+    def pid(self) -> int:
+        """What the command printed, be it that it is not through yet."""
+        return int(self._output.read_text().split()[0])
+
+    @property
+    def _output(self) -> Path:
+        return self._directory / "started.txt"
 
     def start(self) -> None:
         """Run the command."""
-        output = self._directory / "started.txt"
         arguments = [str(self._port), str(self._directory / "couchdb"), ":".join(ACCOUNT)]
-        with output.open("w") as said:
+        with self._output.open("w") as said:
             subprocess.run(
                 ["sh", "-c", f'{self._command} "$@"', "sh", *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=said,
                 check=True,
             )
-        self.pid = int(output.read_text().split()[0])
 
     def kill(self) -> None:
         """End the process by SIGKILL."""
