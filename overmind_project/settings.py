@@ -58,7 +58,7 @@ def _couchdb_url() -> str:
         return env.base_url("COUCHDB_URL")
     if env.given("COUCHDB_SERVICE_HOST"):
         host = env.matching(
-            "COUCHDB_SERVICE_HOST", r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*", "a host", ""
+            "COUCHDB_SERVICE_HOST", r"[A-Za-z0-9._-]+|[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*", "a host", ""
         )
         port = env.number("COUCHDB_SERVICE_PORT", 5984, least=1, most=65535)
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -40,3 +40,8 @@ class PageRenderer(BrowsableAPIRenderer):
         if renderer_context:
             renderer_context["response"]["Content-Security-Policy"] = PAGE_POLICY
         return super().render(data, accepted_media_type, renderer_context)
+
+    def get_context(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Return what a page is made of, without styles for code, which no page shows."""
+        context: dict[str, Any] = super().get_context(*args, **kwargs)
+        return context | {"code_style": None}
