@@ -89,7 +89,7 @@ def telling(backend: Backend) -> list[str]:
     environment = backend.environment
     place = environment["COUCHDB_URL"].partition("//")[2]
     return [
-        *(place, place.partition(":")[2], environment["COUCHDB_DATABASE"], SECRET, str(ROOT)),
+        *(place, ":" + place.partition(":")[2], environment["COUCHDB_DATABASE"], SECRET, str(ROOT)),
         *(environment["COUCHDB_PASSWORD"], "Traceback", "couchdb", "_bulk", "_all_docs", "urllib3"),
         *("requests.", "HTTPConnection", "site-packages", "sqlite3", "Errno"),
     ]
