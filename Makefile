@@ -7,7 +7,8 @@ COLLECTED := staticfiles/.collected
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' overmind_project/__init__.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test stress crash check format bench bench-map image e2e e2e-production clean
+FUZZ_MINUTES ?= 10
+.PHONY: help run test stress crash check format bench bench-map image e2e e2e-production fuzz clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -28,6 +29,10 @@ stress: $(VENV)/.development $(COLLECTED) ## Try what was promised under fire, a
 crash: $(VENV)/.development $(COLLECTED) ## Kill at random under load, ten minutes on each store: make crash CRASH="--store sqlite --seconds 60"
 	@sh tests/peer/install.sh $(VENV)
 	@$(BIN)/python -m tests.crash $(CRASH)
+
+fuzz: $(VENV)/.development $(COLLECTED) ## Send it what breaks services for FUZZ_MINUTES (10), another seed each round
+	@sh tests/peer/install.sh $(VENV)
+	@$(BIN)/python -m tests.hostile $(FUZZ_MINUTES)
 
 check: $(VENV)/.development ## Check format, lint, types, settings and manifests
 	@sh tests/peer/install.sh $(VENV)

@@ -19,7 +19,7 @@ from django.core.exceptions import ImproperlyConfigured
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 _LAST_PORT = 65535
 _LABEL = "[A-Za-z0-9_-]{1,63}"
-_HOST_NAME = re.compile(rf"[0-9a-f:.]*:[0-9a-f:.]*|{_LABEL}(\.{_LABEL})*\.?")
+_HOST_NAME = re.compile(rf"[0-9a-f.]*:[0-9a-f:.]*|{_LABEL}(\.{_LABEL})*\.?")
 _HOST = r"(?!unix:|fd:)[A-Za-z0-9._-]*|\[[0-9a-fA-F:.]+\]"
 _ADDRESS = re.compile(rf"(?P<host>{_HOST}):(?P<port>[0-9]{{1,5}})")
 

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import logging
+
 from django.http import HttpRequest, HttpResponse
 
 from overmind_project import __version__
 from zerglings.exceptions import error_response
 from zerglings.hive import configured_hive
 from zerglings.renderers import json_response
-from zerglings.storage.base import StoreUnavailable
+from zerglings.storage.base import AccountRefused, NotBootstrapped, StoreUnavailable
+
+logger = logging.getLogger(__name__)
+
+_WHY_NOT_READY: dict[type[StoreUnavailable], str] = {
+    AccountRefused: "the store does not let the service in",
+    NotBootstrapped: "the store is not prepared; run manage.py bootstrap_couch",
+}
+"""What may be said to anybody; which store, and what it said, is in the log."""
 
 
 def health(request: HttpRequest) -> HttpResponse:
@@ -27,7 +37,9 @@ def readyz(request: HttpRequest) -> HttpResponse:
     try:
         configured_hive().check_ready()
     except StoreUnavailable as error:
-        return error_response(503, f"Not ready: {error}.")
+        logger.warning("Not ready: %s: %s", type(error).__name__, error)
+        why = _WHY_NOT_READY.get(type(error), "the store does not answer")
+        return error_response(503, f"Not ready: {why}.")
     return json_response({"status": "ready"})
 
 

@@ -58,7 +58,7 @@ def _couchdb_url() -> str:
         return env.base_url("COUCHDB_URL")
     if env.given("COUCHDB_SERVICE_HOST"):
         host = env.matching(
-            "COUCHDB_SERVICE_HOST", r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*", "a host", ""
+            "COUCHDB_SERVICE_HOST", r"[A-Za-z0-9._-]+|[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*", "a host", ""
         )
         port = env.number("COUCHDB_SERVICE_PORT", 5984, least=1, most=65535)
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
@@ -125,9 +125,9 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "overmind_project.middleware.HostAndLength",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 ROOT_URLCONF = "overmind_project.urls"
 WSGI_APPLICATION = "overmind_project.wsgi.application"
@@ -138,12 +138,13 @@ TIME_ZONE = "UTC"
 USE_I18N = False
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
+WHITENOISE_ALLOW_ALL_ORIGINS = False  # the pages' files are for the pages
 STORAGES = {"staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"}}
 
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": [
         "zerglings.renderers.CompactJSONRenderer",
-        "rest_framework.renderers.BrowsableAPIRenderer",
+        "zerglings.browsable_renderer.PageRenderer",
     ],
     "DEFAULT_PARSER_CLASSES": [
         "zerglings.parsers.JSONBodyParser",

@@ -149,7 +149,8 @@ def test_a_service_that_starts_before_its_store_waits_in_readyz(
     with Service(couch.through(proxy.url).environment, tmp_path) as service:
         not_ready = service.call("GET", "/readyz")
         assert (not_ready.status, not_ready.headers["Retry-After"]) == (503, "1")
-        assert "connection refused" in not_ready.json["error"]
+        assert not_ready.json == {"error": "Not ready: the store does not answer."}
+        assert "connection refused" in service.log
         assert service.call("POST", "/zerglings/").status == 503
         proxy.up()
         assert service.call("GET", "/readyz").status == 200

@@ -19,6 +19,7 @@ from django.core.files.uploadhandler import FileUploadHandler
 from django.http import Http404
 from django.http.multipartparser import MultiPartParser as DjangoMultiPartParser
 from django.http.multipartparser import MultiPartParserError
+from django.utils.http import parse_header_parameters
 from rest_framework.exceptions import NotAcceptable, ParseError
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.parsers import BaseParser
@@ -35,7 +36,9 @@ _DEFAULT_ACCEPTS = ("*/*", "application/json")
 """What most programs accept, and what needs no negotiation."""
 
 _NUMBERS = ("count",)
-_INTEGER = re.compile(r"-?[0-9]{1,17}")
+_INTEGER = re.compile(r"(-?[0-9]{1,17})(?:\.0{1,17})?")
+
+_BAD_FORM = "The multipart form is malformed or has too many fields."
 
 BODY = "body"
 """The key under which the parsers hand the body over; the framework wants a mapping."""
@@ -100,12 +103,29 @@ class MultipartBodyParser(BaseParser):
     ) -> dict[str, Body]:
         """Return the fields; a field given twice or a file is refused."""
         meta = parser_context["request"].META if parser_context else {}
+        raw = stream.read()
         try:
-            form, _ = DjangoMultiPartParser(meta, io.BytesIO(stream.read()), [_NoFiles()]).parse()
+            parser = DjangoMultiPartParser(meta, io.BytesIO(raw), [_NoFiles()])
+            form, _ = parser.parse()
         except (MultiPartParserError, SuspiciousOperation) as error:
-            raise ParseError("The multipart form is malformed or has too many fields.") from error
+            raise ParseError(_BAD_FORM) from error
         pairs = [(name, value) for name, values in form.lists() for value in values]
+        _check_that_all_is_read(raw, meta["CONTENT_TYPE"], len(pairs))
         return {BODY: Body(fields=_unrepeated(pairs))}
+
+
+def _check_that_all_is_read(raw: bytes, content_type: str, fields: int) -> None:
+    """Refuse a form (RFC 2046, 5.1.1) of which the framework's parser passed over a part.
+
+    That parser takes what it does not understand for nothing, rubbish for a form without fields.
+    """
+    boundary = parse_header_parameters(content_type)[1]["boundary"].encode()
+    body = b"\r\n" + raw.rstrip(b"\r\n")
+    parts = body.count(b"\r\n--" + boundary + b"\r\n")
+    is_closed = body.endswith(b"\r\n--" + boundary + b"--")
+    is_begun = body.startswith(b"\r\n--" + boundary)
+    if not (is_begun and is_closed and parts == fields):
+        raise ParseError(_BAD_FORM)
 
 
 class _NoFiles(FileUploadHandler):
@@ -125,8 +145,14 @@ class LenientNegotiation(DefaultContentNegotiation):
     """Takes a body without a type for plain text, and an empty Accept header for none."""
 
     def get_accept_list(self, request: Request) -> list[str]:
-        """Return the media types that the client accepts."""
-        return super().get_accept_list(request) if request.META.get("HTTP_ACCEPT") else ["*/*"]
+        """Return the media types that the client accepts, without parameters.
+
+        None of the answers has one; and the framework would look up the charset of an encoded one
+        among Python's codecs, which remember for ever each name that they did not know.
+        """
+        if not request.META.get("HTTP_ACCEPT"):
+            return ["*/*"]
+        return [each.partition(";")[0] for each in super().get_accept_list(request)]
 
     def select_renderer(
         self,
@@ -257,4 +283,5 @@ def _nested(fields: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _integer_or_text(value: str) -> int | str:
-    return int(value) if _INTEGER.fullmatch(value) else value
+    found = _INTEGER.fullmatch(value)
+    return int(found[1]) if found else value

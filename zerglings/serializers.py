@@ -24,7 +24,7 @@ from zerglings.zergling import (
 
 
 class WholeNumberField(serializers.IntegerField):
-    """A whole number. JSON's ``true``, ``1.0`` and ``"1"`` are none."""
+    """A whole number, as JSON Schema has it: ``1.0`` is one. ``true`` and ``"1"`` are none."""
 
     def __init__(self, least: int, most: int, **kwargs: Any) -> None:
         super().__init__(min_value=least, max_value=most, **kwargs)
@@ -32,11 +32,12 @@ class WholeNumberField(serializers.IntegerField):
 
     def to_internal_value(self, data: Any) -> int:  # noqa: ANN401 - whatever was sent
         """Return the number if it is one and within its bounds."""
-        if type(data) is not int or not self._least <= data <= self._most:
+        is_whole = type(data) is int or (type(data) is float and data.is_integer())
+        if not is_whole or not self._least <= data <= self._most:
             raise serializers.ValidationError(
                 f"must be an integer from {self._least} to {self._most}"
             )
-        return data
+        return int(data)
 
 
 class CoordinateField(WholeNumberField):
@@ -115,10 +116,23 @@ class SwarmSpawnSerializer(SpawnSerializer):
 _ORDER = {"id": "5fb0c9f4-8a3c-4a5e-9d5e-3f6f0e8d7c21", "command": "MMRM"}
 
 
+class ItemsField(serializers.ListField):
+    """A list of anything, counted before it is looked at: a body has room for a million items."""
+
+    def to_internal_value(self, data: Any) -> list[Any]:  # noqa: ANN401 - whatever was sent
+        """Return the items if they are not too many."""
+        if isinstance(data, list) and len(data) > LIMIT:
+            raise serializers.ValidationError(
+                f"Ensure this field has no more than {LIMIT} elements."
+            )
+        items: list[Any] = super().to_internal_value(data)
+        return items
+
+
 class SwarmCommandsSerializer(StrictSerializer):
     """Commands for many zerglings."""
 
-    commands = serializers.ListField(min_length=1, max_length=LIMIT, initial=[_ORDER])
+    commands = ItemsField(min_length=1, initial=[_ORDER])
 
 
 class CommandSerializer(serializers.Serializer[Any]):

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.http.response import HttpResponseBase
-from rest_framework.renderers import BrowsableAPIRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
@@ -16,6 +15,7 @@ from rest_framework.views import APIView
 
 from zerglings import renderers
 from zerglings.answers import is_html, streamed
+from zerglings.browsable_renderer import PageRenderer
 from zerglings.commits import Outcome
 from zerglings.conditions import idempotency_key
 from zerglings.exceptions import known_error
@@ -60,7 +60,7 @@ class _SwarmCall(APIView):
         ]
 
 
-class _RawForm(BrowsableAPIRenderer):
+class _RawForm(PageRenderer):
     """A page where the body is written as JSON, because no form has a field for a list of items."""
 
     def get_rendered_html_form(self, data: object, view: APIView, method: str, *args: Any) -> Any:  # noqa: ANN401 - the framework's own

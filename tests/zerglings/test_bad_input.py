@@ -113,7 +113,12 @@ BAD: dict[str, Bad] = {
     ),
     "spawn infinity": Bad(400, "POST", "/zerglings/", b'{"location":{"x":1e999,"y":0}}'),
     "spawn fraction": Bad(400, "POST", "/zerglings/", b'{"location":{"x":1.5,"y":0}}'),
-    "spawn whole fraction": Bad(400, "POST", "/zerglings/", b'{"location":{"x":1.0,"y":0}}'),
+    "spawn beyond the largest fraction": Bad(
+        400, "POST", "/zerglings/", b'{"location":{"x":9007199254740993.0,"y":0}}'
+    ),
+    "spawn whole, but too large a fraction": Bad(
+        400, "POST", "/zerglings/", b'{"location":{"x":1e300,"y":0}}'
+    ),
     "spawn true": Bad(400, "POST", "/zerglings/", b'{"location":{"x":true,"y":0}}'),
     "spawn text": Bad(400, "POST", "/zerglings/", b'{"location":{"x":"1","y":0}}'),
     "spawn object under curl's type": Bad(400, "POST", "/zerglings/", b'{"facing":1}', FORM),
@@ -137,6 +142,17 @@ BAD: dict[str, Bad] = {
         "/zerglings/",
         part("location", "5") + part("location.x", "3") + b"--b--\r\n",
         MULTIPART,
+    ),
+    "spawn form of rubbish": Bad(400, "POST", "/zerglings/", b"rubbish", MULTIPART),
+    "spawn form that ends early": Bad(400, "POST", "/zerglings/", part("facing", "E"), MULTIPART),
+    "spawn form under another boundary": Bad(
+        400, "POST", "/zerglings/", part("facing", "E").replace(b"--b", b"--c"), MULTIPART
+    ),
+    "spawn form with a part without a name": Bad(
+        400, "POST", "/zerglings/", b"--b\r\n\r\nE\r\n--b--\r\n", MULTIPART
+    ),
+    "spawn form without a boundary": Bad(
+        400, "POST", "/zerglings/", b"{}", {"Content-Type": "multipart/form-data"}
     ),
     "spawn with a file": Bad(
         400, "POST", "/zerglings/", part("facing", "E", '; filename="a"') + b"--b--\r\n", MULTIPART
@@ -265,6 +281,28 @@ def test_bad_input_is_refused_and_changes_nothing(
     if bad.status == 405:
         assert "GET" in reply.headers["Allow"]
     assert state(service, zergling_id) == before
+
+
+CODECS = ("rot13", "zlib", "base64", "idna", "punycode", "undefined", "utf-7", "utf-16", "nope")
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_whatever_charset_a_body_claims_it_is_utf8(
+    service: Service, zergling_id: str, codec: str
+) -> None:
+    for parameter in (f"charset={codec}", f"charset*=utf-8''{codec}", f"a*={codec}''%41"):
+        headers = {"Content-Type": f"text/plain; {parameter}"}
+        path = f"/zerglings/{zergling_id}?format=%6ason"
+        assert service.call("POST", path, b"M", headers).status == 200
+        assert service.call("POST", path, b"x", headers).status == 400
+
+
+@pytest.mark.parametrize("number", ["1.0", "1e0", "10e-1", "0.1e1"])
+def test_a_whole_number_may_be_written_as_a_fraction(service: Service, number: str) -> None:
+    body = f'{{"location":{{"x":{number},"y":-0.0}}}}'
+    spawned = service.call("POST", "/zerglings/", body, JSON)
+    assert spawned.status == 201
+    assert b'"location":{"x":1,"y":0}' in spawned.body
 
 
 def exchange(service: Service, request: bytes) -> bytes:

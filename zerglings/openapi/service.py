@@ -6,7 +6,7 @@ from overmind_project import __version__
 from zerglings.openapi.answers import BAD_IF_NONE_MATCH, WRONG, content, error, plain, with_headers
 from zerglings.openapi.schemas import Json, ref, strict
 
-_UNPREPARED = "the embedded store is not prepared; run manage.py bootstrap_couch"
+_UNPREPARED = "the store is not prepared; run manage.py bootstrap_couch"
 _TEXT: Json = {"type": "string"}
 _PATH: Json = {"type": "string", "pattern": "^/"}
 

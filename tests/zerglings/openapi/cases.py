@@ -24,7 +24,7 @@ PICTURE = {"Accept": "image/png"}
 PAGE = {"Accept": "text/html"}
 KEY = "order-66/1"
 NOBODY = str(uuid.uuid4())
-UNPREPARED = "the embedded store is not prepared; run manage.py bootstrap_couch"
+UNPREPARED = "the database 'zerglings' does not exist"
 
 TOO_MANY = json.dumps({"commands": [{"id": "{id}", "command": "M" * 501}] * 2})
 
