@@ -26,7 +26,7 @@ TABLES = (DOCUMENTS, HISTORY, CHANGES)
 
 # AUTOINCREMENT never gives a number twice, so a changed id moves to the end.
 _NOTE_CHANGE = (
-    f"DELETE FROM {CHANGES} WHERE id = new.id; INSERT INTO {CHANGES} (id) VALUES (new.id)"  # noqa: S608 - a name of ours
+    f"DELETE FROM {CHANGES} WHERE id = new.id; INSERT INTO {CHANGES} (id) VALUES (new.id)"  # nosec B608 # noqa: S608 - a name of ours
 )
 
 SCHEMA = (
@@ -143,7 +143,7 @@ def try_to_write(connection: sqlite3.Connection) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         for table in (DOCUMENTS, HISTORY):
-            connection.execute(f"INSERT INTO {table} VALUES ('_local/bootstrap', '', '')")  # noqa: S608 - a name of ours
+            connection.execute(f"INSERT INTO {table} VALUES ('_local/bootstrap', '', '')")  # nosec B608 # noqa: S608 - a name of ours
     finally:
         connection.execute("ROLLBACK")
 
