@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STATIC := $(wildcard zerglings/static/overmind/*)
 COLLECTED := staticfiles/.collected
 LOCKED := requirements requirements-dev requirements-audit tests/peer/requirements
-INSTALL := install --quiet --disable-pip-version-check --require-hashes --only-binary :all:
+INSTALL := install --quiet --disable-pip-version-check --require-hashes
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' overmind_project/__init__.py)
 
 .DEFAULT_GOAL := help
