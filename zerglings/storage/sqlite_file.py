@@ -61,6 +61,7 @@ class SQLiteFile:
         self._path = path
         # A list's append and pop are atomic, and work may be done in any thread.
         self._idle: list[tuple[Identity, sqlite3.Connection]] = []
+        self._is_closed = False
         # SQLite makes waiting writers poll; within one process a lock lets them queue instead.
         self._writing = threading.Lock()
 
@@ -80,9 +81,11 @@ class SQLiteFile:
             self._writing.release()
 
     def close(self) -> None:
-        """Close the connections, none of which is lent any more."""
-        while self._idle:
-            self._idle.pop()[1].close()
+        """Close the connections; one that is still lent is closed when it comes back."""
+        self._is_closed = True
+        with suppress(IndexError):
+            while True:
+                self._idle.pop()[1].close()
 
     def _work(self, work: Work[T], timeout: float, *, writing: bool) -> T:
         try:
@@ -100,6 +103,8 @@ class SQLiteFile:
             yield connection
         finally:
             self._idle.append((identity, connection))
+            if self._is_closed:  # looked at after the append, so that none slips through
+                self.close()
 
     def _take(self, identity: Identity) -> sqlite3.Connection | None:
         # A file that was removed or replaced lives on, unseen, for those who still hold it open.
