@@ -22,6 +22,7 @@ ALLOWED = frozenset(
         "0BSD",
         "Apache Software License",
         "Apache-2.0 AND BSD-2-Clause",
+        "Apache-2.0 OR BSD-2-Clause",
         "BSD 3-Clause OR Apache-2.0",
         "BSD License",
         "BSD-3-Clause",
