@@ -7,7 +7,8 @@ ENV PYTHONDONTWRITEBYTECODE=1
 WORKDIR /app
 COPY requirements.txt .
 RUN python3 -m venv /venv \
- && /venv/bin/pip install --no-cache-dir --disable-pip-version-check --no-compile -r requirements.txt \
+ && /venv/bin/pip install --no-cache-dir --disable-pip-version-check --no-compile \
+      --require-hashes --only-binary :all: --requirement requirements.txt \
  && /venv/bin/pip uninstall --yes --quiet pip
 COPY manage.py .
 COPY overmind_project overmind_project

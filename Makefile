@@ -4,11 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 STATIC := $(wildcard zerglings/static/overmind/*)
 COLLECTED := staticfiles/.collected
+LOCKED := requirements requirements-dev requirements-audit tests/peer/requirements
+INSTALL := install --quiet --disable-pip-version-check --require-hashes
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' overmind_project/__init__.py)
 
 .DEFAULT_GOAL := help
 FUZZ_MINUTES ?= 10
-.PHONY: help run test stress crash check format bench bench-map image e2e e2e-production fuzz clean
+.PHONY: help run test stress crash fuzz check format bench bench-map image e2e e2e-production lock licenses sbom audit clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -34,20 +36,41 @@ fuzz: $(VENV)/.development $(COLLECTED) ## Send it what breaks services for FUZZ
 	@sh tests/peer/install.sh $(VENV)
 	@$(BIN)/python -m tests.hostile $(FUZZ_MINUTES)
 
-check: $(VENV)/.development ## Check format, lint, types, settings and manifests
+check: $(VENV)/.development ## Check format, lint, types, settings, packages and manifests
 	@sh tests/peer/install.sh $(VENV)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive overmind_project zerglings bench k8s manage.py
+	$(BIN)/python -m pip check
 	$(BIN)/mypy .
 	@if command -v node >/dev/null; then for file in $(filter %.js,$(STATIC)); do \
 		node --input-type=module --check - <$$file || exit 1; done; fi
 	$(BIN)/python manage.py check --deploy --fail-level WARNING
 	$(BIN)/python manage.py spectacular --validate --fail-on-warn --file /dev/null
-	$(BIN)/python -m pytest -q tests/k8s
+	$(BIN)/python -m pytest -q tests/k8s tests/supply
 
 format: $(VENV)/.development ## Format the code and mend what the linter can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+lock: $(VENV)/.development ## Write the requirements*.txt anew, with hashes, from the requirements*.in
+	@index=$${PIP_INDEX_URL:-$$($(BIN)/python -m pip config get global.index-url 2>/dev/null)}; \
+	for each in $(LOCKED); do \
+		env $${index:+UV_DEFAULT_INDEX="$$index"} $(BIN)/uv pip compile --quiet --universal --python-version=3.11 \
+			--generate-hashes --output-file=$$each.txt $$each.in || exit 1; done
+
+licenses: $(VENV)/.development ## Write docs/licenses.md anew: the licence of all that the service runs with
+	@$(BIN)/python -m tests.supply.licenses
+
+sbom: $(VENV)/.development ## Write build/overmind.cdx.json: all that the service runs with, as CycloneDX
+	@mkdir -p build
+	@$(BIN)/python -m tests.support.runtime build/runtime
+	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --mc-type application --validate \
+		--output-reproducible --output-file build/overmind.cdx.json build/runtime
+
+audit: build/audit/.installed ## Ask the public database of vulnerabilities for those of what is locked
+	build/audit/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements.txt
+	build/audit/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements-dev.txt
 
 bench: $(COLLECTED) ## Measure speed and scale, STORE_URL=http://admin:password@host:port (see bench/README.md)
 	@$(BIN)/python -m bench
@@ -66,14 +89,14 @@ e2e-production: ## Try the production overlay there: each node of the CouchDB cl
 	k8s/e2e_production.sh
 
 clean: ## Remove everything that was made, the embedded store excepted
-	rm -rf $(VENV) staticfiles tests/peer/node_modules .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build staticfiles tests/peer/node_modules .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; say PYTHON=/path/to/it") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
 $(VENV)/.runtime: requirements.txt | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip $(INSTALL) --requirement requirements.txt
 	@touch $@
 
 $(COLLECTED): $(STATIC) $(VENV)/.runtime
@@ -81,5 +104,10 @@ $(COLLECTED): $(STATIC) $(VENV)/.runtime
 	@touch $@
 
 $(VENV)/.development: requirements-dev.txt $(VENV)/.runtime
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(BIN)/python -m pip $(INSTALL) --requirement requirements-dev.txt
+	@touch $@
+
+build/audit/.installed: requirements-audit.txt
+	$(PYTHON) -m venv build/audit
+	build/audit/bin/python -m pip $(INSTALL) --requirement requirements-audit.txt
 	@touch $@

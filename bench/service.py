@@ -98,7 +98,7 @@ def baseline(store: CouchDB, database: str, model: str, workers: int) -> Iterato
 
 
 def _bootstrap(command: Sequence[str], environment: Mapping[str, str], directory: Path) -> None:
-    done = subprocess.run(  # noqa: S603 - no shell, and no word of it comes from outside
+    done = subprocess.run(  # nosec B603 # noqa: S603 - no shell, and no word of it comes from outside
         command,
         cwd=directory,
         env=environment,
@@ -121,7 +121,7 @@ def _running(
 ) -> Iterator[Server]:
     """Run a server until the block ends, with its access log thrown away."""
     with tempfile.TemporaryFile("w+") as errors:
-        running = subprocess.Popen(  # noqa: S603 - no shell, and no word of it comes from outside
+        running = subprocess.Popen(  # nosec B603 # noqa: S603 - no shell, and no word of it comes from outside
             command,
             cwd=directory,
             env=environment,

@@ -37,7 +37,7 @@ class Goal:
         return "yes" if self._meets(self.required) else "no"
 
     def _meets(self, bound: float) -> bool:
-        assert self.got is not None  # noqa: S101 - for the type checker
+        assert self.got is not None  # nosec B101 # noqa: S101 - for the type checker
         return self.got <= bound if self.at_most else self.got >= bound
 
 

@@ -137,14 +137,14 @@ def _manage(*arguments: str, environment: Mapping[str, str]) -> None:
     """Run a command; print what it says, its seconds and its peak of resident memory."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
     began = time.monotonic()
-    running = subprocess.Popen(  # noqa: S603 - no shell, and no word of it comes from outside
+    running = subprocess.Popen(  # nosec B603 # noqa: S603 - no shell, and no word of it comes from outside
         [sys.executable, "manage.py", *arguments],
         cwd=ROOT,
         env=ours | dict(environment),
         stdout=subprocess.PIPE,
         text=True,
     )
-    assert running.stdout is not None  # noqa: S101 - for the type checker
+    assert running.stdout is not None  # nosec B101 # noqa: S101 - for the type checker
     with running.stdout:
         said = running.stdout.read().strip()
     _, status, usage = os.wait4(running.pid, 0)
@@ -167,7 +167,7 @@ def _compare(what: str, ours: Iterator[Document], theirs: Iterator[Document]) ->
 
 def _of_file(environment: Mapping[str, str], table: str) -> Iterator[Document]:
     with closing(sqlite3.connect(environment["OVERMIND_SQLITE_PATH"])) as connection:
-        query = f"SELECT id, body FROM {table} ORDER BY id"  # noqa: S608 - one of TABLES
+        query = f"SELECT id, body FROM {table} ORDER BY id"  # nosec B608 # noqa: S608 - one of TABLES
         for id_, body in connection.execute(query):
             yield {"_id": id_, **orjson.loads(body)}
 

@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-STOP = Path("/tmp/stop")  # noqa: S108 - in a container of its own
+STOP = Path("/tmp/stop")  # nosec B108 # noqa: S108 - in a container of its own
 THREADS = 4
 PAUSE = 0.05  # seconds between two requests of a thread
 TIMEOUT = 15  # seconds

@@ -153,7 +153,7 @@ def when_ready(server: Arbiter) -> None:
     """Say where to begin."""
     log = logging.getLogger("gunicorn.error")
     host, _, port = bind.rpartition(":")
-    everywhere = ("0.0.0.0", "[::]")  # noqa: S104 - compared with, not bound to
+    everywhere = ("0.0.0.0", "[::]")  # nosec B104 # noqa: S104 - compared with, not bound to
     place = f"http://{'localhost' if host in everywhere else host}:{port}"
     log.info("In a browser: %s/", place)
     log.info("Spawn: curl -X POST %s/zerglings/", place)

@@ -16,7 +16,7 @@ from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
-SHARED_MEMORY = "/dev/shm"  # noqa: S108 - directories there get unguessable names and are private
+SHARED_MEMORY = "/dev/shm"  # nosec B108 # noqa: S108 - directories there get unguessable names and are private
 PREFIX = "overmind-metrics-"
 VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 """What prometheus_client looks at when it is imported."""

@@ -31,4 +31,4 @@ def describe(view: APIView, html: bool = False) -> str:
 
 
 def _with_code(escaped: str) -> SafeString:
-    return mark_safe(_CODE.sub(r"<code>\1</code>", escaped))  # noqa: S308 - escaped already
+    return mark_safe(_CODE.sub(r"<code>\1</code>", escaped))  # nosec B308, B703 # noqa: S308 - escaped already

@@ -1,4 +1,4 @@
-"""The monitoring component: what it adds to an overlay, and that its dashboard asks for what is."""
+"""The monitoring component: what it adds, and that dashboard and alerts ask for what is."""
 
 from __future__ import annotations
 
@@ -11,25 +11,32 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import promql_parser
 import pytest
+import yaml
 
 from tests.k8s import render as rendering
 from tests.k8s.promises import PROMISES, Promise
 from tests.k8s.render import dig, name_of, overlays, render
 from tests.support.backends import sqlite_backend
+from tests.support.pages import Page, codes
 from tests.support.prometheus import Metrics
 from tests.support.service import ROOT, Service
 
 COMPONENT = ROOT / "k8s" / "components" / "monitoring"
 DASHBOARD = COMPONENT / "overmind-dashboard.json"
+RULES = COMPONENT / "overmind-prometheusrule.yaml"
 
 TARGET_LABELS = {"job", "instance", "pod", "namespace"}
 """Labels that Prometheus adds to whatever it scrapes."""
 
+FROM_PROMETHEUS = {"up": set[str]()}
+"""What Prometheus says itself of what it scrapes."""
+
 ON_OCCASION = {"overmind_http_answers_cut_total": {"route", "by"}}
 """Samples that are there only once it has happened, which a short run does not bring about."""
 
-_NAME = re.compile(r"\b(overmind_\w+)(?:\{([^}]*)\})?")
+_NAME = re.compile(r"\b(overmind_\w+|up)\b(?:\{([^}]*)\})?")
 _MATCHER = re.compile(r'(\w+)\s*(?:=~|!~|!=|=)\s*"')
 _BY = re.compile(r"\bby \(([^)]*)\)")
 _LEGEND = re.compile(r"\{\{(\w+)\}\}")
@@ -64,10 +71,16 @@ def find(objects: list[Object], name: str) -> Object:
 
 
 @each_overlay
-def test_it_is_in_no_overlay_by_itself_and_adds_two_objects(overlay: Path, directory: Path) -> None:
+def test_it_is_in_no_overlay_by_itself_and_adds_three_objects(
+    overlay: Path, directory: Path
+) -> None:
     before = {name_of(each) for each in render(overlay)}
     after = {name_of(each) for each in monitored(overlay, directory)}
-    assert after - before == {"ServiceMonitor/overmind", "ConfigMap/overmind-dashboard"}
+    assert after - before == {
+        "ServiceMonitor/overmind",
+        "PrometheusRule/overmind",
+        "ConfigMap/overmind-dashboard",
+    }
     assert before < after
 
 
@@ -135,24 +148,29 @@ def offered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
         service.call("GET", f"/zerglings/{spawned}")
         service.call("GET", f"/zerglings/{uuid.uuid4()}")
         service.call("DELETE", f"/zerglings/{spawned}")
-        return Metrics.of(service).names() | ON_OCCASION
+        return Metrics.of(service).names() | ON_OCCASION | FROM_PROMETHEUS
+
+
+def labels_asked_for(title: str, expression: str, offered: dict[str, set[str]]) -> set[str]:
+    """Hold an expression against what there is; return the labels by which it groups."""
+    found = _NAME.findall(expression)
+    assert found, title
+    known = set(TARGET_LABELS)
+    for name, matchers in found:
+        assert name in offered, f"{title}: no metric {name}"
+        known |= offered[name]
+        unknown = set(_MATCHER.findall(matchers)) - offered[name] - TARGET_LABELS
+        assert not unknown, f"{title}: {name} has no {unknown}"
+    grouped = {label.strip() for by in _BY.findall(expression) for label in by.split(",")}
+    assert grouped <= known, title
+    return grouped
 
 
 def test_what_the_dashboard_asks_for_exists(offered: dict[str, set[str]]) -> None:
     asked = list(targets())
     assert len(asked) > 20
     for title, target in asked:
-        expression = target["expr"]
-        found = _NAME.findall(expression)
-        assert found, title
-        known = set(TARGET_LABELS)
-        for name, matchers in found:
-            assert name in offered, f"{title}: no metric {name}"
-            known |= offered[name]
-            unknown = set(_MATCHER.findall(matchers)) - offered[name] - TARGET_LABELS
-            assert not unknown, f"{title}: {name} has no {unknown}"
-        grouped = {label.strip() for by in _BY.findall(expression) for label in by.split(",")}
-        assert grouped <= known, title
+        grouped = labels_asked_for(title, target["expr"], offered)
         shown = set(_LEGEND.findall(target["legendFormat"]))
         assert shown <= grouped, f"{title}: the legend shows what is not grouped by"
 
@@ -182,3 +200,47 @@ def test_the_data_source_is_left_to_whoever_looks() -> None:
     for title, target in targets():
         assert target["datasource"]["uid"] == "${datasource}", title
         assert 'job=~"$job"' in target["expr"], title
+
+
+# The alerts
+
+
+def alerts() -> list[Object]:
+    rules: Object = yaml.safe_load(RULES.read_text(encoding="utf-8"))
+    return [rule for group in rules["spec"]["groups"] for rule in group["rules"]]
+
+
+each_alert = pytest.mark.parametrize("alert", alerts(), ids=lambda alert: alert["alert"])
+
+
+@each_alert
+def test_an_alert_is_promql_and_asks_for_what_exists(
+    alert: Object, offered: dict[str, set[str]]
+) -> None:
+    promql_parser.parse(alert["expr"])
+    labels = labels_asked_for(alert["alert"], alert["expr"], offered)
+    told = re.findall(r"\$labels\.(\w+)", alert["annotations"]["summary"])
+    assert set(told) <= labels | TARGET_LABELS
+
+
+def test_an_expression_that_is_none_is_found_out(offered: dict[str, set[str]]) -> None:
+    with pytest.raises(ValueError, match="unclosed left parenthesis"):
+        promql_parser.parse("sum by (pod (overmind_queue_depth) > 1")
+    with pytest.raises(AssertionError, match="no metric"):
+        labels_asked_for("", "overmind_queue_length > 1", offered)
+    with pytest.raises(AssertionError, match="has no"):
+        labels_asked_for("", 'overmind_queue_depth{route="x"} > 1', offered)
+
+
+@each_alert
+def test_an_alert_says_how_bad_it_is_and_where_to_read_on(alert: Object) -> None:
+    assert alert["labels"]["severity"] in {"critical", "warning", "info"}
+    place, _, anchor = alert["annotations"]["runbook"].partition("#")
+    assert anchor == alert["alert"].lower()
+    assert anchor in Page(ROOT / place).anchors
+
+
+def test_the_page_has_every_alert_and_no_other() -> None:
+    rows = Page(ROOT / "docs" / "operations.md").table("alert")
+    told = {codes(row[0])[0]: row[1] for row in rows}
+    assert told == {alert["alert"]: alert["labels"]["severity"] for alert in alerts()}

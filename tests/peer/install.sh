@@ -32,7 +32,8 @@ find_node() {
         return
     fi
     dir=$(wheel_dir) || {
-        "$venv_python" -m pip install --quiet --requirement "$peer_dir/requirements.txt" &&
+        "$venv_python" -m pip install --quiet --require-hashes \
+            --requirement "$peer_dir/requirements.txt" &&
             dir=$(wheel_dir)
     } || fail "no Node.js: install node $min_node_major or newer together with npm, then run again"
     PATH="$dir/bin:$PATH"

@@ -37,8 +37,11 @@ class Reply:
 class Service:
     """A running service, which can be stopped and started again on its port."""
 
-    def __init__(self, environment: Mapping[str, str], directory: Path) -> None:
+    def __init__(
+        self, environment: Mapping[str, str], directory: Path, python: str = sys.executable
+    ) -> None:
         self.port = free_port()
+        self._python = python
         self._log = directory / "service.log"
         address = {"OVERMIND_HTTP_ADDR": f"127.0.0.1:{self.port}"}
         self._environment = clean_environment() | address | dict(environment)
@@ -54,7 +57,7 @@ class Service:
         """Start it, and wait until it answers."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "manage.py", "serve"],
+                [self._python, "manage.py", "serve"],
                 cwd=ROOT,
                 env=self._environment,
                 stdout=log,

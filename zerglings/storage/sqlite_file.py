@@ -26,7 +26,7 @@ TABLES = (DOCUMENTS, HISTORY, CHANGES)
 
 # AUTOINCREMENT never gives a number twice, so a changed id moves to the end.
 _NOTE_CHANGE = (
-    f"DELETE FROM {CHANGES} WHERE id = new.id; INSERT INTO {CHANGES} (id) VALUES (new.id)"  # noqa: S608 - a name of ours
+    f"DELETE FROM {CHANGES} WHERE id = new.id; INSERT INTO {CHANGES} (id) VALUES (new.id)"  # nosec B608 # noqa: S608 - a name of ours
 )
 
 SCHEMA = (
@@ -61,6 +61,7 @@ class SQLiteFile:
         self._path = path
         # A list's append and pop are atomic, and work may be done in any thread.
         self._idle: list[tuple[Identity, sqlite3.Connection]] = []
+        self._is_closed = False
         # SQLite makes waiting writers poll; within one process a lock lets them queue instead.
         self._writing = threading.Lock()
 
@@ -80,9 +81,11 @@ class SQLiteFile:
             self._writing.release()
 
     def close(self) -> None:
-        """Close the connections, none of which is lent any more."""
-        while self._idle:
-            self._idle.pop()[1].close()
+        """Close the connections; one that is still lent is closed when it comes back."""
+        self._is_closed = True
+        with suppress(IndexError):
+            while True:
+                self._idle.pop()[1].close()
 
     def _work(self, work: Work[T], timeout: float, *, writing: bool) -> T:
         try:
@@ -100,6 +103,8 @@ class SQLiteFile:
             yield connection
         finally:
             self._idle.append((identity, connection))
+            if self._is_closed:  # looked at after the append, so that none slips through
+                self.close()
 
     def _take(self, identity: Identity) -> sqlite3.Connection | None:
         # A file that was removed or replaced lives on, unseen, for those who still hold it open.
@@ -143,7 +148,7 @@ def try_to_write(connection: sqlite3.Connection) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         for table in (DOCUMENTS, HISTORY):
-            connection.execute(f"INSERT INTO {table} VALUES ('_local/bootstrap', '', '')")  # noqa: S608 - a name of ours
+            connection.execute(f"INSERT INTO {table} VALUES ('_local/bootstrap', '', '')")  # nosec B608 # noqa: S608 - a name of ours
     finally:
         connection.execute("ROLLBACK")
 

@@ -25,7 +25,7 @@ from zerglings.storage.bootstrap.runner import (
     bring_about,
 )
 from zerglings.storage.sqlite import SQLiteStore
-from zerglings.storage.sqlite_file import APPLICATION_ID, try_to_write
+from zerglings.storage.sqlite_file import APPLICATION_ID, SQLiteFile, try_to_write
 
 
 @pytest.fixture
@@ -80,6 +80,18 @@ def test_failing_to_open_leaves_nothing_open(tmp_path: Path) -> None:
             store.check_ready(timeout=1)
     assert len(os.listdir("/proc/self/fd")) <= before
     store.close()
+
+
+def test_what_is_lent_while_the_file_is_closed_is_closed_as_it_comes_back(path: Path) -> None:
+    file = SQLiteFile(path)
+
+    def work(connection: sqlite3.Connection) -> sqlite3.Connection:
+        file.close()
+        return connection
+
+    lent = file.read(work, timeout=1)
+    with pytest.raises(sqlite3.ProgrammingError, match="closed database"):
+        lent.execute("SELECT 1")
 
 
 def test_trying_to_write_finds_what_only_can_be_read(store: SQLiteStore, path: Path) -> None:

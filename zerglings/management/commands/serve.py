@@ -23,4 +23,4 @@ class Command(BaseCommand):
         # gunicorn reads this one itself, before any configuration, and fails badly where it is
         # empty or no number.
         os.environ["WEB_CONCURRENCY"] = str(settings.WEB_CONCURRENCY)
-        os.execv(sys.executable, [sys.executable, *GUNICORN])  # noqa: S606 - no shell is the point
+        os.execv(sys.executable, [sys.executable, *GUNICORN])  # nosec B606 # noqa: S606 - no shell is the point

@@ -1,0 +1,151 @@
+"""The tables of docs/operations.md about statuses and log lines, held against the code.
+
+Both are read from the source: every log call at WARNING or above with its message, and every status
+that is written down somewhere or that the API's description promises.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from rest_framework import exceptions as drf
+
+from tests.support.pages import Page, codes
+from tests.support.service import ROOT
+from zerglings import exceptions
+from zerglings.openapi.generator import Generator
+from zerglings.storage import couchdb_database
+from zerglings.storage.base import Conflict, StoreError, UnknownPosition
+
+PAGE = Page(ROOT / "docs" / "operations.md")
+PACKAGES = ("zerglings", "overmind_project")
+LEVELS = {"warning": "WARNING", "error": "ERROR", "exception": "ERROR", "critical": "CRITICAL"}
+FOREIGN = {"django.request", "gunicorn.error"}
+"""Loggers of others, whose lines the page has as well."""
+
+NEVER_ANSWERED = {Conflict, UnknownPosition}
+"""Errors of a store that the hive deals with, so that no request ends with them."""
+
+ANSWERING = {"Response", "HttpResponse", "json_response", "error_response"}
+
+
+def modules() -> Iterator[tuple[str, ast.Module]]:
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            yield _name(path), ast.parse(path.read_text(encoding="utf-8"))
+
+
+def _name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
+
+
+def calls(tree: ast.Module) -> Iterator[tuple[str, ast.Call]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            function = node.func
+            named = function.attr if isinstance(function, ast.Attribute) else None
+            yield named or (function.id if isinstance(function, ast.Name) else ""), node
+
+
+# Log lines
+
+
+def logged() -> set[tuple[str, str, str]]:
+    """Every message at WARNING or above as it stands in the table, its level and its logger."""
+    found: set[tuple[str, str, str]] = set()
+    for name, tree in modules():
+        for method, call in calls(tree):
+            if method not in LEVELS or not _is_logger(call):
+                continue
+            (message, *_) = call.args
+            assert isinstance(message, ast.Constant), f"{name}:{call.lineno}: no literal message"
+            text = re.sub(r"%[rsd]", "…", str(message.value))
+            for line in [text] if re.search(r"\w", text) else errors_of_stores():
+                found.add((line, LEVELS[method], name))
+    return found
+
+
+def _is_logger(call: ast.Call) -> bool:
+    if not isinstance(call.func, ast.Attribute):
+        return False
+    return bool(re.search(r"(?:\b_?log(?:ger)?|getLogger\(.*\))$", ast.unparse(call.func.value)))
+
+
+def errors_of_stores() -> list[str]:
+    """What a line looks like that has but the name of an error and its reason."""
+    assert couchdb_database.UnreadableAnswer in _kinds(StoreError)
+    return [f"{kind.__name__}: …" for kind in _kinds(StoreError) - NEVER_ANSWERED - {StoreError}]
+
+
+def _kinds(kind: type[Exception]) -> set[type[Exception]]:
+    return {kind}.union(*(_kinds(each) for each in kind.__subclasses__()))
+
+
+def told() -> set[tuple[str, str, str]]:
+    found: set[tuple[str, str, str]] = set()
+    level, loggers = "", list[str]()
+    for line, origin, *_ in PAGE.table("line"):
+        if origin != "the same":
+            level, loggers = origin.split(maxsplit=1)[0], codes(origin)
+        found |= {(codes(line)[0], level, logger) for logger in loggers}
+    return found
+
+
+def test_every_line_at_warning_or_above_is_explained_and_no_other() -> None:
+    ours = {row for row in told() if row[2] not in FOREIGN}
+    assert len(ours) > 15
+    assert ours == logged()
+
+
+@pytest.mark.parametrize("logger", sorted(FOREIGN))
+def test_the_gravest_lines_of_others_are_explained(logger: str) -> None:
+    assert any(row[2] == logger for row in told())
+
+
+# Statuses
+
+
+def answered() -> set[int]:
+    generator = Generator(title="")  # type: ignore[no-untyped-call]  # drf-spectacular is typed in parts
+    paths = generator.get_schema(request=None, public=True)["paths"]
+    promised = {
+        int(status)
+        for operations in paths.values()
+        for operation in operations.values()
+        for status in operation["responses"]
+    }
+    written = {status for _, tree in modules() for status in _written(tree)}
+    mapped = {status for status, _ in exceptions._ANSWERS.values()}
+    framework = {each.status_code for each in vars(drf).values() if _is_raised(each)}
+    return promised | written | mapped | framework
+
+
+def _written(tree: ast.Module) -> Iterator[int]:
+    for function, call in calls(tree):
+        if function in ANSWERING:
+            values = [keyword.value for keyword in call.keywords if keyword.arg == "status"]
+            for value in [*call.args[:2], *values]:
+                if isinstance(value, ast.Constant) and type(value.value) is int:
+                    yield value.value
+
+
+def _is_raised(each: object) -> bool:
+    """Whether it is an error that the framework raises here: who asks is not its affair."""
+    return (
+        isinstance(each, type)
+        and issubclass(each, drf.APIException)
+        and not issubclass(each, drf.NotAuthenticated | drf.PermissionDenied | drf.Throttled)
+        and each is not drf.AuthenticationFailed
+    )
+
+
+def test_every_status_that_is_answered_is_explained() -> None:
+    rows = PAGE.table("status")
+    explained = {int(status) for row in rows for status in row[0].split(", ")}
+    known = answered()
+    assert {200, 201, 204, 304, 400, 404, 409, 412, 413, 422, 500, 503} <= known
+    assert known <= explained

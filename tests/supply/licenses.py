@@ -1,0 +1,128 @@
+"""LICENSES.md: the licence of all that the service runs with, as ``make licenses`` writes it.
+
+What a package says of itself is read from its metadata by pip-licenses. What the pages bring along
+for the browser has none, so its table is kept here.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from tests.support.requirements import here, locked
+from tests.support.service import ROOT
+
+PAGE = ROOT / "LICENSES.md"
+
+ALLOWED = frozenset(
+    {
+        "0BSD",
+        "Apache Software License",
+        "Apache-2.0 AND BSD-2-Clause",
+        "Apache-2.0 OR BSD-2-Clause",
+        "BSD 3-Clause OR Apache-2.0",
+        "BSD License",
+        "BSD-3-Clause",
+        "MIT",
+        "MIT AND PSF-2.0",
+        "MIT License",
+        "MPL-2.0 AND (Apache-2.0 OR MIT)",
+        "MPL-2.0 AND MIT",
+        "Mozilla Public License 2.0 (MPL 2.0)",
+        "PSF-2.0",
+        "ZPL-2.1",
+    }
+)
+"""Licences that let the service be MIT: permissive ones, and MPL-2.0, which binds its own files."""
+
+ASSETS = {
+    "Bootstrap 3.4.1, with Glyphicons Halflings": (
+        "MIT",
+        "djangorestframework",
+        ("rest_framework/*/bootstrap*", "rest_framework/*/glyphicons-halflings*"),
+    ),
+    "Font Awesome 4.0.3": (
+        "SIL OFL 1.1 (font), MIT (CSS)",
+        "djangorestframework",
+        ("rest_framework/fonts/fontawesome*", "rest_framework/css/font-awesome-4.0.3.css"),
+    ),
+    "google-code-prettify": ("Apache-2.0", "djangorestframework", ("rest_framework/*/prettify*",)),
+    "jQuery 3.7.1": ("MIT", "djangorestframework", ("rest_framework/js/jquery-3.7.1.min.js",)),
+    "Django REST framework's own": (
+        "BSD-3-Clause",
+        "djangorestframework",
+        (
+            "rest_framework/css/default.css",
+            "rest_framework/img/grid.png",
+            "rest_framework/js/ajax-form.js",
+            "rest_framework/js/csrf.js",
+            "rest_framework/js/default.js",
+            "rest_framework/js/load-ajax-form.js",
+        ),
+    ),
+    "Swagger UI": (
+        "Apache-2.0",
+        "drf-spectacular-sidecar",
+        ("drf_spectacular_sidecar/swagger-ui-dist/*",),
+    ),
+}
+"""What comes with packages for browsers: its licence, the package, and its collected files."""
+
+_HEAD = """# Licences
+
+Overmind itself is under the [MIT licence](LICENSE). `make licenses` writes this page; a test holds
+it against what is installed, and lets in no licence that is not on a list of permissive ones.
+Versions and hashes are in `requirements.txt`.
+
+## Packages
+
+What `requirements.txt` names for Linux and macOS, with the licence that each declares:
+
+"""
+_ASSETS_HEAD = """
+## For the browser
+
+What these packages bring along, and the service hands out:
+
+"""
+
+
+def licences() -> dict[str, str]:
+    """Return what each runtime package that is needed here declares, by its name."""
+    names = [each.requirement.name for each in here(locked(ROOT / "requirements.txt"))]
+    tool = Path(sys.executable).with_name("pip-licenses")
+    done = subprocess.run(
+        [tool, "--from=mixed", "--format=json", "--packages", *names],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    found = {each["Name"]: each["License"] for each in json.loads(done.stdout)}
+    return dict(sorted(found.items(), key=lambda item: item[0].lower()))
+
+
+def page() -> str:
+    """Return the page as it should be."""
+    packages = [(f"`{name}`", licence) for name, licence in licences().items()]
+    assets = [
+        (name, licence, f"`{package}`", ", ".join(f"`{pattern}`" for pattern in patterns))
+        for name, (licence, package, patterns) in ASSETS.items()
+    ]
+    return (
+        _HEAD
+        + _table(("package", "licence"), packages)
+        + _ASSETS_HEAD
+        + _table(("asset", "licence", "comes with", "files in `staticfiles/`"), assets)
+    )
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [head, ("---",) * len(head), *rows]
+    return "".join("| " + " | ".join(cells) + " |\n" for cells in lines).replace(" --- ", "---")
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")

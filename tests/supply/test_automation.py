@@ -1,0 +1,101 @@
+"""What runs on others' machines: the workflow and the updater, as far as files can show it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.supply.test_lock import SOURCES
+from tests.support.service import ROOT
+
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yaml"))
+PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
+
+Object = dict[str, Any]
+
+each_workflow = pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+
+
+def workflow(path: Any) -> Object:
+    found: Object = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return found
+
+
+def steps() -> Iterator[tuple[str, Object]]:
+    for path in WORKFLOWS:
+        for name, job in workflow(path)["jobs"].items():
+            for step in job["steps"]:
+                yield f"{path.name}: {name}", step
+
+
+@each_workflow
+def test_a_workflow_may_only_read_and_ends(path: Any) -> None:
+    found = workflow(path)
+    assert found["permissions"] == {"contents": "read"}
+    assert found["concurrency"]["group"]
+    for name, job in found["jobs"].items():
+        assert 0 < job["timeout-minutes"] <= 60, name
+        assert "permissions" not in job, name
+        assert "latest" not in job["runs-on"], name
+
+
+def test_foreign_code_is_pinned_by_commit_and_gets_no_account() -> None:
+    used = [(where, step) for where, step in steps() if "uses" in step]
+    assert used
+    for where, step in used:
+        assert re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", step["uses"]), where
+        if step["uses"].startswith("actions/checkout@"):
+            assert step["with"]["persist-credentials"] is False, where
+
+
+def test_the_comment_of_a_commit_names_a_version() -> None:
+    for path in WORKFLOWS:
+        for line in re.findall(r"(?m)^.*\buses:.*$", path.read_text(encoding="utf-8")):
+            assert re.search(r"  # v\d+\.\d+\.\d+$", line), line
+
+
+def test_everything_runs_on_every_python_that_is_promised() -> None:
+    (job,) = [
+        job
+        for path in WORKFLOWS
+        for job in workflow(path)["jobs"].values()
+        if "matrix" in job.get("strategy", {})
+    ]
+    assert job["strategy"]["matrix"]["python"] == PYTHONS
+    assert job["steps"][-1]["run"] == ".ci/run"
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert f'requires-python = ">={PYTHONS[0]}"' in project
+
+
+def test_it_runs_over_couchdb_too() -> None:
+    jobs = [job for path in WORKFLOWS for job in workflow(path)["jobs"].values()]
+    (job,) = [job for job in jobs if "couchdb" in job.get("services", {})]
+    service, last = job["services"]["couchdb"], job["steps"][-1]
+    assert service["image"] == "couchdb:3"
+    account = f"{service['env']['COUCHDB_USER']}:{service['env']['COUCHDB_PASSWORD']}"
+    assert last["run"] == ".ci/run"
+    assert last["env"]["COUCHDB_TEST_URL"] == f"http://{account}@localhost:5984"
+
+
+def test_what_runs_everything_has_the_tags_of_releases() -> None:
+    for path in WORKFLOWS:
+        for name, job in workflow(path)["jobs"].items():
+            if any(step.get("run") == ".ci/run" for step in job["steps"]):
+                assert job["steps"][0]["with"]["fetch-depth"] == 0, name
+
+
+def test_the_updater_knows_every_lock_file() -> None:
+    settings = json.loads((ROOT / "renovate.json").read_text(encoding="utf-8"))
+    (pattern,) = settings["pip-compile"]["managerFilePatterns"]
+    for source in SOURCES:
+        lock = str(source.with_suffix(".txt").relative_to(ROOT))
+        assert re.search(pattern.strip("/"), lock), lock
+    wanted = {"pip-compile", "dockerfile", "github-actions", "npm"}
+    assert set(settings["enabledManagers"]) >= wanted
+    named = {name for rule in settings["packageRules"] for name in rule.get("matchFileNames", ())}
+    assert named <= {str(source.relative_to(ROOT)) for source in SOURCES}

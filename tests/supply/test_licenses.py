@@ -1,0 +1,53 @@
+"""LICENSES.md is current, and nothing comes in under a licence that was not thought about."""
+
+from __future__ import annotations
+
+import re
+from fnmatch import fnmatch
+
+import pytest
+from django.contrib.staticfiles.finders import get_finders
+
+from overmind_project.static import StaticFiles
+from tests.supply.licenses import ALLOWED, ASSETS, PAGE, licences, page
+from tests.support.requirements import here, locked
+from tests.support.service import ROOT
+
+OURS = ("overmind/", "zerglings/")
+
+
+@pytest.fixture(scope="module")
+def declared() -> dict[str, str]:
+    return licences()
+
+
+def collected() -> set[str]:
+    """What `collectstatic` collects that is not ours."""
+    ignored = StaticFiles.ignore_patterns
+    found = {path for finder in get_finders() for path, _ in finder.list(ignored)}
+    return {path for path in found if not path.startswith(OURS)}
+
+
+def test_the_page_is_what_make_licenses_writes() -> None:
+    assert PAGE.read_text(encoding="utf-8") == page(), "run make licenses"
+
+
+def test_every_runtime_package_is_there(declared: dict[str, str]) -> None:
+    names = {re.sub(r"[-_.]+", "-", name).lower() for name in declared}
+    assert names == {each.name for each in here(locked(ROOT / "requirements.txt"))}
+
+
+def test_every_licence_is_one_that_is_allowed(declared: dict[str, str]) -> None:
+    assert {name: each for name, each in declared.items() if each not in ALLOWED} == {}
+
+
+def test_no_licence_is_allowed_that_nobody_has(declared: dict[str, str]) -> None:
+    assert set(declared.values()) == ALLOWED
+
+
+def test_every_file_that_is_handed_to_browsers_has_its_licence() -> None:
+    patterns = [pattern for _, _, patterns in ASSETS.values() for pattern in patterns]
+    files = collected()
+    assert len(files) > 20
+    assert {path for path in files if not any(fnmatch(path, each) for each in patterns)} == set()
+    assert [each for each in patterns if not any(fnmatch(path, each) for path in files)] == []
