@@ -35,9 +35,21 @@ class Reply:
 
 
 class Service:
-    """A running service, which can be stopped and started again on its port."""
+    """A running service, which can be stopped and started again on its port.
 
-    def __init__(self, environment: Mapping[str, str], directory: Path) -> None:
+    ``checkout`` is where its code is, ``python`` what runs it: those of this test, or of a release.
+    """
+
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        directory: Path,
+        *,
+        checkout: Path = ROOT,
+        python: str = sys.executable,
+    ) -> None:
+        self._checkout = checkout
+        self._python = python
         self.port = _free_port()
         self._log = directory / "service.log"
         address = {"OVERMIND_HTTP_ADDR": f"127.0.0.1:{self.port}"}
@@ -54,8 +66,8 @@ class Service:
         """Start it, and wait until it answers."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "manage.py", "serve"],
-                cwd=ROOT,
+                [self._python, "manage.py", "serve"],
+                cwd=self._checkout,
                 env=self._environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,
