@@ -37,7 +37,7 @@ class Unavailable(Exception):
 
 @dataclass(frozen=True)
 class Release:
-    """Code of the service, what runs it, and what its processes find in their environment besides."""
+    """Code of the service, what runs it, and what its processes find in their environment."""
 
     name: str
     checkout: Path = ROOT
