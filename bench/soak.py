@@ -1,8 +1,9 @@
 """``python -m bench.soak``: mixed load for a long time, well below what the service could do.
 
-Looks every few seconds at the memory, descriptors, threads and sockets of the service's processes, and notes
-how long each request took. In the end it prints slopes, the 99th percentile of each minute, and
-whether all that was acknowledged is there. SOAK_MINUTES (default 30), SOAK_CLIENTS (default 16) and
+Looks every few seconds at the memory, descriptors, threads and sockets of the service's processes,
+and notes how long each request took. In the end it prints slopes, the 99th percentile of each
+minute, and whether all that was acknowledged is there. ``manage.py heal`` runs each minute, so that
+the dead do not make lists longer. SOAK_MINUTES (default 30), SOAK_CLIENTS (default 16) and
 STORE_URL=http://admin:password@host:port (default: the embedded store) say how and where.
 """
 
@@ -14,13 +15,14 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 from bench.errors import BenchError
 from bench.plan import ROOT
-from bench.service import Server, overmind
+from bench.service import Server, manage, overmind
 from bench.soak_load import Load
 from bench.soak_report import Sample, report
 from bench.stores import Benched, CouchDB, Embedded
@@ -32,6 +34,12 @@ SETTLE = 20.0
 
 SAMPLES = 360
 """Looks in all; each costs the kernel some milliseconds."""
+
+HEAL_EVERY = 60.0
+"""Seconds between two runs of heal, which takes away the dead."""
+
+HEAL_LIMIT = 60.0
+"""Seconds that heal may take."""
 
 LEAST_PAUSE = 0.25
 """Seconds between two looks at least."""
@@ -67,13 +75,36 @@ def _soak(store: Benched, seconds: float, clients: int) -> int:
     name = f"overmind-bench-{secrets.token_hex(4)}"
     with overmind(store, name, ROOT) as server:
         load = Load(server, clients)
-        with load.running():
+        with load.running(), _healed(store.environment(name)):
             time.sleep(settle)
             with _watched(server, seconds) as samples:
                 began = time.monotonic()
                 time.sleep(seconds)
         lost = load.lost()
         return report(store.name, clients, samples, load.since(began, seconds), load.counts, lost)
+
+
+@contextmanager
+def _healed(environment: Mapping[str, str]) -> Iterator[None]:
+    """Have those who died removed again and again during the block."""
+    admin = {
+        f"COUCHDB_ADMIN_{name}": environment[f"COUCHDB_{name}"]
+        for name in ("USERNAME", "PASSWORD")
+        if f"COUCHDB_{name}" in environment
+    }
+    ended = threading.Event()
+
+    def heal() -> None:
+        while not ended.wait(HEAL_EVERY):
+            manage("heal", "--grace", "0", environment={**environment, **admin}, limit=HEAL_LIMIT)
+
+    with ThreadPoolExecutor(1) as pool:
+        healing = pool.submit(heal)
+        try:
+            yield
+        finally:
+            ended.set()
+        healing.result()
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 """The mixed load of a soak: clients with a fixed time to think, and what they were answered.
 
 The zerglings stay as many as they are: each that dies is replaced, and what a whole-swarm call
-spawns dies in the end too, so that lists do not grow. Each client commands zerglings of its own, and
-so knows what must be in their histories.
+spawns dies in the end too, so that lists do not grow. Each client commands zerglings of its own,
+and so knows what must be in their histories.
 """
 
 from __future__ import annotations
@@ -112,10 +112,10 @@ class Client:
         self._kinds: list[tuple[Callable[[], None], int]] = [
             (self._look, 30),
             (self._move, 40),
-            (self._replace, 3),
+            (self._replace, 1),
             (self._list, 3),
             (self._page, 4),
-            (self._swarm, 3),
+            (self._swarm, 1),
             (self._listen, 1),
             (self._probe, 6),
             (self._scrape, 2),
@@ -215,7 +215,7 @@ class Client:
 
     def _err(self) -> None:
         path = f"/zerglings/{random.choice(self.lives).id}"
-        if random.random() < 0.5:  # noqa: PLR2004 - one half of them
+        if random.random() < 0.5:
             self._ask("bad bodies", "POST", path, random.choice(BAD_BODIES), wanted=BAD)
         else:
             self._ask("bad paths", "GET", f"{path}x{random.getrandbits(40):x}", wanted=MISSING)

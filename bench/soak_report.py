@@ -64,7 +64,7 @@ class Slope:
             BenchError: there are fewer than three moments.
         """
         count = len(points)
-        if count < 3:  # noqa: PLR2004 - two points have a line and no error
+        if count < 3:
             raise BenchError("too few samples for a slope: soak for longer")
         middle = sum(at for at, _ in points) / count / MINUTE
         mean = sum(value for _, value in points) / count
