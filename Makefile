@@ -7,7 +7,7 @@ COLLECTED := staticfiles/.collected
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' overmind_project/__init__.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test stress rollover check format bench bench-map image e2e e2e-production clean
+.PHONY: help run test stress rollover soak drill check format bench bench-map image e2e e2e-production clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -28,6 +28,12 @@ stress: $(VENV)/.development $(COLLECTED) ## Try what was promised under fire, a
 rollover: $(VENV)/.development $(COLLECTED) ## Roll from the previous release to this one and back under load, minutes long
 	@sh tests/peer/install.sh $(VENV)
 	OVERMIND_STRESS=1 $(BIN)/python -m pytest -o log_cli=true -o log_cli_level=INFO tests/test_rollover.py
+
+soak: $(COLLECTED) ## Load the service for SOAK_MINUTES (default 30) and tell whether it stays as it is; STORE_URL as for bench
+	@$(BIN)/python -m bench.soak
+
+drill: $(COLLECTED) ## Back up under load, destroy the store, restore it and compare; STORE_URL as for bench
+	@$(BIN)/python -m bench.drill
 
 check: $(VENV)/.development ## Check format, lint, types, settings and manifests
 	@sh tests/peer/install.sh $(VENV)

@@ -135,7 +135,7 @@ def _drill(store: Benched, contents: Path, what: str, way: Callable[[Drill], Way
         drill = Drill(store, name, server, contents.parent)
         drill.manage("import_zerglings", str(contents))
         back_up, restore = way(drill)
-        lives = [life for n in range(MOVERS) for life in _some(server, n)]
+        lives = _some(server)
         with _moving(server, lives):
             time.sleep(WARM_UP)
             began = time.monotonic()
@@ -149,7 +149,7 @@ def _drill(store: Benched, contents: Path, what: str, way: Callable[[Drill], Way
         drill.step("restore", restore)
         drill.step("the service answers again", partial(_wait_for, server, lives[0]))
         back = time.monotonic() - gone
-        lost = [life for life in lives if not life.has_kept(_history(server, life), began)]
+        lost = [life for life in lives if not life.has_kept(_history(server, life.id), began)]
         missing = listed - _listed(server)
     _report(drill, back, moved, len(lives), len(lost) + len(missing))
     return len(lost) + len(missing)
@@ -175,7 +175,6 @@ def _by_file(drill: Drill) -> Way:
         for ending in ("-wal", "-shm"):
             Path(f"{path}{ending}").unlink(missing_ok=True)
         path.with_suffix(".new").replace(path)
-        drill.manage("bootstrap_couch")
 
     return back_up, restore
 
@@ -206,19 +205,19 @@ def _moving(server: Server, lives: list[Life]) -> Iterator[None]:
             each.result()
 
 
-def _some(server: Server, number: int) -> list[Life]:
-    """Return some living zerglings, others for each number."""
-    after = f"{number * 16 // MOVERS:x}0000000-0000-4000-8000-000000000000"
-    shown = _get(server, f"/zerglings/?limit={MOVED_EACH}&after={after}")["zerglings"]
-    return [Life(seen["id"], len(_history(server, Life(seen["id"], 0)))) for seen in shown]
+def _some(server: Server) -> list[Life]:
+    """Return some of the living zerglings, from all of them."""
+    living = list(_listed(server))
+    chosen = random.sample(living, min(len(living), MOVERS * MOVED_EACH))
+    return [Life(id_, len(_history(server, id_))) for id_ in chosen]
 
 
 def _listed(server: Server) -> set[str]:
     return {seen["id"] for seen in _get(server, "/zerglings/")["zerglings"]}
 
 
-def _history(server: Server, life: Life) -> list[str]:
-    words: list[str] = _get(server, f"/zerglings/{life.id}/history")["commandHistory"]
+def _history(server: Server, zergling_id: str) -> list[str]:
+    words: list[str] = _get(server, f"/zerglings/{zergling_id}/history")["commandHistory"]
     return words
 
 

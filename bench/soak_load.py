@@ -1,7 +1,7 @@
 """The mixed load of a soak: clients with a fixed time to think, and what they were answered.
 
-The zerglings stay as many as they are: each that dies is replaced, and what a whole-swarm call
-spawns dies in the end too, so that lists do not grow. Each client commands zerglings of its own,
+The zerglings stay as many as they are and on average as old: each that dies is replaced, and what a
+whole-swarm call spawns dies in the end too, so that neither lists nor documents grow. Each client commands zerglings of its own,
 and so knows what must be in their histories.
 """
 
@@ -22,7 +22,7 @@ import orjson
 from bench.service import Server
 from bench.soak_report import Timed
 
-ZERGLINGS = 8
+ZERGLINGS = 4
 """How many each client has."""
 
 LONGEST_LIFE = 400
@@ -126,6 +126,7 @@ class Client:
         """Send requests until the load is over."""
         while len(self.lives) < ZERGLINGS:
             self._spawn()
+            self._command(self.lives[-1], random.randint(1, LONGEST_LIFE))
         kinds, weights = zip(*self._kinds, strict=True)
         while not self._over.wait(random.uniform(*THINK)):
             if random.random() < RECONNECT:
@@ -160,11 +161,14 @@ class Client:
 
     def _move(self) -> None:
         life = random.choice(self.lives)
-        words = "".join(random.choices("MLR", k=random.choice((1, 1, 1, 5))))
-        if self._ask("moves", "POST", f"/zerglings/{life.id}", b'"%b"' % words.encode()):
-            life.words += words
+        self._command(life, random.choice((1, 1, 1, 5)))
         if len(life.words) > LONGEST_LIFE:
             self._end(life)
+
+    def _command(self, life: Life, count: int) -> None:
+        words = "".join(random.choices("MLR", k=count))
+        if self._ask("moves", "POST", f"/zerglings/{life.id}", b'"%b"' % words.encode()):
+            life.words += words
 
     def _replace(self) -> None:
         self._end(random.choice(self.lives))
