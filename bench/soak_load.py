@@ -1,8 +1,8 @@
 """The mixed load of a soak: clients with a fixed time to think, and what they were answered.
 
 The zerglings stay as many as they are and on average as old: each that dies is replaced, and what a
-whole-swarm call spawns dies in the end too, so that neither lists nor documents grow. Each client commands zerglings of its own,
-and so knows what must be in their histories.
+whole-swarm call spawns dies in the end too, so that neither lists nor documents grow. Each client
+commands zerglings of its own, and so knows what must be in their histories.
 """
 
 from __future__ import annotations

@@ -140,7 +140,7 @@ def shortened(zergling: Zergling, tail: int) -> tuple[Zergling, list[Chunk]]:
 def _cuts(zergling: Zergling, tail: int) -> Sequence[int]:
     """Return where to cut: where requests begin, before the tail, in chunks of some size.
 
-    The place depends on the words from the base on, not on how many came since: of attempts that
+    The place depends on the words from the base on, hardly on how many came since: of attempts that
     lost a race each finds the same one.
     """
     length = len(zergling.history)
@@ -151,11 +151,20 @@ def _cuts(zergling: Zergling, tail: int) -> Sequence[int]:
     cuts: list[int] = []
     start = used = 0
     while used < len(places) and length - start > 2 * tail:
-        size = LARGEST_CHUNK if length - start >= LARGEST_CHUNK + tail else tail + 1
-        used = max(bisect_right(places, start + size), used + 1)
+        used = max(bisect_right(places, start + _size(length - start, tail)), used + 1)
         start = places[used - 1]
         cuts.append(start)
     return cuts
+
+
+def _size(length: int, tail: int) -> int:
+    """Return how many words to cut off so many; it changes only where these have doubled."""
+    if length >= LARGEST_CHUNK + tail:
+        return LARGEST_CHUNK
+    size = tail + 1
+    while length >= 4 * size:
+        size *= 2
+    return size
 
 
 def _elsewhere(zergling: Zergling, positions: Sequence[int]) -> list[int]:
