@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 from tests.support.backends import CouchDBServer, couchdb_backend, sqlite_backend
 from tests.support.faulty_store import FaultyStore
 from tests.support.original import Original
-from zerglings import patience
 from zerglings.changes import NoSuchZergling
 from zerglings.hive import Hive
 from zerglings.storage.base import Document, OutcomeUnknown, Store
@@ -228,12 +227,6 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 def remote(couchdb: CouchDBServer) -> Iterator[Store]:
     with couchdb_backend(couchdb) as backend, closing(backend.open()) as store:
         yield store
-
-
-@pytest.fixture(autouse=True)
-def short_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody needs to wait for what will never be found out."""
-    monkeypatch.setattr(patience, "DOUBT_LIMIT", 0.05)
 
 
 LONG = os.environ.get("OVERMIND_STRESS") == "1"
