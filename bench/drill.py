@@ -13,6 +13,7 @@ import os
 import random
 import secrets
 import shutil
+import signal
 import sqlite3
 import sys
 import tempfile
@@ -255,4 +256,5 @@ def _report(drill: Drill, back: float, moved: int, lives: int, lost: int) -> Non
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # cleans up as for Ctrl-C
     sys.exit(main())

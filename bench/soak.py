@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 import sys
 import tempfile
 import threading
@@ -128,4 +129,5 @@ def _watched(server: Server, seconds: float) -> Iterator[list[Sample]]:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # cleans up as for Ctrl-C
     sys.exit(main())
