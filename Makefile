@@ -10,7 +10,7 @@ VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' overmind_project/__ini
 
 .DEFAULT_GOAL := help
 FUZZ_MINUTES ?= 10
-.PHONY: help run test stress crash fuzz check format bench bench-map image e2e e2e-production lock licenses sbom audit clean
+.PHONY: help run test stress crash fuzz rollover soak drill check format lock licenses sbom audit bench bench-map image e2e e2e-production clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -35,6 +35,16 @@ crash: $(VENV)/.development $(COLLECTED) ## Kill at random under load, ten minut
 fuzz: $(VENV)/.development $(COLLECTED) ## Send it what breaks services for FUZZ_MINUTES (10), another seed each round
 	@sh tests/peer/install.sh $(VENV)
 	@$(BIN)/python -m tests.hostile $(FUZZ_MINUTES)
+
+rollover: $(VENV)/.development $(COLLECTED) ## Roll from the previous release to this one and back under load, minutes long
+	@sh tests/peer/install.sh $(VENV)
+	OVERMIND_STRESS=1 $(BIN)/python -m pytest -o log_cli=true -o log_cli_level=INFO tests/test_rollover.py
+
+soak: $(COLLECTED) ## Load the service for SOAK_MINUTES (default 30) and tell whether it stays as it is; STORE_URL as for bench
+	@$(BIN)/python -m bench.soak
+
+drill: $(COLLECTED) ## Back up under load, destroy the store, restore it and compare; STORE_URL as for bench
+	@$(BIN)/python -m bench.drill
 
 check: $(VENV)/.development ## Check format, lint, types, settings, packages and manifests
 	@sh tests/peer/install.sh $(VENV)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 PROC = Path("/proc")
@@ -52,6 +53,23 @@ def peak_rss(pid: int) -> float:
 def reset_peak(pid: int) -> None:
     """Forget the peak of a process so far."""
     (PROC / str(pid) / "clear_refs").write_text(RESET_PEAK)
+
+
+def descriptors(pid: int) -> list[str]:
+    """Return what the open descriptors of a process are; none if it has gone."""
+    held = []
+    with suppress(OSError):
+        for link in (PROC / str(pid) / "fd").iterdir():
+            with suppress(OSError):  # closed meanwhile
+                held.append(os.readlink(link))
+    return held
+
+
+def threads(pid: int) -> int:
+    """Return how many threads a process has, 0 if it has gone."""
+    with suppress(OSError):
+        return sum(1 for _ in (PROC / str(pid) / "task").iterdir())
+    return 0
 
 
 def listener(port: int, name: str) -> int | None:

@@ -28,6 +28,7 @@ ANSWER_TIMEOUT = 30.0
 
 BASELINE_THREADS = 8
 HOST = "127.0.0.1"
+ROOT = Path(__file__).resolve().parent.parent
 FOREIGN = ("COUCHDB_", "DJANGO_", "OVERMIND_STORE", "OVERMIND_SQLITE", "OVERMIND_TOKENS")
 """Variables of the caller that would lead the service elsewhere; those that tune it stay."""
 
@@ -66,11 +67,12 @@ def overmind(store: Benched, database: str, checkout: Path) -> Iterator[Server]:
     """
     port = _free_port()
     address = {"OVERMIND_HTTP_ADDR": f"{HOST}:{port}"}
-    environment = _environment() | store.environment(database) | address
-    manage = [sys.executable, "manage.py"]
+    environment = store.environment(database)
+    serve = [sys.executable, "manage.py", "serve"]
     try:
-        _bootstrap([*manage, "bootstrap_couch"], environment, checkout)
-        with _running([*manage, "serve"], environment, checkout, port, "/readyz") as server:
+        manage("bootstrap_couch", environment=environment, checkout=checkout)
+        whole = _environment() | environment | address
+        with _running(serve, whole, checkout, port, "/readyz") as server:
             yield server
     finally:
         store.drop(database)
@@ -88,27 +90,40 @@ def baseline(store: CouchDB, database: str, model: str, workers: int) -> Iterato
     command = [sys.executable, "-m", "gunicorn", "bench.baseline.wsgi", "--no-control-socket"]
     command += ["--bind", f"{HOST}:{port}", "--worker-class", "gthread", "--keep-alive", "75"]
     command += ["--workers", str(workers), "--threads", str(BASELINE_THREADS)]
-    root = Path(__file__).resolve().parent.parent
     try:
         store.create_like(database, model)
-        with _running(command, environment, root, port, "/zerglings/none/") as server:
+        with _running(command, environment, ROOT, port, "/zerglings/none/") as server:
             yield server
     finally:
         store.drop(database)
 
 
-def _bootstrap(command: Sequence[str], environment: Mapping[str, str], directory: Path) -> None:
-    done = subprocess.run(  # nosec B603 # noqa: S603 - no shell, and no word of it comes from outside
-        command,
-        cwd=directory,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=START_LIMIT,
-        check=False,
-    )
+def manage(
+    *arguments: str,
+    environment: Mapping[str, str],
+    checkout: Path = ROOT,
+    limit: float = START_LIMIT,
+) -> str:
+    """Run a command of ``manage.py`` on a store; return what it says.
+
+    Raises:
+        BenchError: it failed, or took more than ``limit`` seconds.
+    """
+    try:
+        done = subprocess.run(  # nosec B603 # noqa: S603 - no shell, and no word of it comes from outside
+            [sys.executable, "manage.py", *arguments],
+            cwd=checkout,
+            env=_environment() | dict(environment),
+            capture_output=True,
+            text=True,
+            timeout=limit,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise BenchError(f"{arguments[0]} took more than {limit:.0f} s") from None
     if done.returncode:
-        raise BenchError(f"bootstrap_couch failed: {_last_line(done.stderr)}")
+        raise BenchError(f"{arguments[0]} failed: {_last_line(done.stderr)}")
+    return done.stdout.strip()
 
 
 @contextmanager

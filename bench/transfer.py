@@ -69,7 +69,7 @@ def _measure(count: int, prefix: str, directory: Path) -> None:
     copy = embedded.environment("copy")
     file = directory / "source.jsonl"
     _manage("bootstrap_couch", environment=source)
-    zerglings, chunks = _fill(Path(source["OVERMIND_SQLITE_PATH"]), count)
+    zerglings, chunks = fill(Path(source["OVERMIND_SQLITE_PATH"]), count)
     _say(f"source: {zerglings} zerglings, {chunks} parts of histories")
     _manage("export_zerglings", str(file), environment=source)
     _say(f"the file has {file.stat().st_size / 2**20:.0f} MiB")
@@ -99,7 +99,7 @@ def _measure_couchdb(store: CouchDB, database: str, source: Mapping[str, str], f
     _say("the export of the import is the same file, byte by byte")
 
 
-def _fill(path: Path, count: int) -> tuple[int, int]:
+def fill(path: Path, count: int) -> tuple[int, int]:
     """Write zerglings to a store's file; return how many, and how many chunks."""
     store = SQLiteStore(path)
     zerglings: list[Document] = []

@@ -11,6 +11,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 
 from zerglings.chunks import Chunk, first_id, last_id, shortened
 from zerglings.document import NotAZergling
@@ -169,38 +170,49 @@ class Archive:
             wanted = keys.previous
         return None
 
-    def holds(self, zergling: Zergling, request_id: str, *, since: int, timeout: float) -> bool:
-        """Whether a request is among the older words, those after the first ``since``."""
-        for chunk in self.newest_first(zergling, timeout=timeout):
-            if request_id in chunk.request_ids:
-                return True
-            if chunk.start <= since:
-                break
-        return False
+    def ids_since(self, zergling: Zergling, since: int, *, timeout: float) -> Iterator[str]:
+        """Yield the ids of the requests behind the first ``since`` words, in no certain order."""
+        yield from zergling.request_ids[max(0, since - zergling.base.count) :]
+        if zergling.base.count > since:
+            for chunk in self.newest_first(zergling, timeout=timeout):
+                yield from chunk.request_ids[max(0, since - chunk.start) :]
+                if chunk.start <= since:
+                    break
 
     def completed(self, zergling: Zergling, *, timeout: float) -> Zergling:
         """Return a zergling that the original service wrote with its base and spawn found again.
 
-        Its history continues the newest chunk that ends where it begins.
+        Its history continues the newest chunk that ends where it begins. Several that begin at the
+        same place are attempts at one cut, made of the same words.
         """
         known_whole = f"{zergling.id}@{zergling.revision}"
         if not zergling.is_stripped or len(zergling.history) < min(self._tail, SHORTEST_TAIL):
             return zergling
         if known_whole in self._whole:
             return zergling
-        after: str | None = last_id(zergling.id)
+        ending = (
+            chunk
+            for chunk in self._all_newest_first(zergling.id, timeout)
+            if chunk.after == zergling.base.pose
+        )
+        if (newest := next(ending, None)) is None:
+            self._note_whole(known_whole)
+            return zergling
+        attempts = [newest, *takewhile(lambda chunk: chunk.start == newest.start, ending)]
+        chunk = _continued(attempts, zergling.history)
+        found = replace(zergling, base=Base(chunk.after, chunk.end, chunk.id))
+        *_, first = self.newest_first(found, timeout=timeout)
+        return replace(found, spawn=first.before)
+
+    def _all_newest_first(self, zergling_id: str, timeout: float) -> Iterator[Chunk]:
+        """Yield all chunks of a zergling, those too that it does not reach."""
+        after: str | None = last_id(zergling_id)
         while after is not None:
             page = self._store.page(
-                after, PAGE, until=first_id(zergling.id), descending=True, timeout=timeout
+                after, PAGE, until=first_id(zergling_id), descending=True, timeout=timeout
             )
-            for chunk in map(_decoded, page.documents):
-                if chunk.after == zergling.base.pose:
-                    found = replace(zergling, base=Base(chunk.after, chunk.end, chunk.id))
-                    *_, first = self.newest_first(found, timeout=timeout)
-                    return replace(found, spawn=first.before)
+            yield from map(_decoded, page.documents)
             after = page.after
-        self._note_whole(known_whole)
-        return zergling
 
     def _note_whole(self, mark: str) -> None:
         with self._lock:
@@ -257,6 +269,20 @@ class MissingChunk(StoreUnavailable):
 
     def __init__(self, chunk_id: str, why: str = "missing") -> None:
         super().__init__(f"the part {chunk_id!r} of a history is {why}")
+
+
+def _continued(attempts: Sequence[Chunk], history: tuple[str, ...]) -> Chunk:
+    """Return which of several attempts at a cut a history goes on from.
+
+    Every attempt holds words of the same life, so a short one can only be it where the history
+    begins with what a long one has beyond it.
+    """
+    longest = max(attempts, key=lambda chunk: chunk.end)
+    return next(
+        chunk
+        for chunk in sorted(attempts, key=lambda chunk: chunk.end)
+        if (chunk.words + history)[: len(longest.words)] == longest.words
+    )
 
 
 def _decoded(document: Document) -> Chunk:

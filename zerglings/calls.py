@@ -12,6 +12,10 @@ from zerglings.storage.base import OutcomeUnknown, StoreError, StoreUnavailable
 from zerglings.zergling import Zergling
 
 
+class NeverKnown(OutcomeUnknown):
+    """A write was sent, and nothing can tell any more what became of it."""
+
+
 class ZerglingCall(Call[Zergling]):
     """A call that a flush answers with a zergling, or attempts again."""
 
@@ -48,7 +52,9 @@ class ZerglingCall(Call[Zergling]):
 
         ``seconds`` is how long the store took to say ``error``.
         """
-        if (end := self.patience.end_of(error, seconds)) is not None:
+        if isinstance(error, NeverKnown):
+            self.fail(error)
+        elif (end := self.patience.end_of(error, seconds)) is not None:
             self.fail(end)
         else:
             metrics.retried(error)

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from zerglings.archive import Archive
-from zerglings.calls import ZerglingCall
+from zerglings.calls import NeverKnown, ZerglingCall
 from zerglings.patience import TimeLeft
-from zerglings.zergling import Request, Zergling
+from zerglings.zergling import Request, Zergling, is_derived
 
 Precondition = Callable[[Zergling], bool]
 
@@ -131,16 +131,21 @@ class Order(Change):
         return current.apply(self._request)
 
     def _was_carried_out(self, current: Zergling, archive: Archive, time_left: TimeLeft) -> bool:
-        """Whether an attempt whose answer was lost did it, even if a death followed."""
+        """Whether an attempt whose answer was lost did it, even if a death followed.
+
+        Raises:
+            NeverKnown: the original has written since and kept the words without their ids.
+        """
         if self._attempted_at is None or not self.patience.is_in_doubt:
             return False
-        if current.has_applied(self._request):
-            return True
-        if current.base.count <= self._attempted_at:
-            return False
-        return archive.holds(
-            current, self._request.id, since=self._attempted_at, timeout=time_left()
-        )
+        are_ids_lost = False
+        for id_ in archive.ids_since(current, self._attempted_at, timeout=time_left()):
+            if id_ == self._request.id:
+                return True
+            are_ids_lost = are_ids_lost or is_derived(id_)
+        if are_ids_lost:
+            raise NeverKnown("the original service has dropped the ids of this zergling's commands")
+        return False
 
     def _is_known_key(self, current: Zergling, archive: Archive, time_left: TimeLeft) -> bool:
         mark = self._request.key_mark

@@ -7,6 +7,7 @@ chunk's id names its content, so that writing it twice does no harm. Pure values
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -103,15 +104,18 @@ def last_id(zergling_id: str) -> str:
 
 
 def shortened(zergling: Zergling, tail: int) -> tuple[Zergling, list[Chunk]]:
-    """Move all but the newest ``tail`` words out of a history longer than twice that.
+    """Move the oldest words out of a history longer than twice ``tail``; no fewer than that stay.
 
-    Requests are never split, so more words may stay. A death stays where it is looked for.
+    Requests are never split, so more words may stay. A death stays where it is looked for. Where
+    the original service writes, a place is all that tells whether a history begins before or after
+    a cut; so none is made where the zergling stands as it did at the beginning, unless the history
+    is four times the tail already.
     """
     if len(zergling.history) <= 2 * tail or zergling.is_dead:
         return zergling, []
     chunks: list[Chunk] = []
     base, position = zergling.base, 0
-    for end in _cuts(zergling, len(zergling.history) - tail):
+    for end in _cuts(zergling, tail):
         words = zergling.history[position:end]
         chunk = Chunk(
             zergling_id=zergling.id,
@@ -133,15 +137,41 @@ def shortened(zergling: Zergling, tail: int) -> tuple[Zergling, list[Chunk]]:
     return shorter, chunks
 
 
-def _cuts(zergling: Zergling, limit: int) -> Sequence[int]:
-    """Return where to cut: where requests begin, up to ``limit``, in chunks of some size."""
+def _cuts(zergling: Zergling, tail: int) -> Sequence[int]:
+    """Return where to cut: where requests begin, before the tail, in chunks of some size.
+
+    The place depends on the words from the base on, hardly on how many came since: of attempts that
+    lost a race each finds the same one.
+    """
+    length = len(zergling.history)
+    beginnings = [n for n in range(1, length - tail + 1) if zergling.request_ids[n]]
+    places = _elsewhere(zergling, beginnings)
+    if not places and length > 4 * tail:
+        places = beginnings
     cuts: list[int] = []
-    start = end = 0
-    for position in range(1, limit + 1):
-        if not zergling.request_ids[position]:
-            continue
-        if position - start > LARGEST_CHUNK and end > start:
-            cuts.append(end)
-            start = end
-        end = position
-    return [*cuts, end] if end > start else cuts
+    start = used = 0
+    while used < len(places) and length - start > 2 * tail:
+        used = max(bisect_right(places, start + _size(length - start, tail)), used + 1)
+        start = places[used - 1]
+        cuts.append(start)
+    return cuts
+
+
+def _size(length: int, tail: int) -> int:
+    """Return how many words to cut off so many; it changes only where these have doubled."""
+    if length >= LARGEST_CHUNK + tail:
+        return LARGEST_CHUNK
+    size = tail + 1
+    while length >= 4 * size:
+        size *= 2
+    return size
+
+
+def _elsewhere(zergling: Zergling, positions: Sequence[int]) -> list[int]:
+    """Return those positions at which a zergling stands otherwise than at its base."""
+    found, pose, reached = [], zergling.base.pose, 0
+    for position in positions:
+        pose, reached = replay(pose, zergling.history[reached:position]), position
+        if pose != zergling.base.pose:
+            found.append(position)
+    return found

@@ -13,7 +13,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from zerglings.storage.base import Document
-from zerglings.zergling import COORDINATE_LIMIT, DIED, FACINGS, Base, Pose, Zergling, undo
+from zerglings.zergling import (
+    COORDINATE_LIMIT,
+    DERIVED_ID_BYTES,
+    DIED,
+    FACINGS,
+    Base,
+    Pose,
+    Zergling,
+    undo,
+)
 
 FARTHEST = COORDINATE_LIMIT + 10**9
 """Largest absolute coordinate of a stored zergling, in grid steps.
@@ -170,5 +179,5 @@ def _ids_from_history(history: Sequence[str]) -> tuple[str, ...]:
     ids = []
     for position, word in enumerate(history):
         digest.update(f"{position}:{len(word.encode())}:{word};".encode())
-        ids.append(base64.urlsafe_b64encode(digest.digest()[:8]).rstrip(b"=").decode())
+        ids.append(base64.urlsafe_b64encode(digest.digest()[:DERIVED_ID_BYTES]).decode())
     return tuple(ids)

@@ -12,7 +12,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from zerglings import metrics
-from zerglings.zergling import Zergling
+from zerglings.zergling import DIED, Zergling
 
 SIZE_LIMIT = 16 * 1024 * 1024
 """Bytes that the remembered zerglings may take, as estimated."""
@@ -88,6 +88,8 @@ class RevisionCache:
     def _remember(self, zergling: Zergling, uses: int) -> None:
         if (old := self._entries.pop(zergling.id, None)) is not None:
             self._size -= old.size
+        if zergling.history[-1:] == (DIED,):
+            return  # nobody writes to the dead, and they would take the place of the living
         size = _BYTES_A_ZERGLING + _BYTES_A_WORD * len(zergling.history)
         self._entries[zergling.id] = _Entry(zergling, size, uses)
         self._size += size

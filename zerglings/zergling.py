@@ -143,13 +143,22 @@ class Request:
 
 
 _KEY_BYTES, _BODY_BYTES = 12, 3
+DERIVED_ID_BYTES = 9
+"""Size of an id that was made from words alone, which no other kind of id has."""
+
 _KEY_LENGTH, _KEYED_LENGTH = 16, 20  # the same in base64
+_DERIVED_LENGTH = 12
 _DEATH_MARK = "@"
 
 
 def key_mark(request_id: str) -> str | None:
     """Return the part of a request's id that comes from its key, None where there was no key."""
     return request_id[:_KEY_LENGTH] if len(request_id) == _KEYED_LENGTH else None
+
+
+def is_derived(request_id: str) -> bool:
+    """Whether an id was made from words whose own id the original service has dropped."""
+    return len(request_id) == _DERIVED_LENGTH
 
 
 def time_of_death(request_id: str) -> int | None:

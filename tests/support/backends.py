@@ -95,6 +95,21 @@ def couchdb_backend(server: CouchDBServer) -> Iterator[Backend]:
             "COUCHDB_DATABASE": database,
         }
     )
+    _drop(server, database)
+
+
+def erased(backend: Backend) -> None:
+    """Remove all that a bootstrap has made of a backend."""
+    environment = backend.environment
+    if environment["OVERMIND_STORE"] == "sqlite":
+        for ending in ("", "-wal", "-shm"):
+            Path(environment["OVERMIND_SQLITE_PATH"] + ending).unlink(missing_ok=True)
+        return
+    account = environment["COUCHDB_USERNAME"], environment["COUCHDB_PASSWORD"]
+    _drop(CouchDBServer(environment["COUCHDB_URL"], *account), environment["COUCHDB_DATABASE"])
+
+
+def _drop(server: CouchDBServer, database: str) -> None:
     client = server.client()
     for name in databases(database):
         client.request("DELETE", [name], timeout=10)

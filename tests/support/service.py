@@ -35,13 +35,22 @@ class Reply:
 
 
 class Service:
-    """A running service, which can be stopped and started again on its port."""
+    """A running service, which can be stopped and started again on its port.
+
+    ``checkout`` is where its code is, ``python`` what runs it: those of this test, or of a release.
+    """
 
     def __init__(
-        self, environment: Mapping[str, str], directory: Path, python: str = sys.executable
+        self,
+        environment: Mapping[str, str],
+        directory: Path,
+        *,
+        checkout: Path = ROOT,
+        python: str = sys.executable,
     ) -> None:
-        self.port = free_port()
+        self._checkout = checkout
         self._python = python
+        self.port = free_port()
         self._log = directory / "service.log"
         address = {"OVERMIND_HTTP_ADDR": f"127.0.0.1:{self.port}"}
         self._environment = clean_environment() | address | dict(environment)
@@ -58,7 +67,7 @@ class Service:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [self._python, "manage.py", "serve"],
-                cwd=ROOT,
+                cwd=self._checkout,
                 env=self._environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,

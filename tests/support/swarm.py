@@ -53,7 +53,7 @@ class Swarm:
 
     Args:
         services: where the clients send their requests: each has one of its own, and repeats go to
-            any.
+            any. Others may take their place during a run (``send_to``).
         clients: how many at once.
         zerglings: how many live at a time.
         quota: commands of each client; None: until the end of the run.
@@ -81,6 +81,11 @@ class Swarm:
         self.lock = threading.Lock()
         self.over = threading.Event()
         self.ended_at = float("inf")
+        self.rounds = [0] * clients
+
+    def send_to(self, services: Sequence[Service]) -> None:
+        """Have all requests from now on sent to these services, as a load balancer does."""
+        self.services = tuple(services)
 
     @contextmanager
     def run(self) -> Iterator[None]:
@@ -118,6 +123,14 @@ class Swarm:
         enough = self.ledger.acknowledged + acknowledged
         self.wait_until(lambda: self.ledger.acknowledged >= enough, "the zerglings move on")
 
+    def wait_for_round(self) -> None:
+        """Return when every client has ended the request that it has under way now."""
+        before = list(self.rounds)
+        self.wait_until(
+            lambda: all(now > then for now, then in zip(self.rounds, before, strict=True)),
+            "every client begins another request",
+        )
+
     def target(self) -> Life:
         """Return a zergling to command: mostly one that lives, now and then one that has died."""
         with self.lock:
@@ -132,7 +145,7 @@ class Client:
 
     def __init__(self, swarm: Swarm, number: int) -> None:
         self._swarm = swarm
-        self._home = swarm.services[number % len(swarm.services)]
+        self._number = number
         self._ledger = swarm.ledger
         self._connections: dict[tuple[Service, int], http.client.HTTPConnection] = {}
         self._done: list[Sent] = []
@@ -260,10 +273,13 @@ class Client:
         swarm = self._swarm
         answers = Answers()
         while True:
-            first = random.choice(swarm.services) if anywhere else self._home
-            talks = [self._connection(first, 0)]
+            swarm.rounds[self._number] += 1
+            services = swarm.services
+            self._leave_all_but(services)
+            home = services[self._number % len(services)]
+            talks = [self._connection(random.choice(services) if anywhere else home, 0)]
             if is_twin:
-                talks.append(self._connection(random.choice(swarm.services), 1))
+                talks.append(self._connection(random.choice(services), 1))
             for reply in self._attempt(message, talks):
                 answers.add(reply)
             for used in talks[1:]:
@@ -288,6 +304,10 @@ class Client:
             self._ledger.slowest = max(self._ledger.slowest, seconds)
             self._ledger.statuses.update(reply.status if reply else None for reply in replies)
         return replies
+
+    def _leave_all_but(self, services: Sequence[Service]) -> None:
+        for place in [place for place in self._connections if place[0] not in services]:
+            self._connections.pop(place).close()
 
     def _connection(self, service: Service, number: int) -> http.client.HTTPConnection:
         place = (service, number)

@@ -45,7 +45,7 @@ def test_the_newest_words_stay_and_no_request_is_split(zergling: Zergling) -> No
     if len(zergling.history) <= 2 * TAIL:
         assert (shorter, chunks) == (zergling, [])
     assert len(shorter.history) >= min(TAIL, len(zergling.history))
-    assert len(shorter.history) < TAIL + 9 or not chunks
+    assert len(shorter.history) <= 2 * TAIL + 9
     parts = [chunk.requests() for chunk in chunks] + [tuple(shorter.requests())]
     assert [request for part in parts for request in part] == list(zergling.requests())
 
@@ -73,9 +73,9 @@ def test_a_chunk_survives_its_store_and_is_named_by_its_content(zergling: Zergli
 
 def test_chunks_have_a_largest_size_unless_one_request_is_larger() -> None:
     _, chunks = shortened(after([400] * 10 + [1] * TAIL), TAIL)
-    assert [len(chunk.words) for chunk in chunks] == [800] * 5
+    assert [len(chunk.words) for chunk in chunks] == [800] * 4 + [400] * 2
     _, chunks = shortened(after([1, LARGEST_CHUNK + 50, 1] + [1] * 3 * TAIL), TAIL)
-    assert [len(chunk.words) for chunk in chunks] == [1, LARGEST_CHUNK + 50, 1 + 2 * TAIL]
+    assert [len(chunk.words) for chunk in chunks] == [1, LARGEST_CHUNK + 50, 1 + TAIL]
 
 
 def test_one_long_request_stays_until_enough_others_have_followed() -> None:
@@ -112,3 +112,28 @@ def test_the_same_content_has_the_same_id_whoever_cuts() -> None:
     one = shortened(after([1] * 30), TAIL)[1]
     other = shortened(replace(after([1] * 30), revision="77-x"), TAIL)[1]
     assert [chunk.id for chunk in one] == [chunk.id for chunk in other]
+
+
+def test_no_cut_is_made_where_it_stands_as_at_the_beginning() -> None:
+    words = [*"MRRMRRLRLR", "jump", *"M" * TAIL]
+    turning = START.merged_with([Request(f"r{n}", (word,)) for n, word in enumerate(words)])
+    assert replay(START.pose, words[: TAIL + 1]) == START.pose
+    _, (chunk,) = shortened(turning, TAIL)
+    assert chunk.after != START.pose
+    assert len(chunk.words) == TAIL - 1
+
+
+def test_attempts_that_lost_a_race_cut_at_the_same_place() -> None:
+    def walking(words: int) -> Zergling:
+        return START.merged_with([Request(f"r{n}", ("M",)) for n in range(words)])
+
+    ids = {shortened(walking(2 * TAIL + more), TAIL)[1][0].id for more in range(1, TAIL)}
+    assert len(ids) == 1
+
+
+def test_a_history_that_always_comes_back_is_cut_later() -> None:
+    def circling(times: int) -> Zergling:
+        return START.merged_with([Request(f"r{n}", ("R",) * 4) for n in range(times)])
+
+    assert shortened(circling(TAIL), TAIL)[1] == []
+    assert shortened(circling(TAIL + 1), TAIL)[1] != []

@@ -74,3 +74,11 @@ def test_it_keeps_to_its_bytes_and_forgets_the_longest_unused() -> None:
     assert [cache.offer(seen.id) is not None for seen in swarm] == [False] * 5 + [True] * 10
     trusting(cache, zergling(words=95))
     assert sum(cache.offer(seen.id) is not None for seen in swarm) == 5
+
+
+def test_the_dead_are_not_remembered() -> None:
+    cache, seen = RevisionCache(), zergling(words=3)
+    cache.saw(seen)
+    dead = replace(seen.apply(Request.death(0)), revision="2-b")
+    cache.wrote(dead, was_offered=True)
+    assert cache.offer(seen.id) is None

@@ -31,7 +31,7 @@ def written() -> bytes:
     stream = io.BytesIO()
     writer = Writer(stream, Tally())
     for number, zergling_id in enumerate(IDS):
-        commands = 1000 if number % 2 else number
+        commands = 10 if number % 2 else number
         zergling, chunks = shortened(lived(zergling_id, commands), TAIL)
         assert len(chunks) == (2 if number % 2 else 0)
         for chunk in chunks:

@@ -1,0 +1,260 @@
+"""``python -m bench.drill [ZERGLINGS]``: a backup under load, the loss of the store, its return.
+
+Fills a store (default 20,000 zerglings: those of ``bench.transfer``), moves some of them without a
+pause, exports meanwhile, destroys the store (its file, or both databases), bootstraps, imports, and
+compares: whatever was acknowledged before the export began has to be there. The service runs all
+the time. Then the same once more for the embedded store with SQLite's own online backup.
+STORE_URL=http://admin:password@host:port drills CouchDB instead.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import secrets
+import shutil
+import signal
+import sqlite3
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from bench.errors import BenchError
+from bench.plan import ROOT
+from bench.service import Server, manage, overmind
+from bench.stores import Benched, CouchDB, Embedded
+from bench.transfer import fill
+
+DEFAULT_ZERGLINGS = 20_000
+MOVERS = 8
+MOVED_EACH = 25
+"""Zerglings that each client moves; nobody else does."""
+
+WARM_UP = 1.0
+"""Seconds of moves before the backup begins."""
+
+LIMIT = 3600.0
+"""Seconds that a command may take."""
+
+BACK_LIMIT = 30.0
+"""Seconds that the service may take to see the store again."""
+
+LOOK_EVERY = 0.02
+OK = 200
+
+
+@dataclass
+class Life:
+    """A zergling: what it had been told before, and what was acknowledged when."""
+
+    id: str
+    past: int
+    acknowledged: list[tuple[float, str]] = field(default_factory=list)
+
+    def before(self, moment: float) -> int:
+        """Return how many commands it must have if all until then counts."""
+        return self.past + sum(at < moment for at, _ in self.acknowledged)
+
+    def has_kept(self, history: list[str], moment: float) -> bool:
+        """Whether a history has all until a moment, and beyond it nothing that was not sent."""
+        told = [word for _, word in self.acknowledged]
+        beyond = history[self.past :]
+        return len(history) >= self.before(moment) and beyond == told[: len(beyond)]
+
+
+@dataclass
+class Drill:
+    """One store with its service, and the seconds that each step took."""
+
+    store: Benched
+    name: str
+    server: Server
+    directory: Path
+    steps: list[tuple[str, float]] = field(default_factory=list)
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """How the store is found."""
+        return self.store.environment(self.name)
+
+    def step(self, what: str, do: Callable[[], object]) -> None:
+        """Do something and note how long it took."""
+        began = time.monotonic()
+        do()
+        self.steps.append((what, time.monotonic() - began))
+        sys.stderr.write(f"{what}: {self.steps[-1][1]:.2f} s\n")
+
+    def manage(self, *arguments: str) -> str:
+        """Run a command on the store."""
+        return manage(*arguments, environment=self.environment, limit=LIMIT)
+
+
+def main() -> int:
+    """Drill, and print a table for each way; 0 if nothing was lost."""
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else DEFAULT_ZERGLINGS
+    try:
+        with tempfile.TemporaryDirectory(prefix="overmind-drill-") as directory:
+            return _drill_all(Path(directory), count)
+    except BenchError as error:
+        sys.stderr.write(f"bench: {error}\n")
+        return 1
+
+
+def _drill_all(directory: Path, count: int) -> int:
+    source = Embedded(directory).environment("source")
+    manage("bootstrap_couch", environment=source)
+    zerglings, chunks = fill(Path(source["OVERMIND_SQLITE_PATH"]), count)
+    sys.stdout.write(f"{zerglings} zerglings, {chunks} parts of histories\n")
+    contents = directory / "contents.jsonl"
+    manage("export_zerglings", str(contents), environment=source, limit=LIMIT)
+    url = os.environ.get("STORE_URL", "").rstrip("/")
+    store: Benched = CouchDB(url) if url else Embedded(directory)
+    lost = _drill(store, contents, "export", _by_export)
+    if not url:
+        lost += _drill(store, contents, "SQLite's online backup", _by_file)
+    return 1 if lost else 0
+
+
+Way = tuple[Callable[[], object], Callable[[], object]]
+"""How to take a backup, and how to bring it back to a store that was bootstrapped."""
+
+
+def _drill(store: Benched, contents: Path, what: str, way: Callable[[Drill], Way]) -> int:
+    """Go through one backup and restore; return how many zerglings lost something."""
+    name = f"overmind-bench-{secrets.token_hex(4)}"
+    with overmind(store, name, ROOT) as server:
+        drill = Drill(store, name, server, contents.parent)
+        drill.manage("import_zerglings", str(contents))
+        back_up, restore = way(drill)
+        lives = _some(server)
+        with _moving(server, lives):
+            time.sleep(WARM_UP)
+            began = time.monotonic()
+            drill.step(f"back up under load ({what})", back_up)
+            until = time.monotonic()
+        moved = sum(began <= at < until for life in lives for at, _ in life.acknowledged)
+        listed = _listed(server)
+        drill.step("destroy the store", partial(store.drop, name))
+        gone = time.monotonic()
+        drill.step("bootstrap", partial(drill.manage, "bootstrap_couch"))
+        drill.step("restore", restore)
+        drill.step("the service answers again", partial(_wait_for, server, lives[0]))
+        back = time.monotonic() - gone
+        lost = [life for life in lives if not life.has_kept(_history(server, life.id), began)]
+        missing = listed - _listed(server)
+    _report(drill, back, moved, len(lives), len(lost) + len(missing))
+    return len(lost) + len(missing)
+
+
+def _by_export(drill: Drill) -> Way:
+    file = str(drill.directory / f"{drill.name}.jsonl")
+    back_up = partial(drill.manage, "export_zerglings", file)
+    return back_up, partial(drill.manage, "import_zerglings", file)
+
+
+def _by_file(drill: Drill) -> Way:
+    """SQLite copies a consistent state of the file, page by page, while others write."""
+    path = Path(drill.environment["OVERMIND_SQLITE_PATH"])
+    copy = drill.directory / f"{drill.name}.sqlite3"
+
+    def back_up() -> None:
+        with closing(sqlite3.connect(path)) as ours, closing(sqlite3.connect(copy)) as theirs:
+            ours.backup(theirs)
+
+    def restore() -> None:
+        shutil.copyfile(copy, path.with_suffix(".new"))
+        for ending in ("-wal", "-shm"):
+            Path(f"{path}{ending}").unlink(missing_ok=True)
+        path.with_suffix(".new").replace(path)
+
+    return back_up, restore
+
+
+@contextmanager
+def _moving(server: Server, lives: list[Life]) -> Iterator[None]:
+    """Have clients move their own zerglings without a pause during the block."""
+    over = threading.Event()
+
+    def move(own: list[Life]) -> None:
+        with closing(server.connect()) as connection:
+            while not over.is_set():
+                life, word = random.choice(own), random.choice("MLR")
+                connection.request("POST", f"/zerglings/{life.id}", word)
+                response = connection.getresponse()
+                response.read()
+                if response.status != OK:
+                    raise BenchError(f"a move was answered {response.status}")
+                life.acknowledged.append((time.monotonic(), word))
+
+    with ThreadPoolExecutor(MOVERS) as pool:
+        moving = [pool.submit(move, lives[number::MOVERS]) for number in range(MOVERS)]
+        try:
+            yield
+        finally:
+            over.set()
+        for each in moving:
+            each.result()
+
+
+def _some(server: Server) -> list[Life]:
+    """Return some of the living zerglings, from all of them."""
+    living = list(_listed(server))
+    chosen = random.sample(living, min(len(living), MOVERS * MOVED_EACH))
+    return [Life(id_, len(_history(server, id_))) for id_ in chosen]
+
+
+def _listed(server: Server) -> set[str]:
+    return {seen["id"] for seen in _get(server, "/zerglings/")["zerglings"]}
+
+
+def _history(server: Server, zergling_id: str) -> list[str]:
+    words: list[str] = _get(server, f"/zerglings/{zergling_id}/history")["commandHistory"]
+    return words
+
+
+def _get(server: Server, path: str) -> Any:  # noqa: ANN401 - any JSON
+    with closing(server.connect()) as connection:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        body = response.read()
+    if response.status != OK:
+        raise BenchError(f"GET {path} was answered {response.status}")
+    return orjson.loads(body)
+
+
+def _wait_for(server: Server, life: Life) -> None:
+    end = time.monotonic() + BACK_LIMIT
+    while True:
+        try:
+            _get(server, f"/zerglings/{life.id}")
+        except BenchError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(LOOK_EVERY)
+        else:
+            return
+
+
+def _report(drill: Drill, back: float, moved: int, lives: int, lost: int) -> None:
+    lines = [f"\n{drill.store.name}\n", "| step | seconds |", "|---|---|"]
+    lines += [f"| {what} | {seconds:.1f} |" for what, seconds in drill.steps]
+    lines += [f"| in all, from the loss on | {back:.1f} |", ""]
+    lines += [f"{moved} moves were acknowledged while the backup was taken; {lives} zerglings "]
+    lines[-1] += f"compared, {lost} of them or of the others lost anything from before it."
+    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # cleans up as for Ctrl-C
+    sys.exit(main())

@@ -1,0 +1,61 @@
+"""The original service, as far as a database can tell: how it changes a document.
+
+It reads a document into its own five fields, carries out the command, appends it to the history
+whether it knows it or not, and puts the document back under the revision that it has read. What it
+does not know is gone by then. It ignores a refusal and says that all went well.
+"""
+
+from __future__ import annotations
+
+import uuid
+
+from tests.support.documents import SOON, leaves
+from zerglings.storage.base import Document, Store, Written
+from zerglings.zergling import Pose
+
+FIELDS = ("_id", "_rev", "id", "location", "facing")
+HISTORY = "commandHistory"
+
+
+class Original:
+    """The original over a store of either kind; safe to use from many threads at once."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def spawn(self) -> str:
+        """Store a zergling as the original does; return its id."""
+        id_ = str(uuid.uuid4())
+        place = {"location": {"x": 0, "y": 0}, "facing": "N"}
+        (result,) = self._store.put_many([{"_id": id_, "id": id_, **place}], timeout=SOON)
+        assert isinstance(result, Written)
+        return id_
+
+    def read(self, zergling_id: str) -> Document:
+        """Return what the original keeps of a document that it reads."""
+        found = leaves(self._store, zergling_id)
+        assert found, f"there is no {zergling_id}"
+        document = {field: found[0][field] for field in FIELDS}
+        if history := found[0].get(HISTORY):
+            document[HISTORY] = history  # it leaves an empty one out
+        return document
+
+    def write(self, document: Document, word: str) -> bool:
+        """Carry a command out on a document that was read, and put it; whether it was stored.
+
+        The client is told that it was in any case.
+        """
+        location = document["location"]
+        pose = Pose(location["x"], location["y"], document["facing"]).after(word)
+        changed = {
+            **document,
+            "location": {"x": pose.x, "y": pose.y},
+            "facing": pose.facing,
+            HISTORY: [*document.get(HISTORY, ()), word],
+        }
+        (result,) = self._store.put_many([changed], timeout=SOON)
+        return isinstance(result, Written)
+
+    def command(self, zergling_id: str, word: str) -> bool:
+        """Read, carry out and write; whether it was stored."""
+        return self.write(self.read(zergling_id), word)
