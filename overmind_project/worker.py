@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from contextlib import nullcontext, suppress
+from socket import SO_SNDBUF, SOL_SOCKET
 from typing import TYPE_CHECKING
 
 import gevent.socket
@@ -36,6 +37,11 @@ LOOK_EVERY = 1.0
 """Seconds between two heartbeats, and two looks at who has waited for too long."""
 
 LOOK_EVERY_WHILE_STOPPING = 0.1
+
+UNREAD_BYTES = 128 * 1024
+"""What is kept for a peer that does not read, of which the kernel by itself would keep megabytes.
+
+It allows 1.2 MiB a second where a packet and its acknowledgement take 0.1 s."""
 
 RESERVE = 32
 """Places that are kept free for newcomers, or an eighth of few."""
@@ -83,6 +89,8 @@ class Worker(GeventWorker):
         def handle(client: socket.socket, address: Address) -> None:
             self.handle(server, client, address)
 
+        # Those that it accepts inherit it.
+        listener.setsockopt(SOL_SOCKET, SO_SNDBUF, UNREAD_BYTES)
         server = _Listener(listener, handle, spawn=places)
         if self.cfg.workers > 1:
             server.max_accept = 1  # the others are to have some too
