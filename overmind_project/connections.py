@@ -37,6 +37,12 @@ class Connections:
         self.is_crowded = False
         """Whether the next one that begins to wait has to make room."""
         self.is_stopping = False
+        self._leaving: set[Connection] = set()
+
+    @property
+    def leaving(self) -> int:
+        """How many make room but have not ended yet."""
+        return len(self._leaving)
 
     @contextmanager
     def opened(self, accepted: socket.socket) -> Iterator[Connection]:
@@ -47,6 +53,7 @@ class Connections:
             yield connection
         finally:
             self.open.discard(connection)
+            self._leaving.discard(connection)
             self.pending.pop(connection, None)
 
     def wait_idle(self, connection: Connection) -> None:
@@ -68,6 +75,7 @@ class Connections:
                 connection, _ = row.popitem(last=False)
                 if connection.drop(Reason.CROWDED):
                     self._on_drop(Reason.CROWDED)
+                    self._leaving.add(connection)
                     self.is_crowded = False
                     return
         self.is_crowded = True

@@ -167,7 +167,7 @@ class _Places(Pool):
 
     def full(self) -> bool:
         """Whether none can be accepted now; asked before each, so it makes room in time."""
-        if len(self) >= self._nearly_all:
+        if len(self) - self._connections.leaving >= self._nearly_all:
             self._connections.make_room()
         return super().full()
 

@@ -37,6 +37,8 @@ class Reply:
 class Service:
     """A running service, which can be stopped and started again on its port."""
 
+    command: tuple[str, ...] = (sys.executable, "manage.py", "serve")
+
     def __init__(self, environment: Mapping[str, str], directory: Path) -> None:
         self.port = _free_port()
         self._log = directory / "service.log"
@@ -54,7 +56,7 @@ class Service:
         """Start it, and wait until it answers."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "manage.py", "serve"],
+                self.command,
                 cwd=ROOT,
                 env=self._environment,
                 stdout=log,
@@ -70,6 +72,10 @@ class Service:
         finally:
             self._process.kill()
             self._process.wait()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     @property
     def log(self) -> str:
