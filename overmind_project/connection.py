@@ -7,11 +7,11 @@ the peer hangs up. Knows nothing of requests but when they begin and end.
 from __future__ import annotations
 
 import errno
-import os
 import socket
 import struct
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -257,10 +257,14 @@ class Connection(gevent.socket.socket):
             self._connections.pending.pop(self, None)
 
 
-def _same(connection: socket.socket) -> socket.socket:
-    """Return a plain socket for the same connection: gevent's would throw errors at who waits."""
-    plain: type[socket.socket] = monkey.get_original("socket", "socket")
-    return plain(fileno=os.dup(connection.fileno()))
+@contextmanager
+def _same(connection: socket.socket) -> Iterator[socket.socket]:
+    """Lend the connection as a plain socket: gevent's would throw errors at whoever waits."""
+    plain: socket.socket = monkey.get_original("socket", "socket")(fileno=connection.fileno())
+    try:
+        yield plain
+    finally:
+        plain.detach()
 
 
 def _has_data(plain: socket.socket) -> bool:

@@ -7,6 +7,7 @@ in JSON what is no request, and stops without failing a request. Knows nothing o
 from __future__ import annotations
 
 import os
+import resource
 import sys
 import time
 from contextlib import nullcontext, suppress
@@ -47,6 +48,10 @@ RESERVE = 32
 """Places that are kept free for newcomers, or an eighth of few."""
 
 
+OTHER_FILES = 128
+"""Open files besides the connections: the store's, those that metrics are counted in, and so on."""
+
+
 class Worker(GeventWorker):
     """Serves the connections of one process."""
 
@@ -73,7 +78,7 @@ class Worker(GeventWorker):
         self._connections = Connections(
             self.cfg.keepalive, lambda reason: metrics.note_dropped(reason.value)
         )
-        places = _Places(self._connections, self.worker_connections)
+        places = _Places(self._connections, self._places())
         listeners = [self._listening(listener, places) for listener in self.sockets]
         while self.alive:
             self._look_after()
@@ -84,6 +89,18 @@ class Worker(GeventWorker):
         for listener in listeners:
             listener.finish()
         self._finish(places)
+
+    def _places(self) -> int:
+        """Return how many connections there may be: as many as wanted, if files can be opened."""
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        needed = self.worker_connections + OTHER_FILES
+        if soft < needed:
+            soft = min(needed, hard)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        places = min(self.worker_connections, max(1, soft - OTHER_FILES))
+        if places < self.worker_connections:
+            self.log.warning("Serves %s connections at once: no more files may be open", places)
+        return places
 
     def _listening(self, listener: socket.socket, places: Pool) -> _Listener:
         def handle(client: socket.socket, address: Address) -> None:
@@ -182,5 +199,6 @@ class _Listener(StreamServer):
     def finish(self) -> None:
         """Accept all that have come, and no more: what is left when it closes would be reset."""
         while accepted := self.do_read():
+            self.full()  # makes room where there is none, or the next line would wait for it
             self.do_handle(*accepted)
         self.close()

@@ -82,6 +82,21 @@ def test_who_asks_is_served_beside_500_attackers_of_every_kind(service: Service)
         assert attack.told().open == ATTACKERS
 
 
+class NarrowService(Service):
+    """May open fewer files than it has places."""
+
+    command = ("sh", "-c", f'ulimit -n {PLACES}; exec "{sys.executable}" manage.py serve')
+
+
+def test_connections_leave_files_for_everything_else(tmp_path: Path) -> None:
+    with NarrowService(sqlite_backend(tmp_path).environment, tmp_path) as service:
+        with attacking(service.port, "idle", PLACES) as attack:
+            assert_served(service)
+            assert attack.told().open == PLACES
+        assert "no more files may be open" in service.log
+        assert "Too many open files" not in service.log
+
+
 def test_the_idle_make_room_first_and_the_oldest_of_them_before_others(tmp_path: Path) -> None:
     environment = sqlite_backend(tmp_path).environment | {"OVERMIND_THREADS": "8"}
     with Service(environment, tmp_path) as service, ExitStack() as open_ones:
