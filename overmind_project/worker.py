@@ -47,7 +47,6 @@ It allows 1.2 MiB a second where a packet and its acknowledgement take 0.1 s."""
 RESERVE = 32
 """Places that are kept free for newcomers, or an eighth of few."""
 
-
 OTHER_FILES = 128
 """Open files besides the connections: the store's, those that metrics are counted in, and so on."""
 
