@@ -69,7 +69,7 @@ lock: $(VENV)/.development ## Write the requirements*.txt anew, with hashes, fro
 		env $${index:+UV_DEFAULT_INDEX="$$index"} $(BIN)/uv pip compile --quiet --universal --python-version=3.11 \
 			--generate-hashes --output-file=$$each.txt $$each.in || exit 1; done
 
-licenses: $(VENV)/.development ## Write docs/licenses.md anew: the licence of all that the service runs with
+licenses: $(VENV)/.development ## Write LICENSES.md anew: the licence of all that the service runs with
 	@$(BIN)/python -m tests.supply.licenses
 
 sbom: $(VENV)/.development ## Write build/overmind.cdx.json: all that the service runs with, as CycloneDX

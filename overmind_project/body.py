@@ -14,6 +14,9 @@ import time
 from typing import TYPE_CHECKING
 
 import orjson
+from gunicorn.http.errors import ParseException
+
+from overmind_project.connection import Connection
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -55,6 +58,8 @@ class BoundedBody:
         try:
             body = _read(environ)
         except BodyError as error:
+            if isinstance(connection := environ.get("gunicorn.socket"), Connection):
+                connection.refuse()  # what is left of the body would pass for the next request
             answer = orjson.dumps({"error": str(error)})
             headers = [
                 ("Content-Type", "application/json"),
@@ -81,10 +86,7 @@ def _read(environ: WSGIEnvironment) -> bytes:
         raise BodyError("415 Unsupported Media Type", "Send the body as it is, not compressed.")
     if length > limit:
         raise BodyError("413 Content Too Large", f"The body is longer than {limit} bytes.")
-    try:
-        body: bytes = environ["wsgi.input"].read(limit + 1 if is_chunked else length)
-    except OSError as error:
-        raise BodyError("400 Bad Request", "The body broke off.") from error
+    body = _bytes_of(environ, limit + 1 if is_chunked else length)
     if len(body) > limit:
         raise BodyError("413 Content Too Large", f"The body is longer than {limit} bytes.")
     if not is_chunked and len(body) < length:
@@ -97,3 +99,15 @@ def _without_charset(content_type: str) -> str:
     media_type = content_type.partition(";")[0].strip().lower()
     found = _BOUNDARY.search(content_type)
     return f'{media_type}; boundary="{found[1] or found[2]}"' if found else media_type
+
+
+def _bytes_of(environ: WSGIEnvironment, size: int) -> bytes:
+    try:
+        body: bytes = environ["wsgi.input"].read(size)
+    except ParseException as error:
+        raise BodyError("400 Bad Request", "The chunks of the body are malformed.") from error
+    except TimeoutError as error:
+        raise BodyError("408 Request Timeout", "The body came too slowly.") from error
+    except OSError as error:
+        raise BodyError("400 Bad Request", "The body broke off.") from error
+    return body

@@ -31,13 +31,14 @@ if TYPE_CHECKING:
     from gunicorn.config import Config
     from gunicorn.http.message import Request
     from gunicorn.http.wsgi import Response
-    from gunicorn.workers.base import Worker
+
+    from overmind_project.worker import Worker
 
 wsgi_app = "overmind_project.wsgi:application"
 bind = settings.OVERMIND_HTTP_ADDR
 backlog = 2048  # connections that may wait while all hands are full
 workers = settings.WEB_CONCURRENCY
-worker_class = "gevent"  # a waiting request or an idle stream costs a greenlet, not a thread
+worker_class = "overmind_project.worker.Worker"  # who waits costs a greenlet, not a thread
 worker_connections = settings.OVERMIND_THREADS
 if Path(SHARED_MEMORY).is_dir():
     worker_tmp_dir = SHARED_MEMORY  # heartbeats in memory, not on a slow disk
@@ -48,9 +49,9 @@ timeout = 30  # seconds without a heartbeat after which a process is taken for d
 forwarder_headers = ""  # nobody sets SCRIPT_NAME from outside
 forwarded_allow_ips = ""  # nor the scheme, which nothing here depends on
 keepalive = 75  # seconds; longer than a load balancer in front keeps an idle connection
-
-LOOK_EVERY = 0.2
-"""Seconds between two looks whether this process is to stop."""
+limit_request_line = 8190  # bytes; a position in the news of a large cluster takes thousands
+limit_request_fields = 100
+limit_request_field_size = 8190  # bytes; connections.py bounds all of them together
 
 TO_STOP = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 """What gunicorn tells its workers to stop by."""
@@ -63,12 +64,6 @@ class Logger(glogging.Logger):
         """Set up every logger, also in the main process, where Django is not."""
         super().setup(cfg)
         logging.config.dictConfig(settings.LOGGING)
-
-    def warning(self, msg: object, *args: object, **kwargs: Any) -> None:
-        """Log a warning; of what is no request only what is wrong with it."""
-        if str(msg).startswith("Invalid request from ip="):
-            msg, args = "Refused what is no request: %s", (type(sys.exc_info()[1]).__name__,)
-        super().warning(msg, *args, **kwargs)
 
     def exception(self, msg: object, *args: object, **kwargs: Any) -> None:
         """Log an error with its traceback, but not the URL, which may hold anything."""
@@ -142,8 +137,7 @@ def post_worker_init(worker: Worker) -> None:
 
 def _end_streams_with(worker: Worker) -> None:
     """End all streams as soon as the process is to stop: it waits for whatever is under way."""
-    while worker.alive:
-        gevent.sleep(LOOK_EVERY)  # gunicorn tells nobody
+    worker.stopping.wait()
     from zerglings.feed import configured_feed
 
     configured_feed().end()

@@ -13,7 +13,6 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from gunicorn.http.errors import ParseException
 from prometheus_client import Counter, Gauge, Histogram
 
 from overmind_project.exchange import KEY, NO_ROUTE, Exchange
@@ -101,8 +100,8 @@ class Observation:
 
         try:
             answer = self._application(environ, begin)  # type: ignore[arg-type]  # as said above
-        except BaseException as error:
-            exchange.status = "400" if isinstance(error, ParseException) else "500"
+        except BaseException:
+            exchange.status = "500"
             self.ended(exchange)
             raise
         return _Answer(answer, exchange, self.ended)

@@ -14,7 +14,7 @@ from django.core.management import load_command_class
 from prometheus_client import REGISTRY
 from prometheus_client.metrics_core import Metric
 
-from overmind_project import exposition, observation
+from overmind_project import connection_metrics, exposition, observation
 from overmind_project.checks import IDS
 from overmind_project.settings import VARIABLES
 from tests.overmind_project.test_settings import python
@@ -26,7 +26,7 @@ from zerglings import metrics
 from zerglings.openapi.generator import Generator
 from zerglings.storage import observed
 
-COUNTING = (metrics, observed, observation)
+COUNTING = (connection_metrics, metrics, observed, observation)
 """The modules whose import makes the metrics known."""
 
 SHOW = """

@@ -56,6 +56,11 @@ class Service:
         self._environment = clean_environment() | address | dict(environment)
         self.start()
 
+    @property
+    def command(self) -> tuple[str, ...]:
+        """What is started."""
+        return (self._python, "manage.py", "serve")
+
     def __enter__(self) -> Self:
         return self
 
@@ -66,7 +71,7 @@ class Service:
         """Start it, and wait until it answers."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [self._python, "manage.py", "serve"],
+                self.command,
                 cwd=self._checkout,
                 env=self._environment,
                 stdout=log,
@@ -82,6 +87,10 @@ class Service:
         finally:
             self._process.kill()
             self._process.wait()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     @property
     def log(self) -> str:

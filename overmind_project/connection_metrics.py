@@ -1,0 +1,30 @@
+"""Counts connections. Imported by a worker only, once it knows where it counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from prometheus_client import Counter, Gauge
+
+_OPEN = Gauge(
+    "overmind_connections_open",
+    "Connections that are open: idle between requests, reading a request, or answering.",
+    ("state",),
+    multiprocess_mode="livesum",
+)
+_DROPPED = Counter(
+    "overmind_connections_dropped_total",
+    "Connections that the service closed before their clients did, by the reason.",
+    ("reason",),
+)
+
+
+def note_open(counts: Mapping[str, int]) -> None:
+    """Note how many connections are open now, by their state."""
+    for state, count in counts.items():
+        _OPEN.labels(state).set(count)
+
+
+def note_dropped(reason: str) -> None:
+    """Count a connection that was dropped."""
+    _DROPPED.labels(reason).inc()
