@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from overmind_project import __version__
+from overmind_project.addresses import Network, networks
 from overmind_project.env import Environment
 
 env = Environment()
@@ -21,6 +22,11 @@ OVERMIND_THREADS = env.number("OVERMIND_THREADS", 2000, least=1, most=10_000)
 # Of these connections, how many may be streams of events, which last for hours.
 OVERMIND_STREAMS = env.number(
     "OVERMIND_STREAMS", min(500, OVERMIND_THREADS // 2), least=0, most=OVERMIND_THREADS - 1
+)
+
+# Whose word is taken for where a request comes from.
+OVERMIND_TRUSTED_PROXIES: tuple[Network, ...] = env.parsed(
+    "OVERMIND_TRUSTED_PROXIES", networks, "networks such as 10.0.0.0/8,fd00::/8", ()
 )
 
 # Where the memory is. COUCHDB_PORT and the like are Kubernetes' own and mean nothing here.
