@@ -10,7 +10,7 @@ import io
 import time
 from typing import TYPE_CHECKING
 
-import orjson
+from overmind_project.refusal import refuse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,10 +48,7 @@ class BoundedBody:
         try:
             body = _read(environ)
         except BodyError as error:
-            answer = orjson.dumps({"error": str(error)})
-            headers = [("Content-Type", "application/json"), ("Content-Length", str(len(answer)))]
-            start_response(error.status, headers)
-            return [b"" if environ["REQUEST_METHOD"] == "HEAD" else answer]
+            return refuse(environ, start_response, error.status, str(error))
         environ["wsgi.input"] = io.BytesIO(body)
         environ["CONTENT_LENGTH"] = str(len(body))
         return self._application(environ, start_response)

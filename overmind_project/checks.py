@@ -30,6 +30,7 @@ IDS = {
     "OVERMIND_LOG_FORMAT": "overmind.E011",
     "OVERMIND_TOKENS": "overmind.E008",
     "OVERMIND_TOKENS_FILE": "overmind.E009",
+    "OVERMIND_RATE_LIMIT": "overmind.E013",
     "OVERMIND_TRUSTED_PROXIES": "overmind.E014",
     "COUCHDB_URL": "overmind.E020",
     "COUCHDB_SERVICE_HOST": "overmind.E021",

@@ -18,6 +18,7 @@ from gunicorn import glogging
 
 from overmind_project.logs import CONTEXT, NOTHING
 from overmind_project.multiprocess import SHARED, SHARED_MEMORY
+from overmind_project.rates import shared_limiter
 
 try:
     from overmind_project import settings
@@ -76,8 +77,10 @@ logger_class = Logger
 
 
 def on_starting(server: Arbiter) -> None:
-    """Make the place where the workers count together."""
+    """Make the places where the workers count together."""
     SHARED.open()
+    if settings.OVERMIND_RATE_LIMIT is not None:
+        shared_limiter(settings.OVERMIND_RATE_LIMIT)
 
 
 def pre_fork(server: Arbiter, worker: Worker) -> None:
@@ -105,6 +108,8 @@ def child_exit(server: Arbiter, worker: Worker) -> None:
 def on_exit(server: Arbiter) -> None:
     """Leave nothing behind."""
     SHARED.close()
+    if settings.OVERMIND_RATE_LIMIT is not None:
+        shared_limiter(settings.OVERMIND_RATE_LIMIT).close()
 
 
 def post_worker_init(worker: Worker) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from overmind_project import __version__
 from overmind_project.addresses import Network, networks
 from overmind_project.env import Environment
+from overmind_project.rates import Rate
 
 env = Environment()
 
@@ -24,7 +25,10 @@ OVERMIND_STREAMS = env.number(
     "OVERMIND_STREAMS", min(500, OVERMIND_THREADS // 2), least=0, most=OVERMIND_THREADS - 1
 )
 
-# Whose word is taken for where a request comes from.
+# How often each caller may call, whose word is taken for who that is.
+OVERMIND_RATE_LIMIT: Rate | None = env.parsed(
+    "OVERMIND_RATE_LIMIT", Rate.parse, "a rate such as 100/s, 600/min or 100/s:20", None
+)
 OVERMIND_TRUSTED_PROXIES: tuple[Network, ...] = env.parsed(
     "OVERMIND_TRUSTED_PROXIES", networks, "networks such as 10.0.0.0/8,fd00::/8", ()
 )
@@ -135,6 +139,8 @@ MIDDLEWARE = [
     "overmind_project.middleware.HostAndLength",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
+if OVERMIND_RATE_LIMIT is not None:
+    MIDDLEWARE.append("overmind_project.middleware.RateLimitedCallers")  # who calls is known by now
 ROOT_URLCONF = "overmind_project.urls"
 WSGI_APPLICATION = "overmind_project.wsgi.application"
 APPEND_SLASH = False  # every URL answers in both forms; a redirect would lose a POST's body

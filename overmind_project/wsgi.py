@@ -14,6 +14,8 @@ from django.core.wsgi import get_wsgi_application
 from overmind_project.addresses import TrustedProxies
 from overmind_project.body import BoundedBody
 from overmind_project.observation import Observation
+from overmind_project.rate_limit import RateLimitedDoor
+from overmind_project.rates import shared_limiter
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -30,6 +32,8 @@ request_finished.disconnect(close_caches)
 def _assembled() -> WSGIApplication:
     """Return the application behind all that is to stand before it, and nothing that is not."""
     inner: WSGIApplication = get_wsgi_application()
+    if settings.OVERMIND_RATE_LIMIT is not None:
+        inner = RateLimitedDoor(inner, shared_limiter(settings.OVERMIND_RATE_LIMIT))
     inner = BoundedBody(inner)
     trusted = settings.OVERMIND_TRUSTED_PROXIES
     return Observation(inner, TrustedProxies(trusted) if trusted else None)
