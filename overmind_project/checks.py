@@ -32,6 +32,7 @@ IDS = {
     "OVERMIND_TOKENS_FILE": "overmind.E009",
     "OVERMIND_RATE_LIMIT": "overmind.E013",
     "OVERMIND_TRUSTED_PROXIES": "overmind.E014",
+    "OVERMIND_CORS_ORIGINS": "overmind.E015",
     "COUCHDB_URL": "overmind.E020",
     "COUCHDB_SERVICE_HOST": "overmind.E021",
     "COUCHDB_SERVICE_PORT": "overmind.E022",

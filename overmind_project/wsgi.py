@@ -13,6 +13,7 @@ from django.core.wsgi import get_wsgi_application
 
 from overmind_project.addresses import TrustedProxies
 from overmind_project.body import BoundedBody
+from overmind_project.cross_origin import CrossOrigin
 from overmind_project.observation import Observation
 from overmind_project.rate_limit import RateLimitedDoor
 from overmind_project.rates import shared_limiter
@@ -35,6 +36,8 @@ def _assembled() -> WSGIApplication:
     if settings.OVERMIND_RATE_LIMIT is not None:
         inner = RateLimitedDoor(inner, shared_limiter(settings.OVERMIND_RATE_LIMIT))
     inner = BoundedBody(inner)
+    if settings.OVERMIND_CORS_ORIGINS:
+        inner = CrossOrigin(inner, settings.OVERMIND_CORS_ORIGINS)
     trusted = settings.OVERMIND_TRUSTED_PROXIES
     return Observation(inner, TrustedProxies(trusted) if trusted else None)
 
