@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
-_SITE_PREFIX = 64
-"""Bits of an IPv6 address that tell one customer from another: the rest is for one to choose."""
+_HOST_BITS = 64
+"""Last bits of an IPv6 address, which who has the first ones can choose at will."""
 
 _KNOWN = 4096
 _LONGEST = 45
-"""Characters of an address."""
+"""Characters of an address; nothing longer is kept in mind."""
 
 
 def networks(text: str) -> tuple[Network, ...]:
@@ -44,10 +44,10 @@ def networks(text: str) -> tuple[Network, ...]:
 
 @lru_cache(_KNOWN)
 def neighbourhood(address: str) -> str:
-    """Return what is limited together: an IPv4 address, or a network of 64 bits in IPv6."""
+    """Return a name for what is limited together: an IPv4 address, or 64 bits of an IPv6 one."""
     known = _address(address)
     if isinstance(known, IPv6Address):
-        return str(IPv6Network((int(known), _SITE_PREFIX), strict=False))
+        return f"{int(known) >> _HOST_BITS:x}::"
     return address if known is None else str(known)
 
 
@@ -56,31 +56,36 @@ class TrustedProxies:
 
     def __init__(self, trusted: Iterable[Network]) -> None:
         self._trusted = tuple(trusted)
-        self._is_trusted = lru_cache(_KNOWN)(self._is_in_network)
+        self._look_at = lru_cache(_KNOWN)(self._judged)
 
     def client_of(self, environ: WSGIEnvironment) -> str:
         """Return the address of the client, as far as trusted proxies tell it."""
         client: str = environ.get("REMOTE_ADDR", "")
         forwarded: str = environ.get("HTTP_X_FORWARDED_FOR", "")
-        if not forwarded or not self._is_trusted(client):
+        if not forwarded or not self._look_at(client)[1]:
             return client
         for entry in reversed(forwarded.split(",")):
-            address = _address(entry.strip(" \t"))
-            if address is None:
-                break
-            client = str(address)
-            if not self._is_trusted(client):
+            word = entry.strip(" \t")
+            address, is_trusted = self._look_at(word) if len(word) <= _LONGEST else (None, False)
+            client = address or client
+            if not is_trusted:
                 break
         return client
 
-    def _is_in_network(self, text: str) -> bool:
+    def _judged(self, text: str) -> tuple[str | None, bool]:
+        """Return the address, None if it is none, and whether it is a trusted proxy's."""
         address = _address(text)
-        return address is not None and any(address in network for network in self._trusted)
+        if address is None:
+            return None, False
+        return str(address), any(address in network for network in self._trusted)
 
 
 def _address(text: str) -> Address | None:
-    """Return an address, None if it is none: IPv4 within IPv6 as what it stands for."""
-    if len(text) > _LONGEST:
+    """Return an address, None if it is none: IPv4 within IPv6 as what it stands for.
+
+    One with a zone is none here: only this machine knows its zones, and their names may be any text.
+    """
+    if "%" in text:
         return None
     try:
         address = ip_address(text)

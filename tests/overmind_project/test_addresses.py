@@ -23,7 +23,16 @@ strangers = st.one_of(
 ).map(str)
 junk = st.one_of(
     st.sampled_from(
-        ["", "unknown", "198.51.100.1:80", "[2001:db8::1]", "_hidden", "1.2.3", "::1::"]
+        [
+            "",
+            "unknown",
+            "198.51.100.1:80",
+            "[2001:db8::1]",
+            "_hidden",
+            "1.2.3",
+            "::1::",
+            "fe80::1% caller=anna",
+        ]
     ),
     st.text(st.characters(exclude_characters=","), max_size=60),
 ).filter(lambda text: not is_address(text.strip(" \t")))
@@ -34,7 +43,7 @@ def is_address(text: str) -> bool:
         ip_address(text)
     except ValueError:
         return False
-    return True
+    return "%" not in text
 
 
 def client(remote: str, *forwarded: str) -> str:
