@@ -83,7 +83,8 @@ class TrustedProxies:
 def _address(text: str) -> Address | None:
     """Return an address, None if it is none: IPv4 within IPv6 as what it stands for.
 
-    One with a zone is none here: only this machine knows its zones, and their names may be any text.
+    One with a zone is none here: zones mean something to one machine only, and their names may be
+    any text.
     """
     if "%" in text:
         return None

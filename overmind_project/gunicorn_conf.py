@@ -18,7 +18,7 @@ from gunicorn import glogging
 
 from overmind_project.logs import CONTEXT, NOTHING
 from overmind_project.multiprocess import SHARED, SHARED_MEMORY
-from overmind_project.rates import shared_limiter
+from overmind_project.rate_limit import shared_limiters
 
 try:
     from overmind_project import settings
@@ -80,7 +80,7 @@ def on_starting(server: Arbiter) -> None:
     """Make the places where the workers count together."""
     SHARED.open()
     if settings.OVERMIND_RATE_LIMIT is not None:
-        shared_limiter(settings.OVERMIND_RATE_LIMIT)
+        shared_limiters(settings.OVERMIND_RATE_LIMIT)
 
 
 def pre_fork(server: Arbiter, worker: Worker) -> None:
@@ -109,7 +109,8 @@ def on_exit(server: Arbiter) -> None:
     """Leave nothing behind."""
     SHARED.close()
     if settings.OVERMIND_RATE_LIMIT is not None:
-        shared_limiter(settings.OVERMIND_RATE_LIMIT).close()
+        for limiter in shared_limiters(settings.OVERMIND_RATE_LIMIT):
+            limiter.close()
 
 
 def post_worker_init(worker: Worker) -> None:

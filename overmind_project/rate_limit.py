@@ -4,7 +4,8 @@ It stands in two places. The door, before Django, turns away whoever calls from 
 used up its limit, for next to nothing. Behind the guard, which knows who has shown a token, the
 call is counted: to the caller, or else to the address. What was answered on the way, such as a
 token that is none, counts when its answer begins: so whoever guesses tokens is soon not heard any
-more.
+more, not even with the right one. Those who share the address and whose tokens have lately been
+good from there still are.
 
 A call counts as one, whatever it asks for. Only its body would tell more, which would have to be
 read and understood before it can be refused; and a limit below 10,000 a moment would forbid large
@@ -19,7 +20,7 @@ from django.conf import settings
 
 from overmind_project.addresses import neighbourhood
 from overmind_project.exchange import KEY, Exchange
-from overmind_project.rates import SECOND, Limiter, Place
+from overmind_project.rates import SECOND, Limiter, Place, Rate, shared_limiter
 from overmind_project.refusal import refuse
 
 if TYPE_CHECKING:
@@ -39,16 +40,36 @@ PROBES = frozenset(
 METRICS = frozenset(("/metrics", "/metrics/"))
 """Paths that are not limited either, except that not even there tokens can be guessed freely."""
 
+_TOKENS = ("HTTP_AUTHORIZATION", "HTTP_COOKIE")
+"""Where a request may show a token; whoever guards decides."""
+
 _UNCHARGED = "overmind.uncharged"
 """Is in a request's environment for as long as nobody was charged for it."""
+
+
+_LATELY = Rate(1, 3600 * SECOND, burst=2)
+"""Remembers tokens that were good, each for at least an hour after it was shown last.
+
+Each time it takes one if there is one left, which is then due in an hour or later. If none is left,
+the last is due in more than an hour anyway.
+"""
+
+
+def shared_limiters(rate: Rate) -> tuple[Limiter, Limiter]:
+    """Return what all processes share: the limiter for requests, and that for tokens of late.
+
+    The main process makes them before it forks.
+    """
+    return shared_limiter(rate), shared_limiter(_LATELY)
 
 
 class RateLimitedDoor:
     """WSGI middleware: the application behind it is asked no more often than allowed."""
 
-    def __init__(self, application: WSGIApplication, limiter: Limiter) -> None:
+    def __init__(self, application: WSGIApplication, limiter: Limiter, lately: Limiter) -> None:
         self._application = application
         self._limiter = limiter
+        self._lately = lately
         self._static = settings.STATIC_URL
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -57,10 +78,11 @@ class RateLimitedDoor:
         if path in PROBES or path.startswith(self._static):
             return self._application(environ, start_response)
         is_metrics = path in METRICS
-        if is_metrics and not _shows_something(environ):
+        if is_metrics and not any(name in environ for name in _TOKENS):
             return self._application(environ, start_response)
         exchange: Exchange = environ[KEY]
-        if wait := self._limiter.wait(_place_of(self._limiter, exchange)):
+        wait = self._limiter.wait(_place_of(self._limiter, exchange))
+        if wait and not self._lately.knows(self._place_of_token(environ)):
             retry = ("Retry-After", _seconds(wait))
             return refuse(environ, start_response, "429 Too Many Requests", SENTENCE, retry)
         if not is_metrics:
@@ -71,9 +93,16 @@ class RateLimitedDoor:
                 # Nobody looked at the door whether a caller has any left: it gets no debts.
                 is_by_address = exchange.caller is None
                 self._limiter.take(_place_of(self._limiter, exchange), on_credit=is_by_address)
+            if exchange.caller is not None:
+                self._lately.take(self._place_of_token(environ))
             return start_response(status, headers, *exc_info)  # type: ignore[arg-type]  # as it came
 
         return self._application(environ, begin)  # type: ignore[arg-type]  # as said above
+
+    def _place_of_token(self, environ: WSGIEnvironment) -> Place:
+        """Return the place of what a request shows, from where it comes; only a hash is kept."""
+        shown = [environ.get(name, "") for name in _TOKENS]
+        return self._lately.new_place_of("\n".join([neighbourhood(environ[KEY].client), *shown]))
 
 
 def charge(limiter: Limiter, environ: WSGIEnvironment) -> str | None:
@@ -97,8 +126,3 @@ def _place_of(limiter: Limiter, exchange: Exchange) -> Place:
 def _seconds(wait: int) -> str:
     """Return nanoseconds as whole seconds, after which it is certainly over."""
     return str(-(-wait // SECOND))
-
-
-def _shows_something(environ: WSGIEnvironment) -> bool:
-    """Whether a request may show a token, which whoever guards decides."""
-    return "HTTP_AUTHORIZATION" in environ or "HTTP_COOKIE" in environ

@@ -98,20 +98,28 @@ class Limiter:
         self._words = memoryview(mmap.mmap(-1, rows * _WORDS * _WORD_BYTES)).cast("q")
         self._lock = tempfile.TemporaryFile()  # noqa: SIM115 - as long as this object lives; never written
         self._key = secrets.token_bytes(16)  # nobody can know who shares a row with whom
-        self.place_of = lru_cache(_KNOWN_PLACES)(self._place_of)
+        self.place_of = lru_cache(_KNOWN_PLACES)(self.new_place_of)
 
     def close(self) -> None:
         """Give up what the kernel keeps for it."""
         self._lock.close()
 
-    def _place_of(self, who: str) -> Place:
-        """Return the place of a caller by its name."""
+    def new_place_of(self, who: str) -> Place:
+        """Return the place of a caller by its name; ``place_of`` keeps it in mind."""
         digest = blake2b(who.encode(errors="surrogateescape"), digest_size=8, key=self._key)
         mark = int.from_bytes(digest.digest(), signed=True) or 1  # 0 marks an empty seat
         return Place(mark % self._rows, mark)
 
     def wait(self, place: Place) -> int:
-        """Return in how many nanoseconds the caller may have one; 0 if now. Takes none.
+        """Return in how many nanoseconds the caller may have one; 0 if now. Takes none."""
+        return max(0, self._due(place) + self._interval - self._clock() - self._burst)
+
+    def knows(self, place: Place) -> bool:
+        """Whether the caller does not have all its burst again."""
+        return self._due(place) > self._clock()
+
+    def _due(self, place: Place) -> int:
+        """Return when all is due that a caller took, 0 if that is forgotten.
 
         It does not wait for the lock: a seat that gets another caller just now is not believed.
         """
@@ -122,9 +130,7 @@ class Limiter:
             return 0
         seat = first + marks.index(place.mark)
         due: int = words[seat + SEATS]
-        if words[seat] != place.mark:
-            return 0
-        return max(0, due + self._interval - self._clock() - self._burst)
+        return due if words[seat] == place.mark else 0
 
     def take(self, place: Place, *, on_credit: bool = False) -> int:
         """Take one, and return 0; or take none, and return in how many nanoseconds there is one.

@@ -15,8 +15,7 @@ from overmind_project.addresses import TrustedProxies
 from overmind_project.body import BoundedBody
 from overmind_project.cross_origin import CrossOrigin
 from overmind_project.observation import Observation
-from overmind_project.rate_limit import RateLimitedDoor
-from overmind_project.rates import shared_limiter
+from overmind_project.rate_limit import RateLimitedDoor, shared_limiters
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -34,7 +33,7 @@ def _assembled() -> WSGIApplication:
     """Return the application behind all that is to stand before it, and nothing that is not."""
     inner: WSGIApplication = get_wsgi_application()
     if settings.OVERMIND_RATE_LIMIT is not None:
-        inner = RateLimitedDoor(inner, shared_limiter(settings.OVERMIND_RATE_LIMIT))
+        inner = RateLimitedDoor(inner, *shared_limiters(settings.OVERMIND_RATE_LIMIT))
     inner = BoundedBody(inner)
     if settings.OVERMIND_CORS_ORIGINS:
         inner = CrossOrigin(inner, settings.OVERMIND_CORS_ORIGINS)

@@ -30,8 +30,9 @@ from overmind_project.rate_limit import (
     PROBES,
     SENTENCE,
     RateLimitedDoor,
+    shared_limiters,
 )
-from overmind_project.rates import SECOND, Limiter, Rate, shared_limiter
+from overmind_project.rates import SECOND, Rate, shared_limiter
 from tests.support.backends import sqlite_backend
 from tests.support.prometheus import Metrics
 from tests.support.service import Reply, Service, workers
@@ -64,22 +65,17 @@ class Guarded:
 
 
 @pytest.fixture
-def limiter(settings: Settings) -> Iterator[Limiter]:
+def guarded(settings: Settings) -> Iterator[Guarded]:
     settings.OVERMIND_RATE_LIMIT = Rate(1, HOUR, burst=3)
     shared_limiter.cache_clear()
-    with closing(shared_limiter(settings.OVERMIND_RATE_LIMIT)) as limiter:
-        yield limiter
+    yield Guarded()
+    for limiter in shared_limiters(settings.OVERMIND_RATE_LIMIT):
+        limiter.close()
     shared_limiter.cache_clear()
-
-
-@pytest.fixture
-def guarded(limiter: Limiter) -> Guarded:
-    return Guarded()
 
 
 def ask(
     guarded: Guarded,
-    limiter: Limiter,
     token: str | None = None,
     *,
     address: str = "192.0.2.1",
@@ -95,7 +91,7 @@ def ask(
     if token is not None:
         environ["HTTP_AUTHORIZATION"] = f"Bearer {token}"
     begun = []
-    application = Observation(RateLimitedDoor(guarded, limiter))
+    application = Observation(RateLimitedDoor(guarded, *shared_limiters(Rate(1, HOUR, burst=3))))
     answer: Any = application(environ, lambda status, *_: begun.append(status))  # type: ignore[arg-type]  # nobody writes
     list(answer)
     answer.close()
@@ -103,41 +99,49 @@ def ask(
     return int(status[:3])
 
 
-def test_a_caller_is_counted_by_its_name_wherever_it_calls_from(
-    guarded: Guarded, limiter: Limiter
-) -> None:
-    statuses = [ask(guarded, limiter, "anna", address=f"192.0.2.{n}") for n in range(4)]
+def test_a_caller_is_counted_by_its_name_wherever_it_calls_from(guarded: Guarded) -> None:
+    statuses = [ask(guarded, "anna", address=f"192.0.2.{n}") for n in range(4)]
     assert statuses == [200, 200, 200, 429]
-    assert ask(guarded, limiter, "bert") == 200
-    assert ask(guarded, limiter) == 200, "nor did anna use up what belongs to an address"
+    assert ask(guarded, "bert") == 200
+    assert ask(guarded) == 200, "nor did anna use up what belongs to an address"
     assert guarded.served == 5
 
 
-def test_who_guesses_tokens_is_soon_not_heard_any_more(guarded: Guarded, limiter: Limiter) -> None:
-    assert [ask(guarded, limiter, f"guess {n}") for n in range(4)] == [401, 401, 401, 429]
-    assert ask(guarded, limiter, "anna") == 429, "the right guess is not told from a wrong one"
-    assert ask(guarded, limiter, "anna", address="192.0.2.2") == 200
-    assert ask(guarded, limiter, "guess", path="/metrics") == 429, "nor by another way"
+def test_who_guesses_tokens_is_soon_not_heard_any_more(guarded: Guarded) -> None:
+    assert [ask(guarded, f"guess {n}") for n in range(4)] == [401, 401, 401, 429]
+    assert ask(guarded, "anna") == 429, "the right guess is not told from a wrong one"
+    assert ask(guarded, "anna", address="192.0.2.2") == 200
+    assert ask(guarded, "guess", path="/metrics") == 429, "nor by another way"
 
 
-def test_a_guess_at_the_metrics_counts_and_reading_them_does_not(
-    guarded: Guarded, limiter: Limiter
+def test_a_token_that_was_good_from_there_is_heard_beside_one_who_guesses(
+    guarded: Guarded,
 ) -> None:
-    assert {ask(guarded, limiter, "anna", path="/metrics") for _ in range(9)} == {200}
-    statuses = [ask(guarded, limiter, "guess", path="/metrics") for _ in range(4)]
+    assert ask(guarded, "anna") == 200
+    assert [ask(guarded, f"guess {n}") for n in range(4)] == [401, 401, 401, 429]
+    assert [ask(guarded, "anna") for _ in range(3)] == [200, 200, 429], "within its own limit"
+    assert ask(guarded, "anna", path="/metrics") == 200
+    assert ask(guarded, "bert") == 429
+    assert ask(guarded, "bert", address="192.0.2.2") == 200
+    assert ask(guarded, "bert") == 429, "it was good, but not from there"
+
+
+def test_a_guess_at_the_metrics_counts_and_reading_them_does_not(guarded: Guarded) -> None:
+    assert {ask(guarded, "anna", path="/metrics") for _ in range(9)} == {200}
+    statuses = [ask(guarded, "guess", path="/metrics") for _ in range(4)]
     assert statuses == [401, 401, 401, 429]
-    assert ask(guarded, limiter, path="/metrics") == 200
+    assert ask(guarded, path="/metrics") == 200
 
 
-def test_an_answer_counts_once(guarded: Guarded, limiter: Limiter) -> None:
-    assert [ask(guarded, limiter) for _ in range(4)] == [200, 200, 200, 429]
+def test_an_answer_counts_once(guarded: Guarded) -> None:
+    assert [ask(guarded) for _ in range(4)] == [200, 200, 200, 429]
     assert guarded.served == 3
 
 
-def test_a_site_of_ipv6_shares_a_limit(guarded: Guarded, limiter: Limiter) -> None:
-    statuses = [ask(guarded, limiter, address=f"2001:db8::{n}") for n in range(4)]
+def test_a_site_of_ipv6_shares_a_limit(guarded: Guarded) -> None:
+    statuses = [ask(guarded, address=f"2001:db8::{n}") for n in range(4)]
     assert statuses == [200, 200, 200, 429]
-    assert ask(guarded, limiter, address="2001:db8:0:1::1") == 200
+    assert ask(guarded, address="2001:db8:0:1::1") == 200
 
 
 def test_the_paths_that_are_not_limited_are_those_of_the_probes_and_the_metrics() -> None:

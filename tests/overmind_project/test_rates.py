@@ -94,6 +94,21 @@ def test_the_wait_that_it_tells_is_true(rate: Rate, pauses: list[float]) -> None
                 assert limiter.take(place) == 0
 
 
+@given(RATES, STEPS)
+def test_somebody_is_known_until_the_whole_burst_is_there_again(
+    rate: Rate, pauses: list[float]
+) -> None:
+    clock = Clock()
+    with closing(Limiter(rate, clock, rows=1)) as limiter:
+        place = limiter.place_of("somebody")
+        for pause in pauses:
+            limiter.take(place)
+            assert limiter.knows(place)
+            clock.now += int(pause * rate.interval)
+        clock.now += rate.burst * rate.interval
+        assert not limiter.knows(place)
+
+
 def test_what_is_taken_on_credit_delays_what_follows() -> None:
     clock, rate = Clock(), Rate(1, SECOND, burst=1)
     with closing(Limiter(rate, clock)) as limiter:
