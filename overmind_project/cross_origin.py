@@ -8,17 +8,15 @@ without a token; it is answered here, and nothing else sees it.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from overmind_project.exchange import KEY, Exchange
+from overmind_project.origins import ANY
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
-
-ANY = "*"
 
 ROUTE = "preflight"
 """What stands for the route of a preflight."""
@@ -31,31 +29,6 @@ REQUEST_HEADERS = (
 ANSWER_HEADERS = "ETag, Link, Location, Retry-After, X-Request-ID, WWW-Authenticate"
 MAX_AGE = "7200"
 """Seconds for which a browser need not ask again; the longest that all put up with."""
-
-_LABEL = "[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
-_ORIGIN = re.compile(
-    rf"(?P<scheme>https?)://({_LABEL}(\.{_LABEL})*|\[[0-9a-f:.]+\])(:(?P<port>[1-9][0-9]{{0,4}}))?"
-)
-_DEFAULT_PORTS = {"http": "80", "https": "443"}
-_LAST_PORT = 65535
-
-
-def origins(text: str) -> tuple[str, ...]:
-    """Return origins that are separated by commas, as browsers send them; or ``*`` alone.
-
-    Raises:
-        ValueError: one is none, or a browser would write it in another way.
-    """
-    words = tuple(word.strip() for word in text.split(",") if word.strip())
-    if words == (ANY,):
-        return words
-    for word in words:
-        match = _ORIGIN.fullmatch(word)
-        if match is None or match["port"] == _DEFAULT_PORTS[match["scheme"]]:
-            raise ValueError(f"{word!r} is no origin")
-        if int(match["port"] or 1) > _LAST_PORT:
-            raise ValueError(f"{word!r} is no origin")
-    return words
 
 
 class CrossOrigin:

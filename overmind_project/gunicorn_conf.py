@@ -18,7 +18,7 @@ from gunicorn import glogging
 
 from overmind_project.logs import CONTEXT, NOTHING
 from overmind_project.multiprocess import SHARED, SHARED_MEMORY
-from overmind_project.rate_limit import shared_limiters
+from overmind_project.rates import shared_limiters
 
 try:
     from overmind_project import settings

@@ -17,7 +17,7 @@ from overmind_project.exchange import note_route
 from overmind_project.exposition import metrics
 from overmind_project.health import PROBES
 from overmind_project.rate_limit import SENTENCE, charge
-from overmind_project.rates import shared_limiter
+from overmind_project.rates import shared_limiters
 from zerglings.exceptions import error_response
 
 ANY_HOST = (*PROBES, metrics)
@@ -66,7 +66,7 @@ class RateLimitedCallers:
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self._get_response = get_response
-        self._limiter = shared_limiter(settings.OVERMIND_RATE_LIMIT)
+        self._limiter, _ = shared_limiters(settings.OVERMIND_RATE_LIMIT)
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Have a request answered, or refuse it."""

@@ -20,7 +20,7 @@ from django.conf import settings
 
 from overmind_project.addresses import neighbourhood
 from overmind_project.exchange import KEY, Exchange
-from overmind_project.rates import SECOND, Limiter, Place, Rate, shared_limiter
+from overmind_project.rates import SECOND, Limiter, Place
 from overmind_project.refusal import refuse
 
 if TYPE_CHECKING:
@@ -45,22 +45,6 @@ _TOKENS = ("HTTP_AUTHORIZATION", "HTTP_COOKIE")
 
 _UNCHARGED = "overmind.uncharged"
 """Is in a request's environment for as long as nobody was charged for it."""
-
-
-_LATELY = Rate(1, 3600 * SECOND, burst=2)
-"""Remembers tokens that were good, each for at least an hour after it was shown last.
-
-Each time it takes one if there is one left, which is then due in an hour or later. If none is left,
-the last is due in more than an hour anyway.
-"""
-
-
-def shared_limiters(rate: Rate) -> tuple[Limiter, Limiter]:
-    """Return what all processes share: the limiter for requests, and that for tokens of late.
-
-    The main process makes them before it forks.
-    """
-    return shared_limiter(rate), shared_limiter(_LATELY)
 
 
 class RateLimitedDoor:

@@ -163,7 +163,18 @@ class Limiter:
         return first + due.index(min(due)), 0
 
 
+_LATELY = Rate(1, 3600 * SECOND, burst=2)
+"""Remembers what was shown, for at least an hour after it was shown last.
+
+Each time it takes one if there is one left, which is then due in an hour or later. If none is left,
+the last is due in more than an hour anyway.
+"""
+
+
 @cache
-def shared_limiter(rate: Rate) -> Limiter:
-    """Return the limiter of this service: the main process makes it before it forks."""
-    return Limiter(rate)
+def shared_limiters(rate: Rate) -> tuple[Limiter, Limiter]:
+    """Return what the processes of this service share: a limiter, and one that remembers.
+
+    The main process makes them before it forks.
+    """
+    return Limiter(rate), Limiter(_LATELY)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from overmind_project import __version__
 from overmind_project.addresses import Network, networks
-from overmind_project.cross_origin import origins
 from overmind_project.env import Environment
+from overmind_project.origins import origins
 from overmind_project.rates import Rate
 
 env = Environment()

@@ -15,7 +15,8 @@ from overmind_project.addresses import TrustedProxies
 from overmind_project.body import BoundedBody
 from overmind_project.cross_origin import CrossOrigin
 from overmind_project.observation import Observation
-from overmind_project.rate_limit import RateLimitedDoor, shared_limiters
+from overmind_project.rate_limit import RateLimitedDoor
+from overmind_project.rates import shared_limiters
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication

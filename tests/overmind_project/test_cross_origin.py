@@ -7,7 +7,8 @@ from contextlib import closing
 
 import pytest
 
-from overmind_project.cross_origin import ANSWER_HEADERS, METHODS, REQUEST_HEADERS, origins
+from overmind_project.cross_origin import ANSWER_HEADERS, METHODS, REQUEST_HEADERS
+from overmind_project.origins import origins
 from tests.support.backends import sqlite_backend
 from tests.support.prometheus import Metrics
 from tests.support.service import Reply, Service

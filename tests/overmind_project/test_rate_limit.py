@@ -30,9 +30,8 @@ from overmind_project.rate_limit import (
     PROBES,
     SENTENCE,
     RateLimitedDoor,
-    shared_limiters,
 )
-from overmind_project.rates import SECOND, Rate, shared_limiter
+from overmind_project.rates import SECOND, Rate, shared_limiters
 from tests.support.backends import sqlite_backend
 from tests.support.prometheus import Metrics
 from tests.support.service import Reply, Service, workers
@@ -67,11 +66,11 @@ class Guarded:
 @pytest.fixture
 def guarded(settings: Settings) -> Iterator[Guarded]:
     settings.OVERMIND_RATE_LIMIT = Rate(1, HOUR, burst=3)
-    shared_limiter.cache_clear()
+    shared_limiters.cache_clear()
     yield Guarded()
     for limiter in shared_limiters(settings.OVERMIND_RATE_LIMIT):
         limiter.close()
-    shared_limiter.cache_clear()
+    shared_limiters.cache_clear()
 
 
 def ask(
