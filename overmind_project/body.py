@@ -13,10 +13,10 @@ import re
 import time
 from typing import TYPE_CHECKING
 
-import orjson
 from gunicorn.http.errors import ParseException
 
 from overmind_project.connection import Connection
+from overmind_project.refusal import refuse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -60,14 +60,7 @@ class BoundedBody:
         except BodyError as error:
             if isinstance(connection := environ.get("gunicorn.socket"), Connection):
                 connection.refuse()  # what is left of the body would pass for the next request
-            answer = orjson.dumps({"error": str(error)})
-            headers = [
-                ("Content-Type", "application/json"),
-                ("Content-Length", str(len(answer))),
-                ("X-Content-Type-Options", "nosniff"),
-            ]
-            start_response(error.status, headers)
-            return [b"" if environ["REQUEST_METHOD"] == "HEAD" else answer]
+            return refuse(environ, start_response, error.status, str(error))
         environ["wsgi.input"] = io.BytesIO(body)
         environ["CONTENT_LENGTH"] = str(len(body))
         if ";" in (content_type := environ.get("CONTENT_TYPE", "")):

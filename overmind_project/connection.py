@@ -20,7 +20,7 @@ import gevent.socket
 from gevent import monkey
 from gunicorn.http.errors import LimitRequestHeaders
 
-from overmind_project.refusals import HeadTooSlow
+from overmind_project.no_request import HeadTooSlow
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer as Buffer

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
+
+_Value = TypeVar("_Value")
 
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 _LAST_PORT = 65535
@@ -129,6 +132,22 @@ class Environment:
             self.wrong(name, f"not {what}", f"Give {what}{_or_nothing(default)}.")
             return default
         return value
+
+    def parsed(
+        self, name: str, parse: Callable[[str], _Value], what: str, default: _Value
+    ) -> _Value:
+        """Return what ``parse`` makes of a variable, known to people as ``what``.
+
+        ``parse`` raises ``ValueError`` for what it does not understand.
+        """
+        value = self.text(name)
+        if not value:
+            return default
+        try:
+            return parse(value)
+        except ValueError:
+            self.wrong(name, f"{value!r} is not {what}", f"Give {what}, or nothing for none.")
+            return default
 
     def choice(self, name: str, choices: Collection[str], default: str) -> str:
         """Return a variable that must be one of ``choices``."""

@@ -20,6 +20,7 @@ from gunicorn import glogging
 
 from overmind_project.logs import CONTEXT, NOTHING
 from overmind_project.multiprocess import SHARED, SHARED_MEMORY
+from overmind_project.rates import shared_limiters
 
 try:
     from overmind_project import settings
@@ -76,8 +77,10 @@ logger_class = Logger
 
 
 def on_starting(server: Arbiter) -> None:
-    """Make the place where the workers count together."""
+    """Make the places where the workers count together."""
     SHARED.open()
+    if settings.OVERMIND_RATE_LIMIT is not None:
+        shared_limiters(settings.OVERMIND_RATE_LIMIT)
     os.register_at_fork(
         before=lambda: _mask(signal.SIG_BLOCK),
         after_in_parent=lambda: _mask(signal.SIG_UNBLOCK),
@@ -125,6 +128,9 @@ def child_exit(server: Arbiter, worker: Worker) -> None:
 def on_exit(server: Arbiter) -> None:
     """Leave nothing behind."""
     SHARED.close()
+    if settings.OVERMIND_RATE_LIMIT is not None:
+        for limiter in shared_limiters(settings.OVERMIND_RATE_LIMIT):
+            limiter.close()
 
 
 def post_worker_init(worker: Worker) -> None:

@@ -1,10 +1,14 @@
-"""What holds for every request: its route is noted, its Host checked, its answer measured."""
+"""What holds for every request: its route is noted, its Host checked, its answer measured.
+
+And, where a rate limit is configured, who sends it is charged for it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.middleware.common import CommonMiddleware
@@ -12,6 +16,8 @@ from django.middleware.common import CommonMiddleware
 from overmind_project.exchange import note_route
 from overmind_project.exposition import metrics
 from overmind_project.health import PROBES
+from overmind_project.rate_limit import SENTENCE, charge
+from overmind_project.rates import shared_limiters
 from zerglings.exceptions import error_response
 
 ANY_HOST = (*PROBES, metrics)
@@ -50,3 +56,20 @@ class HostAndLength(CommonMiddleware):
             elif isinstance(response, HttpResponse):
                 response.content = b""
         return response
+
+
+class RateLimitedCallers:
+    """Charges each request that comes so far to whoever sends it, or refuses it.
+
+    It belongs behind whatever finds out who that is, and works with the door of ``rate_limit``.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self._get_response = get_response
+        self._limiter, _ = shared_limiters(settings.OVERMIND_RATE_LIMIT)
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Have a request answered, or refuse it."""
+        if (seconds := charge(self._limiter, request.META)) is not None:
+            return error_response(429, SENTENCE, {"Retry-After": seconds})
+        return self._get_response(request)

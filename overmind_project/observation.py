@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
+    from overmind_project.addresses import TrustedProxies
+
 STREAMS = frozenset(("events",))
 """Routes whose answers live as long as their clients want."""
 
@@ -73,13 +75,16 @@ _Tally = tuple[Callable[[], None], Callable[[float], None]]
 class Observation:
     """WSGI middleware: the application behind it is observed."""
 
-    def __init__(self, application: WSGIApplication) -> None:
+    def __init__(self, application: WSGIApplication, proxies: TrustedProxies | None = None) -> None:
         self._application = application
+        self._proxies = proxies
         self._tallies: dict[tuple[str, str, str], _Tally] = {}
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Pass a request on and watch its answer until its end."""
         exchange = Exchange(environ)
+        if self._proxies is not None:
+            exchange.client = self._proxies.client_of(environ)
         environ[KEY] = exchange
         CONTEXT.set(exchange.ids)  # until the next request: the server may have to say something
         _IN_FLIGHT.inc()

@@ -7,7 +7,10 @@ import sys
 from pathlib import Path
 
 from overmind_project import __version__
+from overmind_project.addresses import Network, networks
 from overmind_project.env import Environment
+from overmind_project.origins import origins
+from overmind_project.rates import Rate
 
 env = Environment()
 
@@ -21,6 +24,21 @@ OVERMIND_THREADS = env.number("OVERMIND_THREADS", 2000, least=1, most=10_000)
 # Of these connections, how many may be streams of events, which last for hours.
 OVERMIND_STREAMS = env.number(
     "OVERMIND_STREAMS", min(500, OVERMIND_THREADS // 2), least=0, most=OVERMIND_THREADS - 1
+)
+
+# How often each caller may call, whose word is taken for who that is, and which other sites' pages
+# may read the answers.
+OVERMIND_RATE_LIMIT: Rate | None = env.parsed(
+    "OVERMIND_RATE_LIMIT", Rate.parse, "a rate such as 100/s, 600/min or 100/s:20", None
+)
+OVERMIND_TRUSTED_PROXIES: tuple[Network, ...] = env.parsed(
+    "OVERMIND_TRUSTED_PROXIES", networks, "networks such as 10.0.0.0/8,fd00::/8", ()
+)
+OVERMIND_CORS_ORIGINS: tuple[str, ...] = env.parsed(
+    "OVERMIND_CORS_ORIGINS",
+    origins,
+    "origins such as https://example.org,http://localhost:3000, as browsers write them, or * alone",
+    (),
 )
 
 # Where the memory is. COUCHDB_PORT and the like are Kubernetes' own and mean nothing here.
@@ -129,6 +147,8 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "overmind_project.middleware.HostAndLength",
 ]
+if OVERMIND_RATE_LIMIT is not None:
+    MIDDLEWARE.append("overmind_project.middleware.RateLimitedCallers")  # who calls is known by now
 ROOT_URLCONF = "overmind_project.urls"
 WSGI_APPLICATION = "overmind_project.wsgi.application"
 APPEND_SLASH = False  # every URL answers in both forms; a redirect would lose a POST's body
@@ -138,7 +158,7 @@ TIME_ZONE = "UTC"
 USE_I18N = False
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
-WHITENOISE_ALLOW_ALL_ORIGINS = False  # the pages' files are for the pages
+WHITENOISE_ALLOW_ALL_ORIGINS = False  # other sites may read what OVERMIND_CORS_ORIGINS says
 STORAGES = {"staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"}}
 
 REST_FRAMEWORK = {

@@ -23,7 +23,7 @@ from gunicorn.workers.ggevent import GeventWorker
 
 from overmind_project.connection import Connection
 from overmind_project.connections import Connections
-from overmind_project.refusals import FAILED, refusal_of
+from overmind_project.no_request import FAILED, refusal_of
 
 if TYPE_CHECKING:
     import socket

@@ -1,14 +1,25 @@
 """The WSGI application that gunicorn serves."""
 
+from __future__ import annotations
+
 import os
+from typing import TYPE_CHECKING
 
 from django import db
+from django.conf import settings
 from django.core.cache import close_caches
 from django.core.signals import request_finished, request_started
 from django.core.wsgi import get_wsgi_application
 
+from overmind_project.addresses import TrustedProxies
 from overmind_project.body import BoundedBody
+from overmind_project.cross_origin import CrossOrigin
 from overmind_project.observation import Observation
+from overmind_project.rate_limit import RateLimitedDoor
+from overmind_project.rates import shared_limiters
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "overmind_project.settings")
 
@@ -18,4 +29,17 @@ request_started.disconnect(db.close_old_connections)
 request_finished.disconnect(db.close_old_connections)
 request_finished.disconnect(close_caches)
 
-application = Observation(BoundedBody(get_wsgi_application()))
+
+def _assembled() -> WSGIApplication:
+    """Return the application behind all that is to stand before it, and nothing that is not."""
+    inner: WSGIApplication = get_wsgi_application()
+    if settings.OVERMIND_RATE_LIMIT is not None:
+        inner = RateLimitedDoor(inner, *shared_limiters(settings.OVERMIND_RATE_LIMIT))
+    inner = BoundedBody(inner)
+    if settings.OVERMIND_CORS_ORIGINS:
+        inner = CrossOrigin(inner, settings.OVERMIND_CORS_ORIGINS)
+    trusted = settings.OVERMIND_TRUSTED_PROXIES
+    return Observation(inner, TrustedProxies(trusted) if trusted else None)
+
+
+application = _assembled()

@@ -126,7 +126,7 @@ def test_tls_is_refused_at_the_start_not_left_out(tmp_path: Path) -> None:
         address = f"127.0.0.1:{probed.getsockname()[1]}"
     settings = {"OVERMIND_STORE": "sqlite", "OVERMIND_HTTP_ADDR": address}
     done = subprocess.run(
-        Service.command,
+        [sys.executable, "manage.py", "serve"],
         cwd=ROOT,
         env=clean_environment() | settings | {"GUNICORN_CMD_ARGS": wanted},
         capture_output=True,

@@ -38,6 +38,12 @@ def settings(**environment: str) -> dict[str, object]:
     return shown
 
 
+def test_the_main_process_loads_nothing_that_its_workers_are_to_patch() -> None:
+    show = "import sys, overmind_project.gunicorn_conf; print('ssl' in sys.modules)"
+    done = python("-c", show, OVERMIND_RATE_LIMIT="9/s", OVERMIND_CORS_ORIGINS="*")
+    assert done.stdout == "False\n", done.stderr
+
+
 def test_without_any_variable_it_is_open_and_embedded() -> None:
     shown = settings()
     assert shown["OVERMIND_STORE"] == "sqlite"
@@ -94,6 +100,9 @@ BAD = {
     "COUCHDB_REVS_LIMIT": {"COUCHDB_URL": "http://h", "COUCHDB_REVS_LIMIT": "0"},
     "OVERMIND_LOG_FORMAT": {"OVERMIND_LOG_FORMAT": "yaml"},
     "OVERMIND_TOKENS": {"OVERMIND_TOKENS": "a:read:b"},
+    "OVERMIND_RATE_LIMIT": {"OVERMIND_RATE_LIMIT": "0/s"},
+    "OVERMIND_TRUSTED_PROXIES": {"OVERMIND_TRUSTED_PROXIES": "10.0.0.1/8"},
+    "OVERMIND_CORS_ORIGINS": {"OVERMIND_CORS_ORIGINS": "https://example.org/"},
     "DJANGO_DEBUG": {"DJANGO_DEBUG": "perhaps"},
 }
 

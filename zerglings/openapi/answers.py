@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from overmind_project.rate_limit import SENTENCE as TOO_MANY_REQUESTS
 from zerglings.openapi.schemas import Json, ref
 from zerglings.zergling import COORDINATE_LIMIT
 
@@ -151,6 +152,13 @@ RESPONSES: Json = {
         },
         "Vary",
     ),
+    "TooManyRequests": plain(
+        "More requests than the service lets through from this caller or address, where it is "
+        "configured to. Nothing was changed.",
+        ref("Error"),
+        {"Too many": {"error": TOO_MANY_REQUESTS}},
+    )
+    | with_headers("RetryAfter"),
     "Unavailable": error("The store does not answer in time.", UNAVAILABLE, "RetryAfter", "Vary"),
     "UnavailableOrInDoubt": error(
         "The store does not answer in time: nothing was changed, or it is unknown whether it was.",

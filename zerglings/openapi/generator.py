@@ -18,12 +18,22 @@ from rest_framework.request import Request
 from rest_framework.schemas.generators import is_api_view
 from rest_framework.views import APIView
 
+from overmind_project.rate_limit import METRICS, PROBES
 from zerglings.openapi import service, swarm, zerglings
 from zerglings.openapi.answers import RESPONSES
 from zerglings.openapi.headers import HEADERS, PARAMETERS
-from zerglings.openapi.schemas import SCHEMAS, Json
+from zerglings.openapi.schemas import SCHEMAS, Json, ref
 
-OPERATIONS = zerglings.OPERATIONS | swarm.OPERATIONS | service.OPERATIONS
+_TOO_MANY: Json = {"429": ref("TooManyRequests", "responses")}
+
+OPERATIONS = {
+    (method, path): operation
+    if path in PROBES | METRICS
+    else operation | {"responses": operation["responses"] | _TOO_MANY}
+    for (method, path), operation in (
+        zerglings.OPERATIONS | swarm.OPERATIONS | service.OPERATIONS
+    ).items()
+}
 """All that is described, by method and path."""
 
 COMPONENTS: Json = {

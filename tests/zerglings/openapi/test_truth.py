@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.http import HttpResponse
 from django.test import Client
 from drf_spectacular.settings import spectacular_settings
 
 from overmind_project.body import LIMIT, SWARM_LIMIT
+from tests.support.backends import Backend
 from tests.support.document import Document, examples_in
 from tests.support.service import Service
 from tests.zerglings.openapi.cases import CASES, NOBODY, Case
@@ -96,6 +99,21 @@ def test_what_a_body_is_refused_for_is_described(service: Service) -> None:
         assert packed.json == DOCUMENT.examples(operation, 415)["Compressed"]
 
 
+def test_who_calls_too_often_is_told_what_is_described(sqlite: Backend, tmp_path: Path) -> None:
+    limit = {"OVERMIND_RATE_LIMIT": "1/h:1"}
+    with Service(sqlite.environment | limit, tmp_path) as service:
+        assert service.call("GET", "/zerglings/").status == 200
+        for operation, _ in DOCUMENT.operations():
+            method, path = operation.replace("{id}", NOBODY).split()
+            is_described = 429 in DOCUMENT.statuses(operation)
+            refused = service.call(method, path)
+            assert (refused.status == 429) == is_described, operation
+            if is_described:
+                reply = HttpResponse(refused.body, status=429, headers=dict(refused.headers))
+                DOCUMENT.hold(operation, reply)
+                assert refused.json == DOCUMENT.examples(operation, 429)["Too many"]
+
+
 def test_what_another_method_is_refused_with_is_described(api: Client) -> None:
     reply = api.put("/zerglings/", headers={"Accept": "application/json"})
     described = DOCUMENT.resolved({"$ref": "#/components/responses/MethodNotAllowed"})
@@ -105,12 +123,12 @@ def test_what_another_method_is_refused_with_is_described(api: Client) -> None:
 
 
 def test_every_answer_and_every_sentence_is_tried() -> None:
-    refused_before_django = {("Too long", 413), ("Compressed", 415)}
+    refused_before_django = {("Too long", 413), ("Compressed", 415), ("Too many", 429)}
     tried = {(case.operation, case.says, case.status) for case in CASES}
     answered = {(case.operation, case.status) for case in CASES}
     for operation, _ in DOCUMENT.operations():
         for status in DOCUMENT.statuses(operation):
-            assert (operation, status) in answered or status == 413, (operation, status)
+            assert (operation, status) in answered or status in (413, 429), (operation, status)
             says = set(DOCUMENT.examples(operation, status)) if status >= 400 else set()
             for example in says:
                 is_tried = (operation, example, status) in tried

@@ -1,0 +1,112 @@
+"""Refuses who calls too often: each caller that has shown its token, and else each address.
+
+It stands in two places. The door, before Django, turns away whoever calls from an address that has
+used up its limit, for next to nothing. Behind the guard, which knows who has shown a token, the
+call is counted: to the caller, or else to the address. What was answered on the way, such as a
+token that is none, counts when its answer begins: so whoever guesses tokens is soon not heard any
+more, not even with the right one. Those who share the address and whose tokens have lately been
+good from there still are.
+
+A call counts as one, whatever it asks for. Only its body would tell more, which would have to be
+read and understood before it can be refused; and a limit below 10,000 a moment would forbid large
+whole-swarm calls for ever.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+
+from overmind_project.addresses import neighbourhood
+from overmind_project.exchange import KEY, Exchange
+from overmind_project.rates import SECOND, Limiter, Place
+from overmind_project.refusal import refuse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+SENTENCE = (
+    "Too many requests: nothing was changed; Retry-After says in how many seconds to try again."
+)
+
+PROBES = frozenset(
+    f"/{name}{slash}" for name in ("_health", "healthz", "readyz") for slash in ("", "/")
+)
+"""Paths that are never limited, nor are static files."""
+
+METRICS = frozenset(("/metrics", "/metrics/"))
+"""Paths that are not limited either, except that not even there tokens can be guessed freely."""
+
+_TOKENS = ("HTTP_AUTHORIZATION", "HTTP_COOKIE")
+"""Where a request may show a token; whoever guards decides."""
+
+_UNCHARGED = "overmind.uncharged"
+"""Is in a request's environment for as long as nobody was charged for it."""
+
+
+class RateLimitedDoor:
+    """WSGI middleware: the application behind it is asked no more often than allowed."""
+
+    def __init__(self, application: WSGIApplication, limiter: Limiter, lately: Limiter) -> None:
+        self._application = application
+        self._limiter = limiter
+        self._lately = lately
+        self._static = settings.STATIC_URL
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Pass a request on, or turn it away."""
+        path = environ["PATH_INFO"]
+        if path in PROBES or path.startswith(self._static):
+            return self._application(environ, start_response)
+        is_metrics = path in METRICS
+        if is_metrics and not any(name in environ for name in _TOKENS):
+            return self._application(environ, start_response)
+        exchange: Exchange = environ[KEY]
+        wait = self._limiter.wait(_place_of(self._limiter, exchange))
+        if wait and not self._lately.knows(self._place_of_token(environ)):
+            retry = ("Retry-After", _seconds(wait))
+            return refuse(environ, start_response, "429 Too Many Requests", SENTENCE, retry)
+        if not is_metrics:
+            environ[_UNCHARGED] = True
+
+        def begin(status: str, headers: list[tuple[str, str]], *exc_info: object) -> object:
+            if environ.pop(_UNCHARGED, False) or (is_metrics and status.startswith("401")):
+                # Nobody looked at the door whether a caller has any left: it gets no debts.
+                is_by_address = exchange.caller is None
+                self._limiter.take(_place_of(self._limiter, exchange), on_credit=is_by_address)
+            if exchange.caller is not None:
+                self._lately.take(self._place_of_token(environ))
+            return start_response(status, headers, *exc_info)  # type: ignore[arg-type]  # as it came
+
+        return self._application(environ, begin)  # type: ignore[arg-type]  # as said above
+
+    def _place_of_token(self, environ: WSGIEnvironment) -> Place:
+        """Return the place of what a request shows, from where it comes; only a hash is kept."""
+        shown = [environ.get(name, "") for name in _TOKENS]
+        return self._lately.new_place_of("\n".join([neighbourhood(environ[KEY].client), *shown]))
+
+
+def charge(limiter: Limiter, environ: WSGIEnvironment) -> str | None:
+    """Charge a request to whoever sends it, unless somebody has been charged or nobody is to be.
+
+    Returns:
+        Seconds after which to come back, for ``Retry-After``, if it is refused instead.
+    """
+    if not environ.pop(_UNCHARGED, False):
+        return None
+    wait = limiter.take(_place_of(limiter, environ[KEY]))
+    return _seconds(wait) if wait else None
+
+
+def _place_of(limiter: Limiter, exchange: Exchange) -> Place:
+    if exchange.caller is None:
+        return limiter.place_of(neighbourhood(exchange.client))
+    return limiter.place_of(f"@{exchange.caller}")  # no address begins like this
+
+
+def _seconds(wait: int) -> str:
+    """Return nanoseconds as whole seconds, after which it is certainly over."""
+    return str(-(-wait // SECOND))

@@ -1,0 +1,274 @@
+"""Who is refused, and for what: in this process with a guard of the test's, and as a service."""
+
+from __future__ import annotations
+
+import http.client
+import io
+import os
+import re
+import signal
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.handlers.wsgi import WSGIRequest
+from django.http import HttpResponse
+from django.urls import get_resolver
+from pytest_django import Settings
+
+from overmind_project import exposition, health
+from overmind_project.exchange import KEY
+from overmind_project.middleware import RateLimitedCallers
+from overmind_project.observation import Observation
+from overmind_project.rate_limit import (
+    METRICS,
+    PROBES,
+    SENTENCE,
+    RateLimitedDoor,
+)
+from overmind_project.rates import SECOND, Rate, shared_limiters
+from tests.support.backends import sqlite_backend
+from tests.support.prometheus import Metrics
+from tests.support.service import Reply, Service, workers
+from zerglings.exceptions import error_response
+
+HOUR = 3600 * SECOND
+
+
+class Guarded:
+    """What stands behind the door: a guard that knows two tokens, the count, and a view."""
+
+    def __init__(self) -> None:
+        self.served = 0
+        self._counting = RateLimitedCallers(self._serve)
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        name = environ.get("HTTP_AUTHORIZATION", "").removeprefix("Bearer ")
+        if name in ("anna", "bert"):
+            environ[KEY].caller = name
+        if name and environ[KEY].caller is None:
+            reply = error_response(401, "No.")
+        else:
+            reply = self._counting(WSGIRequest(environ))  # type: ignore[assignment]  # a plain one
+        start_response(f"{reply.status_code} {reply.reason_phrase}", list(reply.items()))
+        return [reply.content]
+
+    def _serve(self, request: object) -> HttpResponse:
+        self.served += 1
+        return HttpResponse(b"served")
+
+
+@pytest.fixture
+def guarded(settings: Settings) -> Iterator[Guarded]:
+    settings.OVERMIND_RATE_LIMIT = Rate(1, HOUR, burst=3)
+    shared_limiters.cache_clear()
+    yield Guarded()
+    for limiter in shared_limiters(settings.OVERMIND_RATE_LIMIT):
+        limiter.close()
+    shared_limiters.cache_clear()
+
+
+def ask(
+    guarded: Guarded,
+    token: str | None = None,
+    *,
+    address: str = "192.0.2.1",
+    path: str = "/zerglings/",
+) -> int:
+    """Make a request, and return its status."""
+    environ = {
+        "REQUEST_METHOD": "GET",
+        "REMOTE_ADDR": address,
+        "PATH_INFO": path,
+        "wsgi.input": io.BytesIO(),
+    }
+    if token is not None:
+        environ["HTTP_AUTHORIZATION"] = f"Bearer {token}"
+    begun = []
+    application = Observation(RateLimitedDoor(guarded, *shared_limiters(Rate(1, HOUR, burst=3))))
+    answer: Any = application(environ, lambda status, *_: begun.append(status))  # type: ignore[arg-type]  # nobody writes
+    list(answer)
+    answer.close()
+    (status,) = begun
+    return int(status[:3])
+
+
+def test_a_caller_is_counted_by_its_name_wherever_it_calls_from(guarded: Guarded) -> None:
+    statuses = [ask(guarded, "anna", address=f"192.0.2.{n}") for n in range(4)]
+    assert statuses == [200, 200, 200, 429]
+    assert ask(guarded, "bert") == 200
+    assert ask(guarded) == 200, "nor did anna use up what belongs to an address"
+    assert guarded.served == 5
+
+
+def test_who_guesses_tokens_is_soon_not_heard_any_more(guarded: Guarded) -> None:
+    assert [ask(guarded, f"guess {n}") for n in range(4)] == [401, 401, 401, 429]
+    assert ask(guarded, "anna") == 429, "the right guess is not told from a wrong one"
+    assert ask(guarded, "anna", address="192.0.2.2") == 200
+    assert ask(guarded, "guess", path="/metrics") == 429, "nor by another way"
+
+
+def test_a_token_that_was_good_from_there_is_heard_beside_one_who_guesses(
+    guarded: Guarded,
+) -> None:
+    assert ask(guarded, "anna") == 200
+    assert [ask(guarded, f"guess {n}") for n in range(4)] == [401, 401, 401, 429]
+    assert [ask(guarded, "anna") for _ in range(3)] == [200, 200, 429], "within its own limit"
+    assert ask(guarded, "anna", path="/metrics") == 200
+    assert ask(guarded, "bert") == 429
+    assert ask(guarded, "bert", address="192.0.2.2") == 200
+    assert ask(guarded, "bert") == 429, "it was good, but not from there"
+
+
+def test_a_guess_at_the_metrics_counts_and_reading_them_does_not(guarded: Guarded) -> None:
+    assert {ask(guarded, "anna", path="/metrics") for _ in range(9)} == {200}
+    statuses = [ask(guarded, "guess", path="/metrics") for _ in range(4)]
+    assert statuses == [401, 401, 401, 429]
+    assert ask(guarded, path="/metrics") == 200
+
+
+def test_an_answer_counts_once(guarded: Guarded) -> None:
+    assert [ask(guarded) for _ in range(4)] == [200, 200, 200, 429]
+    assert guarded.served == 3
+
+
+def test_a_site_of_ipv6_shares_a_limit(guarded: Guarded) -> None:
+    statuses = [ask(guarded, address=f"2001:db8::{n}") for n in range(4)]
+    assert statuses == [200, 200, 200, 429]
+    assert ask(guarded, address="2001:db8:0:1::1") == 200
+
+
+def test_the_paths_that_are_not_limited_are_those_of_the_probes_and_the_metrics() -> None:
+    found = {get_resolver().resolve(path).func: path for path in (*PROBES, *METRICS)}
+    assert set(found) == {*health.PROBES, exposition.metrics}
+
+
+# As a service: each test calls from addresses of its own
+
+PROXY = "127.0.0.2"
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    directory = tmp_path_factory.mktemp("service")
+    settings = {
+        "OVERMIND_RATE_LIMIT": "1/h:30",
+        "OVERMIND_TRUSTED_PROXIES": PROXY,
+        "WEB_CONCURRENCY": "3",
+    }
+    with Service(sqlite_backend(directory).environment | settings, directory) as service:
+        yield service
+
+
+def connect(service: Service, source: str) -> http.client.HTTPConnection:
+    """Return a connection from one of this machine's addresses."""
+    return http.client.HTTPConnection("127.0.0.1", service.port, 30, (source, 0))
+
+
+def call(
+    service: Service,
+    source: str,
+    method: str = "GET",
+    path: str = "/zerglings/",
+    body: str | None = None,
+    headers: dict[str, str] | None = None,
+) -> Reply:
+    """Make a request over a connection of its own."""
+    with closing(connect(service, source)) as talk:
+        return service.call(method, path, body, headers, connection=talk)
+
+
+def calls(service: Service, source: str, count: int) -> Counter[int]:
+    """Make so many requests, many at once, and count what was answered."""
+    with ThreadPoolExecutor(16) as pool:
+        replies = pool.map(lambda _: call(service, source), range(count))
+        return Counter(reply.status for reply in replies)
+
+
+def test_a_limit_holds_across_processes_and_outlives_them(service: Service) -> None:
+    assert calls(service, "127.1.0.1", 150) == {200: 30, 429: 120}
+    assert calls(service, "127.1.0.2", 20) == {200: 20}, "another address has its own"
+    dead = set(workers(service))
+    for worker in dead:
+        os.kill(worker, signal.SIGKILL)
+    wait_for_successors(service, dead)
+    assert calls(service, "127.1.0.1", 10) == {429: 10}, "the limit has not begun anew"
+    assert calls(service, "127.1.0.2", 20) == {200: 10, 429: 10}
+
+
+def wait_for_successors(service: Service, dead: set[int]) -> None:
+    deadline = time.monotonic() + 20
+    while len(set(workers(service)) - dead) < len(dead):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)  # between two looks
+
+
+def test_what_is_refused_changes_nothing_and_says_when_to_come_back(service: Service) -> None:
+    before = call(service, "127.2.0.2").json
+    assert call(service, "127.2.0.1", "GET", "/nowhere").status == 404, "which counts"
+    assert calls(service, "127.2.0.1", 29) == {200: 29}
+    counted = Metrics.of(service).total("overmind_http_requests_total", status="429")
+    refused = call(service, "127.2.0.1", "POST")
+    assert refused.status == 429
+    assert 3500 <= int(refused.headers["Retry-After"]) <= 3600
+    assert refused.headers["Content-Type"] == "application/json"
+    assert refused.json == {"error": SENTENCE}
+    assert re.fullmatch("[0-9a-f]{32}", refused.headers["X-Request-ID"])
+    head = call(service, "127.2.0.1", "HEAD")
+    assert (head.status, head.body) == (429, b"")
+    assert call(service, "127.2.0.2").json == before
+    found = Metrics.of(service)
+    assert found.total("overmind_http_requests_total", status="429") == counted + 2
+
+
+def test_a_connection_lives_on_after_a_refusal(service: Service) -> None:
+    calls(service, "127.3.0.1", 30)
+    with closing(connect(service, "127.3.0.1")) as talk:
+        for body in ("M" * 60_000, None, "x"):
+            assert service.call("POST", "/zerglings/", body, connection=talk).status == 429
+        assert service.call("GET", "/healthz", connection=talk).status == 200
+
+
+def test_probes_and_metrics_and_files_of_the_pages_are_never_refused(service: Service) -> None:
+    assert calls(service, "127.4.0.1", 31) == {200: 30, 429: 1}
+    for path in (*PROBES, *METRICS, "/static/overmind/main.js"):
+        for _ in range(3):
+            assert call(service, "127.4.0.1", "GET", path).status == 200, path
+
+
+def test_behind_a_proxy_each_of_its_clients_is_limited(service: Service) -> None:
+    def by(source: str, *clients: str) -> Counter[int]:
+        headers = [{"X-Forwarded-For": client} for client in clients]
+        return Counter(call(service, source, headers=each).status for each in headers)
+
+    assert by(PROXY, *["192.0.2.1"] * 31) == {200: 30, 429: 1}
+    assert by(PROXY, "192.0.2.9, 192.0.2.1") == {429: 1}, "what a client adds is not believed"
+    assert by(PROXY, "192.0.2.2") == {200: 1}
+    assert by("127.5.0.1", *[f"192.0.3.{n}" for n in range(31)]) == {200: 30, 429: 1}
+    told = set(re.findall(r" client=(\S+)", service.log))
+    assert {"192.0.2.1", "192.0.2.2", "127.5.0.1"} <= told
+    assert told.isdisjoint({PROXY, "192.0.2.9", "192.0.3.1"})
+
+
+def test_whoever_calls_on_gets_its_share_and_no_more(tmp_path: Path) -> None:
+    settings = {"OVERMIND_RATE_LIMIT": "40/s:10", "WEB_CONCURRENCY": "3"}
+    with Service(sqlite_backend(tmp_path).environment | settings, tmp_path) as service:
+        began = time.monotonic()
+
+        def hammer(_: object) -> Counter[int]:
+            seen: Counter[int] = Counter()
+            with closing(service.connect()) as talk:
+                while time.monotonic() < began + 1.5:
+                    seen[service.call("GET", "/zerglings/", connection=talk).status] += 1
+            return seen
+
+        with ThreadPoolExecutor(9) as pool:
+            seen = sum(pool.map(hammer, range(9)), Counter[int]())
+        seconds = time.monotonic() - began
+    assert set(seen) == {200, 429}
+    assert 10 < seen[200] <= 10 + 40 * seconds
