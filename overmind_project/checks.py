@@ -30,6 +30,7 @@ IDS = {
     "OVERMIND_LOG_FORMAT": "overmind.E011",
     "OVERMIND_TOKENS": "overmind.E008",
     "OVERMIND_TOKENS_FILE": "overmind.E009",
+    "OVERMIND_OPEN_METRICS": "overmind.E012",
     "COUCHDB_URL": "overmind.E020",
     "COUCHDB_SERVICE_HOST": "overmind.E021",
     "COUCHDB_SERVICE_PORT": "overmind.E022",

@@ -39,6 +39,7 @@ class Exchange:
 
     __slots__ = (
         "began",
+        "caller",
         "client",
         "cut_by",
         "ids",
@@ -62,6 +63,7 @@ class Exchange:
         self.sent = 0
         self.zergling_id: str | None = None
         self.cut_by: str | None = None
+        self.caller: str | None = None
         self.is_stream = self.is_counted = False
         self.request_id = _request_id(environ.get("HTTP_X_REQUEST_ID"))
         self.ids: dict[str, object] = {"request_id": self.request_id}

@@ -18,19 +18,22 @@ from rest_framework.request import Request
 from rest_framework.schemas.generators import is_api_view
 from rest_framework.views import APIView
 
-from zerglings.openapi import service, swarm, zerglings
+from zerglings.openapi import access, service, swarm, zerglings
 from zerglings.openapi.answers import RESPONSES
 from zerglings.openapi.headers import HEADERS, PARAMETERS
 from zerglings.openapi.schemas import SCHEMAS, Json
 
-OPERATIONS = zerglings.OPERATIONS | swarm.OPERATIONS | service.OPERATIONS
+OPERATIONS = access.guarded(
+    zerglings.OPERATIONS | swarm.OPERATIONS | access.OPERATIONS | service.OPERATIONS
+)
 """All that is described, by method and path."""
 
 COMPONENTS: Json = {
     "schemas": SCHEMAS | swarm.SCHEMAS,
     "parameters": PARAMETERS,
     "headers": HEADERS,
-    "responses": RESPONSES,
+    "responses": RESPONSES | access.RESPONSES,
+    "securitySchemes": access.SCHEMES,
 }
 
 _PATHS = {path for _method, path in OPERATIONS}
@@ -97,4 +100,4 @@ class Generator(SchemaGenerator):
     def get_schema(self, request: Request | None = None, public: bool = False) -> Json:
         """Return the whole document."""
         document: Json = super().get_schema(request, public)
-        return document | {"components": COMPONENTS}
+        return document | {"components": COMPONENTS, "security": access.SECURITY}
