@@ -65,5 +65,6 @@ class Watch:
             self.errors.append(f"{message.text} {message.location.get('url', '')}")
 
     def _look(self, request: Request) -> None:
-        if urlsplit(request.url).netloc != self._host:
+        url = urlsplit(request.url)
+        if url.scheme != "data" and url.netloc != self._host:  # data come with the page itself
             self.foreign.append(request.url)
