@@ -56,8 +56,8 @@ class Watch:
             for error in self.errors
             if not any(re.search(pattern, error) for pattern in self.expected)
         ]
-        assert unexpected == []
-        assert self.foreign == []
+        assert unexpected == [], unexpected
+        assert self.foreign == [], self.foreign
 
     def _note(self, message: ConsoleMessage) -> None:
         # A breach of the Content-Security-Policy is an error here too.
