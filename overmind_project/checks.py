@@ -30,6 +30,7 @@ IDS = {
     "OVERMIND_LOG_FORMAT": "overmind.E011",
     "OVERMIND_TOKENS": "overmind.E008",
     "OVERMIND_TOKENS_FILE": "overmind.E009",
+    "OVERMIND_OPEN_METRICS": "overmind.E012",
     "OVERMIND_RATE_LIMIT": "overmind.E013",
     "OVERMIND_TRUSTED_PROXIES": "overmind.E014",
     "OVERMIND_CORS_ORIGINS": "overmind.E015",

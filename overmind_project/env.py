@@ -35,6 +35,11 @@ class Secret:
     value: str = ""
     path: Path | None = None
 
+    @property
+    def is_given(self) -> bool:
+        """Whether there is one, wherever it is."""
+        return bool(self.value) or self.path is not None
+
     def read(self) -> str:
         """Return the secret, "" when none is given.
 

@@ -195,6 +195,8 @@ def _log_line(exchange: Exchange, seconds: float) -> None:
         "bytes": exchange.sent,
         "client": exchange.client,
     }
+    if exchange.caller is not None:
+        shown["caller"] = exchange.caller
     if exchange.zergling_id is not None:
         shown["zergling_id"] = exchange.zergling_id
     if exchange.cut_by is not None:

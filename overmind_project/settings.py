@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 from overmind_project import __version__
+from overmind_project.access import TokensError, tokens_of
 from overmind_project.addresses import Network, networks
-from overmind_project.env import Environment
+from overmind_project.env import Environment, Secret
 from overmind_project.origins import origins
 from overmind_project.rates import Rate
 
@@ -121,13 +122,26 @@ OVERMIND_BOOTSTRAP_ONLY = env.words("OVERMIND_BOOTSTRAP_ONLY")
 OVERMIND_BOOTSTRAP_RETIRE = env.text("OVERMIND_BOOTSTRAP_RETIRE")
 OVERMIND_BOOTSTRAP_FORMAT = env.choice("OVERMIND_BOOTSTRAP_FORMAT", ("text", "json"), "text")
 
-if env.given("OVERMIND_TOKENS", "OVERMIND_TOKENS_FILE"):
-    # Better no service than one that is open although somebody asked for it to be closed.
-    env.wrong(
-        "OVERMIND_TOKENS",
-        "access tokens are not supported by this version",
-        "Unset it, and let a proxy in front ask for tokens.",
-    )
+
+def _tokens() -> Secret:
+    """Return where the tokens are; none are good until all are."""
+    source = env.secret("OVERMIND_TOKENS")
+    try:
+        if source.is_given:
+            tokens_of(source)
+    except TokensError as error:
+        env.wrong(
+            "OVERMIND_TOKENS_FILE" if source.path else "OVERMIND_TOKENS",
+            str(error),
+            "Give lines of name:scope:sha256-of-token, as manage.py make_token prints them.",
+        )
+    return source
+
+
+# Who may come in; without tokens everybody.
+OVERMIND_TOKENS = _tokens()
+# Whether /metrics asks for a token, where there are tokens.
+OVERMIND_OPEN_METRICS = env.boolean("OVERMIND_OPEN_METRICS", default=False)
 
 # Django.
 SECRET_KEY = env.secret("DJANGO_SECRET_KEY").read() or secrets.token_urlsafe(50)
@@ -146,13 +160,20 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "overmind_project.middleware.HostAndLength",
+    "overmind_project.guard.Guard",  # last, so that its answers are completed as all others
 ]
 if OVERMIND_RATE_LIMIT is not None:
     MIDDLEWARE.append("overmind_project.middleware.RateLimitedCallers")  # who calls is known by now
 ROOT_URLCONF = "overmind_project.urls"
 WSGI_APPLICATION = "overmind_project.wsgi.application"
 APPEND_SLASH = False  # every URL answers in both forms; a redirect would lose a POST's body
-TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {"context_processors": ["overmind_project.credentials.signed_in"]},
+    }
+]
 USE_TZ = True
 TIME_ZONE = "UTC"
 USE_I18N = False
@@ -237,7 +258,7 @@ LOGGING = {
 
 # What `manage.py check --deploy` would have, and why not.
 SILENCED_SYSTEM_CHECKS = [
-    # No cookie and no session says who somebody is, so a forged request can do no more than any.
+    # The guard refuses what another site has a signed-in browser send, by where it comes from.
     "security.W003",
     # TLS ends in front of the service, at the ingress: that is where HSTS belongs, and the redirect
     # too, which would lose a POST's body; inside the cluster and for the probes there is no TLS.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path, re_path
 
-from overmind_project import exposition, health
+from overmind_project import exposition, health, sign_in
 from zerglings.documents import Docs, Schema
 from zerglings.entry import Entry
 from zerglings.events import Events
@@ -19,6 +19,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", Entry.as_view(), name="entry"),
     re_path(r"^schema/?$", Schema.as_view(), name="schema"),
     re_path(r"^docs/?$", Docs.as_view(), name="docs"),
+    re_path(r"^sign-in/?$", sign_in.sign_in, name="sign-in"),
+    re_path(r"^sign-out/?$", sign_in.sign_out, name="sign-out"),
     re_path(r"^_health/?$", health.health, name="health"),
     re_path(r"^healthz/?$", health.healthz, name="healthz"),
     re_path(r"^readyz/?$", health.readyz, name="readyz"),

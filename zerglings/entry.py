@@ -32,7 +32,7 @@ PAGE_POLICY = "; ".join(
         "img-src 'self'",
         "connect-src 'self'",
         "base-uri 'none'",
-        "form-action 'none'",
+        "form-action 'self'",  # to sign in and out
         "frame-ancestors 'none'",
     )
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import select
 import socket
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import suppress
 from itertools import chain
 from typing import Any
@@ -25,6 +25,9 @@ from zerglings.renderers import CompactJSONRenderer, to_json
 UNANSWERED_LIMIT = 30_000
 """Milliseconds without an acknowledgement after which the kernel takes a client for gone."""
 
+
+MAY_STAY = "overmind.may_stay"
+"""Where in a request's environment it may say whether its client may go on listening."""
 
 _HAS_GONE = getattr(select, "POLLRDHUP", select.POLLHUP)  # only Linux tells of a half that ended
 
@@ -56,7 +59,7 @@ class Events(APIView):
     def get(self, request: Request) -> HttpResponseBase:
         """Stream what happens from now on, or from the event that the client heard last."""
         since = request.META.get("HTTP_LAST_EVENT_ID") or request.query_params.get("since")
-        line = _Line(request.META.get("gunicorn.socket"))
+        line = _Line(request.META.get("gunicorn.socket"), request.META.get(MAY_STAY))
         try:
             pieces = configured_feed().listen(since or None, line)
             first = next(pieces)
@@ -72,15 +75,23 @@ class Events(APIView):
 
 
 class _Line:
-    """A client's connection; None where no server is behind the application."""
+    """A client's connection; None where no server is behind the application.
 
-    def __init__(self, connection: socket.socket | None) -> None:
+    ``may_stay`` says whether the client is still welcome; None is for ever.
+    """
+
+    def __init__(
+        self, connection: socket.socket | None, may_stay: Callable[[], bool] | None
+    ) -> None:
         self._connection = connection
+        self._may_stay = may_stay
         if connection is not None and hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux has it
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNANSWERED_LIMIT)
 
     def is_dead(self) -> bool:
-        """Whether the client has closed it."""
+        """Whether the client has closed it, or is not welcome any more."""
+        if self._may_stay is not None and not self._may_stay():
+            return True
         if self._connection is None:
             return False
         if self._connection.fileno() < 0:

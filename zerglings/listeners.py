@@ -27,7 +27,7 @@ class Line(Protocol):
     """What connects a listener."""
 
     def is_dead(self) -> bool:
-        """Whether nobody is there any more."""
+        """Whether nobody is there any more who may listen."""
 
     def hang_up(self) -> None:
         """Break it, so that it no longer holds up who speaks on it."""

@@ -14,7 +14,7 @@ from tests.support.service import Service
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 EDGE = 2**53 - 1
 THREE = {(0, 0): "north", (3, -2): "east", (-4, 1): "west"}

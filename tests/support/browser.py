@@ -56,8 +56,8 @@ class Watch:
             for error in self.errors
             if not any(re.search(pattern, error) for pattern in self.expected)
         ]
-        assert unexpected == []
-        assert self.foreign == []
+        assert unexpected == [], unexpected
+        assert self.foreign == [], self.foreign
 
     def _note(self, message: ConsoleMessage) -> None:
         # A breach of the Content-Security-Policy is an error here too.
@@ -65,5 +65,6 @@ class Watch:
             self.errors.append(f"{message.text} {message.location.get('url', '')}")
 
     def _look(self, request: Request) -> None:
-        if urlsplit(request.url).netloc != self._host:
+        url = urlsplit(request.url)
+        if url.scheme != "data" and url.netloc != self._host:  # data come with the page itself
             self.foreign.append(request.url)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -28,9 +28,16 @@ class Heard:
 class Ear:
     """Listens to a service; ``last_id`` is what it would send to go on after a break."""
 
-    def __init__(self, service: Service, last_id: str = "", *, path: str = "/events") -> None:
+    def __init__(
+        self,
+        service: Service,
+        last_id: str = "",
+        *,
+        path: str = "/events",
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         self._connection = service.connect()
-        headers = {"Accept": "text/event-stream"}
+        headers = {"Accept": "text/event-stream", **(headers or {})}
         if last_id:
             headers["Last-Event-ID"] = last_id
         self._connection.request("GET", path, headers=headers)

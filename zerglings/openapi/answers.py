@@ -46,7 +46,7 @@ def negotiated(description: str, schema: Json, values: Mapping[str, object], *he
 
 def with_headers(*names: str) -> Json:
     """Return the headers of an answer."""
-    named = {"RetryAfter": "Retry-After"}
+    named = {"RetryAfter": "Retry-After", "WWWAuthenticate": "WWW-Authenticate"}
     return {"headers": {named.get(name, name): ref(name, "headers") for name in names}}
 
 

@@ -19,7 +19,7 @@ from rest_framework.schemas.generators import is_api_view
 from rest_framework.views import APIView
 
 from overmind_project.rate_limit import METRICS, PROBES
-from zerglings.openapi import service, swarm, zerglings
+from zerglings.openapi import access, service, swarm, zerglings
 from zerglings.openapi.answers import RESPONSES
 from zerglings.openapi.headers import HEADERS, PARAMETERS
 from zerglings.openapi.schemas import SCHEMAS, Json, ref
@@ -30,8 +30,8 @@ OPERATIONS = {
     (method, path): operation
     if path in PROBES | METRICS
     else operation | {"responses": operation["responses"] | _TOO_MANY}
-    for (method, path), operation in (
-        zerglings.OPERATIONS | swarm.OPERATIONS | service.OPERATIONS
+    for (method, path), operation in access.guarded(
+        zerglings.OPERATIONS | swarm.OPERATIONS | access.OPERATIONS | service.OPERATIONS
     ).items()
 }
 """All that is described, by method and path."""
@@ -40,7 +40,8 @@ COMPONENTS: Json = {
     "schemas": SCHEMAS | swarm.SCHEMAS,
     "parameters": PARAMETERS,
     "headers": HEADERS,
-    "responses": RESPONSES,
+    "responses": RESPONSES | access.RESPONSES,
+    "securitySchemes": access.SCHEMES,
 }
 
 _PATHS = {path for _method, path in OPERATIONS}
@@ -107,4 +108,4 @@ class Generator(SchemaGenerator):
     def get_schema(self, request: Request | None = None, public: bool = False) -> Json:
         """Return the whole document."""
         document: Json = super().get_schema(request, public)
-        return document | {"components": COMPONENTS}
+        return document | {"components": COMPONENTS, "security": access.SECURITY}

@@ -97,6 +97,18 @@ HEADERS: Json = {
         "schema": {"type": "string", "pattern": '^</zerglings/.*>; rel="next"$'},
         "example": f'</zerglings/?limit=100&after={ID}>; rel="next"',
     },
+    "WWWAuthenticate": {
+        "description": "What kind of credentials is asked for (RFC 6750).",
+        "required": True,
+        "schema": {"type": "string", "pattern": '^Bearer realm="overmind"'},
+        "example": 'Bearer realm="overmind", error="invalid_token"',
+    },
+    "Onward": {
+        "description": "The page that is next.",
+        "required": True,
+        "schema": {"type": "string", "pattern": "^/"},
+        "example": "/",
+    },
     "RetryAfter": {
         "description": "Seconds after which to try again.",
         "required": True,

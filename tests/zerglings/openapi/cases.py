@@ -7,6 +7,7 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.support.tokens import READER, STRANGER, WRITER, bearer
 from zerglings.changes import NoSuchZergling
 from zerglings.feed import FeedEnded, TooManyListeners
 from zerglings.patience import TooMuchContention
@@ -35,7 +36,7 @@ class Case:
 
     ``{id}`` in the operation's path and the body stands for a zergling that lives, unless
     ``is_nobody``. ``before`` is the body of an earlier request under the same headers. ``fault`` is
-    what the hive raises.
+    what the hive raises. ``is_closed`` asks for a token.
     """
 
     operation: str
@@ -49,6 +50,7 @@ class Case:
     before: str | None = None
     is_nobody: bool = False
     fault: Exception | None = None
+    is_closed: bool = False
 
     def __str__(self) -> str:
         return f"{self.operation} {self.status} {self.says}".strip()
@@ -89,9 +91,27 @@ def _shared(operation: str, *statuses: int, body: str = "") -> list[Case]:
     return [shared[status] for status in statuses] + away + ([doubt] if writes else [])
 
 
+def _refused(operation: str) -> list[Case]:
+    """Return a case for each way in which an operation is refused to who may not ask for it."""
+
+    def case(status: int, says: str, headers: dict[str, str]) -> Case:
+        return Case(operation, status, says, headers=headers, is_closed=True)
+
+    found = [case(401, "No token", {}), case(401, "Another token", bearer(STRANGER))]
+    found.append(Case(operation, 401, headers=PAGE, is_closed=True))
+    if not operation.startswith("GET"):
+        found.append(case(403, "Only a reader", bearer(READER)))
+        found.append(case(403, "From elsewhere", {"Cookie": f"overmind-token={WRITER}"}))
+    return found
+
+
 LIST, SPAWN = "GET /zerglings/", "POST /zerglings/"
 SHOW, COMMAND, KILL = "GET /zerglings/{id}", "POST /zerglings/{id}", "DELETE /zerglings/{id}"
 HISTORY, EVENTS = "GET /zerglings/{id}/history", "GET /events"
+
+SIGN_IN, SIGN_OUT = "POST /sign-in", "POST /sign-out"
+FROM_HERE = {"Sec-Fetch-Site": "same-origin"}
+ASKS_NOBODY = ("/_health", "/healthz", "/readyz", "/sign-in", "/sign-out")
 
 SWARM_SPAWN, SWARM_COMMANDS = "POST /swarm/spawn", "POST /swarm/commands"
 ORDERS = '{"commands": [{"id": "{id}", "command": "MMRM"}]}'
@@ -203,4 +223,22 @@ CASES: list[Case] = [
     *_shared(EVENTS),
     Case(EVENTS, 503, "Too many listen", fault=TooManyListeners()),
     Case(EVENTS, 503, "About to stop", fault=FeedEnded()),
+    Case("GET /sign-in", 200),
+    Case("GET /sign-in", 200, is_closed=True),
+    Case(SIGN_IN, 303, body="token=x", content_type=FORM, headers=FROM_HERE),
+    Case(
+        SIGN_IN, 303, body=f"token={READER}", content_type=FORM, headers=FROM_HERE, is_closed=True
+    ),
+    Case(SIGN_IN, 401, "Another token", content_type=FORM, headers=FROM_HERE, is_closed=True),
+    Case(SIGN_IN, 401, headers=PAGE | FROM_HERE, is_closed=True),
+    Case(SIGN_IN, 403, "From elsewhere", content_type=FORM),
+    Case(SIGN_OUT, 303, headers=FROM_HERE),
+    Case(SIGN_OUT, 303, headers=FROM_HERE, is_closed=True),
+    Case(SIGN_OUT, 403, "From elsewhere"),
+]
+CASES += [
+    case
+    for operation in dict.fromkeys(each.operation for each in CASES)
+    if operation.split()[1] not in ASKS_NOBODY
+    for case in _refused(operation)
 ]

@@ -8,14 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.http import HttpResponse
 from django.test import Client
 from drf_spectacular.settings import spectacular_settings
 
+from overmind_project.access import configured_ring
 from overmind_project.body import LIMIT, SWARM_LIMIT
+from overmind_project.env import Secret
 from tests.support.backends import Backend
 from tests.support.document import Document, examples_in
 from tests.support.service import Service
+from tests.support.tokens import LINES
 from tests.zerglings.openapi.cases import CASES, NOBODY, Case
 from zerglings.feed import Feed, configured_feed
 from zerglings.hive import configured_hive
@@ -37,6 +41,7 @@ def client(api: Client) -> Iterator[Client]:
     yield Client()
     configured_feed().end()
     configured_feed.cache_clear()
+    configured_ring.cache_clear()
 
 
 def send(client: Client, case: Case, body: str, zergling_id: str) -> Any:
@@ -66,6 +71,10 @@ def answer(client: Client, case: Case, monkeypatch: pytest.MonkeyPatch) -> Any:
             monkeypatch.setattr(configured_hive(), name, fail)
         for name in ("spawn", "command"):
             monkeypatch.setattr(configured_hive().swarm, name, fail)
+    if case.is_closed:
+        monkeypatch.setattr(settings, "OVERMIND_TOKENS", Secret("OVERMIND_TOKENS", LINES))
+        configured_ring.cache_clear()
+        client = Client()  # what is built with the settings is built anew
     return send(client, case, case.body, zergling_id)
 
 

@@ -4,6 +4,7 @@ import { after, pause } from "./backoff.js";
 
 const TRIES = 5;
 const PATIENCE = 15_000; // milliseconds for one answer
+const UNAUTHORISED = 401;
 
 /** What the service said no to, in its own words, or that it could not be reached. */
 export class ApiError extends Error {
@@ -29,6 +30,17 @@ export async function command(id, words) {
 export async function look(id) {
   const answer = await repeated("GET", `/zerglings/${id}`);
   return answer.zergling;
+}
+
+/** Whether the service asks for a token, or for another one than this browser shows. */
+export async function isSignedOut() {
+  const request = { method: "HEAD", headers: { Accept: "application/json" }, cache: "no-store" };
+  try {
+    const { status } = await fetch("/events", { ...request, signal: AbortSignal.timeout(PATIENCE) });
+    return status === UNAUTHORISED;
+  } catch {
+    return false; // nobody is there to ask for anything
+  }
 }
 
 /** How many commands a zergling has had: it says so only where it does not show all of them. */

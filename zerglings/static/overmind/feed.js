@@ -11,12 +11,14 @@ const SILENCE = 40_000; // milliseconds without an event, even a heartbeat: the 
 const REST_AFTER = 30_000; // milliseconds in the background after which the stream is given back
 
 export class Feed {
-  /** Whoever listens sets these. `onstate` gets "connecting", "live", "resting", or "offline" with
-   * the time (of `performance.now`) of the next try. */
+  /** Whoever listens sets these. `onstate` gets "connecting", "live", "resting", "refused", or
+   * "offline" with the time (of `performance.now`) of the next try. `isRefused` resolves to whether
+   * there is no use in another try before the person has done something. */
   onready = () => {};
   onreset = () => {};
   onheard = () => {};
   onstate = () => {};
+  isRefused = async () => false;
   #source = null;
   #position = null;
   #failures = 0;
@@ -85,12 +87,23 @@ export class Feed {
   #onerror() {
     // A browser tries again by itself after some errors and never after others, and does not say
     // when; so it is always done here.
+    const wasAnswered = this.#source?.readyState === EventSource.CLOSED; // but not with a stream
     this.#close();
     if (document.hidden) return this.onstate("resting");
     const wait = pause(this.#failures);
     this.#failures += 1;
     this.#timer = setTimeout(() => this.#open(), wait);
     this.onstate("offline", performance.now() + wait);
+    if (wasAnswered) this.#ask();
+  }
+
+  /** A browser does not say what a stream was answered with. */
+  async #ask() {
+    const timer = this.#timer;
+    const isRefused = await this.isRefused();
+    if (!isRefused || timer !== this.#timer || this.#source) return; // it has gone on meanwhile
+    this.#close();
+    this.onstate("refused");
   }
 
   #onvisibility() {

@@ -1,6 +1,6 @@
 /** The live map: makes the parts and tells each what it needs to know of the others. */
 
-import { spawn } from "./api.js";
+import { isSignedOut, spawn } from "./api.js";
 import { Camera } from "./camera.js";
 import { Feed } from "./feed.js";
 import { setHidden } from "./focus.js";
@@ -45,7 +45,13 @@ const roster = new Roster(
 );
 const pointer = new Pointer($("overlay"), camera);
 const status = new Status(
-  { root: $("connection"), text: $("state"), countdown: $("countdown"), retry: $("retry") },
+  {
+    root: $("connection"),
+    text: $("state"),
+    countdown: $("countdown"),
+    retry: $("retry"),
+    signIn: $("sign-in"),
+  },
   news,
   $("roster"),
 );
@@ -152,6 +158,7 @@ feed.onreset = () => {
   panel.show(selection.id); // from the start: the store may be an older one
 };
 feed.onheard = (kind, zergling) => news.heard(kind, zergling);
+feed.isRefused = isSignedOut;
 feed.onstate = (state, nextTry) => {
   status.set(state, nextTry);
   if (state === "live") panel.refresh(); // it may say that the service cannot be reached

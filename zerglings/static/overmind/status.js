@@ -1,4 +1,4 @@
-/** The connection in words: live, connecting, resting, or offline with the seconds to go. */
+/** The connection in words: live, connecting, resting, refused, or offline with the seconds to go. */
 
 import { setHidden } from "./focus.js";
 import { grouped } from "./words.js";
@@ -10,10 +10,10 @@ export class Status {
 
   /**
    * `text` is a live region; `countdown` beside it is not read out each second. `refuge` gets the
-   * focus when `retry` is hidden with it.
+   * focus when `retry` or `signIn` is hidden with it.
    */
-  constructor({ root, text, countdown, retry }, news, refuge) {
-    Object.assign(this, { root, text, countdown, retry, news, refuge });
+  constructor({ root, text, countdown, retry, signIn }, news, refuge) {
+    Object.assign(this, { root, text, countdown, retry, signIn, news, refuge });
   }
 
   set(state, nextTry = 0) {
@@ -33,10 +33,12 @@ export class Status {
           live: "Live",
           connecting: "Connecting…",
           resting: "Resting in the background",
+          refused: "Signed out",
           offline: "Offline",
         }[this.#state];
     if (this.text.textContent !== text) this.text.textContent = text;
     setHidden(this.retry, this.#state !== "offline", this.refuge);
+    setHidden(this.signIn, this.#state !== "refused", this.refuge);
     if (isLoading && this.news.swarm.size) this.#tell(grouped(this.news.swarm.size));
     else if (this.#state === "offline") this.#count();
     else this.#tell("");

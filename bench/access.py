@@ -1,0 +1,69 @@
+"""What it costs to look whom a request comes from: ``python -m bench.access``.
+
+Processor time of the guard alone, so that it says the same on a machine that has much to do.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import timeit
+from collections.abc import Callable
+
+SIZES = (1, 10, 100)
+"""Tokens that are known."""
+
+SHOWN: tuple[dict[str, str], ...] = (
+    {"Authorization": "Bearer token-0"},
+    {"Cookie": "overmind-token=token-0"},
+    {},
+)
+CALLS = 2000
+REPEATS = 7
+
+os.environ |= {"DJANGO_SETTINGS_MODULE": "overmind_project.settings", "OVERMIND_STORE": "sqlite"}
+
+
+def main() -> None:
+    """Print microseconds a request, by what it shows and by how many tokens are known."""
+    import django
+
+    from overmind_project.access import line_of
+
+    django.setup()
+    sys.stdout.write("tokens  header  cookie  refused   (microseconds a request)\n")
+    for size in SIZES:
+        lines = ",".join(line_of(f"caller-{n}", "read", f"token-{n}") for n in range(size))
+        costs = [f"{_cost(lines, headers):8.1f}" for headers in SHOWN]
+        sys.stdout.write(f"{size:6}{''.join(costs)}\n")
+
+
+def _cost(lines: str, headers: dict[str, str]) -> float:
+    from django.conf import settings
+    from django.http import HttpRequest, HttpResponse
+    from django.test import RequestFactory
+
+    from overmind_project.access import configured_ring
+    from overmind_project.env import Secret
+    from overmind_project.guard import Guard
+
+    settings.OVERMIND_TOKENS = Secret("OVERMIND_TOKENS", lines)
+    configured_ring.cache_clear()
+
+    def answer(_: HttpRequest) -> HttpResponse:
+        return HttpResponse(b"{}", content_type="application/json")
+
+    guard = Guard(answer)
+    request = RequestFactory().get("/zerglings/", headers=headers)
+    return _time(lambda: guard(request)) - _time(lambda: answer(request))
+
+
+def _time(call: Callable[[], object]) -> float:
+    """Return the microseconds of a call, in the best of some repeats."""
+    seconds = timeit.repeat(call, timer=time.process_time, number=CALLS, repeat=REPEATS)
+    return min(seconds) / CALLS * 1e6
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""What a request shows of who sends it: a token in a header, or in the cookie of a sign-in.
+
+Knows the forms, not which tokens are good.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from django.http import HttpRequest, HttpResponse
+
+from overmind_project.access import Token
+
+COOKIE = "overmind-token"
+"""Carries the token itself, so that every replica judges it as it judges a header."""
+
+SIGNED_IN = "overmind.signed_in"
+"""Where in a request's environment the token is with which a browser has signed in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """A token that somebody has shown, and how."""
+
+    token: str = field(repr=False)
+    is_cookie: bool
+
+
+def shown_by(request: HttpRequest) -> Credentials | None:
+    """Return what a request shows, None if nothing; a token in a header goes before a cookie."""
+    header: str | None = request.META.get("HTTP_AUTHORIZATION")
+    if header is not None:
+        scheme, _, token = header.partition(" ")
+        if scheme.lower() == "bearer":
+            return Credentials(token.strip(" "), is_cookie=False)
+    if COOKIE in request.META.get("HTTP_COOKIE", "") and COOKIE in request.COOKIES:
+        return Credentials(request.COOKIES[COOKIE], is_cookie=True)
+    return None
+
+
+def is_from_here(request: HttpRequest) -> bool:
+    """Whether a browser says that a page of this service's own has sent a request.
+
+    No page can make a browser lie about either header: https://www.w3.org/TR/fetch-metadata/ and
+    https://www.rfc-editor.org/rfc/rfc6454#section-7. What says nothing is taken for foreign.
+    """
+    site: str | None = request.META.get("HTTP_SEC_FETCH_SITE")
+    if site is not None:
+        return site == "same-origin"
+    scheme, _, place = request.META.get("HTTP_ORIGIN", "").lower().partition("://")
+    host: str = request.META.get("HTTP_HOST", "").lower()
+    return scheme in ("http", "https") and bool(place) and place == host
+
+
+def keep(request: HttpRequest, response: HttpResponse, token: str) -> None:
+    """Have the browser show a token from now on, until it is closed."""
+    # Where TLS ends at a proxy only the browser knows that there is any; its word can do no more
+    # than keep the cookie from plain connections.
+    is_secure = request.is_secure() or request.META.get("HTTP_ORIGIN", "").startswith("https://")
+    response.set_cookie(COOKIE, token, secure=is_secure, httponly=True, samesite="Strict")
+
+
+def forget(response: HttpResponse) -> None:
+    """Have the browser show no token any more."""
+    response.delete_cookie(COOKIE, samesite="Strict")
+
+
+def signed_in(request: HttpRequest) -> dict[str, Token | None]:
+    """Return what templates may know: the token with which this browser has signed in."""
+    return {"signed_in": request.META.get(SIGNED_IN)}

@@ -1,0 +1,100 @@
+"""Lets a request in that shows a good token, and answers all others, before anything looks at them.
+
+It is there only where tokens are configured. A new URL is closed unless it is named here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from django.conf import settings
+from django.core.exceptions import MiddlewareNotUsed
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.urls import Resolver404, resolve
+from django.utils.cache import patch_cache_control, patch_vary_headers
+
+from overmind_project import strangers
+from overmind_project.access import Token, configured_ring
+from overmind_project.credentials import SIGNED_IN, Credentials, is_from_here, shown_by
+from overmind_project.exchange import KEY, Exchange, note_route
+from overmind_project.strangers import Refusal
+from zerglings.events import MAY_STAY
+
+OPEN = frozenset(("health", "healthz", "readyz", "sign-in", "sign-out"))
+"""Routes that ask for no token."""
+
+METRICS = "metrics"
+"""The route that asks for one unless a setting says otherwise."""
+
+SAFE = frozenset(("GET", "HEAD", "OPTIONS"))
+"""Methods that only read (RFC 9110, section 9.2.1); all others need the scope ``write``."""
+
+
+class Guard:
+    """Django middleware: every view behind it is asked only by those who may."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        ring = configured_ring()
+        if ring is None:
+            raise MiddlewareNotUsed
+        self._ring = ring
+        self._get_response = get_response
+        self._open = OPEN | {METRICS} if settings.OVERMIND_OPEN_METRICS else OPEN
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer a request, or have it answered."""
+        shown = shown_by(request)
+        token = self._ring.find(shown.token) if shown is not None else None
+        if token is not None:
+            self._introduce(request, token, is_cookie=shown is not None and shown.is_cookie)
+        refusal = _refusal(request, shown, token)
+        if refusal is None or self._is_open(request):
+            response = self._get_response(request)
+        else:
+            response = strangers.answer(request, refusal, request.get_full_path())
+        _keep_private(response)
+        return response
+
+    def _introduce(self, request: HttpRequest, token: Token, *, is_cookie: bool) -> None:
+        """Tell those behind it, and the log, who is calling."""
+        exchange: Exchange | None = request.META.get(KEY)
+        if exchange is not None:
+            exchange.caller = token.name
+        request.META[MAY_STAY] = partial(self._ring.holds, token)
+        if is_cookie:
+            request.META[SIGNED_IN] = token
+
+    def _is_open(self, request: HttpRequest) -> bool:
+        """Whether a request that was not let in is for what is open to all."""
+        try:
+            request.resolver_match = resolve(request.path_info)
+        except Resolver404:
+            return False
+        note_route(request)
+        return request.resolver_match.view_name in self._open
+
+
+def _refusal(
+    request: HttpRequest, shown: Credentials | None, token: Token | None
+) -> Refusal | None:
+    if shown is None:
+        return strangers.ANONYMOUS
+    if token is None:
+        return strangers.NOT_KNOWN
+    if request.method in SAFE:
+        return None
+    if shown.is_cookie and not is_from_here(request):
+        return strangers.FOREIGN
+    return None if token.may_write else strangers.READ_ONLY
+
+
+def _keep_private(response: HttpResponseBase) -> None:
+    """Keep caches from giving one caller's answer to another, whom nobody would have asked."""
+    patch_vary_headers(response, ("Authorization", "Cookie"))
+    known = response.headers.get("Cache-Control")
+    if known is None:
+        response.headers["Cache-Control"] = "no-store"
+    elif "no-store" not in known:
+        patch_cache_control(response, private=True)

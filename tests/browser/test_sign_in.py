@@ -1,0 +1,229 @@
+"""Signing in with a browser: the page, the map behind it, and what becomes of it all."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, Response, expect
+
+from tests.support.backends import Backend
+from tests.support.browser import Watch
+from tests.support.live_map import LiveMap
+from tests.support.service import Service
+from tests.support.tokens import (
+    READER,
+    READER_LINE,
+    STRANGER,
+    WRITER,
+    WRITER_LINE,
+    bearer,
+)
+
+REFUSED = "the server responded with a status of 40[13]"
+"""What a browser itself writes about a request that was refused."""
+
+OTHER = "http://127.0.0.1:9999/"
+"""Another service of the same machine."""
+
+SOON = 15_000
+"""Milliseconds within which a page has noticed that its token is gone."""
+
+
+@pytest.fixture
+def tokens(tmp_path: Path) -> Path:
+    path = tmp_path / "tokens"
+    path.write_text(f"{READER_LINE}\n{WRITER_LINE}\n")
+    return path
+
+
+@pytest.fixture
+def backend(sqlite: Backend, tokens: Path) -> Backend:
+    return Backend(sqlite.environment | {"OVERMIND_TOKENS_FILE": str(tokens)})
+
+
+@pytest.fixture
+def live_map(watched: tuple[LiveMap, Watch]) -> LiveMap:
+    """The map, which a browser is refused at first."""
+    live_map, watch = watched
+    watch.expected = [REFUSED]
+    return live_map
+
+
+@pytest.fixture(params=["light", "dark"])
+def scheme(request: pytest.FixtureRequest, look: dict[str, Any]) -> str:
+    look["color_scheme"] = request.param
+    return str(request.param)
+
+
+@pytest.fixture
+def without_scripts(look: dict[str, Any]) -> None:
+    look["java_script_enabled"] = False
+
+
+def sign_in(page: Page, token: str) -> None:
+    page.get_by_label(re.compile("token", re.IGNORECASE)).fill(token)
+    page.get_by_role("button", name="Sign in").click()
+
+
+def cookies(page: Page) -> list[str]:
+    return [str(cookie.get("value")) for cookie in page.context.cookies()]
+
+
+def test_a_person_signs_in_and_commands_and_signs_out(live_map: LiveMap) -> None:
+    page = live_map.page
+    response = page.goto(live_map.url)
+    assert isinstance(response, Response)
+    assert response.status == 401
+    expect(page.get_by_role("heading", name="Overmind")).to_be_visible()
+    expect(page.get_by_role("alert")).to_have_count(0)
+    sign_in(page, WRITER)
+    live_map.expect_complete()
+    assert page.url == live_map.url
+    page.keyboard.press("n")
+    expect(live_map.notice).to_contain_text("has hatched")
+    page.keyboard.press("m")
+    expect(live_map.notice).to_contain_text("is at")
+    expect(page.get_by_text("pilot")).to_be_visible()
+    page.get_by_role("button", name="Sign out").click()
+    expect(page).to_have_url(re.compile("/sign-in$"))
+    assert cookies(page) == []
+    page.goto(live_map.url)
+    expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+
+
+def test_no_script_can_read_the_token(live_map: LiveMap) -> None:
+    live_map.page.goto(live_map.url)
+    sign_in(live_map.page, WRITER)
+    live_map.expect_complete()
+    assert live_map.page.evaluate("document.cookie") == ""
+    assert cookies(live_map.page) == [WRITER]
+    assert WRITER not in live_map.page.content()
+
+
+def test_a_token_that_is_not_known_is_said_on_the_page(live_map: LiveMap) -> None:
+    page = live_map.page
+    page.goto(live_map.url)
+    sign_in(page, STRANGER)
+    expect(page.get_by_role("alert")).to_contain_text("not known here")
+    assert cookies(page) == []
+    sign_in(page, READER)
+    live_map.expect_complete()
+
+
+def test_who_may_only_read_sees_everything_and_is_told_why_a_command_is_refused(
+    service: Service, live_map: LiveMap
+) -> None:
+    spawned = service.call("POST", "/zerglings/", headers=bearer(WRITER)).json["zergling"]["id"]
+    page = live_map.page
+    page.goto(live_map.url)
+    sign_in(page, READER)
+    live_map.expect_complete()
+    live_map.expect_row(spawned, 0, 0, "north")
+    expect(page.get_by_text("viewer, who may only read")).to_be_visible()
+    page.keyboard.press("n")
+    expect(live_map.notice).to_contain_text("This token may only read")
+    live_map.row(spawned).click()
+    page.get_by_role("button", name="Move").click()
+    expect(live_map.notice).to_contain_text("This token may only read")
+    live_map.expect_row(spawned, 0, 0, "north")
+    expect(live_map.state).to_have_text("Live")
+
+
+def test_a_token_that_is_removed_while_the_map_is_open_signs_it_out(
+    live_map: LiveMap, tokens: Path
+) -> None:
+    page = live_map.page
+    page.goto(live_map.url)
+    sign_in(page, WRITER)
+    live_map.expect_complete()
+    tokens.write_text(READER_LINE)
+    expect(live_map.state).to_have_text("Signed out", timeout=SOON)
+    expect(page.locator("#retry")).to_be_hidden()
+    page.keyboard.press("n")
+    expect(live_map.notice).to_contain_text("This token is not known here")
+    page.get_by_role("link", name="Sign in").click()
+    sign_in(page, READER)
+    live_map.expect_complete()
+
+
+def test_a_map_that_was_signed_out_goes_on_when_its_token_is_back(
+    service: Service, live_map: LiveMap, tokens: Path
+) -> None:
+    page = live_map.page
+    page.goto(live_map.url)
+    sign_in(page, WRITER)
+    live_map.expect_complete()
+    tokens.write_text(READER_LINE)
+    expect(live_map.state).to_have_text("Signed out", timeout=SOON)
+    tokens.write_text(f"{READER_LINE}\n{WRITER_LINE}\n")
+    deadline = time.monotonic() + SOON / 1000
+    while service.call("GET", "/zerglings/", headers=bearer(WRITER)).status != 200:
+        assert time.monotonic() < deadline
+    page.evaluate("dispatchEvent(new Event('online'))")  # as after a stay elsewhere
+    expect(live_map.state).to_have_text("Live")
+
+
+def test_the_browsable_pages_and_the_documents_are_signed_in_to_as_well(
+    live_map: LiveMap,
+) -> None:
+    page = live_map.page
+    page.goto(f"{live_map.url}zerglings/?limit=5")
+    sign_in(page, WRITER)
+    expect(page).to_have_url(f"{live_map.url}zerglings/?limit=5")
+    page.locator("form[enctype='multipart/form-data']").get_by_role("button", name="POST").click()
+    expect(page.get_by_text("HTTP 201 Created")).to_be_visible()
+    page.get_by_role("button", name="Sign out pilot").click()
+    page.goto(f"{live_map.url}docs/")
+    sign_in(page, READER)
+    expect(page.get_by_text("Spawn a zergling").first).to_be_visible()
+
+
+def test_signing_in_and_out_works_without_scripts(without_scripts: None, live_map: LiveMap) -> None:
+    page = live_map.page
+    page.goto(f"{live_map.url}zerglings/")
+    sign_in(page, READER)
+    expect(page).to_have_url(f"{live_map.url}zerglings/")
+    page.goto(f"{live_map.url}sign-in")
+    expect(page.get_by_text("Signed in as viewer, who may only read.")).to_be_visible()
+    page.get_by_role("button", name="Sign out").click()
+    assert cookies(page) == []
+
+
+@pytest.mark.parametrize("path", ["zerglings/", "sign-out"])
+def test_a_page_of_the_same_machine_but_another_service_cannot_use_the_cookie(
+    service: Service, live_map: LiveMap, watch: Watch, path: str
+) -> None:
+    page = live_map.page
+    page.goto(live_map.url)
+    sign_in(page, WRITER)
+    live_map.expect_complete()
+    form = f'<form method="post" action="{live_map.url}{path}"><button>Win</button></form>'
+    page.route(f"{OTHER}**", lambda route: route.fulfill(body=form, content_type="text/html"))
+    page.goto(OTHER)
+    with page.expect_request(f"{live_map.url}{path}") as sent, page.expect_navigation():
+        page.get_by_role("button", name="Win").click()
+    # It is the same site to a browser, so only the service can refuse it.
+    assert WRITER in sent.value.all_headers()["cookie"]
+    expect(page.get_by_text("another site")).to_be_visible()
+    assert service.call("GET", "/zerglings/", headers=bearer(READER)).json == {}
+    assert cookies(page) == [WRITER]
+    watch.foreign.clear()
+
+
+def test_the_page_fits_and_looks_as_the_others_do(scheme: str, live_map: LiveMap) -> None:
+    page = live_map.page
+    for width in (320, 1280):
+        page.set_viewport_size({"width": width, "height": 640})
+        page.goto(live_map.url)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        card = page.locator(".gate")
+        box = card.bounding_box()
+        assert box is not None
+        assert abs(box["x"] + box["width"] / 2 - width / 2) < 1
+        assert page.get_by_label("Token").evaluate("field => field === document.activeElement")
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert ground == {"light": "rgb(250, 248, 243)", "dark": "rgb(16, 22, 28)"}[scheme]

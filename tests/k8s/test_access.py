@@ -1,0 +1,90 @@
+"""The access component: what it adds to an overlay, and that the page about it is right."""
+
+from __future__ import annotations
+
+import json
+import os
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.k8s.promises import PROMISES, Promise
+from tests.k8s.render import dig, name_of, overlays, render
+from tests.support.pages import Page
+from tests.support.service import ROOT
+
+COMPONENTS = ROOT / "k8s" / "components"
+SECRET = "overmind-tokens"
+
+Object = dict[str, Any]
+
+each_overlay = pytest.mark.parametrize("overlay", overlays(), ids=lambda folder: folder.name)
+
+
+def on_the_page(begin: str) -> Object:
+    """What the page has people add to an overlay of their own."""
+    blocks = Page(ROOT / "docs/kubernetes.md").blocks
+    (text,) = (each.text for each in blocks if each.text.startswith(begin))
+    found: Object = yaml.safe_load(text)
+    return found
+
+
+@cache
+def closed(overlay: Path, directory: Path) -> list[Object]:
+    """Return an overlay's objects with both components and the patch for the scraper."""
+    place = directory / overlay.name
+    place.mkdir()
+    parts = [overlay, COMPONENTS / "access", COMPONENTS / "monitoring"]
+    resource, *components = (os.path.relpath(path, place) for path in parts)
+    text = {"resources": [resource], "components": components} | on_the_page("patches:")
+    (place / "kustomization.yaml").write_text(json.dumps(text), encoding="utf-8")
+    return render(place)
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("closed").resolve()
+
+
+def test_the_page_names_the_component() -> None:
+    (component,) = on_the_page("components:")["components"]
+    assert (ROOT / "k8s/overlays/x" / component).resolve() == COMPONENTS / "access"
+
+
+@each_overlay
+@pytest.mark.parametrize("promise", PROMISES, ids=lambda promise: promise.__name__)
+def test_with_it_the_overlay_keeps_its_promises(
+    overlay: Path, directory: Path, promise: Promise
+) -> None:
+    assert promise(closed(overlay, directory)) == []
+
+
+@each_overlay
+def test_the_tokens_are_mounted_so_that_a_change_reaches_running_pods(
+    overlay: Path, directory: Path
+) -> None:
+    (deployment,) = (
+        each for each in closed(overlay, directory) if name_of(each) == "Deployment/overmind"
+    )
+    pod = deployment["spec"]["template"]["spec"]
+    (web,) = pod["containers"]
+    path = {each["name"]: each.get("value") for each in web["env"]}["OVERMIND_TOKENS_FILE"]
+    (mount,) = [each for each in web["volumeMounts"] if path.startswith(each["mountPath"])]
+    assert "subPath" not in mount  # it would never change
+    assert mount["readOnly"] is True
+    (volume,) = [each for each in pod["volumes"] if each["name"] == mount["name"]]
+    assert volume["secret"]["secretName"] == SECRET
+    assert not volume["secret"].get("optional")  # nobody is let in by mistake
+    assert [f"{mount['mountPath']}/{item['path']}" for item in volume["secret"]["items"]] == [path]
+    assert SECRET in Page(ROOT / "docs/kubernetes.md").text
+
+
+@each_overlay
+def test_the_scraper_shows_a_token(overlay: Path, directory: Path) -> None:
+    (monitor,) = (each for each in closed(overlay, directory) if each["kind"] == "ServiceMonitor")
+    (endpoint,) = monitor["spec"]["endpoints"]
+    credentials = dig(endpoint, "authorization", "credentials")
+    assert credentials == {"name": "overmind-scrape", "key": "token"}

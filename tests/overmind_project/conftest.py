@@ -1,0 +1,22 @@
+"""Fixtures: the API where tokens are configured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from django.test import Client
+from pytest_django import Settings
+
+from overmind_project.access import configured_ring
+from overmind_project.env import Secret
+from tests.support.tokens import LINES
+
+
+@pytest.fixture
+def closed(api: Client, settings: Settings) -> Iterator[Client]:
+    """The API that lets in who may read and who may write; its streams are not read to the end."""
+    settings.OVERMIND_TOKENS = Secret("OVERMIND_TOKENS", LINES)
+    configured_ring.cache_clear()
+    yield Client()
+    configured_ring.cache_clear()

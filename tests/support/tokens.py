@@ -1,0 +1,23 @@
+"""Tokens that tests show: who may read, who may write, and whom nobody knows."""
+
+from __future__ import annotations
+
+import hashlib
+
+READER, WRITER, STRANGER = "let-me-read", "let-me-write", "let-me-in"
+
+Headers = dict[str, str]
+
+
+def line(name: str, scope: str, token: str) -> str:
+    """A line of the file, made by other means than those that are tested."""
+    return f"{name}:{scope}:{hashlib.sha256(token.encode()).hexdigest()}"
+
+
+READER_LINE, WRITER_LINE = line("viewer", "read", READER), line("pilot", "write", WRITER)
+LINES = f"{READER_LINE},{WRITER_LINE}"
+"""As the variable has them."""
+
+
+def bearer(token: str) -> Headers:
+    return {"Authorization": f"Bearer {token}"}
