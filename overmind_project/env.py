@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import ssl
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -197,6 +198,16 @@ class Environment:
             return ""
         return value.rstrip("/")
 
+    def certificates(self, name: str) -> Path | None:
+        """Return a file of certificates in PEM form, None when none is given."""
+        value = self.text(name)
+        if not value:
+            return None
+        if complaint := _complaint_about_certificates(Path(value)):
+            self.wrong(name, complaint, "Name a file of one or more certificates in PEM form.")
+            return None
+        return Path(value)
+
     def secret(self, name: str, default: Secret | None = None) -> Secret:
         """Return a secret from ``NAME`` or from the file that ``NAME_FILE`` names, checked once."""
         value, path = self.text(name), self.text(f"{name}_FILE")
@@ -214,6 +225,16 @@ class Environment:
             )
             return Secret(name)
         return found
+
+
+def _complaint_about_certificates(path: Path) -> str | None:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except ssl.SSLError:
+        return f"there is no PEM certificate in {str(path)!r}"
+    except OSError as error:
+        return f"cannot read {str(path)!r} ({type(error).__name__})"
+    return None
 
 
 def _or_nothing(default: str) -> str:
