@@ -7,7 +7,7 @@ COLLECTED := staticfiles/.collected
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' overmind_project/__init__.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test stress check format bench bench-map image e2e e2e-production clean
+.PHONY: help run test stress faults check format bench bench-map image e2e e2e-production clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -24,6 +24,10 @@ test: $(VENV)/.development $(COLLECTED) ## Run every test, over both stores and 
 stress: $(VENV)/.development $(COLLECTED) ## Try what was promised under fire, a minute each (see tests/test_under_fire.py)
 	@sh tests/peer/install.sh $(VENV)
 	OVERMIND_STRESS=1 $(BIN)/python -m pytest -o log_cli=true -o log_cli_level=INFO tests/test_under_fire.py
+
+faults: $(VENV)/.development $(COLLECTED) ## Break the store in every way under load, and print what each came to
+	@sh tests/peer/install.sh $(VENV)
+	OVERMIND_FAULTS=1 $(BIN)/python -m pytest -q -o log_cli=true -o log_cli_level=INFO tests/test_store_faults.py tests/test_store_places.py
 
 check: $(VENV)/.development ## Check format, lint, types, settings and manifests
 	@sh tests/peer/install.sh $(VENV)

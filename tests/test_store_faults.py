@@ -8,12 +8,14 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.backends import Backend
+from tests.support.crowd import crowd
 from tests.support.fault_proxy import FaultProxy
 from tests.support.faults import (
     Answer,
@@ -29,6 +31,8 @@ from tests.support.faults import (
 )
 from tests.support.insight import Insight
 from tests.support.outage import LATEST_ANSWER, Trial, table
+from tests.support.prober import in_ms, percentile, probing
+from tests.support.prometheus import Metrics
 from tests.support.service import Service
 from tests.support.swarm import EXPECTED, Swarm
 from tests.support.verdict import check
@@ -36,14 +40,21 @@ from tests.support.verdict import check
 logger = logging.getLogger(__name__)
 
 IS_LONG = os.environ.get("OVERMIND_FAULTS") == "1"
-SECONDS, HANGING_SECONDS = (5.0, 10.0) if IS_LONG else (0.3, 2.5)
-VISITORS, CLIENTS = (32, 16) if IS_LONG else (8, 3)
+SECONDS, HANGING_SECONDS = (3.0, 6.0) if IS_LONG else (0.3, 2.5)
+CROWD, CROWD_SECONDS = (500, 10.0) if IS_LONG else (300, 5.0)
+VISITORS, CLIENTS = (24, 8) if IS_LONG else (8, 3)
+
+SPAWNED_BY_VISITORS = 100_000
+"""At most: the swarm need not know them."""
 
 SOONEST = 3.0
 """Seconds after the store's recovery in which the service has recovered."""
 
 JSON, HTML = {"Content-Type": "application/json"}, {"Content-Type": "text/html"}
 ERROR = b'{"error":"internal_server_error","reason":"badmatch at 127.0.0.1"}'
+
+EVERYDAY = ("cut bodies", "resets after", "500", "502 HTML", "429", "connections that never answer")
+"""What is tried each time; the store's own tests try them all on every call."""
 
 QUICK: dict[str, Kind] = {
     "100 ms of latency": Delay(0.1),
@@ -87,6 +98,10 @@ def struck(
         yield service
 
 
+def is_tried(name: str) -> bool:
+    return IS_LONG or name in EVERYDAY
+
+
 def report(trial: Trial) -> None:
     """Show the figures, and complain of what no fault may bring about."""
     logger.info("\n%s", table(trial.rows))
@@ -112,16 +127,67 @@ def test_no_fault_of_the_store_brings_more_than_a_503_or_costs_a_command(
 
     with swarm.run():
         swarm.wait_for_more(20)
-        for name, kind in QUICK.items():
-            trial.endure(name, suffering(kind), heal)
-        for name, make in HANGING.items():
-            trial.endure(name, suffering(make()), heal, HANGING_SECONDS)
+        for name in filter(is_tried, QUICK):
+            trial.endure(name, suffering(QUICK[name]), heal)
+        for name in filter(is_tried, HANGING):
+            trial.endure(name, suffering(HANGING[name]()), heal, HANGING_SECONDS)
         trial.endure("refused connections", proxy.down, proxy.up)
         trial.endure("black hole", proxy.swallow, proxy.up, HANGING_SECONDS)
         trial.endure("peer vanished", proxy.forsake, lambda: None, HANGING_SECONDS)
     report(trial)
+    swarm.ledger.unknown_spawns += SPAWNED_BY_VISITORS
     verdict = check(swarm, couch)
     assert verdict.is_clean(), verdict
     assert swarm.ledger.complaints == []
     assert set(swarm.ledger.statuses) <= EXPECTED | {None}
     assert swarm.ledger.slowest < LATEST_ANSWER
+
+
+def test_a_store_that_hangs_takes_neither_all_threads_nor_the_liveness_probe(
+    struck: Service, proxy: FaultProxy, insight: Insight
+) -> None:
+    """Hundreds of clients wait; whoever comes later is told at once, the probes are answered."""
+    zergling = struck.call("POST", "/zerglings/").json["zergling"]["id"]
+    before = insight.greenlets(struck)
+    with crowd(struck, zergling, connections=CROWD) as seen, probing(struck) as probes:
+        began = time.monotonic()
+        time.sleep(CROWD_SECONDS)  # so long it is well
+        struck_at = time.monotonic()
+        proxy.fault = Fault(hang())
+        time.sleep(CROWD_SECONDS)  # and so long the store hangs
+        metrics = Metrics.of(struck)
+        mended_at = time.monotonic()
+        proxy.fault = None
+        while struck.call("POST", "/zerglings/").status != 201:
+            time.sleep(0.02)  # between two tries
+        recovery = time.monotonic() - mended_at
+    usual, hanging = probes.between(began, struck_at), probes.between(struck_at, mended_at)
+    at_ease = [seconds for _, seconds in seen.between(began, struck_at)]
+    at_first = [seconds for _, seconds in seen.between(struck_at, struck_at + SOONEST)]
+    at_once = seen.between(struck_at + SOONEST, mended_at)
+    logger.info(
+        "%d connections: healthz p99 / worst %s, with a hanging store %s; slowest answer %.2f s,"
+        " while the breaker is open %.2f s; %s; recovery %.2f s; slow: %s",
+        CROWD,
+        in_ms(usual),
+        in_ms(hanging),
+        max(at_first),
+        max(seconds for _, seconds in at_once),
+        dict(seen.statuses),
+        recovery,
+        [(round(at - struck_at, 2), round(took, 2)) for at, took, _ in probes.seen if took > 0.1],
+    )
+    assert probes.statuses == {200}
+    assert set(seen.statuses) == {200, 503}
+    assert len(at_once) > CROWD / 2
+    assert {status for status, _ in at_once} == {503}
+    assert max(at_first) < LATEST_ANSWER
+    # Nothing is waited for: the time is that of a machine which others use too.
+    assert percentile([seconds for _, seconds in at_once], 0.99) < max(0.5, 2 * max(at_ease))
+    assert percentile(hanging, 0.99) < max(0.1, 2 * percentile(usual, 0.99))
+    assert metrics.total("overmind_store_breaker_open") == 1
+    assert metrics.total("overmind_store_refused_total", reason="hanging") > 0
+    assert recovery < SOONEST
+    deadline = time.monotonic() + LATEST_ANSWER
+    while insight.greenlets(struck) > before + 3:
+        assert time.monotonic() < deadline, "greenlets are left"

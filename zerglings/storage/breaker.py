@@ -48,9 +48,9 @@ that a call has to have waited in vain to count. A healthy store nearby takes mi
 SILENCE = 1.0
 """Seconds after which a probe without an answer confirms that the store hangs."""
 
-PROBE_TIMEOUT = 2.0
-"""Seconds that a probe may wait: as long as any call, so that a slow store is not taken for one
-that is away for good."""
+PROBE_TIMEOUT = 1.5
+"""Seconds that a probe may wait: nearly as long as any call, so that a slow store is not taken for
+one that is away for good, and no longer, as one that gets lost puts recovery off."""
 
 _OPEN = Gauge(
     "overmind_store_breaker_open",

@@ -24,7 +24,7 @@ that it is taken for lost, and another one may find the name servers back."""
 AT_ONCE = 32
 """Look-ups that may be lost at the same time; one more waits for the end of another."""
 
-IDLE = 5.0
+IDLE = 5
 """Seconds after which a thread without a look-up ends."""
 
 
