@@ -171,6 +171,7 @@ class Breaker:
         )
         if is_silent and self._hung_at > self._answered_at and not self.is_open:
             self._set(is_open=True)
+            self._have_watched()
             logger.warning("The store hangs: it is asked by a probe only, until that is answered")
 
     def _set(self, *, is_open: bool) -> None:
@@ -198,7 +199,7 @@ class Breaker:
                 self._busy.wait()
         finally:  # if it ends by a crash, the next call has another one watch
             with self._condition:
-                self._is_watched = False
+                self._is_watched, self._probed_since = False, None
                 self._set(is_open=False)
 
     def _is_probe_due(self) -> bool:

@@ -183,4 +183,8 @@ class LeanSession(requests.Session):
         """
         for adapter in self.adapters.values():
             if isinstance(adapter, HTTPAdapter):
-                adapter.poolmanager.clear()
+                pools = adapter.poolmanager.pools
+                left = [pools.get(key) for key in pools.keys()]  # noqa: SIM118 - it is no dict
+                pools.clear()
+                for pool in filter(None, left):
+                    pool.close()
