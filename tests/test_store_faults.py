@@ -41,7 +41,7 @@ logger = logging.getLogger(__name__)
 
 IS_LONG = os.environ.get("OVERMIND_FAULTS") == "1"
 SECONDS, HANGING_SECONDS = (3.0, 6.0) if IS_LONG else (0.3, 2.5)
-CROWD, CROWD_SECONDS = (500, 10.0) if IS_LONG else (300, 5.0)
+CROWD, CROWD_SECONDS = (300, 10.0) if IS_LONG else (300, 5.0)
 VISITORS, CLIENTS = (24, 8) if IS_LONG else (8, 3)
 
 SPAWNED_BY_VISITORS = 100_000
@@ -167,7 +167,7 @@ def test_a_store_that_hangs_takes_neither_all_threads_nor_the_liveness_probe(
     at_once = seen.between(struck_at + SOONEST, mended_at)
     logger.info(
         "%d connections: healthz p99 / worst %s, with a hanging store %s; slowest answer %.2f s,"
-        " while the breaker is open %.2f s; %s; recovery %.2f s; slow: %s",
+        " while the breaker is open %.2f s; %s; recovery %.2f s",
         CROWD,
         in_ms(usual),
         in_ms(hanging),
@@ -175,7 +175,6 @@ def test_a_store_that_hangs_takes_neither_all_threads_nor_the_liveness_probe(
         max(seconds for _, seconds in at_once),
         dict(seen.statuses),
         recovery,
-        [(round(at - struck_at, 2), round(took, 2)) for at, took, _ in probes.seen if took > 0.1],
     )
     assert probes.statuses == {200}
     assert set(seen.statuses) == {200, 503}

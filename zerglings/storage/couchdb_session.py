@@ -11,7 +11,7 @@ import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 from urllib.parse import urlencode
 
 import requests
@@ -48,11 +48,6 @@ class _Prompt(HTTPConnection):
     Whatever goes wrong before there is a connection is told apart from what goes wrong later, also
     where TLS is agreed upon: nothing was sent yet.
     """
-
-    default_socket_options: ClassVar[list[tuple[int, int, int | bytes]]] = [
-        *HTTPConnection.default_socket_options,
-        *KEEP_ALIVE,
-    ]
 
     @property
     def is_connected(self) -> bool:
@@ -102,8 +97,9 @@ class _HTTPSPool(HTTPSConnectionPool):
 
 class _PromptAdapter(HTTPAdapter):
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """Have the pools make prompt connections."""
-        super().init_poolmanager(*args, **kwargs)
+        """Have the pools make prompt connections, which the system looks after."""
+        options = [*HTTPConnection.default_socket_options, *KEEP_ALIVE]
+        super().init_poolmanager(*args, **kwargs, socket_options=options)
         self.poolmanager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
 
 

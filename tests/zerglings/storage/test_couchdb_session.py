@@ -16,7 +16,7 @@ from zerglings.storage.account import Account
 from zerglings.storage.base import Store, StoreUnavailable
 from zerglings.storage.couchdb import CouchDBStore
 from zerglings.storage.couchdb_client import CouchDBClient
-from zerglings.storage.couchdb_session import KEEP_ALIVE, _Prompt
+from zerglings.storage.couchdb_session import KEEP_ALIVE, _PromptAdapter
 from zerglings.storage.lookup import addresses_of
 
 
@@ -52,12 +52,15 @@ def test_where_one_connection_is_dead_those_beside_it_are_given_up(
 
 
 def test_the_system_looks_after_idle_connections(proxy: FaultProxy) -> None:
-    connection = _Prompt("127.0.0.1", proxy.port, timeout=1.0)
+    adapter = _PromptAdapter()
+    connection = adapter.poolmanager.connection_from_url(proxy.url)._get_conn(timeout=1.0)
+    connection.timeout = 1.0
     connection.connect()
-    assert connection.sock is not None
-    for level, option, value in KEEP_ALIVE:
-        assert connection.sock.getsockopt(level, option) == value
+    assert isinstance(connection.sock, socket.socket)
+    options = [connection.sock.getsockopt(level, name) for level, name, _ in KEEP_ALIVE]
     connection.close()
+    adapter.close()
+    assert options == [value for *_, value in KEEP_ALIVE]
 
 
 def test_a_host_with_several_addresses_is_reached_at_the_one_that_answers(
