@@ -10,7 +10,7 @@ VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' overmind_project/__ini
 
 .DEFAULT_GOAL := help
 FUZZ_MINUTES ?= 10
-.PHONY: help run test stress crash fuzz rollover soak drill check format lock licenses sbom audit bench bench-map image e2e e2e-production clean
+.PHONY: help run test stress crash fuzz faults rollover soak drill check format lock licenses sbom audit bench bench-map image e2e e2e-production clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -45,6 +45,10 @@ soak: $(COLLECTED) ## Load the service for SOAK_MINUTES (default 30) and tell wh
 
 drill: $(COLLECTED) ## Back up under load, destroy the store, restore it and compare; STORE_URL as for bench
 	@$(BIN)/python -m bench.drill
+
+faults: $(VENV)/.development $(COLLECTED) ## Break the store in every way under load, and print what each came to
+	@sh tests/peer/install.sh $(VENV)
+	OVERMIND_FAULTS=1 $(BIN)/python -m pytest -q -o log_cli=true -o log_cli_level=INFO tests/test_store_faults.py tests/test_store_places.py
 
 check: $(VENV)/.development ## Check format, lint, types, settings, packages and manifests
 	@sh tests/peer/install.sh $(VENV)

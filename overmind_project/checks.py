@@ -48,6 +48,7 @@ IDS = {
     "COUCHDB_Q": "overmind.E031",
     "COUCHDB_N": "overmind.E032",
     "COUCHDB_REVS_LIMIT": "overmind.E033",
+    "COUCHDB_CA_FILE": "overmind.E034",
     "OVERMIND_BOOTSTRAP_TIMEOUT": "overmind.E040",
     "OVERMIND_BOOTSTRAP_CHECK": "overmind.E041",
     "OVERMIND_BOOTSTRAP_ONLY": "overmind.E042",

@@ -7,6 +7,8 @@ of a secret. A variable that is empty counts as not given.
 
 from __future__ import annotations
 
+import base64
+import binascii
 import os
 import re
 from collections.abc import Callable, Collection, Mapping
@@ -24,6 +26,9 @@ _LAST_PORT = 65535
 _LABEL = "[A-Za-z0-9_-]{1,63}"
 _HOST_NAME = re.compile(rf"[0-9a-f.]*:[0-9a-f:.]*|{_LABEL}(\.{_LABEL})*\.?")
 _HOST = r"(?!unix:|fd:)[A-Za-z0-9._-]*|\[[0-9a-fA-F:.]+\]"
+_PEM_CERTIFICATE = re.compile(
+    r"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]*)-----END CERTIFICATE-----"
+)
 _ADDRESS = re.compile(rf"(?P<host>{_HOST}):(?P<port>[0-9]{{1,5}})")
 
 
@@ -221,6 +226,16 @@ class Environment:
             return ""
         return value.rstrip("/")
 
+    def certificates(self, name: str) -> Path | None:
+        """Return a file of certificates in PEM form, None when none is given."""
+        value = self.text(name)
+        if not value:
+            return None
+        if complaint := _complaint_about_certificates(Path(value)):
+            self.wrong(name, complaint, "Name a file of one or more certificates in PEM form.")
+            return None
+        return Path(value)
+
     def secret(self, name: str, default: Secret | None = None) -> Secret:
         """Return a secret from ``NAME`` or from the file that ``NAME_FILE`` names, checked once."""
         value, path = self.text(name), self.text(f"{name}_FILE")
@@ -238,6 +253,26 @@ class Environment:
             )
             return Secret(name)
         return found
+
+
+def _complaint_about_certificates(path: Path) -> str | None:
+    """Look at the file without the library for TLS, which workers are to load after the fork."""
+    try:
+        text = path.read_text("ascii", errors="replace")
+    except OSError as error:
+        return f"cannot read {str(path)!r} ({type(error).__name__})"
+    blocks = _PEM_CERTIFICATE.findall(text)
+    if not blocks or not all(map(_is_der, blocks)):
+        return f"there is no PEM certificate in {str(path)!r}"
+    return None
+
+
+def _is_der(block: str) -> bool:
+    """Whether a block decodes to what every certificate begins with, an ASN.1 sequence."""
+    try:
+        return base64.b64decode("".join(block.split()), validate=True)[:1] == b"\x30"
+    except binascii.Error:
+        return False
 
 
 def _or_nothing(default: str) -> str:

@@ -53,6 +53,7 @@ _COUCHDB_VARIABLES = (
     "COUCHDB_ADMIN_USERNAME",
     "COUCHDB_ADMIN_PASSWORD",
     "COUCHDB_ADMIN_PASSWORD_FILE",
+    "COUCHDB_CA_FILE",
     "COUCHDB_DATABASE",
     "COUCHDB_CLUSTER_NODES",
     "COUCHDB_Q",
@@ -91,6 +92,7 @@ def _couchdb_url() -> str:
 
 
 COUCHDB_URL = _couchdb_url()
+COUCHDB_CA_FILE = env.certificates("COUCHDB_CA_FILE")
 COUCHDB_DATABASE = env.matching(
     "COUCHDB_DATABASE",
     r"[a-z][a-z0-9_$()+/-]{0,200}",

@@ -9,11 +9,16 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Generic, Protocol, TypeVar
 
 logger = logging.getLogger(__name__)
+
+TOGETHER = 16
+"""Callers that go on at once when they are answered; the others a moment later, after those who
+came meanwhile, such as a liveness probe."""
 
 Result = TypeVar("Result")
 
@@ -211,9 +216,10 @@ class GroupCommit(Generic[Wish]):
             self._watch.waiting(len(self._queue))
             if leader.is_answered:
                 self._hand_over(leader)
-        for call in batch:
-            if call.is_answered:
-                call.wake()
+        for number, call in enumerate(call for call in batch if call.is_answered):
+            if number and number % TOGETHER == 0:
+                time.sleep(0)  # gives way: whoever has just come need not wait for all of these
+            call.wake()
 
 
 def _abandon(batch: Sequence[Wish]) -> None:

@@ -18,7 +18,7 @@ from zerglings.document import encode
 from zerglings.patience import TimeLeft
 from zerglings.reading import Found, Reader
 from zerglings.revision_cache import RevisionCache
-from zerglings.storage.base import OutcomeUnknown, Store, StoreError, Written
+from zerglings.storage.base import NotBootstrapped, OutcomeUnknown, Store, StoreError, Written
 from zerglings.zergling import RuleError, Zergling
 
 Outcome = Zergling | Exception
@@ -148,6 +148,8 @@ class ChangeFlush:
                 all_copies=any(group.is_in_doubt for group in groups),
             )
         except StoreError as error:
+            if isinstance(error, NotBootstrapped):
+                self._cache.forget()
             for group in groups:
                 group.fail(error, time.monotonic() - began)
             return
@@ -174,6 +176,8 @@ class ChangeFlush:
         try:
             results = self._store.put_many(list(map(encode, states)), timeout=flush_time())
         except StoreError as error:
+            if isinstance(error, NotBootstrapped):
+                self._cache.forget()
             results = [error.with_traceback(None)] * len(groups)
         seconds = time.monotonic() - began
         for group, state, result in zip(groups, states, results, strict=True):

@@ -70,7 +70,8 @@ def handle(error: Exception, context: Mapping[str, Any]) -> Response | None:
     if known is None:
         return None
     if isinstance(error, storage.StoreError):
-        logger.error("%s: %s", type(error).__name__, error)
+        told = [str(error), *getattr(error, "__notes__", ())]
+        logger.error("%s: %s", type(error).__name__, "; ".join(told))
     status, sentence = known
     headers = {"Retry-After": RETRY_AFTER} if status == 503 else None
     return Response({"error": sentence}, status=status, headers=headers)

@@ -46,6 +46,10 @@ BATCH_LIMIT = 128
 QUEUE_LIMIT = 1000
 """Calls of a process that may wait for a flush; one more is told at once to come back later."""
 
+SHARE_OF_THREADS = 3
+"""Each of the two queues may hold the third part of the threads that are not for streams, so that
+both together leave some for probes."""
+
 GRACE = 0.8
 """Seconds that a caller waits beyond its time to learn what became of its change."""
 
@@ -84,9 +88,13 @@ class Hive:
     Args:
         store: what remembers them.
         tail: words of a history that its document keeps at least.
+        threads: how many may call it at once, if that is known.
     """
 
-    def __init__(self, store: Store, tail: int = TAIL) -> None:
+    def __init__(self, store: Store, tail: int = TAIL, threads: int | None = None) -> None:
+        queue_limit = QUEUE_LIMIT
+        if threads is not None:
+            queue_limit = max(1, min(QUEUE_LIMIT, threads // SHARE_OF_THREADS))
         self._store = store
         self._archive = Archive(store.history, tail)
         self._reader = Reader(store, self._archive)
@@ -94,7 +102,7 @@ class Hive:
         self._changes = GroupCommit[Change](
             ChangeFlush(store, self._reader, self._archive),
             batch_limit=BATCH_LIMIT,
-            queue_limit=QUEUE_LIMIT,
+            queue_limit=queue_limit,
             grace=GRACE,
             watch=QueueWatch("changes"),
         )
@@ -102,7 +110,7 @@ class Hive:
         self._looks = GroupCommit[Look](
             LookFlush(self._reader),
             batch_limit=BATCH_LIMIT,
-            queue_limit=QUEUE_LIMIT,
+            queue_limit=queue_limit,
             grace=GRACE,
             watch=QueueWatch("looks"),
         )
@@ -249,4 +257,5 @@ def _answered(group: GroupCommit[Asked], call: Asked) -> Zergling:
 @cache
 def configured_hive() -> Hive:
     """Return this process's hive, over the store that the settings choose."""
-    return Hive(configured_store(), tail=settings.OVERMIND_HISTORY_TAIL)
+    threads = settings.OVERMIND_THREADS - settings.OVERMIND_STREAMS
+    return Hive(configured_store(), tail=settings.OVERMIND_HISTORY_TAIL, threads=threads)

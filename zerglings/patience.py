@@ -12,6 +12,7 @@ import time
 from zerglings.storage.base import (
     AccountRefused,
     Conflict,
+    NotAsked,
     NotBootstrapped,
     OutcomeUnknown,
     StoreError,
@@ -132,12 +133,15 @@ class Patience:
                 self._races += 1
             case AccountRefused() | NotBootstrapped():
                 return self._doubt or error
-            case StoreUnavailable():
-                self._blips += 1
-                if not self._doubt and (self._blips > BLIPS or seconds > BLIP_LIMIT):
-                    return error
+            case StoreUnavailable() if not self._doubt and self._is_outage(error, seconds):
+                return error
         if self.time_left > 0:
             return None
         if isinstance(error, Conflict):
             return self._doubt or TooMuchContention()
         return self._doubt or error
+
+    def _is_outage(self, error: StoreUnavailable, seconds: float) -> bool:
+        """Whether to ask again at once would be of no use."""
+        self._blips += 1
+        return isinstance(error, NotAsked) or self._blips > BLIPS or seconds > BLIP_LIMIT

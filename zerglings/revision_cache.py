@@ -82,6 +82,12 @@ class RevisionCache:
             if (entry := self._entries.pop(zergling_id, None)) is not None:
                 self._size -= entry.size
 
+    def forget(self) -> None:
+        """Forget all: the database may be made anew, and CouchDB 3.4 takes revisions of the old."""
+        with self._lock:
+            self._entries.clear()
+            self._size = 0
+
     def _observe(self, *, is_stale: bool) -> None:
         self._stale_share += MEMORY * (is_stale - self._stale_share)
 

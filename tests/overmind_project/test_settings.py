@@ -94,6 +94,7 @@ BAD = {
     "COUCHDB_DATABASE": {"COUCHDB_URL": "http://h", "COUCHDB_DATABASE": "_users"},
     "COUCHDB_USERNAME": {"COUCHDB_URL": "http://h", "COUCHDB_USERNAME": "a:b"},
     "COUCHDB_PASSWORD_FILE": {"COUCHDB_URL": "http://h", "COUCHDB_PASSWORD_FILE": "/nowhere"},
+    "COUCHDB_CA_FILE": {"COUCHDB_URL": "https://h", "COUCHDB_CA_FILE": "/nowhere"},
     "COUCHDB_CLUSTER_NODES": {"COUCHDB_URL": "http://h", "COUCHDB_CLUSTER_NODES": "-1"},
     "COUCHDB_Q": {"COUCHDB_URL": "http://h", "COUCHDB_Q": "x"},
     "COUCHDB_N": {"COUCHDB_URL": "http://h", "COUCHDB_N": "0"},

@@ -48,12 +48,30 @@ class Hang:
 
 @dataclass(frozen=True)
 class Delay:
-    """The request is forwarded after so many seconds, or never if the proxy goes down before."""
+    """The request is forwarded after so many seconds, or never if the proxy goes down before.
+
+    A random part of `jitter` seconds comes on top.
+    """
 
     seconds: float
+    jitter: float = 0.0
 
 
-Kind = Answer | ResetBefore | ResetAfter | CutBody | Hang | Delay
+@dataclass(frozen=True)
+class Drip:
+    """The upstream's answer, byte by byte with so many seconds between them."""
+
+    every: float
+
+
+@dataclass(frozen=True)
+class WrongType:
+    """The upstream's answer under another content type."""
+
+    content_type: str
+
+
+Kind = Answer | ResetBefore | ResetAfter | CutBody | Hang | Delay | Drip | WrongType
 
 
 def every_request(_method: str, _path: str) -> bool:

@@ -9,20 +9,22 @@ from django.conf import settings
 from overmind_project.env import Secret
 from zerglings.storage.account import Account
 from zerglings.storage.base import Store
+from zerglings.storage.breaker import AT_ONCE
 from zerglings.storage.couchdb import CouchDBStore
 from zerglings.storage.couchdb_client import CouchDBClient
+from zerglings.storage.guarded import GuardedStore
 from zerglings.storage.observed import ObservedStore
 from zerglings.storage.sqlite import SQLiteStore
 
-CONNECTIONS = 16
-"""Connections to CouchDB that a process keeps open: batches need two, lists and histories one each.
-More are opened when needed, and closed again."""
+CONNECTIONS = AT_ONCE + 2
+"""Connections to CouchDB that a process keeps open at most: one for each call that may be under
+way, one for the breaker's probe and one for waiting for changes."""
 
 
 @cache
 def configured_store() -> Store:
-    """Return this process's store, opened on first use."""
-    return _opened(settings.COUCHDB_USERNAME, settings.COUCHDB_PASSWORD)
+    """Return this process's store, opened on first use, which no caller waits for if it hangs."""
+    return GuardedStore(_opened(settings.COUCHDB_USERNAME, settings.COUCHDB_PASSWORD))
 
 
 def store_of_admin() -> Store:
@@ -34,5 +36,10 @@ def _opened(username: str, password: Secret) -> Store:
     if settings.OVERMIND_STORE == "sqlite":
         return ObservedStore(SQLiteStore(settings.OVERMIND_SQLITE_PATH))
     account = Account(username, password.read, variable=password.name)
-    client = CouchDBClient(settings.COUCHDB_URL, account, connections=CONNECTIONS)
+    client = CouchDBClient(
+        settings.COUCHDB_URL,
+        account,
+        connections=CONNECTIONS,
+        authorities=settings.COUCHDB_CA_FILE,
+    )
     return ObservedStore(CouchDBStore(client, settings.COUCHDB_DATABASE))

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from requests.auth import AuthBase
 
-from zerglings.storage.base import AccountRefused
+from zerglings.storage.base import AccountRefused, StoreUnavailable
 
 if TYPE_CHECKING:
     from requests import PreparedRequest
@@ -33,8 +33,8 @@ CouchDB may not know a new password for a moment, nor an old one while it starts
 LATER_TRIES = 300.0
 """Seconds between all other tries: as long as CouchDB counts a refusal against the account."""
 
-TRIAL_TIMEOUT = 2.0
-"""Seconds to wait for another thread that is finding out whether the password is good."""
+LOCK_REST = 10.0
+"""Seconds between two tries while CouchDB has locked the account, which takes it minutes."""
 
 
 class Account(AuthBase):
@@ -66,13 +66,17 @@ class Account(AuthBase):
         self._deserves_second_try = False
         self._refusals = 0
         self._quiet_until = 0.0
+        self._locked_until = 0.0
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         """Sign a request that is about to be sent.
 
         Raises:
             AccountRefused: this password was refused lately, so the request is not sent.
+            StoreUnavailable: nor is it while CouchDB has locked the account.
         """
+        if self._locked_until and self._clock() < self._locked_until:
+            raise StoreUnavailable(self.lock)
         with self._lock:
             is_quiet = self._refusals > 0 and self._clock() < self._quiet_until
             if is_quiet and not self._reread():
@@ -104,6 +108,11 @@ class Account(AuthBase):
         """A sentence for the person who has to mend a refused sign-in."""
         return f"CouchDB refuses {self.who}"
 
+    @property
+    def lock(self) -> str:
+        """A sentence for the person who wonders why nothing works any more."""
+        return f"CouchDB has locked the account {self.username!r} for some minutes"
+
     def fresh(self) -> Account:
         """Return the same account without any memory of refusals."""
         return Account(
@@ -116,19 +125,19 @@ class Account(AuthBase):
             self._refusals = 0
 
     @contextmanager
-    def trial(self) -> Iterator[None]:
+    def trial(self, timeout: float) -> Iterator[None]:
         """Send requests one at a time until the password has proved good.
 
         Else all that are under way at the first refusal would be refused too, and lock the account.
 
         Raises:
-            AccountRefused: another thread is still waiting for an answer to this.
+            StoreUnavailable: after ``timeout`` seconds another thread still waits for an answer.
         """
         if self._is_proven or self.is_anonymous:
             yield
             return
-        if not self._trial.acquire(timeout=TRIAL_TIMEOUT):
-            raise AccountRefused(f"whether CouchDB takes {self.who} is not known yet")
+        if not self._trial.acquire(timeout=timeout):
+            raise StoreUnavailable(f"whether CouchDB takes {self.who} is not known yet")
         try:
             yield
         finally:
@@ -136,9 +145,9 @@ class Account(AuthBase):
 
     def accepted(self) -> None:
         """Note that the store took the account."""
-        if self._refusals or not self._is_proven:
+        if self._refusals or self._locked_until or not self._is_proven:
             with self._lock:
-                self._refusals = 0
+                self._refusals, self._locked_until = 0, 0.0
                 self._is_proven = self._deserves_second_try = True
 
     def refused(self) -> bool:
@@ -151,6 +160,10 @@ class Account(AuthBase):
             is_soon = self._refusals == 1 and self._deserves_second_try
             self._quiet_until = self._clock() + (SECOND_TRY if is_soon else LATER_TRIES)
             return False
+
+    def locked(self) -> None:
+        """Note that the store does not listen to the account, whatever its password is."""
+        self._locked_until = self._clock() + LOCK_REST
 
     def _reread(self) -> bool:
         """Look whether another password is configured by now."""

@@ -42,6 +42,10 @@ class NotBootstrapped(StoreUnavailable):
     """The store answers but lacks what ``manage.py bootstrap_couch`` prepares."""
 
 
+class NotAsked(StoreUnavailable):
+    """The store was spared the call: it answers nobody at present, or too many wait for it."""
+
+
 class UnknownPosition(StoreError):
     """The store has no such place in the order of its changes, or has it no more."""
 

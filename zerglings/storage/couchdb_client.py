@@ -11,12 +11,16 @@ from __future__ import annotations
 import json
 import socket
 import ssl
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import orjson
 import requests
+from gevent import monkey
+from gevent.timeout import Timeout
 from pycouchdb.resource import Resource
 from urllib3.exceptions import (
     ConnectTimeoutError,
@@ -104,13 +108,21 @@ class CouchDBClient:
         url: base URL of the server, without an account.
         account: who signs in.
         connections: how many to keep open, one for each thread that may call at once.
+        authorities: a file of the certificates of those who may vouch for the server, the public
+            ones if it is None.
     """
 
-    def __init__(self, url: str, account: Account, *, connections: int = 1) -> None:
+    def __init__(
+        self,
+        url: str,
+        account: Account,
+        *,
+        connections: int = 1,
+        authorities: Path | None = None,
+    ) -> None:
         self.account = account
-        self._resource = Resource(
-            url, session=LeanSession(account, connections, _raise_unless_good), verify=True
-        )
+        self._session = LeanSession(account, connections, _raise_unless_good, authorities)
+        self._resource = Resource(url, session=self._session, verify=True)
 
     def request(
         self,
@@ -138,7 +150,8 @@ class CouchDBClient:
         Args:
             method: the HTTP method.
             path: the segments of the path, not yet quoted.
-            timeout: seconds to wait for the connection and for each part of the answer.
+            timeout: seconds to wait for the answer; from greenlets, the whole exchange takes no
+                more than ``CONNECT_TIMEOUT`` beyond that, in however small parts it comes.
             body: JSON to send, None for no body.
             params: the query.
 
@@ -148,10 +161,12 @@ class CouchDBClient:
             AccountRefused: the account is not accepted, or was refused too lately to try again.
         """
         for _ in range(2):
-            with self.account.trial():
+            with self.account.trial(timeout):
                 try:
                     answer = self._exchange(method, path, timeout, body, params)
                 except Answered as other:
+                    if other.is_lock:
+                        self.account.locked()
                     if not other.is_refused_account or self.account.is_anonymous:
                         if not other.may_pass:
                             self.account.accepted()
@@ -165,7 +180,7 @@ class CouchDBClient:
 
     def close(self) -> None:
         """Close all connections."""
-        self._resource.session.close()
+        self._session.close()
 
     def _exchange(
         self,
@@ -176,18 +191,30 @@ class CouchDBClient:
         params: dict[str, str] | None,
     ) -> Reply:
         try:
-            response, _ = self._resource.request(
-                method,
-                "/".join(map(_quoted, path)),
-                params=params,
-                data=None if body is None else orjson.dumps(body),
-                timeout=(min(CONNECT_TIMEOUT, timeout), timeout),
-                stream=True,  # leaves the body, and what type it claims to be, to us
-            )
+            with _all_within(timeout + CONNECT_TIMEOUT):
+                response, _ = self._resource.request(
+                    method,
+                    "/".join(map(_quoted, path)),
+                    params=params,
+                    data=None if body is None else orjson.dumps(body),
+                    timeout=(min(CONNECT_TIMEOUT, timeout), timeout),
+                    stream=True,  # leaves the body, and what type it claims to be, to us
+                )
+                content = response.content
             self.account.accepted()
-            return Reply(response.status_code, _decoded(response.content))
-        except (requests.RequestException, HTTPError, orjson.JSONDecodeError) as error:
-            raise NoAnswer(_cause(error), was_sent=not _is_unconnected(error)) from error
+            return Reply(response.status_code, _decoded(content))
+        except (OSError, HTTPError, orjson.JSONDecodeError) as error:  # requests' are OSErrors
+            reason = _cause(error)
+            if reason == _CAUSES[TimeoutError]:
+                self._session.drop_idle_connections()
+            raise NoAnswer(reason, was_sent=not _is_unconnected(error)) from error
+
+
+def _all_within(seconds: float) -> AbstractContextManager[object]:
+    """Have a block of a greenlet interrupted by a ``TimeoutError`` when it takes longer."""
+    if not monkey.is_module_patched("socket"):
+        return nullcontext()
+    return Timeout(seconds, TimeoutError("the exchange took too long"))
 
 
 def _decoded(content: bytes) -> Any:  # noqa: ANN401 - any JSON

@@ -117,9 +117,7 @@ class Database:
         account = self.client.account.username
         match answer.status:
             case 403 if answer.is_lock:
-                return StoreUnavailable(
-                    f"CouchDB has locked the account {account!r} for some minutes"
-                )
+                return StoreUnavailable(self.client.account.lock)
             case 401 | 403:
                 return AccountRefused(
                     f"the account {account!r} may not use the databases; {BOOTSTRAP}"
@@ -131,9 +129,15 @@ class Database:
             case 409 | 412 if is_write and answer.error in ("conflict", "file_exists"):
                 return Conflict(str(answer))
             case status if status >= 500 and is_write:
-                return OutcomeUnknown(f"CouchDB answered {answer}")
-            case _:
-                return StoreUnavailable(f"CouchDB answered {answer}")
+                return _noted(OutcomeUnknown(f"CouchDB answered {status}"), answer)
+            case status:
+                return _noted(StoreUnavailable(f"CouchDB answered {status}"), answer)
+
+
+def _noted(error: StoreError, answer: Answered) -> StoreError:
+    """Have the log say what was answered; a text of the server's is nothing to show to clients."""
+    error.add_note(str(answer))
+    return error
 
 
 def _object(content: object, wanted: str | None) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -58,15 +59,18 @@ class LeafReader:
         return found | _in_halves(self._all_docs, crowded, timeout)
 
     def read_every_copy(self, document_ids: Iterable[str], *, timeout: float) -> Leaves:
-        """Return what any copy that answers has, a request for each document."""
+        """Return what any copy that answers has, a request for each, all within the time."""
 
         def read(ids: Sequence[str], timeout: float) -> Leaves:
             shown = self.all_leaves(ids[0], timeout=timeout, copies=EVERY_COPY)
             return {ids[0]: _living(shown)} if shown else {}
 
         found: Leaves = {}
+        end = time.monotonic() + timeout
         for document_id in dict.fromkeys(document_ids):
-            found |= _in_halves(read, [document_id], timeout)
+            if (left := end - time.monotonic()) <= 0:
+                raise StoreUnavailable("not all documents could be read in time")
+            found |= _in_halves(read, [document_id], left)
         return found
 
     def all_leaves(

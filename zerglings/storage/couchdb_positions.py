@@ -11,11 +11,15 @@ from __future__ import annotations
 import base64
 import hmac
 import re
+import time
 
 from zerglings.storage.base import UnknownPosition
 from zerglings.storage.couchdb_database import Database
 
 CODE_BYTES = 12
+
+TRUSTED_FOR = 3.0
+"""Seconds after which it is asked again whether the database is still the one it was."""
 
 _PLACE = re.compile(r"(?P<seq>[0-9]{1,18}(-[A-Za-z0-9_-]{1,4000})?)\.(?P<code>[A-Za-z0-9_-]{16})")
 
@@ -26,6 +30,8 @@ class Positions:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._key = b""
+        self._server: object = None
+        self._asked_at = 0.0
 
     def given_out(self, seq: str, timeout: float) -> str:
         """Return what a client may bring back for CouchDB's ``seq``."""
@@ -45,19 +51,24 @@ class Positions:
         return match["seq"]
 
     def forget(self) -> None:
-        """Ask anew the next time: the database may be another one."""
-        self._key = b""
+        """Ask anew the next time: the server and the database may be others."""
+        self._key, self._server = b"", None
 
     def _code(self, seq: str, timeout: float) -> str:
-        if not self._key:
+        if not self._key or time.monotonic() - self._asked_at > TRUSTED_FOR:
             self._key = self._found_key(timeout)
+            self._asked_at = time.monotonic()
         code = hmac.digest(self._key, seq.encode(), "sha256")[:CODE_BYTES]
         return base64.urlsafe_b64encode(code).decode()
 
     def _found_key(self, timeout: float) -> bytes:
         """Return what all replicas find alike: which server and which database this is."""
-        welcome = self._database.ask_server(timeout=timeout, wanted="version")
+        if self._server is None:
+            welcome = self._database.ask_server(timeout=timeout, wanted="version")
+            self._server = welcome.get("uuid")
+        if self._key and not self._database.is_modern(timeout):
+            return self._key
         info = self._database.ask("GET", timeout=timeout, wanted="db_name")
         # Before version 2 it is when the file was opened, since 3.4 when the database was made.
         since = info.get("instance_start_time") if self._database.is_modern(timeout) else None
-        return f"{welcome.get('uuid')} {self._database.name} {since}".encode()
+        return f"{self._server} {self._database.name} {since}".encode()

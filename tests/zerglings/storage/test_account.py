@@ -6,8 +6,8 @@ import pytest
 import requests
 from django.core.exceptions import ImproperlyConfigured
 
-from zerglings.storage.account import LATER_TRIES, SECOND_TRY, Account
-from zerglings.storage.base import AccountRefused
+from zerglings.storage.account import LATER_TRIES, LOCK_REST, SECOND_TRY, Account
+from zerglings.storage.base import AccountRefused, StoreUnavailable
 
 
 class Clock:
@@ -116,3 +116,30 @@ def test_a_file_that_is_gone_is_no_new_password(
     with pytest.raises(AccountRefused):
         header(account)
     assert "cannot read it" in caplog.text
+
+
+def test_a_locked_account_rests_whatever_its_password(clock: Clock) -> None:
+    passwords = ["old"]
+    account = Account("a", lambda: passwords[0], clock=clock)
+    account.accepted()
+    account.locked()
+    passwords[0] = "new"
+    clock.now += LOCK_REST - 0.1
+    with pytest.raises(StoreUnavailable, match="has locked the account 'a'"):
+        header(account)
+    clock.now += 0.2
+    assert header(account)
+    account.locked()
+    account.accepted()
+    assert header(account)
+
+
+def test_whether_a_password_is_good_is_waited_for_no_longer_than_asked() -> None:
+    account = Account("a", lambda: "b")
+    with account.trial(1.0), pytest.raises(StoreUnavailable) as caught, account.trial(0.05):
+        pass
+    assert not isinstance(caught.value, AccountRefused), "nobody has refused it"
+    with account.trial(0.05):
+        account.accepted()
+    with account.trial(0.05), account.trial(0.05):
+        pass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from zerglings.storage.account import Account
@@ -13,6 +14,7 @@ from zerglings.storage.bootstrap.runner import Misconfigured, Run, Step
 from zerglings.storage.bootstrap.server import Admin, Cluster, Server, Wait
 from zerglings.storage.bootstrap.sqlite import File, Usable
 from zerglings.storage.couchdb import databases
+from zerglings.storage.couchdb_client import CouchDBClient
 
 STEPS: tuple[type[Step], ...] = (Wait, Admin, Cluster, User, Database, Security, Verify)
 """What CouchDB goes through, for help texts."""
@@ -35,6 +37,7 @@ class CouchDBPlan:
         revs_limit: revisions to remember of each document.
         retired: an account to remove.
         writes: whether to verify by writing even if nothing was changed.
+        authorities: a file of the certificates of those who may vouch for the server.
     """
 
     url: str
@@ -46,6 +49,7 @@ class CouchDBPlan:
     revs_limit: int = REVS_LIMIT
     retired: str | None = None
     writes: bool = False
+    authorities: Path | None = None
 
     def steps(self, run: Run) -> list[Step]:
         """Return the steps in their order.
@@ -61,7 +65,8 @@ class CouchDBPlan:
                 f"{self.admin.variable}: is not {self.service.variable}, but both are for the "
                 f"account {self.admin.username!r}"
             )
-        server = Server(self.url, self.admin, self.service, run)
+        client_of = partial(CouchDBClient, self.url, authorities=self.authorities)
+        server = Server(client_of, self.admin, self.service, run)
         names = databases(self.database)
         steps: list[Step] = [
             Wait(server),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from zerglings.storage.account import Account
@@ -37,14 +38,20 @@ _NO_SUCH_URL = (BAD_REQUEST, NOT_FOUND, 405)
 class Server:
     """A CouchDB server, asked as nobody, as its admin or as the service."""
 
-    def __init__(self, url: str, admin: Account, service: Account, run: Run) -> None:
+    def __init__(
+        self,
+        client_of: Callable[[Account], CouchDBClient],
+        admin: Account,
+        service: Account,
+        run: Run,
+    ) -> None:
         self.admin = admin
         self.service = service
         self.run = run
-        self._url = url
+        self._client_of = client_of
         self.password_is_known = False  # that the service's account has the configured one
-        self.as_nobody = CouchDBClient(url, Account("", str))
-        self.as_admin = CouchDBClient(url, admin)
+        self.as_nobody = client_of(Account("", str))
+        self.as_admin = client_of(admin)
 
     @property
     def has_separate_admin(self) -> bool:
@@ -53,7 +60,7 @@ class Server:
 
     def as_service(self) -> CouchDBClient:
         """Return a client that has not been refused yet."""
-        return CouchDBClient(self._url, self.service.fresh())
+        return self._client_of(self.service.fresh())
 
     def ask(
         self,

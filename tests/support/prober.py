@@ -1,0 +1,90 @@
+"""A liveness probe that is asked every moment, from a process of its own that nothing slows down.
+
+python -m tests.support.prober PORT
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import math
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from tests.support.service import ROOT, Service
+
+EVERY = 0.02
+DEADLINE = 20.0
+
+
+@dataclass
+class Probes:
+    """When each probe was sent, the seconds until its answer, and the status."""
+
+    seen: list[tuple[float, float, int]] = field(default_factory=list)
+
+    def between(self, began: float, ended: float) -> list[float]:
+        """Return what the answers took to those sent in some span of time."""
+        return [seconds for at, seconds, _ in self.seen if began <= at < ended]
+
+    @property
+    def statuses(self) -> set[int]:
+        return {status for *_, status in self.seen}
+
+
+@contextmanager
+def probing(service: Service) -> Iterator[Probes]:
+    """Probe inside the block; what was seen is known afterwards."""
+    probes = Probes()
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.support.prober", str(service.port)],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        try:
+            yield probes
+        finally:
+            output, _ = process.communicate()
+    assert process.returncode == 0
+    probes.seen = [(at, seconds, status) for at, seconds, status in json.loads(output)]
+
+
+def percentile(values: list[float], share: float) -> float:
+    return sorted(values)[math.ceil(len(values) * share) - 1]
+
+
+def in_ms(values: list[float]) -> str:
+    return f"{percentile(values, 0.99) * 1000:.0f} / {max(values) * 1000:.0f} ms"
+
+
+def _end_with_input(over: threading.Event) -> None:
+    sys.stdin.read()
+    over.set()
+
+
+def _main(port: int) -> None:
+    over = threading.Event()
+    threading.Thread(target=_end_with_input, args=(over,), daemon=True).start()
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    seen = []
+    while not over.wait(EVERY):
+        talk = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE)
+        began = time.monotonic()
+        talk.request("GET", "/healthz")
+        status = talk.getresponse().status
+        seen.append((began, time.monotonic() - began, status))
+        talk.close()
+    sys.stdout.write(json.dumps(seen))
+
+
+if __name__ == "__main__":
+    _main(int(sys.argv[1]))

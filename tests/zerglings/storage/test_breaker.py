@@ -1,0 +1,222 @@
+"""The circuit breaker: it refuses calls while a store hangs, and at no other time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+
+from zerglings.storage import breaker as module
+from zerglings.storage.base import (
+    AccountRefused,
+    Conflict,
+    NotAsked,
+    OutcomeUnknown,
+    StoreError,
+    StoreUnavailable,
+)
+from zerglings.storage.breaker import Breaker
+
+DEADLINE = 10.0
+
+
+class Slow:
+    """A store whose calls and probes end when, and as, a test says."""
+
+    def __init__(self) -> None:
+        self.is_well = threading.Event()
+        self.is_well.set()
+        self.probes = 0
+        self.breaker = Breaker(self.probe, at_once=4, waiting=2)
+
+    def probe(self, timeout: float) -> None:
+        self.probes += 1
+        if not self.is_well.wait(timeout):
+            raise StoreUnavailable("no answer in time")
+
+    def call(self, seconds: float = 0.0, error: Exception | None = None) -> None:
+        with self.breaker.call(2.0):
+            time.sleep(seconds)  # what the store takes
+            if error is not None:
+                raise error
+
+    def call_in_vain(self, seconds: float = 0.6) -> None:
+        with pytest.raises(StoreUnavailable):
+            self.call(seconds, StoreUnavailable("no answer in time"))
+
+
+@pytest.fixture(autouse=True)
+def haste(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All as in earnest, only faster."""
+    for name, seconds in {
+        "LOOK_EVERY": 0.02,
+        "SUSPICIOUS": 0.1,
+        "SILENCE": 0.2,
+        "PROBE_TIMEOUT": 0.3,
+    }.items():
+        monkeypatch.setattr(module, name, seconds)
+
+
+@pytest.fixture
+def slow() -> Iterator[Slow]:
+    slow = Slow()
+    yield slow
+    slow.is_well.set()
+    slow.breaker.close()
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + DEADLINE
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)  # between two looks
+
+
+@contextmanager
+def under_way(call: Callable[[], object], times: int) -> Iterator[None]:
+    """Have calls under way inside the block."""
+    with ThreadPoolExecutor(times) as pool:
+        done = [pool.submit(call) for _ in range(times)]
+        yield
+        for each in done:
+            each.result()
+
+
+def test_a_store_that_hangs_is_asked_no_more_until_its_probe_is_answered(slow: Slow) -> None:
+    slow.is_well.clear()
+    slow.call_in_vain()
+    for _ in range(100):
+        with pytest.raises(NotAsked):
+            slow.call()
+    before = slow.probes
+    until(lambda: slow.probes > before + 1)
+    assert slow.breaker.is_open
+    slow.is_well.set()
+    until(lambda: not slow.breaker.is_open)
+    slow.call()
+
+
+def test_while_it_hangs_there_is_one_probe_at_a_time(slow: Slow) -> None:
+    slow.is_well.clear()
+    slow.call_in_vain()
+    began, before = time.monotonic(), slow.probes
+    until(lambda: slow.probes > before + 2)
+    assert time.monotonic() - began > 2 * 0.3
+
+
+def test_one_slow_document_is_no_outage(slow: Slow) -> None:
+    for _ in range(3):
+        slow.call_in_vain()
+        slow.call()
+    assert slow.probes > 0
+    assert not slow.breaker.is_open
+
+
+def test_calls_that_time_out_beside_others_that_are_answered_are_no_outage(slow: Slow) -> None:
+    slow.is_well.clear()
+    with under_way(slow.call_in_vain, 2):
+        for _ in range(60):
+            slow.call(0.01)
+    assert not slow.breaker.is_open
+
+
+def test_a_slow_store_that_answers_is_no_outage(slow: Slow) -> None:
+    slow.is_well.clear()
+    with under_way(lambda: slow.call(0.6), 3):
+        pass
+    assert slow.probes > 0
+    slow.call()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [Conflict("lost"), AccountRefused("who"), StoreUnavailable("503"), OutcomeUnknown("500")],
+)
+def test_errors_that_come_quickly_are_no_outage(slow: Slow, error: StoreError) -> None:
+    slow.is_well.clear()
+    for _ in range(200):
+        with pytest.raises(type(error)):
+            slow.call(error=error)
+    assert not slow.breaker.is_open
+
+
+def test_writes_whose_answer_is_lost_are_evidence_too(slow: Slow) -> None:
+    slow.is_well.clear()
+    with pytest.raises(OutcomeUnknown):
+        slow.call(0.6, OutcomeUnknown("no answer in time"))
+    with pytest.raises(NotAsked):
+        slow.call()
+
+
+def test_a_call_that_crashes_is_nobody_s_outage(slow: Slow) -> None:
+    slow.is_well.clear()
+    with pytest.raises(ZeroDivisionError):
+        slow.call(0.6, ZeroDivisionError())
+    slow.call()
+
+
+def test_only_so_many_calls_are_under_way_and_so_many_wait(slow: Slow) -> None:
+    begun = threading.Semaphore(0)
+    release = threading.Event()
+
+    def hold() -> None:
+        with slow.breaker.call(5.0):
+            begun.release()
+            release.wait(DEADLINE)
+
+    with under_way(hold, 6):
+        for _ in range(4):
+            assert begun.acquire(timeout=DEADLINE)
+        until(lambda: slow.breaker._waiting == 2)
+        with pytest.raises(NotAsked, match="too many"):
+            slow.call()
+        release.set()
+    slow.call()
+
+
+def test_who_waits_to_begin_has_that_much_less_time(slow: Slow) -> None:
+    with under_way(lambda: slow.call(0.3), 4):
+        until(lambda: len(slow.breaker._calls) == 4)
+        with slow.breaker.call(2.0) as left:
+            assert 1.0 < left < 1.9
+    with under_way(lambda: slow.call(0.5), 4):
+        until(lambda: len(slow.breaker._calls) == 4)
+        with pytest.raises(NotAsked, match="too long"), slow.breaker.call(0.1):
+            pass
+
+
+def test_who_waits_to_begin_is_told_at_once_that_the_store_hangs(slow: Slow) -> None:
+    slow.is_well.clear()
+    refused: list[float] = []
+
+    def wait() -> None:
+        with pytest.raises(NotAsked), slow.breaker.call(DEADLINE):
+            pass
+        refused.append(time.monotonic())
+
+    with under_way(slow.call_in_vain, 4):
+        until(lambda: len(slow.breaker._calls) == 4)
+        with under_way(wait, 2):
+            pass
+    assert len(refused) == 2
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_probe_that_crashes_leaves_the_way_open(slow: Slow) -> None:
+    crashes = [True]
+
+    def probe(timeout: float) -> None:
+        slow.probes += 1
+        if crashes:
+            crashes.pop()
+            raise ZeroDivisionError
+
+    slow.breaker._probe = probe
+    slow.call_in_vain()
+    until(lambda: slow.probes > 0)
+    slow.call(0.3)
+    until(lambda: slow.probes > 1)
