@@ -29,7 +29,7 @@ def main() -> None:
     """Print microseconds a request, by what it shows and by how many tokens are known."""
     import django
 
-    from overmind_project.access import line_of
+    from overmind_project.tokens import line_of
 
     django.setup()
     sys.stdout.write("tokens  header  cookie  refused   (microseconds a request)\n")

@@ -1,4 +1,4 @@
-"""Who may come in, and what for: tokens, known by the SHA-256 of each and never by themselves.
+"""Who may come in, and what for: the tokens that are good now.
 
 They stand in a variable, or in a file that is read again while the service runs. A file that has
 become bad changes nothing, and says so once. Knows nothing of HTTP.
@@ -6,109 +6,25 @@ become bad changes nothing, and says so once. Knows nothing of HTTP.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import logging
 import re
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass, field
 from functools import cache
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from overmind_project.env import Secret
+from overmind_project.tokens import Token, TokensError, digest_of, tokens_of
 
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY = 1.0
 """Seconds between two looks at the file at least."""
 
-READ, WRITE = "read", "write"
-SCOPES = (READ, WRITE)
-"""What a token is good for; ``write`` includes ``read``."""
-
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-"""What a token may be called: it stands in log lines and on pages as it is."""
-
-_HASH = re.compile(r"[0-9A-Fa-f]{64}")
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{1,1024}={0,2}")
 """https://www.rfc-editor.org/rfc/rfc6750#section-2.1: what a header and a cookie can carry."""
-
-_OF_NOTHING = hashlib.sha256().digest()
-
-
-class TokensError(Exception):
-    """These are no tokens; a sentence that repeats nothing of what they hold."""
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """A token as the service knows it."""
-
-    name: str
-    scope: str
-    digest: bytes = field(repr=False)
-
-    @property
-    def may_write(self) -> bool:
-        """Whether it is good for more than reading."""
-        return self.scope == WRITE
-
-
-def digest_of(token: str) -> bytes:
-    """Return the SHA-256 under which a token is known."""
-    return hashlib.sha256(token.encode()).digest()
-
-
-def line_of(name: str, scope: str, token: str) -> str:
-    """Return the line that makes a token known."""
-    return f"{name}:{scope}:{digest_of(token).hex()}"
-
-
-def tokens_of(source: Secret) -> tuple[Token, ...]:
-    """Return the tokens of a file, one a line, or of a variable, where a comma parts them too.
-
-    Several tokens may have one name, so that a new one can come before the old one goes.
-
-    Raises:
-        TokensError: a line is none, repeats another or contradicts it, or there is no line.
-        ImproperlyConfigured: the file cannot be read.
-    """
-    text = source.read()
-    return _parsed((text if source.path else text.replace(",", "\n")).splitlines())
-
-
-def _parsed(lines: Iterable[str]) -> tuple[Token, ...]:
-    found: dict[bytes, Token] = {}
-    scopes: dict[str, str] = {}
-    for number, line in enumerate(lines, 1):
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
-        token = _token_in(line.strip(), f"line {number}")
-        if token.digest in found:
-            raise TokensError(f"line {number} repeats the hash of another")
-        if scopes.setdefault(token.name, token.scope) != token.scope:
-            raise TokensError(f"line {number} gives a name another scope than a line before it")
-        found[token.digest] = token
-    if not found:
-        raise TokensError("no token, so nobody could come in")
-    return tuple(found.values())
-
-
-def _token_in(line: str, where: str) -> Token:
-    name, _, rest = line.partition(":")
-    scope, _, digest = rest.partition(":")
-    if not NAME.fullmatch(name):
-        raise TokensError(f"{where} does not begin with a name of letters, digits and ._-")
-    if scope not in SCOPES:
-        raise TokensError(f"{where} has no scope, read or write, behind its name")
-    if not _HASH.fullmatch(digest):
-        raise TokensError(f"{where} does not end with a SHA-256 in 64 hexadecimal digits")
-    if bytes.fromhex(digest) == _OF_NOTHING:
-        raise TokensError(f"{where} has the hash of an empty token")
-    return Token(name, scope, bytes.fromhex(digest))
 
 
 class TokenRing:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from django.http import HttpRequest, HttpResponse
 
-from overmind_project.access import Token
+from overmind_project.tokens import Token
 
 COOKIE = "overmind-token"
 """Carries the token itself, so that every replica judges it as it judges a header."""

@@ -16,10 +16,11 @@ from django.urls import Resolver404, resolve
 from django.utils.cache import patch_cache_control, patch_vary_headers
 
 from overmind_project import strangers
-from overmind_project.access import Token, configured_ring
+from overmind_project.access import configured_ring
 from overmind_project.credentials import SIGNED_IN, Credentials, is_from_here, shown_by
 from overmind_project.exchange import KEY, Exchange, note_route
 from overmind_project.strangers import Refusal
+from overmind_project.tokens import Token
 from zerglings.events import MAY_STAY
 
 OPEN = frozenset(("health", "healthz", "readyz", "sign-in", "sign-out"))

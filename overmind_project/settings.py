@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 from overmind_project import __version__
-from overmind_project.access import TokensError, tokens_of
 from overmind_project.addresses import Network, networks
 from overmind_project.env import Environment, Secret
 from overmind_project.origins import origins
 from overmind_project.rates import Rate
+from overmind_project.tokens import TokensError, tokens_of
 
 env = Environment()
 

@@ -16,8 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from overmind_project import access
-from overmind_project.access import TokenRing, TokensError, tokens_of
+from overmind_project.access import TokenRing
 from overmind_project.env import Secret
+from overmind_project.tokens import TokensError, tokens_of
 from tests.support.tokens import LINES, READER, READER_LINE, STRANGER, WRITER, WRITER_LINE, line
 
 HASH = hashlib.sha256(b"x").hexdigest()

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from overmind_project.access import NAME, SCOPES, line_of
+from overmind_project.tokens import NAME, SCOPES, line_of
 
 BYTES = 32
 """Of randomness in a token: nobody guesses one, so a plain hash is enough to keep."""
