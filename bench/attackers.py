@@ -115,7 +115,7 @@ class _Attackers:
         """Read what comes; connect again where the end has come."""
         for key, _ in self._selector.select(seconds):
             attacker = key.fileobj
-            assert isinstance(attacker, socket.socket)  # noqa: S101 - nothing else is registered
+            assert isinstance(attacker, socket.socket)  # nosec B101 # noqa: S101 - nothing else is registered
             if not _received(attacker):
                 self._again(attacker)
 
