@@ -33,7 +33,10 @@ TARGET_LABELS = {"job", "instance", "pod", "namespace"}
 FROM_PROMETHEUS = {"up": set[str]()}
 """What Prometheus says itself of what it scrapes."""
 
-ON_OCCASION = {"overmind_http_answers_cut_total": {"route", "by"}}
+ON_OCCASION = {
+    "overmind_connections_dropped_total": {"reason"},
+    "overmind_http_answers_cut_total": {"route", "by"},
+}
 """Samples that are there only once it has happened, which a short run does not bring about."""
 
 _NAME = re.compile(r"\b(overmind_\w+|up)\b(?:\{([^}]*)\})?")
