@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from http import HTTPStatus
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,10 @@ NEVER_ANSWERED = {Conflict, UnknownPosition}
 """Errors of a store that the hive deals with, so that no request ends with them."""
 
 ANSWERING = {"Response", "HttpResponse", "json_response", "error_response"}
+REFUSING = {"Refusal", "BodyError", "refuse"}
+"""What answers before Django or instead of it: a number, a name of HTTPStatus or a status line."""
+
+_STATUS_LINE = re.compile(r"([1-5]\d\d) [A-Z]")
 
 
 def modules() -> Iterator[tuple[str, ast.Module]]:
@@ -131,6 +136,19 @@ def _written(tree: ast.Module) -> Iterator[int]:
             for value in [*call.args[:2], *values]:
                 if isinstance(value, ast.Constant) and type(value.value) is int:
                     yield value.value
+        if function in REFUSING:
+            yield from filter(None, map(_refused, call.args))
+
+
+def _refused(value: ast.expr) -> int | None:
+    if isinstance(value, ast.Attribute) and ast.unparse(value.value) == "HTTPStatus":
+        return int(HTTPStatus[value.attr])
+    if not isinstance(value, ast.Constant):
+        return None
+    if type(value.value) is int:
+        return value.value
+    line = _STATUS_LINE.match(str(value.value))
+    return int(line[1]) if line else None
 
 
 def _is_raised(each: object) -> bool:
@@ -147,5 +165,6 @@ def test_every_status_that_is_answered_is_explained() -> None:
     rows = PAGE.table("status")
     explained = {int(status) for row in rows for status in row[0].split(", ")}
     known = answered()
-    assert {200, 201, 204, 304, 400, 404, 409, 412, 413, 422, 500, 503} <= known
+    assert {200, 201, 204, 303, 304, 400, 401, 403, 404, 408, 409} <= known
+    assert {412, 413, 414, 415, 417, 422, 429, 431, 500, 503} <= known
     assert known <= explained
