@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STATIC := $(wildcard zerglings/static/overmind/*)
-COLLECTED := staticfiles/.collected
+COLLECTED := staticfiles/overmind/main.js
 LOCKED := requirements requirements-dev requirements-audit tests/peer/requirements
 INSTALL := install --quiet --disable-pip-version-check --require-hashes
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' overmind_project/__init__.py)

@@ -36,7 +36,7 @@ FILES = (
         "/static/..;/manage.py",
         "/static/%252e%252e/manage.py",
     ),
-    *("/static/.collected", "/static/overmind/%00main.js", "/static/overmind/main.js%00.css"),
+    *("/static/.git/config", "/static/overmind/%00main.js", "/static/overmind/main.js%00.css"),
     *(
         "/static/\xc0\xae\xc0\xae/manage.py",
         "//static/../manage.py",

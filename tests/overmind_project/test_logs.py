@@ -32,6 +32,14 @@ def failed(message: str) -> logging.LogRecord:
     return made
 
 
+@pytest.fixture(autouse=True)
+def on_behalf_of_nobody() -> Iterator[None]:
+    """A test that ran before may have answered a request in this thread."""
+    token = CONTEXT.set(NOTHING)
+    yield
+    CONTEXT.reset(token)
+
+
 @pytest.fixture
 def ids() -> Iterator[None]:
     token = CONTEXT.set({"request_id": "r-1", "trace_id": "t-1"})

@@ -178,7 +178,7 @@ ORDER = order("x", "M")
         ("/swarm/spawn", {"count": 0}),
         ("/swarm/spawn", {"count": -1}),
         ("/swarm/spawn", {"count": True}),
-        ("/swarm/spawn", {"count": 1.0}),
+        ("/swarm/spawn", {"count": 1.5}),
         ("/swarm/spawn", {"count": "1"}),
         ("/swarm/spawn", {"count": None}),
         ("/swarm/spawn", {"count": LIMIT + 1}),

@@ -120,9 +120,9 @@ class Account(AuthBase):
         )
 
     def forgive(self) -> None:
-        """Forget that it was refused, where its being new explains that."""
+        """Forget that it was refused or locked, where the caller knows why and waits by itself."""
         with self._lock:
-            self._refusals = 0
+            self._refusals, self._locked_until = 0, 0.0
 
     @contextmanager
     def trial(self, timeout: float) -> Iterator[None]:

@@ -86,6 +86,7 @@ class Server:
             raise NotYet(str(error)) from error
         except Answered as answer:
             if answer.is_lock:
+                who.account.forgive()
                 raise NotYet(
                     f"CouchDB has locked the account {who.account.username!r} for some minutes "
                     "after refused sign-ins"
