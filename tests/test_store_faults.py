@@ -41,7 +41,7 @@ logger = logging.getLogger(__name__)
 
 IS_LONG = os.environ.get("OVERMIND_FAULTS") == "1"
 SECONDS, HANGING_SECONDS = (3.0, 6.0) if IS_LONG else (0.3, 2.5)
-CROWD, CROWD_SECONDS = (300, 10.0) if IS_LONG else (300, 5.0)
+CROWD, CROWD_SECONDS = (500, 10.0) if IS_LONG else (300, 5.0)
 VISITORS, CLIENTS = (24, 8) if IS_LONG else (8, 3)
 
 SPAWNED_BY_VISITORS = 100_000
