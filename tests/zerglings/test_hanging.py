@@ -142,7 +142,9 @@ def test_nobody_waits_for_the_calls_of_others_once_the_store_is_known_to_hang(
         assert not any(call.done() for call in under_way)
         hanging.close_breaker()
         hanging.over.set()
-        assert [call.result(DEADLINE)[1] for call in under_way] == ["answered", "answered"]
+        ended = [call.result(DEADLINE)[1] for call in under_way]
+        assert ended[0] == "answered"  # the write was done, and is found
+        assert ended[1] in ("answered", "StoreUnavailable")
     assert hive.get(first.id).history == ("L", "M")
     assert hive.get(other.id).history == ()
 
