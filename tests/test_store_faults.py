@@ -41,8 +41,14 @@ logger = logging.getLogger(__name__)
 
 IS_LONG = os.environ.get("OVERMIND_FAULTS") == "1"
 SECONDS, HANGING_SECONDS = (3.0, 6.0) if IS_LONG else (0.3, 2.5)
-CROWD, CROWD_SECONDS = (300, 10.0) if IS_LONG else (300, 5.0)
+CROWD, CROWD_SECONDS = (500, 10.0) if IS_LONG else (300, 5.0)
 VISITORS, CLIENTS = (24, 8) if IS_LONG else (8, 3)
+
+PROMISED_HEALTH = 0.1
+"""Seconds within which a liveness probe is answered, always, while the store hangs."""
+
+AT_ONCE = 0.25
+"""Seconds within which 99 of 100 are refused once the store is known to hang."""
 
 SPAWNED_BY_VISITORS = 100_000
 """At most: the swarm need not know them."""
@@ -149,6 +155,10 @@ def test_a_store_that_hangs_takes_neither_all_threads_nor_the_liveness_probe(
     """Hundreds of clients wait; whoever comes later is told at once, the probes are answered."""
     zergling = struck.call("POST", "/zerglings/").json["zergling"]["id"]
     before = insight.greenlets(struck)
+    with probing(struck) as idle:
+        idle_since = time.monotonic()
+        time.sleep(CROWD_SECONDS / 5)  # so long nobody else calls
+        idle_until = time.monotonic()
     with crowd(struck, zergling, connections=CROWD) as seen, probing(struck) as probes:
         began = time.monotonic()
         time.sleep(CROWD_SECONDS)  # so long it is well
@@ -162,16 +172,20 @@ def test_a_store_that_hangs_takes_neither_all_threads_nor_the_liveness_probe(
             time.sleep(0.02)  # between two tries
         recovery = time.monotonic() - mended_at
     usual, hanging = probes.between(began, struck_at), probes.between(struck_at, mended_at)
-    at_ease = [seconds for _, seconds in seen.between(began, struck_at)]
+    # What the machine alone costs: a probe of a service that does nothing, and a timer's delay.
+    noise = max(*idle.between(idle_since, idle_until), probes.lateness(struck_at, mended_at))
     at_first = [seconds for _, seconds in seen.between(struck_at, struck_at + SOONEST)]
     at_once = seen.between(struck_at + SOONEST, mended_at)
     logger.info(
-        "%d connections: healthz p99 / worst %s, with a hanging store %s; slowest answer %.2f s,"
-        " while the breaker is open %.2f s; %s; recovery %.2f s",
+        "%d connections: healthz p99 / worst %s, with a hanging store %s (the machine alone: %.0f"
+        " ms); slowest answer %.2f s,"
+        " while the breaker is open p99 %.2f, worst %.2f s; %s; recovery %.2f s",
         CROWD,
         in_ms(usual),
         in_ms(hanging),
+        noise * 1000,
         max(at_first),
+        percentile([seconds for _, seconds in at_once], 0.99),
         max(seconds for _, seconds in at_once),
         dict(seen.statuses),
         recovery,
@@ -181,9 +195,8 @@ def test_a_store_that_hangs_takes_neither_all_threads_nor_the_liveness_probe(
     assert len(at_once) > CROWD / 2
     assert {status for status, _ in at_once} == {503}
     assert max(at_first) < LATEST_ANSWER
-    # Nothing is waited for: the time is that of a machine which others use too.
-    assert percentile([seconds for _, seconds in at_once], 0.99) < max(0.5, 2 * max(at_ease))
-    assert percentile(hanging, 0.99) < max(0.1, 2 * percentile(usual, 0.99))
+    assert percentile([seconds for _, seconds in at_once], 0.99) < AT_ONCE + noise
+    assert max(hanging) < PROMISED_HEALTH + noise
     assert metrics.total("overmind_store_breaker_open") == 1
     assert metrics.total("overmind_store_refused_total", reason="hanging") > 0
     assert recovery < SOONEST

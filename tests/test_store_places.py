@@ -17,6 +17,7 @@ from tests.support.faults import Answer, Fault
 from tests.support.insight import Insight
 from tests.support.service import Service
 from tests.support.site import Site
+from zerglings.commits import TRUSTED_FOR
 
 SOONEST = 3.0
 """Seconds after the store's recovery in which the service has recovered."""
@@ -46,6 +47,12 @@ def refused(service: Service, why: str) -> None:
     began = time.monotonic()
     assert service.call("GET", "/healthz").status == 200
     assert time.monotonic() - began < 1
+
+
+def why_not_ready(service: Service) -> str:
+    """Return what the log says of it; the answer tells nobody about the store."""
+    assert service.call("GET", "/readyz").json["error"] == "Not ready: the store does not answer."
+    return [line for line in service.log.splitlines() if "Not ready: " in line][-1]
 
 
 def recovery(service: Service) -> float:
@@ -103,7 +110,7 @@ def test_a_certificate_of_the_named_ca_is_trusted_and_any_other_refused(
         proxy.clear()
         proxy.up()
         refused(service, "The store does not answer")
-        assert "its certificate is not valid" in service.call("GET", "/readyz").json["error"]
+        assert "its certificate is not valid" in why_not_ready(service)
         assert proxy.requests == [], "nothing is sent"
     proxy.tls = server_side(authority, "127.0.0.1")
     assert recovery(service) < SOONEST
@@ -189,7 +196,7 @@ def test_a_name_that_is_gone_for_a_while_is_back_at_once(
     proxy.down()
     proxy.up()
     refused(named, "The store does not answer")
-    assert "its name does not resolve" in named.call("GET", "/readyz").json["error"]
+    assert "its name does not resolve" in why_not_ready(named)
     insight.resolve({NAME: "127.0.0.1"})
     assert recovery(named) < SOONEST
 
@@ -231,13 +238,36 @@ def test_a_locked_account_is_left_alone(couch: Backend, proxy: FaultProxy, tmp_p
         for _ in range(30):
             refused(service, "The store does not answer")
             assert service.call("GET", "/_health").json["health"]["brain"] == "damaged"
-        assert "has locked the account" in service.call("GET", "/readyz").json["error"]
+        assert "has locked the account" in why_not_ready(service)
         assert len(proxy.requests) <= 1 + (time.monotonic() - began) / 10
         proxy.fault = None
         assert recovery(service) < 11, "the next try is ten seconds later"
 
 
 # Databases
+
+
+def test_a_zergling_of_a_database_that_was_replaced_between_two_commands_stays_gone(
+    site: Site, tmp_path: Path
+) -> None:
+    """Nobody has seen the database missing, so the revision of the last command is remembered."""
+    site.bootstrap()
+    with Service(site.service_environment, tmp_path) as service:
+        short, long = (service.call("POST", "/zerglings/").json["zergling"]["id"] for _ in "ab")
+        for _ in range(3):
+            assert service.call("POST", f"/zerglings/{short}", "M").status == 200
+        for _ in range(12):  # some of its history has moved out
+            assert service.call("POST", f"/zerglings/{long}", "M" * 30).status == 200
+        for name in site.databases:
+            site.ask("DELETE", name)
+        site.bootstrap()
+        assert service.call("POST", "/zerglings/").status == 201
+        time.sleep(TRUSTED_FOR)  # so long the old one may be remembered
+        for zergling in (short, long):
+            for _ in range(2):
+                assert service.call("POST", f"/zerglings/{zergling}", "M").status == 404
+                assert service.call("GET", f"/zerglings/{zergling}").status == 404
+        assert len(service.call("GET", "/zerglings/").json["zerglings"]) == 1
 
 
 def test_a_database_that_is_removed_and_made_anew_is_used_as_if_nothing_had_been(

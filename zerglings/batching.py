@@ -9,16 +9,13 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Generic, Protocol, TypeVar
 
-logger = logging.getLogger(__name__)
+from zerglings.turns import in_turns
 
-TOGETHER = 16
-"""Callers that go on at once when they are answered; the others a moment later, after those who
-came meanwhile, such as a liveness probe."""
+logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
@@ -106,6 +103,10 @@ class Watch(Protocol):
 Wish = TypeVar("Wish", bound=Call)  # type: ignore[type-arg]  # a variable cannot be generic
 
 
+def anybody() -> None:
+    """Admit calls."""
+
+
 class GroupCommit(Generic[Wish]):
     """Carries calls out in batches, one batch at a time, in the order of their arrival.
 
@@ -117,6 +118,7 @@ class GroupCommit(Generic[Wish]):
         queue_limit: calls that may wait.
         grace: seconds that a caller waits beyond its own time for a flush to say what became of it.
         watch: is told how many calls wait and are carried out together.
+        admit: is asked whether calls may be taken in, and raises if not.
     """
 
     def __init__(
@@ -127,9 +129,11 @@ class GroupCommit(Generic[Wish]):
         queue_limit: int,
         grace: float,
         watch: Watch,
+        admit: Callable[[], None] = anybody,
     ) -> None:
         self._flush = flush
         self._watch = watch
+        self._admit = admit
         self._batch_limit = batch_limit
         self._queue_limit = queue_limit
         self._grace = grace
@@ -142,8 +146,10 @@ class GroupCommit(Generic[Wish]):
 
         Raises:
             QueueFull: too many wait already; none of these was taken in.
+            Exception: what ``admit`` raises; none of these was taken in.
         """
         with self._lock:
+            self._admit()
             if len(self._queue) + len(calls) > self._queue_limit:
                 raise QueueFull
             self._queue.extend(calls)
@@ -158,6 +164,20 @@ class GroupCommit(Generic[Wish]):
             for call in calls:
                 self._leave(call)
             raise
+
+    def turn_away(self, error: BaseException) -> None:
+        """Answer all with an error that no flush has taken yet; to be called once none is admitted.
+
+        Whoever leads is left, to lead those whose flush is not over.
+        """
+        with self._lock:
+            refused = [call for call in self._queue if not (call.leads or call.was_taken)]
+            self._queue = deque(call for call in self._queue if call.leads or call.was_taken)
+            for call in refused:
+                call.fail(error)
+            self._watch.waiting(len(self._queue))
+        for call in in_turns(refused):
+            call.wake()
 
     def _await(self, call: Wish) -> None:
         try:
@@ -216,9 +236,7 @@ class GroupCommit(Generic[Wish]):
             self._watch.waiting(len(self._queue))
             if leader.is_answered:
                 self._hand_over(leader)
-        for number, call in enumerate(call for call in batch if call.is_answered):
-            if number and number % TOGETHER == 0:
-                time.sleep(0)  # gives way: whoever has just come need not wait for all of these
+        for call in in_turns([call for call in batch if call.is_answered]):
             call.wake()
 
 

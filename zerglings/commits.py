@@ -6,6 +6,7 @@ error, and what the store does not confirm is tried again.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -22,6 +23,10 @@ from zerglings.storage.base import NotBootstrapped, OutcomeUnknown, Store, Store
 from zerglings.zergling import RuleError, Zergling
 
 Outcome = Zergling | Exception
+
+TRUSTED_FOR = 1.0
+"""Seconds after which it is asked again whether the store is still the one whose revisions are
+remembered: some take a revision of a document that they never had."""
 
 HISTORY_SHARE = 0.5
 """Share of a flush's time for looking into older histories, which only some of its changes need."""
@@ -106,6 +111,8 @@ class ChangeFlush:
         self._reader = reader
         self._archive = archive
         self._cache = RevisionCache()
+        self._identity: str | None = None
+        self._asked_at = -math.inf
 
     def __call__(self, changes: Sequence[Change]) -> None:
         """Make one attempt at each change; those left unanswered are to be attempted again."""
@@ -116,6 +123,8 @@ class ChangeFlush:
         timeout = timeout_for(waiting)
         flush_time, time_left = TimeLeft(timeout), TimeLeft(timeout * HISTORY_SHARE)
         groups = _grouped(waiting)
+        if any(group.needs_reading for group in groups):
+            self._forget_if_replaced(flush_time)
         unread = [group for group in groups if not self._play_unread(group, time_left)]
         self._read_and_play([group for group in unread if group.is_in_doubt], flush_time, time_left)
         self._read_and_play([g for g in unread if not g.is_in_doubt], flush_time, time_left)
@@ -123,6 +132,21 @@ class ChangeFlush:
             if group.pending is None and group.outcomes:
                 group.answer()
         self._store_all([group for group in groups if group.pending is not None], flush_time)
+
+    def _forget_if_replaced(self, flush_time: TimeLeft) -> None:
+        """Forget all revisions where the store is another one than a moment ago, or may be."""
+        now = time.monotonic()
+        if now - self._asked_at < TRUSTED_FOR:
+            return
+        self._asked_at = now
+        try:
+            identity = self._store.identity(timeout=flush_time())
+        except StoreError:
+            self._cache.forget()
+            return
+        if identity != self._identity:
+            self._cache.forget()
+            self._identity = identity
 
     def _play_unread(self, group: _Group, time_left: TimeLeft) -> bool:
         """Try without reading; False where that cannot be or would not do."""

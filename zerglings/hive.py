@@ -18,7 +18,7 @@ from typing import TypeVar
 from django.conf import settings
 
 from zerglings.archive import TAIL, Archive
-from zerglings.batching import GroupCommit, QueueFull
+from zerglings.batching import GroupCommit, QueueFull, anybody
 from zerglings.changes import Change, NoSuchZergling, Order, Precondition, Spawn, new_id
 from zerglings.commits import ChangeFlush
 from zerglings.document import Sighting, is_zergling_id, sight
@@ -31,10 +31,12 @@ from zerglings.reading import Reader, understood
 from zerglings.storage import configured_store
 from zerglings.storage.base import (
     PAGE_LIMIT,
+    NotAsked,
     Page,
     Store,
     StoreUnavailable,
 )
+from zerglings.storage.breaker import Breaker
 from zerglings.swarming import Swarm
 from zerglings.zergling import Pose, Request, Zergling
 
@@ -89,12 +91,21 @@ class Hive:
         store: what remembers them.
         tail: words of a history that its document keeps at least.
         threads: how many may call it at once, if that is known.
+        breaker: what spares the store all calls while it hangs, if anything does: nobody then
+            waits for a call of others.
     """
 
-    def __init__(self, store: Store, tail: int = TAIL, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        tail: int = TAIL,
+        threads: int | None = None,
+        breaker: Breaker | None = None,
+    ) -> None:
         queue_limit = QUEUE_LIMIT
         if threads is not None:
             queue_limit = max(1, min(QUEUE_LIMIT, threads // SHARE_OF_THREADS))
+        admit = anybody if breaker is None else breaker.check
         self._store = store
         self._archive = Archive(store.history, tail)
         self._reader = Reader(store, self._archive)
@@ -105,6 +116,7 @@ class Hive:
             queue_limit=queue_limit,
             grace=GRACE,
             watch=QueueWatch("changes"),
+            admit=admit,
         )
         self.swarm = Swarm(self._changes, KeyRegister(store.history))
         self._looks = GroupCommit[Look](
@@ -113,7 +125,10 @@ class Hive:
             queue_limit=queue_limit,
             grace=GRACE,
             watch=QueueWatch("looks"),
+            admit=admit,
         )
+        if breaker is not None:
+            breaker.when_open(self._turn_away)
 
     def spawn(self, pose: Pose, key: str | None = None) -> Zergling:
         """Store a new zergling and return it; with a known key, return the one it spawned.
@@ -220,6 +235,10 @@ class Hive:
         """
         self._store.check_ready(timeout=PROBE_TIMEOUT)
 
+    def _turn_away(self) -> None:
+        for group in (self._changes, self._looks):
+            group.turn_away(NotAsked("the store was found to hang while others were served"))
+
     def _page(self, after: str | None, limit: int) -> Page:
         patience = Patience()
         while True:
@@ -258,4 +277,5 @@ def _answered(group: GroupCommit[Asked], call: Asked) -> Zergling:
 def configured_hive() -> Hive:
     """Return this process's hive, over the store that the settings choose."""
     threads = settings.OVERMIND_THREADS - settings.OVERMIND_STREAMS
-    return Hive(configured_store(), tail=settings.OVERMIND_HISTORY_TAIL, threads=threads)
+    store = configured_store()
+    return Hive(store, tail=settings.OVERMIND_HISTORY_TAIL, threads=threads, breaker=store.breaker)

@@ -83,7 +83,7 @@ class RevisionCache:
                 self._size -= entry.size
 
     def forget(self) -> None:
-        """Forget all: the database may be made anew, and CouchDB 3.4 takes revisions of the old."""
+        """Forget all: the store may be another one, and may take revisions of the old."""
         with self._lock:
             self._entries.clear()
             self._size = 0

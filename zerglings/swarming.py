@@ -100,6 +100,8 @@ class Swarm:
         except QueueFull:
             full = StoreUnavailable("too many calls wait for the store")
             return [_unless_wrong(change, full) for change in part]
+        except StoreUnavailable as error:  # no call is taken in at present
+            return [_unless_wrong(change, error) for change in part]
         return [_outcome(change) for change in part]
 
     def _run(self, calls: Sequence[Change]) -> None:

@@ -85,6 +85,9 @@ class FaultyStore(Store):
     def check_ready(self, *, timeout: float) -> None:
         self._store.check_ready(timeout=timeout)
 
+    def identity(self, *, timeout: float) -> str | None:
+        return self._store.identity(timeout=timeout)
+
     def close(self) -> None:
         self._store.close()
 

@@ -24,17 +24,22 @@ DEADLINE = 20.0
 
 @dataclass
 class Probes:
-    """When each probe was sent, the seconds until its answer, and the status."""
+    """When each probe was sent, the seconds until its answer, the status, and the seconds that the
+    prober itself came late before it: what the machine does to whoever waits for a timer."""
 
-    seen: list[tuple[float, float, int]] = field(default_factory=list)
+    seen: list[tuple[float, float, int, float]] = field(default_factory=list)
 
     def between(self, began: float, ended: float) -> list[float]:
         """Return what the answers took to those sent in some span of time."""
-        return [seconds for at, seconds, _ in self.seen if began <= at < ended]
+        return [seconds for at, seconds, *_ in self.seen if began <= at < ended]
+
+    def lateness(self, began: float, ended: float) -> float:
+        """Return the most that the prober came late in some span of time."""
+        return max(late for at, *_, late in self.seen if began <= at < ended)
 
     @property
     def statuses(self) -> set[int]:
-        return {status for *_, status in self.seen}
+        return {status for _, _, status, _ in self.seen}
 
 
 @contextmanager
@@ -54,7 +59,7 @@ def probing(service: Service) -> Iterator[Probes]:
         finally:
             output, _ = process.communicate()
     assert process.returncode == 0
-    probes.seen = [(at, seconds, status) for at, seconds, status in json.loads(output)]
+    probes.seen = [tuple(seen) for seen in json.loads(output)]
 
 
 def percentile(values: list[float], share: float) -> float:
@@ -76,13 +81,16 @@ def _main(port: int) -> None:
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     seen = []
+    rested_at = time.monotonic()
     while not over.wait(EVERY):
+        late = time.monotonic() - rested_at - EVERY
         talk = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE)
         began = time.monotonic()
         talk.request("GET", "/healthz")
         status = talk.getresponse().status
-        seen.append((began, time.monotonic() - began, status))
+        seen.append((began, time.monotonic() - began, status, late))
         talk.close()
+        rested_at = time.monotonic()
     sys.stdout.write(json.dumps(seen))
 
 

@@ -174,6 +174,54 @@ def test_beyond_the_bound_of_the_queue_nobody_is_taken_in(
     assert run(group, Wish("h")) == "H"
 
 
+def test_who_is_not_admitted_is_not_taken_in(flushes: Flushes, watch: Watched) -> None:
+    def admit() -> None:
+        raise PermissionError
+
+    group = GroupCommit[Wish](
+        flushes, batch_limit=4, queue_limit=6, grace=0.05, watch=watch, admit=admit
+    )
+    with pytest.raises(PermissionError):
+        run(group, Wish("a"))
+    assert (flushes.batches, watch.depths) == ([], [])
+
+
+def test_those_who_wait_are_turned_away_at_once_but_not_those_in_a_flush(
+    group: GroupCommit[Wish], flushes: Flushes, watch: Watched, pool: ThreadPoolExecutor
+) -> None:
+    first = occupied(group, flushes, pool)
+    others = queued(group, pool, "abcdef")
+    group.turn_away(PermissionError("not now"))
+    for call in others:
+        with pytest.raises(PermissionError):
+            call.result(LONG)
+    assert (first.done(), watch.depths[-1]) == (False, 0)
+    flushes.gate.set()
+    assert first.result(LONG) == "FIRST"
+    assert run(group, Wish("g")) == "G"
+    assert flushes.batches == [["first"], ["g"]]
+
+
+def test_one_whose_flush_came_to_nothing_yet_is_not_turned_away(
+    group: GroupCommit[Wish], flushes: Flushes, pool: ThreadPoolExecutor
+) -> None:
+    first = occupied(group, flushes, pool)
+    others = queued(group, pool, "ab")
+    attempts: list[str] = []
+
+    def attempt(wish: Wish) -> None:
+        """Carry out what was tried before; behind the first attempt, all are turned away."""
+        if wish.name in attempts or wish.name == "first":
+            wish.succeed(wish.name)
+        attempts.append(wish.name)
+        if attempts[-2:] == ["a", "b"]:
+            pool.submit(group.turn_away, PermissionError("not now")).result(LONG)
+
+    flushes.carry_out = attempt
+    flushes.gate.set()
+    assert [call.result(LONG) for call in (first, *others)] == ["first", "a", "b"]
+
+
 def test_what_a_flush_leaves_comes_before_all_that_came_later(
     group: GroupCommit[Wish], flushes: Flushes, pool: ThreadPoolExecutor
 ) -> None:

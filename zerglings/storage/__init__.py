@@ -22,7 +22,7 @@ way, one for the breaker's probe and one for waiting for changes."""
 
 
 @cache
-def configured_store() -> Store:
+def configured_store() -> GuardedStore:
     """Return this process's store, opened on first use, which no caller waits for if it hangs."""
     return GuardedStore(_opened(settings.COUCHDB_USERNAME, settings.COUCHDB_PASSWORD))
 

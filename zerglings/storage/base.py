@@ -129,7 +129,8 @@ class Store(ABC):
 
         The errors in the result: ``Conflict`` (not written, the revision is not a living leaf),
         ``StoreUnavailable`` (not written), ``OutcomeUnknown`` (perhaps written). Nobody may rely
-        on what happens to a ``_rev`` whose document has gone: CouchDB 1.x takes it.
+        on what happens to a ``_rev`` whose document has gone: CouchDB 1.x takes it, and so does
+        3.4 where the document never was and others are.
 
         Raises:
             OutcomeUnknown: the answer was lost; read again to learn what became of each.
@@ -198,6 +199,14 @@ class Store(ABC):
         Raises:
             NotBootstrapped: the store answers but is not prepared; the text says what is missing.
         """
+
+    def identity(self, *, timeout: float) -> str | None:
+        """Return what tells this store from one that takes its place, None if nothing does.
+
+        Raises:
+            StoreUnavailable: it cannot be found out at present.
+        """
+        return None
 
     @abstractmethod
     def close(self) -> None:

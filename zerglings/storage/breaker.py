@@ -26,6 +26,7 @@ from zerglings.storage.base import (
     StoreError,
     StoreUnavailable,
 )
+from zerglings.turns import in_turns
 
 logger = logging.getLogger(__name__)
 
@@ -93,7 +94,15 @@ class Breaker:
         self._hung_at = 0.0
         self._silent_at = 0.0
         self._probed_since: float | None = None
+        self._turn_away: list[Callable[[], None]] = []
         self.is_open = False
+
+    def when_open(self, turn_away: Callable[[], None]) -> None:
+        """Have this called each time that the store is found to hang, once no call is let through.
+
+        It is for those who wait elsewhere for calls of others to end, which may take two seconds.
+        """
+        self._turn_away.append(turn_away)
 
     def check(self) -> None:
         """Return if the store may be called.
@@ -157,7 +166,7 @@ class Breaker:
             now = time.monotonic()
             if is_answered:
                 self._answered_at = now
-            elif is_answered is False and now - began >= SUSPICIOUS and self._answered_at < began:
+            elif is_answered is False and now - max(began, self._answered_at) >= SUSPICIOUS:
                 self._hung_at = now
                 self._judge(now)
             if self._waiting:
@@ -172,12 +181,20 @@ class Breaker:
         if is_silent and self._hung_at > self._answered_at and not self.is_open:
             self._set(is_open=True)
             self._have_watched()
+            threading.Thread(target=self._clear, name="breaker-opened", daemon=True).start()
             logger.warning("The store hangs: it is asked by a probe only, until that is answered")
 
     def _set(self, *, is_open: bool) -> None:
         self.is_open = is_open
         _OPEN.set(is_open)
-        self._condition.notify_all()
+
+    def _clear(self) -> None:
+        """Have all go that wait, here and elsewhere, none of whom will be let through any more."""
+        for turn_away in self._turn_away:
+            turn_away()
+        for _ in in_turns(range(self._waiting)):
+            with self._condition:
+                self._condition.notify()
 
     def _have_watched(self) -> None:
         if not self._busy.is_set():

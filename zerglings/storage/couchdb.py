@@ -150,6 +150,9 @@ class CouchDBStore(Store):
             if drift := security_drift(security):
                 raise NotBootstrapped(f"the database {database.name!r} {drift}; {BOOTSTRAP}")
 
+    def identity(self, *, timeout: float) -> str | None:
+        return self._database.made_at(timeout)
+
     def close(self) -> None:
         self._client.close()
 

@@ -48,6 +48,12 @@ class Database:
             self._is_modern = welcome.get("couchdb") == "Welcome" and is_new
         return self._is_modern
 
+    def made_at(self, timeout: float) -> str | None:
+        """Return what another database of this name does not have; CouchDB tells since 3.4."""
+        info = self.ask("GET", timeout=timeout, wanted="db_name")
+        # Before version 2 it is when the file was opened.
+        return str(info.get("instance_start_time")) if self.is_modern(timeout) else None
+
     def ask(
         self,
         method: str,

@@ -68,7 +68,5 @@ class Positions:
             self._server = welcome.get("uuid")
         if self._key and not self._database.is_modern(timeout):
             return self._key
-        info = self._database.ask("GET", timeout=timeout, wanted="db_name")
-        # Before version 2 it is when the file was opened, since 3.4 when the database was made.
-        since = info.get("instance_start_time") if self._database.is_modern(timeout) else None
-        return f"{self._server} {self._database.name} {since}".encode()
+        made_at = self._database.made_at(timeout)
+        return f"{self._server} {self._database.name} {made_at}".encode()

@@ -21,23 +21,23 @@ class GuardedStore(Store):
 
     def __init__(self, store: Store, breaker: Breaker | None = None) -> None:
         self._store = store
-        self._breaker = breaker or Breaker(lambda timeout: store.ping(timeout=timeout))
+        self.breaker = breaker or Breaker(lambda timeout: store.ping(timeout=timeout))
 
     @cached_property
     def history(self) -> Store:
         """The store beside this one, guarded too."""
-        return GuardedStore(self._store.history, self._breaker)
+        return GuardedStore(self._store.history, self.breaker)
 
     def get_many(
         self, document_ids: Collection[str], *, timeout: float, all_copies: bool = False
     ) -> dict[str, list[Document]]:
-        with self._breaker.call(timeout) as left:
+        with self.breaker.call(timeout) as left:
             return self._store.get_many(document_ids, timeout=left, all_copies=all_copies)
 
     def put_many(
         self, documents: Sequence[Document], *, timeout: float
     ) -> list[Written | StoreError]:
-        with self._breaker.call(timeout) as left:
+        with self.breaker.call(timeout) as left:
             return self._store.put_many(documents, timeout=left)
 
     def page(
@@ -49,34 +49,38 @@ class GuardedStore(Store):
         until: str | None = None,
         descending: bool = False,
     ) -> Page:
-        with self._breaker.call(timeout) as left:
+        with self.breaker.call(timeout) as left:
             return self._store.page(after, limit, timeout=left, until=until, descending=descending)
 
     def changes(
         self, since: str | None, limit: int, *, timeout: float, wait: float = 0.0
     ) -> Changes:
         if wait:  # to be left without an answer for some time is what it asks for
-            self._breaker.check()
+            self.breaker.check()
             return self._store.changes(since, limit, timeout=timeout, wait=wait)
-        with self._breaker.call(timeout) as left:
+        with self.breaker.call(timeout) as left:
             return self._store.changes(since, limit, timeout=left)
 
     def forget_deleted_leaves(self, document_ids: Collection[str], *, timeout: float) -> int:
-        with self._breaker.call(timeout) as left:
+        with self.breaker.call(timeout) as left:
             return self._store.forget_deleted_leaves(document_ids, timeout=left)
 
     def is_whole(self, *, timeout: float) -> bool:
-        with self._breaker.call(timeout) as left:
+        with self.breaker.call(timeout) as left:
             return self._store.is_whole(timeout=left)
 
     def ping(self, *, timeout: float) -> None:
-        with self._breaker.call(timeout) as left:
+        with self.breaker.call(timeout) as left:
             self._store.ping(timeout=left)
 
     def check_ready(self, *, timeout: float) -> None:
-        with self._breaker.call(timeout) as left:
+        with self.breaker.call(timeout) as left:
             self._store.check_ready(timeout=left)
 
+    def identity(self, *, timeout: float) -> str | None:
+        with self.breaker.call(timeout) as left:
+            return self._store.identity(timeout=left)
+
     def close(self) -> None:
-        self._breaker.close()
+        self.breaker.close()
         self._store.close()

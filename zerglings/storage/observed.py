@@ -118,6 +118,9 @@ class ObservedStore(Store):
     def check_ready(self, *, timeout: float) -> None:
         self._observed("check_ready", lambda: self._store.check_ready(timeout=timeout))
 
+    def identity(self, *, timeout: float) -> str | None:
+        return self._observed("identity", lambda: self._store.identity(timeout=timeout))
+
     def close(self) -> None:
         self._store.close()
 

@@ -205,6 +205,27 @@ def test_who_waits_to_begin_is_told_at_once_that_the_store_hangs(slow: Slow) -> 
     assert len(refused) == 2
 
 
+def test_those_who_wait_elsewhere_are_told_once_that_the_store_hangs(slow: Slow) -> None:
+    was_open: list[bool] = []
+    slow.breaker.when_open(lambda: was_open.append(slow.breaker.is_open))
+    slow.is_well.clear()
+    with under_way(slow.call_in_vain, 3):
+        pass
+    until(lambda: was_open != [])
+    slow.is_well.set()
+    until(lambda: not slow.breaker.is_open)
+    assert was_open == [True]
+
+
+def test_the_last_answers_of_a_store_that_begins_to_hang_do_not_hide_it(slow: Slow) -> None:
+    slow.is_well.clear()
+    with under_way(lambda: slow.call_in_vain(0.7), 1):
+        until(lambda: len(slow.breaker._calls) == 1)
+        slow.call(0.05)
+    with pytest.raises(NotAsked):
+        slow.call()
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_probe_that_crashes_leaves_the_way_open(slow: Slow) -> None:
     crashes = [True]
