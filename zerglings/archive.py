@@ -72,9 +72,17 @@ class Archive:
         self._whole: OrderedDict[str, None] = OrderedDict()
         self._lock = threading.Lock()
 
-    def shortened(self, zerglings: Sequence[Zergling], time_left: TimeLeft) -> Sequence[Zergling]:
-        """Move the oldest parts out of long histories; while that cannot be, they stay long."""
-        pairs = [shortened(zergling, self._tail) for zergling in zerglings]
+    def shortened(
+        self, zerglings: Sequence[Zergling], stored: Sequence[int], time_left: TimeLeft
+    ) -> Sequence[Zergling]:
+        """Move the oldest parts out of long histories; while that cannot be, they stay long.
+
+        Of each no more is moved than the first words, so many as ``stored`` says.
+        """
+        pairs = [
+            shortened(zergling, self._tail, known)
+            for zergling, known in zip(zerglings, stored, strict=True)
+        ]
         chunks = [chunk for _, cut in pairs for chunk in cut]
         if not chunks:
             return zerglings

@@ -6,6 +6,7 @@ Knows nothing of batches and of how a zergling is stored.
 
 from __future__ import annotations
 
+import math
 import uuid
 from abc import abstractmethod
 from collections.abc import Callable
@@ -109,7 +110,9 @@ class Order(Change):
         super().__init__(zergling_id)
         self._request = request
         self._precondition = precondition
-        self._attempted_at: int | None = None
+        # Words before the earliest attempt: those of others in its batch, who may drop out of the
+        # next one, are among them.
+        self._attempted_at: int | float = math.inf
 
     def applied_to(self, standing: Standing, archive: Archive, time_left: TimeLeft) -> Zergling:
         """Return the zergling after the request."""
@@ -126,8 +129,7 @@ class Order(Change):
             standing.is_written and self._precondition(current)
         ):
             raise PreconditionFailed
-        if self._attempted_at is None:
-            self._attempted_at = current.command_count
+        self._attempted_at = min(current.command_count, self._attempted_at)
         return current.apply(self._request)
 
     def _was_carried_out(self, current: Zergling, archive: Archive, time_left: TimeLeft) -> bool:
@@ -136,10 +138,12 @@ class Order(Change):
         Raises:
             NeverKnown: the original has written since and kept the words without their ids.
         """
-        if self._attempted_at is None or not self.patience.is_in_doubt:
+        if self._attempted_at == math.inf or not self.patience.is_in_doubt:
             return False
+        if current.has_applied(self._request):
+            return True
         are_ids_lost = False
-        for id_ in archive.ids_since(current, self._attempted_at, timeout=time_left()):
+        for id_ in archive.ids_since(current, int(self._attempted_at), timeout=time_left()):
             if id_ == self._request.id:
                 return True
             are_ids_lost = are_ids_lost or is_derived(id_)

@@ -103,8 +103,13 @@ def last_id(zergling_id: str) -> str:
     return f"{zergling_id};"
 
 
-def shortened(zergling: Zergling, tail: int) -> tuple[Zergling, list[Chunk]]:
+def shortened(
+    zergling: Zergling, tail: int, stored: int | None = None
+) -> tuple[Zergling, list[Chunk]]:
     """Move the oldest words out of a history longer than twice ``tail``; no fewer than that stay.
+
+    Only the first ``stored`` words are moved, all of them if that is None. The others may never get
+    into the document, and a chunk that nobody reaches must hold nothing that did not happen.
 
     Requests are never split, so more words may stay. A death stays where it is looked for. Where
     the original service writes, a place is all that tells whether a history begins before or after
@@ -115,7 +120,7 @@ def shortened(zergling: Zergling, tail: int) -> tuple[Zergling, list[Chunk]]:
         return zergling, []
     chunks: list[Chunk] = []
     base, position = zergling.base, 0
-    for end in _cuts(zergling, tail):
+    for end in _cuts(zergling, tail, stored):
         words = zergling.history[position:end]
         chunk = Chunk(
             zergling_id=zergling.id,
@@ -137,14 +142,15 @@ def shortened(zergling: Zergling, tail: int) -> tuple[Zergling, list[Chunk]]:
     return shorter, chunks
 
 
-def _cuts(zergling: Zergling, tail: int) -> Sequence[int]:
+def _cuts(zergling: Zergling, tail: int, stored: int | None) -> Sequence[int]:
     """Return where to cut: where requests begin, before the tail, in chunks of some size.
 
     The place depends on the words from the base on, hardly on how many came since: of attempts that
     lost a race each finds the same one.
     """
     length = len(zergling.history)
-    beginnings = [n for n in range(1, length - tail + 1) if zergling.request_ids[n]]
+    last = length - tail if stored is None else min(stored, length - tail)
+    beginnings = [n for n in range(1, last + 1) if zergling.request_ids[n]]
     places = _elsewhere(zergling, beginnings)
     if not places and length > 4 * tail:
         places = beginnings

@@ -195,7 +195,8 @@ class ChangeFlush:
         if not groups:
             return
         pending = [group.pending for group in groups if group.pending]
-        states = self._archive.shortened(pending, flush_time)
+        stored = [len(group.start.history) if group.start else 0 for group in groups]
+        states = self._archive.shortened(pending, stored, flush_time)
         began = time.monotonic()
         try:
             results = self._store.put_many(list(map(encode, states)), timeout=flush_time())

@@ -179,5 +179,6 @@ def _ids_from_history(history: Sequence[str]) -> tuple[str, ...]:
     ids = []
     for position, word in enumerate(history):
         digest.update(f"{position}:{len(word.encode())}:{word};".encode())
-        ids.append(base64.urlsafe_b64encode(digest.digest()[:DERIVED_ID_BYTES]).decode())
+        derived = base64.urlsafe_b64encode(digest.digest()[:DERIVED_ID_BYTES])
+        ids.append(derived.rstrip(b"=").decode())
     return tuple(ids)

@@ -116,7 +116,7 @@ class Reader:
         """Store the merge and delete the losers; return None if others were faster."""
         if len(rivals) == 1:
             return merged
-        (stored,) = self._archive.shortened([merged], time_left)
+        (stored,) = self._archive.shortened([merged], [len(merged.history)], time_left)
         (result,) = self._store.put_many([encode(stored)], timeout=time_left())
         if isinstance(result, Conflict):
             return None

@@ -143,11 +143,11 @@ class Request:
 
 
 _KEY_BYTES, _BODY_BYTES = 12, 3
-DERIVED_ID_BYTES = 9
-"""Size of an id that was made from words alone, which no other kind of id has."""
+DERIVED_ID_BYTES, _RANDOM_BYTES = 8, 9
+"""Sizes of ids that were made from words alone, and of others; releases agree on the former."""
 
 _KEY_LENGTH, _KEYED_LENGTH = 16, 20  # the same in base64
-_DERIVED_LENGTH = 12
+_DERIVED_LENGTH = 11
 _DEATH_MARK = "@"
 
 
@@ -168,7 +168,7 @@ def time_of_death(request_id: str) -> int | None:
 
 
 def _random_id() -> str:
-    return _base64(secrets.token_bytes(8))
+    return _base64(secrets.token_bytes(_RANDOM_BYTES))
 
 
 def _keyed_id(key: str, words: Sequence[str]) -> str:

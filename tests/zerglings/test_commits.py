@@ -198,6 +198,34 @@ def test_what_was_carried_out_after_all_is_not_repeated(bench: Bench) -> None:
     assert orders[0].outcome() == orders[1].outcome() == bench.stored(zergling)
 
 
+def test_what_was_carried_out_behind_one_who_gave_up_is_not_repeated(bench: Bench) -> None:
+    """It was first attempted behind the words of another, and stored without them."""
+    zergling = bench.spawn()
+    long, ours = order(zergling, "LR" * 3), order(zergling, "M")
+    bench.store.before_put = raising(Conflict("others were faster"))
+    bench.flush([long, ours])
+    assert not long.is_answered
+    bench.store.after_put = raising(OutcomeUnknown("the answer was lost"))
+    bench.flush([ours])
+    assert not ours.is_answered
+    bench.flush([ours])
+    assert ours.outcome().history == ("M",)
+    assert bench.stored(zergling).history == ("M",)
+
+
+def test_only_what_the_store_has_moves_out_of_a_history(bench: Bench) -> None:
+    """Or an attempt that lost a race would leave words behind that never were any."""
+    zergling = bench.spawn()
+    bench.flush([order(zergling, "M" * 150)])
+    batch = [order(zergling, "L" * 300), order(zergling, "R" * 300)]
+    bench.store.before_put = raising(Conflict("others were faster"))
+    bench.flush(batch)
+    chunks = bench.store.history.page(None, 100, timeout=CALL_TIMEOUT).documents
+    assert [set(chunk["commands"]) for chunk in chunks] == [{"M"}]
+    bench.flush(batch)
+    assert bench.stored(zergling).command_count == 750
+
+
 def test_one_that_cannot_be_read_fails_alone(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     broken, fine = bench.spawn(), bench.spawn()
     document = read(bench.store, broken.id)

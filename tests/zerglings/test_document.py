@@ -76,6 +76,18 @@ def test_histories_of_the_original_share_ids_as_far_as_they_share_words(
     assert not set(first[shared:]) & set(second[shared:])
 
 
+def test_every_release_derives_the_same_ids() -> None:
+    """Or of rivals that two releases make of one document each word would count twice."""
+    history = ["M", "M", "L", "attack", "R"]
+    assert decode(original(replay(Pose(), history), history)).request_ids == (
+        "NI3V0MRI6wo",
+        "UYMXwrxytxs",
+        "ezN-bZl1VNc",
+        "cQ0qBYZAZD8",
+        "VTqHa0z4QJA",
+    )
+
+
 def test_the_original_dropping_our_fields_in_the_middle_of_a_life_loses_no_word() -> None:
     ours = encode(Zergling.spawned(ID, Pose(1, 1, "S")).apply(Request.command("MRM")))
     theirs = {key: ours[key] for key in ("_id", "id", "location", "facing", "commandHistory")}
