@@ -16,6 +16,12 @@ MINUTE = 60.0
 GOAL = 1.2
 """How many times the first minute's p99 the last one's may be."""
 
+STEEPEST = {"rss": 100 / 1024, "descriptors": 0.1}
+"""What a service may grow by in a minute, in MiB and files, in the second half of a run."""
+
+LONG = 10 * MINUTE
+"""Seconds from which on a run is judged by these; a shorter one is warming up, or by chance."""
+
 Timed = tuple[float, float]
 """When a request ended, in seconds since the beginning, and how long it took, in seconds."""
 
@@ -108,7 +114,7 @@ def report(
     counts: Mapping[str, Counter[str]],
     lost: int,
 ) -> int:
-    """Print everything; return 0 if there was no error and nothing was lost."""
+    """Print everything; return 0 if nothing went wrong and, in a long run, nothing got worse."""
     seconds, took = timed
     say = sys.stdout.write
     say(f"{store}, {clients} clients, {seconds / MINUTE:.1f} minutes, {len(took)} requests ")
@@ -116,14 +122,27 @@ def report(
     _say_slopes(samples)
     minutes = [percentile(part, 0.99) * 1000 for part in minutes_of(took, seconds)]
     say(f"\np99 by the minute (ms): {', '.join(f'{each:.0f}' for each in minutes)}\n")
-    say(f"last over first: {minutes[-1] / minutes[0]:.2f} (goal: at most {GOAL})\n\n")
+    ratio = minutes[-1] / minutes[0]
+    say(f"last over first: {ratio:.2f} (goal: at most {GOAL})\n\n")
     say("| what | answers | wrong |\n|---|---|---|\n")
     for what, seen in sorted(counts.items()):
         wrong = {answer: count for answer, count in seen.items() if answer != "right"}
         say(f"| {what} | {seen.total()} | {wrong or 0} |\n")
     errors = sum(seen.total() - seen["right"] for seen in counts.values())
     say(f"\nerrors: {errors}; acknowledged and lost: {lost}\n")
-    return 1 if errors or lost else 0
+    has_worsened = seconds >= LONG and (ratio > GOAL or bool(grown(samples)))
+    return 1 if errors or lost or has_worsened else 0
+
+
+def grown(samples: Sequence[Sample]) -> list[str]:
+    """Return what has certainly grown faster than it may, in the second half of a run."""
+    half = samples[len(samples) // 2 :]
+    found = []
+    for name, steepest in STEEPEST.items():
+        slope = Slope.through([(sample.at, getattr(sample, name)) for sample in half])
+        if slope.by_minute - 2 * slope.error > steepest:
+            found.append(name)
+    return found
 
 
 def _say_slopes(samples: Sequence[Sample]) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.errors import BenchError
-from bench.soak_report import Slope, minutes_of, percentile
+from bench.soak_report import Sample, Slope, grown, minutes_of, percentile
 from tests.support.service import ROOT, clean_environment
 
 
@@ -31,6 +31,29 @@ def test_the_error_of_a_slope_is_that_of_the_textbook() -> None:
 def test_two_points_have_no_slope_with_an_error() -> None:
     with pytest.raises(BenchError, match="longer"):
         Slope.through([(0, 1), (1, 2)])
+
+
+def test_what_grows_in_the_second_half_is_named_and_what_warms_up_is_not() -> None:
+    def rising(rss: float, descriptors: float) -> list[str]:
+        minutes = range(31)
+        return grown(
+            [
+                Sample(
+                    at=60.0 * minute,
+                    rss=60 + 2 * min(minute, 14) + rss * minute + 0.01 * (minute % 2),
+                    pss=None,
+                    descriptors=round(40 + descriptors * minute),
+                    sockets=9,
+                    threads=4,
+                )
+                for minute in minutes
+            ]
+        )
+
+    assert rising(0.0, 0) == []
+    assert rising(0.05, 0) == []
+    assert rising(0.2, 0) == ["rss"]
+    assert rising(0.0, 1) == ["descriptors"]
 
 
 @given(st.lists(st.integers(), min_size=1), st.floats(0.01, 1))

@@ -81,11 +81,14 @@ class Account(AuthBase):
             is_quiet = self._refusals > 0 and self._clock() < self._quiet_until
             if is_quiet and not self._reread():
                 raise AccountRefused(self.refusal)
-            password = self._password
+            signature = self._signature()
         if not self.is_anonymous:
-            credentials = base64.b64encode(f"{self.username}:{password}".encode()).decode()
-            request.headers["Authorization"] = f"Basic {credentials}"
+            request.headers["Authorization"] = signature
         return request
+
+    def _signature(self) -> str:
+        credentials = base64.b64encode(f"{self.username}:{self._password}".encode()).decode()
+        return f"Basic {credentials}"
 
     @property
     def password(self) -> str:
@@ -150,9 +153,16 @@ class Account(AuthBase):
                 self._refusals, self._locked_until = 0, 0.0
                 self._is_proven = self._deserves_second_try = True
 
-    def refused(self) -> bool:
-        """Note a refusal; return whether there is another password by now, worth a new try."""
+    def refused(self, signature: str | None) -> bool:
+        """Note a refusal; return whether there is another password by now, worth a new try.
+
+        Args:
+            signature: of the request that was refused, perhaps by a password that is not used any
+                more, which says nothing about the one that is.
+        """
         with self._lock:
+            if signature is not None and signature != self._signature():
+                return True
             self._is_proven = False
             if self._reread():
                 return True

@@ -49,13 +49,17 @@ _CAUSES = {
 
 
 class Answered(Exception):
-    """CouchDB, or something in front of it, answered with other than a success."""
+    """CouchDB, or something in front of it, answered with other than a success.
 
-    def __init__(self, status: int, error: str, reason: str) -> None:
+    ``signature`` is what the request was signed with, which no message shows.
+    """
+
+    def __init__(self, status: int, error: str, reason: str, signature: str | None = None) -> None:
         super().__init__(f"{status} {error}: {reason}" if error else f"{status} {reason}".rstrip())
         self.status = status
         self.error = error
         self.reason = reason
+        self.signature = signature
 
     @property
     def is_lock(self) -> bool:
@@ -171,10 +175,9 @@ class CouchDBClient:
                         if not other.may_pass:
                             self.account.accepted()
                         raise
-                    if not self.account.refused():
+                    if not self.account.refused(other.signature):
                         raise AccountRefused(self.account.refusal) from other
                 else:
-                    self.account.accepted()
                     return answer
         raise AccountRefused(self.account.refusal)
 
@@ -255,13 +258,16 @@ def _raise_unless_good(response: requests.Response) -> None:
     if status := details.get("status"):  # what /_up says of a node that wants no requests yet
         details = {"reason": f"(node {'not synced' if status == 'seeding' else status})"}
     raise Answered(
-        response.status_code, str(details.get("error", "")), str(details.get("reason", ""))
+        response.status_code,
+        str(details.get("error", "")),
+        str(details.get("reason", "")),
+        response.request.headers.get("Authorization"),
     )
 
 
 def _is_unconnected(error: Exception) -> bool:
     """Whether the exchange failed before there was a connection to write to."""
-    if isinstance(error, requests.ConnectTimeout | LocationValueError):
+    if isinstance(error, requests.ConnectTimeout | LocationValueError) or _lacks_authorities(error):
         return True
     reason = error.args[0] if error.args else None
     if isinstance(reason, MaxRetryError):
@@ -271,10 +277,17 @@ def _is_unconnected(error: Exception) -> bool:
     )
 
 
+def _lacks_authorities(error: Exception) -> bool:
+    """Whether requests missed the file of certificates: of its errors the one without a kind."""
+    return type(error) is OSError
+
+
 def _cause(error: Exception) -> str:
     """Say in a few words why there was no answer."""
     if isinstance(error, requests.Timeout):
         return _CAUSES[TimeoutError]
+    if _lacks_authorities(error):
+        return "the file of COUCHDB_CA_FILE is gone"
     links = _chain(error)
     for kind, words in _CAUSES.items():
         if any(isinstance(link, kind) for link in links):

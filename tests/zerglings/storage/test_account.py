@@ -51,7 +51,7 @@ def test_a_password_that_was_good_before_has_a_second_try_soon(clock: Clock) -> 
 def rests_for(account: Account, clock: Clock, *rests: float) -> None:
     for rest in rests:
         assert header(account)
-        assert not account.refused()
+        assert not account.refused(None)
         clock.now += rest - 0.1
         with pytest.raises(AccountRefused):
             header(account)
@@ -69,7 +69,7 @@ def test_five_minutes_see_fewer_tries_than_lock_the_account(clock: Clock) -> Non
             header(account)
         except AccountRefused:
             continue
-        account.refused()
+        account.refused(None)
         tries += 1
     assert tries == 2, "two processes of a pod stay below five"
 
@@ -77,7 +77,7 @@ def test_five_minutes_see_fewer_tries_than_lock_the_account(clock: Clock) -> Non
 def test_a_new_password_is_sent_at_once(clock: Clock) -> None:
     passwords = ["old"]
     account = Account("a", lambda: passwords[0], clock=clock)
-    assert not account.refused()
+    assert not account.refused(None)
     passwords[0] = "new"
     assert header(account) == "Basic YTpuZXc="
 
@@ -86,18 +86,18 @@ def test_a_refusal_that_meets_a_new_password_is_worth_another_try(clock: Clock) 
     passwords = ["old"]
     account = Account("a", lambda: passwords[0], clock=clock)
     passwords[0] = "new"
-    assert account.refused()
+    assert account.refused(None)
     assert account.password == "new"
 
 
 def test_an_accepted_password_may_be_refused_afresh(clock: Clock) -> None:
     account = Account("a", lambda: "b", clock=clock)
     for _ in range(3):
-        account.refused()
+        account.refused(None)
         clock.now += LATER_TRIES
         account.accepted()
         assert header(account)
-        account.refused()
+        account.refused(None)
         clock.now += SECOND_TRY
         assert header(account)
 
@@ -112,7 +112,7 @@ def test_a_file_that_is_gone_is_no_new_password(
 
     account = Account("a", gone, clock=clock)
     clock.now += 1
-    assert not account.refused()
+    assert not account.refused(None)
     with pytest.raises(AccountRefused):
         header(account)
     assert "cannot read it" in caplog.text
@@ -143,3 +143,15 @@ def test_whether_a_password_is_good_is_waited_for_no_longer_than_asked() -> None
         account.accepted()
     with account.trial(0.05), account.trial(0.05):
         pass
+
+
+def test_a_late_refusal_of_an_old_password_says_nothing_about_the_new_one(clock: Clock) -> None:
+    passwords = ["old"]
+    account = Account("a", lambda: passwords[0], clock=clock)
+    account.accepted()
+    under_way = [header(account) for _ in range(3)]
+    passwords[0] = "new"
+    assert account.refused(under_way[0])
+    account.accepted()
+    assert all(account.refused(late) for late in under_way[1:])
+    assert header(account) == header(Account("a", lambda: "new"))

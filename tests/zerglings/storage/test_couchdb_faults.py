@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import trustme
@@ -294,6 +295,20 @@ def test_a_certificate_that_nobody_signed_is_refused_before_anything_is_sent() -
         thread.join()
         client.close()
     assert received == []
+
+
+def test_certificates_that_are_gone_let_nothing_be_sent(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        client = CouchDBClient(
+            f"https://127.0.0.1:{server.getsockname()[1]}",
+            Account("a", lambda: "b"),
+            authorities=tmp_path / "gone.pem",
+        )
+        store = CouchDBStore(client, "zerglings")
+        for call in (read, write):
+            with pytest.raises(StoreUnavailable, match="COUCHDB_CA_FILE is gone"):
+                call(store)
+        client.close()
 
 
 def test_a_refused_account_is_named_and_its_password_never(
