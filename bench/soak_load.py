@@ -44,10 +44,14 @@ BAD_BODIES = (b"X", b"{", b'{"command":7}', b'"' + b"M" * 1001 + b'"', b"\xff\xf
 
 @dataclass(slots=True)
 class Life:
-    """A zergling, and the words that were acknowledged, in order."""
+    """A zergling, and the words that were acknowledged, in order.
+
+    ``is_unsure`` once a command had no answer, which counts as an error of its own.
+    """
 
     id: str
     words: str = ""
+    is_unsure: bool = False
 
 
 class Load:
@@ -87,16 +91,9 @@ class Load:
 
     def lost(self) -> int:
         """Return how many zerglings lack a command that was acknowledged, or have one too many."""
-        connection = self._server.connect()
-        lost = 0
-        for life in (life for client in self._clients for life in client.lives):
-            connection.request("GET", f"/zerglings/{life.id}/history")
-            response = connection.getresponse()
-            body = response.read()
-            found = orjson.loads(body)["commandHistory"] if response.status == OK else None
-            lost += found != list(life.words)
-        connection.close()
-        return lost
+        for client in self._clients:
+            client.compare_all()
+        return sum(client.lost for client in self._clients)
 
 
 class Client:
@@ -109,6 +106,7 @@ class Client:
         self._talk = server.connect(TIMEOUT)
         self.counts: dict[str, Counter[str]] = defaultdict(Counter)
         self.lives: list[Life] = []
+        self.lost = 0
         self._kinds: list[tuple[Callable[[], None], int]] = [
             (self._look, 30),
             (self._move, 40),
@@ -169,12 +167,26 @@ class Client:
         words = "".join(random.choices("MLR", k=count))
         if self._ask("moves", "POST", f"/zerglings/{life.id}", b'"%b"' % words.encode()):
             life.words += words
+        else:
+            life.is_unsure = True
+
+    def compare_all(self) -> None:
+        """Compare those that live; the others were compared before they died."""
+        for life in self.lives:
+            self._compare(life)
+        self._talk.close()
+
+    def _compare(self, life: Life) -> None:
+        got = self._ask("histories", "GET", f"/zerglings/{life.id}/history")
+        if got and not life.is_unsure:
+            self.lost += orjson.loads(got)["commandHistory"] != list(life.words)
 
     def _replace(self) -> None:
         self._end(random.choice(self.lives))
 
     def _end(self, life: Life) -> None:
         self.lives.remove(life)
+        self._compare(life)
         self._kill(life.id)
         self._spawn()
 
