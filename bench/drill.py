@@ -58,18 +58,17 @@ class Life:
     """A zergling: what it had been told before, and what was acknowledged when."""
 
     id: str
-    past: int
+    past: list[str]
     acknowledged: list[tuple[float, str]] = field(default_factory=list)
 
     def before(self, moment: float) -> int:
         """Return how many commands it must have if all until then counts."""
-        return self.past + sum(at < moment for at, _ in self.acknowledged)
+        return len(self.past) + sum(at < moment for at, _ in self.acknowledged)
 
     def has_kept(self, history: list[str], moment: float) -> bool:
         """Whether a history has all until a moment, and beyond it nothing that was not sent."""
-        told = [word for _, word in self.acknowledged]
-        beyond = history[self.past :]
-        return len(history) >= self.before(moment) and beyond == told[: len(beyond)]
+        told = self.past + [word for _, word in self.acknowledged]
+        return len(history) >= self.before(moment) and history == told[: len(history)]
 
 
 @dataclass
@@ -151,7 +150,13 @@ def _drill(store: Benched, contents: Path, what: str, way: Callable[[Drill], Way
         drill.step("the service answers again", partial(_wait_for, server, lives[0]))
         back = time.monotonic() - gone
         lost = [life for life in lives if not life.has_kept(_history(server, life.id), began)]
-        missing = listed - _listed(server)
+        found = _listed(server)
+        moved_ids = {life.id for life in lives}
+        missing = [
+            id_
+            for id_, seen in listed.items()
+            if id_ not in found or (id_ not in moved_ids and found[id_] != seen)
+        ]
     _report(drill, back, moved, len(lives), len(lost) + len(missing))
     return len(lost) + len(missing)
 
@@ -210,11 +215,12 @@ def _some(server: Server) -> list[Life]:
     """Return some of the living zerglings, from all of them."""
     living = list(_listed(server))
     chosen = random.sample(living, min(len(living), MOVERS * MOVED_EACH))
-    return [Life(id_, len(_history(server, id_))) for id_ in chosen]
+    return [Life(id_, _history(server, id_)) for id_ in chosen]
 
 
-def _listed(server: Server) -> set[str]:
-    return {seen["id"] for seen in _get(server, "/zerglings/")["zerglings"]}
+def _listed(server: Server) -> dict[str, Any]:
+    """Return what the list shows of each zergling, by its id."""
+    return {seen["id"]: seen for seen in _get(server, "/zerglings/")["zerglings"]}
 
 
 def _history(server: Server, zergling_id: str) -> list[str]:
