@@ -19,7 +19,8 @@ from typing import Protocol
 
 from tests.support.backends import CouchDBServer
 from tests.support.peer import Peer
-from tests.support.service import Service, free_port, processes, workers
+from tests.support.ports import free_port
+from tests.support.service import Service, processes, workers
 
 DEADLINE = 120.0
 """Seconds within which all have to answer again."""
@@ -64,7 +65,10 @@ class CouchDBProcess:
     @property
     def pid(self) -> int:
         """What the command printed, be it that it is not through yet."""
-        return int(self._output.read_text().split()[0])
+        return int(self._said()[0])
+
+    def _said(self) -> list[str]:
+        return self._output.read_text().split()
 
     @property
     def _output(self) -> Path:
@@ -90,6 +94,8 @@ class CouchDBProcess:
         self._end(signal.SIGTERM)
 
     def _end(self, by: signal.Signals) -> None:
+        if not self._said():
+            return  # it did not come so far
         if is_living(self.pid):
             os.kill(self.pid, by)
         wait_until(lambda: not is_living(self.pid), "the server has gone")

@@ -11,7 +11,6 @@ import hashlib
 import http.client
 import json
 import secrets
-import socket
 import subprocess
 import time
 import uuid
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Self
 
 from tests.support.node import find_node
+from tests.support.ports import free_port
 
 ENTRY_POINT = (
     Path(__file__).resolve().parents[1] / "peer/node_modules/pouchdb-server/bin/pouchdb-server"
@@ -70,7 +70,7 @@ class Peer:
         everybody is an admin. Raises PeerError.
         """
         peer = cls(
-            directory.resolve(), persistent=persistent, port=port or _free_port(), admin=admin
+            directory.resolve(), persistent=persistent, port=port or free_port(), admin=admin
         )
         peer._write_config()
         peer._launch()
@@ -197,13 +197,6 @@ class Peer:
     def _output_tail(self) -> str:
         output = self._output_file.read_text(errors="replace")[-OUTPUT_TAIL_CHARACTERS:]
         return f"; its output on port {self.port} ends with:\n{output}"
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _hashed(password: str) -> str:

@@ -6,7 +6,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
+
+from tests.support.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 START_DEADLINE_SECONDS = 20.0
@@ -162,11 +163,3 @@ def clean_environment() -> dict[str, str]:
     """Return this process's environment without any setting of the service."""
     ours = ("OVERMIND_", "COUCHDB_", "DJANGO_", "WEB_CONCURRENCY")
     return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
