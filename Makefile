@@ -85,6 +85,8 @@ sbom: $(VENV)/.development ## Write build/overmind.cdx.json: all that the servic
 audit: build/audit/.installed ## Ask the public database of vulnerabilities for those of what is locked
 	build/audit/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements.txt
 	build/audit/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements-dev.txt
+	build/audit/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements-audit.txt
+	build/audit/bin/pip-audit --strict --disable-pip --require-hashes --requirement tests/peer/requirements.txt
 
 bench: $(COLLECTED) ## Measure speed and scale, STORE_URL=http://admin:password@host:port (see bench/README.md)
 	@$(BIN)/python -m bench
