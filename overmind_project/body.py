@@ -11,15 +11,17 @@ from __future__ import annotations
 import io
 import re
 import time
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 from gunicorn.http.errors import ParseException
 
 from overmind_project.connection import Connection
+from overmind_project.no_request import REFUSALS, CrowdedOut
 from overmind_project.refusal import refuse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -29,20 +31,28 @@ LIMIT = 64 * 1024
 SWARM_LIMIT = 2 * 1024 * 1024
 """Largest body of a whole-swarm call, in bytes."""
 
-SWARM_CALLS = "/swarm/"
-"""What the paths of whole-swarm calls begin with."""
+SWARM_CALLS = frozenset(
+    ("/swarm/spawn", "/swarm/spawn/", "/swarm/commands", "/swarm/commands/"),
+)
+"""The paths of whole-swarm calls."""
 
+BUDGET = 32 * 1024 * 1024
+"""Bytes of bodies over ``LIMIT`` that one process takes in at once."""
+
+TOO_MANY = "Too many long bodies are being read at once; nothing was changed, so try again."
+RETRY_AFTER = ("Retry-After", "1")
 
 _BOUNDARY = re.compile(r';\s*boundary\s*=\s*(?:"([^"]{1,200})"|([^";\s]{1,200}))', re.IGNORECASE)
 """What separates the fields of a form: the one parameter of a content type that matters here."""
 
 
 class BodyError(Exception):
-    """A body that will not be passed on; carries the HTTP status line and a sentence."""
+    """A body that will not be passed on; carries the HTTP status line, a sentence and headers."""
 
-    def __init__(self, status: str, sentence: str) -> None:
+    def __init__(self, status: str, sentence: str, *headers: tuple[str, str]) -> None:
         super().__init__(sentence)
         self.status = status
+        self.headers = headers
 
 
 class BoundedBody:
@@ -50,26 +60,69 @@ class BoundedBody:
 
     def __init__(self, application: WSGIApplication) -> None:
         self._application = application
+        self._free = BUDGET
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request, or refuse its body."""
         # A greenlet whose client always has the next request ready would never give way.
         time.sleep(0)
         try:
-            body = _read(environ)
+            announced = _announced(environ)
+            if announced.most > LIMIT:
+                return self._answer_to_long(environ, start_response, announced)
+            _take_in(environ, announced)
         except BodyError as error:
             if isinstance(connection := environ.get("gunicorn.socket"), Connection):
                 connection.refuse()  # what is left of the body would pass for the next request
-            return refuse(environ, start_response, error.status, str(error))
-        environ["wsgi.input"] = io.BytesIO(body)
-        environ["CONTENT_LENGTH"] = str(len(body))
-        if ";" in (content_type := environ.get("CONTENT_TYPE", "")):
-            environ["CONTENT_TYPE"] = _without_charset(content_type)
+            return refuse(environ, start_response, error.status, str(error), *error.headers)
         return self._application(environ, start_response)
 
+    def _answer_to_long(
+        self, environ: WSGIEnvironment, start_response: StartResponse, announced: _Announced
+    ) -> Iterable[bytes]:
+        if announced.most > self._free:
+            raise BodyError("503 Service Unavailable", TOO_MANY, RETRY_AFTER)
+        self._free -= announced.most
+        try:
+            _take_in(environ, announced)
+            answer = self._application(environ, start_response)
+        except BaseException:
+            self._release(announced.most)
+            raise
+        return _Answer(answer, partial(self._release, announced.most))
 
-def _read(environ: WSGIEnvironment) -> bytes:
-    limit = SWARM_LIMIT if environ["PATH_INFO"].startswith(SWARM_CALLS) else LIMIT
+    def _release(self, size: int) -> None:
+        self._free += size
+
+
+class _Answer:
+    """An answer that gives back what its request took of the budget."""
+
+    def __init__(self, answer: Iterable[bytes], release: Callable[[], None]) -> None:
+        self._answer = answer
+        self._release = release
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._answer)
+
+    def close(self) -> None:
+        """End the answer, which the server does in any case."""
+        try:
+            if (close := getattr(self._answer, "close", None)) is not None:
+                close()
+        finally:
+            self._release()
+
+
+class _Announced(NamedTuple):
+    """What the head says of its body: the most bytes that it may have, and how they come."""
+
+    most: int
+    is_chunked: bool
+
+
+def _announced(environ: WSGIEnvironment) -> _Announced:
+    limit = SWARM_LIMIT if environ["PATH_INFO"] in SWARM_CALLS else LIMIT
     encoding = environ.get("HTTP_TRANSFER_ENCODING", "").strip().lower()
     is_chunked = encoding == "chunked"
     length = int(environ.get("CONTENT_LENGTH") or 0)
@@ -78,13 +131,26 @@ def _read(environ: WSGIEnvironment) -> bytes:
     if environ.get("HTTP_CONTENT_ENCODING", "identity").strip().lower() not in ("", "identity"):
         raise BodyError("415 Unsupported Media Type", "Send the body as it is, not compressed.")
     if length > limit:
-        raise BodyError("413 Content Too Large", f"The body is longer than {limit} bytes.")
-    body = _bytes_of(environ, limit + 1 if is_chunked else length)
-    if len(body) > limit:
-        raise BodyError("413 Content Too Large", f"The body is longer than {limit} bytes.")
-    if not is_chunked and len(body) < length:
+        raise _too_large(limit)
+    return _Announced(limit if is_chunked else length, is_chunked)
+
+
+def _too_large(limit: int) -> BodyError:
+    return BodyError("413 Content Too Large", f"The body is longer than {limit} bytes.")
+
+
+def _take_in(environ: WSGIEnvironment, announced: _Announced) -> None:
+    """Put the whole body where the application looks for it."""
+    most, is_chunked = announced
+    body = _bytes_of(environ, most + 1 if is_chunked else most)
+    if len(body) > most:
+        raise _too_large(most)
+    if not is_chunked and len(body) < most:
         raise BodyError("400 Bad Request", "The body is shorter than its Content-Length.")
-    return body
+    environ["wsgi.input"] = io.BytesIO(body)
+    environ["CONTENT_LENGTH"] = str(len(body))
+    if ";" in (content_type := environ.get("CONTENT_TYPE", "")):
+        environ["CONTENT_TYPE"] = _without_charset(content_type)
 
 
 def _without_charset(content_type: str) -> str:
@@ -101,6 +167,9 @@ def _bytes_of(environ: WSGIEnvironment, size: int) -> bytes:
         raise BodyError("400 Bad Request", "The chunks of the body are malformed.") from error
     except TimeoutError as error:
         raise BodyError("408 Request Timeout", "The body came too slowly.") from error
+    except CrowdedOut as error:
+        sentence = REFUSALS[CrowdedOut].sentence
+        raise BodyError("503 Service Unavailable", sentence, RETRY_AFTER) from error
     except OSError as error:
         raise BodyError("400 Bad Request", "The body broke off.") from error
     return body

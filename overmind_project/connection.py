@@ -20,7 +20,7 @@ import gevent.socket
 from gevent import monkey
 from gunicorn.http.errors import LimitRequestHeaders
 
-from overmind_project.no_request import HeadTooSlow
+from overmind_project.no_request import CrowdedOut, HeadTooSlow
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer as Buffer
@@ -37,6 +37,19 @@ HEAD_BYTES = 64 * 1024
 BODY_SECONDS = 10.0
 BODY_RATE = 4096
 """A body may take so many seconds, and one more for each so many bytes of it that have come."""
+
+LONG_BODY = 64 * 1024
+LONG_BODY_RATE = 128 * 1024
+"""From so many bytes on it has to come at this rate: 2 MiB are there after 42 seconds."""
+
+LONGEST_BODY = 2 * 1024 * 1024
+"""What comes beyond is nothing but the framing of chunks, and buys no more time."""
+
+PIECE = 64 * 1024
+"""Bytes of a body that are taken at once; gunicorn would read a mebibyte ahead."""
+
+ANSWER_RANK = BODY_RATE.bit_length()
+"""An answer that is not taken has to make room before a body of which so much has come."""
 
 SEND_SECONDS = 30.0
 """Time for which a peer may take nothing of its answer; streams of events have less."""
@@ -97,21 +110,30 @@ class Connection(gevent.socket.socket):
 
     def begin(self, request: Request) -> None:
         """A request's head is whole: from here on it is being answered."""
-        self._connections.pending.pop(self, None)
+        self._connections.heads.pop(self, None)
         self._request = request
         self._phase = Phase.BODY
-        self._received = 0
+        self._received = _read_ahead(request)
         self._has_sent = False
         self.overdue = Reason.SLOW_HEAD
         if self._connections.is_crowded or self.dropped is not None:
             request.force_close()
 
     def end(self) -> None:
-        """The request has been answered; another one may follow."""
+        """The request has been answered; another one may follow, or have begun already."""
+        ahead = 0 if self._request is None else _read_ahead(self._request)
         self._request = None
         self._phase = Phase.IDLE
+        if ahead:
+            self._begin_head(ahead)
         if self._is_refusing:
             self.bid_farewell()
+
+    def _begin_head(self, received: int) -> None:
+        self._phase = Phase.HEAD
+        self._received = received
+        self.since = time.monotonic()
+        self.deadline, self.overdue = self.since + HEAD_SECONDS, Reason.SLOW_HEAD
 
     def refuse(self) -> None:
         """Have this answer be the last one, because its request is not going to be read."""
@@ -139,6 +161,7 @@ class Connection(gevent.socket.socket):
 
         Raises:
             HeadTooSlow, LimitRequestHeaders: the head will not be read any further.
+            CrowdedOut: the head or the body will not, since others need the place.
             TimeoutError: the body does not come fast enough.
         """
         if self._phase is Phase.IDLE:
@@ -154,18 +177,17 @@ class Connection(gevent.socket.socket):
             data = super().recv(size, flags)
         finally:
             self._connections.idle.pop(self, None)
-        self._phase = Phase.HEAD
-        self._received = len(data)
-        self.since = time.monotonic()
-        self.deadline, self.overdue = self.since + HEAD_SECONDS, Reason.SLOW_HEAD
+        self._begin_head(len(data))
         return data
 
     def _more_of_head(self, size: int, flags: int) -> bytes:
-        self._connections.wait(self)
+        self._connections.wait(self, 0)
         data = super().recv(size, flags)
         if self.dropped is not None and (self._received or not data):
             if self.dropped is Reason.SLOW_HEAD and self._received:
                 raise HeadTooSlow
+            if self.dropped is Reason.CROWDED and self._received:
+                raise CrowdedOut
             return b""
         self._received += len(data)
         if self._received > HEAD_BYTES:
@@ -176,12 +198,16 @@ class Connection(gevent.socket.socket):
         now = time.monotonic()
         if self.overdue is not Reason.SLOW_BODY:
             self.since, self.overdue = now, Reason.SLOW_BODY
-        self.deadline = self.since + BODY_SECONDS + self._received / BODY_RATE
-        self._connections.wait(self)
+        slow = min(self._received, LONG_BODY)
+        fast = min(self._received, LONGEST_BODY) - slow
+        self.deadline = self.since + BODY_SECONDS + slow / BODY_RATE + fast / LONG_BODY_RATE
+        row = self._connections.wait(self, 1 + self._received.bit_length())
         try:
-            data = super().recv(size, flags)
+            data = super().recv(min(size, PIECE), flags)
         finally:
-            self._connections.pending.pop(self, None)
+            row.pop(self, None)
+        if self.dropped is Reason.CROWDED:
+            raise CrowdedOut
         if self.dropped is not None:
             raise TimeoutError
         self._received += len(data)
@@ -212,11 +238,11 @@ class Connection(gevent.socket.socket):
 
     def _wait_for_room(self) -> None:
         self.deadline, self.overdue = time.monotonic() + SEND_SECONDS, Reason.STALLED
-        self._connections.wait(self)
+        row = self._connections.wait(self, ANSWER_RANK)
         try:
             gevent.socket.wait_write(self.fileno())
         finally:
-            self._connections.pending.pop(self, None)
+            row.pop(self, None)
         if self.dropped is not None:
             raise ConnectionResetError(errno.ECONNRESET, "the peer does not take its answer")
 
@@ -240,7 +266,7 @@ class Connection(gevent.socket.socket):
         """Say that nothing more follows, and take in what still comes, for a moment."""
         self._phase, self.dropped = Phase.NOTHING, None
         self.deadline, self.overdue = time.monotonic() + FAREWELL_SECONDS, Reason.IDLE
-        self._connections.wait(self)
+        row = self._connections.wait(self, 0)
         taken = 0
         try:
             with _same(self) as plain:
@@ -254,13 +280,25 @@ class Connection(gevent.socket.socket):
         except OSError:
             pass  # it has gone
         finally:
-            self._connections.pending.pop(self, None)
+            row.pop(self, None)
+
+
+def _read_ahead(request: Request) -> int:
+    """Return how many bytes have come behind what was parsed of a request."""
+    return len(request.unreader.buf.getbuffer())
 
 
 @contextmanager
 def _same(connection: socket.socket) -> Iterator[socket.socket]:
-    """Lend the connection as a plain socket: gevent's would throw errors at whoever waits."""
-    plain: socket.socket = monkey.get_original("socket", "socket")(fileno=connection.fileno())
+    """Lend the connection as a plain socket: gevent's would throw errors at whoever waits.
+
+    Raises:
+        OSError: it is closed already.
+    """
+    number = connection.fileno()
+    if number < 0:
+        raise OSError(errno.EBADF, "the connection is closed")
+    plain: socket.socket = monkey.get_original("socket", "socket")(fileno=number)
     try:
         yield plain
     finally:

@@ -11,8 +11,12 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 
 from overmind_project.connection import Connection, Reason
+
+RANKS = 24
+"""Of those in the midst of a request: heads, then bodies by the magnitude of what has come."""
 
 LINGER_SECONDS = 1.0
 """Time that is waited for a next request while the process stops."""
@@ -32,8 +36,11 @@ class Connections:
         self.open: set[Connection] = set()
         self.idle: OrderedDict[Connection, None] = OrderedDict()
         """Those that wait for a next request, the longest first."""
-        self.pending: OrderedDict[Connection, None] = OrderedDict()
-        """Those that wait for their peers in the midst of a request, in the order of waiting."""
+        self._pending = tuple(OrderedDict[Connection, None]() for _ in range(RANKS))
+        """Those that wait for their peers in the midst of a request, in the order of waiting, by
+        their rank: the lower make room first, so that who sends nothing does not displace others.
+        """
+        self.heads = self._pending[0]
         self.is_crowded = False
         """Whether the next one that begins to wait has to make room."""
         self.is_stopping = False
@@ -54,7 +61,7 @@ class Connections:
         finally:
             self.open.discard(connection)
             self._leaving.discard(connection)
-            self.pending.pop(connection, None)
+            self.heads.pop(connection, None)
 
     def wait_idle(self, connection: Connection) -> None:
         """Note that a connection waits for a next request."""
@@ -62,15 +69,20 @@ class Connections:
         if self.is_crowded:
             self.make_room()
 
-    def wait(self, connection: Connection) -> None:
-        """Note that a connection waits in the midst of a request; it keeps its place in the row."""
-        self.pending.setdefault(connection)
+    def wait(self, connection: Connection, rank: int) -> OrderedDict[Connection, None]:
+        """Note that a connection waits in the midst of a request; it keeps its place in the row.
+
+        Returns the row, from which it is to be taken when it waits no longer.
+        """
+        row = self._pending[min(rank, RANKS - 1)]
+        row.setdefault(connection)
         if self.is_crowded:
             self.make_room()
+        return row
 
     def make_room(self) -> None:
         """Drop one that waits, or else the next one that will."""
-        for row in (self.idle, self.pending):
+        for row in (self.idle, *self._pending):
             while row:
                 connection, _ = row.popitem(last=False)
                 if connection.drop(Reason.CROWDED):
@@ -86,7 +98,7 @@ class Connections:
         patience = LINGER_SECONDS if self.is_stopping else self._keepalive
         while self.idle and next(iter(self.idle)).since + patience <= now:
             self.idle.popitem(last=False)[0].drop(Reason.IDLE)
-        for connection in list(self.pending):
+        for connection in list(chain.from_iterable(self._pending)):
             if connection.deadline <= now:
                 self._drop_overdue(connection)
             elif (
@@ -109,6 +121,6 @@ class Connections:
 
     def count(self) -> dict[str, int]:
         """Return how many are idle, reading or answering."""
-        reading = sum(connection.is_reading for connection in self.pending)
+        reading = sum(each.is_reading for each in chain.from_iterable(self._pending))
         idle = len(self.idle)
         return {"idle": idle, "reading": reading, "answering": len(self.open) - idle - reading}

@@ -17,11 +17,16 @@ class HeadTooSlow(Exception):
     """A request's head that was not whole in time."""
 
 
+class CrowdedOut(Exception):
+    """A request that was not whole when its connection had to make room for another."""
+
+
 class Refusal(NamedTuple):
     """An answer that ends its connection."""
 
     status: HTTPStatus
     sentence: str
+    headers: str = ""
 
     def encoded(self, *, has_body: bool) -> bytes:
         """Return the whole answer; ``has_body`` is false after HEAD."""
@@ -31,6 +36,7 @@ class Refusal(NamedTuple):
             f"Date: {http_date()}\r\n"
             "Connection: close\r\n"
             "Content-Type: application/json\r\n"
+            f"{self.headers}"
             f"Content-Length: {len(body)}\r\n\r\n"
         )
         return head.encode("ascii") + (body if has_body else b"")
@@ -42,6 +48,11 @@ _BAD = HTTPStatus.BAD_REQUEST
 
 REFUSALS: dict[type[Exception], Refusal] = {
     HeadTooSlow: Refusal(HTTPStatus.REQUEST_TIMEOUT, "The head of the request came too slowly."),
+    CrowdedOut: Refusal(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "Too many are connected at once; nothing was changed, so try again.",
+        "Retry-After: 1\r\n",
+    ),
     errors.LimitRequestLine: Refusal(HTTPStatus.REQUEST_URI_TOO_LONG, "The URL is too long."),
     errors.LimitRequestHeaders: Refusal(
         HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,

@@ -86,7 +86,7 @@ class Worker(GeventWorker):
         self.stopping.set()
         self._connections.stop()
         for listener in listeners:
-            listener.finish()
+            listener.finish(self.log)
         self._finish(places)
 
     def _places(self) -> int:
@@ -108,8 +108,9 @@ class Worker(GeventWorker):
         # Those that it accepts inherit it.
         listener.setsockopt(SOL_SOCKET, SO_SNDBUF, UNREAD_BYTES)
         server = _Listener(listener, handle, spawn=places)
-        if self.cfg.workers > 1:
-            server.max_accept = 1  # the others are to have some too
+        # Other processes are to have some too; and who has been accepted stands in its row
+        # before the next one needs room, for which an upload would have to go otherwise.
+        server.max_accept = 1
         server.start()
         return server
 
@@ -195,9 +196,13 @@ class _Listener(StreamServer):
         """Return where it listens, or did: gunicorn asks when a connection is first looked at."""
         return self.address
 
-    def finish(self) -> None:
+    def finish(self, log: Logger) -> None:
         """Accept all that have come, and no more: what is left when it closes would be reset."""
-        while accepted := self.do_read():
-            self.full()  # makes room where there is none, or the next line would wait for it
-            self.do_handle(*accepted)
+        try:
+            while accepted := self.do_read():
+                self.full()  # makes room where there is none, or the next line would wait for it
+                self.do_handle(*accepted)
+        except OSError as error:
+            # Those that have been accepted are to be served all the same.
+            log.warning("Accepted no more connections before the end: %s", error)
         self.close()

@@ -180,6 +180,14 @@ def test_a_later_head_on_a_kept_connection_has_as_much_time(impatient: Service) 
         assert_told(answers_in(all_from(line))[0], "The head of the request came too slowly.")
 
 
+def test_a_head_that_begins_behind_another_request_has_no_more_time(impatient: Service) -> None:
+    with line_to(impatient) as line:
+        line.sendall(b"GET /healthz HTTP/1.1\r\n" + HOST + b"\r\nGET /heal")
+        first, second = answers_in(all_from(line))
+    assert first.status == 200
+    assert_told(second, "The head of the request came too slowly.")
+
+
 def test_who_says_nothing_is_told_nothing(impatient: Service) -> None:
     data, seconds = timed_end(line_to(impatient))
     assert data == b""
