@@ -7,9 +7,12 @@ import logging
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 
 import pytest
+from gunicorn.http.unreader import Unreader
 
+from overmind_project.body import SWARM_LIMIT
 from overmind_project.connection import Connection, Reason
 from overmind_project.connections import Connections
 from overmind_project.worker import _Listener
@@ -39,6 +42,43 @@ def test_who_is_closed_already_is_bidden_no_farewell(
     connection.close()
     connection.bid_farewell()
     assert connections.count() == {"idle": 0, "reading": 0, "answering": 1}
+
+
+@dataclass
+class Begun:
+    """A request of whose body so many bytes came with its head."""
+
+    came: int
+
+    def __post_init__(self) -> None:
+        self.unreader = Unreader()
+        self.unreader.buf.write(bytes(self.came))
+
+
+@pytest.mark.parametrize(
+    ("came", "seconds"),
+    [(0, 10), (4096, 11), (65536, 26), (SWARM_LIMIT // 2, 33.5), (SWARM_LIMIT, 41.5)],
+)
+def test_a_long_body_has_less_time_for_each_byte(
+    connections: Connections, came: int, seconds: float
+) -> None:
+    here, there = socket.socketpair()
+    with there, Connection(here, connections) as connection:
+        connection.begin(Begun(came))  # type: ignore[arg-type]  # as much of a request as is read
+        there.send(b" ")
+        assert connection.recv(8192) == b" "
+        assert connection.deadline - connection.since == pytest.approx(seconds)
+
+
+def test_chunks_of_one_byte_have_no_more_time_than_the_longest_body(
+    connections: Connections,
+) -> None:
+    here, there = socket.socketpair()
+    with there, Connection(here, connections) as connection:
+        connection.begin(Begun(6 * SWARM_LIMIT))  # type: ignore[arg-type]  # as above
+        there.send(b" ")
+        connection.recv(8192)
+        assert connection.deadline - connection.since == pytest.approx(41.5)
 
 
 def test_what_has_sent_least_makes_room_first(connections: Connections) -> None:
