@@ -39,8 +39,10 @@ def sign_in(client: Client, token: str, onward: str = "/", **headers: str) -> An
     return send(client, {"token": token, "next": onward}, PERSON | FROM_HERE | headers)
 
 
-def send(client: Client, fields: dict[str, str], headers: dict[str, str], **more: bool) -> Any:
-    return client.post("/sign-in", urlencode(fields), FORM, headers=headers, **more)
+def send(
+    client: Client, fields: dict[str, str], headers: dict[str, str], *, secure: bool = False
+) -> Any:
+    return client.post("/sign-in", urlencode(fields), FORM, headers=headers, secure=secure)
 
 
 def kept(reply: Any, name: str = "overmind-token") -> Any:
