@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -53,7 +53,7 @@ def service(tmp_path: Path, limit: str) -> Iterator[Service]:
 def through_proxy(
     service: Service,
     client: str,
-    shown: Mapping[str, str],
+    shown: dict[str, str],
     method: str = "GET",
     origin: str = OURS,
 ) -> Reply:
@@ -64,7 +64,7 @@ def through_proxy(
         return service.call(method, "/zerglings/", None, headers, connection=talk)
 
 
-def statuses(service: Service, clients: list[str], shown: Mapping[str, str]) -> Counter[int]:
+def statuses(service: Service, clients: list[str], shown: dict[str, str]) -> Counter[int]:
     """Make a request for each of the clients and count what was answered.
 
     One after the other: of refused guesses that come at once a few more are heard.
@@ -96,6 +96,10 @@ def test_every_refusal_can_be_read_by_the_page_that_is_refused(service: Service)
     assert int(refused.headers["Retry-After"]) > 0
     foreign = through_proxy(service, "192.0.2.1", {}, origin=ANOTHER)
     assert foreign.headers["Access-Control-Allow-Origin"] is None
+
+
+def test_the_log_says_at_the_start_that_a_token_is_asked_for(service: Service) -> None:
+    assert "Access: the service asks for a token" in service.log
 
 
 def test_a_preflight_needs_no_token_and_does_not_count(service: Service) -> None:

@@ -166,6 +166,10 @@ def test_unless_configured_nothing_is_said_and_a_preflight_is_like_any(plain: Se
     assert told(preflight) == {}
 
 
+def test_a_service_that_is_open_says_so_at_the_start(plain: Service) -> None:
+    assert "Access: the service is open to all" in plain.log
+
+
 def test_to_any_origin_every_answer_is_the_same(public: Service) -> None:
     for headers in ({}, {"Origin": OURS}, {"Origin": "null"}):
         reply = public.call("GET", "/zerglings/", None, headers)
