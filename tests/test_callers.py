@@ -10,24 +10,26 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 
 from overmind_project.cross_origin import ANSWER_HEADERS
 from tests.support.backends import sqlite_backend
+from tests.support.listening import Ear
 from tests.support.service import Reply, Service, workers
 from tests.support.tokens import LINES, READER, STRANGER, WRITER, bearer
 
-BURST = 20
+BURST, PROCESSES = 20, 2
 PROXY = "127.0.0.2"
 OURS, ANOTHER = "https://example.org", "https://example.com"
 ALL = {
     "OVERMIND_TOKENS": LINES,
     "OVERMIND_CORS_ORIGINS": OURS,
     "OVERMIND_TRUSTED_PROXIES": PROXY,
-    "WEB_CONCURRENCY": "2",
+    "OVERMIND_STREAMS": "2",
+    "WEB_CONCURRENCY": str(PROCESSES),
 }
 PREFLIGHT = {
     "Access-Control-Request-Method": "POST",
@@ -122,6 +124,20 @@ def test_callers_are_counted_by_name_and_all_others_by_the_address_that_is_forwa
     tried = statuses(service, [many[0]] * (BURST + 10), bearer(STRANGER))
     assert tried == {401: BURST - 1, 429: 11}, "the anonymous call before is the same address's"
     assert statuses(service, ["198.51.100.1"], bearer(STRANGER)) == {401: 1}
+
+
+def test_one_name_does_not_take_the_streams_of_all(service: Service) -> None:
+    with ExitStack() as open_ones:
+        ears = [
+            open_ones.enter_context(Ear(service, headers=bearer(READER)))
+            for _ in range(PROCESSES + 1)
+        ]
+        found = Counter(ear.reply.status for ear in ears)
+        assert set(found) == {200, 429}, "one stream for a name in each process"
+        (refused, *_) = (ear.reply for ear in ears if ear.reply.status == 429)
+        assert int(refused.headers["Retry-After"]) > 0
+        other = open_ones.enter_context(Ear(service, headers=bearer(WRITER)))
+        assert other.reply.status == 200
 
 
 @pytest.mark.parametrize("limit", ["999999/s"])
