@@ -5,14 +5,19 @@ Knows the forms, not which tokens are good.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, parse_cookie
 
 from overmind_project.tokens import Token
 
 COOKIE = "overmind-token"
 """Carries the token itself, so that every replica judges it as it judges a header."""
+
+SECURE_COOKIE = f"__Host-{COOKIE}"
+"""The same over TLS: browsers take one of this name from nobody else, nor for anybody else."""
 
 SIGNED_IN = "overmind.signed_in"
 """Where in a request's environment the token is with which a browser has signed in."""
@@ -26,15 +31,23 @@ class Credentials:
     is_cookie: bool
 
 
-def shown_by(request: HttpRequest) -> Credentials | None:
-    """Return what a request shows, None if nothing; a token in a header goes before a cookie."""
-    header: str | None = request.META.get("HTTP_AUTHORIZATION")
+def shown_in(environ: Mapping[str, Any]) -> Credentials | None:
+    """Return what a request shows, None if nothing; a token in a header goes before a cookie.
+
+    Args:
+        environ: the request's, as WSGI has it.
+    """
+    header: str | None = environ.get("HTTP_AUTHORIZATION")
     if header is not None:
         scheme, _, token = header.partition(" ")
         if scheme.lower() == "bearer":
             return Credentials(token.strip(" "), is_cookie=False)
-    if COOKIE in request.META.get("HTTP_COOKIE", "") and COOKIE in request.COOKIES:
-        return Credentials(request.COOKIES[COOKIE], is_cookie=True)
+    sent: str = environ.get("HTTP_COOKIE", "")
+    if COOKIE in sent:  # as it is in both names
+        cookies = parse_cookie(sent)
+        for name in (SECURE_COOKIE, COOKIE):
+            if name in cookies:
+                return Credentials(cookies[name], is_cookie=True)
     return None
 
 
@@ -57,12 +70,14 @@ def keep(request: HttpRequest, response: HttpResponse, token: str) -> None:
     # Where TLS ends at a proxy only the browser knows that there is any; its word can do no more
     # than keep the cookie from plain connections.
     is_secure = request.is_secure() or request.META.get("HTTP_ORIGIN", "").startswith("https://")
-    response.set_cookie(COOKIE, token, secure=is_secure, httponly=True, samesite="Strict")
+    name = SECURE_COOKIE if is_secure else COOKIE
+    response.set_cookie(name, token, secure=is_secure, httponly=True, samesite="Strict")
 
 
 def forget(response: HttpResponse) -> None:
     """Have the browser show no token any more."""
-    response.delete_cookie(COOKIE, samesite="Strict")
+    for name in (COOKIE, SECURE_COOKIE):
+        response.delete_cookie(name, samesite="Strict")
 
 
 def signed_in(request: HttpRequest) -> dict[str, Token | None]:

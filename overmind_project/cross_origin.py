@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from overmind_project.connection import Connection
 from overmind_project.exchange import KEY, Exchange
 from overmind_project.origins import ANY
 
@@ -50,6 +51,8 @@ class CrossOrigin:
         if is_preflight and told:
             exchange: Exchange = environ[KEY]
             exchange.route = ROUTE
+            if "HTTP_TRANSFER_ENCODING" in environ or environ.get("CONTENT_LENGTH", "0") != "0":
+                _refuse_body(environ)
             start_response("204 No Content", self._varied([*told, *_ALLOWED]))
             return []
 
@@ -76,6 +79,12 @@ class CrossOrigin:
                 headers[place] = name, f"{value}, Origin"
                 return headers
         return [*headers, ("Vary", "Origin")]
+
+
+def _refuse_body(environ: WSGIEnvironment) -> None:
+    """Have nothing be read any more of who sends what no browser does."""
+    if isinstance(connection := environ.get("gunicorn.socket"), Connection):
+        connection.refuse()  # a body that nobody reads would pass for the next request
 
 
 _ALLOWED = (

@@ -17,11 +17,12 @@ from django.utils.cache import patch_cache_control, patch_vary_headers
 
 from overmind_project import strangers
 from overmind_project.access import configured_ring
-from overmind_project.credentials import SIGNED_IN, Credentials, is_from_here, shown_by
+from overmind_project.credentials import SIGNED_IN, Credentials, is_from_here, shown_in
 from overmind_project.exchange import KEY, Exchange, note_route
 from overmind_project.strangers import Refusal
 from overmind_project.tokens import Token
-from zerglings.events import MAY_STAY
+from zerglings.events import CALLER, MAY_STAY
+from zerglings.exceptions import error_response
 
 OPEN = frozenset(("health", "healthz", "readyz", "sign-in", "sign-out"))
 """Routes that ask for no token."""
@@ -46,7 +47,10 @@ class Guard:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Answer a request, or have it answered."""
-        shown = shown_by(request)
+        if request.path_info.startswith(settings.STATIC_URL):
+            # A file that is not there. Who asks for files is not charged, so no token is tried.
+            return error_response(404, "There is no such file.")
+        shown = shown_in(request.META)
         token = self._ring.find(shown.token) if shown is not None else None
         if token is not None:
             self._introduce(request, token, is_cookie=shown is not None and shown.is_cookie)
@@ -63,6 +67,7 @@ class Guard:
         exchange: Exchange | None = request.META.get(KEY)
         if exchange is not None:
             exchange.caller = token.name
+        request.META[CALLER] = token.name
         request.META[MAY_STAY] = partial(self._ring.holds, token)
         if is_cookie:
             request.META[SIGNED_IN] = token

@@ -155,6 +155,8 @@ def when_ready(server: Arbiter) -> None:
     host, _, port = bind.rpartition(":")
     everywhere = ("0.0.0.0", "[::]")  # nosec B104 # noqa: S104 - compared with, not bound to
     place = f"http://{'localhost' if host in everywhere else host}:{port}"
+    closed = "asks for a token" if settings.OVERMIND_TOKENS.is_given else "is open to all"
+    log.info("Access: the service %s", closed)
     log.info("In a browser: %s/", place)
     log.info("Spawn: curl -X POST %s/zerglings/", place)
     log.info("List:  curl %s/zerglings/", place)

@@ -7,6 +7,9 @@ token that is none, counts when its answer begins: so whoever guesses tokens is 
 more, not even with the right one. Those who share the address and whose tokens have lately been
 good from there still are.
 
+The metrics have the same limit for themselves, so that neither whoever scrapes them is kept from
+it by other calls, nor the other way round. A token that is tried there in vain is a guess as any.
+
 A call counts as one, whatever it asks for. Only its body would tell more, which would have to be
 read and understood before it can be refused; and a limit below 10,000 a moment would forbid large
 whole-swarm calls for ever.
@@ -19,6 +22,7 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 
 from overmind_project.addresses import neighbourhood
+from overmind_project.credentials import shown_in
 from overmind_project.exchange import KEY, Exchange
 from overmind_project.rates import SECOND, Limiter, Place
 from overmind_project.refusal import refuse
@@ -38,10 +42,7 @@ PROBES = frozenset(
 """Paths that are never limited, nor are static files."""
 
 METRICS = frozenset(("/metrics", "/metrics/"))
-"""Paths that are not limited either, except that not even there tokens can be guessed freely."""
-
-_TOKENS = ("HTTP_AUTHORIZATION", "HTTP_COOKIE")
-"""Where a request may show a token; whoever guards decides."""
+"""Paths that have a limit of their own."""
 
 _UNCHARGED = "overmind.uncharged"
 """Is in a request's environment for as long as nobody was charged for it."""
@@ -61,22 +62,24 @@ class RateLimitedDoor:
         path = environ["PATH_INFO"]
         if path in PROBES or path.startswith(self._static):
             return self._application(environ, start_response)
-        is_metrics = path in METRICS
-        if is_metrics and not any(name in environ for name in _TOKENS):
-            return self._application(environ, start_response)
         exchange: Exchange = environ[KEY]
-        wait = self._limiter.wait(_place_of(self._limiter, exchange))
+        wait = self._limiter.wait(_place_of(self._limiter, environ))
+        is_at_metrics_with_a_token = path in METRICS and shown_in(environ) is not None
+        if is_at_metrics_with_a_token:
+            guessing = _place_of(self._limiter, environ, is_guess=True)
+            wait = max(wait, self._limiter.wait(guessing))
         if wait and not self._lately.knows(self._place_of_token(environ)):
             retry = ("Retry-After", _seconds(wait))
             return refuse(environ, start_response, "429 Too Many Requests", SENTENCE, retry)
-        if not is_metrics:
-            environ[_UNCHARGED] = True
+        environ[_UNCHARGED] = True
 
         def begin(status: str, headers: list[tuple[str, str]], *exc_info: object) -> object:
-            if environ.pop(_UNCHARGED, False) or (is_metrics and status.startswith("401")):
+            if environ.pop(_UNCHARGED, False):
+                is_guess = is_at_metrics_with_a_token and status.startswith("401")
                 # Nobody looked at the door whether a caller has any left: it gets no debts.
                 is_by_address = exchange.caller is None
-                self._limiter.take(_place_of(self._limiter, exchange), on_credit=is_by_address)
+                place = _place_of(self._limiter, environ, is_guess=is_guess)
+                self._limiter.take(place, on_credit=is_by_address)
             if exchange.caller is not None:
                 self._lately.take(self._place_of_token(environ))
             return start_response(status, headers, *exc_info)  # type: ignore[arg-type]  # as it came
@@ -84,9 +87,13 @@ class RateLimitedDoor:
         return self._application(environ, begin)  # type: ignore[arg-type]  # as said above
 
     def _place_of_token(self, environ: WSGIEnvironment) -> Place:
-        """Return the place of what a request shows, from where it comes; only a hash is kept."""
-        shown = [environ.get(name, "") for name in _TOKENS]
-        return self._lately.new_place_of("\n".join([neighbourhood(environ[KEY].client), *shown]))
+        """Return the place of the token that a request shows, and of where it comes from.
+
+        Only a hash of both is kept.
+        """
+        shown = shown_in(environ)
+        token = shown.token if shown is not None else ""
+        return self._lately.new_place_of(f"{neighbourhood(environ[KEY].client)}\n{token}")
 
 
 def charge(limiter: Limiter, environ: WSGIEnvironment) -> str | None:
@@ -97,14 +104,17 @@ def charge(limiter: Limiter, environ: WSGIEnvironment) -> str | None:
     """
     if not environ.pop(_UNCHARGED, False):
         return None
-    wait = limiter.take(_place_of(limiter, environ[KEY]))
+    wait = limiter.take(_place_of(limiter, environ))
     return _seconds(wait) if wait else None
 
 
-def _place_of(limiter: Limiter, exchange: Exchange) -> Place:
-    if exchange.caller is None:
-        return limiter.place_of(neighbourhood(exchange.client))
-    return limiter.place_of(f"@{exchange.caller}")  # no address begins like this
+def _place_of(limiter: Limiter, environ: WSGIEnvironment, *, is_guess: bool = False) -> Place:
+    """Return the place of who sends a request; ``is_guess`` says that it shows no good token."""
+    exchange: Exchange = environ[KEY]
+    who = neighbourhood(exchange.client) if exchange.caller is None else f"@{exchange.caller}"
+    if environ["PATH_INFO"] in METRICS and not is_guess:
+        who = f"metrics {who}"
+    return limiter.place_of(who)  # no address begins like the others
 
 
 def _seconds(wait: int) -> str:

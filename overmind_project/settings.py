@@ -253,7 +253,7 @@ LOGGING = {
         "gunicorn.error": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
         # Answers below 500 are the client's affair and have their line.
         "django.request": {"level": "ERROR", "filters": ["not_503"]},
-        "django.security.DisallowedHost": {"level": "CRITICAL"},
+        "django.security": {"level": "CRITICAL"},
         "pycouchdb": {"level": "WARNING"},
     },
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import parse_qsl
+
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
@@ -9,6 +11,9 @@ from overmind_project import credentials
 from overmind_project.access import configured_ring
 from overmind_project.strangers import FOREIGN, NOT_KNOWN, answer, page, safe
 from zerglings.exceptions import error_response
+
+LIMIT = 4096
+"""Largest form, in bytes: a token has up to about 1,000, and the path to go on to has room."""
 
 
 def sign_in(request: HttpRequest) -> HttpResponse:
@@ -19,7 +24,13 @@ def sign_in(request: HttpRequest) -> HttpResponse:
         return error_response(405, "Send GET or POST.", {"Allow": "GET, HEAD, POST"})
     if not credentials.is_from_here(request):
         return error_response(FOREIGN.status, FOREIGN.sentence)
-    token, onward = request.POST.get("token", "").strip(), request.POST.get("next")
+    if request.content_type != "application/x-www-form-urlencoded":
+        return error_response(400, "Send a form: application/x-www-form-urlencoded.")
+    if len(request.body) > LIMIT:
+        return error_response(413, f"The form is longer than {LIMIT} bytes.")
+    # Django's own reader of forms takes many fields for an attack, and says so in the log.
+    fields = dict(parse_qsl(request.body.decode(errors="replace"), keep_blank_values=True))
+    token, onward = fields.get("token", "").strip(), fields.get("next")
     ring = configured_ring()
     if ring is not None and ring.find(token) is None:
         return answer(request, NOT_KNOWN, onward)

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils.cache import patch_vary_headers
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from overmind_project.access import configured_ring
+from zerglings.accepting import is_for_a_person
 from zerglings.entry import PAGE_POLICY
 from zerglings.exceptions import error_response
 
@@ -53,10 +55,11 @@ def answer(request: HttpRequest, refusal: Refusal, onward: str | None) -> HttpRe
 
     ``onward`` is where somebody wants to be who signs in now.
     """
-    if request.get_preferred_type(["application/json", "text/html"]) == "text/html":
+    if is_for_a_person(request.META.get("HTTP_ACCEPT")):
         response = page(request, onward, refusal)
     else:
         response = error_response(refusal.status, refusal.sentence)
+    patch_vary_headers(response, ("Accept",))
     if refusal.challenge is not None:
         response["WWW-Authenticate"] = refusal.challenge
     return response

@@ -19,15 +19,22 @@ from rest_framework.views import APIView
 
 from zerglings import event_stream
 from zerglings.exceptions import error_response
-from zerglings.feed import FeedEnded, TooManyListeners, configured_feed
+from zerglings.feed import FeedEnded, TooManyListeners, TooManyOfOne, configured_feed
 from zerglings.renderers import CompactJSONRenderer, to_json
 
 UNANSWERED_LIMIT = 30_000
 """Milliseconds without an acknowledgement after which the kernel takes a client for gone."""
 
 
+CALLER = "overmind.caller"
+"""Where in a request's environment the name is of who has shown a token."""
+
 MAY_STAY = "overmind.may_stay"
 """Where in a request's environment it may say whether its client may go on listening."""
+
+TOO_MANY_OF_ONE = "Too many listen to events with tokens of your name; end one, or try again later."
+RETRY_AFTER = "10"
+"""Seconds; when a stream of theirs will end nobody knows."""
 
 _HAS_GONE = getattr(select, "POLLRDHUP", select.POLLHUP)  # only Linux tells of a half that ended
 
@@ -59,12 +66,15 @@ class Events(APIView):
     def get(self, request: Request) -> HttpResponseBase:
         """Stream what happens from now on, or from the event that the client heard last."""
         since = request.META.get("HTTP_LAST_EVENT_ID") or request.query_params.get("since")
-        line = _Line(request.META.get("gunicorn.socket"), request.META.get(MAY_STAY))
+        meta = request.META
+        line = _Line(meta.get("gunicorn.socket"), meta.get(CALLER), meta.get(MAY_STAY))
         try:
             pieces = configured_feed().listen(since or None, line)
             first = next(pieces)
         except TooManyListeners:
             return error_response(503, "Too many listen to events already; try again later.")
+        except TooManyOfOne:
+            return error_response(429, TOO_MANY_OF_ONE, {"Retry-After": RETRY_AFTER})
         except FeedEnded:
             return error_response(503, "The service is about to stop; try again.")
         return _labelled(StreamingHttpResponse(_Pieces(first, pieces, line)))
@@ -81,8 +91,12 @@ class _Line:
     """
 
     def __init__(
-        self, connection: socket.socket | None, may_stay: Callable[[], bool] | None
+        self,
+        connection: socket.socket | None,
+        caller: str | None,
+        may_stay: Callable[[], bool] | None,
     ) -> None:
+        self.caller = caller
         self._connection = connection
         self._may_stay = may_stay
         if connection is not None and hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux has it

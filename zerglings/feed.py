@@ -51,6 +51,10 @@ class TooManyListeners(Exception):
     """No more may listen in this process."""
 
 
+class TooManyOfOne(Exception):
+    """No more may listen for this caller in this process."""
+
+
 class FeedEnded(Exception):
     """Nobody may listen in this process any more."""
 
@@ -60,12 +64,13 @@ class Feed:
 
     Args:
         hive: what is told about.
-        limit: how many may listen at once.
+        limit: how many may listen at once; half of them, but one at least, for one caller.
     """
 
     def __init__(self, hive: Hive, *, limit: int) -> None:
         self._hive = hive
         self._limit = limit
+        self._limit_each = max(1, limit // 2)
         self._lock = threading.Lock()
         self._present: set[Listener] = set()
         self._newcomers: list[Listener] = []
@@ -84,7 +89,7 @@ class Feed:
             line: what connects the listener.
 
         Raises:
-            TooManyListeners, FeedEnded: nobody else may listen.
+            TooManyListeners, TooManyOfOne, FeedEnded: nobody else may listen, or not for this one.
             StoreUnavailable: the store does not answer; not raised later than by the first piece.
         """
         listener = Listener(line)
@@ -112,11 +117,17 @@ class Feed:
                 raise FeedEnded
             if len(self._present) >= self._limit:
                 raise TooManyListeners
+            if self._count_of(listener.line.caller) >= self._limit_each:
+                raise TooManyOfOne
             self._present.add(listener)
             if not self._is_read:
                 self._is_read = True
                 self._is_informed.clear()
                 threading.Thread(target=self._read, name="feed", daemon=True).start()
+
+    def _count_of(self, caller: str | None) -> int:
+        """Return how many listen for a caller; those who are nobody's are not counted."""
+        return sum(each.line.caller == caller for each in self._present) if caller else 0
 
     def _leave(self, listener: Listener) -> None:
         with self._lock:

@@ -24,7 +24,9 @@ STALL_LIMIT = 20.0
 
 
 class Line(Protocol):
-    """What connects a listener."""
+    """What connects a listener; ``caller`` is the name of whose it is, None if it is nobody's."""
+
+    caller: str | None
 
     def is_dead(self) -> bool:
         """Whether nobody is there any more who may listen."""

@@ -26,6 +26,7 @@ from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
+from zerglings.accepting import media_types
 from zerglings.renderers import CompactJSONRenderer
 
 CSRF_FIELD = "csrfmiddlewaretoken"
@@ -145,14 +146,8 @@ class LenientNegotiation(DefaultContentNegotiation):
     """Takes a body without a type for plain text, and an empty Accept header for none."""
 
     def get_accept_list(self, request: Request) -> list[str]:
-        """Return the media types that the client accepts, without parameters.
-
-        None of the answers has one; and the framework would look up the charset of an encoded one
-        among Python's codecs, which remember for ever each name that they did not know.
-        """
-        if not request.META.get("HTTP_ACCEPT"):
-            return ["*/*"]
-        return [each.partition(";")[0] for each in super().get_accept_list(request)]
+        """Return the media types that the client accepts, without parameters."""
+        return media_types(request.META.get("HTTP_ACCEPT"))
 
     def select_renderer(
         self,

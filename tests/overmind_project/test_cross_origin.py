@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -130,6 +131,23 @@ def test_a_preflight_asks_what_is_allowed_and_touches_nothing(service: Service) 
     assert total >= 19  # the last one may be counted a moment later
 
 
+@pytest.mark.parametrize("length", ["Content-Length: 36", "Transfer-Encoding: chunked"])
+def test_the_body_of_a_preflight_does_not_pass_for_a_request(service: Service, length: str) -> None:
+    hidden = "GET /healthz HTTP/1.1\r\nHost: evil\r\n\r\n"
+    head = (
+        f"OPTIONS /zerglings/ HTTP/1.1\r\nHost: a\r\nOrigin: {OURS}\r\n"
+        f"Access-Control-Request-Method: POST\r\n{length}\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", service.port), 30) as talk:
+        talk.sendall((head + hidden).encode())
+        answer = b""
+        while piece := talk.recv(65536):
+            answer += piece
+    assert answer.startswith(b"HTTP/1.1 204")
+    assert answer.count(b"HTTP/1.1") == 1
+    assert b"Connection: close" in answer
+
+
 def test_the_methods_of_the_api_are_allowed(plain: Service) -> None:
     for path in ("/zerglings/", "/zerglings/nobody", "/swarm/spawn", "/events"):
         known = plain.call("PATCH", path).headers["Allow"].split(", ")
@@ -146,6 +164,10 @@ def test_unless_configured_nothing_is_said_and_a_preflight_is_like_any(plain: Se
     preflight = plain.call("OPTIONS", "/zerglings/", None, headers | PREFLIGHT)
     assert (preflight.status, preflight.body) == (asked.status, asked.body)
     assert told(preflight) == {}
+
+
+def test_a_service_that_is_open_says_so_at_the_start(plain: Service) -> None:
+    assert "Access: the service is open to all" in plain.log
 
 
 def test_to_any_origin_every_answer_is_the_same(public: Service) -> None:

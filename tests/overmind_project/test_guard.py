@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import re
+import uuid
 from typing import Any
 
 import pytest
@@ -131,8 +133,6 @@ def test_metrics_ask_for_a_token_unless_a_setting_opens_them(
         "/healthz/%2e%2e/zerglings/",
         "/healthz/x",
         "/healthz%2fx",
-        "/static/nothing.css",
-        "/static/../zerglings/",
         "/%ff",
         "/sign-in/x",
         "/zerglings/a/b/c",
@@ -143,6 +143,18 @@ def test_an_unknown_url_tells_nothing_to_who_is_not_let_in(closed: Client, path:
     assert unknown.status_code == 401
     assert unknown.content == closed.get("/zerglings/").content
     assert closed.get(path, headers=bearer(READER)).status_code in (400, 404)
+
+
+@pytest.mark.parametrize("path", ["/static/nothing.css", "/static/../zerglings/", "/static/"])
+def test_a_file_that_is_not_there_tells_nothing_of_a_token(closed: Client, path: str) -> None:
+    for method in READING + WRITING:
+        bare = ask(closed, method, path, {})
+        assert bare.status_code == 404
+        for token in (READER, WRITER, STRANGER):
+            for headers in (bearer(token), cookie(token), cookie(token, **FROM_HERE)):
+                shown = ask(closed, method, path, headers)
+                assert (shown.status_code, shown.content) == (404, bare.content)
+                assert dict(shown.items()) == dict(bare.items())
 
 
 def test_static_files_are_open(closed: Client) -> None:
@@ -296,6 +308,38 @@ def test_a_person_who_may_only_read_is_told_so_on_a_page(closed: Client) -> None
 )
 def test_any_accept_header_is_answered(closed: Client, accept: str) -> None:
     assert closed.get("/zerglings/", headers={"Accept": accept}).status_code == 401
+
+
+@pytest.mark.parametrize("name", ["nope", "idna", "hex"])
+def test_no_codec_that_a_stranger_names_is_looked_up(closed: Client, name: str) -> None:
+    name = f"{name}-{uuid.uuid4().hex}"
+    looked_up: list[str] = []
+    codecs.register(looked_up.append)
+    accept = f"text/html;a*={name}''%41, application/xml;q*={name}''%41"
+    reply = closed.get("/zerglings/", headers={"Accept": accept})
+    assert reply.status_code == 401
+    codecs.unregister(looked_up.append)
+    assert reply.headers["Content-Type"].startswith("text/html")
+    assert not looked_up
+
+
+def test_a_long_accept_header_of_a_stranger_is_not_read(closed: Client) -> None:
+    reply = closed.get("/zerglings/", headers={"Accept": "text/html," + "a/b," * 14_000})
+    assert reply.status_code == 401
+    assert reply.headers["Content-Type"] == "application/json"
+
+
+def test_what_a_stranger_is_told_depends_on_what_is_accepted(closed: Client) -> None:
+    for headers in ({}, PERSON):
+        reply = closed.get("/zerglings/", headers=headers)
+        assert "Accept" in re.split(", *", reply.headers["Vary"])
+
+
+def test_a_cookie_over_tls_has_a_name_of_its_own(closed: Client) -> None:
+    headers = {"Cookie": f"__Host-overmind-token={READER}"}
+    assert closed.get("/zerglings/", headers=headers).status_code == 200
+    both = {"Cookie": f"overmind-token={STRANGER}; __Host-overmind-token={READER}"}
+    assert closed.get("/zerglings/", headers=both).status_code == 200
 
 
 def test_the_document_and_its_pages_show_who_is_signed_in(closed: Client) -> None:

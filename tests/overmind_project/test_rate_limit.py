@@ -16,12 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.handlers.wsgi import WSGIRequest
+from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
 from django.http import HttpResponse
+from django.test import Client, RequestFactory
 from django.urls import get_resolver
 from pytest_django import Settings
 
 from overmind_project import exposition, health
+from overmind_project.access import configured_ring
+from overmind_project.env import Secret
 from overmind_project.exchange import KEY
 from overmind_project.middleware import RateLimitedCallers
 from overmind_project.observation import Observation
@@ -32,12 +35,19 @@ from overmind_project.rate_limit import (
     RateLimitedDoor,
 )
 from overmind_project.rates import SECOND, Rate, shared_limiters
-from tests.support.backends import sqlite_backend
+from tests.support.backends import Backend, sqlite_backend
 from tests.support.prometheus import Metrics
 from tests.support.service import Reply, Service, workers
+from tests.support.tokens import LINES, READER, WRITER, bearer
 from zerglings.exceptions import error_response
 
 HOUR = 3600 * SECOND
+
+
+@pytest.fixture
+def backend(sqlite: Backend) -> Backend:
+    """The embedded store: nothing here comes so far."""
+    return sqlite
 
 
 class Guarded:
@@ -79,6 +89,7 @@ def ask(
     *,
     address: str = "192.0.2.1",
     path: str = "/zerglings/",
+    cookie: str | None = None,
 ) -> int:
     """Make a request, and return its status."""
     environ = {
@@ -89,6 +100,8 @@ def ask(
     }
     if token is not None:
         environ["HTTP_AUTHORIZATION"] = f"Bearer {token}"
+    if cookie is not None:
+        environ["HTTP_COOKIE"] = cookie
     begun = []
     application = Observation(RateLimitedDoor(guarded, *shared_limiters(Rate(1, HOUR, burst=3))))
     answer: Any = application(environ, lambda status, *_: begun.append(status))  # type: ignore[arg-type]  # nobody writes
@@ -125,10 +138,44 @@ def test_a_token_that_was_good_from_there_is_heard_beside_one_who_guesses(
     assert ask(guarded, "bert") == 429, "it was good, but not from there"
 
 
-def test_a_guess_at_the_metrics_counts_and_reading_them_does_not(guarded: Guarded) -> None:
-    assert {ask(guarded, "anna", path="/metrics") for _ in range(9)} == {200}
-    statuses = [ask(guarded, "guess", path="/metrics") for _ in range(4)]
+def test_any_other_cookie_of_a_caller_changes_nothing(guarded: Guarded) -> None:
+    assert ask(guarded, "anna", cookie="lately=1") == 200
+    assert [ask(guarded, f"guess {n}") for n in range(4)] == [401, 401, 401, 429]
+    assert ask(guarded, "anna", cookie="lately=2") == 200
+    assert ask(guarded, "anna") == 200
+
+
+def test_one_token_takes_one_place_whatever_comes_with_it(
+    guarded: Guarded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, lately = shared_limiters(Rate(1, HOUR, burst=3))
+    named = []
+    monkeypatch.setattr(lately, "take", lambda place: named.append(place))
+    for n in range(3):
+        assert ask(guarded, "anna", cookie=f"junk={n}; other=overmind-token") == 200
+    assert len(named) == 3
+    assert len(set(named)) == 1
+
+
+def test_the_metrics_have_a_limit_of_their_own(guarded: Guarded) -> None:
+    for token in ("anna", None):
+        statuses = [ask(guarded, token, path="/metrics") for _ in range(4)]
+        assert statuses == [200, 200, 200, 429]
+        assert ask(guarded, token) == 200, "nothing of it counts elsewhere"
+    assert ask(guarded, path="/metrics/") == 429, "it is one place"
+    assert ask(guarded, "bert", path="/metrics", address="192.0.2.2") == 200
+
+
+def test_who_has_used_up_the_calls_may_read_the_metrics(guarded: Guarded) -> None:
+    assert [ask(guarded) for _ in range(4)] == [200, 200, 200, 429]
+    assert [ask(guarded, path="/metrics") for _ in range(4)] == [200, 200, 200, 429]
+
+
+def test_a_guess_at_the_metrics_counts_as_one_elsewhere(guarded: Guarded) -> None:
+    statuses = [ask(guarded, f"guess {n}", path="/metrics") for n in range(4)]
     assert statuses == [401, 401, 401, 429]
+    assert ask(guarded, "anna", path="/metrics") == 429
+    assert ask(guarded, "anna") == 429
     assert ask(guarded, path="/metrics") == 200
 
 
@@ -143,9 +190,45 @@ def test_a_site_of_ipv6_shares_a_limit(guarded: Guarded) -> None:
     assert ask(guarded, address="2001:db8:0:1::1") == 200
 
 
-def test_the_paths_that_are_not_limited_are_those_of_the_probes_and_the_metrics() -> None:
+def test_the_paths_with_rules_of_their_own_are_those_of_the_probes_and_the_metrics() -> None:
     found = {get_resolver().resolve(path).func: path for path in (*PROBES, *METRICS)}
     assert set(found) == {*health.PROBES, exposition.metrics}
+
+
+@pytest.mark.parametrize("path", [*sorted(PROBES), *sorted(METRICS), "/static/no", "/static/../"])
+def test_nowhere_can_tokens_be_tried_without_limit(
+    api: Client, settings: Settings, path: str
+) -> None:
+    """With the guard that is served: the answers are the same, or there are soon none."""
+    settings.OVERMIND_TOKENS = Secret("OVERMIND_TOKENS", LINES)
+    settings.OVERMIND_RATE_LIMIT = Rate(1, HOUR, burst=3)
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "overmind_project.middleware.RateLimitedCallers"]
+    configured_ring.cache_clear()
+    shared_limiters.cache_clear()
+    limiters = shared_limiters(settings.OVERMIND_RATE_LIMIT)
+    application = Observation(RateLimitedDoor(WSGIHandler(), *limiters))
+
+    def answer(headers: dict[str, str]) -> tuple[str, bytes, list[tuple[str, str]]]:
+        environ = RequestFactory().get(path, headers=headers).environ | {"PATH_INFO": path}
+        begun: list[tuple[str, list[tuple[str, str]]]] = []
+        body: Any = application(environ, lambda status, given, *_: begun.append((status, given)))  # type: ignore[arg-type]  # nobody writes
+        content = b"".join(body)
+        body.close()
+        ((status, given),) = begun
+        return status, content, [each for each in given if each[0] != "X-Request-ID"]
+
+    guesses = [answer(headers) for n in range(9) for headers in (bearer(f"guess-{n}"), cookie(n))]
+    right = [answer(headers) for headers in (bearer(WRITER), bearer(READER), cookie(WRITER))]
+    answers = {(status, content, *given) for status, content, given in guesses + right}
+    assert len(answers) == 1 or {status[:3] for status, *_ in guesses[3:] + right} == {"429"}
+    for limiter in limiters:
+        limiter.close()
+    configured_ring.cache_clear()
+    shared_limiters.cache_clear()
+
+
+def cookie(token: object) -> dict[str, str]:
+    return {"Cookie": f"overmind-token={token}"}
 
 
 # As a service: each test calls from addresses of its own
@@ -234,7 +317,9 @@ def test_a_connection_lives_on_after_a_refusal(service: Service) -> None:
         assert service.call("GET", "/healthz", connection=talk).status == 200
 
 
-def test_probes_and_metrics_and_files_of_the_pages_are_never_refused(service: Service) -> None:
+def test_probes_and_files_are_never_refused_nor_the_metrics_for_other_calls(
+    service: Service,
+) -> None:
     assert calls(service, "127.4.0.1", 31) == {200: 30, 429: 1}
     for path in (*PROBES, *METRICS, "/static/overmind/main.js"):
         for _ in range(3):

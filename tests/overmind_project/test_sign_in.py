@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from http.cookies import SimpleCookie
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.contrib.staticfiles import finders
@@ -17,6 +19,15 @@ from tests.support.tokens import READER, STRANGER, WRITER
 PERSON = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 FROM_HERE = {"Sec-Fetch-Site": "same-origin"}
 
+FORM = "application/x-www-form-urlencoded"
+FILES = (
+    "".join(
+        f'--x\r\nContent-Disposition: form-data; name="f{n}"; filename="f"\r\n\r\n\r\n'
+        for n in range(101)
+    )
+    + "--x--\r\n"
+)
+
 
 @pytest.fixture
 def backend(sqlite: Backend) -> Backend:
@@ -25,12 +36,17 @@ def backend(sqlite: Backend) -> Backend:
 
 
 def sign_in(client: Client, token: str, onward: str = "/", **headers: str) -> Any:
-    fields = {"token": token, "next": onward}
-    return client.post("/sign-in", fields, headers=PERSON | FROM_HERE | headers)
+    return send(client, {"token": token, "next": onward}, PERSON | FROM_HERE | headers)
 
 
-def kept(reply: Any) -> Any:
-    return reply.cookies["overmind-token"]
+def send(
+    client: Client, fields: dict[str, str], headers: dict[str, str], *, secure: bool = False
+) -> Any:
+    return client.post("/sign-in", urlencode(fields), FORM, headers=headers, secure=secure)
+
+
+def kept(reply: Any, name: str = "overmind-token") -> Any:
+    return reply.cookies[name]
 
 
 def test_who_has_signed_in_is_known_by_the_cookie_until_the_browser_is_closed(
@@ -47,25 +63,27 @@ def test_who_has_signed_in_is_known_by_the_cookie_until_the_browser_is_closed(
 
 
 def test_the_cookie_keeps_to_encrypted_connections_where_there_is_one(closed: Client) -> None:
-    host = {"Host": "overmind.example"}
+    host, name = {"Host": "overmind.example"}, "__Host-overmind-token"
     assert not kept(sign_in(closed, READER, **host))["secure"]
     assert not kept(sign_in(closed, READER, Origin="http://overmind.example", **host))["secure"]
-    assert kept(sign_in(closed, READER, Origin="https://overmind.example", **host))["secure"]
-    fields = {"token": READER}
-    assert kept(closed.post("/sign-in", fields, secure=True, headers=FROM_HERE))["secure"]
+    assert kept(sign_in(closed, READER, Origin="https://overmind.example", **host), name)["secure"]
+    cookie = kept(send(closed, {"token": READER}, FROM_HERE, secure=True), name)
+    assert (cookie["secure"], cookie["path"], cookie["domain"]) == (True, "/", "")
 
 
 def test_who_signs_out_is_not_known_any_more(closed: Client) -> None:
     sign_in(closed, WRITER)
     reply = closed.post("/sign-out", headers=FROM_HERE)
     assert (reply.status_code, reply.headers["Location"]) == (303, "/sign-in")
-    cookie = kept(reply)
-    assert (cookie.value, cookie["max-age"], cookie["path"]) == ("", 0, "/")
+    for name in ("overmind-token", "__Host-overmind-token"):
+        cookie = kept(reply, name)
+        assert (cookie.value, cookie["max-age"], cookie["path"]) == ("", 0, "/")
+        assert bool(cookie["secure"]) == name.startswith("__Host-"), "else no browser forgets it"
     assert closed.get("/zerglings/").status_code == 401
 
 
 def test_a_token_that_is_not_known_is_refused_and_not_kept(closed: Client) -> None:
-    for token in ("", STRANGER, "é", "\x00", "x" * 60_000, f'{WRITER}"'):
+    for token in ("", STRANGER, "é", "\x00", "x" * 4000, f'{WRITER}"'):
         reply = sign_in(closed, token)
         assert reply.status_code == 401
         assert reply.headers["WWW-Authenticate"].endswith('error="invalid_token"')
@@ -75,18 +93,35 @@ def test_a_token_that_is_not_known_is_refused_and_not_kept(closed: Client) -> No
         assert len(token) < 9 or token not in page
 
 
-def test_what_is_no_form_signs_nobody_in(closed: Client) -> None:
-    for body, content_type in (
-        ("", ""),
-        (f'{{"token": "{WRITER}"}}', "application/json"),
-        (f"token={WRITER}", "text/plain"),
-        (b"\xff\xfe=\xff", "application/x-www-form-urlencoded"),
-        ("x", "multipart/form-data"),
-        ("a=1&" * 1001, "application/x-www-form-urlencoded"),
-    ):
-        reply = closed.generic("POST", "/sign-in", body, content_type, headers=FROM_HERE)
-        assert reply.status_code in (400, 401), body[:20]
-        assert list(reply.json()) == ["error"]
+@pytest.mark.parametrize(
+    ("body", "content_type", "status"),
+    [
+        ("", "", 400),
+        (f'{{"token": "{WRITER}"}}', "application/json", 400),
+        (f"token={WRITER}", "text/plain", 400),
+        (b"\xff\xfe=\xff", FORM, 401),
+        ("x", "multipart/form-data", 400),
+        (FILES, "multipart/form-data; boundary=x", 400),
+        ("a&" * 2000, FORM, 401),
+        ("a=1&" * 1025, FORM, 413),
+    ],
+)
+def test_what_is_no_form_signs_nobody_in(
+    closed: Client,
+    body: str | bytes,
+    content_type: str,
+    status: int,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    reply = closed.generic("POST", "/sign-in", body, content_type, headers=FROM_HERE)
+    assert reply.status_code == status
+    assert list(reply.json()) == ["error"]
+    assert not [each for each in caplog.records if each.levelno >= logging.ERROR]
+
+
+def test_what_a_framework_takes_for_an_attack_is_not_logged() -> None:
+    for name in ("", ".DisallowedHost", ".TooManyFieldsSent", ".TooManyFilesSent"):
+        assert not logging.getLogger(f"django.security{name}").isEnabledFor(logging.ERROR)
 
 
 def test_no_other_site_signs_anybody_in_or_out(closed: Client) -> None:

@@ -15,7 +15,7 @@ from tests.support.documents import write
 from tests.support.faulty_store import FaultyStore, raising
 from tests.support.rivals import plant
 from zerglings import event_stream, feed, listeners
-from zerglings.feed import Feed, FeedEnded, TooManyListeners
+from zerglings.feed import Feed, FeedEnded, TooManyListeners, TooManyOfOne
 from zerglings.hive import Hive
 from zerglings.storage.base import NotBootstrapped, Store, StoreUnavailable, UnknownPosition
 from zerglings.zergling import Pose, Request, Zergling
@@ -24,7 +24,8 @@ LONG = 20.0
 
 
 class Line:
-    def __init__(self) -> None:
+    def __init__(self, caller: str | None = None) -> None:
+        self.caller = caller
         self.is_broken = threading.Event()
         self.is_left = False
 
@@ -132,6 +133,32 @@ def test_no_more_may_listen_than_may(told: Feed) -> None:
         listen(told)
     listeners.pop().close()
     listeners.append(listen(told))
+    for listener in listeners:
+        listener.close()
+
+
+def test_no_caller_takes_all_places(hive: Hive, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed, "WAIT", 0.1)
+    told = Feed(hive, limit=4)
+    listeners = [listen(told, line=Line("anna")) for _ in range(2)]
+    with pytest.raises(TooManyOfOne):
+        listen(told, line=Line("anna"))
+    listeners += [listen(told, line=Line("bert")), listen(told)]
+    listeners.pop(0).close()
+    listeners.append(listen(told, line=Line("anna")))
+    for listener in listeners:
+        listener.close()
+    told.end()
+
+
+def test_where_one_may_listen_it_may_be_anybody(hive: Hive) -> None:
+    told = Feed(hive, limit=1)
+    listen(told, line=Line("anna")).close()
+    told.end()
+
+
+def test_those_without_a_name_are_not_taken_for_one(told: Feed) -> None:
+    listeners = [listen(told) for _ in range(3)]
     for listener in listeners:
         listener.close()
 

@@ -29,8 +29,9 @@ SCHEMES: Json = {
         "in": "cookie",
         "name": "overmind-token",
         "description": (
-            "The same token in the cookie of a browser that has signed in. What changes anything "
-            "must then come from a page of this service."
+            "The same token in the cookie of a browser that has signed in; over TLS its name is "
+            "`__Host-overmind-token`. What changes anything must then come from a page of this "
+            "service."
         ),
     },
 }
@@ -57,6 +58,8 @@ _GONE_ON: Json = {
 _FROM_ELSEWHERE = plain(
     "Another site has sent this.", ref("Error"), {"From elsewhere": {"error": _FOREIGN}}
 )
+_NO_FORM = "Send a form: application/x-www-form-urlencoded."
+_LONG_FORM = "The form is longer than 4096 bytes."
 _TOKEN: Json = {"type": "string", "description": "As it was given to the person."}
 _ONWARD: Json = {
     "type": "string",
@@ -98,6 +101,10 @@ OPERATIONS: Operations = {
                 "This is no token that is known.", {"Another token": _NOT_KNOWN}, "WWWAuthenticate"
             ),
             "403": _FROM_ELSEWHERE,
+            "400": plain("This is no form.", ref("Error"), {"Not a form": {"error": _NO_FORM}}),
+            "413": plain(
+                "The form is too long.", ref("Error"), {"Too long": {"error": _LONG_FORM}}
+            ),
         },
     },
     ("POST", "/sign-out"): {

@@ -18,7 +18,7 @@ from rest_framework.request import Request
 from rest_framework.schemas.generators import is_api_view
 from rest_framework.views import APIView
 
-from overmind_project.rate_limit import METRICS, PROBES
+from overmind_project.rate_limit import PROBES
 from zerglings.openapi import access, service, swarm, zerglings
 from zerglings.openapi.answers import RESPONSES
 from zerglings.openapi.headers import HEADERS, PARAMETERS
@@ -28,8 +28,8 @@ _TOO_MANY: Json = {"429": ref("TooManyRequests", "responses")}
 
 OPERATIONS = {
     (method, path): operation
-    if path in PROBES | METRICS
-    else operation | {"responses": operation["responses"] | _TOO_MANY}
+    if path in PROBES
+    else operation | {"responses": _TOO_MANY | operation["responses"]}
     for (method, path), operation in access.guarded(
         zerglings.OPERATIONS | swarm.OPERATIONS | access.OPERATIONS | service.OPERATIONS
     ).items()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from overmind_project.body import SWARM_LIMIT
+from overmind_project.rate_limit import SENTENCE as TOO_MANY_REQUESTS
 from zerglings.archive import WORDS_REMEMBERED
+from zerglings.events import TOO_MANY_OF_ONE
 from zerglings.openapi.answers import (
     BAD_JSON,
     BAD_KEY,
@@ -12,6 +14,7 @@ from zerglings.openapi.answers import (
     error,
     errors,
     negotiated,
+    plain,
     with_headers,
 )
 from zerglings.openapi.schemas import ID, NEWBORN, REVISION, Json, ref, strict
@@ -201,6 +204,16 @@ OPERATIONS: dict[tuple[str, str], Json] = {
             }
             | with_headers("Vary"),
             "406": _ONLY_STREAM,
+            "429": plain(
+                "Too many requests from this caller or address, or too many streams of this "
+                "caller.",
+                ref("Error"),
+                {
+                    "Too many": {"error": TOO_MANY_REQUESTS},
+                    "Too many of one": {"error": TOO_MANY_OF_ONE},
+                },
+            )
+            | with_headers("RetryAfter"),
             "503": error(
                 "The store does not answer in time, too many listen, or the service ends.",
                 UNAVAILABLE

@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.support.tokens import READER, STRANGER, WRITER, bearer
 from zerglings.changes import NoSuchZergling
-from zerglings.feed import FeedEnded, TooManyListeners
+from zerglings.feed import FeedEnded, TooManyListeners, TooManyOfOne
 from zerglings.patience import TooMuchContention
 from zerglings.storage.base import (
     AccountRefused,
@@ -222,6 +222,7 @@ CASES: list[Case] = [
     Case(EVENTS, 406, "A picture", headers=PICTURE),
     *_shared(EVENTS),
     Case(EVENTS, 503, "Too many listen", fault=TooManyListeners()),
+    Case(EVENTS, 429, "Too many of one", fault=TooManyOfOne()),
     Case(EVENTS, 503, "About to stop", fault=FeedEnded()),
     Case("GET /sign-in", 200),
     Case("GET /sign-in", 200, is_closed=True),
@@ -229,8 +230,10 @@ CASES: list[Case] = [
     Case(
         SIGN_IN, 303, body=f"token={READER}", content_type=FORM, headers=FROM_HERE, is_closed=True
     ),
-    Case(SIGN_IN, 401, "Another token", content_type=FORM, headers=FROM_HERE, is_closed=True),
-    Case(SIGN_IN, 401, headers=PAGE | FROM_HERE, is_closed=True),
+    Case(SIGN_IN, 401, "Another token", "token=x", FORM, FROM_HERE, is_closed=True),
+    Case(SIGN_IN, 401, "", "token=x", FORM, headers=PAGE | FROM_HERE, is_closed=True),
+    Case(SIGN_IN, 400, "Not a form", "{}", headers=FROM_HERE),
+    Case(SIGN_IN, 413, "Too long", "a" * 4097, FORM, headers=FROM_HERE),
     Case(SIGN_IN, 403, "From elsewhere", content_type=FORM),
     Case(SIGN_OUT, 303, headers=FROM_HERE),
     Case(SIGN_OUT, 303, headers=FROM_HERE, is_closed=True),
