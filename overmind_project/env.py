@@ -283,7 +283,7 @@ def _address(value: str) -> str | None:
     match = _ADDRESS.fullmatch(value)
     if not match or not 0 < int(match["port"]) <= _LAST_PORT:
         return None
-    return f"{match['host'] or '0.0.0.0'}:{match['port']}"  # nosec B104 # noqa: S104 - a container must
+    return f"{match['host'] or '0.0.0.0'}:{match['port']}"  # nosec B104 # noqa: S104 - in a container nothing else is reachable
 
 
 def _complaint_about_url(value: str) -> str | None:

@@ -21,6 +21,7 @@ from tests.support.tokens import (
     WRITER,
     WRITER_LINE,
     bearer,
+    file_of_tokens,
     line,
 )
 
@@ -36,9 +37,7 @@ def backend(sqlite: Backend) -> Backend:
 
 @pytest.fixture
 def tokens(tmp_path: Path) -> Path:
-    path = tmp_path / "tokens"
-    path.write_text(f"{READER_LINE}\n{WRITER_LINE}\n")
-    return path
+    return file_of_tokens(tmp_path)
 
 
 @pytest.fixture

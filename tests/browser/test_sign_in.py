@@ -21,6 +21,7 @@ from tests.support.tokens import (
     WRITER,
     WRITER_LINE,
     bearer,
+    file_of_tokens,
 )
 
 REFUSED = "the server responded with a status of 40[13]"
@@ -35,9 +36,7 @@ SOON = 15_000
 
 @pytest.fixture
 def tokens(tmp_path: Path) -> Path:
-    path = tmp_path / "tokens"
-    path.write_text(f"{READER_LINE}\n{WRITER_LINE}\n")
-    return path
+    return file_of_tokens(tmp_path)
 
 
 @pytest.fixture

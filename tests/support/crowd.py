@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -18,7 +17,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from tests.support.service import ROOT, Service
+from tests.support.beside import running_beside
+from tests.support.service import Service
 
 PAUSE = 1.0
 ANSWER_DEADLINE = 20.0
@@ -55,20 +55,9 @@ def crowd(service: Service, zergling_id: str, *, connections: int) -> Iterator[C
     """Have a crowd come and go inside the block; what it saw is known afterwards."""
     seen = Crowd()
     arguments = [str(service.port), f"/zerglings/{zergling_id}", str(connections)]
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.support.crowd", *arguments],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"connected\n"
-        try:
-            yield seen
-        finally:
-            output, _ = process.communicate()
-    assert process.returncode == 0
-    seen.answers = [(at, status, seconds) for at, status, seconds in json.loads(output)]
+    with running_beside("tests.support.crowd", *arguments) as told:
+        yield seen
+    seen.answers = [(at, status, seconds) for at, status, seconds in told]
 
 
 async def _visit(port: int, path: str, over: asyncio.Event, answers: list[object]) -> None:
@@ -105,7 +94,7 @@ async def _main(port: int, path: str, connections: int) -> None:
     over = asyncio.Event()
     visits = [asyncio.create_task(_visit(port, path, over, answers)) for _ in range(connections)]
     await asyncio.sleep(PAUSE)
-    sys.stdout.write("connected\n")
+    sys.stdout.write("ready\n")
     sys.stdout.flush()
     await asyncio.to_thread(sys.stdin.read)  # until it is closed
     over.set()

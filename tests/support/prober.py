@@ -8,7 +8,6 @@ from __future__ import annotations
 import http.client
 import json
 import math
-import subprocess
 import sys
 import threading
 import time
@@ -16,7 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from tests.support.service import ROOT, Service
+from tests.support.beside import running_beside
+from tests.support.service import Service
 
 EVERY = 0.02
 DEADLINE = 20.0
@@ -46,20 +46,9 @@ class Probes:
 def probing(service: Service) -> Iterator[Probes]:
     """Probe inside the block; what was seen is known afterwards."""
     probes = Probes()
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.support.prober", str(service.port)],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"ready\n"
-        try:
-            yield probes
-        finally:
-            output, _ = process.communicate()
-    assert process.returncode == 0
-    probes.seen = [tuple(seen) for seen in json.loads(output)]
+    with running_beside("tests.support.prober", str(service.port)) as told:
+        yield probes
+    probes.seen = [tuple(seen) for seen in told]
 
 
 def percentile(values: list[float], share: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
 READER, WRITER, STRANGER = "let-me-read", "let-me-write", "let-me-in"
 
@@ -21,3 +22,10 @@ LINES = f"{READER_LINE},{WRITER_LINE}"
 
 def bearer(token: str) -> Headers:
     return {"Authorization": f"Bearer {token}"}
+
+
+def file_of_tokens(directory: Path) -> Path:
+    """Make a file that lets in who may read and who may write."""
+    path = directory / "tokens"
+    path.write_text(f"{READER_LINE}\n{WRITER_LINE}\n")
+    return path
