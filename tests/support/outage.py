@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import math
 import threading
 import time
 import uuid
@@ -16,6 +15,7 @@ from dataclasses import dataclass, field
 from itertools import cycle
 
 from tests.support.insight import Insight, connections
+from tests.support.prober import percentile, probing
 from tests.support.service import Reply, Service
 
 LATEST_ANSWER = 5.0
@@ -25,9 +25,10 @@ QUIET_DEADLINE = 8.0
 """Seconds after which a service that nobody calls has nothing under way."""
 
 LEAKS = ("127.0.0.1", "http:", "https:", "Traceback", "urllib3", "overmind-test")
-"""What no answer may hold; `Not ready` tells people more than others are told."""
+"""What no answer may hold: where the store is, what reaches it and the name of its database."""
 
-HEALTH_EVERY = 0.02
+USUAL = 0.5
+"""Seconds for which the same load is watched before a fault, to know what it costs by itself."""
 
 
 @dataclass
@@ -37,7 +38,6 @@ class Seen:
     statuses: Counter[int | None] = field(default_factory=Counter)
     slowest: float = 0.0
     wrong: list[str] = field(default_factory=list)
-    health: list[float] = field(default_factory=list)
 
     def add(self, path: str, reply: Reply | None, seconds: float) -> None:
         status = reply.status if reply else None
@@ -47,11 +47,6 @@ class Seen:
             self.wrong.append(f"{path}: {complaint}")
         if seconds > LATEST_ANSWER:
             self.wrong.append(f"{path}: took {seconds:.1f} s")
-
-    @property
-    def health_p99(self) -> float:
-        ordered = sorted(self.health)
-        return ordered[math.ceil(len(ordered) * 0.99) - 1]
 
 
 def _complaint(path: str, reply: Reply | None) -> str | None:
@@ -65,7 +60,26 @@ def _complaint(path: str, reply: Reply | None) -> str | None:
         if not any(each in error for each in says):
             return f"what of it? {error}"
         return next((f"leaks: {error}" for leak in LEAKS if leak in error), None)
-    return None if reply.status in (200, 201) else f"{reply.status} {reply.body[:200]!r}"
+    if reply.status not in (200, 201):
+        return f"{reply.status} {reply.body[:200]!r}"
+    return None if _is_whole(path, reply) else f"something else: {reply.body[:200]!r}"
+
+
+def _is_whole(path: str, reply: Reply) -> bool:
+    """Whether a good answer holds what was asked for."""
+    told = reply.json
+    if path == "/readyz":
+        return bool(told == {"status": "ready"})
+    if path == "/_health":
+        return "brain" in told["health"]
+    if path == "HISTORY":
+        return isinstance(told["commandHistory"], list)
+    if path.startswith("/zerglings/?"):
+        return 0 < len(told["zerglings"]) <= 5
+    if path == "/zerglings/" and reply.status == 200:
+        return all("location" in each for each in told["zerglings"])
+    is_one = told["zergling"]["location"].keys() == {"x", "y"}
+    return is_one and path in ("/zerglings/", f"/zerglings/{told['zergling']['id']}")
 
 
 class Visitors:
@@ -95,9 +109,8 @@ class Visitors:
     @contextmanager
     def visiting(self) -> Iterator[None]:
         """Have them come and go inside the block."""
-        with ThreadPoolExecutor(self._count + 1) as pool:
+        with ThreadPoolExecutor(self._count) as pool:
             doing = [pool.submit(self._visit, number) for number in range(self._count)]
-            doing.append(pool.submit(self._look_after_health))
             try:
                 yield
             finally:
@@ -126,15 +139,6 @@ class Visitors:
                 self._over.wait(1.0)
         talk.close()
 
-    def _look_after_health(self) -> None:
-        while not self._over.wait(HEALTH_EVERY):
-            began = time.monotonic()
-            reply = self._service.call("GET", "/healthz")  # over a connection of its own
-            with self._lock:
-                self.seen.health.append(time.monotonic() - began)
-                if reply.status != 200:
-                    self.seen.wrong.append(f"/healthz: {reply.status}")
-
 
 def _reply(
     talk: http.client.HTTPConnection,
@@ -160,6 +164,7 @@ class Row:
     refused: int
     wrong: int
     slowest: float
+    health_before: float
     health_p99: float
     health_worst: float
     recovery: float
@@ -168,15 +173,16 @@ class Row:
 
     HEAD = (
         "| fault | requests | answered 503 | wrong answers | slowest answer | healthz p99 / worst"
-        " | recovery | greenlets before / after | connections before / after |\n"
-        "|---|---|---|---|---|---|---|---|---|"
+        " | worst before it | recovery | greenlets before / after | connections before / after |\n"
+        "|---|---|---|---|---|---|---|---|---|---|"
     )
 
     def __str__(self) -> str:
         health = f"{self.health_p99 * 1000:.0f} / {self.health_worst * 1000:.0f} ms"
         return (
             f"| {self.fault} | {self.requests} | {self.refused} | {self.wrong} "
-            f"| {self.slowest:.2f} s | {health} | {self.recovery:.2f} s "
+            f"| {self.slowest:.2f} s | {health} | {self.health_before * 1000:.0f} ms "
+            f"| {self.recovery:.2f} s "
             f"| {self.greenlets[0]} / {self.greenlets[1]} "
             f"| {self.connections[0]} / {self.connections[1]} |"
         )
@@ -214,24 +220,31 @@ class Trial:
         """Strike, wait, mend; see how the service does, and that nothing is left of it."""
         before = self._held()
         visitors = Visitors(self._service, self._count)
-        with visitors.visiting():
+        with probing(self._service) as probes, visitors.visiting():
             _wait_until(lambda: visitors.seen.statuses[200] > self._count, "all are served")
+            began = time.monotonic()
+            time.sleep(USUAL)  # so long it is well
             visitors.since()
+            struck_at = time.monotonic()
             strike()
             time.sleep(seconds or self._seconds)  # so long is the fault
             mend()
             recovery = self._recovery()
+            recovered_at = time.monotonic()
             seen = visitors.since()
         after = self._quiet(before)
         self.wrong += [f"{fault}: {wrong}" for wrong in seen.wrong]
+        self.wrong += [f"{fault}: /healthz: {status}" for status in probes.statuses - {200}]
+        health = probes.between(struck_at, recovered_at)
         row = Row(
             fault,
             seen.statuses.total(),
             seen.statuses[503],
             len(seen.wrong),
             seen.slowest,
-            seen.health_p99,
-            max(seen.health),
+            max(probes.between(began, struck_at)),
+            percentile(health, 0.99),
+            max(health),
             recovery,
             (before[0], after[0]),
             (before[1], after[1]),
