@@ -21,6 +21,10 @@ class CrowdedOut(Exception):
     """A request that was not whole when its connection had to make room for another."""
 
 
+class NoHost(errors.ParseException):
+    """A request of HTTP/1.1 that does not say which host it is for (RFC 9112, section 3.2)."""
+
+
 class Refusal(NamedTuple):
     """An answer that ends its connection."""
 
@@ -68,6 +72,7 @@ REFUSALS: dict[type[Exception], Refusal] = {
     errors.InvalidHTTPVersion: Refusal(_BAD, "Speak HTTP/1.1."),
     errors.InvalidHeader: Refusal(_BAD, "A header field is malformed."),
     errors.InvalidHeaderName: Refusal(_BAD, "The name of a header field is malformed."),
+    NoHost: Refusal(_BAD, "HTTP/1.1 asks for a Host field."),
     errors.ObsoleteFolding: Refusal(_BAD, "A header field must be one line."),
     errors.ParseException: Refusal(_BAD, "This is no HTTP request."),
 }

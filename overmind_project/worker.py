@@ -23,7 +23,7 @@ from gunicorn.workers.ggevent import GeventWorker
 
 from overmind_project.connection import Connection
 from overmind_project.connections import Connections
-from overmind_project.no_request import FAILED, refusal_of
+from overmind_project.no_request import FAILED, NoHost, refusal_of
 
 if TYPE_CHECKING:
     import socket
@@ -145,8 +145,14 @@ class Worker(GeventWorker):
     def handle_request(  # type: ignore[override]  # gets what handle() made
         self, listener_name: Address, req: Request, sock: Connection, addr: Address
     ) -> bool:
-        """Answer a request."""
+        """Answer a request.
+
+        Raises:
+            NoHost: it is none that may be answered.
+        """
         sock.begin(req)
+        if req.version != (1, 0) and not any(name == "HOST" for name, _ in req.headers):
+            raise NoHost
         try:
             return super().handle_request(listener_name, req, sock, addr)
         finally:

@@ -83,6 +83,7 @@ MALFORMED = {
     "a name of nothing": get(b": a"),
     "a field without a colon": get(b"nothing"),
     "two hosts": get(b"Host: y"),
+    "no host": b"GET /healthz HTTP/1.1\r\n\r\n",
     "a raw space in the URL": b"GET /heal thz HTTP/1.1\r\n" + HOST + b"\r\n",
     "a raw umlaut in the URL": b"GET /\xe4 HTTP/1.1\r\n" + HOST + b"\r\n",
     "no URL": b"GET  HTTP/1.1\r\n" + HOST + b"\r\n",
