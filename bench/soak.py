@@ -1,8 +1,9 @@
 """``python -m bench.soak``: mixed load for a long time, well below what the service could do.
 
 Looks every few seconds at the memory, descriptors, threads and sockets of the service's processes,
-and notes how long each request took. In the end it prints slopes, the 99th percentile of each
-minute, and whether all that was acknowledged is there. ``manage.py heal`` runs each minute, so that
+and notes how long each request took, and how long the store takes by itself for one document beside
+them. In the end it prints slopes, the 99th percentiles of each minute, and whether all that was
+acknowledged is there. ``manage.py heal`` runs each minute, so that
 the dead do not make lists longer. SOAK_MINUTES (default 30), SOAK_CLIENTS (default 16) and
 STORE_URL=http://admin:password@host:port (default: the embedded store) say how and where.
 """
@@ -21,11 +22,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+from bench.documents import zergling
 from bench.errors import BenchError
 from bench.plan import ROOT
 from bench.service import Server, manage, overmind
 from bench.soak_load import Load
-from bench.soak_report import Sample, report
+from bench.soak_report import Sample, Span, Timed, report, within
 from bench.stores import Benched, CouchDB, Embedded
 
 DEFAULT_MINUTES = 30.0
@@ -35,6 +37,9 @@ SETTLE = 20.0
 
 SAMPLES = 360
 """Looks in all; each costs the kernel some milliseconds."""
+
+STORE_EVERY = 0.25
+"""Seconds between two documents that are written to the store without the service."""
 
 HEAL_EVERY = 60.0
 """Seconds between two runs of heal, which takes away the dead."""
@@ -76,13 +81,47 @@ def _soak(store: Benched, seconds: float, clients: int) -> int:
     name = f"overmind-bench-{secrets.token_hex(4)}"
     with overmind(store, name, ROOT) as server:
         load = Load(server, clients)
-        with load.running(), _healed(store.environment(name)):
+        with (
+            _written(store, f"{name}-alone") as written,
+            load.running(),
+            _healed(store.environment(name)),
+        ):
             time.sleep(settle)
             with _watched(server, seconds) as samples:
                 began = time.monotonic()
                 time.sleep(seconds)
         lost = load.lost()
-        return report(store.name, clients, samples, load.since(began, seconds), load.counts, lost)
+        span = Span(seconds, within(load.timed, began, seconds), within(written, began, seconds))
+        return report(store.name, clients, samples, span, load.counts, lost)
+
+
+@contextmanager
+def _written(store: Benched, name: str) -> Iterator[list[Timed]]:
+    """Write to another database all the time, past the service; give how long each document took.
+
+    What is slow there, the machine or the store has made slow.
+    """
+    took: list[Timed] = []
+    ended = threading.Event()
+
+    def write() -> None:
+        while not ended.wait(STORE_EVERY):
+            began = time.monotonic()
+            store.fill(name, [zergling()])
+            now = time.monotonic()
+            took.append((now, now - began))
+
+    try:
+        manage("bootstrap_couch", environment=store.environment(name))
+        with ThreadPoolExecutor(1) as pool:
+            writing = pool.submit(write)
+            try:
+                yield took
+            finally:
+                ended.set()
+            writing.result()
+    finally:
+        store.drop(name)
 
 
 @contextmanager

@@ -60,8 +60,8 @@ class Load:
     def __init__(self, server: Server, clients: int) -> None:
         self._server = server
         self._over = threading.Event()
-        self._timed: list[Timed] = []
-        self._clients = [Client(server, self._over, self._timed) for _ in range(clients)]
+        self.timed: list[Timed] = []
+        self._clients = [Client(server, self._over, self.timed) for _ in range(clients)]
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -74,11 +74,6 @@ class Load:
                 self._over.set()
             for each in working:
                 each.result()
-
-    def since(self, began: float, seconds: float) -> tuple[float, list[Timed]]:
-        """Return the length of a span, and the requests that ended in it."""
-        timed = [(at - began, took) for at, took in self._timed]
-        return seconds, [(at, took) for at, took in timed if 0 <= at < seconds]
 
     @property
     def counts(self) -> dict[str, Counter[str]]:

@@ -27,6 +27,20 @@ Timed = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """So many seconds of load: the requests in it, and what the store was asked by itself."""
+
+    seconds: float
+    requests: Sequence[Timed]
+    alone: Sequence[Timed]
+
+
+def within(timed: Sequence[Timed], began: float, seconds: float) -> list[Timed]:
+    """Return what ended in a span of time, counted from its beginning."""
+    return [(at - began, took) for at, took in timed if 0 <= at - began < seconds]
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
     """All processes of a service at one moment; sizes in MiB, ``at`` in seconds.
 
@@ -110,19 +124,19 @@ def report(
     store: str,
     clients: int,
     samples: Sequence[Sample],
-    timed: tuple[float, Sequence[Timed]],
+    span: Span,
     counts: Mapping[str, Counter[str]],
     lost: int,
 ) -> int:
     """Print everything; return 0 if nothing went wrong and, in a long run, nothing got worse."""
-    seconds, took = timed
+    seconds, took = span.seconds, span.requests
     say = sys.stdout.write
     say(f"{store}, {clients} clients, {seconds / MINUTE:.1f} minutes, {len(took)} requests ")
     say(f"({len(took) / seconds:.0f}/s)\n\n")
     _say_slopes(samples)
-    minutes = [percentile(part, 0.99) * 1000 for part in minutes_of(took, seconds)]
-    say(f"\np99 by the minute (ms): {', '.join(f'{each:.0f}' for each in minutes)}\n")
-    ratio = minutes[-1] / minutes[0]
+    say("\n")
+    ratio = _say_minutes("p99 by the minute (ms)", took, seconds)
+    _say_minutes("the store alone, one document (ms)", span.alone, seconds)
     say(f"last over first: {ratio:.2f} (goal: at most {GOAL})\n\n")
     say("| what | answers | wrong |\n|---|---|---|\n")
     for what, seen in sorted(counts.items()):
@@ -132,6 +146,13 @@ def report(
     say(f"\nerrors: {errors}; acknowledged and lost: {lost}\n")
     has_worsened = seconds >= LONG and (ratio > GOAL or bool(grown(samples)))
     return 1 if errors or lost or has_worsened else 0
+
+
+def _say_minutes(what: str, timed: Sequence[Timed], seconds: float) -> float:
+    """Print a 99th percentile for each minute; return the last over the first."""
+    minutes = [percentile(part, 0.99) * 1000 for part in minutes_of(timed, seconds)]
+    sys.stdout.write(f"{what}: {', '.join(f'{each:.0f}' for each in minutes)}\n")
+    return minutes[-1] / minutes[0]
 
 
 def grown(samples: Sequence[Sample]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.errors import BenchError
-from bench.soak_report import Sample, Slope, grown, minutes_of, percentile
+from bench.soak_report import Sample, Slope, grown, minutes_of, percentile, within
 from tests.support.service import ROOT, clean_environment
 
 
@@ -70,6 +71,11 @@ def test_requests_count_in_the_minute_in_which_they_ended() -> None:
     assert minutes_of(timed, 180) == [[1.0, 2.0], [3.0], [4.0]]
 
 
+def test_what_ended_before_or_after_a_span_is_not_in_it() -> None:
+    timed = [(99.0, 1.0), (100.0, 2.0), (159.0, 3.0), (160.0, 4.0)]
+    assert within(timed, 100.0, 60.0) == [(0.0, 2.0), (59.0, 3.0)]
+
+
 def test_a_minute_without_answers_is_no_soak() -> None:
     with pytest.raises(BenchError, match="without any answer"):
         minutes_of([(0.0, 1.0)], 180)
@@ -94,6 +100,7 @@ def test_a_soak_ends_and_finds_nothing_lost(tmp_path: Path) -> None:
     told = run(tmp_path, "bench.soak", SOAK_MINUTES="0.08", SOAK_CLIENTS="4")
     assert "errors: 0; acknowledged and lost: 0" in told
     assert "last over first" in told
+    assert re.search(r"the store alone, one document \(ms\): \d+, \d+\n", told)
 
 
 def test_a_soak_needs_a_length(tmp_path: Path) -> None:

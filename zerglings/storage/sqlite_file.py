@@ -47,6 +47,11 @@ SCHEMA = (
 )
 """Statements that may be repeated: what later versions added is added to an older file."""
 
+CACHE_KIB = 512
+"""What a connection keeps of the file. SQLite's default of 2,000 makes nothing faster that is done
+here, as the system has the file in memory; but as many connections fill it, memory rises for hours.
+"""
+
 _NOT_BOOTSTRAPPED = "the embedded store is not prepared; run manage.py bootstrap_couch"
 
 T = TypeVar("T")
@@ -125,6 +130,7 @@ class SQLiteFile:
         )
         try:
             connection.execute("PRAGMA synchronous = FULL")
+            connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         except sqlite3.Error:
             connection.close()
             raise
