@@ -3,7 +3,8 @@
 Fills a store (default 20,000 zerglings: those of ``bench.transfer``), moves some of them without a
 pause, exports meanwhile, destroys the store (its file, or both databases), bootstraps, imports, and
 compares: whatever was acknowledged before the export began has to be there. The service runs all
-the time. Then the same once more for the embedded store with SQLite's own online backup.
+the time. Then the same once more for the embedded store with SQLite's own online backup, which
+needs no bootstrap.
 STORE_URL=http://admin:password@host:port drills CouchDB instead.
 """
 
@@ -124,8 +125,9 @@ def _drill_all(directory: Path, count: int) -> int:
     return 1 if lost else 0
 
 
-Way = tuple[Callable[[], object], Callable[[], object]]
-"""How to take a backup, and how to bring it back to a store that was bootstrapped."""
+Step = tuple[str, Callable[[], object]]
+Way = tuple[Callable[[], object], list[Step]]
+"""How to take a backup, and the steps to bring it back once the store is gone."""
 
 
 def _drill(store: Benched, contents: Path, what: str, way: Callable[[Drill], Way]) -> int:
@@ -134,7 +136,7 @@ def _drill(store: Benched, contents: Path, what: str, way: Callable[[Drill], Way
     with overmind(store, name, ROOT) as server:
         drill = Drill(store, name, server, contents.parent)
         drill.manage("import_zerglings", str(contents))
-        back_up, restore = way(drill)
+        back_up, steps = way(drill)
         lives = _some(server)
         with _moving(server, lives):
             time.sleep(WARM_UP)
@@ -145,8 +147,8 @@ def _drill(store: Benched, contents: Path, what: str, way: Callable[[Drill], Way
         listed = _listed(server)
         drill.step("destroy the store", partial(store.drop, name))
         gone = time.monotonic()
-        drill.step("bootstrap", partial(drill.manage, "bootstrap_couch"))
-        drill.step("restore", restore)
+        for what_next, do in steps:
+            drill.step(what_next, do)
         drill.step("the service answers again", partial(_wait_for, server, lives[0]))
         back = time.monotonic() - gone
         lost = [life for life in lives if not life.has_kept(_history(server, life.id), began)]
@@ -164,11 +166,17 @@ def _drill(store: Benched, contents: Path, what: str, way: Callable[[Drill], Way
 def _by_export(drill: Drill) -> Way:
     file = str(drill.directory / f"{drill.name}.jsonl")
     back_up = partial(drill.manage, "export_zerglings", file)
-    return back_up, partial(drill.manage, "import_zerglings", file)
+    return back_up, [
+        ("bootstrap", partial(drill.manage, "bootstrap_couch")),
+        ("restore", partial(drill.manage, "import_zerglings", file)),
+    ]
 
 
 def _by_file(drill: Drill) -> Way:
-    """SQLite copies a consistent state of the file, page by page, while others write."""
+    """SQLite copies a consistent state of the file, page by page, while others write.
+
+    It comes back by a rename, so that the service never sees half of it.
+    """
     path = Path(drill.environment["OVERMIND_SQLITE_PATH"])
     copy = drill.directory / f"{drill.name}.sqlite3"
 
@@ -177,12 +185,11 @@ def _by_file(drill: Drill) -> Way:
             ours.backup(theirs)
 
     def restore() -> None:
+        path.parent.mkdir(exist_ok=True)
         shutil.copyfile(copy, path.with_suffix(".new"))
-        for ending in ("-wal", "-shm"):
-            Path(f"{path}{ending}").unlink(missing_ok=True)
         path.with_suffix(".new").replace(path)
 
-    return back_up, restore
+    return back_up, [("restore", restore)]
 
 
 @contextmanager
