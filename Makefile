@@ -2,7 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-STATIC := $(wildcard zerglings/static/overmind/*)
+STATIC := zerglings/static/overmind
+STATICS := $(wildcard $(STATIC)/*)
 COLLECTED := staticfiles/overmind/main.js
 LOCKED := requirements requirements-dev requirements-audit tests/peer/requirements
 INSTALL := install --quiet --disable-pip-version-check --require-hashes
@@ -57,7 +58,7 @@ check: $(VENV)/.development ## Check format, lint, types, settings, packages and
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive overmind_project zerglings bench k8s manage.py
 	$(BIN)/python -m pip check
 	$(BIN)/mypy .
-	@if command -v node >/dev/null; then for file in $(filter %.js,$(STATIC)); do \
+	@if command -v node >/dev/null; then for file in $(filter %.js,$(STATICS)); do \
 		node --input-type=module --check - <$$file || exit 1; done; fi
 	$(BIN)/python manage.py check --deploy --fail-level WARNING
 	$(BIN)/python manage.py spectacular --validate --fail-on-warn --file /dev/null
@@ -81,6 +82,7 @@ sbom: $(VENV)/.development ## Write build/overmind.cdx.json: all that the servic
 	@$(BIN)/python -m tests.support.runtime build/runtime
 	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --mc-type application --validate \
 		--output-reproducible --output-file build/overmind.cdx.json build/runtime
+	@$(BIN)/python -m tests.supply.bill build/overmind.cdx.json
 
 audit: build/audit/.installed ## Ask the public database of vulnerabilities for those of what is locked
 	build/audit/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements.txt
@@ -115,7 +117,7 @@ $(VENV)/.runtime: requirements.txt | $(BIN)/python
 	$(BIN)/python -m pip $(INSTALL) --requirement requirements.txt
 	@touch $@
 
-$(COLLECTED): $(STATIC) $(VENV)/.runtime
+$(COLLECTED): $(STATIC) $(STATICS) $(VENV)/.runtime
 	OVERMIND_STORE=sqlite $(BIN)/python manage.py collectstatic --clear --noinput --verbosity 0
 	@touch $@
 

@@ -1,7 +1,7 @@
 """LICENSES.md: the licence of all that the service runs with, as ``make licenses`` writes it.
 
 What a package says of itself is read from its metadata by pip-licenses. What the pages bring along
-for the browser has none, so its table is kept here.
+for the browser has none, so the service keeps its own list.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from tests.supply.assets import ASSETS
 from tests.support.requirements import here, locked
 from tests.support.service import ROOT
 
@@ -37,39 +38,6 @@ ALLOWED = frozenset(
     }
 )
 """Licences that let the service be MIT: permissive ones, and MPL-2.0, which binds its own files."""
-
-ASSETS = {
-    "Bootstrap 3.4.1, with Glyphicons Halflings": (
-        "MIT",
-        "djangorestframework",
-        ("rest_framework/*/bootstrap*", "rest_framework/*/glyphicons-halflings*"),
-    ),
-    "Font Awesome 4.0.3": (
-        "SIL OFL 1.1 (font), MIT (CSS)",
-        "djangorestframework",
-        ("rest_framework/fonts/fontawesome*", "rest_framework/css/font-awesome-4.0.3.css"),
-    ),
-    "google-code-prettify": ("Apache-2.0", "djangorestframework", ("rest_framework/*/prettify*",)),
-    "jQuery 3.7.1": ("MIT", "djangorestframework", ("rest_framework/js/jquery-3.7.1.min.js",)),
-    "Django REST framework's own": (
-        "BSD-3-Clause",
-        "djangorestframework",
-        (
-            "rest_framework/css/default.css",
-            "rest_framework/img/grid.png",
-            "rest_framework/js/ajax-form.js",
-            "rest_framework/js/csrf.js",
-            "rest_framework/js/default.js",
-            "rest_framework/js/load-ajax-form.js",
-        ),
-    ),
-    "Swagger UI": (
-        "Apache-2.0",
-        "drf-spectacular-sidecar",
-        ("drf_spectacular_sidecar/swagger-ui-dist/*",),
-    ),
-}
-"""What comes with packages for browsers: its licence, the package, and its collected files."""
 
 _HEAD = """# Licences
 
@@ -108,8 +76,8 @@ def page() -> str:
     """Return the page as it should be."""
     packages = [(f"`{name}`", licence) for name, licence in licences().items()]
     assets = [
-        (name, licence, f"`{package}`", ", ".join(f"`{pattern}`" for pattern in patterns))
-        for name, (licence, package, patterns) in ASSETS.items()
+        (each.title, each.licence, f"`{each.package}`", ", ".join(f"`{it}`" for it in each.files))
+        for each in ASSETS
     ]
     return (
         _HEAD

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from fnmatch import fnmatch
+from pathlib import Path
 
 import pytest
 from django.contrib.staticfiles.finders import get_finders
 
 from overmind_project.static import StaticFiles
-from tests.supply.licenses import ALLOWED, ASSETS, PAGE, licences, page
+from tests.supply.assets import ASSETS
+from tests.supply.licenses import ALLOWED, PAGE, licences, page
 from tests.support.requirements import here, locked
 from tests.support.service import ROOT
 
@@ -21,11 +23,11 @@ def declared() -> dict[str, str]:
     return licences()
 
 
-def collected() -> set[str]:
-    """What `collectstatic` collects that is not ours."""
+def collected() -> dict[str, Path]:
+    """What `collectstatic` collects that is not ours, and where it is."""
     ignored = StaticFiles.ignore_patterns
-    found = {path for finder in get_finders() for path, _ in finder.list(ignored)}
-    return {path for path in found if not path.startswith(OURS)}
+    found = [(path, its) for finder in get_finders() for path, its in finder.list(ignored)]
+    return {path: Path(its.path(path)) for path, its in found if not path.startswith(OURS)}
 
 
 def test_the_page_is_what_make_licenses_writes() -> None:
@@ -46,8 +48,16 @@ def test_no_licence_is_allowed_that_nobody_has(declared: dict[str, str]) -> None
 
 
 def test_every_file_that_is_handed_to_browsers_has_its_licence() -> None:
-    patterns = [pattern for _, _, patterns in ASSETS.values() for pattern in patterns]
+    patterns = [pattern for asset in ASSETS for pattern in asset.files]
     files = collected()
     assert len(files) > 20
     assert {path for path in files if not any(fnmatch(path, each) for each in patterns)} == set()
     assert [each for each in patterns if not any(fnmatch(path, each) for path in files)] == []
+
+
+def test_every_version_that_is_listed_is_the_one_that_is_handed_out() -> None:
+    files = collected()
+    for asset in ASSETS:
+        own = [path for path in files if any(fnmatch(path, each) for each in asset.files)]
+        said = [files[path].read_text(encoding="utf-8", errors="replace") for path in own]
+        assert asset.version is None or any(asset.version in text for text in said), asset.name
