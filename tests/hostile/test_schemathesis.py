@@ -6,23 +6,31 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 
 from tests.hostile.budget import SECONDS, TRIED
+from tests.support.backends import sqlite_backend
 from tests.support.service import ROOT, Service, clean_environment
+from tests.support.tokens import LINES, WRITER, bearer
 
 CONFIGURATION = ROOT / "tests" / "hostile" / "schemathesis.toml"
 SEED = os.environ.get("OVERMIND_FUZZ_SEED", "1")
 EXAMPLES = "10"
 """Requests for each operation and phase, where no time is given to fill."""
 
+ELSEWHERE = "http://example.org"
+
 BACKENDS = ["sqlite", "couch"] if SECONDS else ["sqlite"]
 
 
-def run(service: Service, directory: Path) -> tuple[int, str, dict[str, Any]]:
+def run(
+    service: Service, directory: Path, headers: Mapping[str, str] = MappingProxyType({})
+) -> tuple[int, str, dict[str, Any]]:
     """Have it try the service; return its exit status, what it says and its report."""
     report = directory / "report.json"
     budget = ["--max-time", SECONDS] if SECONDS else ["--max-examples", EXAMPLES]
@@ -30,6 +38,7 @@ def run(service: Service, directory: Path) -> tuple[int, str, dict[str, Any]]:
     command = [
         *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIGURATION), "run"),
         *(f"http://127.0.0.1:{service.port}/schema/", "--exclude-path", "/events"),
+        *(f"--header={name}: {value}" for name, value in headers.items()),
         *("--seed", SEED, *budget, "--report", "json", "--report-json-path", str(report)),
     ]
     environment = clean_environment() | {"PYTHONPATH": str(ROOT)}
@@ -45,3 +54,20 @@ def test_what_is_served_is_what_is_described(service: Service, tmp_path: Path) -
     assert status == 0, said[-20_000:]
     TRIED["schemathesis"] += report["test_cases"]["generated"]
     assert "Traceback" not in service.log
+
+
+def test_what_is_served_behind_tokens_limits_and_for_other_sites_is_described(
+    tmp_path: Path,
+) -> None:
+    """Among the checks: without the token each operation that asks for one is a 401."""
+    closed = {
+        "OVERMIND_TOKENS": LINES,
+        "OVERMIND_RATE_LIMIT": "100000/s",
+        "OVERMIND_CORS_ORIGINS": ELSEWHERE,
+    }
+    environment = sqlite_backend(tmp_path).environment | closed
+    with Service(environment, tmp_path) as service:
+        status, said, report = run(service, tmp_path, bearer(WRITER) | {"Origin": ELSEWHERE})
+        assert status == 0, said[-20_000:]
+        TRIED["schemathesis"] += report["test_cases"]["generated"]
+        assert "Traceback" not in service.log

@@ -36,8 +36,8 @@ SCHEMES: Json = {
     },
 }
 
-SECURITY: list[Json] = [{"bearer": []}, {"cookie": []}, {}]
-"""Any of them; none where no tokens are configured."""
+_SHOWN: list[Json] = [{"bearer": []}, {"cookie": []}]
+_NOTHING: Json = {}
 
 RESPONSES: Json = {
     "Unauthorised": error(
@@ -114,6 +114,11 @@ OPERATIONS: Operations = {
         "responses": {"303": _GONE_ON, "403": _FROM_ELSEWHERE},
     },
 }
+
+
+def security(*, is_closed: bool) -> list[Json]:
+    """Return what a caller has to show, any of these: nothing where no tokens are configured."""
+    return _SHOWN if is_closed else [*_SHOWN, _NOTHING]
 
 
 def guarded(operations: Operations) -> Operations:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from django.conf import settings
 from django.urls import URLPattern
 from drf_spectacular.drainage import warn
 from drf_spectacular.generators import EndpointEnumerator, SchemaGenerator
@@ -108,4 +109,5 @@ class Generator(SchemaGenerator):
     def get_schema(self, request: Request | None = None, public: bool = False) -> Json:
         """Return the whole document."""
         document: Json = super().get_schema(request, public)
-        return document | {"components": COMPONENTS, "security": access.SECURITY}
+        security = access.security(is_closed=settings.OVERMIND_TOKENS.is_given)
+        return document | {"components": COMPONENTS, "security": security}
