@@ -139,8 +139,9 @@ class Healer:
                 if chunk["_id"] not in reached and all(_is_none_of(chunk, leaf) for leaf in leaves):
                     yield chunk
 
-    def _reached(self, zergling: Zergling) -> set[str]:
-        """Return the ids of the chunks that a leaf reaches."""
+    def _reached(self, leaf: Zergling) -> set[str]:
+        """Return the ids of the chunks that a leaf reaches, by name or as a reader finds them."""
+        zergling = self._archive.completed(leaf, timeout=CALL_TIMEOUT)
         return {chunk.id for chunk in self._archive.newest_first(zergling, timeout=CALL_TIMEOUT)}
 
     def _leaves(self, zergling_id: str) -> list[Document]:
@@ -195,8 +196,8 @@ def _old_death(document: Document, moment: float) -> Request | None:
 def _is_none_of(document: Document, zergling: Zergling) -> bool:
     """Whether a chunk that a leaf does not name is none of its past all the same.
 
-    What the original service wrote names no chunks, and they may yet be found to be its past. Only
-    what was cut from the words that such a leaf still has is certainly not.
+    What the original service wrote names no chunks, and more than those that a reader finds now may
+    yet be found to be its past. Only what was cut from the words that such a leaf still has is not.
     """
     if zergling.base.chunk is not None:
         return True
