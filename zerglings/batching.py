@@ -52,6 +52,10 @@ class Call(Generic[Result]):
         """Seconds that the caller will wait at most."""
         raise NotImplementedError
 
+    def is_over(self) -> bool:
+        """Whether it is answered, if only because its time is up; asked before each flush."""
+        return self.is_answered
+
     def succeed(self, result: Result) -> None:
         """Answer the call; its caller learns of it when the flush is over."""
         self._result = result
@@ -183,7 +187,7 @@ class GroupCommit(Generic[Wish]):
         try:
             if not call.leads:
                 call.wait(max(0.0, call.time_left) + self._grace)
-            while call.leads and not call.is_answered:
+            while call.leads and not call.is_over():
                 self._flush_once(call)
         finally:
             self._leave(call)
@@ -192,7 +196,8 @@ class GroupCommit(Generic[Wish]):
         """Wait no longer, and lead no longer."""
         with self._lock:
             call.is_awaited = False
-            if not call.is_answered and call in self._queue:
+            # Who leads still has not been flushed: its time was up before that.
+            if (call.leads or not call.is_answered) and call in self._queue:
                 self._queue.remove(call)
                 self._watch.waiting(len(self._queue))
             self._hand_over(call)

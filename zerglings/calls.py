@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
 from zerglings import metrics
 from zerglings.batching import Abandoned, Call
-from zerglings.patience import Patience
+from zerglings.patience import GRACE, Patience
 from zerglings.storage.base import OutcomeUnknown, StoreError, StoreUnavailable
 from zerglings.zergling import Zergling
 
@@ -60,13 +60,14 @@ class ZerglingCall(Call[Zergling]):
             metrics.retried(error)
 
 
-def timeout_for(calls: Iterable[ZerglingCall]) -> float:
+def timeout_for(calls: Collection[ZerglingCall]) -> float:
     """Return the seconds that a flush on behalf of all of these may take.
 
     That is what the most patient may wait: one whose time is nearly up must not cost the others
-    theirs, and gives up by itself.
+    theirs, and gives up by itself. Only who leads cannot, and has to be back in time.
     """
-    return max(call.patience.call_timeout for call in calls)
+    longest = max(call.patience.call_timeout for call in calls)
+    return min([longest, *(call.time_left + GRACE for call in calls if call.leads)])
 
 
 def pause_before_next_attempt(calls: Collection[ZerglingCall]) -> None:

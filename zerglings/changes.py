@@ -69,6 +69,19 @@ class Change(ZerglingCall):
             StoreError: whether it was made already cannot be found out.
         """
 
+    @property
+    def was_attempted(self) -> bool:
+        """Whether a write with this change in it was tried."""
+        return self.patience.was_tried
+
+    def refuse(self, error: Exception) -> None:
+        """Answer that it must not be made; or that it is not known, where a write was sent.
+
+        That was looked for and not found, but may be on its way, or on a node that is away.
+        """
+        doubt = self.patience.doubt if self.was_attempted else None
+        self.fail(doubt or error)
+
 
 class Spawn(Change):
     """A zergling that is to be; with ``is_keyed`` it may have been spawned before."""
@@ -80,8 +93,8 @@ class Spawn(Change):
 
     @property
     def needs_reading(self) -> bool:
-        """Whether there may be one: a random id is nobody's yet."""
-        return self._is_keyed or self.patience.is_in_doubt
+        """Whether there may be one: a random id is nobody's before the first attempt."""
+        return self._is_keyed or self.patience.was_tried
 
     def applied_to(self, standing: Standing, archive: Archive, time_left: TimeLeft) -> Zergling:
         """Return the newborn, or what has become of it."""
@@ -114,6 +127,11 @@ class Order(Change):
         # next one, are among them.
         self._attempted_at: int | float = math.inf
 
+    @property
+    def was_attempted(self) -> bool:
+        """Whether a write with this request in it was tried."""
+        return self._attempted_at != math.inf
+
     def applied_to(self, standing: Standing, archive: Archive, time_left: TimeLeft) -> Zergling:
         """Return the zergling after the request."""
         current = standing.zergling
@@ -133,12 +151,17 @@ class Order(Change):
         return current.apply(self._request)
 
     def _was_carried_out(self, current: Zergling, archive: Archive, time_left: TimeLeft) -> bool:
-        """Whether an attempt whose answer was lost did it, even if a death followed.
+        """Whether an earlier attempt did it, even if a death followed.
+
+        Also one that was refused as a conflict: something before the store may have sent it twice,
+        and passed on what the second was answered. Only what has a key may then be another's.
 
         Raises:
-            NeverKnown: the original has written since and kept the words without their ids.
+            NeverKnown: it is in doubt, and the original has written since and kept the words
+                without their ids.
         """
-        if self._attempted_at == math.inf or not self.patience.is_in_doubt:
+        is_in_doubt = self.patience.is_in_doubt
+        if not self.was_attempted or not (is_in_doubt or self._request.key_mark is None):
             return False
         if current.has_applied(self._request):
             return True
@@ -147,7 +170,7 @@ class Order(Change):
             if id_ == self._request.id:
                 return True
             are_ids_lost = are_ids_lost or is_derived(id_)
-        if are_ids_lost:
+        if are_ids_lost and is_in_doubt:
             raise NeverKnown("the original service has dropped the ids of this zergling's commands")
         return False
 

@@ -85,7 +85,7 @@ class _Group:
             if isinstance(outcome, StoreError):
                 change.attempt_failed(outcome)
             elif isinstance(outcome, Exception):
-                change.fail(outcome)
+                change.refuse(outcome)
             elif outcome is self.pending and stored is not None:
                 change.succeed(stored)
             else:

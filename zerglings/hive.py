@@ -26,7 +26,7 @@ from zerglings.keys import KeyRegister
 from zerglings.looks import Look, LookFlush
 from zerglings.metrics import QueueWatch
 from zerglings.news import News, Reporter
-from zerglings.patience import CALL_TIMEOUT, Patience
+from zerglings.patience import CALL_TIMEOUT, GRACE, Patience
 from zerglings.reading import Reader, understood
 from zerglings.storage import configured_store
 from zerglings.storage.base import (
@@ -51,9 +51,6 @@ QUEUE_LIMIT = 1000
 SHARE_OF_THREADS = 3
 """Each of the two queues may hold the third part of the threads that are not for streams, so that
 both together leave some for probes."""
-
-GRACE = 0.8
-"""Seconds that a caller waits beyond its time to learn what became of its change."""
 
 PROBE_TIMEOUT = 1.0
 """Seconds that a question after the store's health may wait."""

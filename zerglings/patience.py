@@ -25,6 +25,9 @@ TIME_LIMIT = 4.0
 CALL_TIMEOUT = 2.0
 """Seconds that one store call may wait, so that there is time left to look what became of it."""
 
+GRACE = 0.8
+"""Seconds that a caller waits beyond its time to learn what became of its change."""
+
 SHORTEST_TIMEOUT = 0.05
 """Seconds that a call may wait even when the time is all but up."""
 
@@ -80,6 +83,11 @@ class Patience:
         self._blips = 0
         self._races = 0
         self._attempts = 0
+
+    @property
+    def doubt(self) -> OutcomeUnknown | None:
+        """What was said of a write whose outcome is not known, if one was sent."""
+        return self._doubt
 
     @property
     def is_in_doubt(self) -> bool:

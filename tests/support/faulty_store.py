@@ -10,7 +10,7 @@ from zerglings.storage.base import Changes, Conflict, Document, Page, Store, Sto
 class FaultyStore(Store):
     """Passes calls on to a real store, except where a test says otherwise.
 
-    A hook that raises makes the call fail; a ``Conflict`` before a write is that document's result.
+    A hook that raises makes the call fail; a ``Conflict`` at a write is that document's result.
     """
 
     def __init__(self, store: Store) -> None:
@@ -52,7 +52,10 @@ class FaultyStore(Store):
         (result,) = self._store.put_many([document], timeout=timeout)
         if not isinstance(result, Written):
             return result
-        self.after_put(document)
+        try:
+            self.after_put(document)
+        except Conflict as conflict:
+            return conflict
         return Written(result.revision, is_minority=self.is_minority(document))
 
     def page(

@@ -326,6 +326,43 @@ def test_a_caller_waits_no_longer_than_it_said(
     assert flushes.batches == [["first"], ["b"]], "nobody does what nobody waits for"
 
 
+class Hasty(Wish):
+    def is_over(self) -> bool:
+        if self.time_left <= 0:
+            self.fail(TimeoutError())
+        return self.is_answered
+
+
+def test_whoever_would_lead_when_its_time_is_up_does_not(
+    group: GroupCommit[Wish], flushes: Flushes
+) -> None:
+    with pytest.raises(TimeoutError):
+        run(group, Hasty("late", patience=0))
+    assert run(group, Wish("next")) == "NEXT"
+    assert flushes.batches == [["next"]]
+
+
+def test_whoever_leads_until_its_time_is_up_hands_over(
+    group: GroupCommit[Wish], flushes: Flushes, pool: ThreadPoolExecutor
+) -> None:
+    def carry_out(wish: Wish) -> None:
+        if wish.name == "leader":
+            wish._end = 0.0
+        else:
+            wish.succeed(wish.name)
+
+    flushes.carry_out = carry_out
+    flushes.gate.clear()
+    leader = pool.submit(run, group, Hasty("leader"))
+    assert flushes.began.acquire(timeout=LONG)
+    (other,) = queued(group, pool, "b")
+    flushes.gate.set()
+    with pytest.raises(TimeoutError):
+        leader.result(LONG)
+    assert other.result(LONG) == "b"
+    assert flushes.batches == [["leader"], ["b"]]
+
+
 def test_a_caller_whose_call_is_under_way_is_told_so(
     group: GroupCommit[Wish], flushes: Flushes, pool: ThreadPoolExecutor
 ) -> None:

@@ -23,7 +23,7 @@ from zerglings.changes import (
 )
 from zerglings.commits import ChangeFlush
 from zerglings.document import decode
-from zerglings.patience import CALL_TIMEOUT
+from zerglings.patience import CALL_TIMEOUT, GRACE
 from zerglings.reading import Reader
 from zerglings.revision_cache import READ_EVERY
 from zerglings.storage.base import Conflict, OutcomeUnknown, Store, StoreError, StoreUnavailable
@@ -198,6 +198,39 @@ def test_what_was_carried_out_after_all_is_not_repeated(bench: Bench) -> None:
     assert orders[0].outcome() == orders[1].outcome() == bench.stored(zergling)
 
 
+def test_a_write_that_was_sent_twice_and_refused_the_second_time_counts_once(
+    bench: Bench,
+) -> None:
+    """Something before the store did so, and passed on the second answer."""
+    zergling = bench.spawn()
+    ours = order(zergling, "M", at(zergling.revision))
+    bench.store.after_put = raising(Conflict("it is there already"))
+    bench.flush([ours])
+    bench.flush([ours])
+    assert ours.outcome().history == ("M",)
+    assert bench.stored(zergling).history == ("M",)
+
+
+def test_a_birth_that_was_sent_twice_and_refused_the_second_time_is_one(bench: Bench) -> None:
+    birth = Spawn(Zergling.spawned(str(uuid.uuid4()), Pose()), is_keyed=False)
+    bench.store.after_put = raising(Conflict("it is there already"))
+    bench.flush([birth])
+    bench.flush([birth])
+    assert birth.outcome().revision is not None
+
+
+def test_a_write_in_doubt_is_never_said_to_be_refused(bench: Bench) -> None:
+    """It may still be on its way, or on a node that is away for now."""
+    zergling = bench.spawn()
+    ours, other = order(zergling, "M", at(zergling.revision)), order(zergling, "L")
+    bench.store.before_put = raising(OutcomeUnknown("lost"))
+    bench.flush([ours])
+    bench.flush([other])
+    assert other.is_answered
+    bench.flush([ours])
+    assert error_of(ours) is OutcomeUnknown
+
+
 def test_what_was_carried_out_behind_one_who_gave_up_is_not_repeated(bench: Bench) -> None:
     """It was first attempted behind the words of another, and stored without them."""
     zergling = bench.spawn()
@@ -253,6 +286,13 @@ def test_who_has_little_time_left_does_not_cost_the_others_theirs(bench: Bench) 
     hasty, patient = order(bench.spawn(), "M"), order(bench.spawn(), "M")
     hasty.patience._end = time.monotonic() + 0.1
     assert timeout_for([hasty, patient]) == CALL_TIMEOUT
+
+
+def test_who_leads_with_little_time_left_is_back_in_time(bench: Bench) -> None:
+    hasty, patient = order(bench.spawn(), "M"), order(bench.spawn(), "M")
+    hasty.patience._end = time.monotonic() + 0.1
+    hasty.leads = True
+    assert GRACE < timeout_for([hasty, patient]) <= GRACE + 0.1
 
 
 def test_a_retry_waits_only_where_nobody_else_would_wait_for_it(
