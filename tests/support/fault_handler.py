@@ -21,6 +21,7 @@ from tests.support.faults import (
     Kind,
     ResetAfter,
     ResetBefore,
+    Twice,
     WrongType,
 )
 
@@ -89,10 +90,13 @@ class Handler(BaseHTTPRequestHandler):
                 if self.server.closed.wait(fault.seconds + random.uniform(0, fault.jitter)):
                     raise ConnectionAbortedError
                 self._forward(None, body)
+            case Twice():
+                self._forward(None, body, first=True)
+                self._forward(None, body)
             case _:
                 self._forward(fault, body)
 
-    def _forward(self, fault: Forwarded | None, body: bytes | None) -> None:
+    def _forward(self, fault: Forwarded | None, body: bytes | None, *, first: bool = False) -> None:
         # A connection for each request: none can have gone stale.
         upstream = http.client.HTTPConnection(
             *self.server.proxy.upstream, timeout=UPSTREAM_TIMEOUT_SECONDS
@@ -105,7 +109,11 @@ class Handler(BaseHTTPRequestHandler):
             except (OSError, http.client.HTTPException):
                 self._record(None)
                 raise
-            self._relay(fault, response)
+            if first:
+                self._record(response.status)
+                response.read()
+            else:
+                self._relay(fault, response)
 
     def _ask(
         self, upstream: http.client.HTTPConnection, body: bytes | None

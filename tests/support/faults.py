@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -24,6 +25,11 @@ class ResetBefore:
 @dataclass(frozen=True)
 class ResetAfter:
     """The upstream carries the request out, then the client's connection is reset."""
+
+
+@dataclass(frozen=True)
+class Twice:
+    """The upstream carries the request out twice; the second answer is passed on."""
 
 
 @dataclass(frozen=True)
@@ -71,12 +77,17 @@ class WrongType:
     content_type: str
 
 
-Kind = Answer | ResetBefore | ResetAfter | CutBody | Hang | Delay | Drip | WrongType
+Kind = Answer | ResetBefore | ResetAfter | Twice | CutBody | Hang | Delay | Drip | WrongType
 
 
 def every_request(_method: str, _path: str) -> bool:
     """Match whatever comes."""
     return True
+
+
+def some_writes(method: str, path: str) -> bool:
+    """Match a third of the requests that write documents, by chance."""
+    return (method == "PUT" or path.endswith("/_bulk_docs")) and random.random() < 1 / 3
 
 
 @dataclass(frozen=True)

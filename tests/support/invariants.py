@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.documents import SOON
-from tests.support.ledger import Fate, Ledger, Life, Sent
+from tests.support.ledger import Fate, Ledger, Life, Sent, named
 from tests.support.verdict import whole_history
 from zerglings.document import NotAZergling, decode
 from zerglings.storage.base import Document, Store
@@ -33,7 +33,7 @@ class Known:
         sent: dict[str, list[Sent]] = {life.id: [] for life in ledger.lives}
         for one in ledger.sent:
             sent[one.life.id].append(one)
-        acknowledged = {one.key for one in ledger.sent if one.fate is Fate.ACKNOWLEDGED}
+        acknowledged = {one.name for one in ledger.sent if one.fate is Fate.ACKNOWLEDGED}
         return cls(list(ledger.lives), sent, acknowledged)
 
 
@@ -67,15 +67,16 @@ def _faults_of_life(store: Store, life: Life, document: Document, known: Known) 
         yield f"{life.id} has another past: {zergling.spawn}, {len(words)} words"
     if replay(life.spawn, words) != zergling.pose:
         yield f"{life.id} is elsewhere"
-    counts = Counter(request.id for request in history)
+    found = named(history, known.sent[life.id])
+    counts = Counter(name for name, _ in found)
     yield from (f"{id_} of {life.id} counts {n} times" for id_, n in counts.items() if n > 1)
-    by_id = {request.id: request.words for request in history}
+    by_name = {name: request.words for name, request in found}
     for sent in known.sent[life.id]:
-        stored = by_id.get(sent.request.id)
-        if stored is None and sent.key in known.acknowledged:
-            yield f"{sent.key} of {life.id} is lost"
+        stored = by_name.get(sent.name)
+        if stored is None and sent.name in known.acknowledged:
+            yield f"{sent.name} of {life.id} is lost"
         if stored not in (None, sent.request.words):
-            yield f"{sent.key} of {life.id} is there in part"
+            yield f"{sent.name} of {life.id} is there in part"
 
 
 def faults_of_file(path: Path) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
@@ -42,27 +42,49 @@ class Message:
     body: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def is_once(self) -> bool:
+        """Whether to send it again could have a second effect."""
+        return self.method == "POST" and "Idempotency-Key" not in self.headers
+
 
 @dataclass
 class Sent:
-    """A request of the ledger: when it was first sent, and when a client knew that it counts."""
+    """A request of the ledger: when it was first sent, and when a client knew that it counts.
+
+    One without a key is known by its words, which no other has.
+    """
 
     life: Life
     words: str
-    key: str
+    key: str | None
     began: float = field(default_factory=time.monotonic)
     ended: float = float("inf")
     fate: Fate = Fate.UNKNOWN
 
     @property
     def message(self) -> Message:
-        headers = {"Idempotency-Key": self.key}
+        headers = {} if self.key is None else {"Idempotency-Key": self.key}
         return Message("POST", f"/zerglings/{self.life.id}", self.words, headers)
 
     @cached_property
     def request(self) -> Request:
-        """The request as the service keeps it."""
+        """The request as the service keeps it, but for the id of one without a key."""
         return Request.command(self.words, self.key)
+
+    @property
+    def name(self) -> str:
+        """What it is known by in a history."""
+        return self.words if self.key is None else self.request.id
+
+
+def named(history: Iterable[Request], ledger: Iterable[Sent]) -> list[tuple[str, Request]]:
+    """Return requests of a history with the names that those of a ledger have, else their ids."""
+    keyless = {sent.words for sent in ledger if sent.key is None}
+    return [
+        (words if (words := "".join(request.words)) in keyless else request.id, request)
+        for request in history
+    ]
 
 
 @dataclass

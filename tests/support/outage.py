@@ -231,7 +231,7 @@ class Trial:
             mend()
             recovery = self._recovery()
             recovered_at = time.monotonic()
-            seen = visitors.since()
+        seen = visitors.since()
         after = self._quiet(before)
         self.wrong += [f"{fault}: {wrong}" for wrong in seen.wrong]
         self.wrong += [f"{fault}: /healthz: {status}" for status in probes.statuses - {200}]

@@ -42,6 +42,12 @@ IN_VAIN = 0.02
 TWINS = 0.03
 """Part of the commands that are sent twice at the same moment."""
 
+KEYLESS = 0.3
+"""Part of the commands that are sent without a key, and so not again once they may count."""
+
+KEYLESS_WORDS = 24
+"""Letters of such a command: no two have the same."""
+
 AT_ONCE = 0.7
 """Part of the repeats that follow at once; the others repeat one of the last few commands."""
 
@@ -223,8 +229,8 @@ class Client:
     def command(self, life: Life) -> None:
         """Send a command of one or more letters, and a third of them again under their key."""
         was_dead = life.died
-        sent = Sent(life, some_words(), uuid.uuid4().hex)
-        is_twin = random.random() < TWINS
+        sent = self._some_command(life)
+        is_twin = sent.key is not None and random.random() < TWINS
         answers = self._pursue(sent.message, is_twin=is_twin)
         sent.ended = time.monotonic()
         self._done.append(sent)
@@ -240,9 +246,14 @@ class Client:
         if random.random() < REPEATED:
             self._repeat(sent if random.random() < AT_ONCE else random.choice(self._done[-8:]))
 
+    def _some_command(self, life: Life) -> Sent:
+        if random.random() < KEYLESS:
+            return Sent(life, "".join(random.choices("MLR", k=KEYLESS_WORDS)), None)
+        return Sent(life, some_words(), uuid.uuid4().hex)
+
     def _repeat(self, sent: Sent) -> None:
-        """Send an acknowledged command once more: it has no second effect."""
-        if sent.fate is not Fate.ACKNOWLEDGED:
+        """Send an acknowledged command once more under its key: it has no second effect."""
+        if sent.fate is not Fate.ACKNOWLEDGED or sent.key is None:
             return
         was_dead = sent.life.died
         status = self._pursue(sent.message, anywhere=True).status
@@ -261,7 +272,7 @@ class Client:
         words, history = "".join(sent.request.words), "".join(shown["commandHistory"])
         is_shown = words in history or self._swarm.is_cluster
         is_right = is_shown and shown["id"] == sent.life.id
-        self._ledger.complain_if(not is_right, f"{sent.key} was answered with another state")
+        self._ledger.complain_if(not is_right, f"{sent.name} was answered with another state")
 
     def _pursue(
         self, message: Message, *, anywhere: bool = False, is_twin: bool = False
@@ -286,7 +297,8 @@ class Client:
                 used.close()
             answers.attempts += 1
             late = time.monotonic() - swarm.ended_at > LAST_TRIES
-            if answers.status is not None or late or random.random() < ABANDONED:
+            is_lost = answers.is_doubtful and message.is_once
+            if answers.status is not None or late or is_lost or random.random() < ABANDONED:
                 return answers
             anywhere, is_twin = True, False
             time.sleep(random.uniform(0, answers.pause))  # as a polite client does

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from tests.support.backends import Backend
 from tests.support.documents import SOON, leaves
-from tests.support.ledger import Fate, Life, Sent
+from tests.support.ledger import Fate, Life, Sent, named
 from tests.support.swarm import Swarm
 from zerglings.archive import Archive
 from zerglings.document import decode
@@ -95,15 +95,19 @@ def _check_requests(
     verdict: Verdict, life: Life, history: Sequence[Request], ledger: Sequence[Sent]
 ) -> None:
     """What was acknowledged is there once, what was refused is not, nor is anything else."""
-    words = {request.id: request.words for request in history}
-    counts = Counter(request.id for request in history)
+    found = named(history, ledger)
+    words = {name: request.words for name, request in found}
+    counts = Counter(name for name, _ in found)
     verdict.doubled += [f"{id_} of {life.id}" for id_, count in counts.items() if count > 1]
     for sent in ledger:
-        if sent.fate is Fate.ACKNOWLEDGED and words.get(sent.request.id) != sent.request.words:
-            verdict.lost.append(f"{sent.key} of {life.id}")
-        if sent.fate is Fate.REFUSED and sent.request.id in words:
-            verdict.uninvited.append(f"{sent.key} of {life.id}, which was refused")
-    known = {sent.request.id for sent in ledger}
+        stored = words.get(sent.name)
+        if stored is None and sent.fate is Fate.ACKNOWLEDGED:
+            verdict.lost.append(f"{sent.name} of {life.id}")
+        if stored not in (None, sent.request.words):
+            verdict.lost.append(f"a part of {sent.name} of {life.id}")
+        if sent.fate is Fate.REFUSED and stored is not None:
+            verdict.uninvited.append(f"{sent.name} of {life.id}, which was refused")
+    known = {sent.name for sent in ledger}
     for id_, of_id in words.items():
         if id_ not in known and not (of_id == (DIED,) and life.was_to_die):
             verdict.uninvited.append(f"{id_} of {life.id}")
@@ -130,13 +134,13 @@ def whole_history(store: Store, zergling: Zergling) -> Iterator[Request]:
 
 def _check_order(verdict: Verdict, history: Sequence[Request], ledger: Sequence[Sent]) -> None:
     """What was sent only after another one had been acknowledged has to come after it."""
-    by_id = {sent.request.id: sent for sent in ledger}
+    by_name = {sent.name: sent for sent in ledger}
     earliest = float("inf")
-    for request in reversed(history):
-        if (sent := by_id.get(request.id)) is None:
+    for name, _ in reversed(named(history, ledger)):
+        if (sent := by_name.get(name)) is None:
             continue
         if sent.began > earliest:
-            verdict.disordered.append(f"{sent.key} of {sent.life.id}")
+            verdict.disordered.append(f"{sent.name} of {sent.life.id}")
         if sent.fate is Fate.ACKNOWLEDGED:
             earliest = min(earliest, sent.ended)
 
