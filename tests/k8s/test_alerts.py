@@ -1,4 +1,4 @@
-"""Whether the alerts fire when they are to: at their limits, and not in use.
+"""Whether the alerts fire when they are to: at limits, at a first event, not for what is over.
 
 Their expressions are reckoned out for one pod, whose metrics have given values.
 """
@@ -6,17 +6,23 @@ Their expressions are reckoned out for one pod, whose metrics have given values.
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import promql_parser
 import pytest
+import yaml
 
 from overmind_project import settings
 from tests.k8s.render import containers, overlays, render
-from tests.k8s.test_monitoring import alerts
+from tests.k8s.test_monitoring import COMPONENT, alerts
 from zerglings.hive import QUEUE_LIMIT, SHARE_OF_THREADS
+
+MONITOR = yaml.safe_load((COMPONENT / "overmind-servicemonitor.yaml").read_text(encoding="utf-8"))
+INTERVAL = promql_parser.parse_duration(MONITOR["spec"]["endpoints"][0]["interval"])
 
 OF_A_PROCESS = {
     "OvermindConnectionsMany": ("overmind_http_requests_in_flight", settings.OVERMIND_THREADS),
@@ -35,7 +41,15 @@ OPERATORS: dict[str, Callable[[float, float], float]] = {
     ">": operator.gt,
 }
 
+_FIRST_TOO = re.compile(
+    r"sum by \(route\) \( (?P<counter>\S+\{[^}]*\})"
+    r" unless last_over_time\((?P=counter)\[\w+\] offset (?P<window>\w+)\)"
+    r" or increase\((?P=counter)\[(?P=window)\]\) \) > 0"
+)
+
 Object = dict[str, Any]
+
+WITH_WINDOWS = [alert for alert in alerts() if "[" in alert["expr"]]
 
 
 def named(name: str) -> Object:
@@ -114,3 +128,31 @@ def test_merges_without_commands_set_it_off_only_where_they_are_many() -> None:
     assert not merging(5, 100)
     assert merging(1, 0)
     assert not merging(1 / 600, 0)
+
+
+# In time
+
+
+def windows(alert: Object) -> list[timedelta]:
+    found: list[timedelta] = []
+
+    def note(expression: object) -> None:
+        if isinstance(expression, promql_parser.MatrixSelector):
+            found.append(expression.range)
+
+    promql_parser.walk(promql_parser.parse(alert["expr"]), note)
+    assert found
+    return found
+
+
+@pytest.mark.parametrize("alert", WITH_WINDOWS, ids=lambda alert: alert["alert"])
+def test_it_looks_back_on_four_scrapes_at_least(alert: Object) -> None:
+    assert min(windows(alert)) >= 4 * INTERVAL
+
+
+@pytest.mark.parametrize("alert", WITH_WINDOWS, ids=lambda alert: alert["alert"])
+def test_it_does_not_fire_for_what_is_over_or_else_at_the_first_event(alert: Object) -> None:
+    if "for" in alert:
+        assert max(windows(alert)) < promql_parser.parse_duration(alert["for"])
+    else:
+        assert _FIRST_TOO.fullmatch(" ".join(alert["expr"].split()))
