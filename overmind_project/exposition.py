@@ -34,7 +34,11 @@ class AboutTheService(Collector):
         }
         yield InfoMetricFamily("overmind_build", "What is running here.", about)
         sizes = _resident_bytes()
-        yield GaugeMetricFamily("overmind_processes", "Processes of this service.", len(sizes))
+        yield GaugeMetricFamily(
+            "overmind_processes",
+            "Processes of this service, gunicorn's main one too.",
+            len(sizes),
+        )
         yield GaugeMetricFamily(
             "overmind_resident_memory_bytes",
             "Memory of all processes of this service; what they share counts for each.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,14 @@ def test_the_health_check_asks_a_url_that_exists() -> None:
     found = re.search(r"http://127\.0\.0\.1:8080(/[^']*)'", check)
     assert found
     assert resolve(found[1]).url_name == "healthz"
+
+
+def test_couchdb_is_probed_as_in_the_workflow() -> None:
+    path = ROOT / ".github" / "workflows" / "check.yaml"
+    workflow = yaml.safe_load(path.read_text(encoding="utf-8"))
+    options = shlex.split(workflow["jobs"]["couchdb"]["services"]["couchdb"]["options"])
+    probe = options[options.index("--health-cmd") + 1]
+    assert SERVICES["couchdb"]["healthcheck"]["test"] == ["CMD", *shlex.split(probe)]
 
 
 def test_the_service_has_time_to_stop() -> None:
