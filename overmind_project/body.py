@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from gunicorn.http.errors import ParseException
 
 from overmind_project.connection import Connection
-from overmind_project.no_request import REFUSALS, CrowdedOut
+from overmind_project.no_request import REFUSALS, CrowdedOut, TooMuchFraming
 from overmind_project.refusal import refuse
 
 if TYPE_CHECKING:
@@ -165,6 +165,8 @@ def _bytes_of(environ: WSGIEnvironment, size: int) -> bytes:
         body: bytes = environ["wsgi.input"].read(size)
     except ParseException as error:
         raise BodyError("400 Bad Request", "The chunks of the body are malformed.") from error
+    except TooMuchFraming as error:
+        raise BodyError("413 Content Too Large", "The chunks of the body are too small.") from error
     except TimeoutError as error:
         raise BodyError("408 Request Timeout", "The body came too slowly.") from error
     except CrowdedOut as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -24,6 +25,9 @@ ROOM = 3 * BUDGET
 
 BACK_LIMIT = 20.0
 PLACES = 8
+TURN_LIMIT = 1.0
+"""Seconds for a call beside a body that takes several to read, on a machine that has much to do."""
+
 HOST = b"Host: x\r\n"
 SPAWN = b'{"count":1}'
 
@@ -92,6 +96,26 @@ def test_long_bodies_share_a_budget_and_others_are_served(shared: Service, frami
         assert time.monotonic() < deadline, "the budget does not come back"
         time.sleep(0.05)  # between two looks
     assert spawned_with_long_body(shared) == 200
+
+
+def test_a_body_in_tiny_chunks_holds_up_nobody_and_is_not_read_for_ever(shared: Service) -> None:
+    begin = b"POST /swarm/commands HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with line_to(shared) as line, ThreadPoolExecutor(1) as pool:
+        upload = pool.submit(_uploaded, line, begin + b"1\r\nx\r\n" * SWARM_LIMIT)
+        longest = 0.0
+        while not upload.done():
+            began = time.monotonic()
+            assert shared.call("GET", "/healthz").status == 200
+            longest = max(longest, time.monotonic() - began)
+        (answer,) = answers_in(upload.result())
+    assert answer.status == 413
+    assert answer.json == {"error": "The chunks of the body are too small."}
+    assert longest < TURN_LIMIT
+
+
+def _uploaded(line: socket.socket, data: bytes) -> bytes:
+    line.sendall(data)
+    return all_from(line)
 
 
 def test_a_budget_comes_back_after_every_kind_of_answer(shared: Service) -> None:
