@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import io
 import re
-import time
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -64,8 +63,6 @@ class BoundedBody:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request, or refuse its body."""
-        # A greenlet whose client always has the next request ready would never give way.
-        time.sleep(0)
         try:
             announced = _announced(environ)
             if announced.most > LIMIT:
