@@ -54,6 +54,8 @@ class Guard:
         token = self._ring.find(shown.token) if shown is not None else None
         if token is not None:
             self._introduce(request, token, is_cookie=shown is not None and shown.is_cookie)
+        elif shown is not None and (exchange := request.META.get(KEY)) is not None:
+            exchange.is_guess = True
         refusal = _refusal(request, shown, token)
         if refusal is None or self._is_open(request):
             response = self._get_response(request)
