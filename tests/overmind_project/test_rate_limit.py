@@ -15,6 +15,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
 from django.http import HttpResponse
@@ -256,6 +257,16 @@ def test_a_guess_at_the_metrics_counts_though_they_may_be_open(
     assert answer("/metrics", bearer(WRITER))[0] == "429"
     assert answer("/zerglings/", bearer(WRITER))[0] == "429"
     assert answer("/metrics", {})[0] == tried, "who tries none has the limit of the metrics"
+
+
+def test_what_a_caller_may_not_do_counts_to_it(answer: Callable[..., Answer]) -> None:
+    statuses = [answer("/zerglings/", bearer(READER), "POST")[0] for _ in range(4)]
+    assert statuses == ["403", "403", "403", "429"]
+    status, content, headers = answer("/swarm/spawn", bearer(READER), "POST")
+    assert (status, orjson.loads(content)) == ("429", {"error": SENTENCE})
+    assert int(dict(headers)["Retry-After"]) > 0
+    assert answer("/zerglings/", bearer(READER))[0] == "429"
+    assert answer("/zerglings/", bearer(WRITER))[0] == "200"
 
 
 def cookie(token: object) -> dict[str, str]:
