@@ -79,6 +79,8 @@ class RateLimitedDoor:
                 self._limiter.take(_place_of(self._limiter, environ), on_credit=is_by_address)
             if exchange.caller is not None:
                 self._lately.take(self._place_of_token(environ))
+            elif exchange.is_guess:
+                self._lately.forget(self._place_of_token(environ))
             return start_response(status, headers, *exc_info)  # type: ignore[arg-type]  # as it came
 
         return self._application(environ, begin)  # type: ignore[arg-type]  # as said above

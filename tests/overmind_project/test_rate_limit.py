@@ -56,11 +56,12 @@ class Guarded:
 
     def __init__(self) -> None:
         self.served = 0
+        self.good = {"anna", "bert"}
         self._counting = RateLimitedCallers(self._serve)
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> list[bytes]:
         name = environ.get("HTTP_AUTHORIZATION", "").removeprefix("Bearer ")
-        if name in ("anna", "bert"):
+        if name in self.good:
             environ[KEY].caller = name
         if name and environ[KEY].caller is None:
             environ[KEY].is_guess = True
@@ -138,6 +139,25 @@ def test_a_token_that_was_good_from_there_is_heard_beside_one_who_guesses(
     assert ask(guarded, "bert") == 429
     assert ask(guarded, "bert", address="192.0.2.2") == 200
     assert ask(guarded, "bert") == 429, "it was good, but not from there"
+
+
+def test_a_token_that_was_removed_is_not_heard_on_and_on(guarded: Guarded) -> None:
+    assert ask(guarded, "anna") == 200
+    guarded.good.remove("anna")
+    assert [ask(guarded, "anna") for _ in range(20)] == [401] * 3 + [429] * 17
+    limiter, _ = shared_limiters(Rate(1, HOUR, burst=3))
+    assert limiter.wait(limiter.place_of("192.0.2.1")) <= HOUR, "it costs its neighbours no more"
+    guarded.good.add("anna")
+    assert ask(guarded, "anna") == 429, "nor is it told from a guess when it is good again"
+
+
+def test_a_token_that_was_removed_is_forgotten_where_its_address_is_used_up(
+    guarded: Guarded,
+) -> None:
+    assert ask(guarded, "anna") == 200
+    assert [ask(guarded, f"guess {n}") for n in range(4)] == [401, 401, 401, 429]
+    guarded.good.remove("anna")
+    assert [ask(guarded, "anna") for _ in range(3)] == [401, 429, 429]
 
 
 def test_any_other_cookie_of_a_caller_changes_nothing(guarded: Guarded) -> None:
