@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import io
 import re
-import time
-from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from gunicorn.http.errors import ParseException
 
 from overmind_project.connection import Connection
-from overmind_project.no_request import REFUSALS, CrowdedOut
+from overmind_project.no_request import REFUSALS, CrowdedOut, TooMuchFraming
 from overmind_project.refusal import refuse
 
 if TYPE_CHECKING:
@@ -38,6 +36,9 @@ SWARM_CALLS = frozenset(
 
 BUDGET = 32 * 1024 * 1024
 """Bytes of bodies over ``LIMIT`` that one process takes in at once."""
+
+STEP = 64 * 1024
+"""Bytes by which a long body is taken in, and by which it takes of the budget."""
 
 TOO_MANY = "Too many long bodies are being read at once; nothing was changed, so try again."
 RETRY_AFTER = ("Retry-After", "1")
@@ -60,12 +61,10 @@ class BoundedBody:
 
     def __init__(self, application: WSGIApplication) -> None:
         self._application = application
-        self._free = BUDGET
+        self._budget = _Budget(BUDGET)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request, or refuse its body."""
-        # A greenlet whose client always has the next request ready would never give way.
-        time.sleep(0)
         try:
             announced = _announced(environ)
             if announced.most > LIMIT:
@@ -80,19 +79,44 @@ class BoundedBody:
     def _answer_to_long(
         self, environ: WSGIEnvironment, start_response: StartResponse, announced: _Announced
     ) -> Iterable[bytes]:
-        if announced.most > self._free:
-            raise BodyError("503 Service Unavailable", TOO_MANY, RETRY_AFTER)
-        self._free -= announced.most
+        share = _Share(self._budget)
         try:
-            _take_in(environ, announced)
+            _take_in(environ, announced, share)
             answer = self._application(environ, start_response)
         except BaseException:
-            self._release(announced.most)
+            share.release()
             raise
-        return _Answer(answer, partial(self._release, announced.most))
+        return _Answer(answer, share.release)
 
-    def _release(self, size: int) -> None:
-        self._free += size
+
+class _Budget:
+    """What is left for long bodies."""
+
+    def __init__(self, size: int) -> None:
+        self.free = size
+
+
+class _Share:
+    """What one long body has taken of the budget: about as much as has come of it.
+
+    What it announces takes nothing, or others could be kept out by who sends nothing.
+    """
+
+    def __init__(self, budget: _Budget) -> None:
+        self._budget = budget
+        self._size = 0
+
+    def grow(self) -> None:
+        """Take another step, or refuse the body; waiting for one could take for ever."""
+        if self._budget.free < STEP:
+            raise BodyError("503 Service Unavailable", TOO_MANY, RETRY_AFTER)
+        self._budget.free -= STEP
+        self._size += STEP
+
+    def release(self) -> None:
+        """Give all of it back."""
+        self._budget.free += self._size
+        self._size = 0
 
 
 class _Answer:
@@ -139,16 +163,22 @@ def _too_large(limit: int) -> BodyError:
     return BodyError("413 Content Too Large", f"The body is longer than {limit} bytes.")
 
 
-def _take_in(environ: WSGIEnvironment, announced: _Announced) -> None:
+def _take_in(environ: WSGIEnvironment, announced: _Announced, share: _Share | None = None) -> None:
     """Put the whole body where the application looks for it."""
     most, is_chunked = announced
-    body = _bytes_of(environ, most + 1 if is_chunked else most)
-    if len(body) > most:
+    wanted = most + 1 if is_chunked else most
+    if share is None:
+        data = _bytes_of(environ, wanted)
+        body, size = io.BytesIO(data), len(data)
+    else:
+        body = io.BytesIO()
+        size = _fill(body, environ, wanted, share)
+    if size > most:
         raise _too_large(most)
-    if not is_chunked and len(body) < most:
+    if not is_chunked and size < most:
         raise BodyError("400 Bad Request", "The body is shorter than its Content-Length.")
-    environ["wsgi.input"] = io.BytesIO(body)
-    environ["CONTENT_LENGTH"] = str(len(body))
+    environ["wsgi.input"] = body
+    environ["CONTENT_LENGTH"] = str(size)
     if ";" in (content_type := environ.get("CONTENT_TYPE", "")):
         environ["CONTENT_TYPE"] = _without_charset(content_type)
 
@@ -160,11 +190,24 @@ def _without_charset(content_type: str) -> str:
     return f'{media_type}; boundary="{found[1] or found[2]}"' if found else media_type
 
 
+def _fill(body: io.BytesIO, environ: WSGIEnvironment, wanted: int, share: _Share) -> int:
+    """Take in a long body step by step, and return its size."""
+    size = 0
+    while size < wanted and (data := _bytes_of(environ, min(STEP, wanted - size))):
+        size += body.write(data)
+        if size >= LIMIT:
+            share.grow()
+    body.seek(0)
+    return size
+
+
 def _bytes_of(environ: WSGIEnvironment, size: int) -> bytes:
     try:
         body: bytes = environ["wsgi.input"].read(size)
     except ParseException as error:
         raise BodyError("400 Bad Request", "The chunks of the body are malformed.") from error
+    except TooMuchFraming as error:
+        raise BodyError("413 Content Too Large", "The chunks of the body are too small.") from error
     except TimeoutError as error:
         raise BodyError("408 Request Timeout", "The body came too slowly.") from error
     except CrowdedOut as error:

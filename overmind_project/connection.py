@@ -20,7 +20,7 @@ import gevent.socket
 from gevent import monkey
 from gunicorn.http.errors import LimitRequestHeaders
 
-from overmind_project.no_request import CrowdedOut, HeadTooSlow
+from overmind_project.no_request import CrowdedOut, HeadTooSlow, TooMuchFraming
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer as Buffer
@@ -44,6 +44,12 @@ LONG_BODY_RATE = 128 * 1024
 
 LONGEST_BODY = 2 * 1024 * 1024
 """What comes beyond is nothing but the framing of chunks, and buys no more time."""
+
+MOST_FRAMED = 2 * LONGEST_BODY
+"""Bytes that a body may come to with the framing of its chunks, each of which costs to be read."""
+
+IN_ONE_GO = 8 * 1024
+"""Bytes of a body after which others have a turn before more of it is taken."""
 
 PIECE = 64 * 1024
 """Bytes of a body that are taken at once; gunicorn would read a mebibyte ahead."""
@@ -162,6 +168,7 @@ class Connection(gevent.socket.socket):
         Raises:
             HeadTooSlow, LimitRequestHeaders: the head will not be read any further.
             CrowdedOut: the head or the body will not, since others need the place.
+            TooMuchFraming: the body comes in too many chunks, or too long ones for what is in them.
             TimeoutError: the body does not come fast enough.
         """
         if self._phase is Phase.IDLE:
@@ -203,6 +210,9 @@ class Connection(gevent.socket.socket):
         self.deadline = self.since + BODY_SECONDS + slow / BODY_RATE + fast / LONG_BODY_RATE
         row = self._connections.wait(self, 1 + self._received.bit_length())
         try:
+            if self._received > IN_ONE_GO:
+                # What has come already would be taken without a look at anybody else.
+                gevent.socket.wait_read(self.fileno())
             data = super().recv(min(size, PIECE), flags)
         finally:
             row.pop(self, None)
@@ -211,6 +221,8 @@ class Connection(gevent.socket.socket):
         if self.dropped is not None:
             raise TimeoutError
         self._received += len(data)
+        if self._received > MOST_FRAMED:
+            raise TooMuchFraming
         return data
 
     def send(self, data: Buffer, flags: int = 0, /) -> int:

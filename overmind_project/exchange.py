@@ -44,6 +44,7 @@ class Exchange:
         "cut_by",
         "ids",
         "is_counted",
+        "is_guess",
         "is_stream",
         "method",
         "request_id",
@@ -65,6 +66,7 @@ class Exchange:
         self.cut_by: str | None = None
         self.caller: str | None = None
         self.is_stream = self.is_counted = False
+        self.is_guess = False  # shows a token that is nobody's
         self.request_id = _request_id(environ.get("HTTP_X_REQUEST_ID"))
         self.ids: dict[str, object] = {"request_id": self.request_id}
         if (parent := environ.get("HTTP_TRACEPARENT")) is not None:

@@ -19,6 +19,8 @@ from overmind_project import strangers
 from overmind_project.access import configured_ring
 from overmind_project.credentials import SIGNED_IN, Credentials, is_from_here, shown_in
 from overmind_project.exchange import KEY, Exchange, note_route
+from overmind_project.middleware import too_often
+from overmind_project.rates import shared_limiters
 from overmind_project.strangers import Refusal
 from overmind_project.tokens import Token
 from zerglings.events import CALLER, MAY_STAY
@@ -43,6 +45,8 @@ class Guard:
             raise MiddlewareNotUsed
         self._ring = ring
         self._get_response = get_response
+        rate = settings.OVERMIND_RATE_LIMIT
+        self._limiter = None if rate is None else shared_limiters(rate)[0]
         self._open = OPEN | {METRICS} if settings.OVERMIND_OPEN_METRICS else OPEN
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
@@ -54,11 +58,13 @@ class Guard:
         token = self._ring.find(shown.token) if shown is not None else None
         if token is not None:
             self._introduce(request, token, is_cookie=shown is not None and shown.is_cookie)
+        elif shown is not None and (exchange := request.META.get(KEY)) is not None:
+            exchange.is_guess = True
         refusal = _refusal(request, shown, token)
         if refusal is None or self._is_open(request):
             response = self._get_response(request)
         else:
-            response = strangers.answer(request, refusal, request.get_full_path())
+            response = self._refused(request, refusal, token)
         _keep_private(response)
         return response
 
@@ -71,6 +77,16 @@ class Guard:
         request.META[MAY_STAY] = partial(self._ring.holds, token)
         if is_cookie:
             request.META[SIGNED_IN] = token
+
+    def _refused(
+        self, request: HttpRequest, refusal: Refusal, token: Token | None
+    ) -> HttpResponseBase:
+        """Answer who is not let in; a caller is charged for that as for any call."""
+        if token is not None and self._limiter is not None:
+            response = too_often(self._limiter, request)
+            if response is not None:
+                return response
+        return strangers.answer(request, refusal, request.get_full_path())
 
     def _is_open(self, request: HttpRequest) -> bool:
         """Whether a request that was not let in is for what is open to all."""

@@ -17,7 +17,7 @@ from overmind_project.exchange import note_route
 from overmind_project.exposition import metrics
 from overmind_project.health import PROBES
 from overmind_project.rate_limit import SENTENCE, charge
-from overmind_project.rates import shared_limiters
+from overmind_project.rates import Limiter, shared_limiters
 from zerglings.exceptions import error_response
 
 ANY_HOST = (*PROBES, metrics)
@@ -70,6 +70,11 @@ class RateLimitedCallers:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Have a request answered, or refuse it."""
-        if (seconds := charge(self._limiter, request.META)) is not None:
-            return error_response(429, SENTENCE, {"Retry-After": seconds})
-        return self._get_response(request)
+        refusal = too_often(self._limiter, request)
+        return self._get_response(request) if refusal is None else refusal
+
+
+def too_often(limiter: Limiter, request: HttpRequest) -> HttpResponse | None:
+    """Charge a request to whoever sends it; return its answer if that is one too many."""
+    seconds = charge(limiter, request.META)
+    return None if seconds is None else error_response(429, SENTENCE, {"Retry-After": seconds})

@@ -21,6 +21,10 @@ class CrowdedOut(Exception):
     """A request that was not whole when its connection had to make room for another."""
 
 
+class TooMuchFraming(Exception):
+    """A body in chunks that are far longer than what is in them."""
+
+
 class NoHost(errors.ParseException):
     """A request of HTTP/1.1 that does not say which host it is for (RFC 9112, section 3.2)."""
 

@@ -64,9 +64,8 @@ class RateLimitedDoor:
             return self._application(environ, start_response)
         exchange: Exchange = environ[KEY]
         wait = self._limiter.wait(_place_of(self._limiter, environ))
-        is_at_metrics_with_a_token = path in METRICS and shown_in(environ) is not None
-        if is_at_metrics_with_a_token:
-            guessing = _place_of(self._limiter, environ, is_guess=True)
+        if path in METRICS and shown_in(environ) is not None:
+            guessing = self._limiter.place_of(neighbourhood(exchange.client))
             wait = max(wait, self._limiter.wait(guessing))
         if wait and not self._lately.knows(self._place_of_token(environ)):
             retry = ("Retry-After", _seconds(wait))
@@ -75,13 +74,13 @@ class RateLimitedDoor:
 
         def begin(status: str, headers: list[tuple[str, str]], *exc_info: object) -> object:
             if environ.pop(_UNCHARGED, False):
-                is_guess = is_at_metrics_with_a_token and status.startswith("401")
                 # Nobody looked at the door whether a caller has any left: it gets no debts.
                 is_by_address = exchange.caller is None
-                place = _place_of(self._limiter, environ, is_guess=is_guess)
-                self._limiter.take(place, on_credit=is_by_address)
+                self._limiter.take(_place_of(self._limiter, environ), on_credit=is_by_address)
             if exchange.caller is not None:
                 self._lately.take(self._place_of_token(environ))
+            elif exchange.is_guess:
+                self._lately.forget(self._place_of_token(environ))
             return start_response(status, headers, *exc_info)  # type: ignore[arg-type]  # as it came
 
         return self._application(environ, begin)  # type: ignore[arg-type]  # as said above
@@ -108,11 +107,11 @@ def charge(limiter: Limiter, environ: WSGIEnvironment) -> str | None:
     return _seconds(wait) if wait else None
 
 
-def _place_of(limiter: Limiter, environ: WSGIEnvironment, *, is_guess: bool = False) -> Place:
-    """Return the place of who sends a request; ``is_guess`` says that it shows no good token."""
+def _place_of(limiter: Limiter, environ: WSGIEnvironment) -> Place:
+    """Return the place of who sends a request, as far as that is known by now."""
     exchange: Exchange = environ[KEY]
     who = neighbourhood(exchange.client) if exchange.caller is None else f"@{exchange.caller}"
-    if environ["PATH_INFO"] in METRICS and not is_guess:
+    if environ["PATH_INFO"] in METRICS and not exchange.is_guess:
         who = f"metrics {who}"
     return limiter.place_of(who)  # no address begins like the others
 

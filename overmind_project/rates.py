@@ -135,7 +135,8 @@ class Limiter:
     def take(self, place: Place, *, on_credit: bool = False) -> int:
         """Take one, and return 0; or take none, and return in how many nanoseconds there is one.
 
-        On credit one is taken in any case, and what follows is due the later.
+        On credit one is taken in any case, and what follows is due the later: by one more than the
+        whole burst at most, however much was taken.
         """
         row = place.row
         fcntl.lockf(self._lock, fcntl.LOCK_EX, 1, row)
@@ -144,13 +145,26 @@ class Limiter:
             seat, due = self._seat_of(place)
             due = max(due, now) + self._interval
             wait = due - now - self._burst
-            if wait > 0 and not on_credit:
-                return wait
+            if wait > 0:
+                if not on_credit:
+                    return wait
+                due = min(due, now + self._burst + self._interval)
             self._words[seat] = place.mark
             self._words[seat + SEATS] = due
         finally:
             fcntl.lockf(self._lock, fcntl.LOCK_UN, 1, row)
         return 0
+
+    def forget(self, place: Place) -> None:
+        """Have a caller all its burst again."""
+        row = place.row
+        fcntl.lockf(self._lock, fcntl.LOCK_EX, 1, row)
+        try:
+            if self._due(place):
+                seat, _ = self._seat_of(place)
+                self._words[seat] = self._words[seat + SEATS] = 0
+        finally:
+            fcntl.lockf(self._lock, fcntl.LOCK_UN, 1, row)
 
     def _seat_of(self, place: Place) -> tuple[int, int]:
         """Return a caller's seat, its own or one to take over, and when all is due that it took."""

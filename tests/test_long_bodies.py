@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from overmind_project.body import BUDGET, LIMIT, SWARM_LIMIT, TOO_MANY
 from overmind_project.no_request import REFUSALS, CrowdedOut
 from tests.support.backends import sqlite_backend
 from tests.support.prometheus import Metrics
-from tests.support.raw import all_from, answers_in, line_to
+from tests.support.raw import READ_LIMIT, all_from, answers_in, line_to
 from tests.support.service import Service
 
 ATTACKERS = 100
@@ -24,6 +26,9 @@ ROOM = 3 * BUDGET
 
 BACK_LIMIT = 20.0
 PLACES = 8
+TURN_LIMIT = 1.0
+"""Seconds for a call beside a body that takes several to read, on a machine that has much to do."""
+
 HOST = b"Host: x\r\n"
 SPAWN = b'{"count":1}'
 
@@ -62,24 +67,24 @@ def test_long_bodies_share_a_budget_and_others_are_served(shared: Service, frami
         begin += f"{SWARM_LIMIT:x}\r\n".encode()
     assert spawned_with_long_body(shared) == 200
     before = resident(shared)
-    held, refused = [], 0
     with ExitStack() as lines:
-        for number in range(ATTACKERS):
+        waiting = set()
+        for _ in range(ATTACKERS):
             line = lines.enter_context(line_to(shared))
-            line.sendall(begin)
-            if number < BUDGET // SWARM_LIMIT:
-                line.sendall(bytes(SWARM_LIMIT - 1))
-                held.append(line)
-                continue
-            with line:
-                line.sendall(bytes(SWARM_LIMIT - 1))
-                (answer,) = answers_in(all_from(line))
-            assert answer.status == 503
-            assert answer.headers["Retry-After"] == "1"
-            assert answer.headers["Connection"] == "close"
-            assert answer.json == {"error": TOO_MANY}
-            refused += 1
-        assert refused == ATTACKERS - len(held)
+            line.sendall(begin + bytes(SWARM_LIMIT - 1))
+            waiting.add(line)
+        while len(waiting) > BUDGET // SWARM_LIMIT:
+            ready, _, _ = select.select(waiting, [], [], READ_LIMIT)
+            assert ready, "there is more than the budget"
+            for line in ready:
+                waiting.remove(line)
+                with line:
+                    (answer,) = answers_in(all_from(line))
+                assert answer.status == 503
+                assert answer.headers["Retry-After"] == "1"
+                assert answer.headers["Connection"] == "close"
+                assert answer.json == {"error": TOO_MANY}
+        assert len(waiting) == BUDGET // SWARM_LIMIT
         assert resident(shared) - before < ROOM
         assert spawned_with_long_body(shared) == 503
         assert (
@@ -92,6 +97,39 @@ def test_long_bodies_share_a_budget_and_others_are_served(shared: Service, frami
         assert time.monotonic() < deadline, "the budget does not come back"
         time.sleep(0.05)  # between two looks
     assert spawned_with_long_body(shared) == 200
+
+
+@pytest.mark.parametrize(
+    "framing", [f"Content-Length: {SWARM_LIMIT}", "Transfer-Encoding: chunked"]
+)
+def test_who_announces_a_long_body_and_sends_little_of_it_keeps_out_nobody(
+    shared: Service, framing: str
+) -> None:
+    begin = f"POST /swarm/commands HTTP/1.1\r\nHost: x\r\n{framing}\r\n\r\n".encode()
+    with ExitStack() as lines:
+        for _ in range(ATTACKERS):
+            lines.enter_context(line_to(shared)).sendall(begin + b"1\r\n")
+        assert spawned_with_long_body(shared) == 200
+
+
+def test_a_body_in_tiny_chunks_holds_up_nobody_and_is_not_read_for_ever(shared: Service) -> None:
+    begin = b"POST /swarm/commands HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with line_to(shared) as line, ThreadPoolExecutor(1) as pool:
+        upload = pool.submit(_uploaded, line, begin + b"1\r\nx\r\n" * SWARM_LIMIT)
+        longest = 0.0
+        while not upload.done():
+            began = time.monotonic()
+            assert shared.call("GET", "/healthz").status == 200
+            longest = max(longest, time.monotonic() - began)
+        (answer,) = answers_in(upload.result())
+    assert answer.status == 413
+    assert answer.json == {"error": "The chunks of the body are too small."}
+    assert longest < TURN_LIMIT
+
+
+def _uploaded(line: socket.socket, data: bytes) -> bytes:
+    line.sendall(data)
+    return all_from(line)
 
 
 def test_a_budget_comes_back_after_every_kind_of_answer(shared: Service) -> None:

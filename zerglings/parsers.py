@@ -39,7 +39,11 @@ _DEFAULT_ACCEPTS = ("*/*", "application/json")
 _NUMBERS = ("count",)
 _INTEGER = re.compile(r"(-?[0-9]{1,17})(?:\.0{1,17})?")
 
+MOST_FIELDS = 16
+"""Fields of a multipart form; none that is accepted has so many."""
+
 _BAD_FORM = "The multipart form is malformed or has too many fields."
+_ASTERISK = "A multipart form may hold no asterisk, neither in its fields nor in their heads."
 
 BODY = "body"
 """The key under which the parsers hand the body over; the framework wants a mapping."""
@@ -105,22 +109,44 @@ class MultipartBodyParser(BaseParser):
         """Return the fields; a field given twice or a file is refused."""
         meta = parser_context["request"].META if parser_context else {}
         raw = stream.read()
+        boundary = _boundary_of(meta["CONTENT_TYPE"])
+        _check_before_it_is_parsed(raw, boundary)
         try:
             parser = DjangoMultiPartParser(meta, io.BytesIO(raw), [_NoFiles()])
             form, _ = parser.parse()
         except (MultiPartParserError, SuspiciousOperation) as error:
             raise ParseError(_BAD_FORM) from error
         pairs = [(name, value) for name, values in form.lists() for value in values]
-        _check_that_all_is_read(raw, meta["CONTENT_TYPE"], len(pairs))
+        _check_that_all_is_read(raw, boundary, len(pairs))
         return {BODY: Body(fields=_unrepeated(pairs))}
 
 
-def _check_that_all_is_read(raw: bytes, content_type: str, fields: int) -> None:
+def _boundary_of(content_type: str) -> bytes:
+    boundary = parse_header_parameters(content_type)[1].get("boundary")
+    if not boundary:
+        raise ParseError(_BAD_FORM)
+    return boundary.encode()
+
+
+def _check_before_it_is_parsed(raw: bytes, boundary: bytes) -> None:
+    """Refuse a form whose heads would cost the framework more than they are long.
+
+    Each of their lines is parsed as a header of an e-mail. Parameters that continue or that name
+    their charset (RFC 2231) are not needed here, and all have an asterisk: the framework fails over
+    some, and looks up each charset among Python's codecs, which remember for ever those that
+    they did not know. It is refused anywhere, as nobody but that parser knows what is a head.
+    """
+    if b"*" in raw:
+        raise ParseError(_ASTERISK)
+    if raw.count(b"--" + boundary) > MOST_FIELDS + 1:
+        raise ParseError(_BAD_FORM)
+
+
+def _check_that_all_is_read(raw: bytes, boundary: bytes, fields: int) -> None:
     """Refuse a form (RFC 2046, 5.1.1) of which the framework's parser passed over a part.
 
     That parser takes what it does not understand for nothing, rubbish for a form without fields.
     """
-    boundary = parse_header_parameters(content_type)[1]["boundary"].encode()
     body = b"\r\n" + raw.rstrip(b"\r\n")
     parts = body.count(b"\r\n--" + boundary + b"\r\n")
     is_closed = body.endswith(b"\r\n--" + boundary + b"--")

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 
 from tests.support.wsgi import Call
+from zerglings.parsers import MOST_FIELDS
 
 HERE = "/zerglings/{id}"
 """A zergling that lives."""
@@ -18,6 +19,9 @@ PART = b'--b\r\nContent-Disposition: form-data; name="f"\r\n\r\n1\r\n'
 HEAD, BODY, SWARM = 8_000, 60_000, 2_000_000
 """Nearly the most bytes of a header or a query, of a body, and of a whole-swarm call's body."""
 
+MANY, PARTS_HEAD = 1_000, 960
+"""Fields that the framework would put up with in a form, and nearly the most bytes of a head."""
+
 
 def _post(path: str, body: bytes, headers: dict[str, str]) -> Call:
     return Call("POST", path, body, headers)
@@ -29,6 +33,14 @@ def _get(name: str, value: str) -> Call:
 
 def _form(inner: bytes) -> bytes:
     return PART + inner + b"\r\n--b--\r\n"
+
+
+def _heads(count: int, size: int, line: bytes) -> Call:
+    """Return a form of so many fields, each with a head of so many bytes; # is a field's number."""
+    begin = b'Content-Disposition: form-data; name="f#"\r\n'
+    field = begin + line * ((size - len(begin)) // len(line)) + b"\r\n1\r\n"
+    parts = b"".join(b"--b\r\n" + field.replace(b"#", b"%d" % n) for n in range(count))
+    return _post("/swarm/spawn", parts + b"--b--\r\n", MULTIPART)
 
 
 Costly = Callable[[int], Call]
@@ -80,11 +92,30 @@ COSTLY: dict[str, tuple[int, Costly]] = {
         ),
     ),
     "white space": (BODY, lambda n: _post(HERE, b" " * n, FORM)),
-    "a form's fields": (SWARM, lambda n: _post("/swarm/spawn", _form(PART * (n // 56)), MULTIPART)),
+    "a form's fields": (
+        MANY * len(PART),
+        lambda n: _post("/swarm/spawn", _form(PART * (n // len(PART))), MULTIPART),
+    ),
+    "heads in a form": (
+        MANY * PARTS_HEAD,
+        lambda n: _heads(n // PARTS_HEAD, PARTS_HEAD, b"A:b;c=d\r\n"),
+    ),
+    "heads in as many fields as there may be": (
+        MOST_FIELDS * PARTS_HEAD,
+        lambda n: _heads(MOST_FIELDS, n // MOST_FIELDS, b"A:b;c=d\r\n"),
+    ),
+    "charsets in heads": (
+        MANY * PARTS_HEAD,
+        lambda n: _heads(n // PARTS_HEAD, 800, b"A:b;c*=x#''\r\n"),
+    ),
+    "parameters in heads": (
+        MOST_FIELDS * PARTS_HEAD,
+        lambda n: _heads(MOST_FIELDS, n // MOST_FIELDS, b"A:" + b";a=b" * (n // 110) + b"\r\n"),
+    ),
     "a form's field": (SWARM, lambda n: _post("/swarm/spawn", _form(PART + b"x" * n), MULTIPART)),
     "a field's head": (
-        SWARM,
-        lambda n: _post("/swarm/spawn", _form(b"\r\n--b\r\n" + b"A: b\r\n" * (n // 6)), MULTIPART),
+        PARTS_HEAD,
+        lambda n: _heads(1, n, b"A:b\r\n"),
     ),
     "line breaks in a form": (
         SWARM,

@@ -75,7 +75,7 @@ def test_chunks_of_one_byte_have_no_more_time_than_the_longest_body(
 ) -> None:
     here, there = socket.socketpair()
     with there, Connection(here, connections) as connection:
-        connection.begin(Begun(6 * SWARM_LIMIT))  # type: ignore[arg-type]  # as above
+        connection.begin(Begun(2 * SWARM_LIMIT - 1))  # type: ignore[arg-type]  # as above
         there.send(b" ")
         connection.recv(8192)
         assert connection.deadline - connection.since == pytest.approx(41.5)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import http.client
 import socket
 from collections.abc import Iterator
-from contextlib import closing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 
 import pytest
 
@@ -12,6 +14,7 @@ from overmind_project.cross_origin import ANSWER_HEADERS, METHODS, REQUEST_HEADE
 from overmind_project.origins import origins
 from tests.support.backends import sqlite_backend
 from tests.support.prometheus import Metrics
+from tests.support.raw import line_to
 from tests.support.service import Reply, Service
 
 OURS, ANOTHER = "https://example.org", "https://example.com"
@@ -19,6 +22,8 @@ PREFLIGHT = {
     "Access-Control-Request-Method": "POST",
     "Access-Control-Request-Headers": "authorization,content-type",
 }
+TURN_LIMIT = 2.0
+"""Seconds for a call beside somebody who never stops asking, on a machine that has much to do."""
 
 
 def started(
@@ -146,6 +151,44 @@ def test_the_body_of_a_preflight_does_not_pass_for_a_request(service: Service, l
     assert answer.startswith(b"HTTP/1.1 204")
     assert answer.count(b"HTTP/1.1") == 1
     assert b"Connection: close" in answer
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "OPTIONS / HTTP/1.1\r\nOrigin: null\r\nAccess-Control-Request-Method: POST\r\n",
+        "GET /nowhere HTTP/1.1\r\n",
+    ],
+)
+def test_who_always_has_the_next_request_ready_holds_up_nobody(public: Service, head: str) -> None:
+    requests = f"{head}Host: a\r\n\r\n".encode() * 200
+    with line_to(public) as line, ThreadPoolExecutor(2) as pool:
+        pool.submit(_send_on, line, requests)
+        line.recv(1)
+        answers = pool.submit(_read_on, line)
+        try:
+            for _ in range(20):
+                talk = http.client.HTTPConnection("127.0.0.1", public.port, TURN_LIMIT)
+                with closing(talk):
+                    assert public.call("GET", "/healthz", connection=talk).status == 200
+        finally:
+            line.shutdown(socket.SHUT_RDWR)
+        assert answers.result() > len(requests), "it went on all the time"
+
+
+def _send_on(line: socket.socket, requests: bytes) -> None:
+    with suppress(OSError):
+        while True:
+            line.sendall(requests)
+
+
+def _read_on(line: socket.socket) -> int:
+    """Read what comes until the end, and return how much it was."""
+    received = 0
+    with suppress(OSError):
+        while data := line.recv(1 << 18):
+            received += len(data)
+    return received
 
 
 def test_the_methods_of_the_api_are_allowed(plain: Service) -> None:

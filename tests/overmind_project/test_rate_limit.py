@@ -9,12 +9,13 @@ import re
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
 from django.http import HttpResponse
@@ -55,13 +56,15 @@ class Guarded:
 
     def __init__(self) -> None:
         self.served = 0
+        self.good = {"anna", "bert"}
         self._counting = RateLimitedCallers(self._serve)
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> list[bytes]:
         name = environ.get("HTTP_AUTHORIZATION", "").removeprefix("Bearer ")
-        if name in ("anna", "bert"):
+        if name in self.good:
             environ[KEY].caller = name
         if name and environ[KEY].caller is None:
+            environ[KEY].is_guess = True
             reply = error_response(401, "No.")
         else:
             reply = self._counting(WSGIRequest(environ))  # type: ignore[assignment]  # a plain one
@@ -138,6 +141,25 @@ def test_a_token_that_was_good_from_there_is_heard_beside_one_who_guesses(
     assert ask(guarded, "bert") == 429, "it was good, but not from there"
 
 
+def test_a_token_that_was_removed_is_not_heard_on_and_on(guarded: Guarded) -> None:
+    assert ask(guarded, "anna") == 200
+    guarded.good.remove("anna")
+    assert [ask(guarded, "anna") for _ in range(20)] == [401] * 3 + [429] * 17
+    limiter, _ = shared_limiters(Rate(1, HOUR, burst=3))
+    assert limiter.wait(limiter.place_of("192.0.2.1")) <= HOUR, "it costs its neighbours no more"
+    guarded.good.add("anna")
+    assert ask(guarded, "anna") == 429, "nor is it told from a guess when it is good again"
+
+
+def test_a_token_that_was_removed_is_forgotten_where_its_address_is_used_up(
+    guarded: Guarded,
+) -> None:
+    assert ask(guarded, "anna") == 200
+    assert [ask(guarded, f"guess {n}") for n in range(4)] == [401, 401, 401, 429]
+    guarded.good.remove("anna")
+    assert [ask(guarded, "anna") for _ in range(3)] == [401, 429, 429]
+
+
 def test_any_other_cookie_of_a_caller_changes_nothing(guarded: Guarded) -> None:
     assert ask(guarded, "anna", cookie="lately=1") == 200
     assert [ask(guarded, f"guess {n}") for n in range(4)] == [401, 401, 401, 429]
@@ -195,12 +217,19 @@ def test_the_paths_with_rules_of_their_own_are_those_of_the_probes_and_the_metri
     assert set(found) == {*health.PROBES, exposition.metrics}
 
 
-@pytest.mark.parametrize("path", [*sorted(PROBES), *sorted(METRICS), "/static/no", "/static/../"])
-def test_nowhere_can_tokens_be_tried_without_limit(
-    api: Client, settings: Settings, path: str
-) -> None:
-    """With the guard that is served: the answers are the same, or there are soon none."""
+Answer = tuple[str, bytes, list[tuple[str, str]]]
+
+
+@pytest.fixture
+def opens_metrics() -> bool:
+    return False
+
+
+@pytest.fixture
+def answer(api: Client, settings: Settings, opens_metrics: bool) -> Iterator[Callable[..., Answer]]:
+    """Makes a request of the door with the guard that is served behind it; the burst is three."""
     settings.OVERMIND_TOKENS = Secret("OVERMIND_TOKENS", LINES)
+    settings.OVERMIND_OPEN_METRICS = opens_metrics
     settings.OVERMIND_RATE_LIMIT = Rate(1, HOUR, burst=3)
     settings.MIDDLEWARE = [*settings.MIDDLEWARE, "overmind_project.middleware.RateLimitedCallers"]
     configured_ring.cache_clear()
@@ -208,23 +237,56 @@ def test_nowhere_can_tokens_be_tried_without_limit(
     limiters = shared_limiters(settings.OVERMIND_RATE_LIMIT)
     application = Observation(RateLimitedDoor(WSGIHandler(), *limiters))
 
-    def answer(headers: dict[str, str]) -> tuple[str, bytes, list[tuple[str, str]]]:
-        environ = RequestFactory().get(path, headers=headers).environ | {"PATH_INFO": path}
+    def answer(path: str, headers: dict[str, str], method: str = "GET") -> Answer:
+        request = RequestFactory().generic(method, path, headers=headers)
         begun: list[tuple[str, list[tuple[str, str]]]] = []
-        body: Any = application(environ, lambda status, given, *_: begun.append((status, given)))  # type: ignore[arg-type]  # nobody writes
+        body: Any = application(
+            request.environ | {"PATH_INFO": path},
+            lambda status, given, *_: begun.append((status[:3], given)),  # type: ignore[arg-type]  # nobody writes
+        )
         content = b"".join(body)
         body.close()
         ((status, given),) = begun
         return status, content, [each for each in given if each[0] != "X-Request-ID"]
 
-    guesses = [answer(headers) for n in range(9) for headers in (bearer(f"guess-{n}"), cookie(n))]
-    right = [answer(headers) for headers in (bearer(WRITER), bearer(READER), cookie(WRITER))]
-    answers = {(status, content, *given) for status, content, given in guesses + right}
-    assert len(answers) == 1 or {status[:3] for status, *_ in guesses[3:] + right} == {"429"}
+    yield answer
     for limiter in limiters:
         limiter.close()
     configured_ring.cache_clear()
     shared_limiters.cache_clear()
+
+
+@pytest.mark.parametrize("path", [*sorted(PROBES), *sorted(METRICS), "/static/no", "/static/../"])
+def test_nowhere_can_tokens_be_tried_without_limit(
+    answer: Callable[..., Answer], path: str
+) -> None:
+    """The answers are the same, or there are soon none."""
+    shown = [headers for n in range(9) for headers in (bearer(f"guess-{n}"), cookie(n))]
+    guesses = [answer(path, headers) for headers in shown]
+    right = [answer(path, headers) for headers in (bearer(WRITER), bearer(READER), cookie(WRITER))]
+    answers = {(status, content, *given) for status, content, given in guesses + right}
+    assert len(answers) == 1 or {status for status, *_ in guesses[3:] + right} == {"429"}
+
+
+@pytest.mark.parametrize(("opens_metrics", "tried"), [(False, "401"), (True, "200")])
+def test_a_guess_at_the_metrics_counts_though_they_may_be_open(
+    answer: Callable[..., Answer], tried: str
+) -> None:
+    guesses = [answer("/metrics", bearer(f"guess-{n}"))[0] for n in range(4)]
+    assert guesses == [tried] * 3 + ["429"]
+    assert answer("/metrics", bearer(WRITER))[0] == "429"
+    assert answer("/zerglings/", bearer(WRITER))[0] == "429"
+    assert answer("/metrics", {})[0] == tried, "who tries none has the limit of the metrics"
+
+
+def test_what_a_caller_may_not_do_counts_to_it(answer: Callable[..., Answer]) -> None:
+    statuses = [answer("/zerglings/", bearer(READER), "POST")[0] for _ in range(4)]
+    assert statuses == ["403", "403", "403", "429"]
+    status, content, headers = answer("/swarm/spawn", bearer(READER), "POST")
+    assert (status, orjson.loads(content)) == ("429", {"error": SENTENCE})
+    assert int(dict(headers)["Retry-After"]) > 0
+    assert answer("/zerglings/", bearer(READER))[0] == "429"
+    assert answer("/zerglings/", bearer(WRITER))[0] == "200"
 
 
 def cookie(token: object) -> dict[str, str]:

@@ -118,6 +118,32 @@ def test_what_is_taken_on_credit_delays_what_follows() -> None:
         assert limiter.wait(place) == limiter.take(place) == 2 * SECOND
 
 
+@given(RATES, STEPS)
+def test_credit_costs_no_more_than_a_burst_and_one(rate: Rate, pauses: list[float]) -> None:
+    clock = Clock()
+    with closing(Limiter(rate, clock, rows=1)) as limiter:
+        place = limiter.place_of("somebody")
+        for pause in pauses:
+            clock.now += int(pause * rate.interval)
+            assert limiter.take(place, on_credit=True) == 0
+            assert limiter.wait(place) <= 2 * rate.interval
+        clock.now += (rate.burst + 1) * rate.interval
+        assert not any(limiter.take(place) for _ in range(rate.burst))
+
+
+def test_who_is_forgotten_has_all_its_burst_again() -> None:
+    clock, rate = Clock(), Rate(1, SECOND, burst=2)
+    with closing(Limiter(rate, clock, rows=1)) as limiter:
+        one, other = limiter.place_of("one"), limiter.place_of("other")
+        limiter.forget(one)  # of whom nothing was known
+        for place in (one, one, other, other):
+            assert limiter.take(place) == 0
+        limiter.forget(one)
+        assert not limiter.knows(one)
+        assert [limiter.take(one) for _ in range(3)] == [0, 0, SECOND]
+        assert limiter.take(other) == SECOND
+
+
 @given(st.lists(st.text(max_size=8), min_size=2, max_size=8, unique=True))
 def test_what_one_takes_is_not_taken_from_another(names: list[str]) -> None:
     with closing(Limiter(Rate(1, 3600 * SECOND, burst=2), Clock(), rows=1)) as limiter:

@@ -151,6 +151,23 @@ BAD: dict[str, Bad] = {
     "spawn form with a part without a name": Bad(
         400, "POST", "/zerglings/", b"--b\r\n\r\nE\r\n--b--\r\n", MULTIPART
     ),
+    "spawn form with a name in two ways": Bad(
+        400,
+        "POST",
+        "/zerglings/",
+        b"--b\r\nContent-Disposition: form-data; name*=utf-8''x; name*0=y\r\n\r\nE\r\n--b--\r\n",
+        MULTIPART,
+    ),
+    "spawn form with a name in two ways, both empty": Bad(
+        400,
+        "POST",
+        "/zerglings/",
+        b"--b\r\nContent-Disposition: form-data; name*; name*0\r\n\r\nE\r\n--b--\r\n",
+        MULTIPART,
+    ),
+    "spawn form with a charset that is none": Bad(
+        400, "POST", "/zerglings/", part("facing", "E", "; a*=nope''%41") + b"--b--\r\n", MULTIPART
+    ),
     "spawn form without a boundary": Bad(
         400, "POST", "/zerglings/", b"{}", {"Content-Type": "multipart/form-data"}
     ),
