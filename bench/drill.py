@@ -168,6 +168,7 @@ def _by_export(drill: Drill) -> Way:
     back_up = partial(drill.manage, "export_zerglings", file)
     return back_up, [
         ("bootstrap", partial(drill.manage, "bootstrap_couch")),
+        ("check the file", partial(drill.manage, "import_zerglings", "--check", file)),
         ("restore", partial(drill.manage, "import_zerglings", file)),
     ]
 
