@@ -25,7 +25,7 @@ from tests.support.documents import read, write
 from tests.support.fault_proxy import FaultProxy
 from tests.support.ledger import Fate
 from tests.support.service import Service, workers
-from tests.support.swarm import EXPECTED, Swarm
+from tests.support.swarm import EXPECTED, KEYLESS, REPEATED, Swarm
 from tests.support.verdict import check
 from zerglings.document import decode
 from zerglings.zergling import DIED
@@ -87,7 +87,7 @@ def verify(swarm: Swarm, backend: Backend) -> None:
     assert verdict.is_clean(), verdict
     assert ledger.complaints == []
     assert set(ledger.statuses) - {None} <= EXPECTED
-    assert ledger.repeats[200] > ledger.acknowledged / 5
+    assert ledger.repeats[200] > ledger.acknowledged * REPEATED * (1 - KEYLESS) / 2
     assert ledger.fates[Fate.REFUSED] > 0
     assert ledger.deaths > 0
     assert ledger.slowest < LATEST_ANSWER

@@ -119,6 +119,7 @@ def test_a_lost_race_is_a_retry_and_a_stale_revision(store: Store) -> None:
 def test_the_cache_hits_what_this_process_wrote_and_misses_the_rest(store: Store) -> None:
     hive = Hive(store)
     zergling = hive.spawn(Pose())
+    moved(hive, zergling, "M")  # only now it is known which database this is
     hits = Growth("revision_cache_total", result="hit")
     misses = Growth("revision_cache_total", result="miss")
     moved(hive, zergling, "M")
