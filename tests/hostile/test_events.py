@@ -28,7 +28,6 @@ POSITIONS = st.one_of(
 @given(position=POSITIONS)
 @tries(100)
 def test_any_position_begins_a_stream(served: Path, position: str) -> None:
-    spawned = answer_to(Call("POST", "/zerglings/"))
     answer_to(Call("POST", "/zerglings/"))
     for call in (
         Call("GET", "/events", headers={"Last-Event-ID": position}),
