@@ -234,7 +234,7 @@ class Connection(gevent.socket.socket):
         self._has_sent = True
         while True:
             try:
-                return super().send(data, flags, 0.0)  # type: ignore[call-arg]  # gevent's own
+                return super().send(data, flags, 0.0)  # type: ignore[call-arg]  # gevent's takes a time-out, the stubs' does not
             except BlockingIOError:
                 self._wait_for_room()
 
