@@ -10,8 +10,14 @@ INSTALL := install --quiet --disable-pip-version-check --require-hashes
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' overmind_project/__init__.py)
 
 .DEFAULT_GOAL := help
+unexport PYTHONDONTWRITEBYTECODE  # hundreds of processes would each compile the service anew
 FUZZ_MINUTES ?= 10
-.PHONY: help run test stress crash fuzz faults rollover soak drill check format lock licenses sbom audit bench bench-map image e2e e2e-production clean
+WORKERS ?= auto
+COVERAGE := build/coverage
+PYTEST = $(BIN)/python -m pytest
+PARALLEL = $(PYTEST) --numprocesses=$(WORKERS) --dist=worksteal $(if $(MEASURE),--cov --cov-report=)
+LOGGING = -p no:randomly -o log_cli=true -o log_cli_level=INFO
+.PHONY: help run test proof coverage peer browser stress crash fuzz faults rollover soak drill check format lock licenses sbom audit bench bench-map image e2e e2e-production clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -20,26 +26,36 @@ run: $(COLLECTED) ## Bootstrap the store and serve on OVERMIND_HTTP_ADDR (defaul
 	@$(BIN)/python manage.py bootstrap_couch
 	@exec $(BIN)/python manage.py serve
 
-test: $(VENV)/.development $(COLLECTED) ## Run every test, over both stores and in a browser, with coverage
+test: peer browser $(COLLECTED) ## Run the tests of every promise, over both stores and in a browser; WORKERS processes (one a core), MEASURE=1 for coverage
+	$(PARALLEL) -m "not proof"
+
+proof: peer browser $(COLLECTED) ## Run the slow proofs: faults of the store, crashes, load, hostile input, upgrades, the commands of the docs
+	$(PARALLEL) -m proof
+
+coverage: ## Report how much of the product `make test MEASURE=1` ran, at least 95 %; runs it first unless it just has been
+	@test -e $(COVERAGE)/data || $(MAKE) test MEASURE=1
+	@$(BIN)/python -m coverage report; status=$$?; rm -r $(COVERAGE); exit $$status
+
+stress: peer $(COLLECTED) ## Try what was promised under load, a minute each (see tests/proof/load/test_under_fire.py)
+	OVERMIND_STRESS=1 $(PYTEST) $(LOGGING) tests/proof/load/test_under_fire.py
+
+crash: peer $(COLLECTED) ## Kill at random under load, ten minutes on each store: make crash CRASH="--store sqlite --seconds 60"
+	@$(BIN)/python -m tests.proof.crashes.crash $(CRASH)
+
+fuzz: peer $(COLLECTED) ## Send it what breaks services for FUZZ_MINUTES (10), another seed each round
+	@$(BIN)/python -m tests.proof.hostile $(FUZZ_MINUTES)
+
+rollover: peer $(COLLECTED) ## Roll from the previous release to this one and back under load, minutes long
+	OVERMIND_STRESS=1 $(PYTEST) $(LOGGING) tests/proof/upgrade/test_rollover.py
+
+faults: peer $(COLLECTED) ## Break the store in every way under load, and print a table of what clients saw
+	OVERMIND_FAULTS=1 $(PYTEST) -q $(LOGGING) tests/proof/faults/test_store_faults.py tests/proof/faults/test_store_places.py
+
+peer: $(VENV)/.development # The CouchDB-protocol server that tests run against
 	@sh tests/peer/install.sh $(VENV)
+
+browser: $(VENV)/.development # The browser that tests drive
 	@sh tests/browser/install.sh $(VENV)
-	$(BIN)/python -m pytest --cov --cov-report=term
-
-stress: $(VENV)/.development $(COLLECTED) ## Try what was promised under fire, a minute each (see tests/test_under_fire.py)
-	@sh tests/peer/install.sh $(VENV)
-	OVERMIND_STRESS=1 $(BIN)/python -m pytest -o log_cli=true -o log_cli_level=INFO tests/test_under_fire.py
-
-crash: $(VENV)/.development $(COLLECTED) ## Kill at random under load, ten minutes on each store: make crash CRASH="--store sqlite --seconds 60"
-	@sh tests/peer/install.sh $(VENV)
-	@$(BIN)/python -m tests.crash $(CRASH)
-
-fuzz: $(VENV)/.development $(COLLECTED) ## Send it what breaks services for FUZZ_MINUTES (10), another seed each round
-	@sh tests/peer/install.sh $(VENV)
-	@$(BIN)/python -m tests.hostile $(FUZZ_MINUTES)
-
-rollover: $(VENV)/.development $(COLLECTED) ## Roll from the previous release to this one and back under load, minutes long
-	@sh tests/peer/install.sh $(VENV)
-	OVERMIND_STRESS=1 $(BIN)/python -m pytest -o log_cli=true -o log_cli_level=INFO tests/test_rollover.py
 
 soak: $(COLLECTED) ## Load the service for SOAK_MINUTES (default 30) and tell whether it stays as it is; STORE_URL as for bench
 	@$(BIN)/python -m bench.soak
@@ -47,22 +63,16 @@ soak: $(COLLECTED) ## Load the service for SOAK_MINUTES (default 30) and tell wh
 drill: $(COLLECTED) ## Back up under load, destroy the store, restore it and compare; STORE_URL as for bench
 	@$(BIN)/python -m bench.drill
 
-faults: $(VENV)/.development $(COLLECTED) ## Break the store in every way under load, and print what each came to
-	@sh tests/peer/install.sh $(VENV)
-	OVERMIND_FAULTS=1 $(BIN)/python -m pytest -q -o log_cli=true -o log_cli_level=INFO tests/test_store_faults.py tests/test_store_places.py
-
-check: $(VENV)/.development ## Check format, lint, types, settings, packages and manifests
-	@sh tests/peer/install.sh $(VENV)
+check: peer ## Check format, lint, types, settings, installed packages and the API's description
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive overmind_project zerglings bench k8s manage.py
 	$(BIN)/python -m pip check
 	$(BIN)/mypy .
-	@if command -v node >/dev/null; then for file in $(filter %.js,$(STATICS)); do \
-		node --input-type=module --check - <$$file || exit 1; done; fi
+	@node=$$($(BIN)/python -m tests.support.node) || exit 1; for file in $(filter %.js,$(STATICS)); do \
+		"$$node" --input-type=module --check - <$$file || exit 1; done
 	$(BIN)/python manage.py check --deploy --fail-level WARNING
 	$(BIN)/python manage.py spectacular --validate --fail-on-warn --file /dev/null
-	$(BIN)/python -m pytest -q tests/k8s tests/supply
 
 format: $(VENV)/.development ## Format the code and mend what the linter can
 	$(BIN)/ruff format .
@@ -72,17 +82,17 @@ lock: $(VENV)/.development ## Write the requirements*.txt anew, with hashes, fro
 	@index=$${PIP_INDEX_URL:-$$($(BIN)/python -m pip config get global.index-url 2>/dev/null)}; \
 	for each in $(LOCKED); do \
 		env $${index:+UV_DEFAULT_INDEX="$$index"} $(BIN)/uv pip compile --quiet --universal --python-version=3.11 \
-			--generate-hashes --output-file=$$each.txt $$each.in || exit 1; done
+			--no-strip-extras --generate-hashes --output-file=$$each.txt $$each.in || exit 1; done
 
 licenses: $(VENV)/.development ## Write LICENSES.md anew: the licence of all that the service runs with
 	@$(BIN)/python -m tests.supply.licenses
 
 sbom: $(VENV)/.development ## Write build/overmind.cdx.json: all that the service runs with, as CycloneDX
 	@mkdir -p build
-	@$(BIN)/python -m tests.support.runtime build/runtime
+	@$(BIN)/python -m tests.supply.runtime build/runtime
 	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --mc-type application --validate \
 		--output-reproducible --output-file build/overmind.cdx.json build/runtime
-	@$(BIN)/python -m tests.supply.bill build/overmind.cdx.json
+	@$(BIN)/python -m tests.proof.supply.bill build/overmind.cdx.json
 
 audit: build/audit/.installed ## Ask the public database of vulnerabilities for those of what is locked
 	build/audit/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements.txt
@@ -93,8 +103,7 @@ audit: build/audit/.installed ## Ask the public database of vulnerabilities for 
 bench: $(COLLECTED) ## Measure speed and scale, STORE_URL=http://admin:password@host:port (see bench/README.md)
 	@$(BIN)/python -m bench
 
-bench-map: $(VENV)/.development $(COLLECTED) ## Measure the map in a browser with 100,000 and with 1,000,000 zerglings
-	@sh tests/browser/install.sh $(VENV)
+bench-map: browser $(COLLECTED) ## Measure the map in a browser with 100,000 and with 1,000,000 zerglings
 	@$(BIN)/python -m bench.map
 
 image: ## Build the container image, tagged with the version
@@ -111,6 +120,7 @@ clean: ## Remove everything that was made, the embedded store excepted
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; say PYTHON=/path/to/it") if sys.version_info < (3, 11) else None'
+	rm -rf $(VENV)  # one whose Python has gone, with what is installed for it
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
 $(VENV)/.runtime: requirements.txt | $(BIN)/python

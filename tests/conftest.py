@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
@@ -12,12 +13,12 @@ from django.test import Client
 from pytest_django import Settings
 
 from overmind_project.env import Secret
-from tests.support.backends import Backend, CouchDBServer, couchdb_backend, sqlite_backend
+from tests.support.backends import Backend, couchdb_backend, sqlite_backend
 from tests.support.client import ReadingClient
 from tests.support.fault_proxy import FaultProxy
 from tests.support.peer import Peer
 from tests.support.service import Service
-from tests.support.site import Site, new_site
+from tests.support.site import CouchDBServer, Site, new_site
 from zerglings.feed import configured_feed
 from zerglings.hive import Hive, configured_hive
 from zerglings.storage import configured_store
@@ -82,6 +83,21 @@ def api(backend: Backend, settings: Settings) -> Iterator[Client]:
     configured_store().close()
     for configured in (configured_store, configured_hive, configured_feed):
         configured.cache_clear()
+
+
+@pytest.fixture(scope="module", params=["sqlite", "couch"])
+def shared_service(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Service]:
+    """A service for all tests of a module, over either store: they add to it and never stop it."""
+    directory = tmp_path_factory.mktemp("shared")
+    with ExitStack() as stack:
+        if request.param == "sqlite":
+            backend = sqlite_backend(directory)
+        else:
+            server = request.getfixturevalue("couchdb")
+            backend = stack.enter_context(couchdb_backend(server))
+        yield stack.enter_context(Service(backend.environment, directory))
 
 
 @pytest.fixture

@@ -96,6 +96,7 @@ def run(tmp_path: Path, module: str, *arguments: str, **settings: str) -> str:
     return done.stdout
 
 
+@pytest.mark.proof
 def test_a_soak_ends_and_finds_nothing_lost(tmp_path: Path) -> None:
     told = run(tmp_path, "bench.soak", SOAK_MINUTES="0.08", SOAK_CLIENTS="4")
     assert "errors: 0; acknowledged and lost: 0" in told
@@ -108,6 +109,7 @@ def test_a_soak_needs_a_length(tmp_path: Path) -> None:
         run(tmp_path, "bench.soak", SOAK_MINUTES="none")
 
 
+@pytest.mark.proof
 def test_a_drill_gets_everything_back_in_both_ways(tmp_path: Path) -> None:
     told = run(tmp_path, "bench.drill", "120")
     assert told.count(" 0 of them or of the others lost anything") == 2

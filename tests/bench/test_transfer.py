@@ -6,10 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.support.backends import CouchDBServer
+import pytest
+
 from tests.support.service import ROOT, clean_environment
+from tests.support.site import CouchDBServer
 
 
+@pytest.mark.proof
 def test_it_runs_and_leaves_nothing_behind(couchdb: CouchDBServer, tmp_path: Path) -> None:
     url = couchdb.url.replace("://", f"://{couchdb.username}:{couchdb.password}@")
     client = couchdb.client()

@@ -1,17 +1,22 @@
-"""Fixtures: a browser, and the map of a service of its own in it, watched."""
+"""Fixtures: a browser, and in it the map of a service, watched.
+
+The tests of a module share one service, whose store is emptied after each of them. A module whose
+tests stop the service, or start it with other settings, overrides ``service`` by ``own_service``.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser
 
-from tests.support.backends import Backend
+from tests.browser.live_map import LiveMap
+from tests.support.backends import Backend, sqlite_backend
 from tests.support.browser import Watch, chromium
-from tests.support.live_map import LiveMap
 from tests.support.service import Service
 
 Spawn = Callable[..., str]
@@ -28,6 +33,28 @@ def backend(request: pytest.FixtureRequest) -> Backend:
     """The embedded store unless a test names others: a browser cannot tell them apart."""
     backend: Backend = request.getfixturevalue(getattr(request, "param", "sqlite"))
     return backend
+
+
+@pytest.fixture(scope="module")
+def shared_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    directory = tmp_path_factory.mktemp("shared")
+    with Service(sqlite_backend(directory).environment, directory) as service:
+        yield service
+
+
+@pytest.fixture
+def service(shared_service: Service) -> Iterator[Service]:
+    """The service that the tests of a module share, without a zergling at first."""
+    yield shared_service
+    for zergling in shared_service.call("GET", "/zerglings/").json.get("zerglings", []):
+        shared_service.call("DELETE", f"/zerglings/{zergling['id']}")
+
+
+@pytest.fixture
+def own_service(backend: Backend, tmp_path: Path) -> Iterator[Service]:
+    """A service that one test may stop, start and configure as it likes."""
+    with Service(backend.environment, tmp_path) as service:
+        yield service
 
 
 @pytest.fixture

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import signal
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Spawn
+from tests.browser.live_map import LiveMap
 from tests.support.browser import Watch
-from tests.support.live_map import LiveMap
 from tests.support.service import Service
 
 HIDE = """isHidden => {
     Object.defineProperty(document, "hidden", { value: isHidden, configurable: true });
     document.dispatchEvent(new Event("visibilitychange"));
 }"""
+
+
+@pytest.fixture
+def service(own_service: Service) -> Service:
+    return own_service
 
 
 def test_a_page_in_the_background_rests_until_somebody_looks(

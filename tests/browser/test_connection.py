@@ -12,10 +12,10 @@ import pytest
 from playwright.sync_api import APIResponse, Request, Route, expect
 
 from tests.browser.conftest import Spawn
+from tests.browser.live_map import LiveMap
 from tests.support.backends import Backend, sqlite_backend
 from tests.support.browser import Watch
 from tests.support.listening import Ear
-from tests.support.live_map import LiveMap
 from tests.support.service import Service
 
 NO_ANSWER = r"net::ERR_|503|the server responded with a status of"
@@ -35,6 +35,11 @@ def backend(sqlite: Backend, request: pytest.FixtureRequest) -> Backend:
     if "is_crowded" in request.fixturenames:
         return Backend(sqlite.environment | {"OVERMIND_STREAMS": "1"})
     return sqlite
+
+
+@pytest.fixture
+def service(own_service: Service) -> Service:
+    return own_service
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Spawn
+from tests.browser.live_map import LiveMap
 from tests.support.browser import Watch
-from tests.support.live_map import LiveMap
 from tests.support.service import Service
 
 

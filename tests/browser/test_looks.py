@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Spawn
-from tests.support.live_map import LiveMap
+from tests.browser.live_map import LiveMap
 from tests.support.service import Service
 
 PHONE = {

@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import Route, expect
 
 from tests.browser.conftest import Spawn
+from tests.browser.live_map import LiveMap
 from tests.support.browser import Watch
-from tests.support.live_map import LiveMap
 from tests.support.service import Service
 
 POLICY = (
@@ -40,19 +40,6 @@ def test_the_count_is_said(live_map: LiveMap, three: list[str]) -> None:
     live_map.open()
     expect(live_map.page.locator("#count")).to_have_text("3 zerglings")
     expect(live_map.page.locator("#summary")).to_have_text("3 zerglings in view.")
-
-
-@pytest.mark.parametrize("backend", ["sqlite", "couch"], indirect=True)
-def test_a_move_made_elsewhere_appears_within_a_second(
-    service: Service, live_map: LiveMap, spawn: Spawn
-) -> None:
-    zergling_id = spawn(2, 2, "E")
-    live_map.open()
-    live_map.expect_row(zergling_id, 2, 2, "east")
-    live_map.page.evaluate("window.isSamePage = true")
-    assert service.call("POST", f"/zerglings/{zergling_id}", '"M"').status == 200
-    live_map.expect_row(zergling_id, 3, 2, "east", timeout=1000)
-    assert live_map.page.evaluate("window.isSamePage")
 
 
 def test_who_is_spawned_or_dies_elsewhere_appears_and_goes(

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Response, expect
 
+from tests.browser.live_map import LiveMap
 from tests.support.backends import Backend
 from tests.support.browser import Watch
-from tests.support.live_map import LiveMap
 from tests.support.service import Service
 from tests.support.tokens import (
     READER,
@@ -42,6 +42,11 @@ def tokens(tmp_path: Path) -> Path:
 @pytest.fixture
 def backend(sqlite: Backend, tokens: Path) -> Backend:
     return Backend(sqlite.environment | {"OVERMIND_TOKENS_FILE": str(tokens)})
+
+
+@pytest.fixture
+def service(own_service: Service) -> Service:
+    return own_service
 
 
 @pytest.fixture

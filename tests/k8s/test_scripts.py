@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ from typing import Any
 import pytest
 
 from tests.support.service import ROOT
+
+PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+"""Where the scripts find the python3 of this environment."""
 
 STUB = """#!/bin/sh
 printf '%s\\n' "$*" >> "{log}"
@@ -47,7 +51,7 @@ def run(folder: Path, script: str, *, existing: str = "", namespace_status: int 
     kubectl.chmod(0o755)
     done = subprocess.run(
         ["bash", str(ROOT / "k8s" / script)],
-        env=os.environ | {"KUBECTL": str(kubectl), "NAMESPACE": "ours"},
+        env=os.environ | {"KUBECTL": str(kubectl), "NAMESPACE": "ours", "PATH": PATH},
         capture_output=True,
         text=True,
         timeout=60,

@@ -6,8 +6,6 @@ import os
 import signal
 import stat
 import tempfile
-import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from overmind_project.multiprocess import PREFIX, VARIABLE, SharedCounts
 from tests.support.backends import Backend
 from tests.support.prometheus import Metrics
 from tests.support.service import Service, workers
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -129,12 +128,12 @@ def test_the_files_do_not_grow_in_number_with_the_dead(sqlite: Backend, tmp_path
         files = {file.name for file in made.iterdir()}
         assert files == {"counter_0.db", "histogram_0.db", "gauge_livesum_0.db"}
         for killed in range(3):
-            wait_until(partial(has_counted, service, killed + 1))
+            wait_until(partial(has_counted, service, killed + 1), "the call is counted")
             (victim,) = workers(service)
             os.kill(victim, signal.SIGKILL)
-            wait_until(partial(has_successor, service, victim))
+            wait_until(partial(has_successor, service, victim), "the victim has a successor")
             assert service.call("GET", "/zerglings/").status == 200
-        wait_until(partial(has_counted, service, 4))
+        wait_until(partial(has_counted, service, 4), "all calls are counted")
         assert {file.name for file in made.iterdir()} == files
 
 
@@ -146,10 +145,3 @@ def has_counted(service: Service, lists: int) -> bool:
 
 def has_successor(service: Service, worker: int) -> bool:
     return set(workers(service)) not in ({worker}, set())
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)  # between two looks

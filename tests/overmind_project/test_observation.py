@@ -8,10 +8,9 @@ import re
 import signal
 import socket
 import threading
-import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -25,6 +24,7 @@ from tests.support.fault_proxy import FaultProxy
 from tests.support.faults import Answer, Fault, Hang
 from tests.support.prometheus import Metrics
 from tests.support.service import Service, workers
+from tests.support.waiting import wait_until
 from zerglings.document import encode
 from zerglings.storage.base import PAGE_LIMIT
 from zerglings.zergling import Pose, Zergling
@@ -65,13 +65,6 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         yield service
 
 
-def wait_until(condition: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.02)  # between two looks
-
-
 def lines(service: Service) -> list[Line]:
     """Return the whole lines of a JSON log."""
     return [json.loads(line) for line in service.log.split("\n")[:-1] if line]
@@ -83,7 +76,7 @@ def lines_of(service: Service, request_id: str) -> list[Line]:
     def found() -> list[Line]:
         return [line for line in lines(service) if line.get("request_id") == request_id]
 
-    wait_until(lambda: any("status" in line for line in found()), f"no line of {request_id}")
+    wait_until(lambda: any("status" in line for line in found()), f"a line of {request_id}")
     return found()
 
 
@@ -157,7 +150,7 @@ def test_totals_equal_the_requests_sent_to_four_processes(shared: Service) -> No
     sent = send_a_mix(shared, rounds=25)
     assert sent["none", "POST", "413"] == 25
     assert len(sent) == 15
-    wait_until(lambda: counted(shared) - before == sent, "what was counted is not what was sent")
+    wait_until(lambda: counted(shared) - before == sent, "what was sent is counted")
     scrape = Metrics.of(shared)
     own = scrape.total(f"{DURATION}_count", route="metrics")
     assert scrape.total(f"{DURATION}_count") - own >= sent.total()
@@ -171,13 +164,13 @@ def test_what_a_killed_process_has_counted_stays(sqlite: Backend, tmp_path: Path
         before = counted(service)
         sent = send_a_mix(service, rounds=4)
         for _ in range(3):
-            wait_until(partial(has_counted, service, before, sent), "not all is counted")
+            wait_until(partial(has_counted, service, before, sent), "all is counted")
             victim = workers(service)[0]
             os.kill(victim, signal.SIGKILL)
-            wait_until(partial(is_gone, service, victim), "it lives on")
-            wait_until(lambda: has_all_ready(service, 2), "it has no successor")
+            wait_until(partial(is_gone, service, victim), "the victim has ended")
+            wait_until(lambda: has_all_ready(service, 2), "the victim has a successor")
             sent += send_a_mix(service, rounds=4)
-        wait_until(partial(has_counted, service, before, sent), "something was lost or came twice")
+        wait_until(partial(has_counted, service, before, sent), "each request is counted once")
         assert Metrics.of(service).total("overmind_http_requests_in_flight") == 1
 
 
@@ -213,12 +206,12 @@ def test_a_killed_process_has_nothing_under_way(
         seen = len(proxy.requests)
         with ThreadPoolExecutor(1) as pool:
             hanging = pool.submit(service.call, "GET", f"/zerglings/{uuid.uuid4()}")
-            wait_until(lambda: len(proxy.requests) > seen, "it does not hang")
+            wait_until(lambda: len(proxy.requests) > seen, "the request hangs")
             assert Metrics.of(service).total("overmind_http_requests_in_flight") == 2
             os.kill(workers(service)[0], signal.SIGKILL)
             with pytest.raises(OSError, match=r"."):
                 hanging.result(DEADLINE_SECONDS)
-        wait_until(lambda: is_answering(service), "no successor answers")
+        wait_until(lambda: is_answering(service), "a successor answers")
         assert Metrics.of(service).total("overmind_http_requests_in_flight") == 1
 
 
@@ -273,7 +266,7 @@ def test_an_answer_that_the_service_breaks_off_is_counted_as_cut(
     with Service(couch.through(proxy.url).environment | JSON_LOG, tmp_path) as service:
         proxy.fault = Fault(Answer(500), is_second_page)
         sent_raw(service, b"GET /zerglings/ HTTP/1.1\r\nHost: x\r\nX-Request-ID: cut\r\n\r\n")
-        wait_until(lambda: "Error handling a request" in service.log, "the server says nothing")
+        wait_until(lambda: "Error handling a request" in service.log, "the server logs the error")
         line, of_the_server = lines_of(service, "cut")
         assert (line["status"], line["cut_by"]) == (200, "service")
         assert of_the_server["logger"] == "gunicorn.error"
@@ -380,7 +373,7 @@ def test_only_an_id_is_logged_as_one(shared: Service) -> None:
 
 
 def test_nothing_secret_is_logged(shared: Service) -> None:
-    id_ = shared.call("POST", "/zerglings/").json["zergling"]["id"]
+    id_ = shared.spawn()
     secrets = {
         "Authorization": "Basic c2Vzam-one",
         "Idempotency-Key": "c2Vzam-two",
@@ -400,7 +393,9 @@ def test_nothing_secret_is_logged(shared: Service) -> None:
         b"POST /?c2Vzam-f HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nc2Vzam-g\r\n",
     ):
         assert b" 400 " in sent_raw(shared, malformed).partition(b"\r\n")[0]
-    wait_until(lambda: shared.log.count("Refused what is no request") >= 4, "no word of it")
+    wait_until(
+        lambda: shared.log.count("Refused what is no request") >= 4, "the refusals are logged"
+    )
     answered(shared, "GET", "/zerglings/")
     assert "c2Vzam" not in shared.log
 
@@ -450,7 +445,7 @@ def test_all_that_is_logged_within_a_request_has_its_id(
             def hanging() -> int:
                 return sum("_all_docs" in request.path for request in proxy.requests)
 
-            wait_until(lambda: hanging() == len(ids), "they are not under way at once")
+            wait_until(lambda: hanging() == len(ids), "all are under way at once")
             release.set()
             assert [each.result(DEADLINE_SECONDS) for each in asked] == [200] * len(ids)
         for request_id in ids:
@@ -467,7 +462,7 @@ def test_every_line_of_a_json_log_is_an_object(shared: Service) -> None:
 def test_for_people_a_line_is_text(sqlite: Backend, tmp_path: Path) -> None:
     with Service(sqlite.environment, tmp_path) as service:
         service.call("GET", "/zerglings/", headers={"X-Request-ID": "me"})
-        wait_until(lambda: "request_id=me" in service.log, "no line")
+        wait_until(lambda: "request_id=me" in service.log, "the line is there")
         (line,) = [line for line in service.log.splitlines() if "request_id=me" in line]
     assert re.fullmatch(
         r"\S+Z INFO overmind\.request: GET zergling-list 200 duration_ms=[0-9.]+ bytes=2"

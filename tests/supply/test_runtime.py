@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.supply.requirements import here, locked
+from tests.supply.runtime import make_runtime
 from tests.support.backends import sqlite_backend
-from tests.support.requirements import here, locked
-from tests.support.runtime import make_runtime
 from tests.support.service import ROOT, Service, clean_environment
 
 

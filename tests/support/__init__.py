@@ -1,1 +1,1 @@
-"""What the tests run against: a CouchDB-protocol peer and a proxy that fails on demand."""
+"""Helpers that tests of more than one folder share; a helper of one test stands next to it."""

@@ -1,4 +1,4 @@
-"""A browser to look at pages with, and what must never be seen in one."""
+"""Starts Chromium and records console errors and requests to other hosts."""
 
 from __future__ import annotations
 

@@ -1,15 +1,27 @@
-"""Django's test client, that reads a streamed answer to its end as any client does."""
+"""Runs the API in this process over a given store, and calls it with Django's test client."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from django.http import HttpResponse, StreamingHttpResponse
-from django.test import Client
+from django.test import Client, override_settings
+
+from overmind_project.env import Secret
+from tests.support.backends import Backend
+from zerglings.feed import configured_feed
+from zerglings.hive import configured_hive
+from zerglings.storage import configured_store
 
 
 class ReadingClient(Client):
+    """Reads a streamed answer to its end, as HTTP clients do."""
+
     def request(self, **request: Any) -> Any:
         reply = super().request(**request)
         if not isinstance(reply, StreamingHttpResponse):
@@ -19,3 +31,39 @@ class ReadingClient(Client):
         whole.json = lambda: json.loads(content)
         whole.was_streamed = True
         return whole
+
+
+AS_SETTING: dict[str, Callable[[str], object]] = {
+    "COUCHDB_PASSWORD": partial(Secret, "COUCHDB_PASSWORD"),
+    "OVERMIND_SQLITE_PATH": Path,
+}
+"""What the settings make of some variables."""
+
+
+def settings_of(backend: Backend) -> dict[str, object]:
+    """Return the settings that a service with the backend's environment has."""
+    return {name: AS_SETTING.get(name, str)(value) for name, value in backend.environment.items()}
+
+
+@contextmanager
+def served_over(backend: Backend) -> Iterator[None]:
+    """Have the application in this process use a backend inside the block."""
+    with override_settings(**settings_of(backend)), configured_anew():
+        yield
+
+
+@contextmanager
+def configured_anew() -> Iterator[None]:
+    """Have store, hive and feed built from the settings inside the block, and closed after it."""
+    _forget()
+    try:
+        yield
+    finally:
+        configured_feed().end()
+        configured_store().close()
+        _forget()
+
+
+def _forget() -> None:
+    for configured in (configured_store, configured_hive, configured_feed):
+        configured.cache_clear()

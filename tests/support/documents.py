@@ -1,4 +1,4 @@
-"""One document at a time, for tests: what the store contract offers in bulk."""
+"""Reads and writes single documents of a store, whose interface only takes many at once."""
 
 from __future__ import annotations
 

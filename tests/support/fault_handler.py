@@ -1,4 +1,4 @@
-"""One connection of a fault proxy's client: HTTP/1.x, forwarded or broken as the proxy says."""
+"""Serves one client connection of a fault proxy: forwards each request, or injects its fault."""
 
 from __future__ import annotations
 

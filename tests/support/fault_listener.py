@@ -1,4 +1,4 @@
-"""The sockets and threads of a fault proxy: one life of it, and a port that swallows all."""
+"""The listening socket and the connection threads of a fault proxy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can go wrong between a client and a server, as values: what a fault proxy is told to do."""
+"""The faults that a fault proxy can inject, as plain data classes."""
 
 from __future__ import annotations
 

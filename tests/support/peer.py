@@ -1,7 +1,6 @@
-"""A real server that speaks the CouchDB protocol (pouchdb-server), for tests to run against.
+"""Starts, stops and kills pouchdb-server, a real server that speaks the CouchDB protocol.
 
-It knows how to start, stop and kill the server, and nothing of what a test stores in it.
-`tests/peer/install.sh` installs the server.
+It knows nothing of what a test stores in it. `tests/peer/install.sh` installs the server.
 """
 
 from __future__ import annotations

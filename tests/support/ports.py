@@ -1,26 +1,63 @@
-"""Ports for servers that are stopped and started again. Knows nothing of what listens on them."""
+"""Ports for servers that a test stops and starts again. Knows nothing of what listens on them."""
 
 from __future__ import annotations
 
-import random
+import fcntl
+import os
 import socket
+import tempfile
+from collections.abc import Iterator
 from contextlib import suppress
+from functools import cache
+from itertools import cycle, islice
 from pathlib import Path
 
 LOWEST = 15_000
+BLOCK = 200
+"""Ports that a process has for itself."""
+
 RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 FIRST_EPHEMERAL = 32_768
 """Linux's own choice, where it does not tell."""
 
 
-def free_port() -> int:
-    """Return a port that nobody listens on now.
+class NoPorts(RuntimeError):
+    """All ports are in use."""
 
-    The system gives it to no outgoing connection, which would have it while the server is away.
+
+def free_port() -> int:
+    """Return a loopback port that nothing listens on now.
+
+    No other process that runs these tests gets the same one, and the system does not use it for an
+    outgoing connection while the server is away. A port comes up again only after ``BLOCK`` others.
+
+    Raises:
+        NoPorts: all are in use.
     """
-    end = int(RANGE.read_text().split()[0]) if RANGE.exists() else FIRST_EPHEMERAL
-    while True:
-        port = random.randrange(LOWEST, max(end, LOWEST + 1000))
-        with socket.socket() as probe, suppress(OSError):  # somebody has it
+    for port in islice(_ports(), BLOCK):
+        with socket.socket() as probe, suppress(OSError):  # in use by something else
             probe.bind(("127.0.0.1", port))
             return port
+    raise NoPorts("something listens on every port of this process")
+
+
+@cache
+def _ports() -> Iterator[int]:
+    """Return the ports of the first block that no other process has locked, round and round."""
+    end = int(RANGE.read_text().split()[0]) if RANGE.exists() else FIRST_EPHEMERAL
+    for first in range(LOWEST, end - BLOCK, BLOCK):
+        if _is_ours(first):
+            return cycle(range(first, first + BLOCK))
+    raise NoPorts(f"all ports from {LOWEST} to {end} are taken by other test processes")
+
+
+def _is_ours(first: int) -> bool:
+    """Lock a block until this process ends; False where another process has it."""
+    path = Path(tempfile.gettempdir()) / f"overmind-test-ports-{os.getuid()}-{first}"
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(file)
+        return False
+    return True  # the descriptor stays open, and with it the lock

@@ -1,4 +1,4 @@
-"""The metrics of a service, as Prometheus' own parser reads them."""
+"""Scrapes and parses the service's metrics with the Prometheus client library."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clients that speak to the service byte by byte."""
+"""Raw TCP connections to the service, and a parser for the HTTP responses read from them."""
 
 from __future__ import annotations
 
@@ -34,11 +34,17 @@ def line_to(service: Service) -> socket.socket:
 def probe(line: socket.socket) -> None:
     """Ask for the health on a connection and read the answer, after which it is idle."""
     line.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+    read_until(line, b'{"status":"ok"}')
+
+
+def read_until(line: socket.socket, ending: bytes) -> bytes:
+    """Return what comes up to these bytes, after which the service waits for the next request."""
     data = b""
-    while not data.endswith(b'{"status":"ok"}'):
-        part = line.recv(4096)
+    while not data.endswith(ending):
+        part = line.recv(65536)
         assert part, data
         data += part
+    return data
 
 
 def all_from(line: socket.socket) -> bytes:

@@ -1,11 +1,10 @@
-"""Rival revisions, as a cluster accepts them: written beside the current one, not after it."""
+"""Writes conflicting revisions into CouchDB, as replication between cluster nodes does."""
 
 from __future__ import annotations
 
 import uuid
 
-from tests.support.backends import Backend, CouchDBServer
-from tests.support.documents import SOON
+from tests.support.backends import Backend
 from zerglings.document import encode
 from zerglings.storage.base import Document
 from zerglings.zergling import Zergling
@@ -27,16 +26,6 @@ def plant_document(backend: Backend, document: Document, *, after: str, generati
     revision = f"{generation}-{digest}"
     ids = [digest, *unknown, parent_hash]
     rival = document | {"_rev": revision, "_revisions": {"start": generation, "ids": ids}}
-    environment = backend.environment
-    server = CouchDBServer(
-        environment["COUCHDB_URL"], environment["COUCHDB_USERNAME"], environment["COUCHDB_PASSWORD"]
-    )
-    client = server.client()
-    client.request(
-        "POST",
-        [environment["COUCHDB_DATABASE"], "_bulk_docs"],
-        body={"docs": [rival], "new_edits": False},
-        timeout=SOON,
-    )
-    client.close()
+    body = {"docs": [rival], "new_edits": False}
+    backend.server.ask("POST", backend.environment["COUCHDB_DATABASE"], "_bulk_docs", body=body)
     return revision

@@ -1,4 +1,4 @@
-"""The service as users meet it: gunicorn in processes of its own, on a loopback port."""
+"""Runs the service under gunicorn in child processes and calls it over HTTP on a loopback port."""
 
 from __future__ import annotations
 
@@ -121,6 +121,11 @@ class Service:
         finally:
             if connection is None:
                 talk.close()
+
+    def spawn(self) -> str:
+        """Spawn a zergling at the origin and return its id."""
+        id_: str = self.call("POST", "/zerglings/").json["zergling"]["id"]
+        return id_
 
     def _wait_until_it_answers(self) -> None:
         deadline = time.monotonic() + START_DEADLINE_SECONDS

@@ -1,4 +1,4 @@
-"""One installation on a CouchDB server: names of its own, and its bootstrap in this process."""
+"""A CouchDB server, and an installation of the service on it under names of its own."""
 
 from __future__ import annotations
 
@@ -7,17 +7,63 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
-from tests.support.backends import CouchDBServer
 from zerglings.storage.account import Account
 from zerglings.storage.bootstrap.access import user_id
 from zerglings.storage.bootstrap.plan import CouchDBPlan
 from zerglings.storage.bootstrap.runner import Run, Status, bring_about
 from zerglings.storage.couchdb import databases
-from zerglings.storage.couchdb_client import Answered
+from zerglings.storage.couchdb_client import Answered, CouchDBClient
 
 TIMEOUT = 10.0
 NOT_FOUND = 404
+
+
+@dataclass(frozen=True)
+class CouchDBServer:
+    """The URL of a server and the account of its admin."""
+
+    url: str
+    username: str
+    password: str
+
+    @classmethod
+    def at(cls, url: str) -> CouchDBServer:
+        """Take a server from a URL that holds the account."""
+        parts = urlsplit(url)
+        place = f"{parts.scheme}://{parts.hostname}:{parts.port or 5984}"
+        return cls(place, unquote(parts.username or ""), unquote(parts.password or ""))
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self.url).hostname or ""
+
+    @property
+    def port(self) -> int:
+        return urlsplit(self.url).port or 5984
+
+    def through(self, url: str) -> CouchDBServer:
+        """Return the same server behind another URL, that of a proxy."""
+        return replace(self, url=url)
+
+    def client(self, connections: int = 8) -> CouchDBClient:
+        account = Account(self.username, lambda: self.password)
+        return CouchDBClient(self.url, account, connections=connections)
+
+    def ask(self, method: str, *path: str, body: object = None, **params: str) -> Any:
+        """Send one request as the admin and return the answer's JSON."""
+        client = self.client()
+        try:
+            return client.request(method, list(path), timeout=TIMEOUT, body=body, params=params)
+        finally:
+            client.close()
+
+    def drop(self, database: str) -> None:
+        """Delete the databases of an installation, as far as they exist."""
+        for name in databases(database):
+            with missing_is_fine():
+                self.ask("DELETE", name)
 
 
 @dataclass(frozen=True)
@@ -81,31 +127,21 @@ class Site:
         bring_about(self.plan(**changes).steps(run), run, report)
         return lines
 
-    def ask(self, method: str, *path: str, body: object = None, **params: str) -> Any:
-        """Ask the server as its admin, past all proxies of a test."""
-        client = self.server.client()
-        try:
-            return client.request(method, list(path), timeout=TIMEOUT, body=body, params=params)
-        finally:
-            client.close()
-
     def user(self) -> dict[str, Any]:
-        user: dict[str, Any] = self.ask("GET", "_users", user_id(self.username))
+        user: dict[str, Any] = self.server.ask("GET", "_users", user_id(self.username))
         return user
 
     def remove(self) -> None:
-        """Remove whatever is there of it."""
-        for name in self.databases:
-            with missing_is_fine():
-                self.ask("DELETE", name)
+        """Delete its databases and its account, as far as they exist."""
+        self.server.drop(self.database)
         with missing_is_fine():
             user = self.user()
-            self.ask("DELETE", "_users", user["_id"], rev=user["_rev"])
+            self.server.ask("DELETE", "_users", user["_id"], rev=user["_rev"])
 
 
 @contextmanager
 def missing_is_fine() -> Iterator[None]:
-    """Let a removal pass that finds nothing to remove."""
+    """Ignore the answer that there is nothing to delete."""
     try:
         yield
     except Answered as answer:
@@ -115,6 +151,7 @@ def missing_is_fine() -> Iterator[None]:
 
 @contextmanager
 def new_site(server: CouchDBServer) -> Iterator[Site]:
+    """Lend a site with an account and databases that nothing else uses, not bootstrapped yet."""
     mark = uuid.uuid4().hex[:12]
     site = Site(server, f"overmind-test-{mark}", f"overmind-{mark}")
     yield site

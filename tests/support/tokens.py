@@ -1,4 +1,4 @@
-"""Tokens that tests show: who may read, who may write, and whom nobody knows."""
+"""Access tokens for tests: a reader's, a writer's and one that the service does not know."""
 
 from __future__ import annotations
 

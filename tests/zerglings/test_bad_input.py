@@ -265,7 +265,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 @pytest.fixture(scope="module")
 def zergling_id(service: Service) -> str:
-    zergling_id: str = service.call("POST", "/zerglings/").json["zergling"]["id"]
+    zergling_id = service.spawn()
     service.call("POST", f"/zerglings/{zergling_id}", '"MR"')
     return zergling_id
 

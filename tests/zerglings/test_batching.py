@@ -10,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
+from tests.support.waiting import wait_until
 from zerglings.batching import Abandoned, Call, GroupCommit, QueueFull
 
 LONG = 10.0
@@ -84,13 +85,6 @@ def run(group: GroupCommit[Wish], wish: Wish) -> str:
     return wish.outcome()
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + LONG
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)  # between two looks
-
-
 def queued(
     group: GroupCommit[Wish], pool: ThreadPoolExecutor, names: str, **options: float
 ) -> list[Future[str]]:
@@ -99,7 +93,7 @@ def queued(
     for name in names:
         before = len(group._queue)
         futures.append(pool.submit(run, group, Wish(name, **options)))
-        wait_until(lambda before=before: len(group._queue) == before + 1)  # type: ignore[misc]  # the default binds it
+        wait_until(lambda before=before: len(group._queue) == before + 1, "it waits")  # type: ignore[misc]  # the default binds it
     return futures
 
 
@@ -465,8 +459,7 @@ def test_of_many_calls_those_whose_time_is_up_are_given_up(
     assert flushes.began.acquire(timeout=LONG)
     wishes = [Wish("a", patience=0.01), Wish("b")]
     second = pool.submit(group.run, wishes)
-    while len(group._queue) != 1 or group._queue[0] is not wishes[1]:  # "a" has gone
-        time.sleep(0.001)
+    wait_until(lambda: list(group._queue) == [wishes[1]], "the first is given up")
     flushes.gate.set()
     first.result(LONG)
     second.result(LONG)

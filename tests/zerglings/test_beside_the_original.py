@@ -15,9 +15,10 @@ import pytest
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
-from tests.support.backends import CouchDBServer, couchdb_backend, sqlite_backend
+from tests.support.backends import couchdb_backend, sqlite_backend
 from tests.support.faulty_store import FaultyStore
 from tests.support.original import Original
+from tests.support.site import CouchDBServer
 from zerglings.changes import NoSuchZergling
 from zerglings.hive import Hive
 from zerglings.storage.base import Document, OutcomeUnknown, Store

@@ -4,39 +4,14 @@ from __future__ import annotations
 
 import re
 from html import unescape
-from html.parser import HTMLParser
+from typing import ClassVar
 
 import pytest
 from django.test import Client
+from rest_framework.views import APIView
 
-BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
-
-
-class Forms(HTMLParser):
-    """The forms of a page: method, encoding and fields."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.forms: list[dict[str, str | None]] = []
-        self.fields: list[dict[str, str | None]] = []
-        self.assets: list[str] = []
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        attributes = dict(attrs)
-        if tag == "form":
-            self.forms.append(attributes)
-        elif tag in ("input", "select", "textarea"):
-            self.fields.append(attributes)
-        asset = attributes.get("src") or (attributes.get("href") if tag == "link" else None)
-        if asset:
-            self.assets.append(asset)
-
-
-def page(api: Client, path: str) -> Forms:
-    reply = api.get(path, headers=BROWSER)
-    assert reply.status_code == 200
-    return Forms(reply.content.decode())
+from tests.zerglings.browsing import BROWSER, assert_served_from_here, page
+from zerglings.browsable import describe
 
 
 @pytest.fixture
@@ -99,11 +74,7 @@ def test_its_styles_and_scripts_are_served_from_here(api: Client, zergling_id: s
     for path in ("/zerglings/", f"/zerglings/{zergling_id}"):
         assets = page(api, path).assets
         assert len(assets) > 5
-        for asset in assets:
-            assert asset.startswith("/static/")
-            reply = api.get(asset)
-            assert reply.status_code == 200, asset
-            reply.close()
+        assert_served_from_here(api, assets)
 
 
 def test_the_entry_page_leads_to_the_zerglings(api: Client) -> None:
@@ -121,20 +92,28 @@ def test_the_entry_page_names_the_entry_points_to_programs(api: Client) -> None:
 
 def test_a_page_names_what_each_of_its_methods_does(api: Client, zergling_id: str) -> None:
     pages = {
-        "/zerglings/": ("Zerglings", ["GET", "POST"], "Spawn a zergling"),
-        f"/zerglings/{zergling_id}": ("Zergling", ["GET", "POST", "DELETE"], "Command a zergling"),
-        f"/zerglings/{zergling_id}/history": ("History", ["GET"], "Show all commands"),
+        "/zerglings/": ("Zerglings", ["GET", "POST"]),
+        f"/zerglings/{zergling_id}": ("Zergling", ["GET", "POST", "DELETE"]),
+        f"/zerglings/{zergling_id}/history": ("History", ["GET"]),
     }
-    for path, (name, methods, action) in pages.items():
+    for path, (name, methods) in pages.items():
         text = api.get(path, headers=BROWSER).content.decode()
         assert f"<h1>{name}</h1>" in text
-        assert re.findall("<dt>(.*?)</dt>", text) == methods
-        assert action in text
+        assert re.findall("<dt>(.*?)</dt><dd>.+?</dd>", text) == methods
 
 
-def test_code_in_a_description_is_shown_as_code(api: Client, zergling_id: str) -> None:
-    text = api.get(f"/zerglings/{zergling_id}", headers=BROWSER).content.decode()
-    assert "<code>MMRM</code>" in text
+def test_code_in_a_description_is_shown_as_code() -> None:
+    class Look(APIView):
+        """Looks at `one`."""
+
+        action_map: ClassVar = {"post": "command"}
+
+        def command(self) -> None:
+            """Commands `M` & waits."""
+
+    text = describe(Look(), html=True)
+    assert "Looks at <code>one</code>." in text
+    assert "<dt>POST</dt><dd>Commands <code>M</code> &amp; waits.</dd>" in text
 
 
 def test_each_form_is_filled_with_an_example_that_works(api: Client, zergling_id: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.zerglings.test_zergling import commands, histories, poses
+from tests.zerglings.strategies import commands, histories, poses
 from zerglings.document import FARTHEST, NotAZergling, decode, encode, is_zergling_id
 from zerglings.zergling import Pose, Request, Zergling, replay
 

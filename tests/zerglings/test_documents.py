@@ -8,10 +8,8 @@ import pytest
 import yaml
 from django.test import Client
 
-from tests.zerglings.test_browsable import Forms
+from tests.zerglings.browsing import BROWSER, assert_served_from_here, page
 from zerglings import documents
-
-BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 
 
 @pytest.mark.parametrize("path", ["/schema/", "/schema"])
@@ -54,15 +52,9 @@ def test_head_tells_what_get_sends(api: Client, path: str) -> None:
 
 @pytest.mark.parametrize("path", ["/docs/", "/docs"])
 def test_the_page_loads_nothing_from_elsewhere(api: Client, path: str) -> None:
-    reply = api.get(path, headers=BROWSER)
-    assert reply.status_code == 200
-    assets = [asset for asset in Forms(reply.content.decode()).assets if asset != "data:,"]
+    assets = [asset for asset in page(api, path).assets if asset != "data:,"]
     assert len(assets) == 3
-    for asset in assets:
-        assert asset.startswith("/static/")
-        served = api.get(asset)
-        assert served.status_code == 200, asset
-        served.close()
+    assert_served_from_here(api, assets)
 
 
 def test_the_page_may_run_no_script_but_those_served_here(api: Client) -> None:

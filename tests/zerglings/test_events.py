@@ -6,7 +6,6 @@ import json
 import random
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from itertools import islice
@@ -20,6 +19,7 @@ from tests.support.fault_proxy import FaultProxy
 from tests.support.faults import Answer, Fault
 from tests.support.listening import Ear, Heard
 from tests.support.service import Service
+from tests.support.waiting import wait_until
 
 MOVES = 10_000
 RESUMES = 50
@@ -27,9 +27,9 @@ SILENCE = 0.5
 """Seconds after which a reader that hears nothing leaves, and comes back."""
 
 
-def spawn(service: Service) -> str:
-    zergling_id: str = service.call("POST", "/zerglings/").json["zergling"]["id"]
-    return zergling_id
+@pytest.fixture
+def service(shared_service: Service) -> Service:
+    return shared_service
 
 
 def command(service: Service, zergling_id: str, commands: str) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def test_what_happens_is_told_with_state_count_and_revision(service: Service) ->
         ready = ear.next()
         assert (ready.kind, ready.data) == ("ready", {})
         assert ready.last_id
-        zergling_id = spawn(service)
+        zergling_id = service.spawn()
         spawned = ear.next()
         assert spawned.kind == "spawned"
         assert spawned.zergling == {
@@ -73,11 +73,11 @@ def test_what_happens_is_told_with_state_count_and_revision(service: Service) ->
 
 
 def test_who_comes_back_hears_what_was_missed(service: Service) -> None:
-    zergling_id = spawn(service)
+    zergling_id = service.spawn()
     with Ear(service) as ear:
         position = ear.next().last_id
     command(service, zergling_id, "M")
-    other = spawn(service)
+    other = service.spawn()
     for last_id, path in ((position, "/events"), ("", f"/events?since={position}")):
         with Ear(service, last_id, path=path) as ear:
             missed = {event.zergling["id"]: event.kind for event in (ear.next(), ear.next())}
@@ -95,7 +95,7 @@ def test_who_cannot_go_on_where_it_left_is_told_to_begin_anew(
     with Ear(service, position) as ear:
         first = ear.next()
         assert (first.kind, first.data) == ("reset", {})
-        zergling_id = spawn(service)
+        zergling_id = service.spawn()
         assert ear.next().zergling["id"] == zergling_id
 
 
@@ -129,19 +129,12 @@ def test_more_streams_than_may_be_are_refused_and_starve_nobody(
             assert (refused.status, refused.headers["Retry-After"]) == (503, "1")
             assert "Too many listen" in refused.json["error"]
             assert service.call("GET", "/zerglings/").status == 200
-        zergling_id = spawn(service)
+        zergling_id = service.spawn()
         assert all(ear.next().zergling["id"] == zergling_id for ear in ears)
         ears.pop().close()
-        wait_until(lambda: opens(service))
+        wait_until(lambda: opens(service), "a stream opens")
         for ear in ears:
             ear.close()
-
-
-def wait_until(holds: Callable[[], bool], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)  # between two looks
 
 
 def opens(service: Service) -> bool:
@@ -150,7 +143,8 @@ def opens(service: Service) -> bool:
         return ear.reply.status == 200
 
 
-def test_streams_end_cleanly_when_the_service_stops(service: Service) -> None:
+def test_streams_end_cleanly_when_the_service_stops(backend: Backend, tmp_path: Path) -> None:
+    service = Service(backend.environment, tmp_path)
     ears = [Ear(service) for _ in range(5)]
     assert all(ear.next().kind == "ready" for ear in ears)
     began = time.monotonic()
@@ -168,15 +162,16 @@ def test_while_the_store_is_away_nobody_is_let_in_and_those_inside_stay(
     with Service(couch.through(proxy.url).environment, tmp_path) as service, Ear(service) as ear:
         ear.next()
         proxy.fault = Fault(Answer(500))
-        wait_until(lambda: "no news while the store fails" in service.log)
+        wait_until(lambda: "no news while the store fails" in service.log, "it is logged")
         for last_id in ("", "1"):
             with Ear(service, last_id) as other:
                 assert (other.reply.status, other.reply.headers["Retry-After"]) == (503, "1")
         proxy.fault = None
-        zergling_id = spawn(service)
+        zergling_id = service.spawn()
         assert ear.next().zergling["id"] == zergling_id
 
 
+@pytest.mark.proof
 def test_a_reader_that_comes_back_again_and_again_ends_with_what_the_store_has(
     service: Service,
 ) -> None:
@@ -190,7 +185,7 @@ def test_a_reader_that_comes_back_again_and_again_ends_with_what_the_store_has(
 
     def drive() -> None:
         for call in range(MOVES // len(ids)):
-            wait_until(lambda call=call: resumes >= call * RESUMES * len(ids) // MOVES)  # type: ignore[misc]  # the default binds it
+            wait_until(lambda call=call: resumes >= call * RESUMES * len(ids) // MOVES, "resumed")  # type: ignore[misc]  # the default binds it
             orders = [{"id": id_, "command": "MLMR"[call % 4]} for id_ in ids]
             reply = service.call("POST", "/swarm/commands", json.dumps({"commands": orders}))
             assert {result["status"] for result in reply.json["results"]} == {200}

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
-import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 
@@ -14,6 +13,7 @@ from tests.support.backends import Backend
 from tests.support.documents import write
 from tests.support.faulty_store import FaultyStore, raising
 from tests.support.rivals import plant
+from tests.support.waiting import wait_until
 from zerglings import event_stream, feed, listeners
 from zerglings.feed import Feed, FeedEnded, TooManyListeners, TooManyOfOne
 from zerglings.hive import Hive
@@ -52,14 +52,7 @@ def told(hive: Hive, monkeypatch: pytest.MonkeyPatch) -> Iterator[Feed]:
     told = Feed(hive, limit=3)
     yield told
     told.end()
-    wait_until(lambda: not any(thread.name == "feed" for thread in threading.enumerate()))
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + LONG
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)  # between two looks
+    wait_until(lambda: "feed" not in (t.name for t in threading.enumerate()), "the feed has ended")
 
 
 def listen(told: Feed, since: str | None = None, line: Line | None = None) -> Generator[bytes]:
@@ -172,7 +165,7 @@ def test_the_store_is_only_asked_while_somebody_listens(told: Feed, hive: Hive) 
     assert readers() == 1
     for listener in listeners:
         listener.close()
-    wait_until(lambda: readers() == 0)
+    wait_until(lambda: readers() == 0, "nobody reads")
     again = listen(told)
     newborn = hive.spawn(Pose())
     assert ids_in(again, 1) == {newborn.id}
@@ -249,7 +242,7 @@ def test_a_store_that_does_not_answer_lets_nobody_in(told: Feed, faulty: FaultyS
             return False
         return True
 
-    wait_until(is_let_in)
+    wait_until(is_let_in, "the listener is accepted")
 
 
 def test_an_outage_is_logged_once_and_loses_nothing(
@@ -257,7 +250,7 @@ def test_an_outage_is_logged_once_and_loses_nothing(
 ) -> None:
     pieces = listening(told, hive)
     faulty.before_changes = raising(StoreUnavailable("away"), times=3)
-    wait_until(lambda: "no news" in caplog.text)
+    wait_until(lambda: "no news" in caplog.text, "the failure is logged")
     swarm = {hive.spawn(Pose()).id for _ in range(5)}
     heard = ids_in(pieces, 5)
     assert heard == swarm

@@ -11,6 +11,7 @@ from itertools import chain
 import pytest
 
 from tests.support.faulty_store import FaultyStore
+from tests.support.waiting import wait_until
 from zerglings.hive import Hive
 from zerglings.storage import breaker as module
 from zerglings.storage.base import Document, NotAsked, OutcomeUnknown, Store, StoreUnavailable
@@ -53,12 +54,12 @@ class Hanging:
 
     def open_breaker(self) -> None:
         """Have somebody else's calls end without an answer, until the breaker opens."""
-        self._until(lambda: self.breaker.is_open or self._call_in_vain())
+        wait_until(lambda: self.breaker.is_open or self._call_in_vain(), "the breaker is open")
 
     def close_breaker(self) -> None:
         """Have the probe answered."""
         self.hangs.clear()
-        self._until(lambda: not self.breaker.is_open)
+        wait_until(lambda: not self.breaker.is_open, "the breaker is closed")
 
     def _call_in_vain(self) -> bool:
         def call() -> None:
@@ -69,12 +70,6 @@ class Hanging:
         with pytest.raises(StoreUnavailable):
             call()
         return False
-
-    def _until(self, condition: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + DEADLINE
-        while not condition():
-            assert time.monotonic() < deadline
-            time.sleep(0.005)  # between two looks
 
 
 @pytest.fixture

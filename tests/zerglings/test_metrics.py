@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -12,6 +11,7 @@ from prometheus_client import REGISTRY
 from tests.support.backends import Backend
 from tests.support.faulty_store import FaultyStore
 from tests.support.rivals import plant
+from tests.support.waiting import wait_until
 from zerglings.changes import PreconditionFailed
 from zerglings.hive import Hive
 from zerglings.storage.base import Document, OutcomeUnknown, Store, StoreUnavailable
@@ -88,21 +88,11 @@ def test_those_who_share_a_flush_are_one_batch(store: Store) -> None:
         first = pool.submit(hive.get, zergling.id)
         assert holds.acquire(timeout=10)
         others = [pool.submit(hive.get, zergling.id) for _ in range(5)]
-        until(lambda: value("queue_depth", kind="looks") == 5)
+        wait_until(lambda: value("queue_depth", kind="looks") == 5, "five looks wait")
         hold.set()
         assert {each.result(10).id for each in (first, *others)} == {zergling.id}
     assert batches() == (6, 2)
     assert value("queue_depth", kind="looks") == 0
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Wait for what other threads are about to do."""
-    pause = threading.Event()
-    for _ in range(1000):
-        if condition():
-            return
-        pause.wait(0.01)
-    pytest.fail("it did not come to that")
 
 
 def test_a_lost_race_is_a_retry_and_a_stale_revision(store: Store) -> None:

@@ -6,12 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.zerglings.strategies import commands, histories, poses
 from zerglings.zergling import (
-    COMMANDS,
     COMMANDS_PER_REQUEST,
     COORDINATE_LIMIT,
     DIED,
-    FACINGS,
     InvalidCommand,
     OutOfBounds,
     Pose,
@@ -22,11 +21,6 @@ from zerglings.zergling import (
     time_of_death,
     undo,
 )
-
-coordinates = st.integers(-(10**6), 10**6)
-poses = st.builds(Pose, coordinates, coordinates, st.sampled_from(FACINGS))
-commands = st.lists(st.sampled_from(COMMANDS), min_size=1, max_size=40)
-histories = st.lists(st.sampled_from((*COMMANDS, "X", "", DIED, "MM")), max_size=60)
 
 
 @pytest.mark.parametrize(

@@ -6,41 +6,31 @@ import json
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from tests.support.backends import CouchDBServer
+from tests.support import manage
 from tests.support.fault_proxy import FaultProxy
 from tests.support.faults import Answer, Fault, Hang, ResetBefore
+from tests.support.manage import Done, python
 from tests.support.peer import Peer
-from tests.support.service import ROOT, clean_environment
-from tests.support.site import Site, new_site
-from tests.zerglings.storage.bootstrap.test_states import assert_ready
+from tests.support.ready import assert_ready
+from tests.support.site import CouchDBServer, Site, new_site
+from tests.support.waiting import wait_until
 
 READY, DRIFTED, MISCONFIGURED, TIMED_OUT, REFUSED, SERVER_ERROR = range(6)
 
 
-def started(*options: str, **environment: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "manage.py", "bootstrap_couch", *options],
-        cwd=ROOT,
-        env=clean_environment() | environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def bootstrap(*options: str, **environment: str) -> Done:
+    return python("manage.py", "bootstrap_couch", *options, **environment)
 
 
-def bootstrap(*options: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    with started(*options, **environment) as process:
-        out, err = process.communicate(timeout=120)
-    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+def started(*options: str, **environment: str) -> subprocess.Popen[bytes]:
+    return manage.started(environment, "bootstrap_couch", *options)
 
 
 def test_it_says_what_it_does_and_then_that_all_is_well(site: Site) -> None:
@@ -112,7 +102,7 @@ def test_only_verify_writes_and_leaves_nothing(site: Site, proxy: FaultProxy) ->
     written = [request.path for request in proxy.requests if request.method == "PUT"]
     assert len(written) == 2
     assert all("/_local/bootstrap-" in path for path in written)
-    assert site.ask("GET", site.database)["doc_count"] == 0
+    assert site.server.ask("GET", site.database)["doc_count"] == 0
 
 
 def test_an_account_to_retire_is_retired_whatever_else_is_asked_for(site: Site) -> None:
@@ -181,7 +171,8 @@ def test_the_help_teaches() -> None:
     text = bootstrap("--help").stdout
     for step in ("wait", "admin", "cluster", "user", "database", "security", "verify"):
         assert f"\n  {step} " in text
-    assert "exit status" in text
+    for status in range(SERVER_ERROR + 1):
+        assert f"\n  {status} " in text
     assert "OVERMIND_BOOTSTRAP_TIMEOUT" in text
 
 
@@ -216,21 +207,15 @@ def test_a_signal_ends_it_within_a_second(
     hanging = Hang(threading.Event())
     proxy.fault = Fault(hanging if where == "in a request" else ResetBefore())
     with started(**site.through(proxy.url).environment) as process:
-        wait_until(lambda: len(proxy.requests) > (0 if where == "in a request" else 2))
+        seen = 0 if where == "in a request" else 2
+        wait_until(lambda: len(proxy.requests) > seen, "the bootstrap has asked the server")
         began = time.monotonic()
         process.send_signal(number)
         process.wait(10)
         assert time.monotonic() - began < 1
         assert process.returncode == 128 + number
         assert process.stderr is not None
-        assert process.stderr.read() == ""
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)  # between two looks
+        assert process.stderr.read() == b""
 
 
 def writes_of_a_first_run(server: CouchDBServer) -> list[str]:
@@ -252,12 +237,16 @@ def kill_at_write(site: Site, number: int, *, carried_out: bool) -> None:
     with FaultProxy(site.server.host, site.server.port) as proxy:
         proxy.fault = Fault(Hang(release, forward=carried_out), is_it)
         with started(**site.through(proxy.url).environment) as process:
-            wait_until(lambda: sum(r.method != "GET" for r in proxy.requests) > number)
+            wait_until(
+                lambda: sum(r.method != "GET" for r in proxy.requests) > number,
+                "the write is under way",
+            )
             process.kill()
             process.wait(10)
         release.set()
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("carried_out", [False, True])
 def test_a_run_killed_at_any_write_is_finished_by_the_next(
     couchdb: CouchDBServer, carried_out: bool
@@ -272,6 +261,7 @@ def test_a_run_killed_at_any_write_is_finished_by_the_next(
             assert_ready(site)
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("carried_out", [False, True])
 def test_a_run_killed_while_it_creates_the_admin_is_finished_by_the_next(
     party: Peer, carried_out: bool
@@ -283,6 +273,7 @@ def test_a_run_killed_while_it_creates_the_admin_is_finished_by_the_next(
         assert_ready(site)
 
 
+@pytest.mark.proof
 def test_fifty_at_once_on_a_fresh_server(party: Peer) -> None:
     with new_site(CouchDBServer(party.url, "admin", "relax")) as site:
         with ThreadPoolExecutor(50) as pool:
@@ -291,9 +282,8 @@ def test_fifty_at_once_on_a_fresh_server(party: Peer) -> None:
         said = "".join(run.stdout for run in done)
         assert "error" not in said.lower()
         assert_ready(site)
-        assert sorted(name for name in site.ask("GET", "_all_dbs") if name[0] != "_") == list(
-            site.databases
-        )
+        names = site.server.ask("GET", "_all_dbs")
+        assert sorted(name for name in names if name[0] != "_") == list(site.databases)
 
 
 def test_the_embedded_store_is_prepared_in_the_same_words(tmp_path: Path) -> None:

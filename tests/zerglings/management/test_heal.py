@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -12,15 +10,14 @@ from contextlib import closing
 
 import pytest
 
-from tests.support.backends import Backend, CouchDBServer
+from tests.support.backends import Backend
 from tests.support.documents import SOON, leaves
 from tests.support.fault_proxy import FaultProxy
 from tests.support.faults import Fault, Hang
-from tests.support.manage import started
+from tests.support.manage import Done, python, started
 from tests.support.peer import Peer
 from tests.support.rivals import plant
-from tests.support.service import ROOT, clean_environment
-from tests.support.site import Site
+from tests.support.site import CouchDBServer, Site
 from zerglings.healing import Healer
 from zerglings.hive import Hive
 from zerglings.zergling import Pose, Request, Zergling
@@ -28,19 +25,11 @@ from zerglings.zergling import Pose, Request, Zergling
 TIMEOUT = 60.0
 
 
-def heal(environment: Mapping[str, str], *options: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "manage.py", "heal", *options],
-        cwd=ROOT,
-        env=clean_environment() | dict(environment),
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT,
-        check=False,
-    )
+def heal(environment: Mapping[str, str], *options: str) -> Done:
+    return python("manage.py", "heal", *options, **environment)
 
 
-def counts(done: subprocess.CompletedProcess[str]) -> dict[str, int]:
+def counts(done: Done) -> dict[str, int]:
     return {
         words: int(number)
         for number, words in re.findall(r"^ *(\d+)  (.+)$", done.stdout, re.MULTILINE)
@@ -171,6 +160,7 @@ def kill_at_write(backend: Backend, proxy: FaultProxy, number: int, *, carried_o
     return reached.is_set()
 
 
+@pytest.mark.proof
 def test_a_heal_that_was_killed_at_any_write_is_run_again(
     couch: Backend, proxy: FaultProxy
 ) -> None:

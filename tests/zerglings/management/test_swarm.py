@@ -15,7 +15,14 @@ from django.core.management.base import CommandError
 
 from tests.support.backends import Backend
 from tests.support.lives import of_the_original
-from tests.support.manage import failed, manage, on_a_terminal, started, succeeded, through_head
+from tests.support.manage import (
+    failed,
+    manage,
+    on_a_terminal,
+    started,
+    succeeded,
+    through_head,
+)
 from zerglings.hive import Hive
 from zerglings.management.commands import swarm as swarm_command
 from zerglings.storage.base import StoreUnavailable

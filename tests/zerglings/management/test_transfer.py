@@ -12,7 +12,14 @@ import pytest
 from tests.support.backends import Backend, sqlite_backend
 from tests.support.documents import write
 from tests.support.lives import everything, of_the_original, populate
-from tests.support.manage import failed, manage, on_a_terminal, started, succeeded, through_head
+from tests.support.manage import (
+    failed,
+    manage,
+    on_a_terminal,
+    started,
+    succeeded,
+    through_head,
+)
 from zerglings.hive import Hive
 
 SWARM = 3000
@@ -60,6 +67,7 @@ def test_by_way_of_a_pipe(backend: Backend, other: Backend) -> None:
         assert set(everything(store)) == expected
 
 
+@pytest.mark.proof
 def test_an_export_that_was_killed_is_resumed(swarm: Backend, tmp_path: Path) -> None:
     file = tmp_path / "file.jsonl"
     whole = manage(swarm.environment, "export_zerglings", "-").stdout
@@ -79,6 +87,7 @@ def test_an_export_that_was_killed_is_resumed(swarm: Backend, tmp_path: Path) ->
     )
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("kind", ["other", "couch"])
 def test_an_import_that_was_killed_is_run_again(
     swarm: Backend, kind: str, request: pytest.FixtureRequest, tmp_path: Path

@@ -17,10 +17,10 @@ from overmind_project.access import configured_ring
 from overmind_project.body import LIMIT, SWARM_LIMIT
 from overmind_project.env import Secret
 from tests.support.backends import Backend
-from tests.support.document import Document, examples_in
 from tests.support.service import Service
 from tests.support.tokens import LINES
 from tests.zerglings.openapi.cases import CASES, NOBODY, Case
+from tests.zerglings.openapi.document import Document, examples_in
 from zerglings.feed import Feed, configured_feed
 from zerglings.hive import configured_hive
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from tests.support.waiting import wait_until
 from zerglings.storage import breaker as module
 from zerglings.storage.base import (
     AccountRefused,
@@ -69,13 +70,6 @@ def slow() -> Iterator[Slow]:
     slow.breaker.close()
 
 
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)  # between two looks
-
-
 @contextmanager
 def under_way(call: Callable[[], object], times: int) -> Iterator[None]:
     """Have calls under way inside the block."""
@@ -93,10 +87,10 @@ def test_a_store_that_hangs_is_asked_no_more_until_its_probe_is_answered(slow: S
         with pytest.raises(NotAsked):
             slow.call()
     before = slow.probes
-    until(lambda: slow.probes > before + 1)
+    wait_until(lambda: slow.probes > before + 1, "two more probes were sent")
     assert slow.breaker.is_open
     slow.is_well.set()
-    until(lambda: not slow.breaker.is_open)
+    wait_until(lambda: not slow.breaker.is_open, "the breaker is closed")
     slow.call()
 
 
@@ -104,7 +98,7 @@ def test_while_it_hangs_there_is_one_probe_at_a_time(slow: Slow) -> None:
     slow.is_well.clear()
     slow.call_in_vain()
     began, before = time.monotonic(), slow.probes
-    until(lambda: slow.probes > before + 2)
+    wait_until(lambda: slow.probes > before + 2, "three more probes were sent")
     assert time.monotonic() - began > 2 * 0.3
 
 
@@ -171,7 +165,7 @@ def test_only_so_many_calls_are_under_way_and_so_many_wait(slow: Slow) -> None:
     with under_way(hold, 6):
         for _ in range(4):
             assert begun.acquire(timeout=DEADLINE)
-        until(lambda: slow.breaker._waiting == 2)
+        wait_until(lambda: slow.breaker._waiting == 2, "two calls wait")
         with pytest.raises(NotAsked, match="too many"):
             slow.call()
         release.set()
@@ -180,11 +174,11 @@ def test_only_so_many_calls_are_under_way_and_so_many_wait(slow: Slow) -> None:
 
 def test_who_waits_to_begin_has_that_much_less_time(slow: Slow) -> None:
     with under_way(lambda: slow.call(0.3), 4):
-        until(lambda: len(slow.breaker._calls) == 4)
+        wait_until(lambda: len(slow.breaker._calls) == 4, "four calls are under way")
         with slow.breaker.call(2.0) as left:
             assert 1.0 < left < 1.9
     with under_way(lambda: slow.call(0.5), 4):
-        until(lambda: len(slow.breaker._calls) == 4)
+        wait_until(lambda: len(slow.breaker._calls) == 4, "four calls are under way")
         with pytest.raises(NotAsked, match="too long"), slow.breaker.call(0.1):
             pass
 
@@ -199,7 +193,7 @@ def test_who_waits_to_begin_is_told_at_once_that_the_store_hangs(slow: Slow) -> 
         refused.append(time.monotonic())
 
     with under_way(slow.call_in_vain, 4):
-        until(lambda: len(slow.breaker._calls) == 4)
+        wait_until(lambda: len(slow.breaker._calls) == 4, "four calls are under way")
         with under_way(wait, 2):
             pass
     assert len(refused) == 2
@@ -211,16 +205,16 @@ def test_those_who_wait_elsewhere_are_told_once_that_the_store_hangs(slow: Slow)
     slow.is_well.clear()
     with under_way(slow.call_in_vain, 3):
         pass
-    until(lambda: was_open != [])
+    wait_until(lambda: was_open != [], "the listener was called")
     slow.is_well.set()
-    until(lambda: not slow.breaker.is_open)
+    wait_until(lambda: not slow.breaker.is_open, "the breaker is closed")
     assert was_open == [True]
 
 
 def test_the_last_answers_of_a_store_that_begins_to_hang_do_not_hide_it(slow: Slow) -> None:
     slow.is_well.clear()
     with under_way(lambda: slow.call_in_vain(0.7), 1):
-        until(lambda: len(slow.breaker._calls) == 1)
+        wait_until(lambda: len(slow.breaker._calls) == 1, "one call is under way")
         slow.call(0.05)
     with pytest.raises(NotAsked):
         slow.call()
@@ -238,6 +232,6 @@ def test_a_probe_that_crashes_leaves_the_way_open(slow: Slow) -> None:
 
     slow.breaker._probe = probe
     slow.call_in_vain()
-    until(lambda: slow.probes > 0)
+    wait_until(lambda: slow.probes > 0, "a probe was sent")
     slow.call(0.3)
-    until(lambda: slow.probes > 1)
+    wait_until(lambda: slow.probes > 1, "another probe was sent")

@@ -15,9 +15,10 @@ from pathlib import Path
 import pytest
 import trustme
 
-from tests.support.backends import Backend, CouchDBServer, couchdb_backend
+from tests.support.backends import Backend, couchdb_backend
 from tests.support.fault_proxy import FaultProxy
 from tests.support.faults import Answer, CutBody, Fault, Hang, Kind, ResetAfter, ResetBefore
+from tests.support.site import CouchDBServer
 from zerglings.storage.account import Account
 from zerglings.storage.base import (
     AccountRefused,

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 import requests
 
-from tests.support.backends import Backend, CouchDBServer
+from tests.support.backends import Backend
 from tests.support.documents import SOON, leaves, read, write
 from tests.support.fault_proxy import FaultProxy
 from tests.support.faults import Answer, Fault
+from tests.support.site import CouchDBServer
 from zerglings.storage.base import (
     AccountRefused,
     Document,

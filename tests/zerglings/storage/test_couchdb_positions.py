@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.backends import CouchDBServer, couchdb_backend
+from tests.support.backends import couchdb_backend
+from tests.support.site import CouchDBServer
 from zerglings.storage import couchdb_positions as module
 from zerglings.storage.base import UnknownPosition
 from zerglings.storage.couchdb_database import Database

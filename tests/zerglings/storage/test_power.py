@@ -20,7 +20,7 @@ import pytest
 
 from tests.support.backends import Backend, silent, sqlite_backend
 from tests.support.documents import read
-from tests.support.power import Disk, Recorder, Step, Sync, put
+from tests.zerglings.storage.power import Disk, Recorder, Step, Sync, put
 from zerglings.storage.base import Document, NotBootstrapped, Written
 from zerglings.storage.bootstrap.plan import sqlite_steps
 from zerglings.storage.bootstrap.runner import Run, bring_about

@@ -13,15 +13,14 @@ from typing import Any
 import pytest
 import requests
 
-from tests.support.backends import CouchDBServer
 from tests.support.fault_proxy import FaultProxy
 from tests.support.faults import Answer, Fault, Hang, Kind, ResetAfter, ResetBefore
 from tests.support.peer import Peer
-from tests.support.site import Site, new_site
-from zerglings.storage.base import StoreError
+from tests.support.ready import ALL_OK, assert_ready, without_warnings
+from tests.support.site import CouchDBServer, Site, new_site
 from zerglings.storage.bootstrap import server as server_module
 from zerglings.storage.bootstrap.passwords import admin_entry, password_matches
-from zerglings.storage.bootstrap.plan import REVS_LIMIT, STEPS
+from zerglings.storage.bootstrap.plan import REVS_LIMIT
 from zerglings.storage.bootstrap.runner import (
     BootstrapError,
     Misconfigured,
@@ -36,32 +35,6 @@ from zerglings.storage.couchdb_client import CouchDBClient
 
 HTML = {"Content-Type": "text/html"}
 JSON = {"Content-Type": "application/json"}
-ALL_OK = [f"{step.name} ok ok" for step in STEPS]
-
-
-def without_warnings(lines: list[str]) -> list[str]:
-    """Leave out what the peer has not: CouchDB's limit of revisions."""
-    return [line for line in lines if " warning " not in line]
-
-
-def assert_ready(site: Site) -> None:
-    """The service's account can use the site, nobody else, and a second run writes nothing."""
-    with FaultProxy(site.server.host, site.server.port) as proxy:
-        behind = site.through(proxy.url)
-        assert without_warnings(behind.bootstrap()) == ALL_OK
-        assert {request.method for request in proxy.requests} == {"GET"}
-    client = CouchDBClient(site.server.url, site.account(site.username, site.password))
-    store = CouchDBStore(client, site.database)
-    store.check_ready(timeout=5)
-    assert store.page(None, 9, timeout=5).documents == [], "nothing is left behind"
-    client.close()
-    nobody = CouchDBClient(site.server.url, site.account("", ""))
-    for name in site.databases:
-        assert security_drift(site.ask("GET", name, "_security")) is None
-        with pytest.raises(StoreError):
-            CouchDBStore(nobody, name).page(None, 1, timeout=5)
-    nobody.close()
-    assert site.user()["roles"].count(ROLE) == 1
 
 
 def test_a_server_with_an_admin_and_nothing_else(site: Site) -> None:
@@ -89,39 +62,39 @@ def test_a_party_ends_also_where_the_service_is_its_own_admin(party: Peer) -> No
         again = site.bootstrap(admin=account, service=account)
         assert without_warnings(again) == ALL_OK
         for name in site.databases:
-            assert security_drift(site.ask("GET", name, "_security")) is None
+            assert security_drift(site.server.ask("GET", name, "_security")) is None
         assert requests.get(f"{party.url}/_config", timeout=5).status_code == 401
 
 
 def public_database(site: Site) -> None:
     for name in site.databases:
-        site.ask("PUT", name)
-        site.ask("PUT", name, "_security", body={})
+        site.server.ask("PUT", name)
+        site.server.ask("PUT", name, "_security", body={})
 
 
 def other_password(site: Site) -> None:
     user: dict[str, object] = {"name": site.username, "type": "user", "password": "other"}
     user |= {"roles": ["extra"], "note": 7}
-    site.ask("PUT", "_users", f"org.couchdb.user:{site.username}", body=user)
+    site.server.ask("PUT", "_users", f"org.couchdb.user:{site.username}", body=user)
 
 
 def extra_members(site: Site) -> None:
-    site.ask("PUT", site.database)
+    site.server.ask("PUT", site.database)
     security = {
         "admins": {"names": ["ann"], "roles": ["ops"]},
         "members": {"names": ["bob"], "roles": ["readers"]},
         "cloudant": {"x": ["_reader"]},
     }
-    site.ask("PUT", site.database, "_security", body=security)
+    site.server.ask("PUT", site.database, "_security", body=security)
 
 
 def main_database_only(site: Site) -> None:
-    site.ask("PUT", site.database)
+    site.server.ask("PUT", site.database)
 
 
 def account_only(site: Site) -> None:
     user = {"name": site.username, "type": "user", "roles": [], "password": site.password}
-    site.ask("PUT", "_users", f"org.couchdb.user:{site.username}", body=user)
+    site.server.ask("PUT", "_users", f"org.couchdb.user:{site.username}", body=user)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +109,7 @@ def test_half_a_site(site: Site, state: Callable[[Site], None]) -> None:
 def test_members_whom_operators_added_stay(site: Site) -> None:
     extra_members(site)
     site.bootstrap()
-    security = site.ask("GET", site.database, "_security")
+    security = site.server.ask("GET", site.database, "_security")
     assert security["admins"] == {"names": ["ann"], "roles": ["ops"]}
     assert security["members"] == {"names": ["bob"], "roles": ["readers", ROLE]}
     assert security["cloudant"] == {"x": ["_reader"]}
@@ -158,11 +131,11 @@ def test_rival_revisions_of_the_account_are_settled(site: Site, proxy: FaultProx
 
 
 def test_members_in_the_old_form_stay_too(site: Site) -> None:
-    site.ask("PUT", site.database)
+    site.server.ask("PUT", site.database)
     body = {"readers": {"names": ["bob"], "roles": []}}
-    site.ask("PUT", site.database, "_security", body=body)
+    site.server.ask("PUT", site.database, "_security", body=body)
     site.bootstrap()
-    security = site.ask("GET", site.database, "_security")
+    security = site.server.ask("GET", site.database, "_security")
     assert security["members"] == {"names": ["bob"], "roles": [ROLE]}
 
 
@@ -222,9 +195,9 @@ def test_what_operators_added_to_the_account_stays(site: Site) -> None:
 
 def test_zerglings_that_are_there_stay(site: Site) -> None:
     public_database(site)
-    site.ask("PUT", site.database, "a-zergling", body={"x": 1})
+    site.server.ask("PUT", site.database, "a-zergling", body={"x": 1})
     site.bootstrap()
-    assert site.ask("GET", site.database, "a-zergling")["x"] == 1
+    assert site.server.ask("GET", site.database, "a-zergling")["x"] == 1
 
 
 def test_an_unchanged_password_is_not_written_and_a_changed_one_is(site: Site) -> None:
@@ -245,19 +218,19 @@ def test_the_limit_of_revisions_is_set_where_there_is_one(site: Site) -> None:
         assert "database ok ok" in lines, "the peer has none, and that is only a warning"
         return
     for name in site.databases:
-        assert site.ask("GET", name, "_revs_limit") == REVS_LIMIT
+        assert site.server.ask("GET", name, "_revs_limit") == REVS_LIMIT
     assert "database changed" in " ".join(site.bootstrap(revs_limit=20))
-    assert site.ask("GET", site.database, "_revs_limit") == 20
+    assert site.server.ask("GET", site.database, "_revs_limit") == 20
 
 
 def test_shards_are_chosen_for_new_databases_and_kept_by_old_ones(site: Site) -> None:
     site.bootstrap(shards={"q": 3})
-    cluster = site.ask("GET", site.database).get("cluster")
+    cluster = site.server.ask("GET", site.database).get("cluster")
     lines = site.bootstrap(shards={"q": 4})
     if cluster:  # the peer has no shards
         assert cluster["q"] == 3
         assert [line for line in lines if "keeps its q of 3" in line]
-        assert site.ask("GET", site.database)["cluster"]["q"] == 3
+        assert site.server.ask("GET", site.database)["cluster"]["q"] == 3
 
 
 # --- a server that is not itself

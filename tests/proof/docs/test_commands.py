@@ -1,0 +1,37 @@
+"""What the documentation shows is what happens: every command on every page is run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.proof.docs.walkthrough import Walkthrough
+from tests.support.pages import PAGES, Page
+
+_RUN = [page for page in map(Page, PAGES) if page.steps]
+_SPLIT_CLUSTER = ("localhost:17984", "localhost:18081")
+_MACHINES = ("kubectl", "docker", "minikube", "k8s/", "make ", "wrk", "COUCHDB_URL")
+_NEED_MORE = _MACHINES + _SPLIT_CLUSTER
+"""What a test has not: a cluster, a registry, a machine of its own, CouchDB."""
+
+
+@pytest.mark.parametrize("page", _RUN, ids=[page.name for page in _RUN])
+def test_the_commands_of_a_page_print_what_it_says(page: Page, tmp_path: Path) -> None:
+    with Walkthrough(tmp_path) as walkthrough:
+        for step in page.steps:
+            if isinstance(step, dict):
+                walkthrough.give(step)
+            else:
+                walkthrough.follow(step)
+
+
+def test_only_what_needs_more_than_a_test_has_is_left_to_be_run_by_hand() -> None:
+    for page in map(Page, PAGES):
+        for block in page.blocks:
+            if block.is_by_hand:
+                assert any(word in block.text for word in _NEED_MORE), f"{page.name}:{block.line}"
+
+
+def test_the_readme_and_the_api_are_among_those_that_are_run() -> None:
+    assert {"README.md", "docs/api.md", "docs/operations.md"} <= {page.name for page in _RUN}

@@ -1,0 +1,64 @@
+"""`make fuzz`: runs the tests of this folder again and again, each round with another seed."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import subprocess
+import sys
+import time
+
+from tests.support.service import ROOT
+
+SHARE = 4
+"""The part of a round that schemathesis gets, over each store: one in so many."""
+
+SHORTEST_ROUND = 120
+"""Seconds of a round at least; it may take longer."""
+
+
+def play(seconds: int) -> tuple[int, list[str]]:
+    """Play one round; return the inputs tried and the names of what failed."""
+    seed = str(random.getrandbits(31))
+    budget = {"OVERMIND_FUZZ_SECONDS": str(max(10, seconds // SHARE)), "OVERMIND_FUZZ_SEED": seed}
+    command = [
+        *(
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-rf",
+            "--show-capture=no",
+            "-p",
+            "no:cacheprovider",
+        ),
+        *(f"--hypothesis-seed={seed}", "tests/proof/hostile"),
+    ]
+    run = subprocess.run(
+        command, cwd=ROOT, env=os.environ | budget, stdout=subprocess.PIPE, text=True, check=False
+    )
+    tried = re.search(r"^Inputs tried: (\d+) .*", run.stdout, re.MULTILINE)
+    failed = re.findall(r"^(?:FAILED|ERROR) (.*)", run.stdout, re.MULTILINE)
+    if run.returncode != 0:
+        sys.stdout.write(run.stdout)
+        failed = failed or ["the round itself"]
+    sys.stdout.write(f"Seed {seed}. {tried[0] if tried else 'Nothing tried'}\n")
+    return int(tried[1]) if tried else 0, failed
+
+
+def main(minutes: float) -> int:
+    """Play until the time is up and say what came of it; 1 if anything failed."""
+    end = time.monotonic() + minutes * 60
+    total, failures = 0, []
+    while (left := end - time.monotonic()) > 0:
+        tried, failed = play(int(max(SHORTEST_ROUND, left / SHARE)))
+        total += tried
+        failures += failed
+    sys.stdout.write(f"Inputs tried: {total}. Failures found: {len(failures)}\n")
+    sys.stdout.writelines(f"  {failure}\n" for failure in failures)
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(float(sys.argv[1])))

@@ -1,0 +1,30 @@
+"""Fixtures: the API in this process over SQLite; at the end, the number of inputs tried."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.proof.hostile.budget import TRIED
+from tests.support.backends import sqlite_backend
+from tests.support.client import served_over
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The application, over an embedded store in this directory; requests are not logged."""
+    directory: Path = tmp_path_factory.mktemp("hostile")
+    log = logging.getLogger("overmind.request")
+    log.disabled = True
+    with served_over(sqlite_backend(directory)):
+        yield directory
+    log.disabled = False
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if TRIED:
+        counts = ", ".join(f"{count} {what}" for what, count in sorted(TRIED.items()))
+        terminalreporter.write_line(f"Inputs tried: {sum(TRIED.values())} ({counts})")

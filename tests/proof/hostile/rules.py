@@ -1,0 +1,52 @@
+"""Rules of the API that its OpenAPI document cannot express, as hooks for schemathesis."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import schemathesis
+from schemathesis.openapi.checks import RejectedPositiveData
+
+CONDITIONS = {
+    404: "the zergling that the example names was never born",
+    409: "others command the zergling",
+    412: "the revision is another one",
+    422: "the key was used with another body",
+    401: "the service asks for a token",
+    403: "the token does not reach so far",
+    429: "the caller asks too often",
+    503: "the store is away",
+}
+"""Statuses that a request may get although it is as described, and why: it depends on the state."""
+
+FORBIDDEN = (
+    "The grid ends at ±",
+    "under an Idempotency-Key at most 1000 commands for one zergling.",
+)
+"""How the sentences begin with which a request is refused that is as described."""
+
+
+@schemathesis.check
+def what_is_described_is_accepted(
+    ctx: schemathesis.CheckContext, response: schemathesis.Response, case: schemathesis.Case[Any]
+) -> bool | None:
+    """Fail where a request that is as the document says is refused without a good reason."""
+    is_positive = case.meta is not None and case.meta.generation.mode.is_positive
+    if not is_positive or response.status_code < 400 or response.status_code in CONDITIONS:
+        return None
+    if response.status_code == 400 and _sentence(response).startswith(FORBIDDEN):
+        return None
+    raise RejectedPositiveData(
+        operation=case.operation.label,
+        message="What is described is refused.",
+        status_code=response.status_code,
+        allowed_statuses=[str(status) for status in CONDITIONS],
+    )
+
+
+def _sentence(response: schemathesis.Response) -> str:
+    try:
+        return str(json.loads(response.content)["error"])
+    except (ValueError, KeyError, TypeError):  # a page
+        return ""

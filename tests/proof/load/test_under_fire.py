@@ -1,0 +1,276 @@
+"""Exactly once under fire: many clients, killed workers, a store that goes away, rival nodes.
+
+The runs are short ones for every day; with OVERMIND_STRESS=1 they are as heavy as was promised.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import re
+import signal
+import sqlite3
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.proof.load.ledger import Fate
+from tests.proof.load.swarm import EXPECTED, KEYLESS, PATIENCE, REPEATED, Swarm
+from tests.proof.load.verdict import check
+from tests.support.backends import Backend, couchdb_backend
+from tests.support.documents import read, write
+from tests.support.fault_proxy import FaultProxy
+from tests.support.service import Service, workers
+from tests.support.site import CouchDBServer
+from tests.support.waiting import wait_until
+from zerglings.document import decode
+from zerglings.zergling import DIED
+
+logger = logging.getLogger(__name__)
+
+LATEST_ANSWER = 10.0
+"""Seconds within which every request is answered."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large a run is: it lasts so many seconds, and until so much has happened."""
+
+    processes: int
+    clients: int
+    zerglings: int
+    seconds: float
+    acknowledged: int
+    blows: int
+    deaths: float
+
+
+EVERYDAY = Size(
+    processes=2, clients=32, zerglings=12, seconds=3, acknowledged=600, blows=3, deaths=0.02
+)
+STRESS = Size(
+    processes=8, clients=256, zerglings=50, seconds=60, acknowledged=5000, blows=5, deaths=0.002
+)
+SIZE = STRESS if os.environ.get("OVERMIND_STRESS") == "1" else EVERYDAY
+
+CLUSTER = os.environ.get("OVERMIND_CLUSTER_URLS", "").split(",")
+on_a_cluster = pytest.mark.skipif(
+    len(CLUSTER) < 3,
+    reason="needs three nodes: OVERMIND_CLUSTER_URLS=http://admin:password@host:port,…",
+)
+MERGED = re.compile(r"Merged (\d+) rival revisions")
+
+
+def withstand(swarm: Swarm, backend: Backend, blow: Callable[[], None] | None = None) -> None:
+    """Load the service, strike it again and again, and compare what is stored with the ledger."""
+    end = time.monotonic() + SIZE.seconds
+    blows = 0
+    with swarm.run():
+        swarm.wait_for_more(SIZE.acknowledged // 4)
+        while time.monotonic() < end or blows < SIZE.blows:
+            if blow is not None:
+                blow()
+            blows += 1
+            swarm.wait_for_more(SIZE.acknowledged // 4)
+    assert blows >= SIZE.blows
+    verify(swarm, backend)
+    assert swarm.ledger.acknowledged >= SIZE.acknowledged
+
+
+def verify(swarm: Swarm, backend: Backend) -> None:
+    verdict = check(swarm, backend)
+    ledger = swarm.ledger
+    assert verdict.is_clean(), verdict
+    assert ledger.complaints == []
+    assert set(ledger.statuses) - {None} <= EXPECTED
+    assert ledger.repeats[200] > ledger.acknowledged * REPEATED * (1 - KEYLESS) / 2
+    assert ledger.fates[Fate.REFUSED] > 0
+    assert ledger.deaths > 0
+    assert ledger.slowest < LATEST_ANSWER
+
+
+def test_the_check_finds_what_is_wrong(service: Service, backend: Backend) -> None:
+    swarm = Swarm([service], clients=4, zerglings=4, quota=40, deaths=0.05)
+    with swarm.run():
+        pass
+    assert check(swarm, backend).is_clean()
+    long, dead = (
+        max(lives, key=lambda life: sum(sent.life is life for sent in swarm.ledger.sent))
+        for lives in (
+            [life for life in swarm.ledger.lives if not life.was_to_die],
+            [life for life in swarm.ledger.lives if life.died],
+        )
+    )
+    with closing(backend.open()) as store:
+        document = read(store, long.id)
+        first, second = list(decode(document).requests())[:2]
+        skipped, repeated = len(first.words), len(first.words) + len(second.words)
+        for field in ("commandHistory", "commandIds"):
+            whole = document[field]
+            document[field] = [*whole[skipped:], *whole[skipped:repeated], *"abc"]
+        document["location"]["x"] += 1000
+        write(store, document)
+        document = read(store, dead.id)
+        document["commandHistory"] = ["M" if w == DIED else w for w in document["commandHistory"]]
+        write(store, document)
+    verdict = check(swarm, backend)
+    assert len(verdict.lost) == 1
+    assert len(verdict.doubled) == 1
+    assert len(verdict.uninvited) == 4
+    assert set(verdict.revived) == {dead.id, f"{dead.id} is listed"}
+    assert set(verdict.misplaced) >= {long.id}
+
+
+@pytest.fixture
+def hard_service(backend: Backend, tmp_path: Path) -> Iterator[Service]:
+    """The service in as many processes as the size of the run asks for."""
+    environment = backend.environment | {"WEB_CONCURRENCY": str(SIZE.processes)}
+    with Service(environment, tmp_path) as service:
+        yield service
+
+
+def swarm_of(service: Service) -> Swarm:
+    return Swarm([service], clients=SIZE.clients, zerglings=SIZE.zerglings, deaths=SIZE.deaths)
+
+
+def test_what_is_acknowledged_to_many_clients_counts_exactly_once(
+    hard_service: Service, backend: Backend
+) -> None:
+    swarm = swarm_of(hard_service)
+    withstand(swarm, backend)
+    statuses = swarm.ledger.statuses
+    assert statuses[None] == 0
+    assert statuses[409] + statuses[503] < statuses.total() / 50, "too many were sent away"
+
+
+def test_nothing_is_lost_or_doubled_when_workers_are_killed(
+    hard_service: Service, backend: Backend
+) -> None:
+    swarm = swarm_of(hard_service)
+    killed = set()
+
+    def kill() -> None:
+        wait_until(lambda: len(workers(hard_service)) == SIZE.processes, "all work", PATIENCE)
+        victim = random.choice(workers(hard_service))
+        os.kill(victim, signal.SIGKILL)
+        killed.add(victim)
+        wait_until(lambda: victim not in workers(hard_service), "the worker is gone", PATIENCE)
+
+    withstand(swarm, backend, kill)
+    logger.info("%d workers were killed", len(killed))
+    assert len(killed) >= SIZE.blows
+    assert swarm.ledger.statuses[None] > 0, "no client noticed"
+
+
+def test_nothing_is_lost_or_doubled_when_the_embedded_store_is_locked(
+    sqlite: Backend, tmp_path: Path
+) -> None:
+    """Another program holds the file's lock for longer than the service waits for it."""
+    path = sqlite.environment["OVERMIND_SQLITE_PATH"]
+    with Service(
+        sqlite.environment | {"WEB_CONCURRENCY": str(SIZE.processes)}, tmp_path
+    ) as service:
+        swarm = swarm_of(service)
+
+        def lock() -> None:
+            with closing(sqlite3.connect(path, timeout=30, isolation_level=None)) as other:
+                other.execute("BEGIN IMMEDIATE")
+                wait_for_refusals(swarm)
+                other.execute("ROLLBACK")
+
+        withstand(swarm, sqlite, lock)
+
+
+def test_nothing_is_lost_or_doubled_when_couchdb_is_stopped_and_started(
+    couch: Backend, proxy: FaultProxy, tmp_path: Path
+) -> None:
+    """Behind the proxy, or really: OVERMIND_STORE_STOP and OVERMIND_STORE_START are commands."""
+    stop, start = os.environ.get("OVERMIND_STORE_STOP"), os.environ.get("OVERMIND_STORE_START")
+    backend = couch if stop and start else couch.through(proxy.url)
+    environment = backend.environment | {"WEB_CONCURRENCY": str(SIZE.processes)}
+    with Service(environment, tmp_path) as service:
+        swarm = swarm_of(service)
+
+        def restart() -> None:
+            run(stop) if stop and start else proxy.down()
+            wait_for_refusals(swarm)
+            run(start) if stop and start else proxy.up()
+
+        withstand(swarm, couch, restart)
+
+
+def wait_for_refusals(swarm: Swarm) -> None:
+    """Return when the outage has reached the clients."""
+    enough = swarm.ledger.statuses[503] + swarm.clients // 4
+    wait_until(lambda: swarm.ledger.statuses[503] >= enough, "clients see the outage", PATIENCE)
+
+
+def run(command: str) -> None:
+    subprocess.run(command, shell=True, check=True, stdout=subprocess.DEVNULL)
+
+
+@contextmanager
+def services_on_every_node(directory: Path) -> Iterator[tuple[list[Service], Backend]]:
+    """Start a service on each node, all with the same database."""
+    with ExitStack() as stack:
+        backend = stack.enter_context(couchdb_backend(CouchDBServer.at(CLUSTER[0])))
+        services = []
+        for number, url in enumerate(CLUSTER):
+            place = directory / str(number)
+            place.mkdir()
+            environment = backend.through(CouchDBServer.at(url).url).environment
+            services.append(stack.enter_context(Service(environment, place)))
+        yield services, backend
+
+
+def copies_of(backend: Backend) -> int:
+    """Return how many copies the cluster keeps of the database."""
+    name = backend.environment["COUCHDB_DATABASE"]
+    with closing(CouchDBServer.at(CLUSTER[0]).client()) as client:
+        copies: int = client.request("GET", [name], timeout=5)["cluster"]["n"]
+    return copies
+
+
+def merged(services: list[Service]) -> int:
+    """Return how often the services met rivals and merged them."""
+    return sum(len(MERGED.findall(service.log)) for service in services)
+
+
+@on_a_cluster
+def test_a_cluster_loses_nothing_that_any_of_its_nodes_accepted(tmp_path: Path) -> None:
+    """A client that only compares and swaps lost 45 of 540 acknowledged commands here."""
+    with services_on_every_node(tmp_path) as (services, backend):
+        assert copies_of(backend) == 3
+        swarm = Swarm(services, clients=9, zerglings=3, deaths=0.02, is_cluster=True)
+        with swarm.run():
+            swarm.wait_for_more(9 * 60)
+            wait_until(lambda: merged(services) > 0, "nodes accept rivals", 120)
+        verify(swarm, backend)
+        logger.info("%d times rivals were merged", merged(services))
+
+
+@on_a_cluster
+def test_a_cluster_loses_nothing_while_a_node_is_stopped_and_started(tmp_path: Path) -> None:
+    """OVERMIND_CLUSTER_STOP and OVERMIND_CLUSTER_START are commands that do so to the last node."""
+    stop, start = os.environ.get("OVERMIND_CLUSTER_STOP"), os.environ.get("OVERMIND_CLUSTER_START")
+    if not stop or not start:
+        pytest.skip("needs OVERMIND_CLUSTER_STOP and OVERMIND_CLUSTER_START")
+    with services_on_every_node(tmp_path) as (services, backend):
+        swarm = Swarm(services, clients=9, zerglings=3, deaths=0.02, is_cluster=True)
+        with swarm.run():
+            for _ in range(2):
+                swarm.wait_for_more(200)
+                run(stop)
+                wait_for_refusals(swarm)
+                swarm.wait_for_more(200)
+                run(start)
+                swarm.wait_for_more(200)
+        verify(swarm, backend)
+        logger.info("%d times rivals were merged", merged(services))
+        assert merged(services) > 0

@@ -1,0 +1,173 @@
+"""Compares the ledger of a load test with what the store holds afterwards.
+
+It reads the whole histories past the service and replays them.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+
+from tests.proof.load.ledger import Fate, Life, Sent, named
+from tests.proof.load.swarm import PATIENCE, Swarm
+from tests.support.backends import Backend
+from tests.support.documents import SOON, leaves
+from tests.support.waiting import wait_until
+from zerglings.archive import Archive
+from zerglings.document import decode
+from zerglings.storage.base import Store
+from zerglings.zergling import DIED, Request, Zergling, replay, requests_of
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Verdict:
+    """What the store has, against the ledger; each list names what is wrong in one way."""
+
+    lost: list[str] = field(default_factory=list)
+    doubled: list[str] = field(default_factory=list)
+    revived: list[str] = field(default_factory=list)
+    uninvited: list[str] = field(default_factory=list)
+    disordered: list[str] = field(default_factory=list)
+    misplaced: list[str] = field(default_factory=list)
+
+    def is_clean(self) -> bool:
+        return not any(vars(self).values())
+
+
+def check(swarm: Swarm, backend: Backend, others: Collection[str] = ()) -> Verdict:
+    """Compare every zergling's whole history, read past the service, with the ledger.
+
+    Args:
+        swarm: its run is over.
+        backend: where the store is.
+        others: ids of zerglings that the list may show too, as they are of other ledgers.
+    """
+    verdict = Verdict()
+    sent = swarm.ledger.by_life()
+    with closing(backend.open()) as store:
+        for life in swarm.ledger.lives:
+            _settle(swarm, store, life)
+            _check_life(swarm, verdict, store, life, sent[life.id])
+    _check_list(swarm, verdict, others)
+    _report(swarm, verdict)
+    return verdict
+
+
+def _settle(swarm: Swarm, store: Store, life: Life) -> None:
+    """Have reads through every service merge what rivals there still are."""
+
+    def is_settled() -> bool:
+        for service in swarm.services:
+            if service.call("GET", f"/zerglings/{life.id}").status not in (200, 404):
+                return False
+        return len(leaves(store, life.id, all_copies=True) or []) <= 1
+
+    wait_until(is_settled, f"{life.id} is settled", PATIENCE)
+
+
+def _check_life(
+    swarm: Swarm, verdict: Verdict, store: Store, life: Life, ledger: Sequence[Sent]
+) -> None:
+    found = leaves(store, life.id, all_copies=True)
+    if not found:
+        verdict.lost.append(f"the spawn of {life.id}")
+        return
+    zergling = decode(found[0])
+    history = list(whole_history(store, zergling))
+    _check_requests(verdict, life, history, ledger)
+    _check_death(swarm, verdict, life, history)
+    if not swarm.is_cluster:
+        _check_order(verdict, history, ledger)
+    words = [word for request in history for word in request.words]
+    is_counted = zergling.command_count == len(words)
+    is_placed = replay(life.spawn, words) == zergling.pose
+    if zergling.spawn != life.spawn or not is_counted or not is_placed:
+        verdict.misplaced.append(life.id)
+
+
+def _check_requests(
+    verdict: Verdict, life: Life, history: Sequence[Request], ledger: Sequence[Sent]
+) -> None:
+    """What was acknowledged is there once, what was refused is not, nor is anything else."""
+    found = named(history, ledger)
+    words = {name: request.words for name, request in found}
+    counts = Counter(name for name, _ in found)
+    verdict.doubled += [f"{id_} of {life.id}" for id_, count in counts.items() if count > 1]
+    for sent in ledger:
+        stored = words.get(sent.name)
+        if stored is None and sent.fate is Fate.ACKNOWLEDGED:
+            verdict.lost.append(f"{sent.name} of {life.id}")
+        if stored not in (None, sent.request.words):
+            verdict.lost.append(f"a part of {sent.name} of {life.id}")
+        if sent.fate is Fate.REFUSED and stored is not None:
+            verdict.uninvited.append(f"{sent.name} of {life.id}, which was refused")
+    known = {sent.name for sent in ledger}
+    for id_, of_id in words.items():
+        if id_ not in known and not (of_id == (DIED,) and life.was_to_die):
+            verdict.uninvited.append(f"{id_} of {life.id}")
+
+
+def _check_death(swarm: Swarm, verdict: Verdict, life: Life, history: Sequence[Request]) -> None:
+    """Who has died once is dead for ever, and only rivals from a cluster can follow the death."""
+    deaths = [request for request in history if request.words == (DIED,)]
+    if life.died:
+        path = f"/zerglings/{life.id}"
+        statuses = {service.call("GET", path).status for service in swarm.services}
+        if not deaths or statuses != {404}:
+            verdict.revived.append(life.id)
+    if deaths and not swarm.is_cluster and history.index(deaths[0]) != len(history) - 1:
+        verdict.revived.append(f"{life.id} went on after its death")
+
+
+def whole_history(store: Store, zergling: Zergling) -> Iterator[Request]:
+    """Yield a zergling's requests from its first one on."""
+    for chunk in Archive(store.history).oldest_first(zergling, 0, timeout=SOON):
+        yield from requests_of(chunk.words, chunk.request_ids)
+    yield from zergling.requests()
+
+
+def _check_order(verdict: Verdict, history: Sequence[Request], ledger: Sequence[Sent]) -> None:
+    """What was sent only after another one had been acknowledged has to come after it."""
+    by_name = {sent.name: sent for sent in ledger}
+    earliest = float("inf")
+    for name, _ in reversed(named(history, ledger)):
+        if (sent := by_name.get(name)) is None:
+            continue
+        if sent.began > earliest:
+            verdict.disordered.append(f"{sent.name} of {sent.life.id}")
+        if sent.fate is Fate.ACKNOWLEDGED:
+            earliest = min(earliest, sent.ended)
+
+
+def _check_list(swarm: Swarm, verdict: Verdict, others: Collection[str]) -> None:
+    """The list shows the living, and beside those we know only what a lost answer has spawned."""
+    (service, *_) = swarm.services
+    shown = {seen["id"] for seen in service.call("GET", "/zerglings/").json["zerglings"]}
+    lives = swarm.ledger.lives
+    verdict.revived += [f"{life.id} is listed" for life in lives if life.died and life.id in shown]
+    surely = {life.id for life in lives if not life.was_to_die}
+    verdict.lost += [f"{id_} is not listed" for id_ in surely - shown]
+    strangers = shown - {life.id for life in lives} - set(others)
+    if len(strangers) > swarm.ledger.unknown_spawns:
+        verdict.uninvited += [f"{id_} is listed" for id_ in strangers]
+
+
+def _report(swarm: Swarm, verdict: Verdict) -> None:
+    ledger = swarm.ledger
+    logger.info(
+        "%d requests, %d commands: %s; %d repeated: %s; %d deaths; %s; slowest %.2f s; %s",
+        ledger.statuses.total(),
+        len(ledger.sent),
+        ", ".join(f"{ledger.fates[fate]} {fate.value}" for fate in Fate),
+        ledger.repeats.total(),
+        dict(ledger.repeats),
+        ledger.deaths,
+        dict(ledger.statuses),
+        ledger.slowest,
+        ", ".join(f"{len(wrong)} {what}" for what, wrong in vars(verdict).items()),
+    )

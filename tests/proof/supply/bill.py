@@ -1,0 +1,76 @@
+"""The bill of materials: what a tool lists of the packages, and what these bring for browsers.
+
+``python -m tests.proof.supply.bill FILE`` adds the latter, of which the packages' metadata say
+nothing, to what CycloneDX's own tool has written, and holds the whole against the schema.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+
+from tests.supply.assets import ASSETS, Asset
+
+
+class NoBill(Exception):
+    """It is not as CycloneDX wants it."""
+
+
+def add_assets(bill: dict[str, Any]) -> None:
+    """Add what is handed out to browsers: what a package brings along, it depends on."""
+    refs = {each["name"].lower(): each["bom-ref"] for each in bill["components"]}
+    needs = {each["ref"]: each for each in bill["dependencies"]}
+    for asset in ASSETS:
+        if not asset.npm:
+            continue  # it is part of its package, whose version is its own
+        component = _component(asset)
+        bill["components"].append(component)
+        bill["dependencies"].append({"ref": component["bom-ref"]})
+        package = needs[refs[asset.package]]
+        package["dependsOn"] = sorted([*package.get("dependsOn", ()), component["bom-ref"]])
+
+
+def _component(asset: Asset) -> dict[str, Any]:
+    purl = f"pkg:npm/{asset.npm}@{asset.version}"
+    return {
+        "bom-ref": purl,
+        "type": "library",
+        "name": asset.npm,
+        "version": asset.version,
+        "description": f"{asset.name}, handed out to browsers, comes with {asset.package}",
+        "licenses": [{"license": {"name": asset.licence}}],
+        "purl": purl,
+    }
+
+
+def check(text: str) -> None:
+    """Hold a bill against the schema that it names.
+
+    Raises:
+        NoBill: it does not fit.
+    """
+    version = SchemaVersion.from_version(json.loads(text)["specVersion"])
+    if error := JsonStrictValidator(version).validate_str(text):
+        raise NoBill(str(error))
+
+
+def complete(path: Path) -> None:
+    """Add to a bill what it lacks.
+
+    Raises:
+        NoBill: what came of it does not fit the schema.
+    """
+    bill = json.loads(path.read_text(encoding="utf-8"))
+    add_assets(bill)
+    text = json.dumps(bill, indent=2) + "\n"
+    check(text)
+    path.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    complete(Path(sys.argv[1]))

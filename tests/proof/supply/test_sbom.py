@@ -1,0 +1,86 @@
+"""The bill of materials names what the service runs with, and nothing else.
+
+It is made here as `make sbom` makes it; CycloneDX's own tool holds it against the schema.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.utils import canonicalize_name
+
+from tests.proof.supply.bill import NoBill, check, complete
+from tests.supply.assets import ASSETS
+from tests.supply.requirements import here, locked
+from tests.supply.runtime import make_runtime
+from tests.support.service import ROOT
+
+UNDECLARED = {"uritemplate"}
+"""Whose metadata names its licences in words that are none of SPDX's; LICENSES.md has them."""
+
+
+@pytest.fixture(scope="module")
+def bill(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    place = tmp_path_factory.mktemp("bill")
+    make_runtime(place / "runtime")
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8").replace("\\\n", " ")
+    (options,) = re.findall(r"cyclonedx-py (environment .*) --output-file", makefile)
+    tool, made = Path(sys.executable).with_name("cyclonedx-py"), place / "made.json"
+    subprocess.run(
+        [tool, *shlex.split(options), "--output-file", made, place / "runtime"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    )
+    complete(made)
+    found: dict[str, Any] = json.loads(made.read_text(encoding="utf-8"))
+    return found
+
+
+def test_it_is_of_this_service(bill: dict[str, Any]) -> None:
+    assert bill["bomFormat"] == "CycloneDX"
+    assert bill["metadata"]["component"]["name"] == "overmind"
+
+
+def test_it_names_each_runtime_package_with_its_version(bill: dict[str, Any]) -> None:
+    packages = [each for each in bill["components"] if each["purl"].startswith("pkg:pypi/")]
+    named = {(canonicalize_name(each["name"]), each["version"]) for each in packages}
+    assert named == {(each.name, each.version) for each in here(locked(ROOT / "requirements.txt"))}
+
+
+def test_it_names_what_browsers_are_handed_and_where_it_comes_from(bill: dict[str, Any]) -> None:
+    named = {each["purl"] for each in bill["components"]}
+    assets = {f"pkg:npm/{each.npm}@{each.version}" for each in ASSETS if each.npm}
+    assert assets == {purl for purl in named if not purl.startswith("pkg:pypi/")}
+    needs = {
+        each["ref"].partition("==")[0]: each["dependsOn"]
+        for each in bill["dependencies"]
+        if "dependsOn" in each
+    }
+    assert "pkg:npm/jquery@3.7.1" in needs["djangorestframework"]
+
+
+def test_one_that_does_not_fit_the_schema_is_refused(bill: dict[str, Any]) -> None:
+    with pytest.raises(NoBill):
+        check(json.dumps(bill | {"components": [{"name": "of no type"}]}))
+
+
+def test_each_part_has_its_licence_and_its_place_in_a_registry(bill: dict[str, Any]) -> None:
+    without = {each["name"] for each in bill["components"] if not each.get("licenses")}
+    assert without <= UNDECLARED
+    for each in bill["components"]:
+        assert re.match(r"pkg:(pypi|npm)/", each["purl"]), each["name"]
+
+
+def test_it_says_who_needs_whom(bill: dict[str, Any]) -> None:
+    needs = {each["ref"]: each.get("dependsOn", []) for each in bill["dependencies"]}
+    (django,) = [each for each in bill["components"] if each["name"] == "Django"]
+    of_django = {ref.partition("==")[0] for ref in needs[django["bom-ref"]]}
+    assert {"asgiref", "sqlparse"} <= of_django

@@ -1,0 +1,76 @@
+"""What the files of requirements say: the pins that people write, and the locks made of them.
+
+It reads; nothing here resolves, installs or asks anybody.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tests.support.service import ROOT
+
+SOURCES = [*sorted(ROOT.glob("requirements*.in")), ROOT / "tests" / "peer" / "requirements.in"]
+"""The files of pins; each has its lock beside it, with the suffix ``.txt``."""
+
+RUNTIME, DEVELOPMENT = ROOT / "requirements.txt", ROOT / "requirements-dev.txt"
+"""The locks of what is installed where tests run."""
+
+_HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})(?= |$)")
+
+
+@dataclass(frozen=True)
+class Pinned:
+    """A package at one version, and the hashes that it may have."""
+
+    name: str
+    version: str
+    hashes: frozenset[str]
+    requirement: Requirement
+
+
+def pins(source: Path) -> dict[str, str]:
+    """Return the version of each package that a ``.in`` file asks for itself."""
+    return {each.name: each.version for each in _read(source)}
+
+
+def locked(lock: Path) -> list[Pinned]:
+    """Return every package of a lock file."""
+    return list(_read(lock))
+
+
+def install_options() -> list[str]:
+    """Return what the Makefile gives to pip to install a lock: the command and its options."""
+    (found,) = re.findall(r"(?m)^INSTALL := (.*)$", (ROOT / "Makefile").read_text("utf-8"))
+    return str(found).split()
+
+
+def here(packages: Iterable[Pinned]) -> list[Pinned]:
+    """Return those of the packages that this platform and this Python need."""
+    return [each for each in packages if not (m := each.requirement.marker) or m.evaluate()]
+
+
+def _read(path: Path) -> Iterable[Pinned]:
+    """Yield what each line asks for; lines that refer to other files are passed over.
+
+    Raises:
+        InvalidRequirement: A line is neither a requirement nor such a reference.
+        ValueError: A package is not at one version.
+    """
+    text = re.sub(r"\\\n", " ", path.read_text(encoding="utf-8"))
+    for line in text.splitlines():
+        meant = re.sub(r"(^|\s)#.*", "", line).strip()
+        if not meant or meant.startswith(("-r ", "-c ")):
+            continue
+        requirement = Requirement(meant.partition(" --hash")[0])
+        (specifier,) = requirement.specifier
+        if specifier.operator != "==" or specifier.version.endswith("*"):
+            raise ValueError(f"{path.name}: {requirement} is not at one version")
+        hashes = frozenset(_HASH.findall(meant))
+        name = canonicalize_name(requirement.name)
+        yield Pinned(name, specifier.version, hashes, requirement)
