@@ -20,7 +20,7 @@ LOGGING = -p no:randomly -o log_cli=true -o log_cli_level=INFO
 .PHONY: help run test proof coverage peer browser stress crash fuzz faults rollover soak drill check format lock licenses sbom audit bench bench-map image e2e e2e-production clean
 
 help: ## Show what can be made
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 run: $(COLLECTED) ## Bootstrap the store and serve on OVERMIND_HTTP_ADDR (default 0.0.0.0:8080)
 	@$(BIN)/python manage.py bootstrap_couch

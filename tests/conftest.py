@@ -19,6 +19,7 @@ from tests.support.fault_proxy import FaultProxy
 from tests.support.peer import Peer
 from tests.support.service import Service
 from tests.support.site import CouchDBServer, Site, new_site
+from zerglings import documents
 from zerglings.feed import configured_feed
 from zerglings.hive import Hive, configured_hive
 from zerglings.storage import configured_store
@@ -76,13 +77,16 @@ def api(backend: Backend, settings: Settings) -> Iterator[Client]:
     """Django's test client for the whole API, in this process, over a store of either kind."""
     for name, value in backend.environment.items():
         setattr(settings, name, AS_SETTING.get(name, str)(value))
-    for configured in (configured_store, configured_hive, configured_feed):
-        configured.cache_clear()
+    _forget_what_was_made_of_settings()
     yield ReadingClient()
     configured_feed().end()
     configured_store().close()
-    for configured in (configured_store, configured_hive, configured_feed):
-        configured.cache_clear()
+    _forget_what_was_made_of_settings()
+
+
+def _forget_what_was_made_of_settings() -> None:
+    for made in (configured_store, configured_hive, configured_feed, documents._document):
+        made.cache_clear()
 
 
 @pytest.fixture(scope="module", params=["sqlite", "couch"])

@@ -160,7 +160,7 @@ def test_the_store_is_only_asked_while_somebody_listens(told: Feed, hive: Hive) 
     def readers() -> int:
         return sum(thread.name == "feed" for thread in threading.enumerate())
 
-    assert readers() == 0
+    wait_until(lambda: readers() == 0, "the readers of earlier tests have ended")
     listeners = [listen(told), listen(told)]
     assert readers() == 1
     for listener in listeners:

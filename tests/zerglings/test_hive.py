@@ -128,7 +128,7 @@ def test_what_waiting_cannot_mend_is_said_at_once(faulty: FaultyStore, error: Ex
 
 
 def test_endless_contention_ends(faulty: FaultyStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "TIME_LIMIT", 0.2)
+    monkeypatch.setattr(patience, "TIME_LIMIT", 1.0)
     hive = Hive(faulty)
     zergling = hive.spawn(Pose())
     faulty.before_put = raising(Conflict("raced"), times=10**6)

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.support.faulty_store import FaultyStore, raising
+from zerglings import patience
 from zerglings.archive import MissingChunk
 from zerglings.changes import KeyReused
 from zerglings.commits import Outcome
@@ -18,6 +19,12 @@ from zerglings.hive import Hive
 from zerglings.storage.base import Document, OutcomeUnknown, Store, StoreUnavailable
 from zerglings.swarming import PART, Item, item_key
 from zerglings.zergling import Pose, Request, Zergling
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a call take as long as a busy machine needs: no test here is about time."""
+    monkeypatch.setattr(patience, "TIME_LIMIT", 60.0)
 
 
 @pytest.fixture

