@@ -7,7 +7,7 @@ ENV PYTHONDONTWRITEBYTECODE=1
 WORKDIR /app
 COPY requirements.txt .
 RUN python3 -m venv /venv \
- && /venv/bin/pip install --no-cache-dir --disable-pip-version-check --no-compile \
+ && /venv/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --no-compile \
       --require-hashes --only-binary :all: --requirement requirements.txt \
  && /venv/bin/pip uninstall --yes --quiet pip
 COPY manage.py .

@@ -6,7 +6,8 @@ STATIC := zerglings/static/overmind
 STATICS := $(wildcard $(STATIC)/*)
 COLLECTED := staticfiles/overmind/main.js
 LOCKED := requirements requirements-dev requirements-audit tests/peer/requirements
-INSTALL := install --quiet --disable-pip-version-check --require-hashes
+# Without --no-deps, a pip before 23.3 takes the newest release of what is asked for with and without an extra.
+INSTALL := install --quiet --disable-pip-version-check --require-hashes --no-deps
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' overmind_project/__init__.py)
 
 .DEFAULT_GOAL := help
@@ -90,7 +91,7 @@ licenses: $(VENV)/.development ## Write LICENSES.md anew: the licence of all tha
 sbom: $(VENV)/.development ## Write build/overmind.cdx.json: all that the service runs with, as CycloneDX
 	@mkdir -p build
 	@$(BIN)/python -m tests.supply.runtime build/runtime
-	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --mc-type application --validate \
+	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --mc-type application --no-validate \
 		--output-reproducible --output-file build/overmind.cdx.json build/runtime
 	@$(BIN)/python -m tests.proof.supply.bill build/overmind.cdx.json
 
@@ -138,4 +139,5 @@ $(VENV)/.development: requirements-dev.txt $(VENV)/.runtime
 build/audit/.installed: requirements-audit.txt
 	$(PYTHON) -m venv build/audit
 	build/audit/bin/python -m pip $(INSTALL) --requirement requirements-audit.txt
+	build/audit/bin/python -m pip check
 	@touch $@

@@ -174,6 +174,7 @@ def test_a_refused_body_is_taken_in_so_that_the_answer_arrives(shared: Service) 
 
 
 def test_a_request_that_breaks_off_changes_nothing(shared: Service) -> None:
+    before = shared.call("GET", "/zerglings/").body
     for data in (
         SMUGGLED[:-2],
         post(b"Content-Length: 9", body=b"{}"),

@@ -1,4 +1,4 @@
-"""Finds node and npm: the machine's own, or those that ``tests/peer/install.sh`` installed.
+"""Finds node: the machine's own, or the one that ``tests/peer/install.sh`` installed.
 
 ``python -m tests.support.node`` prints the path of node.
 """
@@ -17,22 +17,13 @@ class NodeError(RuntimeError):
 def find_node() -> Path:
     """Return the virtual environment's node if there is one, else the machine's.
 
-    The script puts one there only when the machine's is missing or too old.
+    The script puts one there only when the machine's is missing, too old or too new.
     """
     if wheel := _wheel():
         return wheel / "bin/node"
     if node := shutil.which("node"):
         return Path(node)
     raise NodeError("there is no node: run `make test`, which installs it")
-
-
-def find_npm() -> list[str]:
-    """Return the command that is npm, from the same place as node."""
-    if wheel := _wheel():
-        return [str(wheel / "bin/node"), str(wheel / "lib/node_modules/npm/bin/npm-cli.js")]
-    if npm := shutil.which("npm"):
-        return [npm]
-    raise NodeError("there is no npm: run `make test`, which installs it")
 
 
 def _wheel() -> Path | None:

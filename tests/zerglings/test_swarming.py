@@ -24,7 +24,8 @@ from zerglings.zergling import Pose, Request, Zergling
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a call take as long as a busy machine needs: no test here is about time."""
-    monkeypatch.setattr(patience, "TIME_LIMIT", 60.0)
+    for limit in ("TIME_LIMIT", "DOUBT_LIMIT", "BLIP_LIMIT", "CALL_TIMEOUT"):
+        monkeypatch.setattr(patience, limit, 60.0)
 
 
 @pytest.fixture
