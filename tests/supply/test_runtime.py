@@ -11,7 +11,7 @@ import pytest
 from tests.supply.requirements import here, locked
 from tests.supply.runtime import make_runtime
 from tests.support.backends import sqlite_backend
-from tests.support.service import ROOT, Service, clean_environment
+from tests.support.service import ROOT, SERVE, Service, clean_environment
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,9 @@ def test_every_module_of_the_service_can_be_imported(python: Path) -> None:
 
 
 def test_it_serves(python: Path, tmp_path: Path) -> None:
-    with Service(sqlite_backend(tmp_path).environment, tmp_path, python=str(python)) as service:
+    with Service(
+        sqlite_backend(tmp_path).environment, tmp_path, python=str(python), program=SERVE
+    ) as service:
         spawned = service.call("POST", "/zerglings/").json["zergling"]["id"]
         assert service.call("POST", f"/zerglings/{spawned}", '"M"').status == 200
         for page in ("/", "/docs/", "/schema/", "/zerglings/", "/metrics"):

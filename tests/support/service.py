@@ -17,6 +17,10 @@ from typing import Any, Self
 from tests.support.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
+SERVE = ("manage.py", "serve")
+GUNICORN = ("-m", "gunicorn", "-c", "python:overmind_project.gunicorn_conf")
+"""What ``SERVE`` becomes once it has loaded Django to check the settings, which takes a moment."""
+
 START_DEADLINE_SECONDS = 20.0
 STOP_DEADLINE_SECONDS = 10.0
 CALL_TIMEOUT_SECONDS = 30.0
@@ -38,7 +42,8 @@ class Reply:
 class Service:
     """A running service, which can be stopped and started again on its port.
 
-    ``checkout`` is where its code is, ``python`` what runs it: those of this test, or of a release.
+    ``checkout`` is where its code is, ``python`` what runs it: those of this test, or of a release;
+    ``program`` is what is started.
     """
 
     def __init__(
@@ -48,9 +53,11 @@ class Service:
         *,
         checkout: Path = ROOT,
         python: str = sys.executable,
+        program: tuple[str, ...] = GUNICORN,
     ) -> None:
         self._checkout = checkout
         self._python = python
+        self._program = program
         self.port = free_port()
         self._log = directory / "service.log"
         address = {"OVERMIND_HTTP_ADDR": f"127.0.0.1:{self.port}"}
@@ -60,7 +67,7 @@ class Service:
     @property
     def command(self) -> tuple[str, ...]:
         """What is started."""
-        return (self._python, "manage.py", "serve")
+        return (self._python, *self._program)
 
     def __enter__(self) -> Self:
         return self

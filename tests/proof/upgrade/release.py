@@ -21,7 +21,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from overmind_project import __version__
-from tests.support.service import ROOT, Service, clean_environment
+from tests.support.service import ROOT, SERVE, Service, clean_environment
 
 NAMED = Path(__file__).with_name("previous-release")
 COMMAND_TIMEOUT = 60.0
@@ -64,6 +64,7 @@ class Release:
             directory,
             checkout=self.checkout,
             python=self.python,
+            program=SERVE,
         )
 
 
