@@ -28,7 +28,7 @@ run: $(COLLECTED) ## Bootstrap the store and serve on OVERMIND_HTTP_ADDR (defaul
 	@$(BIN)/python manage.py bootstrap_couch
 	@exec $(BIN)/python manage.py serve
 
-test: peer browser $(COLLECTED) ## Run the tests of every promise, over both stores and in a browser; WORKERS processes (one a core), MEASURE=1 for coverage
+test: peer browser $(COLLECTED) ## Run the tests of every promise, over both stores and in a browser; in WORKERS processes; MEASURE=1 for coverage
 	$(PARALLEL) -m "not proof"
 
 proof: peer browser $(COLLECTED) ## Run the slow proofs: faults of the store, crashes, load, hostile input, upgrades, the commands of the docs
