@@ -22,6 +22,9 @@ from overmind_project.logs import CONTEXT, NOTHING
 from overmind_project.multiprocess import SHARED, SHARED_MEMORY
 from overmind_project.rates import shared_limiters
 
+# What the workers import asks for a setting before wsgi.py could name their module.
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "overmind_project.settings")
+
 try:
     from overmind_project import settings
 except ImproperlyConfigured as error:
