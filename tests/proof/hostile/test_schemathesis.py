@@ -18,7 +18,7 @@ from tests.support.backends import sqlite_backend
 from tests.support.service import ROOT, Service, clean_environment
 from tests.support.tokens import LINES, WRITER, bearer
 
-CONFIGURATION = ROOT / "tests" / "hostile" / "schemathesis.toml"
+CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
 SEED = os.environ.get("OVERMIND_FUZZ_SEED", "1")
 EXAMPLES = "10"
 """Requests for each operation and phase, where no time is given to fill."""
