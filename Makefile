@@ -13,8 +13,7 @@ VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' overmind_project/__ini
 .DEFAULT_GOAL := help
 unexport PYTHONDONTWRITEBYTECODE  # hundreds of processes would each compile the service anew
 FUZZ_MINUTES ?= 10
-# A test waits for a third of its time: for processes, pauses and pages.
-WORKERS ?= $(shell expr $$(nproc) + 1)
+WORKERS ?= auto
 COVERAGE := build/coverage
 PYTEST = $(BIN)/python -m pytest
 PARALLEL = $(PYTEST) --numprocesses=$(WORKERS) --dist=worksteal $(if $(MEASURE),--cov --cov-report=)
