@@ -3,33 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 
 import pytest
 from django.test import Client
 from pytest_django import Settings
 
-from overmind_project.env import Secret
 from tests.support.backends import Backend, couchdb_backend, sqlite_backend
-from tests.support.client import ReadingClient
+from tests.support.client import ReadingClient, configured_anew, settings_of
 from tests.support.fault_proxy import FaultProxy
 from tests.support.peer import Peer
 from tests.support.service import Service
 from tests.support.site import CouchDBServer, Site, new_site
-from zerglings import documents
-from zerglings.feed import configured_feed
-from zerglings.hive import Hive, configured_hive
-from zerglings.storage import configured_store
+from zerglings.hive import Hive
 from zerglings.storage.base import Store
-
-AS_SETTING: dict[str, Callable[[str], object]] = {
-    "COUCHDB_PASSWORD": partial(Secret, "COUCHDB_PASSWORD"),
-    "OVERMIND_SQLITE_PATH": Path,
-}
-"""What the settings make of some variables."""
 
 
 @pytest.fixture(scope="session")
@@ -75,18 +64,10 @@ def hive(store: Store) -> Hive:
 @pytest.fixture
 def api(backend: Backend, settings: Settings) -> Iterator[Client]:
     """Django's test client for the whole API, in this process, over a store of either kind."""
-    for name, value in backend.environment.items():
-        setattr(settings, name, AS_SETTING.get(name, str)(value))
-    _forget_what_was_made_of_settings()
-    yield ReadingClient()
-    configured_feed().end()
-    configured_store().close()
-    _forget_what_was_made_of_settings()
-
-
-def _forget_what_was_made_of_settings() -> None:
-    for made in (configured_store, configured_hive, configured_feed, documents._document):
-        made.cache_clear()
+    for name, value in settings_of(backend).items():
+        setattr(settings, name, value)
+    with configured_anew():
+        yield ReadingClient()
 
 
 @pytest.fixture(scope="module", params=["sqlite", "couch"])

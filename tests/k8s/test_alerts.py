@@ -17,8 +17,8 @@ import pytest
 import yaml
 
 from overmind_project import settings
+from tests.k8s.monitoring import COMPONENT, alerts
 from tests.k8s.render import containers, overlays, render
-from tests.k8s.test_monitoring import COMPONENT, alerts
 from zerglings.hive import QUEUE_LIMIT, SHARE_OF_THREADS
 
 MONITOR = yaml.safe_load((COMPONENT / "overmind-servicemonitor.yaml").read_text(encoding="utf-8"))

@@ -13,19 +13,15 @@ from typing import Any
 
 import promql_parser
 import pytest
-import yaml
 
 from tests.k8s import render as rendering
+from tests.k8s.monitoring import COMPONENT, DASHBOARD, alerts
 from tests.k8s.promises import PROMISES, Promise
 from tests.k8s.render import dig, name_of, overlays, render
 from tests.support.backends import sqlite_backend
 from tests.support.pages import Page, codes
 from tests.support.prometheus import Metrics
 from tests.support.service import ROOT, Service
-
-COMPONENT = ROOT / "k8s" / "components" / "monitoring"
-DASHBOARD = COMPONENT / "overmind-dashboard.json"
-RULES = COMPONENT / "overmind-prometheusrule.yaml"
 
 TARGET_LABELS = {"job", "instance", "pod", "namespace"}
 """Labels that Prometheus adds to whatever it scrapes."""
@@ -206,11 +202,6 @@ def test_the_data_source_is_left_to_whoever_looks() -> None:
 
 
 # The alerts
-
-
-def alerts() -> list[Object]:
-    rules: Object = yaml.safe_load(RULES.read_text(encoding="utf-8"))
-    return [rule for group in rules["spec"]["groups"] for rule in group["rules"]]
 
 
 each_alert = pytest.mark.parametrize("alert", alerts(), ids=lambda alert: alert["alert"])

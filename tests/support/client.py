@@ -14,6 +14,7 @@ from django.test import Client, override_settings
 
 from overmind_project.env import Secret
 from tests.support.backends import Backend
+from zerglings import documents
 from zerglings.feed import configured_feed
 from zerglings.hive import configured_hive
 from zerglings.storage import configured_store
@@ -54,7 +55,7 @@ def served_over(backend: Backend) -> Iterator[None]:
 
 @contextmanager
 def configured_anew() -> Iterator[None]:
-    """Have store, hive and feed built from the settings inside the block, and closed after it."""
+    """Have store, hive, feed and document made from the settings in the block, and closed after."""
     _forget()
     try:
         yield
@@ -65,5 +66,5 @@ def configured_anew() -> Iterator[None]:
 
 
 def _forget() -> None:
-    for configured in (configured_store, configured_hive, configured_feed):
-        configured.cache_clear()
+    for made in (configured_store, configured_hive, configured_feed, documents._document):
+        made.cache_clear()
