@@ -31,7 +31,8 @@ test: peer browser $(COLLECTED) ## Run the tests of every promise, over both sto
 	$(PARALLEL) -m "not proof"
 
 proof: peer browser $(COLLECTED) ## Run the slow proofs: faults of the store, crashes, load, hostile input, upgrades, the commands of the docs
-	$(PARALLEL) -m proof
+	$(PARALLEL) -m "proof and not alone"
+	$(PYTEST) -m "proof and alone"
 
 coverage: ## Report how much of the product `make test MEASURE=1` ran, at least 95 %; runs it first unless it just has been
 	@test -e $(COVERAGE)/data || $(MAKE) test MEASURE=1

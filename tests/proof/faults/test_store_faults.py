@@ -40,6 +40,7 @@ from tests.support.prometheus import Metrics
 from tests.support.service import Service
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.alone
 logger = logging.getLogger(__name__)
 
 IS_LONG = os.environ.get("OVERMIND_FAULTS") == "1"

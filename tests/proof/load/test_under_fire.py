@@ -32,6 +32,7 @@ from tests.support.waiting import wait_until
 from zerglings.document import decode
 from zerglings.zergling import DIED
 
+pytestmark = pytest.mark.alone
 logger = logging.getLogger(__name__)
 
 LATEST_ANSWER = 10.0
