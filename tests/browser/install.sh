@@ -4,4 +4,4 @@
 # downloads one, which it does once.
 set -eu
 sh "$(dirname "$0")/find.sh" >/dev/null && exit 0
-exec "$1/bin/playwright" install chromium
+exec "$1/bin/playwright" install --only-shell chromium
