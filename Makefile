@@ -13,7 +13,7 @@ VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' overmind_project/__ini
 .DEFAULT_GOAL := help
 unexport PYTHONDONTWRITEBYTECODE  # hundreds of processes would each compile the service anew
 FUZZ_MINUTES ?= 10
-WORKERS ?= auto
+WORKERS ?= $(shell echo $$((2 * $$(nproc))))  # half of them wait: for a browser, a clock, a process that starts
 COVERAGE := build/coverage
 PYTEST = $(BIN)/python -m pytest
 PARALLEL = $(PYTEST) --numprocesses=$(WORKERS) --dist=worksteal $(if $(MEASURE),--cov --cov-report=)
@@ -30,7 +30,7 @@ run: $(COLLECTED) ## Bootstrap the store and serve on OVERMIND_HTTP_ADDR (defaul
 test: peer browser $(COLLECTED) ## Run the tests of every promise, over both stores and in a browser; in WORKERS processes; MEASURE=1 for coverage
 	$(PARALLEL) -m "not proof"
 
-proof: peer browser $(COLLECTED) ## Run the slow proofs: faults of the store, crashes, load, hostile input, upgrades, the commands of the docs
+proof: peer browser $(COLLECTED) build/audit/.installed ## Run the slow proofs: faults of the store, crashes, load, hostile input, upgrades, the commands of the docs
 	$(PARALLEL) -m "proof and not alone"
 	$(PYTEST) -m "proof and alone"
 
@@ -89,12 +89,12 @@ lock: $(VENV)/.development ## Write the requirements*.txt anew, with hashes, fro
 licenses: $(VENV)/.development ## Write LICENSES.md anew: the licence of all that the service runs with
 	@$(BIN)/python -m tests.supply.licenses
 
-sbom: $(VENV)/.development ## Write build/overmind.cdx.json: all that the service runs with, as CycloneDX
+sbom: $(VENV)/.development build/audit/.installed ## Write build/overmind.cdx.json: all that the service runs with, as CycloneDX
 	@mkdir -p build
 	@$(BIN)/python -m tests.supply.runtime build/runtime
-	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --mc-type application --no-validate \
+	build/audit/bin/cyclonedx-py environment --pyproject pyproject.toml --mc-type application --no-validate \
 		--output-reproducible --output-file build/overmind.cdx.json build/runtime
-	@$(BIN)/python -m tests.proof.supply.bill build/overmind.cdx.json
+	@build/audit/bin/python -m tests.proof.supply.bill build/overmind.cdx.json
 
 audit: build/audit/.installed ## Ask the public database of vulnerabilities for those of what is locked
 	build/audit/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements.txt
@@ -138,7 +138,7 @@ $(VENV)/.development: requirements-dev.txt $(VENV)/.runtime
 	@touch $@
 
 build/audit/.installed: requirements-audit.txt
-	$(PYTHON) -m venv build/audit
+	$(PYTHON) -m venv --clear build/audit
 	build/audit/bin/python -m pip $(INSTALL) --requirement requirements-audit.txt
 	build/audit/bin/python -m pip check
 	@touch $@
