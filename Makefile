@@ -13,7 +13,7 @@ VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' overmind_project/__ini
 .DEFAULT_GOAL := help
 unexport PYTHONDONTWRITEBYTECODE  # hundreds of processes would each compile the service anew
 FUZZ_MINUTES ?= 10
-WORKERS ?= $(shell echo $$((2 * $$(nproc))))  # half of them wait: for a browser, a clock, a process that starts
+WORKERS = auto
 COVERAGE := build/coverage
 PYTEST = $(BIN)/python -m pytest
 PARALLEL = $(PYTEST) --numprocesses=$(WORKERS) --dist=worksteal $(if $(MEASURE),--cov --cov-report=)
@@ -27,6 +27,7 @@ run: $(COLLECTED) ## Bootstrap the store and serve on OVERMIND_HTTP_ADDR (defaul
 	@$(BIN)/python manage.py bootstrap_couch
 	@exec $(BIN)/python manage.py serve
 
+test: WORKERS = $(shell echo $$((2 * $$(nproc))))  # half of them wait: for a browser, a clock, a process that starts
 test: peer browser $(COLLECTED) ## Run the tests of every promise, over both stores and in a browser; in WORKERS processes; MEASURE=1 for coverage
 	$(PARALLEL) -m "not proof"
 

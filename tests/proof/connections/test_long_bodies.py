@@ -110,6 +110,7 @@ def test_who_announces_a_long_body_and_sends_little_of_it_keeps_out_nobody(
         assert spawned_with_long_body(shared) == 200
 
 
+@pytest.mark.alone
 def test_a_body_in_tiny_chunks_holds_up_nobody_and_is_not_read_for_ever(shared: Service) -> None:
     begin = b"POST /swarm/commands HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
     with line_to(shared) as line, ThreadPoolExecutor(1) as pool:

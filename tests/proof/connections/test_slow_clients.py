@@ -20,6 +20,8 @@ from tests.support.raw import Answer, all_from, answers_in, line_to, probe
 from tests.support.service import Service
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.alone
+
 ATTACKERS = 500
 PLACES = 200
 CALLS = 20
