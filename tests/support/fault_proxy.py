@@ -14,6 +14,7 @@ from typing import Self
 
 from tests.support.fault_listener import BlackHole, Listener
 from tests.support.faults import Fault, Kind
+from tests.support.ports import free_port
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class FaultProxy:
         self.generation = 0
         self._black_hole: BlackHole | None = None
         self.upstream = (upstream_host, upstream_port)
-        self.port = 0
+        self.port = free_port()
         self._lock = threading.Lock()
         self._requests: list[SeenRequest] = []
         self._faults: list[Fault] = []
@@ -63,7 +64,7 @@ class FaultProxy:
 
     @property
     def url(self) -> str:
-        """The base address, without a slash at the end; known once the proxy has started."""
+        """The base address, without a slash at the end."""
         return f"{'https' if self.tls else 'http'}://{self.address}:{self.port}"
 
     def start(self) -> Self:
@@ -82,7 +83,6 @@ class FaultProxy:
             self._black_hole = None
         if self._listener is None:
             self._listener = Listener(self)
-            self.port = self._listener.server_address[1]
             self._listener.open()
 
     def down(self) -> None:

@@ -1,0 +1,53 @@
+"""Two processes that run tests never get the same port, whatever the machine looks like."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support import ports
+from tests.support.manage import python
+from tests.support.ports import BLOCK, LOWEST, free_port
+
+PRINT_ALL = "from tests.support.ports import *; print(*(free_port() for _ in range(BLOCK)))"
+
+
+@pytest.fixture
+def ours() -> set[int]:
+    """Ports of this process: as many as it may use at once."""
+    return {free_port() for _ in range(BLOCK // 2)}
+
+
+@pytest.fixture
+def forgotten() -> Iterator[None]:
+    """Let the test choose a block anew."""
+    ports._ports.cache_clear()
+    yield
+    ports._ports.cache_clear()
+
+
+def test_another_process_gets_other_ports(ours: set[int]) -> None:
+    done = python("-c", PRINT_ALL)
+    theirs = {int(port) for port in done.stdout.split()}
+    assert theirs, done.stderr
+    assert theirs.isdisjoint(ours)
+
+
+def test_a_port_on_which_something_listens_is_left_out() -> None:
+    with socket.create_server(("127.0.0.1", free_port())) as server:
+        taken = server.getsockname()[1]
+        assert taken not in {free_port() for _ in range(BLOCK)}
+
+
+@pytest.mark.parametrize("system", ["32768\t60999\n", "1024\t65535\n", "10000\t65535\n"])
+@pytest.mark.usefixtures("forgotten")
+def test_there_are_ports_whatever_the_system_keeps_for_itself(
+    system: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "ip_local_port_range"
+    place.write_text(system)
+    monkeypatch.setattr(ports, "RANGE", place)
+    assert LOWEST <= free_port() < ports.FIRST_EPHEMERAL
