@@ -63,14 +63,16 @@ def couchdb_backend(server: CouchDBServer) -> Iterator[Backend]:
     database = f"overmind-test-{uuid.uuid4().hex[:12]}"
     site = Site(server, database, server.username, server.password)
     with closing(server.client()) as client:
-        for name in site.databases:
-            client.request("PUT", [name], timeout=SOON)
-            for path, value in _made_by_a_bootstrap(server).items():
-                client.request("PUT", [name, path], timeout=SOON, body=value)
-        yield Backend({"OVERMIND_STORE": "couchdb"} | site.service_environment)
-        for name in site.databases:
-            with missing_is_fine():
-                client.request("DELETE", [name], timeout=SOON)
+        try:
+            for name in site.databases:
+                client.request("PUT", [name], timeout=SOON)
+                for path, value in _made_by_a_bootstrap(server).items():
+                    client.request("PUT", [name, path], timeout=SOON, body=value)
+            yield Backend({"OVERMIND_STORE": "couchdb"} | site.service_environment)
+        finally:
+            for name in site.databases:
+                with missing_is_fine():
+                    client.request("DELETE", [name], timeout=SOON)
 
 
 @cache

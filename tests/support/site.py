@@ -154,5 +154,7 @@ def new_site(server: CouchDBServer) -> Iterator[Site]:
     """Lend a site with an account and databases that nothing else uses, not bootstrapped yet."""
     mark = uuid.uuid4().hex[:12]
     site = Site(server, f"overmind-test-{mark}", f"overmind-{mark}")
-    yield site
-    site.remove()
+    try:
+        yield site
+    finally:
+        site.remove()
