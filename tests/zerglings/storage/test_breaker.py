@@ -11,7 +11,6 @@ from contextlib import contextmanager
 import pytest
 
 from tests.support.waiting import wait_until
-from zerglings.storage import breaker as module
 from zerglings.storage.base import (
     AccountRefused,
     Conflict,
@@ -21,6 +20,8 @@ from zerglings.storage.base import (
     StoreUnavailable,
 )
 from zerglings.storage.breaker import Breaker
+
+pytestmark = pytest.mark.usefixtures("hasty_breaker")
 
 DEADLINE = 10.0
 
@@ -50,18 +51,6 @@ class Slow:
             self.call(seconds, StoreUnavailable("no answer in time"))
 
 
-@pytest.fixture(autouse=True)
-def haste(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All as in earnest, only faster."""
-    for name, seconds in {
-        "LOOK_EVERY": 0.02,
-        "SUSPICIOUS": 0.1,
-        "SILENCE": 0.2,
-        "PROBE_TIMEOUT": 0.3,
-    }.items():
-        monkeypatch.setattr(module, name, seconds)
-
-
 @pytest.fixture
 def slow() -> Iterator[Slow]:
     slow = Slow()
@@ -78,6 +67,25 @@ def under_way(call: Callable[[], object], times: int) -> Iterator[None]:
         yield
         for each in done:
             each.result()
+
+
+@contextmanager
+def held(slow: Slow, times: int) -> Iterator[threading.Event]:
+    """Have calls under way, four at once, until the block sets the event or ends."""
+    begun, release = threading.Semaphore(0), threading.Event()
+
+    def hold() -> None:
+        with slow.breaker.call(DEADLINE):
+            begun.release()
+            release.wait(DEADLINE)
+
+    with under_way(hold, times):
+        for _ in range(4):
+            assert begun.acquire(timeout=DEADLINE)
+        try:
+            yield release
+        finally:
+            release.set()
 
 
 def test_a_store_that_hangs_is_asked_no_more_until_its_probe_is_answered(slow: Slow) -> None:
@@ -154,33 +162,30 @@ def test_a_call_that_crashes_is_nobody_s_outage(slow: Slow) -> None:
 
 
 def test_only_so_many_calls_are_under_way_and_so_many_wait(slow: Slow) -> None:
-    begun = threading.Semaphore(0)
-    release = threading.Event()
-
-    def hold() -> None:
-        with slow.breaker.call(5.0):
-            begun.release()
-            release.wait(DEADLINE)
-
-    with under_way(hold, 6):
-        for _ in range(4):
-            assert begun.acquire(timeout=DEADLINE)
+    with held(slow, 6):
         wait_until(lambda: slow.breaker._waiting == 2, "two calls wait")
         with pytest.raises(NotAsked, match="too many"):
             slow.call()
-        release.set()
     slow.call()
 
 
 def test_who_waits_to_begin_has_that_much_less_time(slow: Slow) -> None:
-    with under_way(lambda: slow.call(0.3), 4):
-        wait_until(lambda: len(slow.breaker._calls) == 4, "four calls are under way")
-        with slow.breaker.call(2.0) as left:
-            assert 1.0 < left < 1.9
-    with under_way(lambda: slow.call(0.5), 4):
-        wait_until(lambda: len(slow.breaker._calls) == 4, "four calls are under way")
-        with pytest.raises(NotAsked, match="too long"), slow.breaker.call(0.1):
-            pass
+    def seconds_left() -> float:
+        with slow.breaker.call(DEADLINE) as left:
+            return left
+
+    with ThreadPoolExecutor(1) as pool, held(slow, 4) as release:
+        waiting = pool.submit(seconds_left)
+        wait_until(lambda: slow.breaker._waiting == 1, "the call waits")
+        seen = time.monotonic()
+        wait_until(lambda: time.monotonic() > seen + 0.2, "it has waited for a while")
+        release.set()
+        assert waiting.result(DEADLINE) < DEADLINE - 0.2
+
+
+def test_who_cannot_begin_in_time_is_refused(slow: Slow) -> None:
+    with held(slow, 4), pytest.raises(NotAsked, match="too long"), slow.breaker.call(0.1):
+        pass
 
 
 def test_who_waits_to_begin_is_told_at_once_that_the_store_hangs(slow: Slow) -> None:

@@ -1,0 +1,19 @@
+"""Fixtures: a circuit breaker in a hurry."""
+
+from __future__ import annotations
+
+import pytest
+
+from zerglings.storage import breaker
+
+
+@pytest.fixture
+def hasty_breaker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have breakers judge as in earnest, only faster."""
+    for name, seconds in {
+        "LOOK_EVERY": 0.02,
+        "SUSPICIOUS": 0.1,
+        "SILENCE": 0.2,
+        "PROBE_TIMEOUT": 0.3,
+    }.items():
+        monkeypatch.setattr(breaker, name, seconds)
