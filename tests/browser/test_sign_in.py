@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from tests.support.tokens import (
     bearer,
     file_of_tokens,
 )
+from tests.support.waiting import wait_until
 
 REFUSED = "the server responded with a status of 40[13]"
 """What a browser itself writes about a request that was refused."""
@@ -164,9 +164,10 @@ def test_a_map_that_was_signed_out_goes_on_when_its_token_is_back(
     tokens.write_text(READER_LINE)
     expect(live_map.state).to_have_text("Signed out", timeout=SOON)
     tokens.write_text(f"{READER_LINE}\n{WRITER_LINE}\n")
-    deadline = time.monotonic() + SOON / 1000
-    while service.call("GET", "/zerglings/", headers=bearer(WRITER)).status != 200:
-        assert time.monotonic() < deadline
+    wait_until(
+        lambda: service.call("GET", "/zerglings/", headers=bearer(WRITER)).status == 200,
+        "the service knows the token again",
+    )
     page.evaluate("dispatchEvent(new Event('online'))")  # as after a stay elsewhere
     expect(live_map.state).to_have_text("Live")
 

@@ -18,6 +18,7 @@ from tests.support.manage import Done, python, started
 from tests.support.peer import Peer
 from tests.support.rivals import plant
 from tests.support.site import CouchDBServer, Site
+from tests.support.waiting import wait_until
 from zerglings.healing import Healer
 from zerglings.hive import Hive
 from zerglings.zergling import Pose, Request, Zergling
@@ -127,8 +128,7 @@ def test_a_heal_of_the_embedded_store_that_was_killed_is_run_again(sqlite: Backe
         dead = [old_death(hive).id for _ in range(LIVES)]
         living = [hive.command(hive.spawn(Pose()).id, Request.command("M")) for _ in range(5)]
         running = started(sqlite.environment, "heal")
-        while all(leaves(store, id_) for id_ in (dead[0], dead[-1])):
-            assert running.poll() is None
+        wait_until(lambda: not leaves(store, min(dead)), "the first of them is removed")
         running.kill()
         running.communicate()
         left = [id_ for id_ in dead if leaves(store, id_)]
