@@ -115,7 +115,10 @@ def test_an_account_to_retire_is_retired_whatever_else_is_asked_for(site: Site) 
     new.remove()
 
 
-@pytest.mark.parametrize("ending", ["its time", "SIGTERM"])
+by_the_clock = [pytest.mark.proof, pytest.mark.alone]
+
+
+@pytest.mark.parametrize("ending", ["its time", pytest.param("SIGTERM", marks=by_the_clock)])
 def test_an_answer_that_comes_in_drips_holds_up_nothing(ending: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         given = {"COUCHDB_URL": f"http://127.0.0.1:{server.getsockname()[1]}"}
