@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -10,10 +11,11 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Request, sync_playwright
 
-NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
-"""What the machine's own browser may be called; without one it is Playwright's.
+SHELL = "chromium-headless-shell"
+"""Draws the same and takes a third of the processor's time, but has no window to look at."""
 
-The headless shell draws the same and takes a third of the processor's time."""
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+"""What the machine's own browser may be called; without one it is Playwright's."""
 
 ARGUMENTS = [
     "--no-sandbox",  # it does not start as root otherwise
@@ -29,7 +31,8 @@ ARGUMENTS = [
 @contextmanager
 def chromium(*more: str) -> Iterator[Browser]:
     """Run a browser until the block ends."""
-    path = next(filter(None, map(shutil.which, NAMES)), None)
+    names = NAMES if os.environ.get("PWDEBUG") else (SHELL, *NAMES)
+    path = next(filter(None, map(shutil.which, names)), None)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=[*ARGUMENTS, *more])
         yield browser
