@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 from django.test import Client
+from hypothesis import HealthCheck
+from hypothesis import settings as of_properties
 from pytest_django import Settings
 
 from tests.support.backends import Backend, couchdb_backend, sqlite_backend
@@ -19,6 +21,12 @@ from tests.support.service import Service
 from tests.support.site import CouchDBServer, Site, new_site
 from zerglings.hive import Hive
 from zerglings.storage.base import Store
+
+# On a busy machine a single example may take long: that is no fault of what is tested.
+of_properties.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+of_properties.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")
