@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from tests.overmind_project.bad_settings import BAD
+from overmind_project.settings import VARIABLES
+from tests.overmind_project.bad_settings import BAD, NEVER_BAD
 from tests.overmind_project.reading import read_settings
 from tests.support.manage import python
 from tests.support.service import ROOT
@@ -63,6 +64,10 @@ def test_a_url_goes_before_what_is_injected_and_a_store_before_both() -> None:
 def test_an_ipv6_host_makes_a_url() -> None:
     shown = settings(COUCHDB_SERVICE_HOST="fd00::2")
     assert shown["COUCHDB_URL"] == "http://[fd00::2]:5984"
+
+
+def test_a_bad_value_of_every_variable_is_tried() -> None:
+    assert BAD.keys() ^ NEVER_BAD == VARIABLES
 
 
 @pytest.mark.parametrize("name", BAD)
