@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import json
 import threading
 import time
 import uuid
@@ -284,9 +283,3 @@ class Trial:
 def table(rows: Sequence[Row]) -> str:
     """Return rows as a table for a page."""
     return "\n".join([Row.HEAD, *map(str, rows)])
-
-
-def history_length(service: Service, zergling_id: str) -> int:
-    """Return how many commands a zergling has had."""
-    body = service.call("GET", f"/zerglings/{zergling_id}/history").body
-    return len(json.loads(body)["commandHistory"])
