@@ -70,10 +70,28 @@ def test_it_runs_over_couchdb_too() -> None:
     jobs = [job for path in WORKFLOWS for job in workflow(path)["jobs"].values()]
     (job,) = [job for job in jobs if "couchdb" in job.get("services", {})]
     service, last = job["services"]["couchdb"], job["steps"][-1]
-    assert re.fullmatch(r"couchdb:3[.\d]*(@sha256:[0-9a-f]{64})?", service["image"])
+    assert re.fullmatch(r"couchdb:3\.[.\d]+(@sha256:[0-9a-f]{64})?", service["image"])
     account = f"{service['env']['COUCHDB_USER']}:{service['env']['COUCHDB_PASSWORD']}"
     assert last["run"] == ".ci/run"
     assert last["env"]["COUCHDB_TEST_URL"] == f"http://{account}@localhost:5984"
+
+
+def test_the_couchdb_that_was_last_tested_is_the_one_that_runs_everywhere() -> None:
+    (job,) = [
+        job for path in WORKFLOWS for job in workflow(path)["jobs"].values() if "services" in job
+    ]
+    compose = workflow(ROOT / "docker-compose.yaml")["services"]["couchdb"]["image"]
+    (kept,) = [
+        image["newTag"]
+        for image in workflow(ROOT / "k8s/base/kustomization.yaml")["images"]
+        if image["name"] == "couchdb"
+    ]
+    page = (ROOT / "docs/bootstrap.md").read_text(encoding="utf-8")
+    (tested,) = re.findall(r"(?m)^\| ([\d.]+) \| supported; last tested\. ", page)
+    images = [job["services"]["couchdb"]["image"], compose]
+    assert [image.partition("@")[0] for image in images] == [f"couchdb:{tested}"] * 2
+    assert kept == tested
+    assert job["name"] == f"CouchDB {tested.rpartition('.')[0]}"
 
 
 def test_what_runs_everything_has_the_tags_of_releases() -> None:
