@@ -85,7 +85,7 @@ env += [{"name": "OVERMIND_BOOTSTRAP_RETIRE", "value": sys.argv[2]},
         {"name": "OVERMIND_BOOTSTRAP_TIMEOUT", "value": "120"}]
 spec |= {"restartPolicy": "Never", "containers": [container | {"env": env}]}
 spec.pop("topologySpreadConstraints", None)
-# "app" lets it through to CouchDB; another "tier" keeps the Service from sending requests to it.
+# "app" is what the network policies go by; another "tier" keeps the Service from sending requests to it.
 labels = {"app": "overmind", "tier": "job"}
 json.dump({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": sys.argv[1]},
            "spec": {"backoffLimit": 1,

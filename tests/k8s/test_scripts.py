@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.k8s.render import dig, name_of, overlays, render
 from tests.support.service import ROOT
 
 PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -21,8 +22,12 @@ STUB = """#!/bin/sh
 printf '%s\\n' "$*" >> "{log}"
 case "$*" in
   *"create --filename -"*) cat >> "{stdin}"; echo >> "{stdin}" ;;
+  *"replace --filename -"*) cat > /dev/null ;;
   *"create namespace"*) exit {namespace_status} ;;
   *"get secret couchdb-password --output"*) printf cGFzcw== ;;
+  *"get secret overmind-couchdb --output jsonpath={{.data."*) printf b2xk ;;
+  *"get deployment overmind --output json"*) cat "{deployment}" ;;
+  *"logs job/"*) echo retire: ok ;;
   *"get secret "*"--ignore-not-found"*) printf %s "{existing}" ;;
 esac
 """
@@ -41,16 +46,25 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(folder: Path, script: str, *, existing: str = "", namespace_status: int = 0) -> Ran:
+def run(
+    folder: Path, script: str, *options: str, existing: str = "", namespace_status: int = 0
+) -> Ran:
+    """Run a script where ``folder / "deployment"`` is the Deployment that the cluster has."""
     log, stdin, kubectl = folder / "log", folder / "stdin", folder / "kubectl"
     for file in (log, stdin):
         file.write_text("")
     kubectl.write_text(
-        STUB.format(log=log, stdin=stdin, existing=existing, namespace_status=namespace_status)
+        STUB.format(
+            log=log,
+            stdin=stdin,
+            deployment=folder / "deployment",
+            existing=existing,
+            namespace_status=namespace_status,
+        )
     )
     kubectl.chmod(0o755)
     done = subprocess.run(
-        ["bash", str(ROOT / "k8s" / script)],
+        ["bash", str(ROOT / "k8s" / script), *options],
         env=os.environ | {"KUBECTL": str(kubectl), "NAMESPACE": "ours", "PATH": PATH},
         capture_output=True,
         text=True,
@@ -82,6 +96,27 @@ def test_secrets_that_exist_are_never_changed(folder: Path) -> None:
     ran = run(folder, "secrets.sh", existing="secret/x")
     assert ran.status == 0, ran.output
     assert {call.split()[2] for call in ran.calls} == {"get"}
+
+
+@pytest.mark.parametrize("overlay", overlays(), ids=lambda folder: folder.name)
+def test_the_job_of_a_rotation_is_let_through_where_all_else_is_denied(
+    folder: Path, overlay: Path
+) -> None:
+    objects = {name_of(each): each for each in render(overlay)}
+    (folder / "deployment").write_text(json.dumps(objects["Deployment/overmind"]))
+    ran = run(folder, "secrets.sh", "--rotate")
+    assert ran.status == 0, ran.output
+    (job,) = [each for each in ran.sent if each["kind"] == "Job"]
+    labels = job["spec"]["template"]["metadata"]["labels"]
+
+    def selects(*path: str, of: Any) -> bool:
+        wanted = dig(of, *path, "matchLabels")
+        return bool(wanted) and wanted.items() <= labels.items()
+
+    assert selects("spec", "podSelector", of=objects["NetworkPolicy/overmind"])
+    into_couchdb = objects["NetworkPolicy/couchdb"]["spec"]["ingress"][0]
+    assert selects("podSelector", of=into_couchdb["from"][0])
+    assert not objects["Service/overmind"]["spec"]["selector"].items() <= labels.items()
 
 
 @pytest.mark.parametrize("script", ["e2e.sh", "e2e_production.sh"])
