@@ -16,6 +16,14 @@ say() { printf 'secrets: %s\n' "$*"; }
 random() { python3 -c 'import secrets; print(secrets.token_hex(24))'; }
 exists() { k get secret "$1" --ignore-not-found --output name | grep -q .; }
 
+# A byte order mark and one line end are no part of a value, to the service neither (env.py).
+BARE='
+def bare(value):
+    value = value.removeprefix(b"\xef\xbb\xbf")
+    end = next((end for end in (b"\r\n", b"\n", b"\r") if value.endswith(end)), b"")
+    return value.removesuffix(end)
+'
+
 # apply_secret VERB NAME KEY=VALUE ... : values travel on standard input, where `ps` does not show them.
 # What RETIRE holds is noted on the Secret: accounts that are to go when all pods have the new one.
 apply_secret() {
@@ -40,16 +48,20 @@ create_missing() {
 # What all nodes of a CouchDB cluster must have in common; a single node does not look at it.
 create_cluster_secret() {
   local hash
-  hash=$(k get secret couchdb-password --output 'jsonpath={.data.password}' | python3 -c '
+  hash=$(k get secret couchdb-password --output 'jsonpath={.data.password}' | python3 -c "$BARE"'
 import base64, hashlib, secrets, sys
-password = base64.b64decode(sys.stdin.read()) or sys.exit("couchdb-password has no key password")
+password = bare(base64.b64decode(sys.stdin.read())) or sys.exit("couchdb-password has no key password")
 salt, iterations = secrets.token_hex(16), 600000
 key = hashlib.pbkdf2_hmac("sha256", password, salt.encode(), iterations)
 print(f"-pbkdf2:sha256-{key.hex()},{salt},{iterations}")')
   apply_secret create couchdb-cluster "admin-hash=$hash" "cookie=$(random)" "secret=$(random)" "uuid=$(random | cut -c1-32)"
 }
 
-value() { k get secret "$1" --output "jsonpath={.data.$2}" | base64 --decode; }
+value() {
+  k get secret "$1" --output "jsonpath={.data.$2}" | python3 -c "$BARE"'
+import base64, sys
+sys.stdout.buffer.write(bare(base64.b64decode(sys.stdin.read())))'
+}
 
 # rotate: may be killed at any point; the next call goes on where it stopped
 rotate() {

@@ -2,7 +2,8 @@
 
 A variable with a bad value reads as its default, and its problem is kept, with a hint that says
 what would be right: ``raise_first`` is for whoever must not go on then. No text repeats the value
-of a secret. A variable that is empty counts as not given.
+of a secret. A byte order mark at the beginning and one line end at the end are no part of a value,
+in variables and in files. A variable that is empty counts as not given.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ _Value = TypeVar("_Value")
 
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 _LAST_PORT = 65535
+_BYTE_ORDER_MARK = "\ufeff"
+_LINE_ENDS = ("\r\n", "\n", "\r")
 _LABEL = "[A-Za-z0-9_-]{1,63}"
 _HOST_NAME = re.compile(rf"[0-9a-f.]*:[0-9a-f:.]*|{_LABEL}(\.{_LABEL})*\.?")
 _HOST = r"(?!unix:|fd:)[A-Za-z0-9._-]*|\[[0-9a-fA-F:.]+\]"
@@ -54,7 +57,7 @@ class Secret:
         if self.path is None:
             return self.value
         try:
-            return self.path.read_text(encoding="utf-8").rstrip("\r\n")
+            return bare(self.path.read_bytes().decode())
         except (OSError, UnicodeDecodeError) as error:
             raise ImproperlyConfigured(f"{self.name}_FILE: {self._complaint(error)}") from error
 
@@ -62,7 +65,7 @@ class Secret:
         """Say why the secret cannot be read, None if it can."""
         try:
             if self.path is not None:
-                self.path.read_text(encoding="utf-8")
+                self.path.read_bytes().decode()
         except (OSError, UnicodeDecodeError) as error:
             return self._complaint(error)
         return None
@@ -118,12 +121,15 @@ class Environment:
     def given(self, *names: str) -> bool:
         """Whether any of these variables has a value."""
         self.names.update(names)
-        return any(self._variables.get(name) for name in names)
+        return any(self._value(name) for name in names)
+
+    def _value(self, name: str) -> str:
+        return bare(self._variables.get(name, ""))
 
     def text(self, name: str, default: str = "") -> str:
-        """Return the variable as it is."""
+        """Return the variable's value."""
         self.names.add(name)
-        value = self._variables.get(name) or default
+        value = self._value(name) or default
         try:
             value.encode()
         except UnicodeEncodeError:
@@ -253,6 +259,18 @@ class Environment:
             )
             return Secret(name)
         return found
+
+
+def bare(text: str) -> str:
+    """Return a value without a byte order mark before it and one line end behind it.
+
+    Editors and shells add them: ``echo password | kubectl create secret … --from-file`` does.
+    """
+    text = text.removeprefix(_BYTE_ORDER_MARK)
+    for end in _LINE_ENDS:
+        if text.endswith(end):
+            return text.removesuffix(end)
+    return text
 
 
 def _complaint_about_certificates(path: Path) -> str | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import os
 import subprocess
@@ -12,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from overmind_project.env import Environment
 from tests.k8s.render import dig, name_of, overlays, render
 from tests.support.service import ROOT
 
@@ -24,7 +27,7 @@ case "$*" in
   *"create --filename -"*) cat >> "{stdin}"; echo >> "{stdin}" ;;
   *"replace --filename -"*) cat > /dev/null ;;
   *"create namespace"*) exit {namespace_status} ;;
-  *"get secret couchdb-password --output"*) printf cGFzcw== ;;
+  *"get secret couchdb-password --output"*) printf %s "{password}" ;;
   *"get secret overmind-couchdb --output jsonpath={{.data."*) printf b2xk ;;
   *"get deployment overmind --output json"*) cat "{deployment}" ;;
   *"logs job/"*) echo retire: ok ;;
@@ -47,7 +50,12 @@ def folder(tmp_path: Path) -> Path:
 
 
 def run(
-    folder: Path, script: str, *options: str, existing: str = "", namespace_status: int = 0
+    folder: Path,
+    script: str,
+    *options: str,
+    existing: str = "",
+    namespace_status: int = 0,
+    password: bytes = b"pass",
 ) -> Ran:
     """Run a script where ``folder / "deployment"`` is the Deployment that the cluster has."""
     log, stdin, kubectl = folder / "log", folder / "stdin", folder / "kubectl"
@@ -60,6 +68,7 @@ def run(
             deployment=folder / "deployment",
             existing=existing,
             namespace_status=namespace_status,
+            password=base64.b64encode(password).decode(),
         )
     )
     kubectl.chmod(0o755)
@@ -90,6 +99,36 @@ def test_secrets_that_are_missing_are_made_and_their_values_shown_to_nobody(fold
         for key, value in data.items():
             assert len(value) > 12
             assert key == "username" or value not in seen, (name, key)
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        b"pass",
+        b"pass\n",
+        b"pass\r\n",
+        b"pass\r",
+        b"\xef\xbb\xbfpass\r\n",
+        b"pass\n\n",
+        b"\n\xc3\xbc",
+    ],
+)
+def test_the_password_is_hashed_as_the_service_reads_it(folder: Path, stored: bytes) -> None:
+    ran = run(folder, "secrets.sh", password=stored)
+    assert ran.status == 0, ran.output
+    (hashed,) = [
+        data["stringData"]["admin-hash"] for data in ran.sent if "admin-hash" in data["stringData"]
+    ]
+    key, salt, iterations = hashed.removeprefix("-pbkdf2:sha256-").split(",")
+    password = Environment({"P": stored.decode()}).secret("P").read().encode()
+    wanted = hashlib.pbkdf2_hmac("sha256", password, salt.encode(), int(iterations))
+    assert key == wanted.hex()
+
+
+def test_a_password_of_a_line_end_alone_is_none(folder: Path) -> None:
+    ran = run(folder, "secrets.sh", password=b"\n")
+    assert ran.status != 0
+    assert [data for data in ran.sent if "admin-hash" in data["stringData"]] == []
 
 
 def test_secrets_that_exist_are_never_changed(folder: Path) -> None:

@@ -135,6 +135,53 @@ def test_what_is_not_utf_8_is_refused() -> None:
     assert str(env.problems[0]) == f"{NAME}: not UTF-8"
 
 
+BARE = {
+    "plain": "plain",
+    "line\n": "line",
+    "windows\r\n": "windows",
+    "half\r": "half",
+    "\ufeffmarked": "marked",
+    "\ufeffboth\r\n": "both",
+    "two\n\n": "two\n",
+    "two\r\n\r\n": "two\r\n",
+    "\nbefore": "\nbefore",
+    "in\rside": "in\rside",
+    " blanks \n": " blanks ",
+    "\n": "",
+    "\ufeff": "",
+}
+
+
+@pytest.mark.parametrize("given", BARE)
+def test_one_line_end_and_a_byte_order_mark_are_no_part_of_a_value(
+    given: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "secret"
+    file.write_bytes(given.encode())
+    assert Environment({NAME: given}).text(NAME) == BARE[given]
+    assert Environment({NAME: given}).secret(NAME).read() == BARE[given]
+    assert Environment({f"{NAME}_FILE": f"{file}\n"}).secret(NAME).read() == BARE[given]
+    assert Environment({NAME: given}).given(NAME) is bool(BARE[given])
+
+
+@pytest.mark.parametrize(
+    ("reader", "value", "result"),
+    [
+        (number, "9", 9),
+        (switch, "off", False),
+        (store, "a", "a"),
+        (address, "localhost:80", "localhost:80"),
+        (pattern, "other", "other"),
+        (url, "http://couchdb:5984", "http://couchdb:5984"),
+    ],
+)
+def test_every_reader_takes_a_line_end(reader: Reader, value: str, result: object) -> None:
+    for given in (f"{value}\n", f"\ufeff{value}\r\n"):
+        env = Environment({NAME: given})
+        assert reader(env) == result
+        assert env.problems == []
+
+
 def test_a_secret_comes_from_its_variable_or_its_file(tmp_path: Path) -> None:
     assert Environment({}).secret(NAME).read() == ""
     file = tmp_path / "secret"

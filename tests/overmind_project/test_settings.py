@@ -86,9 +86,37 @@ def test_a_bad_value_ends_each_command_with_that_line_alone(command: str) -> Non
     assert done.stderr.count("\n") == 1
 
 
+def test_a_line_end_behind_any_variable_changes_nothing(tmp_path: Path) -> None:
+    tokens = tmp_path / "tokens"
+    tokens.write_text("\ufeffa:read:" + "ab" * 32 + "\r\n")
+    ca_file = tmp_path / "ca.crt"
+    ca_file.write_text("-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n")
+    given = {
+        "OVERMIND_SQLITE_PATH": "/data/overmind.sqlite3",
+        "OVERMIND_TOKENS_FILE": str(tokens),
+        "OVERMIND_RATE_LIMIT": "9/s",
+        "OVERMIND_TRUSTED_PROXIES": "10.0.0.0/8",
+        "OVERMIND_CORS_ORIGINS": "*",
+        "OVERMIND_BOOTSTRAP_ONLY": "admin",
+        "OVERMIND_BOOTSTRAP_RETIRE": "old",
+        "COUCHDB_SERVICE_HOST": "couchdb",
+        "COUCHDB_SERVICE_PORT": "5985",
+        "COUCHDB_CA_FILE": str(ca_file),
+        "COUCHDB_USERNAME": "overmind",
+        "COUCHDB_DATABASE": "swarm",
+        "COUCHDB_Q": "2",
+        "DJANGO_ALLOWED_HOSTS": "example.org",
+        "WEB_CONCURRENCY": "2",
+    }
+    plain = settings(**given)
+    for end in ("\n", "\r\n"):
+        assert settings(**{name: value + end for name, value in given.items()}) == plain
+
+
 def test_an_empty_variable_is_none() -> None:
-    empty = dict.fromkeys(["WEB_CONCURRENCY", "COUCHDB_URL", "DJANGO_ALLOWED_HOSTS"], "")
-    assert settings(**empty) == settings()
+    for nothing in ("", "\n", "\r\n", "\ufeff"):
+        names = ["WEB_CONCURRENCY", "COUCHDB_URL", "DJANGO_ALLOWED_HOSTS"]
+        assert settings(**dict.fromkeys(names, nothing)) == settings()
 
 
 @pytest.mark.parametrize(
