@@ -3,7 +3,8 @@
 A variable with a bad value reads as its default, and its problem is kept, with a hint that says
 what would be right: ``raise_first`` is for whoever must not go on then. No text repeats the value
 of a secret. A byte order mark at the beginning and one line end at the end are no part of a value,
-in variables and in files. A variable that is empty counts as not given.
+in variables and in files. A variable that is empty counts as not given, and so does one that
+Kubernetes injects for a Service whose name merely looks like the beginning of a variable's.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ _HOST = r"(?!unix:|fd:)[A-Za-z0-9._-]*|\[[0-9a-fA-F:.]+\]"
 _PEM_CERTIFICATE = re.compile(
     r"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]*)-----END CERTIFICATE-----"
 )
+_INJECTED_ADDRESS = re.compile(r"(tcp|udp|sctp)://\S+")
 _ADDRESS = re.compile(rf"(?P<host>{_HOST}):(?P<port>[0-9]{{1,5}})")
 
 
@@ -124,7 +126,8 @@ class Environment:
         return any(self._value(name) for name in names)
 
     def _value(self, name: str) -> str:
-        return bare(self._variables.get(name, ""))
+        value = bare(self._variables.get(name, ""))
+        return "" if _is_injected_address(name, value) else value
 
     def text(self, name: str, default: str = "") -> str:
         """Return the variable's value."""
@@ -271,6 +274,14 @@ def bare(text: str) -> str:
         if text.endswith(end):
             return text.removesuffix(end)
     return text
+
+
+def _is_injected_address(name: str, value: str) -> bool:
+    """Whether Kubernetes says with it where a Service is: ``X_PORT=tcp://…`` for a Service ``x``.
+
+    See https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables.
+    """
+    return name.endswith("_PORT") and _INJECTED_ADDRESS.fullmatch(value) is not None
 
 
 def _complaint_about_certificates(path: Path) -> str | None:

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
+from overmind_project import settings as ours
 from overmind_project.settings import VARIABLES
 from tests.overmind_project.bad_settings import BAD, NEVER_BAD
+from tests.overmind_project.injected import injected_by, injections
 from tests.overmind_project.reading import read_settings
 from tests.support.manage import python
 from tests.support.service import ROOT
@@ -17,8 +19,13 @@ from tests.support.service import ROOT
 
 def settings(**environment: str) -> dict[str, object]:
     """Return the settings, printable: secrets as they show themselves."""
-    shown: dict[str, object] = json.loads(json.dumps(read_settings(**environment), default=str))
+    found = read_settings(**environment)
+    shown: dict[str, object] = json.loads(json.dumps(found, default=_printable))
     return shown
+
+
+def _printable(value: object) -> object:
+    return sorted(value) if isinstance(value, frozenset) else str(value)
 
 
 def test_the_main_process_loads_nothing_that_its_workers_are_to_patch() -> None:
@@ -51,8 +58,42 @@ def test_in_kubernetes_couchdb_is_found_by_what_is_injected() -> None:
     assert shown["COUCHDB_DATABASE"] == "zerglings"
 
 
-def test_what_kubernetes_injects_for_other_ports_chooses_nothing() -> None:
-    assert settings(COUCHDB_PORT="tcp://10.0.0.2:5984")["OVERMIND_STORE"] == "sqlite"
+def test_no_service_but_couchdb_sets_any_of_our_variables() -> None:
+    """The whole table of variables against whatever a Service of any name injects."""
+    found = [
+        (name, service, value)
+        for name in sorted(ours.VARIABLES)
+        for service, value in injections(name)
+    ]
+    assert ("COUCHDB_SERVICE_PORT", "couchdb-service", "tcp://10.0.0.2:5984") in found
+    nothing = settings()
+    for name, service, value in found:
+        meant = service == "couchdb" and name in ("COUCHDB_SERVICE_HOST", "COUCHDB_SERVICE_PORT")
+        if not meant:
+            assert settings(**{name: value}) == nothing, (name, service)
+
+
+@pytest.mark.parametrize(
+    "service",
+    [
+        *("couchdb-service", "couchdb-url", "couchdb-admin", "couchdb-peers", "overmind"),
+        *("overmind-http-addr", "overmind-service", "overmind-http", "django", "web-concurrency"),
+    ],
+)
+def test_a_service_of_another_name_changes_nothing_and_is_not_told_of(service: str) -> None:
+    given = injected_by(service)
+    shown, bare = settings(**given), settings()
+    assert shown | {"UNREAD_VARIABLES": []} == bare | {"UNREAD_VARIABLES": []}
+    beside = {"COUCHDB_SERVICE_HOST": "10.0.0.2", "COUCHDB_PASSWORD": "swarm"}
+    assert settings(**beside | given)["COUCHDB_URL"] == "http://10.0.0.2:5984"
+
+
+@pytest.mark.parametrize(
+    "value", ["tcp://[fd00::2]:5984", "udp://10.0.0.2:53", "sctp://10.0.0.2:1"]
+)
+def test_the_address_of_a_service_is_no_port_of_couchdb(value: str) -> None:
+    assert settings(COUCHDB_SERVICE_PORT=value) == settings()
+    assert settings(COUCHDB_PORT=value)["OVERMIND_STORE"] == "sqlite"
 
 
 def test_a_url_goes_before_what_is_injected_and_a_store_before_both() -> None:
