@@ -10,7 +10,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator
-from difflib import get_close_matches
+from difflib import SequenceMatcher
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -68,22 +68,22 @@ OPEN_FILE = "overmind.W004"
 NO_PLACE_FOR_FILE = "overmind.W005"
 SHORT_GRACE = "overmind.W006"
 MISSPELT = "overmind.W007"
+NO_SUCH_HOST = "overmind.W008"
 
 CLUSTER_SUFFIXES = (".svc", ".svc.cluster.local", ".cluster.local", ".internal", ".localhost")
 MOUNTED_SECRETS = ("/run/secrets/", "/var/run/secrets/")
 """Where orchestrators put the files of secrets, readable by all in a container of one's own."""
 
+LIKENESS = 0.6
+"""From which share of common letters a word is taken for a misspelt one."""
 
-LIKENESS = 0.85
-"""From which share of common letters a name that nobody reads is taken for a misspelt one."""
-
-INJECTED = re.compile(r".+_(SERVICE_HOST|SERVICE_PORT.*|PORT.*)")
-"""What Kubernetes adds for each Service, and what Docker's links did."""
+MATCHING_HOST = re.compile(r"\*|\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9A-Fa-f:.]+\]")
+"""What Django can find equal to the host of a request, of which it has cut off the port."""
 
 
 def register_all() -> None:
     """Let Django run these checks."""
-    for check in (errors, misspelt, warnings_of_couchdb, warnings_of_files):
+    for check in (errors, misspelt, warnings_of_hosts, warnings_of_couchdb, warnings_of_files):
         register(check, "overmind")
 
 
@@ -100,12 +100,54 @@ def misspelt(**_: object) -> list[CheckMessage]:
     return [
         Warning(
             f"{name}: there is no such variable, so it has no effect",
-            hint=f"Is {known} meant?",
+            hint=f"Is {' or '.join(meant)} meant?",
             id=MISSPELT,
         )
         for name in settings.UNREAD_VARIABLES
-        if not INJECTED.fullmatch(name)
-        for known in get_close_matches(name, settings.VARIABLES, n=1, cutoff=LIKENESS)
+        if (meant := _meant_by(name))
+    ]
+
+
+def _meant_by(name: str) -> list[str]:
+    """Return the variables whose words are most like those of a name, else all but one of them.
+
+    The words are compared one by one: names that differ in one short word have most letters in
+    common and mean different things.
+    """
+    words = name.split("_")
+    likeness = {known: _likeness(words, known.split("_")) for known in settings.VARIABLES}
+    best = max(likeness.values())
+    if best:
+        return sorted(known for known, share in likeness.items() if share == best)
+    return sorted(k for k in settings.VARIABLES if _is_one_word_longer(k, name))
+
+
+def _likeness(words: list[str], known: list[str]) -> float:
+    """Return the share of common letters, 0 if two words have little in common."""
+    if len(words) != len(known):
+        return 0
+    shares = [SequenceMatcher(None, *pair).ratio() for pair in zip(words, known, strict=True)]
+    return sum(shares) / len(shares) if min(shares) >= LIKENESS else 0
+
+
+def _is_one_word_longer(one: str, other: str) -> bool:
+    """Whether a name is another one but for a word in its midst, either way round."""
+    short, long = sorted((one.split("_"), other.split("_")), key=len)
+    shortened = [long[:place] + long[place + 1 :] for place in range(1, len(long) - 1)]
+    return short in shortened
+
+
+def warnings_of_hosts(**_: object) -> list[CheckMessage]:
+    """Return the names of hosts that no request can have."""
+    return [
+        Warning(
+            f"DJANGO_ALLOWED_HOSTS: {host!r} is never the host of a request",
+            hint="Give names without scheme, port, path and blanks, separated by commas; "
+            ".example.org for a domain with all below it; an IPv6 address in brackets.",
+            id=NO_SUCH_HOST,
+        )
+        for host in settings.ALLOWED_HOSTS
+        if not MATCHING_HOST.fullmatch(host)
     ]
 
 
@@ -167,7 +209,8 @@ def _embedded_file() -> Iterator[Warning]:
     # Beside the file SQLite keeps others; and of a directory that is hidden nothing exists.
     place = next(parent for parent in path.parents if os.path.exists(parent))
     wanted = [place, path] if os.path.exists(path) else [place]
-    if not place.is_dir() or not all(os.access(each, os.W_OK) for each in wanted):
+    is_file = place.is_dir() and not path.is_dir()
+    if not is_file or not all(os.access(each, os.W_OK) for each in wanted):
         yield Warning(
             f"OVERMIND_SQLITE_PATH: this process cannot write to {path}",
             hint="Name a file in a directory that belongs to the service's user.",

@@ -15,6 +15,7 @@ import os
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -28,10 +29,13 @@ _LAST_PORT = 65535
 _BYTE_ORDER_MARK = "\ufeff"
 _LINE_ENDS = ("\r\n", "\n", "\r")
 _LABEL = "[A-Za-z0-9_-]{1,63}"
-_HOST_NAME = re.compile(rf"[0-9a-f.]*:[0-9a-f:.]*|{_LABEL}(\.{_LABEL})*\.?")
+_HOST_NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?")
 _HOST = r"(?!unix:|fd:)[A-Za-z0-9._-]*|\[[0-9a-fA-F:.]+\]"
 _PEM_CERTIFICATE = re.compile(
     r"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]*)-----END CERTIFICATE-----"
+)
+_INJECTED_NAME = re.compile(
+    r".+_(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
 )
 _INJECTED_ADDRESS = re.compile(r"(tcp|udp|sctp)://\S+")
 _ADDRESS = re.compile(rf"(?P<host>{_HOST}):(?P<port>[0-9]{{1,5}})")
@@ -116,9 +120,15 @@ class Environment:
         for problem in self.problems:
             raise ImproperlyConfigured(str(problem))
 
-    def unread(self, *prefixes: str) -> list[str]:
-        """Return the names with one of these beginnings that nobody has asked for, in order."""
-        return sorted(n for n in self._variables if n.startswith(prefixes) and n not in self.names)
+    def unread(self) -> list[str]:
+        """Return the names that nobody has asked for, in order, without what Kubernetes injects."""
+        return sorted(
+            name
+            for name, value in self._variables.items()
+            if name not in self.names
+            and not _INJECTED_NAME.fullmatch(name)
+            and not _is_injected_address(name, value)
+        )
 
     def given(self, *names: str) -> bool:
         """Whether any of these variables has a value."""
@@ -221,6 +231,14 @@ class Environment:
             self.wrong(name, f"{value!r} is not {what}", f"{hint}{_or_nothing(default)}.")
         return address or _address(default) or default
 
+    def host(self, name: str) -> str:
+        """Return the name or address of a host, an IPv6 address without brackets."""
+        value = self.text(name)
+        if value and not _is_host(value):
+            self.wrong(name, "not a host", "Give a name or an address, without scheme and port.")
+            return ""
+        return value
+
     def base_url(self, name: str) -> str:
         """Return an http or https URL without account, query and trailing slash."""
         value = self.text(name)
@@ -315,6 +333,13 @@ def _address(value: str) -> str | None:
     return f"{match['host'] or '0.0.0.0'}:{match['port']}"  # nosec B104 # noqa: S104 - in a container nothing else is reachable
 
 
+def _is_host(text: str) -> bool:
+    try:
+        return _HOST_NAME.fullmatch(text) is not None or bool(IPv6Address(text))
+    except ValueError:
+        return False
+
+
 def _complaint_about_url(value: str) -> str | None:
     if "@" in value:
         return "give the account in COUCHDB_USERNAME and COUCHDB_PASSWORD, not in the URL"
@@ -323,7 +348,7 @@ def _complaint_about_url(value: str) -> str | None:
         port_is_good = parts.port is None or parts.port > 0
     except ValueError:
         return "not a URL"
-    if not _HOST_NAME.fullmatch(parts.hostname or ""):
+    if not _is_host(parts.hostname or ""):
         return "not the name of a host"
     is_plain = not parts.query and not parts.fragment and not re.search(r"\s", value)
     if parts.scheme not in ("http", "https") or not port_is_good or not is_plain:

@@ -77,9 +77,7 @@ def _couchdb_url() -> str:
     if env.given("COUCHDB_URL"):
         return env.base_url("COUCHDB_URL")
     if env.given("COUCHDB_SERVICE_HOST"):
-        host = env.matching(
-            "COUCHDB_SERVICE_HOST", r"[A-Za-z0-9._-]+|[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*", "a host", ""
-        )
+        host = env.host("COUCHDB_SERVICE_HOST")
         port = env.number("COUCHDB_SERVICE_PORT", 5984, least=1, most=65535)
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     if OVERMIND_STORE == "couchdb":
@@ -271,7 +269,7 @@ SILENCED_SYSTEM_CHECKS = [
 # What was read, and all that is wrong with it, for `manage.py check` to list. Whatever else starts
 # with these settings stops at the first problem.
 VARIABLES = frozenset(env.names)
-UNREAD_VARIABLES = env.unread("OVERMIND_", "COUCHDB_", "DJANGO_")
+UNREAD_VARIABLES = env.unread()
 PROBLEMS = tuple(env.problems)
 if sys.argv[1:2] != ["check"]:
     env.raise_first()

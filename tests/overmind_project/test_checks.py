@@ -10,10 +10,12 @@ import pytest
 import yaml
 from django.conf import settings
 from django.core.checks import run_checks
+from django.http.request import split_domain_port, validate_host
 from django.test import override_settings
 
 from overmind_project import checks
 from tests.overmind_project.bad_settings import BAD
+from tests.overmind_project.injected import injected_by
 from tests.overmind_project.reading import read_settings
 from tests.support.manage import python
 from tests.support.service import ROOT
@@ -95,6 +97,7 @@ def test_all_that_is_wrong_is_listed_at_once() -> None:
             [checks.SHORT_GRACE],
         ),
         ({"OVERMIND_SQLITE_PATH": "/dev/null/a/b.sqlite3"}, [checks.NO_PLACE_FOR_FILE]),
+        ({"OVERMIND_SQLITE_PATH": "/tmp"}, [checks.NO_PLACE_FOR_FILE]),
         ({"WEB_CONCURRENCY": "4"}, []),
         ({"OVERMIND_TREADS": "4"}, [checks.MISSPELT]),
         ({"OVERMIND_SOMETHING": "4"}, []),
@@ -106,8 +109,84 @@ def test_what_is_doubtful_is_warned_of(environment: dict[str, str], ids: list[st
     assert ids_in(check(**environment)) == ids
 
 
-def test_a_misspelt_variable_is_told_from_what_is_meant() -> None:
-    assert "HINT: Is OVERMIND_THREADS meant?" in check(OVERMIND_TREADS="4")
+def hints(*names: str) -> list[str]:
+    """Return what is told of each of these names, which nobody reads."""
+    with override_settings(UNREAD_VARIABLES=names):
+        return [str(warning.hint) for warning in checks.misspelt()]
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("OVERMIND_TREADS", "OVERMIND_THREADS"),
+        ("OVERMND_THREADS", "OVERMIND_THREADS"),
+        ("WEB_CONCURENCY", "WEB_CONCURRENCY"),
+        ("COUCH_URL", "COUCHDB_URL"),
+        ("COUCHDB_URI", "COUCHDB_URL"),
+        ("COUCHDB_USER", "COUCHDB_USERNAME"),
+        ("COUCHDB_ADMIN_PASS", "COUCHDB_ADMIN_PASSWORD"),
+        ("COUCHDB_HOST", "COUCHDB_SERVICE_HOST"),
+        ("COUCHDB_PORT", "COUCHDB_SERVICE_PORT"),
+        ("COUCHDB_SERVICE_URL", "COUCHDB_URL"),
+        ("COUCHDB_NODES", "COUCHDB_CLUSTER_NODES"),
+        ("OVERMIND_RETIRE", "OVERMIND_BOOTSTRAP_RETIRE"),
+        ("OVERMIND_FORMAT", "OVERMIND_BOOTSTRAP_FORMAT or OVERMIND_LOG_FORMAT"),
+    ],
+)
+def test_a_misspelt_variable_is_told_from_what_is_meant(name: str, meant: str) -> None:
+    assert hints(name) == [f"Is {meant} meant?"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("COUCHDB_W", "COUCHDB_R", "OVERMIND_BOOTSTRAP_LOG", "OVERMIND_LOG_LEVEL"),
+        *("OVERMIND_URL", "OVERMIND_STORE_PATH", "DJANGO_SETTINGS_MODULE", "COUCHDB_VERSION"),
+        *("PATH", "WEB_PORT"),
+    ],
+)
+def test_a_variable_of_another_meaning_is_not_taken_for_ours(name: str) -> None:
+    assert hints(name) == []
+
+
+def test_each_variable_is_recognised_by_any_slip_of_the_pen() -> None:
+    for name in settings.VARIABLES:
+        place = name.rindex("_") + 2
+        if place >= len(name):
+            continue  # a word of one letter, of which nothing is left to recognise
+        for slip in (
+            name[:place] + name[place + 1 :],
+            name[:place] + name[place] + name[place:],
+            name[: place - 1] + name[place] + name[place - 1] + name[place + 1 :],
+        ):
+            if slip not in settings.VARIABLES:
+                assert hints(slip) == [f"Is {name} meant?"], slip
+
+
+def test_a_port_given_by_hand_is_warned_of_and_an_injected_one_is_not() -> None:
+    assert ids_in(check(COUCHDB_PORT="5984")) == [checks.MISSPELT]
+    assert ids_in(check(**injected_by("couchdb-service"))) == []
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("https://example.org", "example.org:8080", "example.org/", "a.example b.example"),
+        *("*.example.org", "example.*", "example.org.", "::1", "[::1]:8080", "münchen.example"),
+    ],
+)
+def test_a_host_that_no_request_can_have_is_warned_of(host: str) -> None:
+    assert not validate_host(split_domain_port(host)[0] or "example.org", [host])
+    said = check(DJANGO_ALLOWED_HOSTS=f"good.example,{host}")
+    assert ids_in(said) == [checks.NO_SUCH_HOST]
+    assert repr(host) in said
+
+
+@pytest.mark.parametrize(
+    "host", ["example.org", ".example.org", "Example.ORG", "10.0.0.1", "[::1]", "over_mind", "*"]
+)
+def test_a_host_that_a_request_can_have_is_not(host: str) -> None:
+    assert ids_in(check(DJANGO_ALLOWED_HOSTS=host)) == []
 
 
 def test_a_password_file_that_everybody_may_read_is_warned_of(tmp_path: Path) -> None:

@@ -111,6 +111,15 @@ def test_a_bad_value_of_every_variable_is_tried() -> None:
     assert BAD.keys() ^ NEVER_BAD == VARIABLES
 
 
+@pytest.mark.parametrize(
+    "host",
+    ["db:5984", "a:1", "http://couchdb", "couch db", "a..b", "::::", "[fd00::2]", "fe80::1%1"],
+)
+def test_what_is_no_host_is_refused(host: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match=r"^COUCHDB_SERVICE_HOST: "):
+        read_settings(COUCHDB_SERVICE_HOST=host)
+
+
 @pytest.mark.parametrize("name", BAD)
 def test_a_bad_value_stops_the_start_with_a_line_that_names_it(name: str) -> None:
     with pytest.raises(ImproperlyConfigured) as raised:
