@@ -222,14 +222,14 @@ class Environment:
         return default if value is None else value
 
     def listen_address(self, name: str, default: str) -> str:
-        """Return an address to listen on as ``host:port``; ``:port`` listens everywhere."""
+        """Return an address to listen on, ``host:port``, or ``:port`` for all addresses."""
         value = self.text(name, default)
-        address = _address(value)
-        if address is None:
+        if not _is_address(value):
             what = "of the form host:port or :port"
             hint = f"Give an address {what}, with a port from 1 to {_LAST_PORT}"
             self.wrong(name, f"{value!r} is not {what}", f"{hint}{_or_nothing(default)}.")
-        return address or _address(default) or default
+            return default
+        return value
 
     def host(self, name: str) -> str:
         """Return the name or address of a host, an IPv6 address without brackets."""
@@ -326,11 +326,11 @@ def _or_nothing(default: str) -> str:
     return f", or nothing for {default}" if default else ", or nothing"
 
 
-def _address(value: str) -> str | None:
+def _is_address(value: str) -> bool:
     match = _ADDRESS.fullmatch(value)
     if not match or not 0 < int(match["port"]) <= _LAST_PORT:
-        return None
-    return f"{match['host'] or '0.0.0.0'}:{match['port']}"  # nosec B104 # noqa: S104 - in a container nothing else is reachable
+        return False
+    return not match["host"] or _is_host(match["host"].strip("[]"))
 
 
 def _is_host(text: str) -> bool:

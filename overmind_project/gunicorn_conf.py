@@ -18,6 +18,7 @@ import gevent
 from django.core.exceptions import ImproperlyConfigured
 from gunicorn import glogging
 
+from overmind_project.listening import EVERY, EVERY_IPV4, binds
 from overmind_project.logs import CONTEXT, NOTHING
 from overmind_project.multiprocess import SHARED, SHARED_MEMORY
 from overmind_project.rates import shared_limiters
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from overmind_project.worker import Worker
 
 wsgi_app = "overmind_project.wsgi:application"
-bind = settings.OVERMIND_HTTP_ADDR
+bind = binds(settings.OVERMIND_HTTP_ADDR)
 backlog = 2048  # connections that may wait while all hands are full
 workers = settings.WEB_CONCURRENCY
 worker_class = "overmind_project.worker.Worker"  # who waits costs a greenlet, not a thread
@@ -155,9 +156,8 @@ def _end_streams_with(worker: Worker) -> None:
 def when_ready(server: Arbiter) -> None:
     """Say where to begin."""
     log = logging.getLogger("gunicorn.error")
-    host, _, port = bind.rpartition(":")
-    everywhere = ("0.0.0.0", "[::]")  # nosec B104 # noqa: S104 - compared with, not bound to
-    place = f"http://{'localhost' if host in everywhere else host}:{port}"
+    host, _, port = settings.OVERMIND_HTTP_ADDR.rpartition(":")
+    place = f"http://{'localhost' if host in ('', EVERY, EVERY_IPV4) else host}:{port}"
     closed = "asks for a token" if settings.OVERMIND_TOKENS.is_given else "is open to all"
     log.info("Access: the service %s", closed)
     log.info("In a browser: %s/", place)

@@ -23,6 +23,7 @@ from gunicorn.workers.ggevent import GeventWorker
 
 from overmind_project.connection import Connection
 from overmind_project.connections import Connections
+from overmind_project.listening import plain
 from overmind_project.no_request import FAILED, NoHost, refusal_of
 
 if TYPE_CHECKING:
@@ -139,6 +140,8 @@ class Worker(GeventWorker):
 
     def handle(self, listener: _Listener, client: socket.socket, addr: Address) -> None:  # type: ignore[override]  # see below
         """Serve a connection."""
+        if isinstance(addr, tuple):
+            addr = (plain(addr[0]), *addr[1:])
         with self._connections.opened(client) as connection:
             super().handle(listener, connection, addr)  # type: ignore[arg-type]  # asked for its name
 

@@ -43,7 +43,7 @@ class Service:
     """A running service, which can be stopped and started again on its port.
 
     ``checkout`` is where its code is, ``python`` what runs it: those of this test, or of a release;
-    ``program`` is what is started.
+    ``program`` is what is started, ``host`` where it listens.
     """
 
     def __init__(
@@ -54,13 +54,14 @@ class Service:
         checkout: Path = ROOT,
         python: str = sys.executable,
         program: tuple[str, ...] = GUNICORN,
+        host: str = "127.0.0.1",
     ) -> None:
         self._checkout = checkout
         self._python = python
         self._program = program
         self.port = free_port()
         self._log = directory / "service.log"
-        address = {"OVERMIND_HTTP_ADDR": f"127.0.0.1:{self.port}"}
+        address = {"OVERMIND_HTTP_ADDR": f"{host}:{self.port}"}
         self._environment = clean_environment() | address | dict(environment)
         self.start()
 
