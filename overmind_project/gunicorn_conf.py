@@ -11,7 +11,6 @@ import logging.config
 import os
 import signal
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gevent
@@ -20,7 +19,7 @@ from gunicorn import glogging
 
 from overmind_project.listening import EVERY, EVERY_IPV4, binds
 from overmind_project.logs import CONTEXT, NOTHING
-from overmind_project.multiprocess import SHARED, SHARED_MEMORY
+from overmind_project.multiprocess import SHARED, shared_place
 from overmind_project.rates import shared_limiters
 
 # What the workers import asks for a setting before wsgi.py could name their module.
@@ -45,8 +44,10 @@ backlog = 2048  # connections that may wait while all hands are full
 workers = settings.WEB_CONCURRENCY
 worker_class = "overmind_project.worker.Worker"  # who waits costs a greenlet, not a thread
 worker_connections = settings.OVERMIND_THREADS
-if Path(SHARED_MEMORY).is_dir():
-    worker_tmp_dir = SHARED_MEMORY  # heartbeats in memory, not on a slow disk
+try:
+    worker_tmp_dir = shared_place()  # heartbeats in memory, not on a slow disk
+except OSError as error:
+    sys.exit(f"overmind: a directory for temporary files is needed: {error.strerror}")
 control_socket_disable = True  # the root may be read-only
 accesslog = None  # observation.py logs a line for each request
 graceful_timeout = 20  # seconds; longer than any use case takes

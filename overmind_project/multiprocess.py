@@ -8,6 +8,7 @@ calls on the way to a worker belong here; whoever counts knows nothing of it.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
@@ -17,6 +18,9 @@ from importlib import import_module
 from pathlib import Path
 
 SHARED_MEMORY = "/dev/shm"  # nosec B108 # noqa: S108 - directories there get unguessable names and are private
+ROOM = 2**20
+"""Bytes that must be free: the files of three processes take about so many."""
+
 PREFIX = "overmind-metrics-"
 VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 """What prometheus_client looks at when it is imported."""
@@ -41,10 +45,10 @@ class SharedCounts:
         Raises:
             OSError: there is no place to write to.
         """
-        places = [place for place in (SHARED_MEMORY, tempfile.gettempdir()) if _is_writable(place)]
-        for place in places:
-            _remove_abandoned(Path(place))
-        self._opened = _new_locked(places[0] if places else None)
+        place = shared_place()
+        for each in {place, SHARED_MEMORY}:
+            _remove_abandoned(Path(each))
+        self._opened = _new_locked(place)
         os.environ[VARIABLE] = str(self._opened[1])
         # Once for all workers, which cannot be told to stop before they have come further.
         import_module("prometheus_client.multiprocess")
@@ -85,11 +89,34 @@ SHARED = SharedCounts()
 """Those of this process's service."""
 
 
-def _is_writable(place: str) -> bool:
-    return os.access(place, os.W_OK | os.X_OK)
+def shared_place() -> str:
+    """Return where this service's processes may share files: in memory where possible.
+
+    Raises:
+        OSError: there is no place to write to.
+    """
+    if _has_room(SHARED_MEMORY):
+        return SHARED_MEMORY
+    place = tempfile.gettempdir()
+    if _has_room(place):
+        return place
+    raise OSError(errno.ENOSPC, f"there is no room in {SHARED_MEMORY} or {place}")
 
 
-def _new_locked(place: str | None) -> tuple[int, Path]:
+def _has_room(place: str) -> bool:
+    """Whether files can be made there, and filled: what is counted is written through a mapping.
+
+    Where a page of that finds no room, the system ends the process.
+    """
+    try:
+        with tempfile.TemporaryFile(dir=place) as file:
+            file.write(bytes(ROOM))
+    except OSError:
+        return False
+    return True
+
+
+def _new_locked(place: str) -> tuple[int, Path]:
     while True:
         path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
         # Another start may take it for abandoned before it is locked.

@@ -23,6 +23,8 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from hashlib import blake2b
 
+from overmind_project.multiprocess import shared_place
+
 SECOND = 1_000_000_000
 """In nanoseconds."""
 
@@ -96,7 +98,7 @@ class Limiter:
         self._burst = rate.burst * rate.interval
         self._rows = rows
         self._words = memoryview(mmap.mmap(-1, rows * _WORDS * _WORD_BYTES)).cast("q")
-        self._lock = tempfile.TemporaryFile()  # noqa: SIM115 - as long as this object lives; never written
+        self._lock = tempfile.TemporaryFile(dir=shared_place())  # noqa: SIM115 - as long as this object lives; never written
         self._key = secrets.token_bytes(16)  # nobody can know who shares a row with whom
         self.place_of = lru_cache(_KNOWN_PLACES)(self.new_place_of)
 

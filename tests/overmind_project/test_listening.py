@@ -77,10 +77,11 @@ def test_a_port_alone_serves_both_families_and_tells_callers_by_their_own_addres
     with Service(environment, tmp_path, host="") as service:
         for client in clients:
             connection = http.client.HTTPConnection(client, service.port, timeout=30)
-            assert service.call("GET", "/", connection=connection).status == 200
+            assert service.call("GET", "/zerglings/", connection=connection).status == 200
             connection.close()
         lines = [json.loads(line) for line in service.log.splitlines() if line.startswith("{")]
-    assert {line["client"] for line in lines if line.get("route") == "/"} == set(clients)
+    listed = [line for line in lines if line.get("route") == "zergling-list"]
+    assert {line["client"] for line in listed} == set(clients)
 
 
 def _has_ipv6() -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import stat
 import tempfile
@@ -12,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from overmind_project import multiprocess
-from overmind_project.multiprocess import PREFIX, VARIABLE, SharedCounts
+from overmind_project.multiprocess import PREFIX, ROOM, VARIABLE, SharedCounts, shared_place
 from tests.support.backends import Backend
+from tests.support.manage import python
 from tests.support.prometheus import Metrics
 from tests.support.service import Service, workers
 from tests.support.waiting import wait_until
@@ -87,6 +89,61 @@ def test_without_shared_memory_it_is_among_the_temporary_files(
     counts = opened()
     assert Path(os.environ[VARIABLE]).parent == tmp_path
     counts.close()
+
+
+UNWRITABLE = "/proc"
+"""Where nobody can make a file, root neither, although the permissions would let root do it."""
+
+
+@pytest.mark.parametrize("memory", [UNWRITABLE, "/dev/null", "/dev/null/none"])
+def test_where_shared_memory_cannot_be_written_temporary_files_are_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, memory: str
+) -> None:
+    monkeypatch.setattr(multiprocess, "SHARED_MEMORY", memory)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert shared_place() == str(tmp_path)
+
+
+def test_a_place_without_room_is_not_used(place: Path) -> None:
+    assert shared_place() == str(place)
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (ROOM - 1, usual[1]))
+    try:
+        with pytest.raises(OSError, match="room"):
+            shared_place()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+    assert list(place.iterdir()) == []
+
+
+SERVE_WITHOUT = """
+import sys, tempfile
+from gunicorn.app.wsgiapp import run
+from overmind_project import multiprocess
+multiprocess.SHARED_MEMORY, tempfile.tempdir = {memory!r}, {temporary!r}
+sys.argv = ["gunicorn", "-c", "python:overmind_project.gunicorn_conf"]
+run()
+"""
+
+
+@pytest.mark.parametrize("where", ["memory", "temporary"])
+def test_a_service_with_one_place_to_write_to_serves_and_counts(
+    sqlite: Backend, tmp_path: Path, where: str
+) -> None:
+    places = {"memory": UNWRITABLE, "temporary": UNWRITABLE} | {where: str(tmp_path)}
+    program = ("-c", SERVE_WITHOUT.format(**places))
+    given = sqlite.environment | {"OVERMIND_RATE_LIMIT": "1000/s"}
+    with Service(given, tmp_path, program=program) as service:
+        assert service.call("GET", "/zerglings/").status == 200
+        wait_until(partial(has_counted, service, 1), "the call is counted")
+        assert "Traceback" not in service.log
+
+
+def test_a_service_without_any_place_to_write_to_says_so_in_a_line() -> None:
+    done = python("-c", SERVE_WITHOUT.format(memory=UNWRITABLE, temporary=UNWRITABLE))
+    assert done.returncode == 1
+    assert done.stderr.startswith("overmind: ")
+    assert done.stderr.count("\n") == 1
 
 
 def test_a_seat_is_one_worker_s_until_it_has_ended(place: Path) -> None:
