@@ -16,6 +16,7 @@ from django.middleware.common import CommonMiddleware
 from overmind_project.exchange import note_route
 from overmind_project.exposition import metrics
 from overmind_project.health import PROBES
+from overmind_project.hosts import check_host
 from overmind_project.rate_limit import SENTENCE, charge
 from overmind_project.rates import Limiter, shared_limiters
 from zerglings.exceptions import error_response
@@ -40,7 +41,7 @@ class HostAndLength(CommonMiddleware):
         """Check the Host header of all but probes and the like, which may only be read."""
         note_route(request)
         if view not in ANY_HOST:
-            request.get_host()  # raises DisallowedHost, which Django answers with 400
+            check_host(request)  # what it raises Django answers with 400
         elif request.method not in ("GET", "HEAD"):
             return error_response(405, "Send GET or HEAD.", {"Allow": "GET, HEAD"})
         return None
