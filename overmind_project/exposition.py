@@ -18,6 +18,9 @@ from prometheus_client.registry import Collector
 
 from overmind_project import __version__
 from overmind_project.multiprocess import SHARED
+from zerglings.accepting import chosen
+
+PLAIN, OPEN_METRICS = "text/plain", "application/openmetrics-text"
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
@@ -79,8 +82,10 @@ def _registry() -> CollectorRegistry:
 
 
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Show the metrics, as OpenMetrics to those who ask for it."""
-    if "application/openmetrics-text" in request.headers.get("Accept", ""):
+    """Show the metrics, as OpenMetrics to those who prefer it."""
+    if chosen(request.META.get("HTTP_ACCEPT"), (PLAIN, OPEN_METRICS)) == OPEN_METRICS:
         text = openmetrics.generate_latest(_registry())  # type: ignore[no-untyped-call]  # has no types
-        return HttpResponse(text, content_type=openmetrics.CONTENT_TYPE_LATEST)
-    return HttpResponse(generate_latest(_registry()), content_type=CONTENT_TYPE_PLAIN_0_0_4)
+        content_type = openmetrics.CONTENT_TYPE_LATEST
+    else:  # to those as well who accept neither
+        text, content_type = generate_latest(_registry()), CONTENT_TYPE_PLAIN_0_0_4
+    return HttpResponse(text, content_type=content_type, headers={"Vary": "Accept"})

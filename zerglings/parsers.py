@@ -25,8 +25,9 @@ from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
+from rest_framework.settings import api_settings
 
-from zerglings.accepting import media_types
+from zerglings.accepting import chosen
 from zerglings.renderers import CompactJSONRenderer
 
 CSRF_FIELD = "csrfmiddlewaretoken"
@@ -169,11 +170,7 @@ class _NoFiles(FileUploadHandler):
 
 
 class LenientNegotiation(DefaultContentNegotiation):
-    """Takes a body without a type for plain text, and an empty Accept header for none."""
-
-    def get_accept_list(self, request: Request) -> list[str]:
-        """Return the media types that the client accepts, without parameters."""
-        return media_types(request.META.get("HTTP_ACCEPT"))
+    """Takes a body without a type for plain text, and lets weights choose the answer's form."""
 
     def select_renderer(
         self,
@@ -187,9 +184,13 @@ class LenientNegotiation(DefaultContentNegotiation):
             default = next(iter(renderers))
             if accept in ("*/*", default.media_type):
                 return default, default.media_type
-        chosen: tuple[BaseRenderer, str]
-        chosen = super().select_renderer(request, renderers, format_suffix)
-        return chosen
+        if form := format_suffix or request.query_params.get(api_settings.URL_FORMAT_OVERRIDE):
+            renderers = self.filter_renderers(renderers, form)
+        by_type = {renderer.media_type: renderer for renderer in renderers}
+        media_type = chosen(accept, tuple(by_type))
+        if media_type is None:
+            raise NotAcceptable
+        return by_type[media_type], media_type
 
     def filter_renderers(
         self,

@@ -46,6 +46,37 @@ def test_whoever_asks_for_open_metrics_gets_it(serving: Service) -> None:
     assert families["overmind_spawns"].samples[0].value == 20
 
 
+PROMETHEUS = (
+    f"{OPEN_METRICS};version=1.0.0;escaping=allow-utf-8;q=0.6,{OPEN_METRICS};version=0.0.1;q=0.5,"
+    "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
+)
+
+
+@pytest.mark.parametrize(
+    ("accept", "is_open_metrics"),
+    [
+        (PROMETHEUS, True),
+        (OPEN_METRICS, True),
+        (f"{OPEN_METRICS.title()}; Q=0.2, */*;q=0.1", True),
+        ("text/*;q=0, */*", True),
+        (f"{OPEN_METRICS};q=0", False),
+        (f"{OPEN_METRICS};q=0, */*", False),
+        (f"text/plain, {OPEN_METRICS};q=0.9", False),
+        (f"x/{OPEN_METRICS.replace('/', '-')}", False),
+        ("*/*", False),
+        ("text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2", False),
+        ("application/json", False),
+    ],
+)
+def test_open_metrics_are_for_those_who_prefer_them(
+    serving: Service, accept: str, *, is_open_metrics: bool
+) -> None:
+    reply = serving.call("HEAD", "/metrics", headers={"Accept": accept})
+    media_type = reply.headers["Content-Type"].partition(";")[0]
+    assert media_type == (OPEN_METRICS if is_open_metrics else "text/plain")
+    assert reply.headers["Vary"] == "Accept"
+
+
 @pytest.mark.parametrize(
     "accept",
     [

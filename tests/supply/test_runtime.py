@@ -47,7 +47,6 @@ def test_it_serves(python: Path, tmp_path: Path) -> None:
     ) as service:
         spawned = service.call("POST", "/zerglings/").json["zergling"]["id"]
         assert service.call("POST", f"/zerglings/{spawned}", '"M"').status == 200
+        browser = {"Accept": "text/html, */*;q=0.8"}
         for page in ("/", "/docs/", "/schema/", "/zerglings/", "/metrics"):
-            assert service.call("GET", page, headers={"Accept": "text/html, */*"}).status == 200, (
-                page
-            )
+            assert service.call("GET", page, headers=browser).status == 200, page

@@ -134,10 +134,17 @@ OPERATIONS: dict[tuple[str, str], Json] = {
         "operationId": "showMetrics",
         "summary": "Read the metrics",
         "description": "Counters, gauges and histograms of all processes, as Prometheus reads them;"
-        " as OpenMetrics to those who accept that.",
+        " as OpenMetrics to those who prefer that.",
         "tags": ["operation"],
         "responses": {
-            "200": {"description": "The metrics.", "content": {"text/plain": {"schema": _TEXT}}},
+            "200": {
+                "description": "The metrics.",
+                "content": {
+                    "text/plain": {"schema": _TEXT},
+                    "application/openmetrics-text": {"schema": _TEXT},
+                },
+            }
+            | with_headers("Vary"),
         },
     },
 }
