@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from overmind_project.connection import Connection
 from overmind_project.exchange import KEY, Exchange
 from overmind_project.origins import ANY
+from zerglings.caching import NOT_KEPT
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -88,6 +89,7 @@ def _refuse_body(environ: WSGIEnvironment) -> None:
 
 
 _ALLOWED = (
+    ("Cache-Control", NOT_KEPT),  # by others than browsers, which go by the age
     ("Access-Control-Allow-Methods", METHODS),
     ("Access-Control-Allow-Headers", REQUEST_HEADERS),
     ("Access-Control-Max-Age", MAX_AGE),

@@ -23,6 +23,7 @@ from overmind_project.middleware import too_often
 from overmind_project.rates import shared_limiters
 from overmind_project.strangers import Refusal
 from overmind_project.tokens import Token
+from zerglings.caching import NOT_KEPT
 from zerglings.events import CALLER, MAY_STAY
 from zerglings.exceptions import error_response
 
@@ -117,6 +118,6 @@ def _keep_private(response: HttpResponseBase) -> None:
     patch_vary_headers(response, ("Authorization", "Cookie"))
     known = response.headers.get("Cache-Control")
     if known is None:
-        response.headers["Cache-Control"] = "no-store"
-    elif "no-store" not in known:
+        response.headers["Cache-Control"] = NOT_KEPT
+    elif NOT_KEPT not in known:
         patch_cache_control(response, private=True)

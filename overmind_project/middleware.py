@@ -1,4 +1,4 @@
-"""What holds for every request: its route is noted, its Host checked, its answer measured.
+"""What holds for every request: its route is noted, its Host checked, its answer completed.
 
 And, where a rate limit is configured, who sends it is charged for it.
 """
@@ -11,7 +11,6 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
-from django.middleware.common import CommonMiddleware
 
 from overmind_project.exchange import note_route
 from overmind_project.exposition import metrics
@@ -19,17 +18,34 @@ from overmind_project.health import PROBES
 from overmind_project.hosts import check_host
 from overmind_project.rate_limit import SENTENCE, charge
 from overmind_project.rates import Limiter, shared_limiters
+from zerglings.caching import NOT_KEPT
 from zerglings.exceptions import error_response
 
 ANY_HOST = (*PROBES, metrics)
 """Views for what calls a pod by its IP."""
 
 
-class HostAndLength(CommonMiddleware):
-    """Django's common middleware, except that what calls a pod by its IP always passes."""
+class EveryRequest:
+    """Stands before all other middleware and completes whatever they answer.
 
-    def process_request(self, request: HttpRequest) -> None:
-        """Leave the Host header to ``process_view``, which knows what was asked for."""
+    It is what Django's own common middleware is for, except that what calls a pod by its IP always
+    passes, and that every answer says what caches may keep.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Have a request answered; the body of an answer to HEAD is measured, but not sent."""
+        response = self._get_response(request)
+        response.headers.setdefault("Cache-Control", NOT_KEPT)
+        _measure(response)
+        if request.method == "HEAD":
+            if isinstance(response, StreamingHttpResponse):
+                response.streaming_content = ()
+            elif isinstance(response, HttpResponse):
+                response.content = b""
+        return response
 
     def process_view(
         self,
@@ -46,17 +62,10 @@ class HostAndLength(CommonMiddleware):
             return error_response(405, "Send GET or HEAD.", {"Allow": "GET, HEAD"})
         return None
 
-    def process_response(
-        self, request: HttpRequest, response: HttpResponseBase
-    ) -> HttpResponseBase:
-        """Say how long the body is; after HEAD say it without sending the body."""
-        response = super().process_response(request, response)
-        if request.method == "HEAD":
-            if isinstance(response, StreamingHttpResponse):
-                response.streaming_content = ()
-            elif isinstance(response, HttpResponse):
-                response.content = b""
-        return response
+
+def _measure(response: HttpResponseBase) -> None:
+    if isinstance(response, HttpResponse):
+        response.headers.setdefault("Content-Length", str(len(response.content)))
 
 
 class RateLimitedCallers:

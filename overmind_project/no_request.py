@@ -12,6 +12,8 @@ import orjson
 from gunicorn.http import errors
 from gunicorn.util import http_date
 
+from zerglings.caching import NOT_KEPT
+
 
 class HeadTooSlow(Exception):
     """A request's head that was not whole in time."""
@@ -44,6 +46,7 @@ class Refusal(NamedTuple):
             f"Date: {http_date()}\r\n"
             "Connection: close\r\n"
             "Content-Type: application/json\r\n"
+            f"Cache-Control: {NOT_KEPT}\r\n"
             f"{self.headers}"
             f"Content-Length: {len(body)}\r\n\r\n"
         )

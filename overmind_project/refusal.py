@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from zerglings.caching import NOT_KEPT
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -26,6 +28,7 @@ def refuse(
         [
             ("Content-Type", "application/json"),
             ("Content-Length", str(len(answer))),
+            ("Cache-Control", NOT_KEPT),
             ("X-Content-Type-Options", "nosniff"),
             *headers,
         ],

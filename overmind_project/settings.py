@@ -156,10 +156,10 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
 ]
 MIDDLEWARE = [
+    "overmind_project.middleware.EveryRequest",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "overmind_project.middleware.HostAndLength",
     "overmind_project.guard.Guard",  # last, so that its answers are completed as all others
 ]
 if OVERMIND_RATE_LIMIT is not None:
@@ -207,6 +207,7 @@ SPECTACULAR_SETTINGS = {
         "Spawns zerglings on a grid and moves them.\n\n"
         "Every path answers with and without its trailing slash, and to `HEAD` where it answers "
         "to `GET`; other methods that it does not know are 405, and `Allow` says which it knows. "
+        "Every answer says in `Cache-Control` what caches may keep. "
         'Errors are `{"error": "<a sentence that a person can act on>"}` with a true status.'
     ),
     "LICENSE": {"name": "MIT", "identifier": "MIT"},

@@ -52,6 +52,6 @@ def sign_out(request: HttpRequest) -> HttpResponse:
 
 
 def _see_other(path: str) -> HttpResponse:
-    response = HttpResponse(status=303, headers={"Location": path, "Cache-Control": "no-store"})
+    response = HttpResponse(status=303, headers={"Location": path})
     del response["Content-Type"]  # there is no content
     return response

@@ -73,7 +73,7 @@ def page(request: HttpRequest, onward: str | None, refusal: Refusal | None = Non
         "is_open": configured_ring() is None,
     }
     text = render_to_string("zerglings/sign_in.html", shown, request)
-    headers = {"Content-Security-Policy": PAGE_POLICY, "Cache-Control": "no-store"}
+    headers = {"Content-Security-Policy": PAGE_POLICY}
     return HttpResponse(text, status=refusal.status if refusal else 200, headers=headers)
 
 

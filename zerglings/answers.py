@@ -8,6 +8,8 @@ from itertools import chain
 from django.http import StreamingHttpResponse
 from rest_framework.request import Request
 
+from zerglings.caching import AS_IT_COMES
+
 
 def is_html(request: Request) -> bool:
     """Whether the answer is a page of the browsable API, which is never streamed."""
@@ -20,4 +22,8 @@ def streamed(parts: Iterator[bytes]) -> StreamingHttpResponse:
     The first part is made before anything is sent, so that a store that is away is still a 503.
     """
     first = next(parts)
-    return StreamingHttpResponse(chain([first], parts), content_type="application/json")
+    return StreamingHttpResponse(
+        chain([first], parts),
+        content_type="application/json",
+        headers={"Cache-Control": AS_IT_COMES},
+    )

@@ -12,6 +12,7 @@ from rest_framework.renderers import TemplateHTMLRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from zerglings.caching import ASKED_AGAIN
 from zerglings.conditions import is_unmodified
 from zerglings.openapi.generator import Generator
 from zerglings.pages import PageView
@@ -47,7 +48,7 @@ class Schema(PageView):
         """Send the document, which is made once and never changes while the process lives."""
         renderer = request.accepted_renderer
         body, tag = _document(renderer.format)
-        headers = {"ETag": tag, "Cache-Control": "no-cache"}
+        headers = {"ETag": tag, "Cache-Control": ASKED_AGAIN}
         if is_unmodified(request.META.get("HTTP_IF_NONE_MATCH"), tag):
             return Response(status=304, headers=headers)
         return HttpResponse(body, content_type=renderer.media_type, headers=headers)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from itertools import chain
 from typing import Any
 
-from django.http import HttpResponse, StreamingHttpResponse
+from django.http import StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from gevent import monkey
 from rest_framework.renderers import BaseRenderer
@@ -18,6 +18,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from zerglings import event_stream
+from zerglings.caching import AS_IT_COMES
 from zerglings.exceptions import error_response
 from zerglings.feed import FeedEnded, TooManyListeners, TooManyOfOne, configured_feed
 from zerglings.renderers import CompactJSONRenderer, to_json
@@ -81,7 +82,7 @@ class Events(APIView):
 
     def head(self, request: Request) -> HttpResponseBase:
         """Say what GET would send."""
-        return _labelled(HttpResponse())
+        return _labelled(StreamingHttpResponse())
 
 
 class _Line:
@@ -142,6 +143,6 @@ class _Pieces:
 
 def _labelled(response: HttpResponseBase) -> HttpResponseBase:
     response["Content-Type"] = event_stream.MEDIA_TYPE
-    response["Cache-Control"] = "no-store"
+    response["Cache-Control"] = AS_IT_COMES
     response["X-Accel-Buffering"] = "no"  # for a proxy that would collect before it passes on
     return response

@@ -15,6 +15,7 @@ from rest_framework.viewsets import ViewSet
 
 from zerglings import renderers
 from zerglings.answers import is_html, streamed
+from zerglings.caching import ASKED_AGAIN
 from zerglings.conditions import etag, idempotency_key, if_match, is_unmodified
 from zerglings.document import is_zergling_id
 from zerglings.hive import configured_hive
@@ -52,15 +53,15 @@ class ZerglingViewSet(ViewSet):
         pose = SpawnSerializer.pose_of(spawn_fields(Body.of(request)))
         zergling = configured_hive().spawn(pose, idempotency_key(request))
         location = f"{request.path.rstrip('/')}/{zergling.id}"
-        return _answer(request, renderers.newborn(zergling), 201, Location=location)
+        return _answer(request, renderers.newborn(zergling), 201, headers={"Location": location})
 
     def retrieve(self, request: Request, id: str) -> HttpResponseBase:  # noqa: A002 - the URL's word
         """Show one zergling, its commands so far and its revision."""
         zergling = configured_hive().get(id)
         tag = _etag(request, zergling)
         if is_unmodified(request.META.get("HTTP_IF_NONE_MATCH"), tag):
-            return Response(status=304, headers={"ETag": tag})
-        return _answer(request, renderers.in_full(zergling), ETag=tag)
+            return Response(status=304, headers=_tagged(tag))
+        return _answer(request, renderers.in_full(zergling), headers=_tagged(tag))
 
     def command(self, request: Request, id: str) -> HttpResponseBase:  # noqa: A002 - the URL's word
         """Command a zergling: `L`, `R`, `M` or several of them at once, `MMRM`."""
@@ -68,7 +69,8 @@ class ZerglingViewSet(ViewSet):
         zergling = configured_hive().command(
             id, wanted, if_match(request.META.get("HTTP_IF_MATCH"))
         )
-        return _answer(request, renderers.in_full(zergling), ETag=_etag(request, zergling))
+        headers = _tagged(_etag(request, zergling))
+        return _answer(request, renderers.in_full(zergling), headers=headers)
 
     def destroy(self, request: Request, id: str) -> Response:  # noqa: A002 - the URL's word
         """End a zergling's life for ever."""
@@ -95,7 +97,7 @@ class ZerglingViewSet(ViewSet):
 
 
 def _answer(
-    request: Request, data: renderers.Json, status: int = 200, **headers: str
+    request: Request, data: renderers.Json, status: int = 200, *, headers: dict[str, str]
 ) -> HttpResponseBase:
     """Return an answer; the framework renders it only for people."""
     if is_html(request):
@@ -108,6 +110,10 @@ def _answer(
 
 def _etag(request: Request, zergling: Zergling) -> str:
     return etag(zergling.revision or "", html=is_html(request))
+
+
+def _tagged(tag: str) -> dict[str, str]:
+    return {"ETag": tag, "Cache-Control": ASKED_AGAIN}
 
 
 def _link_next(response: Response, request: Request, **query: object) -> None:

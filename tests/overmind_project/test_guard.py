@@ -62,7 +62,7 @@ def test_without_tokens_everything_is_open(api: Client) -> None:
     reply = api.get("/zerglings/", headers=bearer(STRANGER))
     assert reply.status_code == 200
     assert "WWW-Authenticate" not in reply.headers
-    assert "Cache-Control" not in reply.headers
+    assert "private" not in reply.headers["Cache-Control"]
 
 
 def test_what_asks_for_no_token_is_just_this() -> None:

@@ -39,7 +39,7 @@ def test_what_happens_is_told_with_state_count_and_revision(service: Service) ->
     with Ear(service) as ear:
         assert ear.reply.status == 200
         assert ear.reply.headers["Content-Type"] == "text/event-stream"
-        assert ear.reply.headers["Cache-Control"] == "no-store"
+        assert ear.reply.headers["Cache-Control"] == "no-store, no-transform"
         ready = ear.next()
         assert (ready.kind, ready.data) == ("ready", {})
         assert ready.last_id
@@ -102,6 +102,7 @@ def test_head_says_what_get_would_send_and_opens_nothing(service: Service, path:
         reply = service.call("HEAD", path, connection=connection)
         assert (reply.status, reply.body) == (200, b"")
         assert reply.headers["Content-Type"] == "text/event-stream"
+        assert "Content-Length" not in reply.headers  # GET has none either
     connection.close()
 
 

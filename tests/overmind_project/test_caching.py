@@ -1,0 +1,108 @@
+"""What caches and proxies are told about every kind of answer."""
+
+from __future__ import annotations
+
+import re
+from http import HTTPStatus
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from overmind_project.no_request import FAILED, REFUSALS, Refusal
+from overmind_project.refusal import refuse
+
+BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+NOBODY = "/zerglings/00000000-0000-4000-8000-000000000000"
+
+CHANGES = {
+    "the list": ("GET", "/zerglings/", 200),
+    "a page of the list": ("GET", "/zerglings/?limit=1", 200),
+    "a zergling": ("GET", "/zerglings/{id}", 200),
+    "a history": ("GET", "/zerglings/{id}/history", 200),
+    "a page of a history": ("GET", "/zerglings/{id}/history?limit=1", 200),
+    "a spawn": ("POST", "/zerglings/", 201),
+    "a command": ("POST", "/zerglings/{id}", 200),
+    "no command": ("POST", "/zerglings/{id}?", 200),
+    "a whole swarm": ("POST", "/swarm/spawn", 200),
+    "a death": ("DELETE", "/zerglings/{id}", 204),
+    "nobody": ("GET", NOBODY, 404),
+    "nothing": ("GET", "/nothing", 404),
+    "no such file": ("GET", "/static/nothing.js", 404),
+    "another method": ("PUT", "/zerglings/", 405),
+    "another method of a probe": ("POST", "/healthz", 405),
+    "a bad query": ("GET", "/zerglings/?limit=0", 400),
+    "options": ("OPTIONS", "/zerglings/", 200),
+    "the health": ("GET", "/_health", 200),
+    "the liveness": ("GET", "/healthz", 200),
+    "the readiness": ("GET", "/readyz", 200),
+    "the metrics": ("GET", "/metrics", 200),
+    "where to begin": ("GET", "/", 200),
+    "the document": ("GET", "/schema/", 200),
+    "the page to try it": ("GET", "/docs/", 200),
+    "the page to sign in": ("GET", "/sign-in", 200),
+    "signing out from elsewhere": ("POST", "/sign-out", 403),
+}
+BODIES = {"/swarm/spawn": '{"count":2}', "/zerglings/{id}": "M", "/zerglings/{id}?": '"L"'}
+STREAMED = {"the list", "a history", "a whole swarm", "a zergling", "a command", "no command"}
+"""What no proxy may transform: streams, and what has a revision for its tag."""
+
+pytestmark = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+
+
+def ask(api: Client, kind: str, **headers: str) -> Any:
+    method, path, _ = CHANGES[kind]
+    id_ = api.post("/zerglings/").json()["zergling"]["id"] if "{id}" in path else ""
+    body = BODIES.get(path, "")
+    form = "application/x-www-form-urlencoded"
+    return api.generic(method, path.format(id=id_), body, form, headers=headers)
+
+
+def kept(reply: Any) -> set[str]:
+    return set(re.split(", *", reply.headers["Cache-Control"]))
+
+
+@pytest.mark.parametrize("kind", CHANGES)
+def test_no_cache_serves_it_again_unasked(api: Client, kind: str) -> None:
+    reply = ask(api, kind)
+    assert reply.status_code == CHANGES[kind][2]
+    assert kept(reply) & {"no-store", "no-cache"}
+
+
+@pytest.mark.parametrize("kind", CHANGES)
+def test_nor_its_page_nor_its_head(api: Client, kind: str) -> None:
+    assert kept(ask(api, kind, **BROWSER)) & {"no-store", "no-cache"}
+    if CHANGES[kind][0] == "GET":
+        path = CHANGES[kind][1].format(id=api.post("/zerglings/").json()["zergling"]["id"])
+        assert kept(api.head(path)) == kept(api.get(path))
+
+
+@pytest.mark.parametrize("kind", STREAMED)
+def test_no_proxy_may_hold_a_stream_back_or_change_a_tag(api: Client, kind: str) -> None:
+    assert "no-transform" in kept(ask(api, kind))
+
+
+def test_what_has_a_tag_is_asked_for_again_and_said_to_hold(api: Client) -> None:
+    for path in (f"/zerglings/{api.post('/zerglings/').json()['zergling']['id']}", "/schema/"):
+        reply = api.get(path)
+        again = api.get(path, headers={"If-None-Match": reply.headers["ETag"]})
+        assert again.status_code == 304
+        for name in ("Cache-Control", "ETag", "Vary"):  # RFC 9110, section 15.4.5
+            assert again.headers[name] == reply.headers[name]
+        assert "no-cache" in kept(reply)
+
+
+def test_a_refusal_before_django_is_not_kept(backend: object) -> None:
+    begun: dict[str, str] = {}
+
+    def start_response(status: str, headers: list[tuple[str, str]], *_: object) -> Any:
+        begun.update(headers)
+
+    list(refuse({"REQUEST_METHOD": "GET"}, start_response, "413 Content Too Large", "Too long."))
+    assert begun["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize("status", {each.status for each in REFUSALS.values()} | {FAILED.status})
+def test_what_is_no_request_is_not_kept(backend: object, status: HTTPStatus) -> None:
+    head = Refusal(status, "No.").encoded(has_body=True).partition(b"\r\n\r\n")[0]
+    assert b"Cache-Control: no-store" in head.split(b"\r\n")
