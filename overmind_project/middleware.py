@@ -25,6 +25,10 @@ ANY_HOST = (*PROBES, metrics)
 """Views for what calls a pod by its IP."""
 
 
+BODILESS = (204, 304)
+"""Statuses without a body: a cache would take over a length of 0 into what it keeps."""
+
+
 class EveryRequest:
     """Stands before all other middleware and completes whatever they answer.
 
@@ -64,7 +68,8 @@ class EveryRequest:
 
 
 def _measure(response: HttpResponseBase) -> None:
-    if isinstance(response, HttpResponse):
+    """Say how long the body is, unless there is none by definition (RFC 9110, section 8.6)."""
+    if isinstance(response, HttpResponse) and response.status_code not in BODILESS:
         response.headers.setdefault("Content-Length", str(len(response.content)))
 
 

@@ -1,4 +1,4 @@
-"""What caches and proxies are told about every kind of answer."""
+"""What caches and proxies are told about every kind of answer, its length too."""
 
 from __future__ import annotations
 
@@ -90,6 +90,26 @@ def test_what_has_a_tag_is_asked_for_again_and_said_to_hold(api: Client) -> None
         for name in ("Cache-Control", "ETag", "Vary"):  # RFC 9110, section 15.4.5
             assert again.headers[name] == reply.headers[name]
         assert "no-cache" in kept(reply)
+
+
+def test_an_answer_without_a_body_by_definition_has_no_length(api: Client) -> None:
+    path = f"/zerglings/{api.post('/zerglings/').json()['zergling']['id']}"
+    for method in ("GET", "HEAD"):
+        for url in (path, "/schema/"):
+            headers = {"If-None-Match": api.get(url).headers["ETag"]}
+            reply = api.generic(method, url, headers=headers)
+            assert (reply.status_code, reply.content) == (304, b"")
+            assert "Content-Length" not in reply.headers
+    reply = api.delete(path)
+    assert (reply.status_code, reply.content) == (204, b"")
+    assert "Content-Length" not in reply.headers
+
+
+def test_an_empty_answer_has_a_length_of_nothing(api: Client) -> None:
+    form = "application/x-www-form-urlencoded"
+    headers = {"Sec-Fetch-Site": "same-origin"}
+    reply = api.generic("POST", "/sign-in", "next=/", form, headers=headers)
+    assert (reply.status_code, reply.headers["Content-Length"]) == (303, "0")
 
 
 def test_a_refusal_before_django_is_not_kept(backend: object) -> None:
