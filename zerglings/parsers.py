@@ -46,6 +46,13 @@ MOST_FIELDS = 16
 _BAD_FORM = "The multipart form is malformed or has too many fields."
 _ASTERISK = "A multipart form may hold no asterisk, neither in its fields nor in their heads."
 
+_OBJECT = re.compile(rb"[\s\x00'\"\\\xef\xbb\xbf\xfe\xff]*(?:\{|%7[Bb])")
+"""How a body begins that is meant to be a JSON object, whatever became of it on the way.
+
+A shell may have left its quotes around it, an editor a byte order mark before it or two bytes for
+each character, and ``curl --data-urlencode`` encodes its braces.
+"""
+
 BODY = "body"
 """The key under which the parsers hand the body over; the framework wants a mapping."""
 
@@ -218,17 +225,13 @@ def spawn_fields(body: Body) -> object:
     """Return what a spawn asks for; ``{}`` for a body that is not meant for it.
 
     Raises:
-        ParseError: the body says that it is JSON and is not.
+        ParseError: the body says that it is JSON, or begins like an object, and is not.
     """
     if body.fields is not None:
         return _nested(body.fields)
-    if body.is_json and body.raw:
+    if _OBJECT.match(body.raw) or (body.is_json and body.raw):
         return _json(body.raw)
-    try:
-        value = orjson.loads(body.raw)
-    except orjson.JSONDecodeError:
-        return {}
-    return value if isinstance(value, dict) else {}
+    return {}
 
 
 def whole_fields(body: Body) -> object:

@@ -87,7 +87,9 @@ def test_the_last_page_has_no_link_even_when_full(api: Client) -> None:
 # --- spawning
 
 
-@pytest.mark.parametrize("body", [b"M", b"", b'"M"', b"[1]", b"facing=E", b"{", b"\xff", b"null"])
+@pytest.mark.parametrize(
+    "body", [b"M", b"", b'"M"', b"'M'", b"[1]", b"facing=E", b"}", b"\xff", b"null"]
+)
 def test_under_curls_content_type_what_is_no_object_is_ignored(api: Client, body: bytes) -> None:
     reply = api.post("/zerglings/", data=body, content_type=FORM)
     assert reply.status_code == 201
@@ -98,6 +100,38 @@ def test_under_curls_content_type_what_is_no_object_is_ignored(api: Client, body
     assert zergling["facing"] == "N"
     assert reply.headers["Location"] == f"/zerglings/{zergling['id']}"
     assert api.get(reply.headers["Location"]).status_code == 200
+
+
+OBJECT = '{"facing":"E"}'
+
+
+@pytest.mark.parametrize("content_type", [FORM, "text/plain", ""])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{'facing':'E'}",
+        b"{facing:E}",  # PowerShell
+        b"'{facing:E}'",  # cmd.exe
+        f"'{OBJECT}'".encode(),
+        json.dumps(OBJECT).encode(),
+        b"{",
+        b'{"facing":"E"',
+        b'{"facing":"E",}',
+        b" \r\n\t{'facing':'E'}",
+        b'{"facing":"E"} M',
+        b"\xef\xbb\xbf" + OBJECT.encode(),
+        OBJECT.encode("utf-16"),
+        OBJECT.encode("utf-16-be"),
+        b"%7B%22facing%22%3A%22E%22%7D",
+        b"%7b%22facing%22:%22E%22%7d",
+    ],
+)
+def test_a_body_that_is_meant_to_be_an_object_and_is_none_is_refused(
+    api: Client, body: bytes, content_type: str
+) -> None:
+    reply = api.generic("POST", "/zerglings/", body, content_type)
+    assert (reply.status_code, list(reply.json())) == (400, ["error"])
+    assert api.get("/zerglings/").json() == {}
 
 
 @pytest.mark.parametrize("content_type", [FORM, JSON, "text/plain", ""])

@@ -20,11 +20,12 @@ _BODIES_OF_SPAWN: Json = {
         {"At a place, facing east": {"location.x": 3, "location.y": -4, "facing": "E"}},
     ),
     "application/x-www-form-urlencoded": content(
-        {"description": "Ignored, unless it is a JSON object: curl sends JSON so."},
+        {"description": "Ignored, unless it begins like a JSON object: curl sends JSON so."},
         {"Ignored": {"M": ""}},
     ),
     "text/plain": content(
-        {"type": "string", "description": "Ignored, unless it is a JSON object."}, {"Ignored": "M"}
+        {"type": "string", "description": "Ignored, unless it begins like a JSON object."},
+        {"Ignored": "M"},
     ),
 }
 _BODIES_OF_COMMAND: Json = {
@@ -75,8 +76,8 @@ OPERATIONS: dict[tuple[str, str], Json] = {
         "operationId": "spawnZergling",
         "summary": "Spawn a zergling",
         "description": (
-            "At the origin, facing north, unless the body says otherwise. Whatever is not a JSON "
-            "object is ignored, unless its type says that it is JSON or a multipart form."
+            "At the origin, facing north, unless the body says otherwise. What does not begin like "
+            "a JSON object is ignored, unless its type says that it is JSON or a multipart form."
         ),
         "tags": ["zerglings"],
         "parameters": _parameters("IdempotencyKey", "Format"),
