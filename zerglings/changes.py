@@ -19,6 +19,7 @@ from zerglings.patience import TimeLeft
 from zerglings.zergling import Request, Zergling, is_derived
 
 Precondition = Callable[[Zergling], bool]
+"""Whether a zergling is at a revision that the caller accepts; it may say in an error why not."""
 
 
 class Refused(Exception):
@@ -31,6 +32,10 @@ class NoSuchZergling(Refused):
 
 class PreconditionFailed(Refused):
     """The zergling is not at a revision that the caller would accept."""
+
+
+class TagAltered(PreconditionFailed):
+    """The caller names the current revision, but in a form that never matches."""
 
 
 class KeyReused(Refused):

@@ -10,10 +10,10 @@ import re
 from rest_framework.exceptions import ParseError
 from rest_framework.request import Request
 
-from zerglings.changes import Precondition
+from zerglings.changes import Precondition, TagAltered
+from zerglings.zergling import Zergling
 
-_TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
-_TAG_LIST = re.compile(rf"\s*{_TAG}(?:\s*,\s*{_TAG})*\s*")
+_TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
 
 _KEY = re.compile(r"[\x21-\x7e]{1,128}")
 
@@ -27,20 +27,43 @@ def if_match(header: str | None) -> Precondition | None:
     """Return the test that an ``If-Match`` header asks for, None without one.
 
     Weak tags never match, as the comparison is strong.
+
+    Raises:
+        ParseError: the header is malformed; the change must not be made as if there were none.
     """
     if header is None or header.strip() == "*":  # "*": any living zergling, which it must be anyway
         return None
-    tags = _tags(header, "If-Match")
-    return lambda zergling: etag(zergling.revision or "", html=False) in tags
+    tags = _tags(header)
+    if tags is None:
+        raise ParseError('If-Match must hold revisions in double quotes, as in If-Match: "2-5f0a".')
+
+    def holds(zergling: Zergling) -> bool:
+        revision = zergling.revision or ""
+        if etag(revision, html=False) in tags:
+            return True
+        if any(_is_altered(tag, revision) for tag in tags):
+            raise TagAltered
+        return False
+
+    return holds
+
+
+def _is_altered(tag: str, revision: str) -> bool:
+    """Whether a tag is a revision's after a proxy or a page has changed it: W/, -gzip, -html."""
+    opaque = tag.removeprefix("W/").strip('"')
+    return opaque == revision or opaque.startswith(f"{revision}-")
 
 
 def is_unmodified(header: str | None, current: str) -> bool:
-    """Whether an ``If-None-Match`` header names the current entity tag; compares weakly."""
+    """Whether an ``If-None-Match`` header names the current entity tag; compares weakly.
+
+    A malformed one names none: what was asked for is then sent in full, which harms nobody.
+    """
     if header is None:
         return False
     if header.strip() == "*":
         return True
-    return current in {tag.removeprefix("W/") for tag in _tags(header, "If-None-Match")}
+    return current in {tag.removeprefix("W/") for tag in _tags(header) or ()}
 
 
 def idempotency_key(request: Request) -> str | None:
@@ -51,7 +74,11 @@ def idempotency_key(request: Request) -> str | None:
     return header
 
 
-def _tags(header: str, name: str) -> list[str]:
-    if not _TAG_LIST.fullmatch(header):
-        raise ParseError(f'{name} must hold revisions in double quotes, as in {name}: "2-5f0a".')
-    return re.findall(_TAG, header)
+def _tags(header: str) -> list[str] | None:
+    """Return the entity tags of a list, None if it is malformed.
+
+    Empty elements do not count (RFC 9110, section 5.6.1.2).
+    """
+    elements = {element.strip(" \t") for element in _TAG.sub('""', header).split(",")}
+    tags = _TAG.findall(header)
+    return tags if tags and elements <= {"", '""'} else None

@@ -26,6 +26,11 @@ _ANSWERS: dict[type[Exception], tuple[int, str]] = {
         404,
         "There is no zergling with this id: GET /zerglings/ lists those that live.",
     ),
+    changes.TagAltered: (
+        412,
+        "If-Match names this revision in a form that never matches, as with W/, -gzip or -html: "
+        "send _rev itself, in double quotes.",
+    ),
     changes.PreconditionFailed: (
         412,
         "The zergling is at another revision: GET it, then decide again.",

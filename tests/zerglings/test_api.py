@@ -12,6 +12,8 @@ from django.conf import settings
 from django.test import Client
 
 from zerglings import hive, views
+from zerglings.changes import PreconditionFailed, TagAltered
+from zerglings.exceptions import known_error
 from zerglings.hive import configured_hive
 from zerglings.patience import TooMuchContention
 from zerglings.storage import configured_store
@@ -36,6 +38,12 @@ def command(
 ) -> Any:
     url = f"/zerglings/{zergling_id}"
     return api.post(url, data=body, content_type=content_type, headers=headers)
+
+
+def sentence_of(error: Exception) -> str:
+    known = known_error(error)
+    assert known is not None
+    return known[1]
 
 
 # --- listing
@@ -173,7 +181,7 @@ def test_the_etag_is_the_revision_and_spares_a_second_transfer(api: Client) -> N
     reply = api.get(f"/zerglings/{zergling_id}")
     tag = reply.headers["ETag"]
     assert tag == f'"{reply.json()["zergling"]["_rev"]}"'
-    for condition in (tag, f"W/{tag}", f'"other", {tag}', "*"):
+    for condition in (tag, f"W/{tag}", f'"other", {tag}', f'"other",, {tag},', "*"):
         unmodified = api.get(f"/zerglings/{zergling_id}", headers={"If-None-Match": condition})
         assert (unmodified.status_code, unmodified.content) == (304, b"")
         assert unmodified.headers["ETag"] == tag
@@ -258,10 +266,10 @@ def test_if_match_lets_only_the_current_revision_through(api: Client) -> None:
     first = command(api, zergling_id, "M").headers["ETag"]
     second = command(api, zergling_id, "M", **{"If-Match": first})
     assert second.status_code == 200
-    for stale in (first, f"W/{second.headers['ETag']}", '"1-x"'):
+    for stale in (first, f"W/{first}", f'{first[:-1]}-gzip"', '"1-x"'):
         refused = command(api, zergling_id, "M", **{"If-Match": stale})
         assert refused.status_code == 412
-        assert list(refused.json()) == ["error"]
+        assert refused.json() == {"error": sentence_of(PreconditionFailed())}
     for good in ("*", f"{first}, {second.headers['ETag']}"):
         reply = command(api, zergling_id, "R", **{"If-Match": good})
         assert reply.status_code == (200 if good == "*" else 412)
@@ -272,10 +280,42 @@ def test_if_match_lets_only_the_current_revision_through(api: Client) -> None:
     ]
 
 
-def test_if_match_may_name_several_revisions(api: Client) -> None:
+@pytest.mark.parametrize(
+    "others", ['"1-a", {}', ',"1-a",, {} ,', '{}, W/"1-a"', '"1-a,b",{}', "W/{}, {}"]
+)
+def test_if_match_may_name_several_revisions(api: Client, others: str) -> None:
     zergling_id = spawn(api)
     current = command(api, zergling_id, "M").headers["ETag"]
-    assert command(api, zergling_id, "M", **{"If-Match": f'"1-a", {current}'}).status_code == 200
+    headers = {"If-Match": others.replace("{}", current)}
+    assert command(api, zergling_id, "M", **headers).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "altered",
+    ['W/"{}"', '"{}-gzip"', 'W/"{}-br"', '"{}-html"', '"{}--gzip"', '"1-a", W/"{}"'],
+)
+@pytest.mark.parametrize("method", ["POST", "DELETE"])
+def test_a_tag_that_was_altered_on_the_way_is_not_called_another_revision(
+    api: Client, method: str, altered: str
+) -> None:
+    zergling_id = spawn(api)
+    url = f"/zerglings/{zergling_id}"
+    before = api.get(url).json()
+    headers = {"If-Match": altered.format(before["zergling"]["_rev"])}
+    reply = api.generic(method, url, "M", FORM, headers=headers)
+    assert reply.status_code == 412
+    assert reply.json() == {"error": sentence_of(TagAltered())}
+    assert reply.json() != {"error": sentence_of(PreconditionFailed())}
+    assert api.get(url).json() == before
+
+
+@pytest.mark.parametrize("malformed", ["{}", "abc", '"', '"{}', "W/", "'{}'", "", '"{}" x'])
+def test_a_malformed_if_none_match_is_ignored(api: Client, malformed: str) -> None:
+    zergling_id = spawn(api)
+    revision = api.get(f"/zerglings/{zergling_id}").json()["zergling"]["_rev"]
+    headers = {"If-None-Match": malformed.format(revision)}
+    for path in (f"/zerglings/{zergling_id}", "/schema/", "/zerglings/"):
+        assert api.get(path, headers=headers).status_code == 200
 
 
 def test_delete_honours_if_match(api: Client) -> None:

@@ -253,7 +253,10 @@ BAD: dict[str, Bad] = {
     "If-Match empty": Bad(400, "POST", HERE, b'"M"', JSON | {"If-Match": ""}),
     "If-Match of another": Bad(412, "POST", HERE, b'"M"', JSON | {"If-Match": '"1-abc"'}),
     "If-Match to delete": Bad(412, "DELETE", HERE, None, {"If-Match": '"1-abc"'}),
-    "If-None-Match nonsense": Bad(400, "GET", HERE, None, {"If-None-Match": "abc"}),
+    "If-Match half quoted": Bad(400, "POST", HERE, b'"M"', JSON | {"If-Match": '"1-abc", 1-abc'}),
+    "If-Match without a comma": Bad(400, "POST", HERE, b'"M"', JSON | {"If-Match": '"1-a" "1-b"'}),
+    "If-Match of nothing": Bad(400, "DELETE", HERE, None, {"If-Match": " , "}),
+    "If-Match weak of another": Bad(412, "POST", HERE, b'"M"', JSON | {"If-Match": 'W/"1-abc"'}),
 }
 
 

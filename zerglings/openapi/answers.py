@@ -65,11 +65,6 @@ BAD_IF_MATCH = {
         'If-Match must hold revisions in double quotes, as in If-Match: "2-5f0a".'
     )
 }
-BAD_IF_NONE_MATCH = {
-    "A condition that is none": (
-        'If-None-Match must hold revisions in double quotes, as in If-None-Match: "2-5f0a".'
-    )
-}
 BAD_JSON = {"Cut off JSON": "The body is not valid JSON: unexpected end of data."}
 BAD_LIMIT = {"A page too large": "limit must be one whole number from 1 to 1000."}
 BAD_AFTER = {"After nobody": "after must be the id of a zergling."}
@@ -128,8 +123,15 @@ RESPONSES: Json = {
         "Vary",
     ),
     "PreconditionFailed": error(
-        "`If-Match` names another revision. Nothing was changed.",
-        {"Overtaken": "The zergling is at another revision: GET it, then decide again."},
+        "`If-Match` names another revision, or this one in a form that never matches. Nothing was "
+        "changed.",
+        {
+            "Overtaken": "The zergling is at another revision: GET it, then decide again.",
+            "Altered": (
+                "If-Match names this revision in a form that never matches, as with W/, -gzip or "
+                "-html: send _rev itself, in double quotes."
+            ),
+        },
         "Vary",
     ),
     "TooLarge": error(
@@ -179,8 +181,9 @@ _BY_STATUS = {
 }
 
 
-def errors(*statuses: int, bad: Mapping[str, str], writes: bool = False) -> Json:
-    """Return the errors of an operation: 400 with these sentences, 503, and the shared ones."""
+def errors(*statuses: int, bad: Mapping[str, str] | None = None, writes: bool = False) -> Json:
+    """Return the errors of an operation: 400 with any sentences, 503, and the shared ones."""
     shared = {str(status): ref(_BY_STATUS[status], "responses") for status in statuses}
     away = ref("UnavailableOrInDoubt" if writes else "Unavailable", "responses")
-    return {"400": error(WRONG, bad)} | shared | {"503": away}
+    wrong = {"400": error(WRONG, bad)} if bad else {}
+    return wrong | shared | {"503": away}

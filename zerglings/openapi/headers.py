@@ -11,7 +11,7 @@ from zerglings.views import FARTHEST_OFFSET
 
 _TAG = '(W/)?"[!#-~]*"'
 _TAGS: Json = {
-    "anyOf": [{"const": "*"}, {"type": "string", "pattern": f"^{_TAG}( *, *{_TAG})*$"}],
+    "anyOf": [{"const": "*"}, {"type": "string", "pattern": f"^[ ,]*{_TAG} *(,+ *({_TAG} *)?)*$"}],
 }
 
 PARAMETERS: Json = {
@@ -65,8 +65,11 @@ PARAMETERS: Json = {
     "IfNoneMatch": {
         "name": "If-None-Match",
         "in": "header",
-        "description": "The `ETag` of an earlier answer: if it still holds, the answer is 304.",
-        "schema": _TAGS,
+        "description": (
+            "The `ETag` of an earlier answer, or several: if one still holds, the answer is 304. "
+            "What is no list of them is ignored."
+        ),
+        "schema": {"type": "string"},
     },
     "IdempotencyKey": {
         "name": "Idempotency-Key",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from overmind_project import __version__
-from zerglings.openapi.answers import BAD_IF_NONE_MATCH, WRONG, content, error, plain, with_headers
+from zerglings.openapi.answers import content, plain, with_headers
 from zerglings.openapi.schemas import Json, ref, strict
 
 _UNPREPARED = "the store is not prepared; run manage.py bootstrap_couch"
@@ -85,8 +85,7 @@ OPERATIONS: dict[tuple[str, str], Json] = {
             | with_headers("Vary"),
             "304": {"description": "It is still as `If-None-Match` has it."} | with_headers("Vary"),
         }
-        | _not_acceptable("application/json", "application/yaml")
-        | {"400": error(WRONG, BAD_IF_NONE_MATCH)},
+        | _not_acceptable("application/json", "application/yaml"),
     },
     ("GET", "/docs/"): {
         "operationId": "browseDocument",

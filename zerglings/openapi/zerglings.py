@@ -120,7 +120,7 @@ OPERATIONS: dict[tuple[str, str], Json] = {
             "304": {"description": "It is still as `If-None-Match` has it."}
             | with_headers("ETag", "Vary"),
         }
-        | errors(404, 406, bad=answers.BAD_IF_NONE_MATCH),
+        | errors(404, 406),
     },
     ("POST", "/zerglings/{id}"): {
         "operationId": "commandZergling",
