@@ -192,6 +192,7 @@ REST_FRAMEWORK = {
         "zerglings.parsers.MultipartBodyParser",
         "zerglings.parsers.FormBodyParser",
         "zerglings.parsers.TextBodyParser",
+        "zerglings.parsers.BinaryBodyParser",
     ],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "zerglings.parsers.LenientNegotiation",
     "DEFAULT_AUTHENTICATION_CLASSES": [],

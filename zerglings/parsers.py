@@ -103,6 +103,12 @@ class TextBodyParser(_RawBodyParser):
     media_type = "text/plain"
 
 
+class BinaryBodyParser(_RawBodyParser):
+    """Bytes of which their sender does not say what they are, as some libraries send all bytes."""
+
+    media_type = "application/octet-stream"
+
+
 class MultipartBodyParser(BaseParser):
     """A form with fields, from ``curl -F`` or the browsable API."""
 

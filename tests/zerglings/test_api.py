@@ -22,6 +22,7 @@ from zerglings.zergling import COORDINATE_LIMIT
 
 FORM = "application/x-www-form-urlencoded"  # curl's default
 JSON = "application/json"
+BYTES = "application/octet-stream"  # of aiohttp for bytes
 UUID4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 NAMELESS = str(uuid.uuid4())
 
@@ -142,7 +143,7 @@ def test_a_body_that_is_meant_to_be_an_object_and_is_none_is_refused(
     assert api.get("/zerglings/").json() == {}
 
 
-@pytest.mark.parametrize("content_type", [FORM, JSON, "text/plain", ""])
+@pytest.mark.parametrize("content_type", [FORM, JSON, "text/plain", "", BYTES])
 @pytest.mark.parametrize(
     "body",
     [
@@ -201,7 +202,9 @@ def test_the_html_form_has_an_etag_of_its_own(api: Client) -> None:
 # --- commanding
 
 
-@pytest.mark.parametrize("content_type", [FORM, JSON, "text/plain", "", f"{JSON}; charset=utf-8"])
+@pytest.mark.parametrize(
+    "content_type", [FORM, JSON, "text/plain", "", f"{JSON}; charset=utf-8", BYTES, BYTES.title()]
+)
 @pytest.mark.parametrize(
     "body",
     [

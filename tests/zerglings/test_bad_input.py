@@ -17,6 +17,7 @@ from tests.support.waiting import wait_until
 JSON = {"Content-Type": "application/json"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 MULTIPART = {"Content-Type": "multipart/form-data; boundary=b"}
+BYTES = {"Content-Type": "application/octet-stream"}
 HERE = "/zerglings/{id}"
 DEEP = b"[" * 30_000 + b"]" * 30_000
 NOWHERE = "/zerglings/00000000-0000-4000-8000-000000000000"
@@ -219,7 +220,11 @@ BAD: dict[str, Bad] = {
     "POST health": Bad(405, "POST", "/_health", b""),
     # media types
     "XML command": Bad(415, "POST", HERE, b"<M/>", {"Content-Type": "application/xml"}),
-    "binary command": Bad(415, "POST", HERE, b"M", {"Content-Type": "application/octet-stream"}),
+    "binary rubbish": Bad(400, "POST", HERE, b"\x00\x01", BYTES),
+    "binary spawn cut": Bad(400, "POST", "/zerglings/", b'{"facing":', BYTES),
+    "binary swarm": Bad(400, "POST", "/swarm/spawn", b"M", BYTES),
+    "picture as a command": Bad(415, "POST", HERE, b"M", {"Content-Type": "image/png"}),
+    "other application": Bad(415, "POST", HERE, b"M", {"Content-Type": "application/x-octet"}),
     "YAML spawn": Bad(415, "POST", "/zerglings/", b"a: 1", {"Content-Type": "text/yaml"}),
     "senseless type": Bad(415, "POST", HERE, b'"M"', {"Content-Type": "rubbish"}),
     "XML wanted": Bad(406, "GET", HERE, None, {"Accept": "application/xml"}),

@@ -27,6 +27,10 @@ _BODIES_OF_SPAWN: Json = {
         {"type": "string", "description": "Ignored, unless it begins like a JSON object."},
         {"Ignored": "M"},
     ),
+    "application/octet-stream": content(
+        {"type": "string", "description": "Ignored, unless it begins like a JSON object."},
+        {"Ignored": "M"},
+    ),
 }
 _BODIES_OF_COMMAND: Json = {
     "application/json": content(
@@ -45,6 +49,7 @@ _BODIES_OF_COMMAND: Json = {
         ref("CommandForm"), {"Several, all or none": {"command": "MMRM"}}
     ),
     "text/plain": content(ref("Word"), {"A step": "M", "Several, all or none": "MMRM"}),
+    "application/octet-stream": content(ref("Word"), {"A step": "M"}),
 }
 
 

@@ -19,7 +19,7 @@ from zerglings.storage.base import (
 )
 from zerglings.zergling import COORDINATE_LIMIT
 
-JSON, TEXT = "application/json", "text/plain"
+JSON, TEXT, BYTES = "application/json", "text/plain", "application/octet-stream"
 FORM, MULTIPART = "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"
 PICTURE = {"Accept": "image/png"}
 PAGE = {"Accept": "text/html"}
@@ -139,6 +139,7 @@ CASES: list[Case] = [
     ),
     Case(SPAWN, 201, body="M", content_type=FORM),
     Case(SPAWN, 201, body="M", content_type=TEXT),
+    Case(SPAWN, 201, body="M", content_type=BYTES),
     Case(SPAWN, 201, headers=KEYED, before=""),
     Case(SPAWN, 201, headers=PAGE),
     Case(SPAWN, 400, "A place that is none", '{"location": {"x": 1.5, "y": 0}}'),
@@ -159,6 +160,7 @@ CASES: list[Case] = [
     Case(COMMAND, 200, body='["M", "L"]'),
     Case(COMMAND, 200, body='{"command": "MMRM"}'),
     Case(COMMAND, 200, body="MMRM", content_type=TEXT),
+    Case(COMMAND, 200, body="MMRM", content_type=BYTES),
     Case(COMMAND, 200, body="command=MMRM", content_type=FORM),
     Case(COMMAND, 200, body=_multipart(command="MMRM"), content_type=MULTIPART),
     Case(COMMAND, 200, body='"M"', headers=KEYED, before='"M"'),
