@@ -26,6 +26,8 @@ OVERMIND_THREADS = env.number("OVERMIND_THREADS", 2000, least=1, most=10_000)
 OVERMIND_STREAMS = env.number(
     "OVERMIND_STREAMS", min(500, OVERMIND_THREADS // 2), least=0, most=OVERMIND_THREADS - 1
 )
+# Seconds for which an idle connection is kept, to be longer than what is in front keeps it.
+OVERMIND_KEEP_ALIVE = env.number("OVERMIND_KEEP_ALIVE", 75, least=1, most=86_400)
 
 # How often each caller may call, whose word is taken for who that is, and which other sites' pages
 # may read the answers.

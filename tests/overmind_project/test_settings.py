@@ -34,6 +34,13 @@ def test_the_main_process_loads_nothing_that_its_workers_are_to_patch() -> None:
     assert done.stdout == "False\n", done.stderr
 
 
+def test_idle_connections_are_kept_for_as_long_as_is_configured() -> None:
+    show = "from overmind_project.gunicorn_conf import keepalive; print(keepalive)"
+    for given, seconds in ({}, "75"), ({"OVERMIND_KEEP_ALIVE": "620"}, "620"):
+        done = python("-c", show, **given)
+        assert done.stdout == f"{seconds}\n", done.stderr
+
+
 def test_without_any_variable_it_is_open_and_embedded() -> None:
     shown = settings()
     assert shown["OVERMIND_STORE"] == "sqlite"

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from bench.attackers import HABITS, LARGEST, attacking
+from overmind_project.worker import LOOK_EVERY
 from tests.proof.connections.impatient import BODY, HEAD, KEEPALIVE, SEND
 from tests.support.backends import sqlite_backend
 from tests.support.manage import python
@@ -104,6 +105,16 @@ def test_connections_leave_files_for_everything_else(tmp_path: Path) -> None:
             assert attack.told().open == PLACES
         assert "no more files may be open" in service.log
         assert "Too many open files" not in service.log
+
+
+def test_an_idle_connection_is_kept_for_as_long_as_is_configured(tmp_path: Path) -> None:
+    environment = sqlite_backend(tmp_path).environment | {"OVERMIND_KEEP_ALIVE": "3"}
+    with Service(environment, tmp_path) as service, line_to(service) as line:
+        for _ in range(2):  # each request makes it last anew
+            probe(line)
+        began = time.monotonic()
+        assert line.recv(1) == b""
+        assert 3 - LOOK_EVERY <= time.monotonic() - began <= 3 + LOOK_EVERY + LATE
 
 
 def test_the_idle_make_room_first_and_the_oldest_of_them_before_others(tmp_path: Path) -> None:
