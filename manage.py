@@ -18,6 +18,9 @@ def main() -> None:
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
 
+    from overmind_project.output import print_anything
+
+    print_anything()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "overmind_project.settings")
     if os.environ.get("NO_COLOR"):  # what Django calls so is the only thing that it looks at
         os.environ["DJANGO_COLORS"] = "nocolor"

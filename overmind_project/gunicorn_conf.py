@@ -20,7 +20,10 @@ from gunicorn import glogging
 from overmind_project.listening import EVERY, EVERY_IPV4, binds
 from overmind_project.logs import CONTEXT, NOTHING
 from overmind_project.multiprocess import SHARED, shared_place
+from overmind_project.output import print_anything
 from overmind_project.rates import shared_limiters
+
+print_anything()
 
 # What the workers import asks for a setting before wsgi.py could name their module.
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "overmind_project.settings")

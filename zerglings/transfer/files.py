@@ -1,4 +1,8 @@
-"""Where an export is: a file, a compressed file (``.gz``), or a standard stream (``-``)."""
+"""Where an export is: a file, or a standard stream (``-``); each may be compressed with gzip.
+
+What is read is recognised by its first bytes, whatever its name; what is written is compressed if
+its name ends in ``.gz``.
+"""
 
 from __future__ import annotations
 
@@ -6,26 +10,33 @@ import gzip
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO, cast
 
 STANDARD = "-"
 COMPRESSED = ".gz"
 
+_MAGIC = b"\x1f\x8b"
+"""What gzip begins with: RFC 1952, section 2.3.1."""
+
 
 @contextmanager
 def opened(name: str) -> Iterator[tuple[BinaryIO, BinaryIO]]:
     """Give a stream of an export's lines, and the one whose position tells how far it was read."""
-    if name == STANDARD:
-        yield sys.stdin.buffer, sys.stdin.buffer
-        return
-    with Path(name).open("rb") as file:
-        if not name.endswith(COMPRESSED):
+    with _source(name) as file:
+        if not file.peek(len(_MAGIC)).startswith(_MAGIC):
             yield file, file
             return
         with gzip.GzipFile(fileobj=file, mode="rb") as lines:
             yield cast("BinaryIO", lines), file
+
+
+def _source(name: str) -> AbstractContextManager[BufferedReader]:
+    if name == STANDARD:
+        return nullcontext(cast("BufferedReader", sys.stdin.buffer))
+    return Path(name).open("rb")
 
 
 @contextmanager

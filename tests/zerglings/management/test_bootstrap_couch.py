@@ -115,6 +115,32 @@ def test_an_account_to_retire_is_retired_whatever_else_is_asked_for(site: Site) 
     new.remove()
 
 
+@pytest.mark.parametrize("options", [[], ["--check"]])
+def test_a_wrong_name_to_retire_is_warned_of(site: Site, options: list[str]) -> None:
+    site.bootstrap()
+    done = bootstrap("--retire", "nobody", *options, **site.environment)
+    assert done.returncode == READY, "it may be the second time"
+    assert "retire: warning: there is no account 'nobody'" in done.stdout
+    assert site.user(), "no other account is touched"
+
+
+def test_what_was_retired_just_now_is_not_warned_of(site: Site) -> None:
+    site.bootstrap()
+    new = Site(site.server, site.database, f"{site.username}-2")
+    done = bootstrap("--retire", site.username, **new.environment)
+    assert "retire: warning" not in done.stdout
+    new.remove()
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "ascii:strict", "utf-8"])
+def test_no_encoding_of_the_output_ends_the_work(site: Site, encoding: str) -> None:
+    named = Site(site.server, site.database, f"ü→{site.username}")
+    done = bootstrap(**named.environment, PYTHONIOENCODING=encoding, PYTHONUTF8="1")
+    assert (done.returncode, done.stderr) == (READY, "")
+    assert done.stdout.endswith("verify: ok\n")
+    named.remove()
+
+
 by_the_clock = [pytest.mark.proof, pytest.mark.alone]
 
 

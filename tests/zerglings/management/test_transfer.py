@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import signal
 import time
 from contextlib import closing
@@ -65,6 +66,28 @@ def test_by_way_of_a_pipe(backend: Backend, other: Backend) -> None:
     succeeded(manage(backend.environment, "import_zerglings", "-", given=done.stdout))
     with closing(backend.open()) as store:
         assert set(everything(store)) == expected
+
+
+def test_a_compressed_export_is_known_by_its_content(sqlite: Backend, tmp_path: Path) -> None:
+    with closing(sqlite.open()) as store:
+        populate(store)
+    plain = manage(sqlite.environment, "export_zerglings", "-").stdout
+    packed = gzip.compress(plain)
+    for name, content in (
+        ("renamed", packed),
+        ("two-members", gzip.compress(plain[:100]) + gzip.compress(plain[100:])),
+        ("unpacked.gz", plain),
+    ):
+        file = tmp_path / name
+        file.write_bytes(content)
+        assert "is whole: 5 zerglings" in succeeded(
+            manage({}, "import_zerglings", "--check", str(file))
+        )
+    said = manage({}, "import_zerglings", "--check", "-", given=packed)
+    assert "is whole: 5 zerglings" in succeeded(said)
+    renamed = tmp_path / "renamed"
+    failed(manage(sqlite.environment, "export_zerglings", "--resume", str(renamed)))
+    assert renamed.read_bytes() == packed, "it is no file that could be gone on with"
 
 
 @pytest.mark.proof
@@ -133,7 +156,7 @@ def test_a_cut_compressed_file_is_known_as_one(swarm: Backend, tmp_path: Path) -
     assert "the compressed file was cut off" in failed(
         manage({}, "import_zerglings", "--check", str(file))
     )
-    file.write_bytes(b"no gzip")
+    file.write_bytes(b"\x1f\x8bno gzip")
     assert "cannot be read" in failed(manage({}, "import_zerglings", "--check", str(file)))
 
 

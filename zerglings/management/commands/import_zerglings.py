@@ -36,9 +36,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the options."""
-        parser.add_argument(
-            "file", help="compressed if its name ends in .gz; - is the standard input"
-        )
+        parser.add_argument("file", help="compressed or not; - is the standard input")
         parser.add_argument(
             "--check",
             action="store_true",

@@ -112,12 +112,23 @@ class Retire(ServerStep):
     def __init__(self, server: Server, retired: str) -> None:
         super().__init__(server)
         self._retired = retired
+        self._was_there = False
 
     def drift(self) -> str | None:
-        """Look for the account; one without the role is none of the service's."""
+        """Look for the account; one without the role is none of the service's.
+
+        One that is gone already is no error, as the command may be repeated; but the name may be a
+        wrong one, and the account that was meant still be good.
+        """
         user = self.server.look("_users", user_id(self._retired))
         if user is None:
+            if not self._was_there:
+                self.warnings.append(
+                    f"there is no account {self._retired!r}: it was retired before, or the name is "
+                    "wrong"
+                )
             return None
+        self._was_there = True
         if ROLE not in _roles(user):
             raise Misconfigured(f"--retire: {self._retired!r} is no account of this service")
         return f"the account {self._retired!r} still exists"
