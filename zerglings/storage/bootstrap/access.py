@@ -81,6 +81,7 @@ class User(ServerStep):
         }
         if not self.server.change("PUT", *path, body=user, harmless=(CONFLICT,)):
             return None
+        self.server.password_was_set = True
         return f"{'created' if old is None else 'updated'} the account {account.username!r}"
 
     def _settle(self, path: list[str], rivals: list[str]) -> str:

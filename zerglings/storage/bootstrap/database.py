@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from zerglings.storage.bootstrap.access import User
 from zerglings.storage.bootstrap.runner import BootstrapError, NotYet, Refused
 from zerglings.storage.bootstrap.server import (
     BAD_REQUEST,
@@ -21,6 +22,8 @@ from zerglings.storage.bootstrap.server import (
     is_missing_database,
 )
 from zerglings.storage.couchdb_client import Answered, CouchDBClient
+
+_NO_CLAUSE = ("case_clause", "function_clause")
 
 
 class Database(ServerStep):
@@ -102,10 +105,17 @@ class Database(ServerStep):
         return limit
 
 
+class _HashRefused(NotYet):
+    """CouchDB does not take the account, although the stored password is the configured one."""
+
+
 class Verify(ServerStep):
     """The service's account can do what the service does.
 
-    Reads; and writes when a step of this run has changed something, or when asked to.
+    Reads; and writes when a step of this run has changed something, or when asked to. CouchDB may
+    refuse a stored hash whose password is right: its iterations are out of the server's bounds, or
+    an older server does not know its scheme. Then the password is set once more, which has the
+    server hash it by its own rules.
     """
 
     name = "verify"
@@ -118,18 +128,28 @@ class Verify(ServerStep):
         self._writes = writes
         self._has_written = False
         self._sign_ins = 0
+        self._is_hash_refused = False
+        self._was_set_anew = False
 
     def drift(self) -> str | None:
         """Sign in and read."""
-        with self._signed_in() as client:
-            for database in self._databases:
-                self._ask(client, "GET", database)
+        self._is_hash_refused = False
+        try:
+            with self._signed_in() as client:
+                for database in self._databases:
+                    self._ask(client, "GET", database)
+        except _HashRefused as error:
+            self._is_hash_refused = True
+            return str(error)
         if (self._writes or self.server.run.changed) and not self._has_written:
             return "not yet tried to write"
         return None
 
-    def act(self) -> str:
-        """Write, read and delete a document that no list and no feed shows."""
+    def act(self) -> str | None:
+        """Write, read and delete a document that no list and no feed shows; or set the password."""
+        if self._is_hash_refused:
+            self._sign_ins, self._was_set_anew = 0, True
+            return User(self.server).act()
         with self._signed_in() as client:
             for database in self._databases:
                 path = [database, "_local", f"bootstrap-{uuid.uuid4()}"]
@@ -143,27 +163,32 @@ class Verify(ServerStep):
 
     @contextmanager
     def _signed_in(self) -> Iterator[CouchDBClient]:
-        """Lend a client of the service's account.
-
-        A refusal although the stored password is the right one may pass: CouchDB takes a moment
-        to know a new one. It is asked again, but not so often that it locks the account.
-        """
+        """Lend a client of the service's account."""
         client = self.server.as_service()
         try:
             yield client
-        except Refused as error:
-            self._sign_ins += 1
-            tries = SIGN_INS if self.server.run.changed else 2
-            if not self.server.password_is_known:
-                raise
-            if self._sign_ins < tries:
-                raise NotYet("CouchDB does not know the new password yet") from error
-            raise Refused(
-                f"{error}, although it has this password; is there a server admin of that name, "
-                "or another installation that gives it another one?"
-            ) from error
+        except (Refused, NotYet) as error:
+            if self.server.password_is_known and _is_about_the_account(error):
+                self._judge(error)
+            raise
         finally:
             client.close()
+
+    def _judge(self, error: Refused | NotYet) -> None:
+        """Look at a refusal although the stored password is the right one.
+
+        It may pass: CouchDB takes a moment to know a new one. It is asked again, but before and
+        after the password is set anew not so often that it locks the account.
+        """
+        self._sign_ins += 1
+        can_be_set = not self.server.password_was_set and not self._was_set_anew
+        tries = SIGN_INS // 2 if can_be_set or self._was_set_anew else SIGN_INS
+        if self._sign_ins < tries:
+            raise NotYet(f"{error}, although it has this password") from error
+        if can_be_set:
+            raise _HashRefused(f"{error}, although it has this password") from error
+        if isinstance(error, Refused):
+            raise Refused(f"{error}, although its password was just set") from error
 
     def _ask(
         self,
@@ -181,5 +206,16 @@ class Verify(ServerStep):
                     f"{path[0]} does not exist; run the step 'database'"
                 ) from answer
             if answer.status in (UNAUTHORIZED, FORBIDDEN):
-                raise Refused(f"{client.account.who} may not use {path[0]}") from answer
+                raise Refused(
+                    f"{client.account.who} may not use {path[0]}: {answer.reason.rstrip('.')}"
+                ) from answer
             raise BootstrapError(f"the service cannot use {path[0]}: {answer}") from answer
+
+
+def _is_about_the_account(error: Refused | NotYet) -> bool:
+    """Whether CouchDB refuses the account, or stumbles over a stored scheme that it does not know.
+
+    An Erlang server answers 500 ``case_clause`` or ``function_clause`` then.
+    """
+    why = error.__cause__
+    return isinstance(error, Refused) or (isinstance(why, Answered) and why.error in _NO_CLAUSE)

@@ -1,7 +1,7 @@
 """Passwords in the forms in which CouchDB stores them: to compare them, and to set them at once.
 
 The schemes are CouchDB's: PBKDF2 (RFC 8018) over the salt as it is written, with SHA-1 unless said
-otherwise, and a plain salted SHA-1 in old databases.
+otherwise, a plain salted SHA-1 in old databases, and the former of the latter, which 3.5 knows.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ def admin_entry(password: str, version: str) -> str:
 def password_matches(user: dict[str, Any], password: str) -> bool | None:
     """Whether an account of ``_users`` has this password; None if its scheme is not known."""
     salt = str(user.get("salt", ""))
-    if user.get("password_scheme") == "pbkdf2":
+    scheme = user.get("password_scheme")
+    if scheme in ("pbkdf2", "simple+pbkdf2"):
         prf = user.get("pbkdf2_prf", "sha")
         digest = "sha1" if prf == "sha" else str(prf)
         if digest not in hashlib.algorithms_available:
@@ -46,12 +47,16 @@ def password_matches(user: dict[str, Any], password: str) -> bool | None:
         iterations = user.get("iterations")
         if not isinstance(iterations, int) or not 0 < iterations <= MOST_ITERATIONS:
             return False  # nobody can sign in with that, and writing it anew mends it
-        key = _pbkdf2(digest, password, salt, iterations)
+        hashed = password if scheme == "pbkdf2" else _simple(password, salt)
+        key = _pbkdf2(digest, hashed, salt, iterations)
         return hmac.compare_digest(key, str(user.get("derived_key", "")))
     if "password_sha" in user:
-        key = hashlib.sha1((password + salt).encode(), usedforsecurity=False).hexdigest()
-        return hmac.compare_digest(key, str(user["password_sha"]))
+        return hmac.compare_digest(_simple(password, salt), str(user["password_sha"]))
     return None
+
+
+def _simple(password: str, salt: str) -> str:
+    return hashlib.sha1((password + salt).encode(), usedforsecurity=False).hexdigest()
 
 
 def _pbkdf2(digest: str, password: str, salt: str, iterations: int) -> str:

@@ -50,6 +50,7 @@ class Server:
         self.run = run
         self._client_of = client_of
         self.password_is_known = False  # that the service's account has the configured one
+        self.password_was_set = False  # by this run
         self.as_nobody = client_of(Account("", str))
         self.as_admin = client_of(admin)
 
@@ -81,7 +82,9 @@ class Server:
         try:
             return who.request(method, list(path), timeout=timeout, body=body, params=params)
         except AccountRefused as error:
-            raise Refused(str(error)) from error
+            why = error.__cause__
+            reason = f": {why.reason.rstrip('.')}" if isinstance(why, Answered) else ""
+            raise Refused(f"{error}{reason}") from error
         except NoAnswer as error:
             raise NotYet(str(error)) from error
         except Answered as answer:

@@ -350,24 +350,94 @@ def test_a_locked_account_is_waited_for_until_the_time_is_up(site: Site, proxy: 
         site.through(proxy.url).bootstrap(timeout=0.5)
 
 
-@pytest.mark.parametrize(("refusals", "is_ready"), [(1, True), (2, False)])
-def test_a_right_password_that_couchdb_does_not_know_yet_is_tried_twice(
-    site: Site, proxy: FaultProxy, refusals: int, is_ready: bool
-) -> None:
-    site.bootstrap()
+REFUSALS = {
+    "unknown": Answer(401, b'{"error":"unauthorized","reason":"Name or password"}', JSON),
+    "iterations": Answer(403, b'{"error":"forbidden","reason":"Iteration count is too low"}', JSON),
+    "scheme": Answer(500, b'{"error":"case_clause","reason":"simple+pbkdf2"}', JSON),
+}
+
+
+def refusing(site: Site, answer: Answer, times: int) -> Fault:
+    """Answer the service's sign-ins; the admin looks once at the database before."""
     looks = itertools.count()
 
-    def is_the_services(method: str, path: str) -> bool:  # the admin looks once before
+    def is_the_services(method: str, path: str) -> bool:
         return (method, path) == ("GET", f"/{site.database}") and next(looks) > 0
 
-    refusal = Answer(401, b'{"error":"unauthorized","reason":"Name or password"}', JSON)
-    proxy.fault = Fault(refusal, is_the_services, times=refusals)
-    if is_ready:
-        assert "waiting" in site.through(proxy.url).bootstrap()[-2]
-    else:
-        with pytest.raises(Refused, match="although it has this password"):
-            site.through(proxy.url).bootstrap()
-    assert [request.status for request in proxy.requests].count(401) == refusals
+    return Fault(answer, is_the_services, times=times)
+
+
+def statuses(proxy: FaultProxy, status: int) -> int:
+    return [request.status for request in proxy.requests].count(status)
+
+
+@pytest.mark.parametrize("why", REFUSALS)
+def test_a_right_password_that_couchdb_does_not_know_yet_is_tried_again(
+    site: Site, proxy: FaultProxy, why: str
+) -> None:
+    site.bootstrap()
+    proxy.fault = refusing(site, REFUSALS[why], times=1)
+    assert "waiting" in site.through(proxy.url).bootstrap()[-2]
+    assert {request.method for request in proxy.requests} == {"GET"}
+
+
+@pytest.mark.parametrize("why", REFUSALS)
+def test_a_right_password_whose_hash_couchdb_refuses_is_set_once_more(
+    site: Site, proxy: FaultProxy, why: str
+) -> None:
+    site.bootstrap()
+    before = site.user()
+    proxy.fault = refusing(site, REFUSALS[why], times=2)
+    lines = site.through(proxy.url).bootstrap()
+    assert f"verify changed updated the account {site.username!r}" in lines
+    assert site.user()["salt"] != before["salt"]
+    assert_ready(site)
+
+
+@pytest.mark.parametrize("why", ["unknown", "iterations"])
+def test_an_account_that_is_refused_all_the_same_is_left_with_the_servers_reason(
+    site: Site, proxy: FaultProxy, why: str
+) -> None:
+    site.bootstrap()
+    answer = REFUSALS[why]
+    proxy.fault = refusing(site, answer, times=100)
+    with pytest.raises(Refused, match=json.loads(answer.body)["reason"]):
+        site.through(proxy.url).bootstrap()
+    assert statuses(proxy, answer.status) == 4, "five refusals lock an account"
+    changes = [request for request in proxy.requests if request.method != "GET"]
+    assert [request.path.split("?")[0].split("/")[1] for request in changes] == ["_users"]
+
+
+def test_a_check_of_a_refused_hash_changes_nothing(site: Site, proxy: FaultProxy) -> None:
+    site.bootstrap()
+    proxy.fault = refusing(site, REFUSALS["iterations"], times=100)
+    lines: list[str] = []
+    steps = site.through(proxy.url).plan().steps(Run())
+    assert find_drift(steps, lambda *said: lines.append(" ".join(said)))
+    assert lines[-1].startswith("verify drift")
+    assert "Iteration count is too low" in lines[-1]
+    assert {request.method for request in proxy.requests} == {"GET"}
+
+
+def test_bounds_that_a_server_sets_for_iterations(couchdb: CouchDBServer, site: Site) -> None:
+    """On CouchDB itself, whose bounds a peer does not have."""
+    site.bootstrap()
+    user = site.user()
+    if user.get("pbkdf2_prf") is None:
+        assert couchdb.ask("GET")["version"] < "3.4", "only these have no bounds for it"
+        return
+    key = hashlib.pbkdf2_hmac("sha256", site.password.encode(), b"another salt", 20).hex()
+    user |= {"iterations": 20, "derived_key": key, "pbkdf2_prf": "sha256", "salt": "another salt"}
+    site.server.ask("PUT", "_users", user["_id"], body=user)
+    bound = ["_node", "_local", "_config", "chttpd_auth", "min_iterations"]
+    site.server.ask("PUT", *bound, body="1000")
+    try:
+        lines = site.bootstrap()
+    finally:
+        site.server.ask("DELETE", *bound)
+    assert f"verify changed updated the account {site.username!r}" in lines
+    assert site.user()["iterations"] >= 1000
+    assert_ready(site)
 
 
 def test_a_service_without_a_password_is_misconfigured(site: Site) -> None:
@@ -547,6 +617,15 @@ def test_a_password_of_an_old_database_is_recognised() -> None:
     user = {"salt": "salt", "password_sha": hashlib.sha1(b"secretsalt").hexdigest()}
     assert password_matches(user, "secret") is True
     assert password_matches(user, "other") is False
+
+
+def test_an_old_password_that_was_hashed_anew_without_being_known_is_recognised() -> None:
+    """CouchDB 3.5 knows the two schemes one after the other as ``simple+pbkdf2``."""
+    simple = hashlib.sha1(b"secretsalt").hexdigest()
+    user = pbkdf2("sha256", simple) | {"password_scheme": "simple+pbkdf2"}
+    assert password_matches(user, "secret") is True
+    assert password_matches(user, "other") is False
+    assert password_matches(user, simple) is False
 
 
 @pytest.mark.parametrize(
