@@ -98,10 +98,13 @@ env += [{"name": "OVERMIND_BOOTSTRAP_RETIRE", "value": sys.argv[2]},
 spec |= {"restartPolicy": "Never", "containers": [container | {"env": env}]}
 spec.pop("topologySpreadConstraints", None)
 # "app" is what the network policies go by; another "tier" keeps the Service from sending requests to it.
-labels = {"app": "overmind", "tier": "job"}
+# The others keep sidecars of service meshes away, which would go on when the job is done.
+labels = {"app": "overmind", "tier": "job", "sidecar.istio.io/inject": "false"}
+annotations = {"linkerd.io/inject": "disabled"}
 json.dump({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": sys.argv[1]},
            "spec": {"backoffLimit": 1,
-                    "template": {"metadata": {"labels": labels}, "spec": spec}}}, sys.stdout)' "$job" "$1" | k create --filename -
+                    "template": {"metadata": {"labels": labels, "annotations": annotations}, "spec": spec}}},
+          sys.stdout)' "$job" "$1" | k create --filename -
   if ! k wait --for=condition=complete "job/$job" --timeout 310s; then
     k logs "job/$job" >&2 || true
     say "the old account $1 could not be retired: look at job/$job, then call this again" >&2

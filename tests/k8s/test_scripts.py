@@ -156,6 +156,10 @@ def test_the_job_of_a_rotation_is_let_through_where_all_else_is_denied(
     into_couchdb = objects["NetworkPolicy/couchdb"]["spec"]["ingress"][0]
     assert selects("podSelector", of=into_couchdb["from"][0])
     assert not objects["Service/overmind"]["spec"]["selector"].items() <= labels.items()
+    # A sidecar would go on when the job is done, and keep it from ending.
+    assert labels["sidecar.istio.io/inject"] == "false"
+    annotations = job["spec"]["template"]["metadata"]["annotations"]
+    assert annotations["linkerd.io/inject"] == "disabled"
 
 
 @pytest.mark.parametrize("script", ["e2e.sh", "e2e_production.sh"])
