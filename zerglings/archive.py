@@ -17,6 +17,7 @@ from zerglings.chunks import Chunk, first_id, last_id, shortened
 from zerglings.document import NotAZergling
 from zerglings.merging import Leaf
 from zerglings.patience import TimeLeft
+from zerglings.shrinking import smaller
 from zerglings.storage.base import (
     Conflict,
     Document,
@@ -24,6 +25,7 @@ from zerglings.storage.base import (
     Store,
     StoreError,
     StoreUnavailable,
+    TooLarge,
 )
 from zerglings.zergling import Base, Zergling, key_mark
 
@@ -89,9 +91,19 @@ class Archive:
         try:
             self.keep(chunks, timeout=time_left())
         except StoreError as error:
+            if isinstance(error, TooLarge) and len(zerglings) > 1:  # it may be one part of one
+                return [
+                    shorter
+                    for zergling, known in zip(zerglings, stored, strict=True)
+                    for shorter in self.shortened([zergling], [known], time_left)
+                ]
             logger.warning("Older history stays where it is for now: %s", error)
             return zerglings
         return [shorter for shorter, _ in pairs]
+
+    def smaller(self, zergling: Zergling, stored: int) -> Iterator[tuple[Zergling, list[Chunk]]]:
+        """Do as ``shrinking.smaller`` for what the store refuses as too large."""
+        return smaller(zergling, min(self._tail, SHORTEST_TAIL), stored)
 
     def keep(self, chunks: Sequence[Chunk], *, timeout: float) -> None:
         """Store chunks, each with a majority.

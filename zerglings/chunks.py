@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -118,9 +118,14 @@ def shortened(
     """
     if len(zergling.history) <= 2 * tail or zergling.is_dead:
         return zergling, []
+    return cut_at(zergling, _cuts(zergling, tail, stored))
+
+
+def cut_at(zergling: Zergling, cuts: Iterable[int]) -> tuple[Zergling, list[Chunk]]:
+    """Move the words before the last of some places, at which requests begin, into chunks."""
     chunks: list[Chunk] = []
     base, position = zergling.base, 0
-    for end in _cuts(zergling, tail, stored):
+    for end in cuts:
         words = zergling.history[position:end]
         chunk = Chunk(
             zergling_id=zergling.id,

@@ -15,11 +15,18 @@ from zerglings import metrics
 from zerglings.archive import Archive
 from zerglings.calls import pause_before_next_attempt, timeout_for
 from zerglings.changes import Change, Order, Refused, Standing
-from zerglings.document import encode
 from zerglings.patience import TimeLeft
 from zerglings.reading import Found, Reader
 from zerglings.revision_cache import RevisionCache
-from zerglings.storage.base import NotBootstrapped, OutcomeUnknown, Store, StoreError, Written
+from zerglings.storage.base import (
+    NotBootstrapped,
+    OutcomeUnknown,
+    Store,
+    StoreError,
+    TooLarge,
+    Written,
+)
+from zerglings.writing import Writer
 from zerglings.zergling import RuleError, Zergling
 
 Outcome = Zergling | Exception
@@ -79,6 +86,30 @@ class _Group:
         states = {id(outcome) for outcome in self.outcomes if isinstance(outcome, Zergling)}
         return len(states - {id(self.start)}) == len(self.changes)
 
+    def leave_all_but_one(self) -> bool:
+        """Leave all changes behind the first that makes a difference for a later flush.
+
+        What they come to together may be too large for the store where a part of it is not. Returns
+        whether there were any.
+        """
+        first = next(
+            number
+            for number, outcome in enumerate(self.outcomes)
+            if isinstance(outcome, Zergling) and outcome is not self.start
+        )
+        if self.outcomes[first] is self.pending:
+            return False
+        kept = slice(first + 1)
+        self.changes, self.outcomes = self.changes[kept], self.outcomes[kept]
+        outcome = self.outcomes[first]
+        self.pending = outcome if isinstance(outcome, Zergling) else None
+        return True
+
+    def refuse_pending(self, error: StoreError) -> None:
+        """Give the change that was not stored its error, and all others their outcomes."""
+        self.outcomes = [error if outcome is self.pending else outcome for outcome in self.outcomes]
+        self.answer()
+
     def answer(self, stored: Zergling | None = None) -> None:
         """Give every caller its outcome; the last state is the one that was ``stored``."""
         for change, outcome in zip(self.changes, self.outcomes, strict=False):
@@ -110,6 +141,7 @@ class ChangeFlush:
         self._store = store
         self._reader = reader
         self._archive = archive
+        self._writer = Writer(store, archive)
         self._cache = RevisionCache()
         self._identity: str | None = None
         self._asked_at = -math.inf
@@ -196,17 +228,21 @@ class ChangeFlush:
             return
         pending = [group.pending for group in groups if group.pending]
         stored = [len(group.start.history) if group.start else 0 for group in groups]
-        states = self._archive.shortened(pending, stored, flush_time)
         began = time.monotonic()
         try:
-            results = self._store.put_many(list(map(encode, states)), timeout=flush_time())
+            attempts = self._writer.write(pending, stored, flush_time)
         except StoreError as error:
             if isinstance(error, NotBootstrapped):
                 self._cache.forget()
-            results = [error.with_traceback(None)] * len(groups)
+            attempts = [(state, error.with_traceback(None)) for state in pending]
         seconds = time.monotonic() - began
-        for group, state, result in zip(groups, states, results, strict=True):
-            self._finish(group, state, result, seconds)
+        too_much = []
+        for group, (state, result) in zip(groups, attempts, strict=True):
+            if isinstance(result, TooLarge) and group.leave_all_but_one():
+                too_much.append(group)
+            else:
+                self._finish(group, state, result, seconds)
+        self._store_all(too_much, flush_time)
 
     def _finish(
         self, group: _Group, state: Zergling, result: Written | StoreError, seconds: float
@@ -218,9 +254,21 @@ class ChangeFlush:
             metrics.stored(group.start, stored)
             self._cache.wrote(stored, was_offered=group.was_offered)
             group.answer(stored)
+        elif isinstance(result, TooLarge):
+            self._refuse_as_too_large(group, result)
         else:
             self._cache.was_wrong(group.zergling_id, was_offered=group.was_offered)
             group.fail(result, seconds)
+
+    def _refuse_as_too_large(self, group: _Group, refusal: TooLarge) -> None:
+        """Answer that the only change that makes a difference does not fit.
+
+        What was remembered may have been shrunk since by another process, so it is read first.
+        """
+        if group.was_offered:
+            self._cache.was_wrong(group.zergling_id, was_offered=False)
+        else:
+            group.refuse_pending(refusal)
 
 
 def _grouped(changes: Iterable[Change]) -> list[_Group]:

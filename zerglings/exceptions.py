@@ -50,6 +50,10 @@ _WHY_UNAVAILABLE: dict[type[storage.StoreError], str] = {
     storage.AccountRefused: "The store does not let the service in",
     storage.NotBootstrapped: "The store is not prepared yet",
 }
+_TOO_LARGE = (
+    "The store takes no document as large as this zergling's would be; nothing was changed. It can "
+    "be deleted, and commanded again once whoever runs the store lets it take larger ones."
+)
 _SENTENCES = {415: "Send the body as JSON, as a form or as plain text."}
 
 
@@ -84,6 +88,8 @@ def handle(error: Exception, context: Mapping[str, Any]) -> Response | None:
 
 def known_error(error: Exception) -> tuple[int, str] | None:
     """Return the status and the sentence of an error; None for one of our own making."""
+    if isinstance(error, storage.TooLarge):
+        return 413, _TOO_LARGE
     if isinstance(error, storage.StoreError):
         return 503, _of_store(error)
     if isinstance(error, zergling.RuleError):
@@ -95,6 +101,11 @@ def known_error(error: Exception) -> tuple[int, str] | None:
 
 
 def _of_store(error: storage.StoreError) -> str:
+    if isinstance(error, storage.WriteFailed):
+        return (
+            "The store failed to write, and it is unknown whether this was carried out: "
+            "GET before you repeat it, or repeat it with the Idempotency-Key that you sent."
+        )
     if isinstance(error, storage.OutcomeUnknown):
         return (
             "The store's answer was lost, so it is unknown whether this was carried out: "

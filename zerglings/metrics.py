@@ -59,7 +59,7 @@ def stored(before: Zergling | None, after: Zergling) -> None:
     if dies:
         _DEATHS.inc()
     words = after.command_count - (before.command_count if before is not None else 0)
-    if words - dies:
+    if words > dies:  # the dead may have been stored without their last words
         _COMMANDS.inc(words - dies)
 
 

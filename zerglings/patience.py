@@ -17,6 +17,7 @@ from zerglings.storage.base import (
     OutcomeUnknown,
     StoreError,
     StoreUnavailable,
+    TooLarge,
 )
 
 TIME_LIMIT = 4.0
@@ -139,7 +140,7 @@ class Patience:
                 self._end = min(self._end, time.monotonic() + DOUBT_LIMIT)
             case Conflict():
                 self._races += 1
-            case AccountRefused() | NotBootstrapped():
+            case AccountRefused() | NotBootstrapped() | TooLarge():
                 return self._doubt or error
             case StoreUnavailable() if not self._doubt and self._is_outage(error, seconds):
                 return error

@@ -14,10 +14,11 @@ from typing import TypeVar
 
 from zerglings import metrics
 from zerglings.archive import Archive
-from zerglings.document import NotAZergling, decode, encode
+from zerglings.document import NotAZergling, decode
 from zerglings.merging import merge
 from zerglings.patience import TimeLeft
 from zerglings.storage.base import Conflict, Document, Store, StoreError, StoreUnavailable
+from zerglings.writing import Writer
 from zerglings.zergling import Zergling
 
 logger = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ class Reader:
     def __init__(self, store: Store, archive: Archive) -> None:
         self._store = store
         self._archive = archive
+        self._writer = Writer(store, archive)
 
     def read(
         self, zergling_ids: Collection[str], *, timeout: float, all_copies: bool = False
@@ -116,8 +118,7 @@ class Reader:
         """Store the merge and delete the losers; return None if others were faster."""
         if len(rivals) == 1:
             return merged
-        (stored,) = self._archive.shortened([merged], [len(merged.history)], time_left)
-        (result,) = self._store.put_many([encode(stored)], timeout=time_left())
+        ((stored, result),) = self._writer.write([merged], [len(merged.history)], time_left)
         if isinstance(result, Conflict):
             return None
         if isinstance(result, StoreError):

@@ -17,7 +17,7 @@ from zerglings.commits import Outcome
 from zerglings.document import is_zergling_id
 from zerglings.keys import KeyRegister
 from zerglings.patience import TooMuchContention
-from zerglings.storage.base import StoreError, StoreUnavailable
+from zerglings.storage.base import StoreError, StoreUnavailable, TooLarge
 from zerglings.zergling import Pose, Request, RuleError, Zergling
 
 LIMIT = 10_000
@@ -149,10 +149,13 @@ def _failure_of_all(
 ) -> StoreUnavailable | None:
     """Return what the store failed with if it did so for all that were asked of it.
 
-    A zergling whose history is damaged is no failure of the store's.
+    A zergling whose history is damaged, or has become too large, is no failure of the store's.
     """
     asked = [o for change, o in zip(part, outcomes, strict=True) if isinstance(change, Change)]
     failures = [
-        o for o in asked if isinstance(o, StoreUnavailable) and not isinstance(o, MissingChunk)
+        outcome
+        for outcome in asked
+        if isinstance(outcome, StoreUnavailable)
+        and not isinstance(outcome, MissingChunk | TooLarge)
     ]
     return failures[0] if failures and len(failures) == len(asked) else None

@@ -18,6 +18,7 @@ from tests.support.faults import (
     Delay,
     Drip,
     Hang,
+    Judged,
     Kind,
     ResetAfter,
     ResetBefore,
@@ -79,6 +80,8 @@ class Handler(BaseHTTPRequestHandler):
         match fault:
             case Answer():
                 self._answer(fault)
+            case Judged():
+                self._react(fault.judge(body or b""), body)
             case ResetBefore():
                 self._record(None)
                 self._reset()

@@ -77,7 +77,16 @@ class WrongType:
     content_type: str
 
 
-Kind = Answer | ResetBefore | ResetAfter | Twice | CutBody | Hang | Delay | Drip | WrongType
+@dataclass(frozen=True)
+class Judged:
+    """What ``judge`` answers to the body of a request; it is forwarded where that is None."""
+
+    judge: Callable[[bytes], Answer | None]
+
+
+Kind = (
+    Judged | Answer | ResetBefore | ResetAfter | Twice | CutBody | Hang | Delay | Drip | WrongType
+)
 
 
 def every_request(_method: str, _path: str) -> bool:

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 
-from zerglings.storage.base import Changes, Conflict, Document, Page, Store, StoreError, Written
+from zerglings.storage.base import (
+    Changes,
+    Conflict,
+    Document,
+    Page,
+    Store,
+    StoreError,
+    TooLarge,
+    Written,
+)
 
 
 class FaultyStore(Store):
     """Passes calls on to a real store, except where a test says otherwise.
 
-    A hook that raises makes the call fail; a ``Conflict`` at a write is that document's result.
+    A hook that raises makes the call fail; a ``Conflict`` at a write is that document's result,
+    and so is ``TooLarge``.
     """
 
     def __init__(self, store: Store) -> None:
@@ -47,8 +57,8 @@ class FaultyStore(Store):
     def _put(self, document: Document, timeout: float) -> Written | StoreError:
         try:
             self.before_put(document)
-        except Conflict as conflict:
-            return conflict
+        except (Conflict, TooLarge) as refusal:
+            return refusal
         (result,) = self._store.put_many([document], timeout=timeout)
         if not isinstance(result, Written):
             return result

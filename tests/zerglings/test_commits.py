@@ -7,10 +7,12 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import orjson
 import pytest
 
 from tests.support.documents import leaves, read, write
 from tests.support.faulty_store import FaultyStore, raising
+from tests.support.limits import refusing_over
 from zerglings.archive import Archive
 from zerglings.calls import pause_before_next_attempt, timeout_for
 from zerglings.changes import (
@@ -26,7 +28,14 @@ from zerglings.document import decode
 from zerglings.patience import CALL_TIMEOUT, GRACE
 from zerglings.reading import Reader
 from zerglings.revision_cache import READ_EVERY
-from zerglings.storage.base import Conflict, OutcomeUnknown, Store, StoreError, StoreUnavailable
+from zerglings.storage.base import (
+    Conflict,
+    OutcomeUnknown,
+    Store,
+    StoreError,
+    StoreUnavailable,
+    TooLarge,
+)
 from zerglings.zergling import COORDINATE_LIMIT, OutOfBounds, Pose, Request, Zergling
 
 
@@ -389,3 +398,97 @@ def test_the_dead_are_found_dead_whatever_is_remembered(bench: Bench) -> None:
     bench.flush([late])
     assert error_of(late) is NoSuchZergling
     assert leaves(bench.store, zergling.id)
+
+
+def lived(bench: Bench, words: int) -> Zergling:
+    """Return a zergling that got so many commands, a request each."""
+    zergling = bench.spawn()
+    orders = [order(zergling, "M" if number % 3 else "L") for number in range(words)]
+    bench.flush(orders)
+    return orders[-1].outcome()
+
+
+def size_of(bench: Bench, zergling: Zergling) -> int:
+    return len(orjson.dumps(read(bench.store, zergling.id)))
+
+
+def shown_words(bench: Bench, zergling: Zergling) -> int:
+    stored = bench.stored(zergling)
+    archive = Archive(bench.store.history)
+    older = sum(len(chunk.words) for chunk in archive.newest_first(stored, timeout=5.0))
+    return older + len(stored.history)
+
+
+def limit_to(bench: Bench, size: int) -> None:
+    bench.store.before_put = bench.store.history.before_put = refusing_over(size)
+
+
+def test_one_that_is_too_large_is_refused_and_all_others_are_served(bench: Bench) -> None:
+    large, small = lived(bench, 90), bench.spawn()
+    limit_to(bench, size_of(bench, large))
+    refused, served = order(large, "M"), order(small, "M")
+    while not (refused.is_answered and served.is_answered):
+        bench.flush([refused, served])
+    assert error_of(refused) is TooLarge
+    assert served.outcome().history == ("M",)
+    assert bench.stored(large) == large
+
+
+def test_what_is_too_large_is_shortened_as_far_as_may_be(bench: Bench) -> None:
+    large = lived(bench, 199)
+    limit_to(bench, size_of(bench, large))
+    change = order(large, "M")
+    while not change.is_answered:
+        bench.flush([change])
+    assert change.outcome().command_count == 200
+    assert 100 <= len(bench.stored(large).history) < 120
+    assert shown_words(bench, large) == 200
+
+
+def test_of_several_commands_those_that_fit_are_stored(bench: Bench) -> None:
+    zergling = lived(bench, 20)
+    limit_to(bench, size_of(bench, zergling) + 300)
+    changes = [order(zergling, "M"), order(zergling, "M" * 900), order(zergling, "R")]
+    while not all(change.is_answered for change in changes):
+        bench.flush(changes)
+    assert error_of(changes[1]) is TooLarge
+    assert changes[2].outcome().command_count == 22
+
+
+def test_a_repeated_key_beside_a_command_that_is_too_large_is_known(bench: Bench) -> None:
+    zergling = bench.spawn()
+    bench.flush([order(zergling, "M", key="k")])
+    limit_to(bench, size_of(bench, zergling) + 300)
+    repeated, refused = order(zergling, "M", key="k"), order(zergling, "M" * 900)
+    while not (repeated.is_answered and refused.is_answered):
+        bench.flush([repeated, refused])
+    assert repeated.outcome().history == ("M",)
+    assert error_of(refused) is TooLarge
+
+
+@pytest.mark.parametrize("is_one_request", [True, False])
+def test_what_is_too_large_can_always_be_deleted(bench: Bench, is_one_request: bool) -> None:
+    if is_one_request:
+        large = bench.spawn()
+        bench.flush([order(large, "ML" * 450)])
+    else:
+        large = lived(bench, 190)
+    limit_to(bench, 1500)
+    death = Order(large.id, Request.death(7), None)
+    while not death.is_answered:
+        bench.flush([death])
+    assert death.outcome().is_dead
+    assert bench.stored(large).is_dead
+    late = order(large, "M")
+    bench.flush([late])
+    assert error_of(late) is NoSuchZergling
+
+
+def test_a_part_of_a_history_that_is_too_large_keeps_no_other_long(bench: Bench) -> None:
+    wordy, usual = bench.spawn(), lived(bench, 200)
+    bench.flush([order(wordy, "M" * 600)])
+    bench.store.history.before_put = refusing_over(3000)
+    bench.flush([*(order(wordy, "L") for _ in range(110)), order(usual, "M")])
+    assert len(bench.stored(wordy).history) == 710
+    assert len(bench.stored(usual).history) < 200
+    assert shown_words(bench, usual) == 201

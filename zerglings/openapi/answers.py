@@ -98,7 +98,11 @@ _IN_DOUBT = {
     "Outcome unknown": (
         "The store's answer was lost, so it is unknown whether this was carried out: "
         "GET before you repeat it, or repeat it with the Idempotency-Key that you sent."
-    )
+    ),
+    "Write failed": (
+        "The store failed to write, and it is unknown whether this was carried out: "
+        "GET before you repeat it, or repeat it with the Idempotency-Key that you sent."
+    ),
 }
 
 RESPONSES: Json = {
@@ -135,8 +139,15 @@ RESPONSES: Json = {
         "Vary",
     ),
     "TooLarge": error(
-        "The body is too long. Nothing was changed.",
-        {"Too long": "The body is longer than 65536 bytes."},
+        "The body is too long, or what would have to be stored. Nothing was changed.",
+        {
+            "Too long": "The body is longer than 65536 bytes.",
+            "Too large to store": (
+                "The store takes no document as large as this zergling's would be; nothing was "
+                "changed. It can be deleted, and commanded again once whoever runs the store lets "
+                "it take larger ones."
+            ),
+        },
     ),
     "UnsupportedMediaType": error(
         "The body is neither JSON nor a form nor plain text, or it is compressed.",

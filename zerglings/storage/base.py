@@ -42,6 +42,17 @@ class NotBootstrapped(StoreUnavailable):
     """The store answers but lacks what ``manage.py bootstrap_couch`` prepares."""
 
 
+class TooLarge(StoreUnavailable):
+    """The store takes nothing as large as what it was given; nothing of it was written.
+
+    ``document_id`` is the document that is too large, if the store has told.
+    """
+
+    def __init__(self, text: str, document_id: str | None = None) -> None:
+        super().__init__(text)
+        self.document_id = document_id
+
+
 class NotAsked(StoreUnavailable):
     """The store was spared the call: it answers nobody at present, or too many wait for it."""
 
@@ -52,6 +63,10 @@ class UnknownPosition(StoreError):
 
 class OutcomeUnknown(StoreError):
     """A write was sent, and no answer tells whether it was carried out."""
+
+
+class WriteFailed(OutcomeUnknown):
+    """The store answered that a write failed, which does not rule out that some copy has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +143,8 @@ class Store(ABC):
         a refused one changes nothing for the rest.
 
         The errors in the result: ``Conflict`` (not written, the revision is not a living leaf),
-        ``StoreUnavailable`` (not written), ``OutcomeUnknown`` (perhaps written). Nobody may rely
+        ``TooLarge`` (not written, however often it is tried), ``StoreUnavailable`` (not written),
+        ``OutcomeUnknown`` (perhaps written). Nobody may rely
         on what happens to a ``_rev`` whose document has gone: CouchDB 1.x takes it, and so does
         3.4 where the document never was and others are.
 

@@ -25,6 +25,8 @@ from zerglings.storage.base import (
     OutcomeUnknown,
     StoreError,
     StoreUnavailable,
+    TooLarge,
+    WriteFailed,
 )
 from zerglings.turns import in_turns
 
@@ -249,6 +251,6 @@ class Breaker:
 
 def _is_answer(error: StoreError) -> bool:
     """Whether an error is what the store said, rather than that it said nothing of use."""
-    if isinstance(error, AccountRefused | NotBootstrapped):
+    if isinstance(error, AccountRefused | NotBootstrapped | TooLarge | WriteFailed):
         return True
     return not isinstance(error, StoreUnavailable | OutcomeUnknown)

@@ -7,15 +7,11 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import requests
-
 from zerglings.storage.base import (
     AccountRefused,
     Changes,
-    Conflict,
     Document,
     NotBootstrapped,
-    OutcomeUnknown,
     Page,
     Store,
     StoreError,
@@ -27,6 +23,7 @@ from zerglings.storage.couchdb_client import CouchDBClient
 from zerglings.storage.couchdb_database import BOOTSTRAP, Database, UnreadableAnswer
 from zerglings.storage.couchdb_database import MISSING_DATABASE as MISSING_DATABASE
 from zerglings.storage.couchdb_leaves import LeafReader, clean
+from zerglings.storage.couchdb_writes import DocumentWriter
 
 PURGE_IDS = 100
 PURGE_REVISIONS = 1000
@@ -69,6 +66,7 @@ class CouchDBStore(Store):
         self._client = client
         self._database = Database(client, database)
         self._reader = LeafReader(self._database)
+        self._writer = DocumentWriter(self._database)
         self._changes = ChangeReader(self._database)
         self._history = (
             self if is_history else CouchDBStore(client, databases(database)[1], is_history=True)
@@ -88,16 +86,7 @@ class CouchDBStore(Store):
     def put_many(
         self, documents: Sequence[Document], *, timeout: float
     ) -> list[Written | StoreError]:
-        if len(documents) == 1:
-            return [self._put(documents[0], timeout)]
-        if not documents:
-            return []
-        reply = self._database.write(
-            "POST", "_bulk_docs", timeout=timeout, body={"docs": documents}
-        )
-        rows = reply.content if isinstance(reply.content, list) else []
-        outcomes = {row.get("id"): row for row in rows if isinstance(row, dict)}
-        return [_outcome(outcomes.get(document["_id"], {})) for document in documents]
+        return self._writer.write(documents, timeout=timeout)
 
     def page(
         self,
@@ -156,15 +145,6 @@ class CouchDBStore(Store):
     def close(self) -> None:
         self._client.close()
 
-    def _put(self, document: Document, timeout: float) -> Written | StoreError:
-        """Store one document, which costs CouchDB less than a bulk of one."""
-        try:
-            reply = self._database.write("PUT", document["_id"], timeout=timeout, body=document)
-        except Conflict as conflict:
-            return conflict
-        row = reply.content if isinstance(reply.content, dict) else {}
-        return _outcome(row | {"accepted": reply.status == requests.codes.accepted})
-
     def _range(self, params: dict[str, str], timeout: float) -> list[dict[str, Any]]:
         """Return the rows of a range of ids with their documents, except those unreadable."""
 
@@ -204,21 +184,6 @@ class CouchDBStore(Store):
         except StoreUnavailable as error:
             raise StoreUnavailable(f"deleted leaves cannot be purged: {error}") from error
         return sum(len(gone) for gone in answer["purged"].values())
-
-
-def _outcome(row: Mapping[str, Any]) -> Written | StoreError:
-    """Say in the contract's terms what a row of CouchDB's answer to a write means."""
-    match row:
-        case {"error": "conflict"}:
-            return Conflict("Document update conflict.")
-        case {"error": "forbidden" | "unauthorized" as error}:
-            return AccountRefused(f"CouchDB refused a document: {error}")
-        case {"error": error}:
-            return OutcomeUnknown(f"CouchDB said of a document: {error}")
-        case {"rev": str(revision)}:
-            return Written(revision, is_minority=bool(row.get("accepted")))
-        case _:
-            return OutcomeUnknown("CouchDB said nothing of a document")
 
 
 def in_batches(revisions: Iterable[tuple[str, str]]) -> Iterator[dict[str, list[str]]]:

@@ -51,15 +51,29 @@ _CAUSES = {
 class Answered(Exception):
     """CouchDB, or something in front of it, answered with other than a success.
 
-    ``signature`` is what the request was signed with, which no message shows.
+    ``signature`` is what the request was signed with, which no message shows. ``rows`` is the
+    answer where it is a list, as it is when CouchDB failed to write some documents of a bulk.
     """
 
-    def __init__(self, status: int, error: str, reason: str, signature: str | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        error: str,
+        reason: str,
+        signature: str | None = None,
+        rows: list[Any] | None = None,
+    ) -> None:
         super().__init__(f"{status} {error}: {reason}" if error else f"{status} {reason}".rstrip())
         self.status = status
         self.error = error
         self.reason = reason
         self.signature = signature
+        self.rows = rows
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether it was not CouchDB that answered but something in front of it."""
+        return not self.error and self.rows is None
 
     @property
     def is_lock(self) -> bool:
@@ -78,8 +92,7 @@ class Answered(Exception):
         So it is while a server starts, is raced or is locked, and when it was not CouchDB that
         answered but something in front of it.
         """
-        is_foreign = not self.error
-        return is_foreign or self.is_lock or self.status in (408, 429) or self.status >= 500
+        return self.is_foreign or self.is_lock or self.status in (408, 429) or self.status >= 500
 
 
 class NoAnswer(Exception):
@@ -254,7 +267,9 @@ def _raise_unless_good(response: requests.Response) -> None:
         content = orjson.loads(response.content)
     except orjson.JSONDecodeError:
         content = None
-    details = content if isinstance(content, dict) else {"reason": "(not from CouchDB)"}
+    rows = content if isinstance(content, list) else None
+    nothing_known = {"reason": "(not from CouchDB)" if rows is None else "(of some documents)"}
+    details = content if isinstance(content, dict) else nothing_known
     if status := details.get("status"):  # what /_up says of a node that wants no requests yet
         details = {"reason": f"(node {'not synced' if status == 'seeding' else status})"}
     raise Answered(
@@ -262,6 +277,7 @@ def _raise_unless_good(response: requests.Response) -> None:
         str(details.get("error", "")),
         str(details.get("reason", "")),
         response.request.headers.get("Authorization"),
+        rows,
     )
 
 

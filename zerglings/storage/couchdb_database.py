@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import requests
+
 from zerglings.storage.base import (
     AccountRefused,
     Conflict,
@@ -11,6 +13,8 @@ from zerglings.storage.base import (
     OutcomeUnknown,
     StoreError,
     StoreUnavailable,
+    TooLarge,
+    WriteFailed,
 )
 from zerglings.storage.couchdb_client import Answered, CouchDBClient, NoAnswer, Reply, Unreadable
 
@@ -90,10 +94,13 @@ class Database:
     def write(self, method: str, *path: str, timeout: float, body: object) -> Reply:
         """Send what must not be taken for undone when its answer is lost.
 
+        Of several documents some may have been written although the reply is no success: it has a
+        row for each.
+
         Raises:
             Conflict: the revision is not a living leaf.
-            OutcomeUnknown: no answer tells whether it was carried out.
-            StoreUnavailable: it was not carried out.
+            WriteFailed, OutcomeUnknown: no answer tells whether it was carried out.
+            TooLarge, StoreUnavailable: it was not carried out.
         """
         return self._send(method, (self.name, *path), timeout, body, None, is_write=True)
 
@@ -110,6 +117,8 @@ class Database:
         try:
             return self.client.send(method, list(path), timeout=timeout, body=body, params=params)
         except Answered as refusal:
+            if is_write and refusal.rows is not None:
+                return Reply(refusal.status, refusal.rows)
             raise self._meaning(refusal, is_write=is_write) from refusal
         except NoAnswer as silence:
             if is_write and silence.was_sent:
@@ -134,10 +143,23 @@ class Database:
                 return NoDocument(f"CouchDB answered {answer}")
             case 409 | 412 if is_write and answer.error in ("conflict", "file_exists"):
                 return Conflict(str(answer))
-            case status if status >= 500 and is_write:
-                return _noted(OutcomeUnknown(f"CouchDB answered {status}"), answer)
-            case status:
-                return _noted(StoreUnavailable(f"CouchDB answered {status}"), answer)
+            case _:
+                error = _of_write(answer) if is_write else None
+                return _noted(
+                    error or StoreUnavailable(f"CouchDB answered {answer.status}"), answer
+                )
+
+
+def _of_write(answer: Answered) -> StoreError | None:
+    """Say what only a write's answer can mean; None if it was just not carried out."""
+    if answer.status == requests.codes.request_entity_too_large:
+        is_named = answer.error == "document_too_large"
+        return TooLarge("CouchDB answered 413", answer.reason if is_named else None)
+    if answer.status < 500:
+        return None
+    if answer.is_foreign:
+        return OutcomeUnknown(f"CouchDB answered {answer.status}")
+    return WriteFailed(f"CouchDB answered {answer.status} to a write")
 
 
 def _noted(error: StoreError, answer: Answered) -> StoreError:

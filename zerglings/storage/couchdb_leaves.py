@@ -31,6 +31,7 @@ CROWDED_LIMIT = 10_000
 """How many such documents are remembered, the latest."""
 
 _NO_SUCH_PATH = (404, 405)
+_TOO_LARGE = 413
 _NEVER_STORED = ("not_found", "illegal_docid")
 
 
@@ -166,16 +167,30 @@ def _is_unknown_path(error: StoreUnavailable) -> bool:
     )
 
 
+def _is_too_large(error: StoreUnavailable) -> bool:
+    """Whether the request was refused for its size."""
+    cause = error.__cause__
+    return isinstance(cause, Answered) and cause.status == _TOO_LARGE
+
+
 def _in_halves(
     read: Callable[[Sequence[str], float], Leaves], ids: Sequence[str], timeout: float
 ) -> Leaves:
-    """Read, and where one document spoils the answer for all find it and go without it."""
+    """Read, in parts where so many ids are too large a request.
+
+    Where one document spoils the answer for all, find it and go without it.
+    """
     if not ids:
         return {}
     try:
         return read(ids, timeout)
-    except UnreadableAnswer as error:
+    except StoreUnavailable as error:
+        is_unreadable = isinstance(error, UnreadableAnswer)
+        if not (is_unreadable or _is_too_large(error)):
+            raise
         if len(ids) == 1:
+            if not is_unreadable:
+                raise
             logger.warning("The document %r is left out: %s", ids[0], error)
             return {}
     middle = len(ids) // 2

@@ -18,6 +18,8 @@ from zerglings.storage.base import (
     Page,
     Store,
     StoreError,
+    TooLarge,
+    WriteFailed,
     Written,
 )
 
@@ -28,7 +30,8 @@ _Tally = tuple[Callable[[], None], Callable[[float], None]]
 _CALLS = Counter(
     "overmind_store_calls_total",
     "Calls on the store, by part (zerglings or history), operation and outcome: ok, unavailable,"
-    " unknown (the answer to a write was lost), crash (an error of our own).",
+    " unknown (the answer to a write was lost), failed (the store answered that a write failed),"
+    " too_large (the store takes nothing as large), crash (an error of our own).",
     ("part", "operation", "outcome"),
 )
 _SECONDS = Histogram(
@@ -40,7 +43,7 @@ _SECONDS = Histogram(
 _DOCUMENTS = Counter(
     "overmind_store_documents_total",
     "Documents of writes, by part and outcome: ok, minority (only few copies have it), conflict"
-    " (a lost race), unavailable, unknown.",
+    " (a lost race), too_large, unavailable, failed, unknown.",
     ("part", "outcome"),
 )
 
@@ -75,7 +78,13 @@ class ObservedStore(Store):
     def put_many(
         self, documents: Sequence[Document], *, timeout: float
     ) -> list[Written | StoreError]:
-        results = self._observed("write", lambda: self._store.put_many(documents, timeout=timeout))
+        try:
+            results = self._observed(
+                "write", lambda: self._store.put_many(documents, timeout=timeout)
+            )
+        except StoreError as error:
+            _DOCUMENTS.labels(self._part, _outcome_of(error)).inc(len(documents))
+            raise
         for outcome, count in Counting(map(_outcome_of, results)).items():
             _DOCUMENTS.labels(self._part, outcome).inc(count)
         return results
@@ -153,7 +162,11 @@ def _outcome_of(result: Written | StoreError) -> str:
             return "minority" if result.is_minority else "ok"
         case Conflict():
             return "conflict"
+        case WriteFailed():
+            return "failed"
         case OutcomeUnknown():
             return "unknown"
+        case TooLarge():
+            return "too_large"
         case _:
             return "unavailable"

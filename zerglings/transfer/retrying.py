@@ -7,7 +7,13 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from zerglings.archive import MissingChunk
-from zerglings.storage.base import AccountRefused, NotBootstrapped, StoreError, UnknownPosition
+from zerglings.storage.base import (
+    AccountRefused,
+    NotBootstrapped,
+    StoreError,
+    TooLarge,
+    UnknownPosition,
+)
 
 PAUSES = (0.1, 0.3, 1.0, 3.0, 5.0, 10.0, 10.0)
 """Seconds before each new attempt."""
@@ -15,7 +21,7 @@ PAUSES = (0.1, 0.3, 1.0, 3.0, 5.0, 10.0, 10.0)
 CALL_TIMEOUT = 30.0
 """Seconds that one store call may wait."""
 
-LASTING = (AccountRefused, NotBootstrapped, UnknownPosition, MissingChunk)
+LASTING = (AccountRefused, NotBootstrapped, UnknownPosition, MissingChunk, TooLarge)
 """What no new attempt mends."""
 
 Pause = Callable[[float], None]

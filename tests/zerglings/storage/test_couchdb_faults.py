@@ -28,6 +28,8 @@ from zerglings.storage.base import (
     Store,
     StoreError,
     StoreUnavailable,
+    TooLarge,
+    WriteFailed,
 )
 from zerglings.storage.couchdb import CouchDBStore
 from zerglings.storage.couchdb_client import CouchDBClient
@@ -110,7 +112,19 @@ FAULTS: dict[str, tuple[Kind, type[StoreError], type[StoreError]]] = {
     "412": (couch_error(412, "file_exists", "x"), StoreUnavailable, Conflict),
     "412 HTML": (Answer(412, b"<html>", HTML), StoreUnavailable, StoreUnavailable),
     "429": (Answer(429, b"", {}), StoreUnavailable, StoreUnavailable),
-    "500": (couch_error(500, "internal", "oops"), StoreUnavailable, OutcomeUnknown),
+    "413": (couch_error(413, "document_too_large", ""), StoreUnavailable, TooLarge),
+    "413 HTML": (Answer(413, b"<html>", HTML), StoreUnavailable, TooLarge),
+    "500": (couch_error(500, "internal", "oops"), StoreUnavailable, WriteFailed),
+    "500 full volume": (
+        couch_error(500, "error", "internal_server_error"),
+        StoreUnavailable,
+        WriteFailed,
+    ),
+    "503 a node is down": (
+        couch_error(503, "nodedown", "progress not possible"),
+        StoreUnavailable,
+        WriteFailed,
+    ),
     "502 HTML": (Answer(502, b"<html>bad gateway", HTML), StoreUnavailable, OutcomeUnknown),
     "503 HTML": (Answer(503, b"<html>no", HTML), StoreUnavailable, OutcomeUnknown),
     "503 without type": (Answer(503, b"no"), StoreUnavailable, OutcomeUnknown),

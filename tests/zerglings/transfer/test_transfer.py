@@ -13,7 +13,9 @@ import pytest
 
 from tests.support.backends import Backend, sqlite_backend
 from tests.support.documents import leaves, read, write
+from tests.support.fault_proxy import FaultProxy
 from tests.support.faulty_store import FaultyStore, raising
+from tests.support.limits import body_limit, refusing_over
 from tests.support.lives import TAIL, everything, of_the_original, populate
 from tests.support.rivals import plant
 from zerglings.changes import KeyReused, NoSuchZergling
@@ -26,6 +28,7 @@ from zerglings.storage.base import (
     Store,
     StoreError,
     StoreUnavailable,
+    TooLarge,
     Written,
 )
 from zerglings.transfer import retrying
@@ -272,6 +275,31 @@ def test_a_refused_account_is_not_knocked_with_again(store: Store, embedded: Sto
     faulty.before_put = raising(AccountRefused("no"), 1000)
     with pytest.raises(AccountRefused):
         imported(faulty, exported(embedded))
+    assert len(faulty.puts) == 1
+
+
+def test_an_import_goes_on_through_a_limit_to_the_size_of_requests(
+    couch: Backend, proxy: FaultProxy, embedded: Store
+) -> None:
+    populate(embedded)
+    file = exported(embedded)
+    proxy.fault = body_limit(max(map(len, file.splitlines())))
+    with closing(couch.through(proxy.url).open()) as store:
+        assert imported(store, file).written[ZERGLING] == 5
+        assert 413 in [request.status for request in proxy.requests]
+    with closing(couch.open()) as store:
+        assert exported(store) == file
+
+
+def test_an_import_names_what_is_too_large_and_is_not_tried_again(
+    store: Store, embedded: Store
+) -> None:
+    populate(embedded)
+    faulty = FaultyStore(store)
+    faulty.before_put = refusing_over(10)
+    with pytest.raises(TooLarge) as caught:
+        imported(faulty, exported(embedded))
+    assert caught.value.document_id
     assert len(faulty.puts) == 1
 
 
