@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from tests.browser.live_map import LiveMap
 from tests.support.backends import Backend, sqlite_backend
@@ -20,6 +20,8 @@ from tests.support.browser import Watch, chromium
 from tests.support.service import Service
 
 Spawn = Callable[..., str]
+
+expect.set_options(timeout=30_000)  # milliseconds that a busy machine has to show what is expected
 
 
 @pytest.fixture(scope="package")
