@@ -29,6 +29,7 @@ run: $(COLLECTED) ## Bootstrap the store and serve on OVERMIND_HTTP_ADDR (defaul
 
 test: WORKERS = $(shell echo $$((2 * $$(nproc))))  # half of them wait: for a browser, a clock, a process that starts
 test: peer browser $(COLLECTED) ## Run the tests of every promise, over both stores and in a browser; in WORKERS processes; MEASURE=1 for coverage
+	@rm -rf $(COVERAGE)  # what an earlier run measured
 	$(PARALLEL) -m "not proof"
 
 proof: peer browser $(COLLECTED) build/audit/.installed ## Run the slow proofs: faults of the store, crashes, load, hostile input, upgrades, the commands of the docs

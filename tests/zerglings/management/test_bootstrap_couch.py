@@ -144,7 +144,10 @@ def test_no_encoding_of_the_output_ends_the_work(site: Site, encoding: str) -> N
 by_the_clock = [pytest.mark.proof, pytest.mark.alone]
 
 
-@pytest.mark.parametrize("ending", ["its time", pytest.param("SIGTERM", marks=by_the_clock)])
+@pytest.mark.parametrize(
+    "ending",
+    ["its time", *(pytest.param(each, marks=by_the_clock) for each in ("SIGTERM", "SIGINT"))],
+)
 def test_an_answer_that_comes_in_drips_holds_up_nothing(ending: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         given = {"COUCHDB_URL": f"http://127.0.0.1:{server.getsockname()[1]}"}
@@ -153,15 +156,16 @@ def test_an_answer_that_comes_in_drips_holds_up_nothing(ending: str) -> None:
             connection, _ = server.accept()
             began = time.monotonic()
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
-            if ending == "SIGTERM":
-                process.send_signal(signal.SIGTERM)
+            if ending != "its time":
+                process.send_signal(signal.Signals[ending])
             with suppress(ConnectionError):  # it ends between a look and a drip
                 while process.poll() is None:
                     connection.sendall(b" ")
                     time.sleep(0.1)  # a drip
                     assert time.monotonic() - began < 5
             connection.close()
-        assert process.returncode == (TIMED_OUT if ending == "its time" else 143)
+        statuses = {"its time": TIMED_OUT, "SIGTERM": 143, "SIGINT": 130}
+        assert process.returncode == statuses[ending]
         assert ending == "its time" or time.monotonic() - began < 1.1
 
 
