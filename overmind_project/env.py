@@ -334,8 +334,11 @@ def _is_address(value: str) -> bool:
 
 
 def _is_host(text: str) -> bool:
+    """Whether it is a name or an address; one with a zone means something to one machine only."""
+    if ":" not in text:
+        return _HOST_NAME.fullmatch(text) is not None
     try:
-        return _HOST_NAME.fullmatch(text) is not None or bool(IPv6Address(text))
+        return IPv6Address(text).scope_id is None
     except ValueError:
         return False
 
