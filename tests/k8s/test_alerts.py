@@ -42,7 +42,7 @@ OPERATORS: dict[str, Callable[[float, float], float]] = {
 }
 
 _FIRST_TOO = re.compile(
-    r"sum by \(route\) \( (?P<counter>\S+\{[^}]*\})"
+    r"sum by \((?:route|part)\) \( (?P<counter>\S+\{[^}]*\})"
     r" unless last_over_time\((?P=counter)\[\w+\] offset (?P<window>\w+)\)"
     r" or increase\((?P=counter)\[(?P=window)\]\) \) > 0"
 )
