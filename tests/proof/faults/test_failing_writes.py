@@ -1,0 +1,39 @@
+"""A CouchDB that reads and cannot write, as on a full or read-only volume."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+import pytest
+
+from tests.support.backends import Backend
+from tests.support.fault_proxy import FaultProxy
+from tests.support.faults import Answer, Fault
+from tests.support.limits import JSON
+from zerglings.hive import Hive
+from zerglings.storage.base import WriteFailed
+from zerglings.zergling import Pose, Request
+
+FULL = Answer(500, b'{"error":"error","reason":"internal_server_error"}', JSON)
+
+
+def is_write(method: str, path: str) -> bool:
+    return method == "PUT" or path.endswith("/_bulk_docs")
+
+
+def test_who_writes_is_told_that_it_failed_and_who_reads_is_served(
+    couch: Backend, proxy: FaultProxy
+) -> None:
+    with closing(couch.through(proxy.url).open()) as store:
+        hive = Hive(store)
+        zergling = hive.spawn(Pose())
+        proxy.fault = Fault(FULL, matches=is_write)
+        with pytest.raises(WriteFailed):
+            hive.command(zergling.id, Request.command("M"))
+        with pytest.raises(WriteFailed):
+            hive.spawn(Pose())
+        assert hive.is_healthy()
+        hive.check_ready()
+        assert hive.get(zergling.id) == zergling
+        proxy.fault = None
+        assert hive.command(zergling.id, Request.command("L")).history == ("L",)
