@@ -32,7 +32,7 @@ from urllib3.exceptions import (
 
 from zerglings.storage.account import Account
 from zerglings.storage.base import AccountRefused
-from zerglings.storage.couchdb_session import LeanSession
+from zerglings.storage.couchdb_session import REQUEST_ID, LeanSession, request_id
 
 CONNECT_TIMEOUT = 0.5
 """Seconds to wait for a connection; a healthy server nearby takes a few milliseconds."""
@@ -51,9 +51,12 @@ _CAUSES = {
 class Answered(Exception):
     """CouchDB, or something in front of it, answered with other than a success.
 
-    ``signature`` is what the request was signed with, which no message shows. ``rows`` is the
-    answer where it is a list, as it is when CouchDB failed to write some documents of a bulk.
+    ``signature`` is what the request was signed with, which no message shows; ``request_id`` what
+    CouchDB's log calls it. ``rows`` is the answer where it is a list, as it is when CouchDB failed
+    to write some documents of a bulk.
     """
+
+    request_id = ""
 
     def __init__(
         self,
@@ -98,8 +101,11 @@ class Answered(Exception):
 class NoAnswer(Exception):
     """There was no answer, or none that can be read; the text names no address.
 
-    ``was_sent`` tells whether the request may have been carried out all the same.
+    ``was_sent`` tells whether the request may have been carried out all the same; ``request_id`` is
+    what CouchDB's log calls it then.
     """
+
+    request_id = ""
 
     def __init__(self, reason: str, *, was_sent: bool) -> None:
         super().__init__(reason)
@@ -206,6 +212,7 @@ class CouchDBClient:
         body: object,
         params: dict[str, str] | None,
     ) -> Reply:
+        name = request_id()
         try:
             with _all_within(timeout + CONNECT_TIMEOUT):
                 response, _ = self._resource.request(
@@ -213,17 +220,23 @@ class CouchDBClient:
                     "/".join(map(_quoted, path)),
                     params=params,
                     data=None if body is None else orjson.dumps(body),
+                    headers={REQUEST_ID: name},
                     timeout=(min(CONNECT_TIMEOUT, timeout), timeout),
                     stream=True,  # leaves the body, and what type it claims to be, to us
                 )
                 content = response.content
             self.account.accepted()
             return Reply(response.status_code, _decoded(content))
+        except (Answered, NoAnswer) as answer:
+            answer.request_id = name
+            raise
         except (OSError, HTTPError, orjson.JSONDecodeError) as error:  # requests' are OSErrors
             reason = _cause(error)
             if reason == _CAUSES[TimeoutError]:
                 self._session.drop_idle_connections()
-            raise NoAnswer(reason, was_sent=not _is_unconnected(error)) from error
+            silence = NoAnswer(reason, was_sent=not _is_unconnected(error))
+            silence.request_id = name if silence.was_sent else ""
+            raise silence from error
 
 
 def _all_within(seconds: float) -> AbstractContextManager[object]:

@@ -17,6 +17,7 @@ from zerglings.storage.base import (
     WriteFailed,
 )
 from zerglings.storage.couchdb_client import Answered, CouchDBClient, NoAnswer, Reply, Unreadable
+from zerglings.storage.couchdb_session import REQUEST_ID
 
 MISSING_DATABASE = ("no_db_file", "Database does not exist.")
 """How CouchDB 1.x and later ones say that there is no such database, rather than no document."""
@@ -119,13 +120,9 @@ class Database:
         except Answered as refusal:
             if is_write and refusal.rows is not None:
                 return Reply(refusal.status, refusal.rows)
-            raise self._meaning(refusal, is_write=is_write) from refusal
+            raise _named(self._meaning(refusal, is_write=is_write), refusal) from refusal
         except NoAnswer as silence:
-            if is_write and silence.was_sent:
-                raise OutcomeUnknown(f"CouchDB's answer was lost: {silence}") from silence
-            if isinstance(silence, Unreadable):
-                raise UnreadableAnswer(f"CouchDB's answer is no use: {silence}") from silence
-            raise StoreUnavailable(f"CouchDB cannot be reached: {silence}") from silence
+            raise _named(_meaning_of_silence(silence, is_write=is_write), silence) from silence
 
     def _meaning(self, answer: Answered, *, is_write: bool) -> StoreError:
         """Say in the contract's terms what an answer other than a success means."""
@@ -160,6 +157,21 @@ def _of_write(answer: Answered) -> StoreError | None:
     if answer.is_foreign:
         return OutcomeUnknown(f"CouchDB answered {answer.status}")
     return WriteFailed(f"CouchDB answered {answer.status} to a write")
+
+
+def _meaning_of_silence(silence: NoAnswer, *, is_write: bool) -> StoreError:
+    if is_write and silence.was_sent:
+        return OutcomeUnknown(f"CouchDB's answer was lost: {silence}")
+    if isinstance(silence, Unreadable):
+        return UnreadableAnswer(f"CouchDB's answer is no use: {silence}")
+    return StoreUnavailable(f"CouchDB cannot be reached: {silence}")
+
+
+def _named(error: StoreError, answer: Answered | NoAnswer) -> StoreError:
+    """Have the log say where CouchDB's log has the same call."""
+    if answer.request_id:
+        error.add_note(f"{REQUEST_ID} {answer.request_id}")
+    return error
 
 
 def _noted(error: StoreError, answer: Answered) -> StoreError:

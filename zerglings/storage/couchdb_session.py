@@ -6,6 +6,8 @@ greenlets go first before it sends. Knows nothing of what CouchDB's answers mean
 
 from __future__ import annotations
 
+import random
+import re
 import select
 import socket
 import time
@@ -24,7 +26,14 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, SSLError
 from urllib3.util.connection import create_connection
 
+from overmind_project.logs import CONTEXT
 from zerglings.storage.lookup import addresses_of
+
+REQUEST_ID = "X-Couch-Request-ID"
+"""The header with which CouchDB's log and ours name a call."""
+
+_KEPT_ID = re.compile(r"[A-Za-z0-9_-]{1,36}")
+"""What CouchDB 3 keeps of that header; it puts an id of its own in the place of all else."""
 
 CONNECT_LIMIT = 1.0
 """Seconds for finding a host's addresses, and as much again for trying them all."""
@@ -109,6 +118,15 @@ def _is_readable(sock: socket.socket) -> bool:
     return bool(poll.poll(0))
 
 
+def request_id() -> str:
+    """Return the id of the request on whose behalf CouchDB is asked, or a random one.
+
+    A call that serves many requests has the id of the one that makes it.
+    """
+    given = str(CONTEXT.get().get("request_id", ""))
+    return given if _KEPT_ID.fullmatch(given) else f"{random.getrandbits(128):032x}"
+
+
 class LeanSession(requests.Session):
     """A session that leaves out what CouchDB does not need: cookies, redirects, proxies, .netrc.
 
@@ -148,6 +166,7 @@ class LeanSession(requests.Session):
         query = f"?{urlencode(request.params)}" if request.params else ""
         prepared.url = f"{request.url}{query}"
         prepared.headers = CaseInsensitiveDict(self._headers)
+        prepared.headers[REQUEST_ID] = request.headers[REQUEST_ID]
         if isinstance(request.data, bytes):
             prepared.body = request.data
             prepared.headers["Content-Length"] = str(len(request.data))
