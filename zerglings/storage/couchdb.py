@@ -27,7 +27,7 @@ from zerglings.storage.couchdb_writes import DocumentWriter
 
 PURGE_IDS = 100
 PURGE_REVISIONS = 1000
-"""What CouchDB 3 takes in one ``_purge``, unless configured otherwise."""
+"""What CouchDB takes in one ``_purge`` before 3.5.1, unless configured otherwise."""
 
 ROLE = "overmind"
 """The role of the service's account: it and admins may use the databases."""

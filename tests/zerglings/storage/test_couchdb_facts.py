@@ -1,0 +1,182 @@
+"""What Apache CouchDB itself does and this service builds on, as docs/bootstrap.md says by version.
+
+They need a server of Apache CouchDB 3: COUCHDB_TEST_URL.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import uuid
+from collections.abc import Iterator
+
+import pytest
+import requests
+
+from tests.support.site import CouchDBServer, missing_is_fine
+from tests.support.waiting import wait_until
+
+Version = tuple[int, ...]
+
+TIMEOUT = 30.0
+PASSWORD = "relax"
+JSON = {"Content-Type": "application/json"}
+
+
+class Server:
+    """The server as any client sees it, signed in as its admin unless told otherwise."""
+
+    def __init__(self, server: CouchDBServer) -> None:
+        self._server = server
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self.admin = server.username, server.password
+
+    def ask(self, method: str, path: str, **options: object) -> requests.Response:
+        given: dict[str, object] = {"auth": self.admin, "timeout": TIMEOUT, "headers": JSON}
+        return requests.request(method, f"{self._server.url}/{path}", **given | options)  # type: ignore[arg-type]
+
+    @property
+    def version(self) -> Version:
+        return tuple(
+            int(part) for part in re.findall(r"\d+", self.ask("GET", "").json()["version"])
+        )
+
+
+@pytest.fixture
+def server(couchdb: CouchDBServer) -> Server:
+    server = Server(couchdb)
+    welcome = server.ask("GET", "").json()
+    if welcome.get("couchdb") != "Welcome" or not welcome["version"].startswith("3."):
+        pytest.skip("this server is not Apache CouchDB 3")
+    return server
+
+
+@pytest.fixture
+def database(server: Server, couchdb: CouchDBServer) -> Iterator[str]:
+    name = f"overmind-test-{uuid.uuid4().hex[:12]}"
+    server.ask("PUT", name).raise_for_status()
+    yield name
+    with missing_is_fine():
+        couchdb.ask("DELETE", name)
+
+
+@pytest.fixture
+def account(server: Server) -> Iterator[str]:
+    """An account with the password PASSWORD, which nothing else uses."""
+    name = f"overmind-{uuid.uuid4().hex[:12]}"
+    path = f"_users/org.couchdb.user:{name}"
+    user = {"name": name, "password": PASSWORD, "roles": [], "type": "user"}
+    server.ask("PUT", path, json=user).raise_for_status()
+    yield name
+    revision = server.ask("GET", path).json()["_rev"]
+    server.ask("DELETE", path, params={"rev": revision}).raise_for_status()
+
+
+@pytest.mark.parametrize(
+    "revisions",
+    [
+        pytest.param({f"d{n}": [f"1-{n:032x}"] for n in range(101)}, id="101 documents"),
+        pytest.param({"d": [f"1-{n:032x}" for n in range(1001)]}, id="1,001 revisions"),
+    ],
+)
+def test_a_purge_has_limits_before_3_5_1(
+    server: Server, database: str, revisions: dict[str, list[str]]
+) -> None:
+    status = server.ask("POST", f"{database}/_purge", json=revisions).status_code
+    assert status in ((201, 202) if server.version >= (3, 5, 1) else (400,))
+
+
+def test_a_local_document_never_conflicts(server: Server, database: str) -> None:
+    path = f"{database}/_local/a"
+    for fields in ({}, {}, {"_rev": "0-1"}, {"_rev": "0-99"}):
+        assert server.ask("PUT", path, json=fields | {"n": 1}).status_code == 201
+
+
+def test_a_session_outlives_one_change_of_the_secret_since_3_5_2(
+    server: Server, account: str
+) -> None:
+    setting = "_node/_local/_config/chttpd_auth/secret"
+    before = server.ask("GET", setting)
+    signed_in = {"name": account, "password": PASSWORD}
+    cookies = server.ask("POST", "_session", json=signed_in, auth=None).cookies
+
+    def is_valid() -> bool:
+        answer = server.ask("GET", "_session", cookies=cookies, auth=None)
+        return bool(answer.json().get("userCtx", {}).get("name") == account)
+
+    assert is_valid()
+    try:
+        server.ask("PUT", setting, json=uuid.uuid4().hex).raise_for_status()
+        assert is_valid() is (server.version >= (3, 5, 2))
+        server.ask("PUT", setting, json=uuid.uuid4().hex).raise_for_status()
+        assert not is_valid()
+    finally:
+        if before.ok:
+            server.ask("PUT", setting, json=before.json())
+        else:
+            server.ask("DELETE", setting)
+
+
+def test_a_password_that_is_hashed_again_keeps_its_salt_since_3_5(
+    server: Server, account: str
+) -> None:
+    if server.version < (3, 5):
+        pytest.skip("this server does not hash passwords again unless it is told to")
+    path = f"_users/org.couchdb.user:{account}"
+    user = server.ask("GET", path).json()
+    weaker = user | {"iterations": 10, "derived_key": derived_key(user["salt"], 10)}
+    revision = server.ask("PUT", path, json=weaker).json()["rev"]
+
+    def now() -> dict[str, object]:
+        found: dict[str, object] = server.ask("GET", path).json()
+        return found
+
+    signed_in = server.ask("GET", "_session", auth=(account, PASSWORD)).json()
+    assert signed_in["userCtx"]["name"] == account
+    wait_until(lambda: now()["_rev"] != revision, "the password has been hashed again")
+    assert now()["salt"] == user["salt"]
+    assert now()["iterations"] != 10
+
+
+def derived_key(salt: str, iterations: int) -> str:
+    return hashlib.pbkdf2_hmac("sha256", PASSWORD.encode(), salt.encode(), iterations).hex()
+
+
+@pytest.mark.parametrize(
+    ("given", "is_kept"),
+    [
+        ("0f" * 16, True),
+        ("5fb0c7a2-1111-4222-8333-444455556666", True),
+        ("walk_1", True),
+        ("a" * 37, False),
+        ("a.b", False),
+    ],
+)
+def test_a_request_id_of_36_letters_digits_and_dashes_is_kept(
+    server: Server, given: str, is_kept: bool
+) -> None:
+    answer = server.ask("GET", "", headers={"X-Couch-Request-ID": given})
+    assert (answer.headers["X-Couch-Request-ID"] == given) is is_kept
+
+
+def test_numbers_at_the_edge_are_not_all_kept(server: Server, database: str) -> None:
+    path = f"{database}/a"
+    server.ask("PUT", path, data=b'{"zero":-0.0,"small":5e-324}').raise_for_status()
+    found = server.ask("GET", path)
+    assert re.search(r'"zero":0(\.0)?[,}]', found.text), "the sign is lost"
+    assert found.json()["small"] == (5e-324 if server.version >= (3, 5, 2) else 0.0)
+
+
+def test_an_account_is_locked_after_five_refused_sign_ins_since_3_4(
+    server: Server, account: str
+) -> None:
+    mode = server.ask("GET", "_node/_local/_config/chttpd_auth_lockout/mode")
+    if mode.ok and mode.json() != "enforce":
+        pytest.skip("this server is configured not to lock accounts")
+
+    def status(password: str) -> int:
+        return server.ask("GET", "_session", auth=(account, password)).status_code
+
+    assert [status("wrong") for _ in range(5)] == [401] * 5
+    assert status(PASSWORD) == (403 if server.version >= (3, 4) else 200)
