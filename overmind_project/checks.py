@@ -34,6 +34,7 @@ IDS = {
     "OVERMIND_RATE_LIMIT": "overmind.E013",
     "OVERMIND_TRUSTED_PROXIES": "overmind.E014",
     "OVERMIND_CORS_ORIGINS": "overmind.E015",
+    "OVERMIND_PATH_PREFIX": "overmind.E016",
     "OVERMIND_KEEP_ALIVE": "overmind.E017",
     "COUCHDB_URL": "overmind.E020",
     "COUCHDB_SERVICE_HOST": "overmind.E021",

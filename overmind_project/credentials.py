@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, parse_cookie
 
 from overmind_project.tokens import Token
@@ -16,8 +17,12 @@ from overmind_project.tokens import Token
 COOKIE = "overmind-token"
 """Carries the token itself, so that every replica judges it as it judges a header."""
 
-SECURE_COOKIE = f"__Host-{COOKIE}"
-"""The same over TLS: browsers take one of this name from nobody else, nor for anybody else."""
+SECURE_COOKIE = f"{'__Secure-' if settings.OVERMIND_PATH_PREFIX else '__Host-'}{COOKIE}"
+"""The same over TLS. Browsers take a ``__Host-`` one from nobody else, nor for anybody else, but
+only for the root; of another path the most that they guarantee is that it came over TLS."""
+
+PATH = settings.OVERMIND_PATH_PREFIX or "/"
+"""Where the cookie is sent: to no other service of the same host."""
 
 SIGNED_IN = "overmind.signed_in"
 """Where in a request's environment the token is with which a browser has signed in."""
@@ -44,7 +49,8 @@ def shown_in(environ: Mapping[str, Any]) -> Credentials | None:
             return Credentials(token.strip(" "), is_cookie=False)
     sent: str = environ.get("HTTP_COOKIE", "")
     if COOKIE in sent:  # as it is in both names
-        cookies = parse_cookie(sent)
+        # Of two, that of the longer path comes first (RFC 6265, section 5.4); here the last wins.
+        cookies = parse_cookie(";".join(reversed(sent.split(";"))))
         for name in (SECURE_COOKIE, COOKIE):
             if name in cookies:
                 return Credentials(cookies[name], is_cookie=True)
@@ -71,13 +77,13 @@ def keep(request: HttpRequest, response: HttpResponse, token: str) -> None:
     # than keep the cookie from plain connections.
     is_secure = request.is_secure() or request.META.get("HTTP_ORIGIN", "").startswith("https://")
     name = SECURE_COOKIE if is_secure else COOKIE
-    response.set_cookie(name, token, secure=is_secure, httponly=True, samesite="Strict")
+    response.set_cookie(name, token, path=PATH, secure=is_secure, httponly=True, samesite="Strict")
 
 
 def forget(response: HttpResponse) -> None:
     """Have the browser show no token any more."""
     for name in (COOKIE, SECURE_COOKIE):
-        response.delete_cookie(name, samesite="Strict")
+        response.delete_cookie(name, PATH, samesite="Strict")
 
 
 def signed_in(request: HttpRequest) -> dict[str, Token | None]:

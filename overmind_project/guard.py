@@ -52,7 +52,7 @@ class Guard:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Answer a request, or have it answered."""
-        if request.path_info.startswith(settings.STATIC_URL):
+        if request.path_info.startswith(settings.STATIC_PATH):
             # A file that is not there. Who asks for files is not charged, so no token is tried.
             return error_response(404, "There is no such file.")
         shown = shown_in(request.META)

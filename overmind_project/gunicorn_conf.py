@@ -161,7 +161,8 @@ def when_ready(server: Arbiter) -> None:
     """Say where to begin."""
     log = logging.getLogger("gunicorn.error")
     host, _, port = settings.OVERMIND_HTTP_ADDR.rpartition(":")
-    place = f"http://{'localhost' if host in ('', EVERY, EVERY_IPV4) else host}:{port}"
+    name = "localhost" if host in ("", EVERY, EVERY_IPV4) else host
+    place = f"http://{name}:{port}{settings.OVERMIND_PATH_PREFIX}"
     closed = "asks for a token" if settings.OVERMIND_TOKENS.is_given else "is open to all"
     log.info("Access: the service %s", closed)
     log.info("In a browser: %s/", place)

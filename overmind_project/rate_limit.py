@@ -55,7 +55,7 @@ class RateLimitedDoor:
         self._application = application
         self._limiter = limiter
         self._lately = lately
-        self._static = settings.STATIC_URL
+        self._static = settings.STATIC_PATH
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Pass a request on, or turn it away."""

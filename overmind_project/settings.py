@@ -10,6 +10,7 @@ from overmind_project import __version__
 from overmind_project.addresses import Network, networks
 from overmind_project.env import Environment, Secret
 from overmind_project.origins import origins
+from overmind_project.path_prefix import path_prefix
 from overmind_project.rates import Rate
 from overmind_project.tokens import TokensError, tokens_of
 
@@ -42,6 +43,14 @@ OVERMIND_CORS_ORIGINS: tuple[str, ...] = env.parsed(
     origins,
     "origins such as https://example.org,http://localhost:3000, as browsers write them, or * alone",
     (),
+)
+# The path under which a proxy serves all this; every URL in an answer begins with it.
+OVERMIND_PATH_PREFIX: str = env.parsed(
+    "OVERMIND_PATH_PREFIX",
+    path_prefix,
+    "a path such as /overmind, in letters, digits and ._~-, that begins with none of the service's"
+    " own (/zerglings, /static, ...)",
+    "",
 )
 
 # Where the memory is. COUCHDB_PORT and the like are Kubernetes' own and mean nothing here.
@@ -179,7 +188,9 @@ TEMPLATES = [
 USE_TZ = True
 TIME_ZONE = "UTC"
 USE_I18N = False
-STATIC_URL = "/static/"
+FORCE_SCRIPT_NAME = OVERMIND_PATH_PREFIX or None
+STATIC_PATH = "/static/"
+STATIC_URL = f"{OVERMIND_PATH_PREFIX}{STATIC_PATH}"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 WHITENOISE_ALLOW_ALL_ORIGINS = False  # other sites may read what OVERMIND_CORS_ORIGINS says
 STORAGES = {"staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"}}
@@ -222,6 +233,7 @@ SPECTACULAR_SETTINGS = {
         {"name": "feed", "description": "What happens, as it happens."},
         {"name": "operation", "description": "Where to begin, and how the service is."},
     ],
+    "SERVERS": [{"url": OVERMIND_PATH_PREFIX}] if OVERMIND_PATH_PREFIX else [],
     "DEFAULT_GENERATOR_CLASS": "zerglings.openapi.generator.Generator",
 }
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from urllib.parse import unquote
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -33,7 +35,10 @@ class Refusal:
 
 
 ANONYMOUS = Refusal(
-    401, "Send a token, as in Authorization: Bearer <token>, or sign in at /sign-in.", _CHALLENGE
+    401,
+    "Send a token, as in Authorization: Bearer <token>, or sign in at "
+    f"{settings.OVERMIND_PATH_PREFIX}/sign-in.",
+    _CHALLENGE,
 )
 NOT_KNOWN = Refusal(
     401,
@@ -80,5 +85,14 @@ def page(request: HttpRequest, onward: str | None, refusal: Refusal | None = Non
 def safe(path: str | None) -> str:
     """Return a path if it leads to a page of this service, else that of the map."""
     if path and _PLACE.fullmatch(path) and url_has_allowed_host_and_scheme(path, None):
-        return path
+        prefix = settings.OVERMIND_PATH_PREFIX
+        if not prefix or _is_below(prefix, path):
+            return path
     return reverse("entry")
+
+
+def _is_below(prefix: str, path: str) -> bool:
+    """Whether a path stays below a prefix, also where a browser resolves its dots."""
+    return re.match(rf"{re.escape(prefix)}(/|\?|#|$)", path) is not None and ".." not in unquote(
+        path
+    )

@@ -15,6 +15,7 @@ from overmind_project.addresses import TrustedProxies
 from overmind_project.body import BoundedBody
 from overmind_project.cross_origin import CrossOrigin
 from overmind_project.observation import Observation
+from overmind_project.path_prefix import PathPrefix
 from overmind_project.rate_limit import RateLimitedDoor
 from overmind_project.rates import shared_limiters
 
@@ -38,6 +39,8 @@ def _assembled() -> WSGIApplication:
     inner = BoundedBody(inner)
     if settings.OVERMIND_CORS_ORIGINS:
         inner = CrossOrigin(inner, settings.OVERMIND_CORS_ORIGINS)
+    if settings.OVERMIND_PATH_PREFIX:
+        inner = PathPrefix(inner, settings.OVERMIND_PATH_PREFIX)
     trusted = settings.OVERMIND_TRUSTED_PROXIES
     return Observation(inner, TrustedProxies(trusted) if trusted else None)
 

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import SuspiciousOperation
 from django.http import Http404, HttpRequest, HttpResponse
 from rest_framework import exceptions as drf
@@ -21,11 +22,11 @@ logger = logging.getLogger(__name__)
 RETRY_AFTER = "1"
 """Seconds after which a client may try again what the store did not answer."""
 
+_LIST = f"{settings.OVERMIND_PATH_PREFIX}/zerglings/"
+NO_SUCH_ZERGLING = f"There is no zergling with this id: GET {_LIST} lists those that live."
+
 _ANSWERS: dict[type[Exception], tuple[int, str]] = {
-    changes.NoSuchZergling: (
-        404,
-        "There is no zergling with this id: GET /zerglings/ lists those that live.",
-    ),
+    changes.NoSuchZergling: (404, NO_SUCH_ZERGLING),
     changes.TagAltered: (
         412,
         "If-Match names this revision in a form that never matches, as with W/, -gzip or -html: "
@@ -149,7 +150,7 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer a URL that nothing serves."""
-    return error_response(404, "There is nothing at this URL: begin at /zerglings/.")
+    return error_response(404, f"There is nothing at this URL: begin at {_LIST}.")
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

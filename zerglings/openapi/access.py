@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from overmind_project import strangers
+from overmind_project.credentials import COOKIE, SECURE_COOKIE
 from zerglings.openapi.answers import PAGE, error, plain
 from zerglings.openapi.schemas import Json, ref
 
 Operations = dict[tuple[str, str], Json]
 
-_ANONYMOUS = "Send a token, as in Authorization: Bearer <token>, or sign in at /sign-in."
-_NOT_KNOWN = "This token is not known here, or not any more: send another, or sign in anew."
-_READ_ONLY = "This token may only read: what changes anything needs one with the scope write."
-_FOREIGN = "This came from a page of another site, or of none: use the pages of this service."
+_ANONYMOUS = strangers.ANONYMOUS.sentence
+_NOT_KNOWN = strangers.NOT_KNOWN.sentence
+_READ_ONLY = strangers.READ_ONLY.sentence
+_FOREIGN = strangers.FOREIGN.sentence
 
 OPEN = {"/_health", "/healthz", "/readyz", "/sign-in", "/sign-out"}
 """Paths that ask for no token."""
@@ -27,10 +29,10 @@ SCHEMES: Json = {
     "cookie": {
         "type": "apiKey",
         "in": "cookie",
-        "name": "overmind-token",
+        "name": COOKIE,
         "description": (
             "The same token in the cookie of a browser that has signed in; over TLS its name is "
-            "`__Host-overmind-token`. What changes anything must then come from a page of this "
+            f"`{SECURE_COOKIE}`. What changes anything must then come from a page of this "
             "service."
         ),
     },

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from overmind_project.rate_limit import SENTENCE as TOO_MANY_REQUESTS
+from zerglings.exceptions import NO_SUCH_ZERGLING
 from zerglings.openapi.schemas import Json, ref
 from zerglings.zergling import COORDINATE_LIMIT
 
@@ -108,7 +109,7 @@ _IN_DOUBT = {
 RESPONSES: Json = {
     "NoSuchZergling": error(
         "No living zergling has this id, or it is no id at all.",
-        {"Nobody": "There is no zergling with this id: GET /zerglings/ lists those that live."},
+        {"Nobody": NO_SUCH_ZERGLING},
         "Vary",
     ),
     "MethodNotAllowed": error(

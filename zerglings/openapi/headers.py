@@ -5,10 +5,14 @@ No optional parameter has an example: the page that tries requests out would sen
 
 from __future__ import annotations
 
+from django.conf import settings
+
 from zerglings.openapi.schemas import ID, REVISION, UUID_PATTERN, Json, ref
 from zerglings.storage.base import PAGE_LIMIT
 from zerglings.views import FARTHEST_OFFSET
 
+_ZERGLINGS = f"{settings.OVERMIND_PATH_PREFIX}/zerglings/"
+_PATTERN = _ZERGLINGS.replace(".", r"\.")
 _TAG = '(W/)?"[!#-~]*"'
 _TAGS: Json = {
     "anyOf": [{"const": "*"}, {"type": "string", "pattern": f"^[ ,]*{_TAG} *(,+ *({_TAG} *)?)*$"}],
@@ -92,13 +96,13 @@ HEADERS: Json = {
     "Location": {
         "description": "The path of the new zergling.",
         "required": True,
-        "schema": {"type": "string", "pattern": f"^/zerglings/{UUID_PATTERN[1:]}"},
-        "example": f"/zerglings/{ID}",
+        "schema": {"type": "string", "pattern": f"^{_PATTERN}{UUID_PATTERN[1:]}"},
+        "example": f"{_ZERGLINGS}{ID}",
     },
     "Link": {
         "description": "Where the next page is, if there is one; absent on the last.",
-        "schema": {"type": "string", "pattern": '^</zerglings/.*>; rel="next"$'},
-        "example": f'</zerglings/?limit=100&after={ID}>; rel="next"',
+        "schema": {"type": "string", "pattern": f'^<{_PATTERN}.*>; rel="next"$'},
+        "example": f'<{_ZERGLINGS}?limit=100&after={ID}>; rel="next"',
     },
     "WWWAuthenticate": {
         "description": "What kind of credentials is asked for (RFC 6750).",

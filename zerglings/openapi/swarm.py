@@ -6,6 +6,7 @@ from overmind_project.body import SWARM_LIMIT
 from overmind_project.rate_limit import SENTENCE as TOO_MANY_REQUESTS
 from zerglings.archive import WORDS_REMEMBERED
 from zerglings.events import TOO_MANY_OF_ONE
+from zerglings.exceptions import NO_SUCH_ZERGLING
 from zerglings.openapi.answers import (
     BAD_JSON,
     BAD_KEY,
@@ -51,7 +52,6 @@ _BAD_COMMANDS = {
     ),
 }
 _STATE: Json = NEWBORN | {"commandCount": 4, "_rev": REVISION}
-_NOBODY = "There is no zergling with this id: GET /zerglings/ lists those that live."
 
 
 def _result(status: int, zergling: str) -> Json:
@@ -164,7 +164,7 @@ OPERATIONS: dict[tuple[str, str], Json] = {
                     "One of two": {
                         "results": [
                             {"status": 200, "zergling": _STATE},
-                            {"status": 404, "error": _NOBODY},
+                            {"status": 404, "error": NO_SUCH_ZERGLING},
                         ]
                     }
                 },

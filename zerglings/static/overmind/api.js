@@ -1,6 +1,7 @@
 /** The service's calls, repeated safely where an answer was lost. Knows nothing of the page. */
 
 import { after, pause } from "./backoff.js";
+import { ROOT } from "./root.js";
 
 const TRIES = 5;
 const PATIENCE = 15_000; // milliseconds for one answer
@@ -16,19 +17,19 @@ export class ApiError extends Error {
 
 /** Spawn a zergling; `fields` may have a location and a facing. */
 export async function spawn(fields) {
-  const answer = await repeated("POST", "/zerglings/", fields);
+  const answer = await repeated("POST", `${ROOT}zerglings/`, fields);
   return answer.zergling;
 }
 
 /** Let a zergling carry out commands, such as "MLM"; returns it as it is after them. */
 export async function command(id, words) {
-  const answer = await repeated("POST", `/zerglings/${id}`, words);
+  const answer = await repeated("POST", `${ROOT}zerglings/${id}`, words);
   return answer.zergling;
 }
 
 /** One zergling with its newest commands. */
 export async function look(id) {
-  const answer = await repeated("GET", `/zerglings/${id}`);
+  const answer = await repeated("GET", `${ROOT}zerglings/${id}`);
   return answer.zergling;
 }
 
@@ -36,7 +37,8 @@ export async function look(id) {
 export async function isSignedOut() {
   const request = { method: "HEAD", headers: { Accept: "application/json" }, cache: "no-store" };
   try {
-    const { status } = await fetch("/events", { ...request, signal: AbortSignal.timeout(PATIENCE) });
+    const signal = AbortSignal.timeout(PATIENCE);
+    const { status } = await fetch(`${ROOT}events`, { ...request, signal });
     return status === UNAUTHORISED;
   } catch {
     return false; // nobody is there to ask for anything

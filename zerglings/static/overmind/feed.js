@@ -4,8 +4,9 @@
  */
 
 import { pause } from "./backoff.js";
+import { ROOT } from "./root.js";
 
-const PATH = "/events";
+const PATH = `${ROOT}events`;
 const KINDS = ["spawned", "moved", "died"];
 const SILENCE = 40_000; // milliseconds without an event, even a heartbeat: the connection is dead
 const REST_AFTER = 30_000; // milliseconds in the background after which the stream is given back

@@ -3,10 +3,11 @@
 import { countOf } from "./api.js";
 import { after, pause, seen } from "./backoff.js";
 import { readList } from "./listing.js";
+import { ROOT } from "./root.js";
 import { FACINGS } from "./swarm.js";
 import { isCalm } from "./theme.js";
 
-const LIST = "/zerglings/";
+const LIST = `${ROOT}zerglings/`;
 
 export class News {
   /** Called after anything was taken in; with the id where it was about one zergling. */

@@ -1,0 +1,1 @@
+"""The service behind real proxies, those that are installed on this machine."""
