@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from overmind_project.body import SWARM_LIMIT
 from tests.k8s.render import render
 from tests.support.service import ROOT
 
@@ -58,6 +59,14 @@ def test_a_node_has_a_name_that_outlives_its_pod_and_is_found_before_it_is_ready
     peers = objects[f"Service/{couchdb['serviceName']}"]["spec"]
     assert (peers["clusterIP"], peers["publishNotReadyAddresses"]) == ("None", True)
     assert couchdb["podManagementPolicy"] == "Parallel"
+
+
+def test_the_ingress_takes_the_longest_body_of_a_whole_swarm_call(
+    objects: dict[str, Object],
+) -> None:
+    annotations = objects["Ingress/overmind"]["metadata"]["annotations"]
+    size = annotations["nginx.ingress.kubernetes.io/proxy-body-size"]
+    assert int(size.removesuffix("m")) * 1024 * 1024 >= SWARM_LIMIT
 
 
 def test_the_service_answers_to_the_name_that_leads_to_it(objects: dict[str, Object]) -> None:
