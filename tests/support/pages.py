@@ -20,8 +20,7 @@ RUNNABLE = {"curl", "grep", "python", "timeout"}
 BY_HAND = "<!-- by hand -->"
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/*.md"))]
 PAGES += [
-    ROOT / name
-    for name in ("SECURITY.md", "LICENSES.md", "bench/README.md", "findings/README.md")
+    ROOT / name for name in ("SECURITY.md", "LICENSES.md", "bench/README.md", "findings/README.md")
 ]
 
 _FENCE = re.compile(
