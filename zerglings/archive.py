@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
 
-from zerglings.chunks import Chunk, first_id, last_id, shortened
+from zerglings.chunks import Chunk, first_id, is_long, last_id, shortened
 from zerglings.document import NotAZergling
 from zerglings.merging import Leaf
 from zerglings.patience import TimeLeft
@@ -27,7 +27,8 @@ from zerglings.storage.base import (
     StoreUnavailable,
     TooLarge,
 )
-from zerglings.zergling import Base, Zergling, key_mark
+from zerglings.turns import in_turns
+from zerglings.zergling import Base, Request, Zergling, key_mark
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +37,9 @@ WORDS_REMEMBERED = 1000
 
 PAGE = 20
 """Chunks to read at once: some thousands of words."""
+
+PORTION = 50_000
+"""Words of chunks to store with one call, or the words of one: about 900 KiB."""
 
 TAIL = SHORTEST_TAIL = 100
 """Words that a document keeps when its history is cut; the settings may say more, never less."""
@@ -105,6 +109,20 @@ class Archive:
         """Do as ``shrinking.smaller`` for what the store refuses as too large."""
         return smaller(zergling, min(self._tail, SHORTEST_TAIL), stored)
 
+    def moved(self, zergling: Zergling, *, timeout: float) -> Zergling:
+        """Move the oldest part out of a stored zergling's history, however long that takes.
+
+        Raises:
+            StoreUnavailable, OutcomeUnknown: it is not certain that all of it is there.
+        """
+        shorter, chunks = shortened(zergling, self._tail)
+        self.keep(chunks, timeout=timeout)
+        return shorter
+
+    def is_long(self, zergling: Zergling) -> bool:
+        """Whether so much is to be moved out of a document that others would have to wait."""
+        return is_long(zergling, self._tail)
+
     def keep(self, chunks: Sequence[Chunk], *, timeout: float) -> None:
         """Store chunks, each with a majority.
 
@@ -114,8 +132,12 @@ class Archive:
         Raises:
             StoreUnavailable, OutcomeUnknown: it is not certain that a majority has all of them.
         """
-        documents = {chunk.id: chunk.encode() for chunk in chunks}
-        known = self._put(list(documents.values()), timeout)
+        for portion in _portions(chunks):
+            self._keep([chunk.encode() for chunk in portion], timeout)
+
+    def _keep(self, chunks: Sequence[Document], timeout: float) -> None:
+        documents = {chunk["_id"]: chunk for chunk in chunks}
+        known = self._put(chunks, timeout)
         if not known:
             return
         found = self._store.get_many(known, timeout=timeout)
@@ -242,8 +264,8 @@ class Archive:
 
     def leaves(self, rivals: Sequence[Zergling], *, timeout: float) -> list[Leaf]:
         """Return rivals with their older requests, back to a chunk that all of them share."""
-        leaves = [Leaf(zergling) for zergling in rivals]
         reached = [zergling.base for zergling in rivals]
+        passed: list[list[Chunk]] = [[] for _ in rivals]
         walks = [self.newest_first(zergling, timeout=timeout) for zergling in rivals]
         while len({base.chunk for base in reached}) > 1:
             deepest = max(range(len(rivals)), key=lambda number: reached[number].count)
@@ -251,9 +273,11 @@ class Archive:
             if chunk is None:  # its base counts words that no chunk holds
                 raise MissingChunk(f"{first_id(rivals[deepest].id)}?")
             reached[deepest] = Base(chunk.before, chunk.start, chunk.previous)
-            leaf = leaves[deepest]
-            leaves[deepest] = replace(leaf, older=chunk.requests() + leaf.older)
-        return leaves
+            passed[deepest].append(chunk)
+        return [
+            Leaf(zergling, tuple(_requests_oldest_first(chunks)))
+            for zergling, chunks in zip(rivals, passed, strict=True)
+        ]
 
     def _get(self, chunk_id: str, timeout: float) -> Document:
         found = self._store.get_many([chunk_id], all_copies=True, timeout=timeout)
@@ -284,11 +308,30 @@ class Archive:
         return keys
 
 
+def _portions(chunks: Sequence[Chunk]) -> Iterator[list[Chunk]]:
+    """Yield chunks in the portions that are stored with one call."""
+    portion: list[Chunk] = []
+    words = 0
+    for chunk in chunks:
+        if portion and words + len(chunk.words) > PORTION:
+            yield portion
+            portion, words = [], 0
+        portion.append(chunk)
+        words += len(chunk.words)
+    if portion:
+        yield portion
+
+
 class MissingChunk(StoreUnavailable):
     """A part of a history is not where the next part says it is."""
 
     def __init__(self, chunk_id: str, why: str = "missing") -> None:
         super().__init__(f"the part {chunk_id!r} of a history is {why}")
+
+
+def _requests_oldest_first(newest_first: Sequence[Chunk]) -> Iterator[Request]:
+    for chunk in in_turns(reversed(newest_first)):
+        yield from chunk.requests()
 
 
 def _continued(attempts: Sequence[Chunk], history: tuple[str, ...]) -> Chunk:

@@ -7,6 +7,7 @@ from collections.abc import Collection
 
 from zerglings import metrics
 from zerglings.batching import Abandoned, Call
+from zerglings.moving import LongHistory
 from zerglings.patience import GRACE, Patience
 from zerglings.storage.base import OutcomeUnknown, StoreError, StoreUnavailable
 from zerglings.zergling import Zergling
@@ -54,6 +55,8 @@ class ZerglingCall(Call[Zergling]):
         """
         if isinstance(error, NeverKnown):
             self.fail(error)
+        elif isinstance(error, LongHistory):  # who made the call has it moved
+            self.fail(self.patience.doubt or error)
         elif (end := self.patience.end_of(error, seconds)) is not None:
             self.fail(end)
         else:

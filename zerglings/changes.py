@@ -79,6 +79,10 @@ class Change(ZerglingCall):
         """Whether a write with this change in it was tried."""
         return self.patience.was_tried
 
+    @abstractmethod
+    def renewed(self) -> Change:
+        """Return the same change as a call of its own, to be made anew; it was not made."""
+
     def refuse(self, error: Exception) -> None:
         """Answer that it must not be made; or that it is not known, where a write was sent.
 
@@ -100,6 +104,10 @@ class Spawn(Change):
     def needs_reading(self) -> bool:
         """Whether there may be one: a random id is nobody's before the first attempt."""
         return self._is_keyed or self.patience.was_tried
+
+    def renewed(self) -> Spawn:
+        """Return the same wish to spawn."""
+        return Spawn(self._newborn, is_keyed=self._is_keyed)
 
     def applied_to(self, standing: Standing, archive: Archive, time_left: TimeLeft) -> Zergling:
         """Return the newborn, or what has become of it."""
@@ -136,6 +144,10 @@ class Order(Change):
     def was_attempted(self) -> bool:
         """Whether a write with this request in it was tried."""
         return self._attempted_at != math.inf
+
+    def renewed(self) -> Order:
+        """Return the same request to the same zergling."""
+        return Order(self.zergling_id, self._request, self._precondition)
 
     def applied_to(self, standing: Standing, archive: Archive, time_left: TimeLeft) -> Zergling:
         """Return the zergling after the request."""

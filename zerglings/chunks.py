@@ -16,10 +16,23 @@ import orjson
 
 from zerglings.document import NotAZergling, decode_pose, decode_words, encode_pose
 from zerglings.storage.base import Document
-from zerglings.zergling import Base, Pose, Request, Zergling, replay, requests_of
+from zerglings.turns import in_slices, in_turns
+from zerglings.zergling import (
+    DIED,
+    Base,
+    Pose,
+    Request,
+    Zergling,
+    replay,
+    requests_of,
+    returns,
+)
 
 LARGEST_CHUNK = 1000
 """Words that a chunk holds at most, unless a single request has more."""
+
+LONG = 10_000
+"""Words of a document that take some hundredths of a second to move out of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +106,15 @@ class Chunk:
         return chunk
 
 
+def is_long(zergling: Zergling, tail: int) -> bool:
+    """Whether a document has far more words than ``shortened`` would have left in it.
+
+    That is what the original service wrote, which never moves anything out of its documents. To
+    move so much takes longer than others may be kept waiting.
+    """
+    return len(zergling.history) > max(LONG, 4 * tail)
+
+
 def first_id(zergling_id: str) -> str:
     """Return an id below those of all chunks of a zergling."""
     return f"{zergling_id}:"
@@ -111,13 +133,19 @@ def shortened(
     Only the first ``stored`` words are moved, all of them if that is None. The others may never get
     into the document, and a chunk that nobody reaches must hold nothing that did not happen.
 
-    Requests are never split, so more words may stay. A death stays where it is looked for. Where
+    Requests are never split, so more words may stay. A death stays where it is looked for, and the
+    dead as they are unless that would be too much for a document. Where
     the original service writes, a place is all that tells whether a history begins before or after
     a cut; so none is made where the zergling stands as it did at the beginning, unless the history
     is four times the tail already.
     """
-    if len(zergling.history) <= 2 * tail or zergling.is_dead:
+    if len(zergling.history) <= 2 * tail:
         return zergling, []
+    if zergling.is_dead:
+        if not is_long(zergling, tail):
+            return zergling, []
+        death = zergling.history.index(DIED)
+        stored = death if stored is None else min(stored, death)
     return cut_at(zergling, _cuts(zergling, tail, stored))
 
 
@@ -125,7 +153,8 @@ def cut_at(zergling: Zergling, cuts: Iterable[int]) -> tuple[Zergling, list[Chun
     """Move the words before the last of some places, at which requests begin, into chunks."""
     chunks: list[Chunk] = []
     base, position = zergling.base, 0
-    for end in cuts:
+    request_ids = tuple(zergling.request_ids)
+    for end in in_turns(cuts):
         words = zergling.history[position:end]
         chunk = Chunk(
             zergling_id=zergling.id,
@@ -133,7 +162,7 @@ def cut_at(zergling: Zergling, cuts: Iterable[int]) -> tuple[Zergling, list[Chun
             before=base.pose,
             after=replay(base.pose, words),
             words=words,
-            request_ids=zergling.request_ids[position:end],
+            request_ids=request_ids[position:end],
             previous=base.chunk,
         )
         chunks.append(chunk)
@@ -142,7 +171,7 @@ def cut_at(zergling: Zergling, cuts: Iterable[int]) -> tuple[Zergling, list[Chun
         zergling,
         base=base,
         history=zergling.history[position:],
-        request_ids=zergling.request_ids[position:],
+        request_ids=request_ids[position:],
     )
     return shorter, chunks
 
@@ -155,8 +184,10 @@ def _cuts(zergling: Zergling, tail: int, stored: int | None) -> Sequence[int]:
     """
     length = len(zergling.history)
     last = length - tail if stored is None else min(stored, length - tail)
-    beginnings = [n for n in range(1, last + 1) if zergling.request_ids[n]]
-    places = _elsewhere(zergling, beginnings)
+    request_ids = tuple(zergling.request_ids)
+    beginnings = [n for some in in_slices(range(1, last + 1)) for n in some if request_ids[n]]
+    returned = returns(zergling.base.pose, zergling.history[:last])
+    places = [n for some in in_slices(beginnings) for n in some if n not in returned]
     if not places and length > 4 * tail:
         places = beginnings
     cuts: list[int] = []
@@ -176,13 +207,3 @@ def _size(length: int, tail: int) -> int:
     while length >= 4 * size:
         size *= 2
     return size
-
-
-def _elsewhere(zergling: Zergling, positions: Sequence[int]) -> list[int]:
-    """Return those positions at which a zergling stands otherwise than at its base."""
-    found, pose, reached = [], zergling.base.pose, 0
-    for position in positions:
-        pose, reached = replay(pose, zergling.history[reached:position]), position
-        if pose != zergling.base.pose:
-            found.append(position)
-    return found

@@ -202,6 +202,7 @@ class ChangeFlush:
                 [group.zergling_id for group in groups],
                 timeout=flush_time(),
                 all_copies=any(group.is_in_doubt for group in groups),
+                to_change=True,
             )
         except StoreError as error:
             if isinstance(error, NotBootstrapped):

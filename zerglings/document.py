@@ -9,13 +9,15 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, overload
 
 from zerglings.storage.base import Document
+from zerglings.turns import in_slices
 from zerglings.zergling import (
     COORDINATE_LIMIT,
     DERIVED_ID_BYTES,
+    DERIVED_ID_LENGTH,
     DIED,
     FACINGS,
     Base,
@@ -159,9 +161,9 @@ def _decode_base(document: Mapping[str, Any], pose: Pose, history: Sequence[str]
     return Base(base_pose, count, chunk)
 
 
-def _decode_request_ids(document: Mapping[str, Any], history: Sequence[str]) -> tuple[str, ...]:
+def _decode_request_ids(document: Mapping[str, Any], history: Sequence[str]) -> Sequence[str]:
     if "commandIds" not in document:
-        return _ids_from_history(history)
+        return DerivedIds(history)
     request_ids = decode_words(document["commandIds"], "commandIds")
     if len(request_ids) != len(history):
         raise NotAZergling("commandIds and commandHistory differ in length")
@@ -170,15 +172,56 @@ def _decode_request_ids(document: Mapping[str, Any], history: Sequence[str]) -> 
     return request_ids
 
 
-def _ids_from_history(history: Sequence[str]) -> tuple[str, ...]:
-    """Return ids for words stored without any: one a word, from its position and all words so far.
+class DerivedIds(Sequence[str]):
+    """Ids for words stored without any: one a word, from its position and all words so far.
 
-    Every reader derives the same ids, so histories that share a beginning share its ids too.
+    Every reader derives the same ids, so histories that share a beginning share its ids too. They
+    are worked out when they are first asked for, as who only looks at a zergling needs none.
     """
-    digest = hashlib.sha256()
-    ids = []
-    for position, word in enumerate(history):
-        digest.update(f"{position}:{len(word.encode())}:{word};".encode())
-        derived = base64.urlsafe_b64encode(digest.digest()[:DERIVED_ID_BYTES])
-        ids.append(derived.rstrip(b"=").decode())
-    return tuple(ids)
+
+    def __init__(self, history: Sequence[str]) -> None:
+        self._history = history
+        self._ids: tuple[str, ...] | None = None
+
+    def __len__(self) -> int:
+        return len(self._history)
+
+    @overload
+    def __getitem__(self, place: int) -> str: ...
+    @overload
+    def __getitem__(self, place: slice) -> tuple[str, ...]: ...
+    def __getitem__(self, place: int | slice) -> str | tuple[str, ...]:
+        return self._all()[place]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and self._all() == tuple(other)
+
+    def __hash__(self) -> int:
+        return hash(self._all())
+
+    def _all(self) -> tuple[str, ...]:
+        if self._ids is None:
+            self._ids = tuple(_ids_from_history(self._history))
+        return self._ids
+
+
+def _ids_from_history(history: Sequence[str]) -> Iterator[str]:
+    digest, position = hashlib.sha256(), 0
+    for some in in_slices(history):
+        digests = []
+        for word in some:
+            data = word.encode()
+            digest.update(b"%d:%d:%b;" % (position, len(data), data))
+            digests.append(digest.digest()[:DERIVED_ID_BYTES] + _PADDING)
+            position += 1
+        text = base64.urlsafe_b64encode(b"".join(digests)).decode()
+        for start in range(0, len(text), _PADDED_LENGTH):
+            yield text[start : start + DERIVED_ID_LENGTH]
+
+
+_PADDING = b"\0"
+_PADDED_LENGTH = 12
+"""With one more byte a digest ends where a group of base64 does, so many are encoded at once."""

@@ -13,7 +13,7 @@ from rest_framework import exceptions as drf
 from rest_framework.renderers import BaseRenderer
 from rest_framework.response import Response
 
-from zerglings import changes, patience, zergling
+from zerglings import changes, moving, patience, zergling
 from zerglings.renderers import json_response
 from zerglings.storage import base as storage
 
@@ -50,6 +50,7 @@ _ANSWERS: dict[type[Exception], tuple[int, str]] = {
 _WHY_UNAVAILABLE: dict[type[storage.StoreError], str] = {
     storage.AccountRefused: "The store does not let the service in",
     storage.NotBootstrapped: "The store is not prepared yet",
+    moving.StillMoving: "The zergling's long history is being moved to the history database",
 }
 _TOO_LARGE = (
     "The store takes no document as large as this zergling's would be; nothing was changed. It can "

@@ -131,6 +131,8 @@ class Healer:
         for zergling_id, group in groupby(chunks, lambda chunk: chunk["_id"].partition(":")[0]):
             try:
                 leaves = [decode(leaf) for leaf in self._leaves(zergling_id)]
+                if any(self._archive.is_long(leaf) for leaf in leaves):
+                    continue  # its history may be on its way into chunks, which takes some time
                 reached = {id_ for leaf in leaves for id_ in self._reached(leaf)}
             except (StoreError, NotAZergling, KeyError) as error:
                 self.failures.append(f"the history of {zergling_id} was left alone: {error}")
@@ -186,6 +188,8 @@ def _old_death(document: Document, moment: float) -> Request | None:
     try:
         zergling = decode(document)
     except NotAZergling:
+        return None
+    if not zergling.is_dead:
         return None
     deaths = [request for request in zergling.requests() if DIED in request.words]
     times = [time_of_death(death.id) for death in deaths]

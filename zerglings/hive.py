@@ -115,7 +115,7 @@ class Hive:
             watch=QueueWatch("changes"),
             admit=admit,
         )
-        self.swarm = Swarm(self._changes, KeyRegister(store.history))
+        self.swarm = Swarm(self._changes, KeyRegister(store.history), self._reader.mover)
         self._looks = GroupCommit[Look](
             LookFlush(self._reader),
             batch_limit=BATCH_LIMIT,
@@ -160,7 +160,9 @@ class Hive:
         """
         if not is_zergling_id(zergling_id):
             raise NoSuchZergling
-        return _answered(self._changes, Order(zergling_id, request, precondition))
+        return self._reader.mover.having_moved(
+            lambda: _answered(self._changes, Order(zergling_id, request, precondition))
+        )
 
     def kill(self, zergling_id: str, precondition: Precondition | None = None) -> None:
         """End a zergling's life for ever. Raises as ``command`` does."""

@@ -16,6 +16,7 @@ from zerglings import metrics
 from zerglings.archive import Archive
 from zerglings.document import NotAZergling, decode
 from zerglings.merging import merge
+from zerglings.moving import LongHistory, Mover
 from zerglings.patience import TimeLeft
 from zerglings.storage.base import Conflict, Document, Store, StoreError, StoreUnavailable
 from zerglings.writing import Writer
@@ -44,14 +45,21 @@ class Reader:
         self._store = store
         self._archive = archive
         self._writer = Writer(store, archive)
+        self.mover = Mover(archive)
 
     def read(
-        self, zergling_ids: Collection[str], *, timeout: float, all_copies: bool = False
+        self,
+        zergling_ids: Collection[str],
+        *,
+        timeout: float,
+        all_copies: bool = False,
+        to_change: bool = False,
     ) -> dict[str, Found]:
         """Return zerglings by id, dead ones too; an id that was never stored is not among them.
 
         What is wrong with one of them is its own result. ``timeout`` is for the read, and as much
-        again for all that some of them need besides.
+        again for all that some of them need besides. Those that are read ``to_change`` them have no
+        long history; a ``LongHistory`` is to be moved first.
 
         Raises:
             StoreUnavailable: none could be read.
@@ -59,25 +67,32 @@ class Reader:
         if not zergling_ids:
             return {}
         documents = self._store.get_many(zergling_ids, timeout=timeout, all_copies=all_copies)
+        decoded = {id_: _decoded(leaves) for id_, leaves in documents.items()}
         time_left = TimeLeft(timeout)
-        return {
-            id_: self._found(leaves, time_left, all_copies=all_copies)
-            for id_, leaves in documents.items()
+        found = {
+            id_: self._found(zerglings, time_left, all_copies=all_copies)
+            for id_, zerglings in decoded.items()
         }
+        return {id_: self._shortened(each) for id_, each in found.items()} if to_change else found
 
-    def _found(self, leaves: Sequence[Document], time_left: TimeLeft, *, all_copies: bool) -> Found:
+    def _shortened(self, found: Found) -> Found:
         try:
-            zerglings = self._decoded(leaves, time_left)
-            if len(zerglings) > 1:
-                return self._settled(zerglings, time_left, all_copies=all_copies)
+            return self.mover.shortened(found) if isinstance(found, Zergling) else found
+        except LongHistory as error:
+            return error
+
+    def _found(
+        self, zerglings: Sequence[Zergling], time_left: TimeLeft, *, all_copies: bool
+    ) -> Found:
+        try:
+            completed = self._completed(zerglings, time_left)
+            if len(completed) > 1:
+                return self._settled(completed, time_left, all_copies=all_copies)
         except StoreError as error:
             return error
-        return zerglings[0] if zerglings else None
+        return completed[0] if completed else None
 
-    def _decoded(self, leaves: Sequence[Document], time_left: TimeLeft) -> list[Zergling]:
-        zerglings = (
-            zergling for leaf in leaves if (zergling := understood(decode, leaf)) is not None
-        )
+    def _completed(self, zerglings: Sequence[Zergling], time_left: TimeLeft) -> list[Zergling]:
         return [
             self._archive.completed(zergling, timeout=time_left())
             if zergling.is_stripped
@@ -107,7 +122,7 @@ class Reader:
         self, zergling_id: str, time_left: TimeLeft, *, all_copies: bool
     ) -> list[Zergling]:
         found = self._store.get_many([zergling_id], timeout=time_left(), all_copies=all_copies)
-        zerglings = self._decoded(found.get(zergling_id, []), time_left)
+        zerglings = self._completed(_decoded(found.get(zergling_id, [])), time_left)
         if not zerglings:
             raise StoreUnavailable(f"{zergling_id} is gone")
         return zerglings
@@ -137,6 +152,11 @@ class Reader:
             result = error
         if isinstance(result, StoreError):  # it stays a rival, which the next reader merges
             logger.info("A merged rival of %s was not deleted: %s", loser.id, result)
+
+
+def _decoded(leaves: Sequence[Document]) -> list[Zergling]:
+    zerglings = (understood(decode, leaf) for leaf in leaves)
+    return [zergling for zergling in zerglings if zergling is not None]
 
 
 def understood(read: Callable[[Document], Result], document: Document) -> Result | None:

@@ -16,6 +16,7 @@ from zerglings.changes import Change, NoSuchZergling, Order, Refused, Spawn, new
 from zerglings.commits import Outcome
 from zerglings.document import is_zergling_id
 from zerglings.keys import KeyRegister
+from zerglings.moving import LongHistory, Mover
 from zerglings.patience import TooMuchContention
 from zerglings.storage.base import StoreError, StoreUnavailable, TooLarge
 from zerglings.zergling import Pose, Request, RuleError, Zergling
@@ -30,6 +31,9 @@ ROOM_EVERY = 0.02
 PART = 64
 """Changes that are carried out together: half of what shares a flush at most."""
 
+
+_OUTCOMES = (Refused, RuleError, StoreError, TooMuchContention)
+"""What a change may end with instead of a zergling."""
 
 Item = tuple[str, Request] | Exception
 """A zergling's id and what it is asked for, or what is wrong with the item."""
@@ -49,11 +53,13 @@ class Swarm:
     Args:
         changes: carries changes out.
         keys: where the keys of calls are noted.
+        mover: moves the long histories that changes come up against.
     """
 
-    def __init__(self, changes: GroupCommit[Change], keys: KeyRegister) -> None:
+    def __init__(self, changes: GroupCommit[Change], keys: KeyRegister, mover: Mover) -> None:
         self._changes = changes
         self._keys = keys
+        self._mover = mover
 
     def spawn(self, count: int, pose: Pose, key: str | None = None) -> Iterator[Sequence[Outcome]]:
         """Spawn zerglings of one pose; with a known key, those that it has spawned.
@@ -102,7 +108,29 @@ class Swarm:
             return [_unless_wrong(change, full) for change in part]
         except StoreUnavailable as error:  # no call is taken in at present
             return [_unless_wrong(change, error) for change in part]
-        return [_outcome(change) for change in part]
+        outcomes = [_outcome(change) for change in part]
+        return [
+            self._again(change) if isinstance(outcome, LongHistory) else outcome
+            for change, outcome in zip(part, outcomes, strict=True)
+        ]
+
+    def _again(self, change: Change | Exception) -> Outcome:
+        """Carry out what came up against a long history, once that is out of the way."""
+        if isinstance(change, Exception):
+            return change
+        renewed = change.renewed
+
+        def carry_out() -> Zergling:
+            again = renewed()
+            self._run([again])
+            return again.result()
+
+        try:
+            return self._mover.having_moved(carry_out)
+        except QueueFull:
+            return StoreUnavailable("too many calls wait for the store")
+        except _OUTCOMES as error:
+            return error
 
     def _run(self, calls: Sequence[Change]) -> None:
         """Have calls carried out, once there is room for them."""
@@ -140,7 +168,7 @@ def _outcome(change: Change | Exception) -> Outcome:
         return change
     try:
         return change.result()
-    except (Refused, RuleError, StoreError, TooMuchContention) as error:
+    except _OUTCOMES as error:
         return error
 
 

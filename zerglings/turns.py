@@ -3,19 +3,42 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeVar, overload
+
+from gevent import monkey
 
 TOGETHER = 16
 """Callers that go on at once when they are answered; the others a moment later, after those who
 came meanwhile, such as a liveness probe."""
 
+SLICE = 5000
+"""Words, or what takes as little time as one, to go through at once: a few milliseconds."""
+
 Each = TypeVar("Each")
+
+
+def give_way() -> None:
+    """Let the other greenlets of this thread go on; threads of the system need no such help."""
+    if monkey.is_module_patched("time"):
+        time.sleep(0)
 
 
 def in_turns(all_of_them: Iterable[Each]) -> Iterator[Each]:
     """Yield each, and give way after every few of them."""
     for number, each in enumerate(all_of_them):
         if number and number % TOGETHER == 0:
-            time.sleep(0)
+            give_way()
         yield each
+
+
+@overload
+def in_slices(many: range) -> Iterator[range]: ...
+@overload
+def in_slices(many: Sequence[Each]) -> Iterator[Sequence[Each]]: ...
+def in_slices(many: Sequence[Each]) -> Iterator[Sequence[Each]]:
+    """Yield a sequence in slices, and give way between them; a short one is a single slice."""
+    for start in range(0, len(many), SLICE):
+        if start:
+            give_way()
+        yield many[start : start + SLICE] if len(many) > SLICE else many
