@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
 
-from zerglings.chunks import Chunk, first_id, is_long, last_id, shortened
+from zerglings.chunks import CHUNKS_AT_ONCE, Chunk, first_id, is_long, last_id, shortened
 from zerglings.document import NotAZergling
 from zerglings.merging import Leaf
 from zerglings.patience import TimeLeft
@@ -27,7 +27,7 @@ from zerglings.storage.base import (
     StoreUnavailable,
     TooLarge,
 )
-from zerglings.turns import in_turns
+from zerglings.turns import in_slices
 from zerglings.zergling import Base, Request, Zergling, key_mark
 
 logger = logging.getLogger(__name__)
@@ -330,8 +330,9 @@ class MissingChunk(StoreUnavailable):
 
 
 def _requests_oldest_first(newest_first: Sequence[Chunk]) -> Iterator[Request]:
-    for chunk in in_turns(reversed(newest_first)):
-        yield from chunk.requests()
+    for some in in_slices(newest_first[::-1], CHUNKS_AT_ONCE):
+        for chunk in some:
+            yield from chunk.requests()
 
 
 def _continued(attempts: Sequence[Chunk], history: tuple[str, ...]) -> Chunk:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +16,7 @@ import orjson
 
 from zerglings.document import NotAZergling, decode_pose, decode_words, encode_pose
 from zerglings.storage.base import Document
-from zerglings.turns import in_slices, in_turns
+from zerglings.turns import in_slices
 from zerglings.zergling import (
     DIED,
     Base,
@@ -30,6 +30,9 @@ from zerglings.zergling import (
 
 LARGEST_CHUNK = 1000
 """Words that a chunk holds at most, unless a single request has more."""
+
+CHUNKS_AT_ONCE = 4
+"""Chunks to make without giving way to others."""
 
 LONG = 10_000
 """Words of a document that take some hundredths of a second to move out of it."""
@@ -149,12 +152,12 @@ def shortened(
     return cut_at(zergling, _cuts(zergling, tail, stored))
 
 
-def cut_at(zergling: Zergling, cuts: Iterable[int]) -> tuple[Zergling, list[Chunk]]:
+def cut_at(zergling: Zergling, cuts: Sequence[int]) -> tuple[Zergling, list[Chunk]]:
     """Move the words before the last of some places, at which requests begin, into chunks."""
     chunks: list[Chunk] = []
     base, position = zergling.base, 0
     request_ids = tuple(zergling.request_ids)
-    for end in in_turns(cuts):
+    for end in _few_at_a_time(cuts):
         words = zergling.history[position:end]
         chunk = Chunk(
             zergling_id=zergling.id,
@@ -174,6 +177,11 @@ def cut_at(zergling: Zergling, cuts: Iterable[int]) -> tuple[Zergling, list[Chun
         request_ids=request_ids[position:],
     )
     return shorter, chunks
+
+
+def _few_at_a_time(cuts: Sequence[int]) -> Iterator[int]:
+    for some in in_slices(cuts, CHUNKS_AT_ONCE):
+        yield from some
 
 
 def _cuts(zergling: Zergling, tail: int, stored: int | None) -> Sequence[int]:

@@ -43,7 +43,8 @@ def _cuts(zergling: Zergling, last: int) -> list[int]:
     """
     words = zergling.history[: max(last, 0)]
     poses = list(accumulate(words, Pose.after, initial=zergling.base.pose))
-    beginnings = [n for n in range(1, len(poses)) if zergling.request_ids[n]]
+    request_ids = tuple(zergling.request_ids)
+    beginnings = [n for n in range(1, len(poses)) if request_ids[n]]
     elsewhere = [n for n in beginnings if poses[n] != zergling.base.pose]
     end = (elsewhere or beginnings or [0])[-1]
     cuts, start, reached = [], 0, 0

@@ -15,30 +15,37 @@ came meanwhile, such as a liveness probe."""
 SLICE = 5000
 """Words, or what takes as little time as one, to go through at once: a few milliseconds."""
 
+MOMENT = 0.0001
+"""Seconds, as few as make gevent look at its connections."""
+
 Each = TypeVar("Each")
 
 
 def give_way() -> None:
-    """Let the other greenlets of this thread go on; threads of the system need no such help."""
+    """Let all other greenlets of this thread go on; threads of the system need no such help.
+
+    To sleep for no time would let go on only those that are ready: gevent looks for requests that
+    have come after fifty such sleeps.
+    """
     if monkey.is_module_patched("time"):
-        time.sleep(0)
+        time.sleep(MOMENT)
 
 
 def in_turns(all_of_them: Iterable[Each]) -> Iterator[Each]:
     """Yield each, and give way after every few of them."""
     for number, each in enumerate(all_of_them):
         if number and number % TOGETHER == 0:
-            give_way()
+            time.sleep(0)
         yield each
 
 
 @overload
-def in_slices(many: range) -> Iterator[range]: ...
+def in_slices(many: range, size: int = SLICE) -> Iterator[range]: ...
 @overload
-def in_slices(many: Sequence[Each]) -> Iterator[Sequence[Each]]: ...
-def in_slices(many: Sequence[Each]) -> Iterator[Sequence[Each]]:
+def in_slices(many: Sequence[Each], size: int = SLICE) -> Iterator[Sequence[Each]]: ...
+def in_slices(many: Sequence[Each], size: int = SLICE) -> Iterator[Sequence[Each]]:
     """Yield a sequence in slices, and give way between them; a short one is a single slice."""
-    for start in range(0, len(many), SLICE):
+    for start in range(0, len(many), size):
         if start:
             give_way()
-        yield many[start : start + SLICE] if len(many) > SLICE else many
+        yield many[start : start + size] if len(many) > size else many
