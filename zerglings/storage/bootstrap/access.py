@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from zerglings.storage.bootstrap.nodes import Copy, Nodes, on_node
 from zerglings.storage.bootstrap.passwords import password_matches
-from zerglings.storage.bootstrap.runner import BootstrapError, Misconfigured
+from zerglings.storage.bootstrap.runner import BootstrapError, Misconfigured, NotYet
 from zerglings.storage.bootstrap.server import (
     CONFLICT,
+    NOT_COUCHDB,
     NOT_FOUND,
     Server,
     ServerStep,
@@ -153,17 +156,24 @@ class Security(ServerStep):
     def __init__(self, server: Server, databases: tuple[str, ...]) -> None:
         super().__init__(server)
         self._databases = databases
+        self._nodes = Nodes(server)
 
     def drift(self) -> str | None:
-        """Look at who may read and write."""
+        """Look at who may read and write, on each node that can be asked."""
+        self._nodes.unseen = self.unseen = []
         found = []
         for database in self._databases:
             security = self.server.look(database, "_security")
             if security is None:
                 found.append(f"{database} is missing")
-            elif drift := security_drift(security):
-                found.append(f"{database} {drift}")
-        return "; ".join(found) or None
+                continue
+            seen = self._seen(database, security)
+            best = _best([other for _, other in seen], shown=security)
+            for place, other in seen:
+                drift = security_drift(other) or (other != best and "has another _security")
+                if drift:
+                    found.append(f"{database} {drift}{on_node(place)}")
+        return "; ".join(dict.fromkeys(found)) or None
 
     def act(self) -> str | None:
         """Add the role to the members, which also closes a database that had none."""
@@ -172,12 +182,46 @@ class Security(ServerStep):
             security = self.server.look(database, "_security")
             if security is None:
                 raise BootstrapError(f"{database} is missing; run the step 'database' first")
-            if security_drift(security):
-                members = members_of(security)
-                members["roles"] = [*members["roles"], ROLE]
-                kept = {key: value for key, value in security.items() if key != "readers"}
-                wanted = kept | {"members": members}
-                path = [database, "_security"]
-                if self.server.change("PUT", *path, body=wanted, harmless=(CONFLICT,)):
+            seen = self._seen(database, security)
+            wanted = _closed(_best([other for _, other in seen], shown=security))
+            for place in [place for place, other in seen if other != wanted]:
+                path = place.path if place else (database,)
+                changed = self.server.change(
+                    "PUT", *path, "_security", body=wanted, harmless=(CONFLICT,)
+                )
+                if changed and database not in done:
                     done.append(database)
         return f"closed {' and '.join(done)} to all but members" if done else None
+
+    def _seen(
+        self, database: str, security: dict[str, Any]
+    ) -> list[tuple[Copy | None, dict[str, Any]]]:
+        """Return what each copy says; None for all at once, where none can be asked."""
+        copies = self._nodes.copies(database)
+        if copies is None:
+            return [(None, security)]
+        seen = list(self._nodes.read(copies, "_security"))
+        if not all(isinstance(other, dict) for _, other in seen):
+            raise NotYet(NOT_COUCHDB)
+        return [*seen]
+
+
+def _best(objects: Sequence[dict[str, Any]], *, shown: dict[str, Any]) -> dict[str, Any]:
+    """Return the object that all copies should share.
+
+    Of those that admit the role, else of all, it is the most frequent one; of equally frequent
+    ones that which CouchDB shows. Without any it is the latter too.
+    """
+    candidates = [each for each in objects if security_drift(each) is None] or objects
+    return max(candidates, key=lambda each: (candidates.count(each), each == shown), default=shown)
+
+
+def _closed(security: dict[str, Any]) -> dict[str, Any]:
+    """Return the object with the role among its members."""
+    if security_drift(security) is None:
+        return security
+    members = members_of(security)
+    members["roles"] = [*members["roles"], ROLE]
+    return {key: value for key, value in security.items() if key != "readers"} | {
+        "members": members
+    }

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from zerglings.storage.bootstrap.access import User
+from zerglings.storage.bootstrap.nodes import Copy, Nodes, on_node
 from zerglings.storage.bootstrap.runner import BootstrapError, NotYet, Refused
 from zerglings.storage.bootstrap.server import (
     BAD_REQUEST,
@@ -51,9 +52,11 @@ class Database(ServerStep):
         self._databases = databases
         self._shards = shards
         self._revs_limit = revs_limit
+        self._nodes = Nodes(server)
 
     def drift(self) -> str | None:
-        """Look at each database."""
+        """Look at each database, on each node that can be asked."""
+        self._nodes.unseen = self.unseen = []
         found = []
         for database in self._databases:
             info = self.server.look(database)
@@ -61,10 +64,11 @@ class Database(ServerStep):
                 found.append(f"{database} is missing")
                 continue
             self._compare_shards(database, info)
-            limit = self._limit(database)
-            if limit not in (None, self._revs_limit):
-                found.append(f"{database} has a _revs_limit of {limit}")
-        return "; ".join(found) or None
+            found += [
+                f"{database} has a _revs_limit of {limit}{on_node(copy)}"
+                for copy, limit in self._wrong_limits(database)
+            ]
+        return "; ".join(dict.fromkeys(found)) or None
 
     def act(self) -> str | None:
         """Create what is missing and set the limits; that another run did so is as good."""
@@ -75,8 +79,11 @@ class Database(ServerStep):
                 harmless = (PRECONDITION_FAILED,)
                 if self.server.change("PUT", database, params=params, harmless=harmless):
                     done.append(f"created {database}")
-            if self._limit(database) not in (None, self._revs_limit):
-                self.server.change("PUT", database, "_revs_limit", body=self._revs_limit)
+            wrong = [copy for copy, _ in self._wrong_limits(database)]
+            for copy in wrong:
+                path = copy.path if copy else (database,)
+                self.server.change("PUT", *path, "_revs_limit", body=self._revs_limit)
+            if wrong:
                 done.append(f"set the _revs_limit of {database} to {self._revs_limit}")
         return "; ".join(done) or None
 
@@ -88,6 +95,20 @@ class Database(ServerStep):
                     f"{database} keeps its {name} of {has[name]}; "
                     f"COUCHDB_{name.upper()} is {wanted} and counts for new databases only"
                 )
+
+    def _wrong_limits(self, database: str) -> Iterator[tuple[Copy | None, object]]:
+        """Yield the copies with another limit; None for all at once, where none can be asked."""
+        copies = self._nodes.copies(database)
+        seen: Iterable[tuple[Copy | None, object]]
+        if copies is None:
+            seen = [(None, self._limit(database))]
+        else:
+            seen = self._nodes.read(copies, "_revs_limit")
+        for copy, limit in seen:
+            if copy and not isinstance(limit, int):
+                raise NotYet(NOT_COUCHDB)
+            if limit not in (None, self._revs_limit):
+                yield copy, limit
 
     def _limit(self, database: str) -> int | None:
         """Return the database's limit, None where the server has no such thing."""

@@ -82,9 +82,10 @@ class Run:
 class Step(ABC):
     """One thing that must be so before the service can work.
 
-    ``warnings`` collects what an operator should know and no action can mend. ``needs_all`` says
-    that looking makes no sense while any step before it does not hold, ``carries_all`` that
-    looking at any step after it makes no sense while it does not hold.
+    ``warnings`` collects what an operator should know and no action can mend. ``unseen`` is what
+    the last look could not see: a warning, but for ``--check``, which cannot say that it holds.
+    ``needs_all`` says that looking makes no sense while any step before it does not hold,
+    ``carries_all`` that looking at any step after it makes no sense while it does not hold.
     """
 
     name: ClassVar[str]
@@ -94,6 +95,7 @@ class Step(ABC):
 
     def __init__(self) -> None:
         self.warnings: list[str] = []
+        self.unseen: list[str] = []
 
     @abstractmethod
     def drift(self) -> str | None:
@@ -141,7 +143,8 @@ def find_drift(steps: Sequence[Step], report: Report) -> bool:
         except NotYet as error:
             report(step.name, Status.DRIFT, str(error))
             return True
-        _report_warnings(step, report)
+        drift = "; ".join(filter(None, [drift, *step.unseen])) or None
+        _report_all(step.warnings, step, report)
         report(step.name, Status.DRIFT if drift else Status.OK, drift or "ok")
         has_drifted = has_drifted or drift is not None
         is_blind = is_blind or (drift is not None and step.carries_all)
@@ -154,7 +157,7 @@ def _bring_about(step: Step, run: Run, report: Report) -> None:
         try:
             drift = step.drift()
             if drift is None:
-                _report_warnings(step, report)
+                _report_all([*step.warnings, *step.unseen], step, report)
                 report(step.name, Status.OK, "ok")
                 return
             if acts == ACTS:
@@ -183,6 +186,6 @@ def _pause(run: Run, longest: float, complaint: str) -> None:
     time.sleep(delay)
 
 
-def _report_warnings(step: Step, report: Report) -> None:
-    for warning in dict.fromkeys(step.warnings):
+def _report_all(warnings: Sequence[str], step: Step, report: Report) -> None:
+    for warning in dict.fromkeys(warnings):
         report(step.name, Status.WARNING, warning)

@@ -106,6 +106,13 @@ class Server:
         except (KeyError, TypeError) as error:
             raise NotYet(NOT_COUCHDB) from error
 
+    def major_version(self) -> int:
+        """Return the major version of Apache CouchDB, 0 of what only speaks its protocol."""
+        welcome = self.look() or {}
+        number = str(welcome.get("version")).partition(".")[0]
+        is_apache = welcome.get("couchdb") == "Welcome" and "express-pouchdb" not in welcome
+        return int(number) if is_apache and number.isdecimal() else 0
+
     def look(self, *path: str, **params: str) -> dict[str, Any] | None:
         """Read an object as the admin; None where there is nothing."""
         try:

@@ -1,0 +1,80 @@
+"""A cluster of three as one node of it answers for it, before a server that is no cluster."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import quote
+
+from tests.support.fault_proxy import FaultProxy
+from tests.support.faults import Answer, Fault
+from tests.support.site import Site
+from zerglings.storage.bootstrap.runner import Run, Status, find_drift
+
+JSON = {"Content-Type": "application/json"}
+RANGE = "00000000-ffffffff"
+NODES = ("couchdb@a", "couchdb@b", "couchdb@c")
+
+
+def says(content: object, status: int = 200) -> Answer:
+    return Answer(status, json.dumps(content).encode(), JSON)
+
+
+class Cluster:
+    """Has a proxy answer as a cluster of three does for its nodes' copies of a site's databases.
+
+    The peer behind it is a server of its own, so this says what no single server can be made to.
+    """
+
+    def __init__(self, site: Site, proxy: FaultProxy, *, away: tuple[str, ...] = ()) -> None:
+        self.site, self.proxy = site, proxy
+        site.bootstrap()
+        present = [node for node in NODES if node not in away]
+        self._faults: list[Fault] = []
+        layout = {
+            "shard_suffix": list(b".1700000000"),
+            "by_node": {node: [RANGE] for node in NODES},
+        }
+        self._defaults = [
+            Fault(says({"couchdb": "Welcome", "version": "3.5.2"}), lambda m, p: p == "/"),
+            Fault(
+                says({"all_nodes": present, "cluster_nodes": NODES}),
+                lambda m, p: p == "/_membership",
+            ),
+            Fault(says(layout), lambda m, p: p.startswith("/_node/_local/_dbs/")),
+        ]
+        proxy.faults = self._defaults
+
+    def keep(self, node: str, part: str, *contents: Any, status: int = 200) -> None:
+        """Have a node's copies answer with each of the contents for one look, then the last."""
+        end = f"/{part}"
+        start = f"/_node/{quote(node, safe='')}/"
+
+        def is_look(method: str, path: str) -> bool:
+            return method == "GET" and path.startswith(start) and path.endswith(end)
+
+        # Each is looked at to find the drift and to mend it, for two databases.
+        earlier = [Fault(says(content, status), is_look, times=4) for content in contents[:-1]]
+        self._faults += [
+            *earlier,
+            Fault(says(contents[-1], status), is_look),
+            Fault(says({"ok": True}), lambda m, p: m == "PUT" and p.startswith(start)),
+        ]
+        self.proxy.faults = [*self._faults, *self._defaults]
+
+    def check(self) -> list[str]:
+        lines: list[str] = []
+
+        def report(step: str, status: Status, message: str) -> None:
+            lines.append(f"{step} {status} {message}")
+
+        find_drift(self.site.through(self.proxy.url).plan().steps(Run()), report)
+        return lines
+
+    def bootstrap(self) -> list[str]:
+        return self.site.through(self.proxy.url).bootstrap()
+
+    def changed(self, part: str) -> set[str]:
+        """Return the nodes whose copies got a new value."""
+        puts = [r.path for r in self.proxy.requests if r.method == "PUT" and r.path.endswith(part)]
+        return {path.split("/")[2].replace("%40", "@") for path in puts}
