@@ -525,6 +525,29 @@ def test_a_whole_cluster_is_finished(site: Site, proxy: FaultProxy) -> None:
     assert [r.method for r in proxy.requests if r.path == "/_cluster_setup"] == ["POST"]
 
 
+def test_a_node_is_asked_for_its_welcome_before_its_cluster_is_finished(
+    site: Site, proxy: FaultProxy
+) -> None:
+    """CouchDB 3.0 to 3.1.0 refuse before that."""
+    refusal = Answer(500, b'{"error":"error","reason":"no uuid"}', JSON)
+
+    asked: list[str] = []
+
+    def is_early(_: str, path: str) -> bool:
+        asked.append(path)
+        return path == "/_cluster_setup" and "/" not in asked
+
+    proxy.faults = [
+        Fault(refusal, is_early),
+        Fault(NO_DATABASE, lambda m, p: m == "GET" and p in ("/_users", "/_replicator"), times=2),
+        Fault(cluster_of(3), lambda m, p: p == "/_membership"),
+        Fault(Answer(201, b'{"ok":true}', JSON), lambda m, p: p == "/_cluster_setup"),
+    ]
+    lines = site.through(proxy.url).bootstrap(nodes=3)
+    assert not [line for line in lines if line.startswith("cluster waiting")]
+    assert "cluster changed finished the cluster of 3 nodes" in lines
+
+
 def test_a_cluster_taken_for_a_single_node_is_misconfigured(site: Site, proxy: FaultProxy) -> None:
     proxy.faults = without_system_databases(cluster_of(3))
     with pytest.raises(Misconfigured, match=r"^COUCHDB_CLUSTER_NODES: is 1, but"):
