@@ -19,6 +19,7 @@ from zerglings.storage.base import (
     Document,
     OutcomeUnknown,
     StoreUnavailable,
+    WriteFailed,
     Written,
 )
 from zerglings.storage.couchdb import CouchDBStore, in_batches
@@ -184,7 +185,7 @@ def test_each_document_gets_the_row_of_its_id(store: CouchDBStore, proxy: FaultP
     results = store.put_many([{"_id": key} for key in "abcdef"], timeout=SOON)
     assert results[:2] == [Written("1-a"), Written("1-b", is_minority=True)]
     assert [type(result) for result in results[2:]] == [
-        OutcomeUnknown,
+        WriteFailed,
         AccountRefused,
         OutcomeUnknown,
         AccountRefused,
