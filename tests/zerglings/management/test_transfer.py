@@ -156,7 +156,7 @@ def test_a_cut_compressed_file_is_known_as_one(swarm: Backend, tmp_path: Path) -
     assert "the compressed file was cut off" in failed(
         manage({}, "import_zerglings", "--check", str(file))
     )
-    file.write_bytes(b"\x1f\x8bno gzip")
+    file.write_bytes(b"\x1f\x8bno gzip at all")
     assert "cannot be read" in failed(manage({}, "import_zerglings", "--check", str(file)))
 
 
