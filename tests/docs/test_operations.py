@@ -18,6 +18,7 @@ from rest_framework import exceptions as drf
 from tests.support.pages import Page, codes
 from tests.support.service import ROOT
 from zerglings import exceptions
+from zerglings.moving import LongHistory
 from zerglings.openapi.generator import Generator
 from zerglings.storage import couchdb_database
 from zerglings.storage.base import Conflict, StoreError, UnknownPosition
@@ -45,7 +46,7 @@ OF_OTHERS = {
 }
 """The gravest lines of gunicorn and Django, which the page has as well."""
 
-NEVER_ANSWERED = {Conflict, UnknownPosition}
+NEVER_ANSWERED = {Conflict, LongHistory, UnknownPosition}
 """Errors of a store that the hive deals with, so that no request ends with them."""
 
 ANSWERING = {"Response", "HttpResponse", "json_response", "error_response"}
