@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from overmind_project.body import SWARM_LIMIT
 from tests.k8s.render import render
 from tests.support.service import ROOT
+from zerglings.storage.bootstrap.copies import Copies
 
 Object = dict[str, Any]
 
@@ -92,19 +94,69 @@ def test_the_policies_let_through_what_is_needed_and_nothing_more(
     assert ports("couchdb", "egress") == {("TCP", 4369), ("TCP", 9100)} | names
 
 
-def test_a_nodes_init_container_may_run_again(objects: dict[str, Object], tmp_path: Path) -> None:
+def run_init_container(objects: dict[str, Object], folder: Path, *, port: int = 9) -> None:
+    """Run it in a folder that stands for the pod's root; the other nodes' port is ``port``."""
     command = pod(objects, "StatefulSet/couchdb")["initContainers"][0]["command"]
-    places = ("/opt/couchdb/etc", "/etc-copy", "/cluster", "/home-copy")
-    script = command[2]
+    places = ("/opt/couchdb/etc", "/etc-copy", "/cluster", "/home-copy", "/couchdb-data")
+    script = command[2].replace("/9100", f"/{port}")
     for place in places:
-        (tmp_path / place[1:]).mkdir(parents=True)
-        script = script.replace(f"{place}/", f"{tmp_path}{place}/")
-    for folder in ("default.d", "local.d"):
-        (tmp_path / "opt/couchdb/etc" / folder).mkdir()
-    (tmp_path / "cluster/cluster.ini").write_text("[cluster]\n")
+        (folder / place[1:]).mkdir(parents=True, exist_ok=True)
+        script = script.replace(f"{place}/", f"{folder}{place}/")
+    for name in ("default.d", "local.d"):
+        (folder / "opt/couchdb/etc" / name).mkdir(exist_ok=True)
+    seeds = "couchdb@couchdb-0.localhost,couchdb@localhost"
+    (folder / "cluster/cluster.ini").write_text(f"[cluster]\nseedlist = {seeds}\n")
+    environment = {"PATH": "/usr/bin:/bin", "COUCHDB_UUID": "u", "ERLANG_COOKIE": "c"}
+    environment |= {"POD_NAME": "couchdb-0"}
+    subprocess.run([*command[:2], script], env=environment, check=True)
+
+
+def test_a_nodes_init_container_may_run_again(objects: dict[str, Object], tmp_path: Path) -> None:
     for _ in range(2):
-        environment = {"PATH": "/usr/bin:/bin", "COUCHDB_UUID": "u", "ERLANG_COOKIE": "c"}
-        subprocess.run([*command[:2], script], env=environment, check=True)
+        run_init_container(objects, tmp_path)
     assert (tmp_path / "home-copy/.erlang.cookie").read_text() == "c"
     assert (tmp_path / "etc-copy/default.d/30-uuid.ini").read_text() == "[couchdb]\nuuid = u\n"
     assert (tmp_path / "etc-copy/default.d/20-cluster.ini").exists()
+
+
+@pytest.mark.parametrize("is_empty", [True, False])
+def test_a_node_that_starts_empty_beside_others_is_out_of_service(
+    objects: dict[str, Object], tmp_path: Path, *, is_empty: bool
+) -> None:
+    if not is_empty:
+        (tmp_path / "couchdb-data").mkdir()
+        (tmp_path / "couchdb-data/_dbs.couch").touch()
+    with socket.create_server(("127.0.0.1", 0)) as other_node:
+        run_init_container(objects, tmp_path, port=other_node.getsockname()[1])
+    settings = (tmp_path / "couchdb-data/node.ini").read_text()
+    assert settings == ("[couchdb]\nmaintenance_mode = true\n" if is_empty else "")
+
+
+def test_the_first_nodes_of_a_cluster_are_in_service(
+    objects: dict[str, Object], tmp_path: Path
+) -> None:
+    run_init_container(objects, tmp_path)
+    assert (tmp_path / "couchdb-data/node.ini").read_text() == ""
+
+
+def test_what_couchdb_was_told_about_its_node_outlives_the_pod(
+    objects: dict[str, Object], tmp_path: Path
+) -> None:
+    """The end of a maintenance too: a node that was filled once is not filled again."""
+    told = "[couchdb]\nmaintenance_mode = false\n"
+    (tmp_path / "couchdb-data").mkdir()
+    (tmp_path / "couchdb-data/_dbs.couch").touch()
+    (tmp_path / "couchdb-data/node.ini").write_text(told)
+    run_init_container(objects, tmp_path)
+    assert (tmp_path / "couchdb-data/node.ini").read_text() == told
+    mounts = pod(objects, "StatefulSet/couchdb")["containers"][0]["volumeMounts"]
+    places = {mount["name"]: mount["mountPath"] for mount in mounts}
+    link = (tmp_path / "etc-copy/local.d/zz-node.ini").readlink()
+    assert link == Path(places["couchdb-data"]) / "node.ini"
+
+
+def test_what_puts_nodes_into_service_is_one_step_of_the_bootstrap(
+    objects: dict[str, Object],
+) -> None:
+    job = objects["CronJob/couchdb-copies"]["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    assert job["containers"][0]["command"][-2:] == ["--only", Copies.name]

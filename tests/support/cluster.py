@@ -20,6 +20,15 @@ def says(content: object, status: int = 200) -> Answer:
     return Answer(status, json.dumps(content).encode(), JSON)
 
 
+def held(count: int) -> dict[str, int]:
+    """Return what CouchDB tells of a copy with so many documents, one of them deleted."""
+    return {"doc_count": max(0, count - 1), "doc_del_count": min(1, count)}
+
+
+def is_look_at_copy(method: str, path: str) -> bool:
+    return method == "GET" and path.startswith("/_node/") and path.endswith(".1700000000")
+
+
 class Cluster:
     """Has a proxy answer as a cluster of three does for its nodes' copies of a site's databases.
 
@@ -35,13 +44,19 @@ class Cluster:
             "shard_suffix": list(b".1700000000"),
             "by_node": {node: [RANGE] for node in NODES},
         }
+        databases = {"rows": [{"id": name} for name in (*site.databases, "_users")]}
+        missing = {"error": "not_found", "reason": "unknown_config_value"}
         self._defaults = [
             Fault(says({"couchdb": "Welcome", "version": "3.5.2"}), lambda m, p: p == "/"),
             Fault(
                 says({"all_nodes": present, "cluster_nodes": NODES}),
                 lambda m, p: p == "/_membership",
             ),
+            Fault(says(databases), lambda m, p: p == "/_node/_local/_dbs/_all_docs"),
             Fault(says(layout), lambda m, p: p.startswith("/_node/_local/_dbs/")),
+            Fault(says(missing, 404), lambda m, p: p.endswith("/maintenance_mode") and m == "GET"),
+            Fault(says(held(0)), is_look_at_copy),
+            Fault(says({"ok": True}), lambda m, p: p.endswith("/_sync_shards")),
         ]
         proxy.faults = self._defaults
 
@@ -62,6 +77,18 @@ class Cluster:
         ]
         self.proxy.faults = [*self._faults, *self._defaults]
 
+    def hold(self, node: str, *counts: int) -> None:
+        """Have a node's copies hold so many documents at each look at them all, then the last."""
+        start = f"/_node/{quote(node, safe='')}/"
+
+        def is_look(method: str, path: str) -> bool:
+            return path.startswith(start) and is_look_at_copy(method, path)
+
+        # Two databases; _users too while a node is in maintenance.
+        self._faults += [Fault(says(held(count)), is_look, times=2) for count in counts[:-1]]
+        self._faults.append(Fault(says(held(counts[-1])), is_look))
+        self.proxy.faults = [*self._faults, *self._defaults]
+
     def check(self) -> list[str]:
         lines: list[str] = []
 
@@ -71,8 +98,8 @@ class Cluster:
         find_drift(self.site.through(self.proxy.url).plan().steps(Run()), report)
         return lines
 
-    def bootstrap(self) -> list[str]:
-        return self.site.through(self.proxy.url).bootstrap()
+    def bootstrap(self, **changes: Any) -> list[str]:
+        return self.site.through(self.proxy.url).bootstrap(**changes)
 
     def changed(self, part: str) -> set[str]:
         """Return the nodes whose copies got a new value."""

@@ -43,7 +43,7 @@ def test_it_says_what_it_does_and_then_that_all_is_well(site: Site) -> None:
     said = [line for line in again.stdout.splitlines() if "warning" not in line]
     assert said == [
         *("wait: ok", "admin: ok", "cluster: ok", "user: ok"),
-        *("database: ok", "security: ok", "verify: ok"),
+        *("database: ok", "security: ok", "copies: ok", "verify: ok"),
     ]
 
 
@@ -204,7 +204,7 @@ def test_options_that_make_no_sense_are_said() -> None:
 
 def test_the_help_teaches() -> None:
     text = bootstrap("--help").stdout
-    for step in ("wait", "admin", "cluster", "user", "database", "security", "verify"):
+    for step in ("wait", "admin", "cluster", "user", "database", "security", "copies", "verify"):
         assert f"\n  {step} " in text
     for status in range(SERVER_ERROR + 1):
         assert f"\n  {status} " in text

@@ -204,6 +204,7 @@ def _steps(run: Run, only: Sequence[str], retired: str) -> list[Step]:
         revs_limit=settings.COUCHDB_REVS_LIMIT,
         retired=retired or None,
         writes=writes,
+        waits=set(only) == {"copies"},
         authorities=settings.COUCHDB_CA_FILE,
     )
     return plan.steps(run)

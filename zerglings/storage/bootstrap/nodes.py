@@ -10,10 +10,16 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from zerglings.storage.bootstrap.runner import BootstrapError, NotYet
-from zerglings.storage.bootstrap.server import NOT_COUCHDB, NOT_FOUND, Server
+from zerglings.storage.bootstrap.server import (
+    FORBIDDEN,
+    NOT_COUCHDB,
+    NOT_FOUND,
+    UNAUTHORIZED,
+    Server,
+)
 from zerglings.storage.couchdb_client import Answered
 
 FIRST_WITH_NODES = 3
@@ -29,6 +35,10 @@ class Copy:
 
     node: str
     shard: str
+
+    def is_of(self, database: str) -> bool:
+        """Whether it is one of a database's."""
+        return self.shard.split("/", 2)[2].rpartition(".")[0] == database
 
     @property
     def path(self) -> tuple[str, ...]:
@@ -47,18 +57,31 @@ class Nodes:
         self._silent_since: dict[str, float] = {}
         self.unseen: list[str] = []
 
+    def are_separate(self) -> bool:
+        """Whether nodes can be asked one by one."""
+        return self._server.major_version() >= FIRST_WITH_NODES
+
     def copies(self, database: str) -> list[Copy] | None:
         """Return every copy of a database's shards; None where nodes cannot be asked one by one.
 
         Raises:
             NotYet: the node that was asked has not heard of the database yet.
         """
-        if self._server.major_version() < FIRST_WITH_NODES:
+        if not self.are_separate():
             return None
         layout = self._server.look("_node", "_local", "_dbs", database)
         if layout is None:
             raise NotYet(f"the node does not know the shards of {database} yet")
         return list(copies_of(database, layout))
+
+    def databases(self) -> list[str]:
+        """Return the names of all databases that have shards."""
+        found = self._server.look("_node", "_local", "_dbs", "_all_docs")
+        try:
+            ids = [row["id"] for row in (found or {})["rows"]]
+        except (KeyError, TypeError) as error:
+            raise NotYet(NOT_COUCHDB) from error
+        return [name for name in ids if not name.startswith("_design/")]
 
     def read(self, copies: Iterable[Copy], *path: str) -> Iterator[tuple[Copy, Any]]:
         """Yield what each copy that can be asked answers to a GET; note the others as unseen.
@@ -79,6 +102,16 @@ class Nodes:
             except Answered as answer:
                 self._note(f"the node {copy.node} has no copy of {copy.shard} yet: {answer}")
 
+    def setting(self, node: str, section: str, name: str) -> object:
+        """Return a setting of a connected node; None where it has none or does not answer."""
+        try:
+            return self._get(node, "_config", section, name)
+        except _Unseen as unseen:
+            self._note(str(unseen))
+        except Answered:
+            pass
+        return None
+
     def connected(self) -> set[str]:
         """Return the names of the nodes that can be asked."""
         membership = self._server.look("_membership")
@@ -93,16 +126,22 @@ class Nodes:
         try:
             answer = server.ask(server.as_admin, "GET", "_node", node, *path)
         except NotYet as error:
-            since = self._silent_since.setdefault(node, time.monotonic())
-            if time.monotonic() - since < PATIENCE:
-                raise NotYet(f"the node {node}: {error}") from error
-            raise _Unseen(f"the node {node} does not answer: {error}") from error
+            self._await(node, error)
         except Answered as error:
             if error.status == NOT_FOUND:
                 raise
-            raise BootstrapError(f"cannot ask the node {node}: {error}") from error
+            if error.status in (UNAUTHORIZED, FORBIDDEN):
+                raise BootstrapError(f"cannot ask the node {node}: {error}") from error
+            self._await(node, error)  # a node that starts has been seen to answer 409
         self._silent_since.pop(node, None)
         return answer
+
+    def _await(self, node: str, error: Exception) -> NoReturn:
+        """Have a node that does not answer waited for, or not any more."""
+        since = self._silent_since.setdefault(node, time.monotonic())
+        if time.monotonic() - since < PATIENCE:
+            raise NotYet(f"the node {node}: {error}") from error
+        raise _Unseen(f"the node {node} does not answer: {error}") from error
 
     def _note(self, sentence: str) -> None:
         if sentence not in self.unseen:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from zerglings.storage.account import Account
 from zerglings.storage.bootstrap.access import Retire, Security, User
+from zerglings.storage.bootstrap.copies import Copies
 from zerglings.storage.bootstrap.database import Database, Verify
 from zerglings.storage.bootstrap.runner import Misconfigured, Run, Step
 from zerglings.storage.bootstrap.server import Admin, Cluster, Server, Wait
@@ -16,7 +17,7 @@ from zerglings.storage.bootstrap.sqlite import File, Usable
 from zerglings.storage.couchdb import databases
 from zerglings.storage.couchdb_client import CouchDBClient
 
-STEPS: tuple[type[Step], ...] = (Wait, Admin, Cluster, User, Database, Security, Verify)
+STEPS: tuple[type[Step], ...] = (*(Wait, Admin, Cluster, User, Database, Security, Copies, Verify),)
 """What CouchDB goes through, for help texts."""
 
 REVS_LIMIT = 50
@@ -37,6 +38,7 @@ class CouchDBPlan:
         revs_limit: revisions to remember of each document.
         retired: an account to remove.
         writes: whether to verify by writing even if nothing was changed.
+        waits: whether copies that are behind the others are waited for.
         authorities: a file of the certificates of those who may vouch for the server.
     """
 
@@ -49,6 +51,7 @@ class CouchDBPlan:
     revs_limit: int = REVS_LIMIT
     retired: str | None = None
     writes: bool = False
+    waits: bool = False
     authorities: Path | None = None
 
     def steps(self, run: Run) -> list[Step]:
@@ -68,13 +71,16 @@ class CouchDBPlan:
         client_of = partial(CouchDBClient, self.url, authorities=self.authorities)
         server = Server(client_of, self.admin, self.service, run)
         names = databases(self.database)
+        database = Database(server, names, self.shards or {}, self.revs_limit)
+        security = Security(server, names)
         steps: list[Step] = [
             Wait(server),
             Admin(server),
             Cluster(server, self.nodes),
             User(server),
-            Database(server, names, self.shards or {}, self.revs_limit),
-            Security(server, names),
+            database,
+            security,
+            Copies(server, names, (database, security), waits=self.waits),
             Verify(server, names, writes=self.writes),
         ]
         return [*steps, Retire(server, self.retired)] if self.retired else steps

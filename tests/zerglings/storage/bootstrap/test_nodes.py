@@ -79,15 +79,16 @@ def test_a_node_without_a_copy_yet_is_a_warning(site: Site, proxy: FaultProxy) -
     )
 
 
-def test_a_node_that_hangs_is_waited_for_only_so_long(
-    site: Site, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("status", [500, 409])  # 409 is what a node that starts has answered
+def test_a_node_that_does_not_answer_is_waited_for_only_so_long(
+    site: Site, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
     monkeypatch.setattr(nodes_module, "PATIENCE", 0.3)
     cluster = Cluster(site, proxy)
     for part, value in (("_revs_limit", REVS_LIMIT), ("_security", CLOSED)):
         for node in NODES[:2]:
             cluster.keep(node, part, value)
-        cluster.keep("couchdb@c", part, {"error": "nodedown", "reason": "x"}, status=500)
+        cluster.keep("couchdb@c", part, {"error": "nodedown", "reason": "x"}, status=status)
     lines = cluster.bootstrap()
     assert any(line.startswith("database waiting the node couchdb@c") for line in lines)
     assert any(line.startswith("database warning the node couchdb@c") for line in lines)
