@@ -17,7 +17,7 @@ from zerglings.storage.bootstrap.sqlite import File, Usable
 from zerglings.storage.couchdb import databases
 from zerglings.storage.couchdb_client import CouchDBClient
 
-STEPS: tuple[type[Step], ...] = (*(Wait, Admin, Cluster, User, Database, Security, Copies, Verify),)
+STEPS: tuple[type[Step], ...] = (Wait, Admin, Cluster, User, Database, Security, Copies, Verify)
 """What CouchDB goes through, for help texts."""
 
 REVS_LIMIT = 50
