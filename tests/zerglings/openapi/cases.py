@@ -16,6 +16,7 @@ from zerglings.storage.base import (
     NotBootstrapped,
     OutcomeUnknown,
     StoreUnavailable,
+    WriteFailed,
 )
 from zerglings.zergling import COORDINATE_LIMIT
 
@@ -87,8 +88,11 @@ def _shared(operation: str, *statuses: int, body: str = "") -> list[Case]:
         Case(operation, 503, "Not prepared", body, fault=NotBootstrapped("no database")),
         Case(operation, 503, "Refused", body, fault=AccountRefused("wrong password")),
     ]
-    doubt = Case(operation, 503, "Outcome unknown", body, fault=OutcomeUnknown("lost"))
-    return [shared[status] for status in statuses] + away + ([doubt] if writes else [])
+    in_doubt = [
+        Case(operation, 503, "Outcome unknown", body, fault=OutcomeUnknown("lost")),
+        Case(operation, 503, "Write failed", body, fault=WriteFailed("CouchDB answered 500")),
+    ]
+    return [shared[status] for status in statuses] + away + (in_doubt if writes else [])
 
 
 def _refused(operation: str) -> list[Case]:

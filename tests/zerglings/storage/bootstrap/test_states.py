@@ -419,13 +419,12 @@ def test_a_check_of_a_refused_hash_changes_nothing(site: Site, proxy: FaultProxy
     assert {request.method for request in proxy.requests} == {"GET"}
 
 
-def test_bounds_that_a_server_sets_for_iterations(couchdb: CouchDBServer, site: Site) -> None:
+def test_bounds_that_a_server_sets_for_iterations(site: Site) -> None:
     """On CouchDB itself, whose bounds a peer does not have."""
     site.bootstrap()
     user = site.user()
     if user.get("pbkdf2_prf") is None:
-        assert couchdb.ask("GET")["version"] < "3.4", "only these have no bounds for it"
-        return
+        pytest.skip("this server's hashes have no bounds, as those before CouchDB 3.4")
     key = hashlib.pbkdf2_hmac("sha256", site.password.encode(), b"another salt", 20).hex()
     user |= {"iterations": 20, "derived_key": key, "pbkdf2_prf": "sha256", "salt": "another salt"}
     site.server.ask("PUT", "_users", user["_id"], body=user)
@@ -681,5 +680,6 @@ def test_a_check_reports_each_drift(site: Site) -> None:
         "user drift",
         "database drift",
         "security drift",
+        "copies ok",
         "verify skipped",
     ]
