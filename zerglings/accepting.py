@@ -18,7 +18,7 @@ HTML, JSON = "text/html", "application/json"
 
 _XHTML = "application/xhtml+xml"
 _ANYTHING = {"*/*": 1.0}
-_WEIGHT = re.compile(r"[0-9]+\.?[0-9]*|\.[0-9]+")
+_WEIGHT = re.compile(r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+")
 
 
 def chosen(accept: str | None, offered: Sequence[str]) -> str | None:

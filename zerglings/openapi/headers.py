@@ -15,7 +15,7 @@ _ZERGLINGS = f"{settings.OVERMIND_PATH_PREFIX}/zerglings/"
 _PATTERN = _ZERGLINGS.replace(".", r"\.")
 _TAG = '(W/)?"[!#-~]*"'
 _TAGS: Json = {
-    "anyOf": [{"const": "*"}, {"type": "string", "pattern": f"^[ ,]*{_TAG} *(,+ *({_TAG} *)?)*$"}],
+    "anyOf": [{"const": "*"}, {"type": "string", "pattern": f"^[ ,]*{_TAG} *(, *({_TAG} *)?)*$"}],
 }
 
 PARAMETERS: Json = {
