@@ -57,9 +57,14 @@ class Reader:
     ) -> dict[str, Found]:
         """Return zerglings by id, dead ones too; an id that was never stored is not among them.
 
-        What is wrong with one of them is its own result. ``timeout`` is for the read, and as much
-        again for all that some of them need besides. Those that are read ``to_change`` them have no
-        long history; a ``LongHistory`` is to be moved first.
+        What is wrong with one of them is its own result.
+
+        Args:
+            zergling_ids: which zerglings to read.
+            timeout: seconds for the read, and as many again for merging what needs it.
+            all_copies: whether to read every node's copy.
+            to_change: whether the caller is going to change them. A history too long for that gives
+                ``LongHistory`` as the result: the caller moves it into chunks and reads again.
 
         Raises:
             StoreUnavailable: none could be read.

@@ -24,8 +24,8 @@ Each = TypeVar("Each")
 def give_way() -> None:
     """Let all other greenlets of this thread go on; threads of the system need no such help.
 
-    To sleep for no time would let go on only those that are ready: gevent looks for requests that
-    have come after fifty such sleeps.
+    ``sleep(0)`` is not enough: gevent runs the greenlets that are ready up to fifty times before it
+    checks its sockets for new requests.
     """
     if monkey.is_module_patched("time"):
         time.sleep(MOMENT)

@@ -1,1 +1,1 @@
-"""The service behind real proxies, those that are installed on this machine."""
+"""The service behind a real nginx; skipped where none is installed."""
