@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,6 +13,7 @@ from tests.support.documents import read
 from tests.support.fault_proxy import FaultProxy
 from tests.support.faults import Answer, Fault
 from tests.support.limits import JSON, body_limit, document_limit, request_limit
+from zerglings.storage import couchdb_writes
 from zerglings.storage.base import (
     Document,
     OutcomeUnknown,
@@ -94,10 +96,16 @@ def test_a_part_that_fails_leaves_the_others_their_outcomes(
     assert [type(result) for result in results] == [OutcomeUnknown] * 2 + [Written] * 2
 
 
-def test_what_is_not_sent_in_time_is_not_written(store: Store, proxy: FaultProxy) -> None:
-    proxy.fault = Fault(Answer(413, b""))
-    results = store.put_many([document(1) for _ in range(4)], timeout=0.0001)
-    assert all(isinstance(result, StoreUnavailable) for result in results)
+def test_what_is_not_sent_in_time_is_not_written(
+    store: Store, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moments = iter([0.0, TIMEOUT / 2, TIMEOUT, TIMEOUT])  # the start, then before each part
+    monkeypatch.setattr(couchdb_writes, "time", SimpleNamespace(monotonic=lambda: next(moments)))
+    documents = [document(1) for _ in range(4)]
+    proxy.fault = Fault(Answer(413, b""), times=1)
+    results = store.put_many(documents, timeout=TIMEOUT)
+    assert [type(result) for result in results] == [Written] * 2 + [StoreUnavailable] * 2
+    assert len(store.get_many([each["_id"] for each in documents], timeout=TIMEOUT)) == 2
 
 
 def test_so_many_ids_that_they_are_too_large_a_request_are_read_in_parts(
