@@ -10,9 +10,7 @@ from tests.proof.docs.walkthrough import Walkthrough
 from tests.support.pages import PAGES, Page
 
 _RUN = [page for page in map(Page, PAGES) if page.steps]
-_SPLIT_CLUSTER = ("localhost:17984", "localhost:18081")
-_MACHINES = ("kubectl", "docker", "minikube", "k8s/", "make ", "wrk", "COUCHDB_URL")
-_NEED_MORE = _MACHINES + _SPLIT_CLUSTER
+_NEED_MORE = ("kubectl", "docker", "minikube", "k8s/", "make ", "wrk", "COUCHDB_URL")
 """What a test has not: a cluster, a registry, a machine of its own, CouchDB."""
 
 
