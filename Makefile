@@ -73,6 +73,7 @@ check: peer ## Check format, lint, types, settings, installed packages and the A
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive overmind_project zerglings bench k8s manage.py
 	$(BIN)/python -m pip check
 	$(BIN)/mypy .
+	$(BIN)/lint-imports --no-logo
 	@node=$$($(BIN)/python -m tests.support.node) || exit 1; for file in $(filter %.js,$(STATICS)); do \
 		"$$node" --input-type=module --check - <$$file || exit 1; done
 	$(BIN)/python manage.py check --deploy --fail-level WARNING

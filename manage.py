@@ -18,7 +18,7 @@ def main() -> None:
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
 
-    from overmind_project.output import print_anything
+    from overmind_project.server.output import print_anything
 
     print_anything()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "overmind_project.settings")

@@ -29,7 +29,7 @@ def main() -> None:
     """Print microseconds a request, by what it shows and by how many tokens are known."""
     import django
 
-    from overmind_project.tokens import line_of
+    from overmind_project.auth.tokens import line_of
 
     django.setup()
     sys.stdout.write("tokens  header  cookie  refused   (microseconds a request)\n")
@@ -44,9 +44,9 @@ def _cost(lines: str, headers: dict[str, str]) -> float:
     from django.http import HttpRequest, HttpResponse
     from django.test import RequestFactory
 
-    from overmind_project.access import configured_ring
-    from overmind_project.env import Secret
-    from overmind_project.guard import Guard
+    from overmind_project.auth.access import configured_ring
+    from overmind_project.middleware.authentication import Guard
+    from zerglings.secret import Secret
 
     settings.OVERMIND_TOKENS = Secret("OVERMIND_TOKENS", lines)
     configured_ring.cache_clear()

@@ -7,7 +7,7 @@ import secrets
 import uuid
 from typing import Any
 
-from zerglings.zergling import Pose, replay
+from zerglings.domain.zergling import Pose, replay
 
 Document = dict[str, Any]
 

@@ -28,8 +28,8 @@ from bench.documents import Document
 from bench.service import Server, overmind
 from bench.stores import Embedded
 from tests.support.browser import chromium
-from zerglings.document import encode
-from zerglings.zergling import Pose, Zergling
+from zerglings.domain.document import encode
+from zerglings.domain.zergling import Pose, Zergling
 
 COUNTS = (100_000, 1_000_000)
 ROOM = 2

@@ -20,7 +20,7 @@ from bench import process
 from bench.documents import Document
 from bench.errors import BenchError
 from zerglings.storage.base import StoreError
-from zerglings.storage.sqlite import SQLiteStore
+from zerglings.storage.sqlite.store import SQLiteStore
 
 BATCH = 1000
 CALL_TIMEOUT = 120.0

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.plan import ROOT
-from overmind_project.addresses import TrustedProxies, neighbourhood, networks
-from overmind_project.rates import Limiter, Rate
+from overmind_project.http.client_address import TrustedProxies, neighbourhood, networks
+from overmind_project.http.gcra import Limiter, Rate
 
 ROUNDS = 5
 CALLS = 2000
@@ -72,10 +72,10 @@ def _of_application() -> float:
     monkey.patch_all()  # as in the service: to give way costs nothing where nobody waits
 
     from overmind_project.wsgi import application
-    from zerglings.hive import configured_hive
+    from zerglings.domain.zergling import Pose
+    from zerglings.hive.hive import configured_hive
     from zerglings.storage.bootstrap.plan import sqlite_steps
     from zerglings.storage.bootstrap.runner import Run, bring_about
-    from zerglings.zergling import Pose
 
     path = Path(os.environ["OVERMIND_SQLITE_PATH"])
     bring_about(sqlite_steps(path), Run(timeout=10), lambda *_: None)

@@ -30,11 +30,12 @@ from bench.documents import random_id
 from bench.errors import BenchError
 from bench.service import FOREIGN
 from bench.stores import HISTORY, CouchDB, Embedded
-from zerglings.chunks import Chunk, shortened
-from zerglings.document import encode
-from zerglings.storage.base import Document, Store, StoreError
-from zerglings.storage.sqlite import SQLiteStore
-from zerglings.zergling import Pose, Request, Zergling
+from zerglings.documents import Document
+from zerglings.domain.chunks import Chunk, shortened
+from zerglings.domain.document import encode
+from zerglings.domain.zergling import Pose, Request, Zergling
+from zerglings.storage.base import Store, StoreError
+from zerglings.storage.sqlite.store import SQLiteStore
 
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_ZERGLINGS = 100_000

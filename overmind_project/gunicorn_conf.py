@@ -17,11 +17,11 @@ import gevent
 from django.core.exceptions import ImproperlyConfigured
 from gunicorn import glogging
 
-from overmind_project.listening import EVERY, EVERY_IPV4, binds
-from overmind_project.logs import CONTEXT, NOTHING
+from overmind_project.http.gcra import shared_limiters
 from overmind_project.multiprocess import SHARED, shared_place
-from overmind_project.output import print_anything
-from overmind_project.rates import shared_limiters
+from overmind_project.server.listening import EVERY, EVERY_IPV4, binds
+from overmind_project.server.output import print_anything
+from zerglings.log_context import CONTEXT, NOTHING
 
 print_anything()
 
@@ -39,13 +39,13 @@ if TYPE_CHECKING:
     from gunicorn.http.message import Request
     from gunicorn.http.wsgi import Response
 
-    from overmind_project.worker import Worker
+    from overmind_project.server.worker import Worker
 
 wsgi_app = "overmind_project.wsgi:application"
 bind = binds(settings.OVERMIND_HTTP_ADDR)
 backlog = 2048  # connections that may wait while all hands are full
 workers = settings.WEB_CONCURRENCY
-worker_class = "overmind_project.worker.Worker"  # who waits costs a greenlet, not a thread
+worker_class = "overmind_project.server.worker.Worker"  # who waits costs a greenlet, not a thread
 worker_connections = settings.OVERMIND_THREADS
 try:
     worker_tmp_dir = shared_place()  # heartbeats in memory, not on a slow disk
@@ -152,7 +152,7 @@ def post_worker_init(worker: Worker) -> None:
 def _end_streams_with(worker: Worker) -> None:
     """End all streams as soon as the process is to stop: it waits for whatever is under way."""
     worker.stopping.wait()
-    from zerglings.feed import configured_feed
+    from zerglings.feed.reader import configured_feed
 
     configured_feed().end()
 

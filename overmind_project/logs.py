@@ -11,18 +11,10 @@ import logging
 import re
 import time
 from collections.abc import Mapping
-from contextvars import ContextVar
-from types import MappingProxyType
 
 import orjson
 
-NOTHING: Mapping[str, object] = MappingProxyType({})
-
-CONTEXT: ContextVar[Mapping[str, object]] = ContextVar("log_context", default=NOTHING)
-"""Fields of every line that is logged now: the ids of the request, if there is one.
-
-Each greenlet has its own, as each thread has.
-"""
+from zerglings.log_context import CONTEXT
 
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _UNSAFE_IN_JSON = re.compile(r"[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")

@@ -7,12 +7,13 @@ import sys
 from pathlib import Path
 
 from overmind_project import __version__
-from overmind_project.addresses import Network, networks
-from overmind_project.env import Environment, Secret
-from overmind_project.origins import origins
-from overmind_project.path_prefix import path_prefix
-from overmind_project.rates import Rate
-from overmind_project.tokens import TokensError, tokens_of
+from overmind_project.auth.tokens import TokensError, tokens_of
+from overmind_project.env import Environment
+from overmind_project.http.client_address import Network, networks
+from overmind_project.http.gcra import Rate
+from overmind_project.http.origins import origins
+from overmind_project.http.path_prefix import path_prefix
+from zerglings.secret import Secret
 
 env = Environment()
 
@@ -160,21 +161,24 @@ DEBUG = env.boolean("DJANGO_DEBUG", default=False)
 ALLOWED_HOSTS = env.words("DJANGO_ALLOWED_HOSTS") or ["*"]
 INSTALLED_APPS = [
     "overmind_project",
-    "overmind_project.static.StaticFiles",
+    "overmind_project.apps.StaticFiles",
     "zerglings",
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
 ]
 MIDDLEWARE = [
-    "overmind_project.middleware.EveryRequest",
+    "overmind_project.middleware.every_request.EveryRequest",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "overmind_project.guard.Guard",  # last, so that its answers are completed as all others
+    # Last, so that its answers are completed as all others are.
+    "overmind_project.middleware.authentication.Guard",
 ]
 if OVERMIND_RATE_LIMIT is not None:
-    MIDDLEWARE.append("overmind_project.middleware.RateLimitedCallers")  # who calls is known by now
+    MIDDLEWARE.append(
+        "overmind_project.middleware.every_request.RateLimitedCallers"
+    )  # who calls is known by now
 ROOT_URLCONF = "overmind_project.urls"
 WSGI_APPLICATION = "overmind_project.wsgi.application"
 APPEND_SLASH = False  # every URL answers in both forms; a redirect would lose a POST's body
@@ -182,7 +186,7 @@ TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
         "APP_DIRS": True,
-        "OPTIONS": {"context_processors": ["overmind_project.credentials.signed_in"]},
+        "OPTIONS": {"context_processors": ["overmind_project.auth.credentials.signed_in"]},
     }
 ]
 USE_TZ = True
@@ -197,22 +201,22 @@ STORAGES = {"staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFiles
 
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": [
-        "zerglings.renderers.CompactJSONRenderer",
-        "zerglings.browsable_renderer.PageRenderer",
+        "zerglings.api.renderers.CompactJSONRenderer",
+        "zerglings.api.browsable.PageRenderer",
     ],
     "DEFAULT_PARSER_CLASSES": [
-        "zerglings.parsers.JSONBodyParser",
-        "zerglings.parsers.MultipartBodyParser",
-        "zerglings.parsers.FormBodyParser",
-        "zerglings.parsers.TextBodyParser",
-        "zerglings.parsers.BinaryBodyParser",
+        "zerglings.api.parsers.JSONBodyParser",
+        "zerglings.api.parsers.MultipartBodyParser",
+        "zerglings.api.parsers.FormBodyParser",
+        "zerglings.api.parsers.TextBodyParser",
+        "zerglings.api.parsers.BinaryBodyParser",
     ],
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "zerglings.parsers.LenientNegotiation",
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "zerglings.api.parsers.LenientNegotiation",
     "DEFAULT_AUTHENTICATION_CLASSES": [],
     "DEFAULT_PERMISSION_CLASSES": [],
     "UNAUTHENTICATED_USER": None,
-    "EXCEPTION_HANDLER": "zerglings.exceptions.handle",
-    "VIEW_DESCRIPTION_FUNCTION": "zerglings.browsable.describe",
+    "EXCEPTION_HANDLER": "zerglings.api.exceptions.handle",
+    "VIEW_DESCRIPTION_FUNCTION": "zerglings.api.responses.describe",
 }
 
 SPECTACULAR_SETTINGS = {
@@ -234,7 +238,7 @@ SPECTACULAR_SETTINGS = {
         {"name": "operation", "description": "Where to begin, and how the service is."},
     ],
     "SERVERS": [{"url": OVERMIND_PATH_PREFIX}] if OVERMIND_PATH_PREFIX else [],
-    "DEFAULT_GENERATOR_CLASS": "zerglings.openapi.generator.Generator",
+    "DEFAULT_GENERATOR_CLASS": "overmind_project.openapi.generator.Generator",
 }
 
 # How a log line looks: to people, or to what collects lines.

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path, re_path
 
-from overmind_project import exposition, health, sign_in
-from zerglings.documents import Docs, Schema
-from zerglings.entry import Entry
-from zerglings.events import Events
-from zerglings.swarm import SwarmCommands, SwarmSpawn
-from zerglings.urls import router
+from overmind_project import metrics, probes
+from overmind_project.auth import sign_in
+from overmind_project.home import Entry
+from overmind_project.openapi.views import Docs, Schema
+from zerglings.api.bulk_views import SwarmCommands, SwarmSpawn
+from zerglings.api.urls import router
+from zerglings.feed.views import Events
 
 urlpatterns: list[URLPattern | URLResolver] = [
     *reversed(router.urls),  # nearly all requests are for one zergling, which the router has last
@@ -21,12 +22,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
     re_path(r"^docs/?$", Docs.as_view(), name="docs"),
     re_path(r"^sign-in/?$", sign_in.sign_in, name="sign-in"),
     re_path(r"^sign-out/?$", sign_in.sign_out, name="sign-out"),
-    re_path(r"^_health/?$", health.health, name="health"),
-    re_path(r"^healthz/?$", health.healthz, name="healthz"),
-    re_path(r"^readyz/?$", health.readyz, name="readyz"),
-    re_path(r"^metrics/?$", exposition.metrics, name="metrics"),
+    re_path(r"^_health/?$", probes.health, name="health"),
+    re_path(r"^healthz/?$", probes.healthz, name="healthz"),
+    re_path(r"^readyz/?$", probes.readyz, name="readyz"),
+    re_path(r"^metrics/?$", metrics.metrics, name="metrics"),
 ]
 
-handler400 = "zerglings.exceptions.bad_request"
-handler404 = "zerglings.exceptions.not_found"
-handler500 = "zerglings.exceptions.server_error"
+handler400 = "zerglings.api.exceptions.bad_request"
+handler404 = "zerglings.api.exceptions.not_found"
+handler500 = "zerglings.api.exceptions.server_error"

@@ -11,13 +11,13 @@ from django.core.cache import close_caches
 from django.core.signals import request_finished, request_started
 from django.core.wsgi import get_wsgi_application
 
-from overmind_project.addresses import TrustedProxies
-from overmind_project.body import BoundedBody
-from overmind_project.cross_origin import CrossOrigin
-from overmind_project.observation import Observation
-from overmind_project.path_prefix import PathPrefix
-from overmind_project.rate_limit import RateLimitedDoor
-from overmind_project.rates import shared_limiters
+from overmind_project.http.client_address import TrustedProxies
+from overmind_project.http.gcra import shared_limiters
+from overmind_project.http.path_prefix import PathPrefix
+from overmind_project.middleware.access_log import Observation
+from overmind_project.middleware.body import BoundedBody
+from overmind_project.middleware.cors import CrossOrigin
+from overmind_project.middleware.rate_limit import RateLimitedDoor
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication

@@ -19,7 +19,7 @@ from tests.support.fault_proxy import FaultProxy
 from tests.support.peer import Peer
 from tests.support.service import Service
 from tests.support.site import CouchDBServer, Site, new_site
-from zerglings.hive import Hive
+from zerglings.hive.hive import Hive
 from zerglings.storage.base import Store
 
 # On a busy machine a single example may take long: that is no fault of what is tested.

@@ -19,8 +19,8 @@ from bench.plan import plan_from
 from bench.results import Results, over_baseline, over_raw
 from bench.table import as_json, markdown
 from bench.targets import goals
-from zerglings.document import decode
-from zerglings.zergling import replay
+from zerglings.domain.document import decode
+from zerglings.domain.zergling import replay
 
 ROOT = Path(__file__).resolve().parents[2]
 PRINTED = """\

@@ -15,13 +15,13 @@ from pathlib import Path
 
 from rest_framework import exceptions as drf
 
+from overmind_project.openapi.generator import Generator
 from tests.support.pages import Page, codes
 from tests.support.service import ROOT
-from zerglings import exceptions
-from zerglings.moving import LongHistory
-from zerglings.openapi.generator import Generator
-from zerglings.storage import couchdb_database
+from zerglings.api import exceptions
+from zerglings.repository.moving import LongHistory
 from zerglings.storage.base import Conflict, StoreError, UnknownPosition
+from zerglings.storage.couchdb import database as couchdb_database
 
 PAGE = Page(ROOT / "docs" / "operations.md")
 PACKAGES = ("zerglings", "overmind_project")
@@ -149,7 +149,9 @@ def told() -> set[tuple[str, str, str]]:
 
 def test_every_line_is_explained_and_no_other_but_the_gravest_of_others() -> None:
     ours = logged()
-    assert {"overmind.request", GUNICORN, "zerglings.feed"} <= {logger for _, _, logger in ours}
+    assert {"overmind.request", GUNICORN, "zerglings.feed.reader"} <= {
+        logger for _, _, logger in ours
+    }
     assert {"INFO", "WARNING", "ERROR"} == {level for _, level, _ in ours}
     assert told() == ours | OF_OTHERS
 

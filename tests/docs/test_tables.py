@@ -15,20 +15,22 @@ from django.core.management import load_command_class
 from prometheus_client import REGISTRY
 from prometheus_client.metrics_core import Metric
 
-from overmind_project import connection_metrics, exposition, observation
+from overmind_project import metrics
 from overmind_project.checks import IDS
+from overmind_project.middleware import access_log
+from overmind_project.openapi.generator import Generator
+from overmind_project.server import connection_metrics
 from overmind_project.settings import VARIABLES
 from tests.support.backends import sqlite_backend
 from tests.support.manage import python
 from tests.support.pages import PAGES, Page, codes
 from tests.support.prometheus import Metrics
 from tests.support.service import ROOT, Service
-from zerglings import metrics
 from zerglings.management.commands import bootstrap_couch
-from zerglings.openapi.generator import Generator
-from zerglings.storage import observed
+from zerglings.repository import counters
+from zerglings.storage import instrumented
 
-COUNTING = (connection_metrics, metrics, observed, observation)
+COUNTING = (connection_metrics, counters, instrumented, access_log)
 """The modules whose import makes the metrics known."""
 
 SHOW = """
@@ -102,7 +104,7 @@ def test_every_id_of_a_check_of_the_settings_is_explained() -> None:
 
 def families() -> set[str]:
     """The names of all metrics, as they are asked for."""
-    known = [*REGISTRY.collect(), *exposition.AboutTheService().collect()]
+    known = [*REGISTRY.collect(), *metrics.AboutTheService().collect()]
     return {_asked_for(each) for each in known if each.name.startswith("overmind_")}
 
 

@@ -19,7 +19,7 @@ import yaml
 from overmind_project import settings
 from tests.k8s.monitoring import COMPONENT, alerts
 from tests.k8s.render import containers, overlays, render
-from zerglings.hive import QUEUE_LIMIT, SHARE_OF_THREADS
+from zerglings.hive.hive import QUEUE_LIMIT, SHARE_OF_THREADS
 
 MONITOR = yaml.safe_load((COMPONENT / "overmind-servicemonitor.yaml").read_text(encoding="utf-8"))
 INTERVAL = promql_parser.parse_duration(MONITOR["spec"]["endpoints"][0]["interval"])

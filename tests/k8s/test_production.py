@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from overmind_project.body import SWARM_LIMIT
+from overmind_project.middleware.body import SWARM_LIMIT
 from tests.k8s.render import render
 from tests.support.service import ROOT
 from zerglings.storage.bootstrap.copies import Copies

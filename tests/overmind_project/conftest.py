@@ -8,9 +8,9 @@ import pytest
 from django.test import Client
 from pytest_django import Settings
 
-from overmind_project.access import configured_ring
-from overmind_project.env import Secret
+from overmind_project.auth.access import configured_ring
 from tests.support.tokens import LINES
+from zerglings.secret import Secret
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
-from overmind_project.exchange import KEY
-from overmind_project.logs import CONTEXT, NOTHING
-from overmind_project.observation import Observation
+from overmind_project.http.request_context import KEY
+from overmind_project.middleware.access_log import Observation
+from zerglings.log_context import CONTEXT, NOTHING
 
 NAMES = {
     "requests": "overmind_http_requests_total",

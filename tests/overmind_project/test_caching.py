@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from overmind_project.no_request import FAILED, REFUSALS, Refusal
-from overmind_project.refusal import refuse
+from overmind_project.http.error_response import refuse
+from overmind_project.server.malformed import FAILED, REFUSALS, Refusal
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 NOBODY = "/zerglings/00000000-0000-4000-8000-000000000000"

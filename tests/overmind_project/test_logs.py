@@ -12,13 +12,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from overmind_project.logs import CONTEXT, NOTHING, Fields, JSONFormatter, TextFormatter
+from overmind_project.logs import Fields, JSONFormatter, TextFormatter
+from zerglings.log_context import CONTEXT, NOTHING
 
 HOSTILE = "ok\r\n2026-01-01T00:00:00.000Z INFO x: forged\x1b[2J\x85\u2028\u202e\ud800\x00\x7f\t"
 
 
 def record(message: str, *args: object) -> logging.LogRecord:
-    made = logging.LogRecord("zerglings.hive", logging.WARNING, "", 0, message, args, None)
+    made = logging.LogRecord("zerglings.hive.hive", logging.WARNING, "", 0, message, args, None)
     made.created, made.msecs = 1_790_000_000.0421, 42.1
     return made
 
@@ -49,14 +50,14 @@ def ids() -> Iterator[None]:
 
 def test_a_line_of_text_has_time_level_logger_and_message() -> None:
     line = TextFormatter().format(record("It is %s", "damaged"))
-    assert line == "2026-09-21T14:13:20.042Z WARNING zerglings.hive: It is damaged"
+    assert line == "2026-09-21T14:13:20.042Z WARNING zerglings.hive.hive: It is damaged"
 
 
 def test_a_line_of_json_has_the_same() -> None:
     assert json.loads(JSONFormatter().format(record("It is %s", "damaged"))) == {
         "timestamp": "2026-09-21T14:13:20.042Z",
         "level": "WARNING",
-        "logger": "zerglings.hive",
+        "logger": "zerglings.hive.hive",
         "message": "It is damaged",
     }
 

@@ -94,7 +94,7 @@ def test_tokens_are_exchanged_under_a_running_service(closed: Service, tokens: P
 
 
 def complaints(service: Service) -> int:
-    lines = lines_of(service, "overmind_project.access")
+    lines = lines_of(service, "overmind_project.auth.access")
     return sum(each["level"] == "ERROR" for each in lines)
 
 

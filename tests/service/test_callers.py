@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from overmind_project.cross_origin import ANSWER_HEADERS
+from overmind_project.middleware.cors import ANSWER_HEADERS
 from tests.support.backends import sqlite_backend
 from tests.support.listening import Ear
 from tests.support.service import Reply, Service, workers

@@ -18,9 +18,9 @@ from tests.support.fault_proxy import FaultProxy
 from tests.support.service import Service
 from tests.support.site import Site
 from tests.support.waiting import wait_until
-from zerglings.document import decode
-from zerglings.storage.base import Document
-from zerglings.zergling import Zergling, replay
+from zerglings.documents import Document
+from zerglings.domain.document import decode
+from zerglings.domain.zergling import Zergling, replay
 
 ORIGIN = {"location": {"x": 0, "y": 0}, "facing": "N"}
 

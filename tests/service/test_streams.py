@@ -14,9 +14,9 @@ from tests.support.documents import SOON
 from tests.support.fault_proxy import FaultProxy
 from tests.support.faults import Answer, Fault
 from tests.support.service import Service
-from zerglings.document import encode
+from zerglings.domain.document import encode
+from zerglings.domain.zergling import Pose, Zergling
 from zerglings.storage.base import PAGE_LIMIT
-from zerglings.zergling import Pose, Zergling
 
 SWARM = PAGE_LIMIT + 200
 """Zerglings: more than one page of them."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from django.contrib.staticfiles.finders import get_finders
 
-from overmind_project.static import StaticFiles
+from overmind_project.apps import StaticFiles
 from tests.supply.assets import ASSETS
 from tests.supply.licenses import ALLOWED, PAGE, licences, page
 from tests.supply.requirements import here, locked

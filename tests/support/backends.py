@@ -13,8 +13,8 @@ from tests.support.site import CouchDBServer, Site, missing_is_fine, new_site
 from zerglings.storage.base import Store
 from zerglings.storage.bootstrap.plan import sqlite_steps
 from zerglings.storage.bootstrap.runner import Run, Status, bring_about
-from zerglings.storage.couchdb import CouchDBStore
-from zerglings.storage.sqlite import SQLiteStore
+from zerglings.storage.couchdb.store import CouchDBStore
+from zerglings.storage.sqlite.store import SQLiteStore
 
 SOON = 10.0
 """Seconds that a request to a healthy server may take."""

@@ -12,11 +12,11 @@ from typing import Any
 from django.http import HttpResponse, StreamingHttpResponse
 from django.test import Client, override_settings
 
-from overmind_project.env import Secret
+from overmind_project.openapi import views as documents
 from tests.support.backends import Backend
-from zerglings import documents
-from zerglings.feed import configured_feed
-from zerglings.hive import configured_hive
+from zerglings.feed.reader import configured_feed
+from zerglings.hive.hive import configured_hive
+from zerglings.secret import Secret
 from zerglings.storage import configured_store
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from zerglings.storage.base import Document, Store, StoreError
+from zerglings.documents import Document
+from zerglings.storage.base import Store, StoreError
 
 SOON = 5.0
 """Seconds that a call on a healthy store may take."""

@@ -4,16 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 
-from zerglings.storage.base import (
-    Changes,
-    Conflict,
-    Document,
-    Page,
-    Store,
-    StoreError,
-    TooLarge,
-    Written,
-)
+from zerglings.documents import Document
+from zerglings.storage.base import Changes, Conflict, Page, Store, StoreError, TooLarge, Written
 
 
 class FaultyStore(Store):

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import orjson
 
 from tests.support.faults import Answer, Fault, Judged
-from zerglings.storage.base import Document, TooLarge
+from zerglings.documents import Document
+from zerglings.storage.base import TooLarge
 
 JSON = {"Content-Type": "application/json"}
 

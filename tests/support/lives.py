@@ -5,10 +5,11 @@ from __future__ import annotations
 import uuid
 
 from tests.support.documents import SOON, write
-from zerglings.hive import Hive
-from zerglings.keys import KeyRegister
-from zerglings.storage.base import Document, Store
-from zerglings.zergling import Pose, Request
+from zerglings.documents import Document
+from zerglings.domain.zergling import Pose, Request
+from zerglings.hive.hive import Hive
+from zerglings.hive.idempotency import KeyRegister
+from zerglings.storage.base import Store
 
 TAIL = 10
 

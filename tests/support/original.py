@@ -10,8 +10,9 @@ from __future__ import annotations
 import uuid
 
 from tests.support.documents import SOON, read, write
-from zerglings.storage.base import Document, Store, Written
-from zerglings.zergling import Pose
+from zerglings.documents import Document
+from zerglings.domain.zergling import Pose
+from zerglings.storage.base import Store, Written
 
 FIELDS = ("_id", "_rev", "id", "location", "facing")
 HISTORY = "commandHistory"

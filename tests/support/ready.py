@@ -8,8 +8,8 @@ from tests.support.fault_proxy import FaultProxy
 from tests.support.site import Site
 from zerglings.storage.base import StoreError
 from zerglings.storage.bootstrap.plan import STEPS
-from zerglings.storage.couchdb import ROLE, CouchDBStore, security_drift
-from zerglings.storage.couchdb_client import CouchDBClient
+from zerglings.storage.couchdb.client import CouchDBClient
+from zerglings.storage.couchdb.store import ROLE, CouchDBStore, security_drift
 
 ALL_OK = [f"{step.name} ok ok" for step in STEPS]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import uuid
 
 from tests.support.backends import Backend
-from zerglings.document import encode
-from zerglings.storage.base import Document
-from zerglings.zergling import Zergling
+from zerglings.documents import Document
+from zerglings.domain.document import encode
+from zerglings.domain.zergling import Zergling
 
 
 def plant(backend: Backend, zergling: Zergling, *, after: str, generation: int = 0) -> str:

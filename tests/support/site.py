@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from zerglings.storage.account import Account
 from zerglings.storage.bootstrap.access import user_id
 from zerglings.storage.bootstrap.plan import CouchDBPlan
 from zerglings.storage.bootstrap.runner import Run, Status, bring_about
-from zerglings.storage.couchdb import databases
-from zerglings.storage.couchdb_client import Answered, CouchDBClient
+from zerglings.storage.couchdb.account import Account
+from zerglings.storage.couchdb.client import Answered, CouchDBClient
+from zerglings.storage.couchdb.store import databases
 
 TIMEOUT = 10.0
 NOT_FOUND = 404

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import accumulate
 
-from zerglings.zergling import Pose
+from zerglings.domain.zergling import Pose
 
 WIDTH, HEIGHT = 61, 21
 """Columns and lines at most, a grid step each; odd, so that there is a middle."""

@@ -6,15 +6,15 @@ from functools import cache
 
 from django.conf import settings
 
-from overmind_project.env import Secret
-from zerglings.storage.account import Account
+from zerglings.secret import Secret
 from zerglings.storage.base import Store
 from zerglings.storage.breaker import AT_ONCE
-from zerglings.storage.couchdb import CouchDBStore
-from zerglings.storage.couchdb_client import CouchDBClient
+from zerglings.storage.couchdb.account import Account
+from zerglings.storage.couchdb.client import CouchDBClient
+from zerglings.storage.couchdb.store import CouchDBStore
 from zerglings.storage.guarded import GuardedStore
-from zerglings.storage.observed import ObservedStore
-from zerglings.storage.sqlite import SQLiteStore
+from zerglings.storage.instrumented import ObservedStore
+from zerglings.storage.sqlite.store import SQLiteStore
 
 CONNECTIONS = AT_ONCE + 2
 """Connections to CouchDB that a process keeps open at most: one for each call that may be under

@@ -13,10 +13,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-Document = dict[str, Any]
-"""A JSON object with its id in ``_id`` and, once stored, its revision in ``_rev``."""
+from zerglings.documents import Document
 
 PAGE_LIMIT = 1000
 """Largest number of documents that a page may be asked for."""
@@ -98,12 +96,6 @@ class Changes:
 
     ids: list[str]
     position: str
-
-
-def rank(revision: str) -> tuple[int, str]:
-    """Return the generation and the hash of a revision: of living leaves the highest is current."""
-    generation, _, digest = revision.partition("-")
-    return int(generation or 0), digest
 
 
 class Store(ABC):

@@ -18,6 +18,7 @@ from itertools import count
 
 from prometheus_client import Counter, Gauge
 
+from zerglings.cooperative import in_turns
 from zerglings.storage.base import (
     AccountRefused,
     NotAsked,
@@ -28,7 +29,6 @@ from zerglings.storage.base import (
     TooLarge,
     WriteFailed,
 )
-from zerglings.turns import in_turns
 
 logger = logging.getLogger(__name__)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from functools import cached_property
 
-from zerglings.storage.base import Changes, Document, Page, Store, StoreError, Written
+from zerglings.documents import Document
+from zerglings.storage.base import Changes, Page, Store, StoreError, Written
 from zerglings.storage.breaker import Breaker
 
 

@@ -14,17 +14,17 @@ from dataclasses import replace
 from functools import partial
 from itertools import islice
 
-from zerglings import keys
-from zerglings.archive import PAGE as CHUNKS_AT_ONCE
-from zerglings.archive import Archive, MissingChunk
-from zerglings.chunks import Chunk
-from zerglings.document import NotAZergling, encode
-from zerglings.reading import Found, Reader
+from zerglings.domain.chunks import Chunk
+from zerglings.domain.document import NotAZergling, encode
+from zerglings.domain.zergling import Zergling
+from zerglings.hive import idempotency
+from zerglings.repository.archive import PAGE as CHUNKS_AT_ONCE
+from zerglings.repository.archive import Archive, MissingChunk
+from zerglings.repository.reading import Found, Reader
 from zerglings.storage.base import Page, Store, StoreError
 from zerglings.transfer.lineage import check_chunk, check_zergling
 from zerglings.transfer.lines import Tally, Writer, is_key
 from zerglings.transfer.retrying import CALL_TIMEOUT, Pause, with_retries
-from zerglings.zergling import Zergling
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ class Exporter:
         return self._store.page(after, PAGE, timeout=CALL_TIMEOUT)
 
     def _write_keys(self, writer: Writer) -> None:
-        after: str | None = keys.PREFIX
+        after: str | None = idempotency.PREFIX
         while after is not None:
             page = with_retries(partial(self._page_of_keys, after), self._pause)
             for note in page.documents:
@@ -85,7 +85,7 @@ class Exporter:
             after = page.after
 
     def _page_of_keys(self, after: str) -> Page:
-        until = f"{keys.PREFIX}~"
+        until = f"{idempotency.PREFIX}~"
         return self._store.history.page(after, PAGE, until=until, timeout=CALL_TIMEOUT)
 
     def _write_all(self, ids: Sequence[str], writer: Writer) -> None:

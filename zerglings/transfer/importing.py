@@ -11,16 +11,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from zerglings.archive import Archive
-from zerglings.document import encode
-from zerglings.reading import Found, Reader
-from zerglings.storage.base import (
-    Document,
-    OutcomeUnknown,
-    Store,
-    StoreError,
-    StoreUnavailable,
-)
+from zerglings.documents import Document
+from zerglings.domain.document import encode
+from zerglings.repository.archive import Archive
+from zerglings.repository.reading import Found, Reader
+from zerglings.storage.base import OutcomeUnknown, Store, StoreError, StoreUnavailable
 from zerglings.transfer.lines import Entry
 from zerglings.transfer.retrying import CALL_TIMEOUT, Pause, Result, with_retries
 

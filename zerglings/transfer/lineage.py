@@ -6,9 +6,9 @@ not compared with the zergling's spawn, which merging may have taken from anothe
 
 from __future__ import annotations
 
-from zerglings.chunks import Chunk
-from zerglings.document import NotAZergling
-from zerglings.zergling import Base, Zergling, replay
+from zerglings.domain.chunks import Chunk
+from zerglings.domain.document import NotAZergling
+from zerglings.domain.zergling import Base, Zergling, replay
 
 
 def check_chunk(chunk: Chunk, before: Chunk | None) -> None:

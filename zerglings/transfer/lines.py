@@ -21,12 +21,12 @@ from typing import Any, BinaryIO
 
 import orjson
 
-from zerglings import keys
-from zerglings.chunks import Chunk
-from zerglings.document import NotAZergling, decode, encode
-from zerglings.storage.base import Document
+from zerglings.documents import Document
+from zerglings.domain.chunks import Chunk
+from zerglings.domain.document import NotAZergling, decode, encode
+from zerglings.domain.zergling import Zergling
+from zerglings.hive import idempotency
 from zerglings.transfer.lineage import check_chunk, check_zergling
-from zerglings.zergling import Zergling
 
 FORMAT = "overmind-zerglings"
 VERSION = 1
@@ -51,7 +51,7 @@ class CutFile(BadFile):
     """The file is good as far as it goes, but it does not go to the end."""
 
 
-_KEY_NOTE = {"_id": rf"{keys.PREFIX}[0-9a-f]{{64}}", "call": "[0-9a-f]{64}"}
+_KEY_NOTE = {"_id": rf"{idempotency.PREFIX}[0-9a-f]{{64}}", "call": "[0-9a-f]{64}"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import sys
 
 from gunicorn.app.wsgiapp import run
 
-from overmind_project import connection
+from overmind_project.server import connection
 
 HEAD, BODY, SEND, KEEPALIVE = 1.0, 1.0, 2.0, 3
 """Seconds."""

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from bench.attackers import attacking
-from overmind_project.body import BUDGET, LIMIT, SWARM_LIMIT, TOO_MANY
-from overmind_project.no_request import REFUSALS, CrowdedOut
+from overmind_project.middleware.body import BUDGET, LIMIT, SWARM_LIMIT, TOO_MANY
+from overmind_project.server.malformed import REFUSALS, CrowdedOut
 from tests.support.backends import sqlite_backend
 from tests.support.prometheus import Metrics
 from tests.support.raw import READ_LIMIT, all_from, answers_in, line_to, read_until

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bench.attackers import HABITS, LARGEST, attacking
-from overmind_project.worker import LOOK_EVERY
+from overmind_project.server.worker import LOOK_EVERY
 from tests.proof.connections.impatient import BODY, HEAD, KEEPALIVE, SEND
 from tests.support.backends import sqlite_backend
 from tests.support.manage import python

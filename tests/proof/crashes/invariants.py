@@ -12,9 +12,10 @@ from pathlib import Path
 from tests.proof.load.ledger import Fate, Ledger, Life, Sent, named
 from tests.proof.load.verdict import whole_history
 from tests.support.documents import SOON
-from zerglings.document import NotAZergling, decode
-from zerglings.storage.base import Document, Store
-from zerglings.zergling import replay
+from zerglings.documents import Document
+from zerglings.domain.document import NotAZergling, decode
+from zerglings.domain.zergling import replay
+from zerglings.storage.base import Store
 
 PAGE = 100
 

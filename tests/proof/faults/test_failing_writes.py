@@ -10,9 +10,9 @@ from tests.support.backends import Backend
 from tests.support.fault_proxy import FaultProxy
 from tests.support.faults import Answer, Fault
 from tests.support.limits import JSON
-from zerglings.hive import Hive
+from zerglings.domain.zergling import Pose, Request
+from zerglings.hive.hive import Hive
 from zerglings.storage.base import WriteFailed
-from zerglings.zergling import Pose, Request
 
 FULL = Answer(500, b'{"error":"error","reason":"internal_server_error"}', JSON)
 

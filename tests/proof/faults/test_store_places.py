@@ -18,7 +18,7 @@ from tests.support.faults import Answer, Fault
 from tests.support.service import Service
 from tests.support.site import CouchDBServer, Site
 from tests.support.waiting import wait_until
-from zerglings.commits import TRUSTED_FOR
+from zerglings.hive.write_batch import TRUSTED_FOR
 
 SOONEST = 3.0
 """Seconds after the store's recovery in which the service has recovered."""

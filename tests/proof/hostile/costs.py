@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 
 from tests.proof.hostile.wsgi import Call
-from zerglings.parsers import MOST_FIELDS
+from zerglings.api.parsers import MOST_FIELDS
 
 HERE = "/zerglings/{id}"
 """A zergling that lives."""

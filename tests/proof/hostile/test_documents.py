@@ -16,8 +16,8 @@ from hypothesis import given
 from tests.proof.hostile.budget import TRIED, tries
 from tests.proof.hostile.documents import DOCUMENTS, IDS
 from tests.proof.hostile.wsgi import Call, answer_to
-from zerglings.document import NotAZergling, decode, encode, sight
-from zerglings.zergling import Pose, Zergling
+from zerglings.domain.document import NotAZergling, decode, encode, sight
+from zerglings.domain.zergling import Pose, Zergling
 
 
 @given(document=DOCUMENTS, document_id=IDS)

@@ -10,7 +10,7 @@ from enum import Enum
 from functools import cached_property
 
 from tests.support.service import Reply
-from zerglings.zergling import Pose, Request
+from zerglings.domain.zergling import Pose, Request
 
 NOTHING_CHANGED = "nothing was changed"
 

@@ -29,8 +29,8 @@ from tests.support.fault_proxy import FaultProxy
 from tests.support.service import Service, workers
 from tests.support.site import CouchDBServer
 from tests.support.waiting import wait_until
-from zerglings.document import decode
-from zerglings.zergling import DIED
+from zerglings.domain.document import decode
+from zerglings.domain.zergling import DIED
 
 pytestmark = pytest.mark.alone
 logger = logging.getLogger(__name__)

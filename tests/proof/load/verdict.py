@@ -16,10 +16,10 @@ from tests.proof.load.swarm import PATIENCE, Swarm
 from tests.support.backends import Backend
 from tests.support.documents import SOON, leaves
 from tests.support.waiting import wait_until
-from zerglings.archive import Archive
-from zerglings.document import decode
+from zerglings.domain.document import decode
+from zerglings.domain.zergling import DIED, Request, Zergling, replay, requests_of
+from zerglings.repository.archive import Archive
 from zerglings.storage.base import Store
-from zerglings.zergling import DIED, Request, Zergling, replay, requests_of
 
 logger = logging.getLogger(__name__)
 

@@ -24,8 +24,8 @@ from tests.support.backends import Backend
 from tests.support.documents import read
 from tests.support.original import Original
 from tests.support.service import Service
-from zerglings.document import decode
-from zerglings.zergling import Pose, replay
+from zerglings.domain.document import decode
+from zerglings.domain.zergling import Pose, replay
 
 SECONDS = 4.0
 CLIENTS, ORIGINALS, ZERGLINGS = 6, 2, 4

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from zerglings.domain.zergling import FACINGS, Pose, replay
 from zerglings.management.drawing import HEIGHT, WIDTH, drawing
-from zerglings.zergling import FACINGS, Pose, replay
 
 paths = st.text("LRM", max_size=300)
 poses = st.builds(

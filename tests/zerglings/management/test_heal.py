@@ -19,9 +19,9 @@ from tests.support.peer import Peer
 from tests.support.rivals import plant
 from tests.support.site import CouchDBServer, Site
 from tests.support.waiting import wait_until
-from zerglings.healing import Healer
-from zerglings.hive import Hive
-from zerglings.zergling import Pose, Request, Zergling
+from zerglings.domain.zergling import Pose, Request, Zergling
+from zerglings.hive.healing import Healer
+from zerglings.hive.hive import Hive
 
 TIMEOUT = 60.0
 

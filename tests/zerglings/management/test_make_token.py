@@ -8,8 +8,8 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-from overmind_project.env import Secret
-from overmind_project.tokens import tokens_of
+from overmind_project.auth.tokens import tokens_of
+from zerglings.secret import Secret
 
 
 def made(*arguments: str) -> tuple[str, str]:

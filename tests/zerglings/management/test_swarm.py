@@ -23,10 +23,10 @@ from tests.support.manage import (
     succeeded,
     through_head,
 )
-from zerglings.hive import Hive
+from zerglings.domain.zergling import Pose, Zergling
+from zerglings.hive.hive import Hive
 from zerglings.management.commands import swarm as swarm_command
 from zerglings.storage.base import StoreUnavailable
-from zerglings.zergling import Pose, Zergling
 
 ID = "[0-9a-f-]{36}"
 NOBODY = "00000000-0000-4000-8000-000000000000"

@@ -21,7 +21,7 @@ from tests.support.manage import (
     succeeded,
     through_head,
 )
-from zerglings.hive import Hive
+from zerglings.hive.hive import Hive
 
 SWARM = 3000
 

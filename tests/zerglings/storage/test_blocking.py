@@ -17,7 +17,7 @@ from pathlib import Path
 import gevent
 from tests.support.documents import leaves, read, write
 from zerglings.storage.base import Conflict, StoreUnavailable
-from zerglings.storage.sqlite import SQLiteStore
+from zerglings.storage.sqlite.store import SQLiteStore
 path = Path(sys.argv[1])
 store = SQLiteStore(path)
 """

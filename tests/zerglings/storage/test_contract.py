@@ -11,7 +11,8 @@ import pytest
 
 from tests.support.backends import Backend
 from tests.support.documents import SOON, leaves, read, write
-from zerglings.storage.base import Conflict, Document, Store, UnknownPosition, Written
+from zerglings.documents import Document
+from zerglings.storage.base import Conflict, Store, UnknownPosition, Written
 
 
 def put(store: Store, **fields: object) -> Document:

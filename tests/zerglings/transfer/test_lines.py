@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zerglings.chunks import shortened
-from zerglings.document import encode
+from zerglings.domain.chunks import shortened
+from zerglings.domain.document import encode
+from zerglings.domain.zergling import Pose, Request, Zergling
 from zerglings.transfer.lines import BadFile, CutFile, Entry, Tally, Writer, entries, whole_part
-from zerglings.zergling import Pose, Request, Zergling
 
 IDS = tuple(f"{digit * 8}-0000-4000-8000-000000000000" for digit in "1234")
 TAIL = 5

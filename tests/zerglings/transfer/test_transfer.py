@@ -18,12 +18,13 @@ from tests.support.faulty_store import FaultyStore, raising
 from tests.support.limits import body_limit, refusing_over
 from tests.support.lives import TAIL, everything, of_the_original, populate
 from tests.support.rivals import plant
-from zerglings.changes import KeyReused, NoSuchZergling
-from zerglings.document import decode, encode
-from zerglings.hive import Hive
+from zerglings.documents import Document
+from zerglings.domain.document import decode, encode
+from zerglings.domain.zergling import Pose, Request
+from zerglings.hive.hive import Hive
+from zerglings.hive.mutations import KeyReused, NoSuchZergling
 from zerglings.storage.base import (
     AccountRefused,
-    Document,
     OutcomeUnknown,
     Store,
     StoreError,
@@ -35,7 +36,6 @@ from zerglings.transfer import retrying
 from zerglings.transfer.exporting import Exporter
 from zerglings.transfer.importing import Different, Importer
 from zerglings.transfer.lines import CHUNK, KEY, ZERGLING, Tally, Writer, entries, whole_part
-from zerglings.zergling import Pose, Request
 
 
 def no_progress(_: object) -> None:

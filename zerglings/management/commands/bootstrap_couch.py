@@ -13,8 +13,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser, DjangoHelpFormatter
 
-from overmind_project.env import Secret
-from zerglings.storage.account import Account
+from zerglings.secret import Secret
 from zerglings.storage.bootstrap.plan import STEPS, CouchDBPlan, chosen, sqlite_steps
 from zerglings.storage.bootstrap.runner import (
     BootstrapError,
@@ -27,6 +26,7 @@ from zerglings.storage.bootstrap.runner import (
     bring_about,
     find_drift,
 )
+from zerglings.storage.couchdb.account import Account
 
 READY, DRIFTED, MISCONFIGURED, TIMED_OUT, REFUSED, SERVER_ERROR = range(6)
 GRACE = 0.5

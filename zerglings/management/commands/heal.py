@@ -10,7 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from zerglings.healing import Healer
+from zerglings.hive.healing import Healer
 from zerglings.storage import store_of_admin
 from zerglings.storage.base import AccountRefused, Store, StoreError
 

@@ -13,17 +13,17 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from zerglings.changes import NoSuchZergling, Refused
-from zerglings.hive import Hive, configured_hive
+from zerglings.api.renderers import to_json
+from zerglings.api.serializers import request_of
+from zerglings.domain.zergling import COORDINATE_LIMIT, FACINGS, Pose, RuleError, Zergling, undo
+from zerglings.hive.change_events import DIED, MOVED, SPAWNED, Event
+from zerglings.hive.hive import Hive, configured_hive
+from zerglings.hive.mutations import NoSuchZergling, Refused
 from zerglings.management.drawing import drawing
 from zerglings.management.pipes import ending_with_its_reader
-from zerglings.news import DIED, MOVED, SPAWNED, Event
-from zerglings.patience import TooMuchContention
-from zerglings.renderers import to_json
-from zerglings.serializers import request_of
+from zerglings.repository.retry_budget import TooMuchContention
 from zerglings.storage.base import OutcomeUnknown, StoreError, UnknownPosition
 from zerglings.transfer.retrying import with_retries
-from zerglings.zergling import COORDINATE_LIMIT, FACINGS, Pose, RuleError, Zergling, undo
 
 HELP = """\
 Spawns, lists, shows, moves, kills and watches zerglings in the store that the settings name, beside

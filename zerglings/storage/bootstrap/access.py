@@ -15,7 +15,7 @@ from zerglings.storage.bootstrap.server import (
     Server,
     ServerStep,
 )
-from zerglings.storage.couchdb import ROLE, members_of, security_drift
+from zerglings.storage.couchdb.store import ROLE, members_of, security_drift
 
 _PASSWORD_FIELDS = (
     "password_scheme",

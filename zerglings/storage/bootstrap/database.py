@@ -22,7 +22,7 @@ from zerglings.storage.bootstrap.server import (
     ServerStep,
     is_missing_database,
 )
-from zerglings.storage.couchdb_client import Answered, CouchDBClient
+from zerglings.storage.couchdb.client import Answered, CouchDBClient
 
 _NO_CLAUSE = ("case_clause", "function_clause")
 

@@ -20,7 +20,7 @@ from zerglings.storage.bootstrap.server import (
     UNAUTHORIZED,
     Server,
 )
-from zerglings.storage.couchdb_client import Answered
+from zerglings.storage.couchdb.client import Answered
 
 FIRST_WITH_NODES = 3
 """The major version from which each node's own copies can be asked."""

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from zerglings.storage.account import Account
 from zerglings.storage.bootstrap.access import Retire, Security, User
 from zerglings.storage.bootstrap.copies import Copies
 from zerglings.storage.bootstrap.database import Database, Verify
 from zerglings.storage.bootstrap.runner import Misconfigured, Run, Step
 from zerglings.storage.bootstrap.server import Admin, Cluster, Server, Wait
 from zerglings.storage.bootstrap.sqlite import File, Usable
-from zerglings.storage.couchdb import databases
-from zerglings.storage.couchdb_client import CouchDBClient
+from zerglings.storage.couchdb.account import Account
+from zerglings.storage.couchdb.client import CouchDBClient
+from zerglings.storage.couchdb.store import databases
 
 STEPS: tuple[type[Step], ...] = (Wait, Admin, Cluster, User, Database, Security, Copies, Verify)
 """What CouchDB goes through, for help texts."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from zerglings.storage.account import Account
 from zerglings.storage.base import AccountRefused
 from zerglings.storage.bootstrap.passwords import admin_entry
 from zerglings.storage.bootstrap.runner import (
@@ -16,8 +15,9 @@ from zerglings.storage.bootstrap.runner import (
     Run,
     Step,
 )
-from zerglings.storage.couchdb import MISSING_DATABASE
-from zerglings.storage.couchdb_client import Answered, CouchDBClient, NoAnswer
+from zerglings.storage.couchdb.account import Account
+from zerglings.storage.couchdb.client import Answered, CouchDBClient, NoAnswer
+from zerglings.storage.couchdb.store import MISSING_DATABASE
 
 CALL_TIMEOUT = 10.0
 """Seconds that one request may wait; creating a database on a busy cluster takes some."""

@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 from zerglings.storage.bootstrap.runner import BootstrapError, Misconfigured, NotYet, Step
-from zerglings.storage.sqlite_file import (
+from zerglings.storage.sqlite.file import (
     APPLICATION_ID,
     SCHEMA,
     SCHEMA_VERSION,

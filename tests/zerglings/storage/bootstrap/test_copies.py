@@ -11,7 +11,7 @@ from zerglings.storage.bootstrap import copies as copies_module
 from zerglings.storage.bootstrap.copies import Copies
 from zerglings.storage.bootstrap.plan import REVS_LIMIT, chosen
 from zerglings.storage.bootstrap.runner import Run, TimedOut, bring_about
-from zerglings.storage.couchdb import ROLE
+from zerglings.storage.couchdb.store import ROLE
 
 BEHIND = "the copies of the node couchdb@c lack 54 documents"  # 27 of each database
 BEHIND_WITH_USERS = "the copies of the node couchdb@c lack 81 documents"

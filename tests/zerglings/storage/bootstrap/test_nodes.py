@@ -13,7 +13,7 @@ from zerglings.storage.bootstrap import nodes as nodes_module
 from zerglings.storage.bootstrap.nodes import Copy, copies_of
 from zerglings.storage.bootstrap.plan import REVS_LIMIT
 from zerglings.storage.bootstrap.runner import NotYet
-from zerglings.storage.couchdb import ROLE
+from zerglings.storage.couchdb.store import ROLE
 
 CLOSED = {"admins": {"roles": ["_admin"]}, "members": {"names": ["ann"], "roles": [ROLE]}}
 OTHER = {"members": {"roles": [ROLE, "guests"]}}

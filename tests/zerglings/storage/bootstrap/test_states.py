@@ -30,8 +30,8 @@ from zerglings.storage.bootstrap.runner import (
     TimedOut,
     find_drift,
 )
-from zerglings.storage.couchdb import ROLE, CouchDBStore, security_drift
-from zerglings.storage.couchdb_client import CouchDBClient
+from zerglings.storage.couchdb.client import CouchDBClient
+from zerglings.storage.couchdb.store import ROLE, CouchDBStore, security_drift
 
 HTML = {"Content-Type": "text/html"}
 JSON = {"Content-Type": "application/json"}

@@ -1,0 +1,108 @@
+"""One request and its answer, as they are counted and logged.
+
+What a client sends gets in only as far as it is known to be harmless: a method and a route of a
+fixed list, ids of a fixed form. Paths, queries, bodies and all other headers stay out.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from typing import TYPE_CHECKING
+
+from zerglings.domain.document import is_zergling_id
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+    from django.http import HttpRequest
+
+KEY = "overmind.exchange"
+"""Where in a request's environment its exchange is."""
+
+NO_ROUTE = "none"
+OTHER_METHOD = "other"
+METHODS = frozenset(
+    ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
+)
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_TRACE_PARENT = re.compile(
+    r"(?!ff)(?P<version>[0-9a-f]{2})-(?!0{32})(?P<trace>[0-9a-f]{32})"
+    r"-(?!0{16})(?P<span>[0-9a-f]{16})-[0-9a-f]{2}(?P<more>-[!-~]*)?"
+)
+"""https://www.w3.org/TR/trace-context/#traceparent-header: later versions may have more fields."""
+
+
+class Exchange:
+    """A request under way, and what has become known of it."""
+
+    __slots__ = (
+        "began",
+        "caller",
+        "client",
+        "cut_by",
+        "ids",
+        "is_counted",
+        "is_guess",
+        "is_stream",
+        "method",
+        "request_id",
+        "route",
+        "sent",
+        "status",
+        "zergling_id",
+    )
+
+    def __init__(self, environ: WSGIEnvironment) -> None:
+        self.began = time.perf_counter()
+        method = environ["REQUEST_METHOD"]
+        self.method: str = method if method in METHODS else OTHER_METHOD
+        self.route = NO_ROUTE
+        self.client: str = environ.get("REMOTE_ADDR", "")
+        self.status = ""
+        self.sent = 0
+        self.zergling_id: str | None = None
+        self.cut_by: str | None = None
+        self.caller: str | None = None
+        self.is_stream = self.is_counted = False
+        self.is_guess = False  # shows a token that is nobody's
+        self.request_id = _request_id(environ.get("HTTP_X_REQUEST_ID"))
+        self.ids: dict[str, object] = {"request_id": self.request_id}
+        if (parent := environ.get("HTTP_TRACEPARENT")) is not None:
+            self.ids.update(_trace_ids(parent))
+
+    def seconds(self) -> float:
+        """Return how long it has taken so far."""
+        return time.perf_counter() - self.began
+
+    def spawned_at(self, location: str) -> None:
+        """Learn which zergling it is about from where the answer says that it is."""
+        candidate = location.rpartition("/")[2]
+        if is_zergling_id(candidate):
+            self.zergling_id = candidate
+
+
+def note_route(request: HttpRequest) -> None:
+    """Tell a request's exchange, if it has one, what its URL has turned out to be."""
+    exchange: Exchange | None = request.META.get(KEY)
+    match = request.resolver_match
+    if exchange is None or match is None:
+        return
+    exchange.route = match.view_name or NO_ROUTE
+    candidate = match.kwargs.get("id")
+    if candidate is not None and is_zergling_id(candidate):
+        exchange.zergling_id = candidate
+
+
+def _request_id(given: str | None) -> str:
+    if given is not None and _REQUEST_ID.fullmatch(given):
+        return given
+    return f"{random.getrandbits(128):032x}"
+
+
+def _trace_ids(parent: str) -> dict[str, str]:
+    match = _TRACE_PARENT.fullmatch(parent)
+    if match is None or (match["version"] == "00" and match["more"] is not None):
+        return {}
+    return {"trace_id": match["trace"], "span_id": match["span"]}

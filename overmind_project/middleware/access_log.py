@@ -1,0 +1,210 @@
+"""Sees every request from the outside: gives it an id, counts it, times it and logs one line.
+
+It stands before everything else, so that answers that never come from Django count too. A request
+ends when the last of its answer has been handed over or its client has gone. Streams that live for
+hours are another matter: they are counted and timed when their answer begins, so that they show at
+once and do not spoil the latencies; their line is still logged at the end.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from overmind_project.http.request_context import KEY, NO_ROUTE, Exchange
+from overmind_project.logs import Fields
+from zerglings.log_context import CONTEXT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+    from overmind_project.http.client_address import TrustedProxies
+
+STREAMS = frozenset(("events",))
+"""Routes whose answers live as long as their clients want."""
+
+QUIET = frozenset(("health", "healthz", "readyz", "metrics"))
+"""Routes that are asked every few seconds, and logged only where they fail."""
+
+STATIC = "static"
+"""What stands for the route of a file of the pages for people."""
+
+REQUEST_ID_HEADER = "X-Request-ID"
+
+LATENCIES = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+"""Bounds in seconds; a use case gives up after 5."""
+
+_REQUESTS = Counter(
+    "overmind_http_requests_total",
+    "Requests answered, by the name of the route (none: no such URL, or a body that was refused),"
+    " method and status.",
+    ("route", "method", "status"),
+)
+_DURATION = Histogram(
+    "overmind_http_request_duration_seconds",
+    "Time from a request's headers to the end of its answer; of event streams, to its beginning.",
+    ("route", "method"),
+    buckets=LATENCIES,
+)
+_CUT = Counter(
+    "overmind_http_answers_cut_total",
+    "Answers that broke off midway, because the client hung up or the service failed.",
+    ("route", "by"),
+)
+_IN_FLIGHT = Gauge(
+    "overmind_http_requests_in_flight",
+    "Requests that are being answered now, event streams among them.",
+    multiprocess_mode="livesum",
+)
+_STREAMS_OPEN = Gauge(
+    "overmind_http_streams_open",
+    "Event streams that are open now.",
+    multiprocess_mode="livesum",
+)
+
+_log = logging.getLogger("overmind.request")
+
+_Tally = tuple[Callable[[], None], Callable[[float], None]]
+
+
+class Observation:
+    """WSGI middleware: the application behind it is observed."""
+
+    def __init__(self, application: WSGIApplication, proxies: TrustedProxies | None = None) -> None:
+        self._application = application
+        self._proxies = proxies
+        self._tallies: dict[tuple[str, str, str], _Tally] = {}
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Pass a request on and watch its answer until its end."""
+        exchange = Exchange(environ)
+        if self._proxies is not None:
+            exchange.client = self._proxies.client_of(environ)
+        environ[KEY] = exchange
+        CONTEXT.set(exchange.ids)  # until the next request: the server may have to say something
+        _IN_FLIGHT.inc()
+
+        def begin(status: str, headers: list[tuple[str, str]], *exc_info: object) -> object:
+            exchange.status = status[:3]
+            if exchange.route == NO_ROUTE and exchange.status < "400":
+                exchange.route = STATIC  # nothing else is answered well without a route
+            if exchange.status == "201":
+                exchange.spawned_at(next((v for name, v in headers if name == "Location"), ""))
+            if exchange.route in STREAMS:
+                self._stream_began(exchange)
+            return start_response(
+                status,
+                [*headers, (REQUEST_ID_HEADER, exchange.request_id)],
+                *exc_info,  # type: ignore[arg-type]  # passed on as it came
+            )
+
+        try:
+            # A greenlet whose client always has the next request ready would never give way. Here
+            # each does, however it is answered, and its wait counts as a part of the answer.
+            time.sleep(0)
+            answer = self._application(environ, begin)  # type: ignore[arg-type]  # as said above
+        except BaseException:
+            exchange.status = "500"
+            self.ended(exchange)
+            raise
+        return _Answer(answer, exchange, self.ended)
+
+    def ended(self, exchange: Exchange) -> None:
+        """Count and log a request whose answer has ended."""
+        seconds = exchange.seconds()
+        _IN_FLIGHT.dec()
+        if exchange.is_stream:
+            _STREAMS_OPEN.dec()
+        if not exchange.is_counted:
+            self._count(exchange, seconds)
+        if exchange.cut_by is not None:
+            _CUT.labels(exchange.route, exchange.cut_by).inc()
+        if exchange.route not in QUIET or exchange.status >= "500":
+            _log_line(exchange, seconds)
+
+    def _stream_began(self, exchange: Exchange) -> None:
+        self._count(exchange, exchange.seconds())
+        if exchange.status == "200":
+            exchange.is_stream = True
+            _STREAMS_OPEN.inc()
+
+    def _count(self, exchange: Exchange, seconds: float) -> None:
+        exchange.is_counted = True
+        key = exchange.route, exchange.method, exchange.status
+        tally = self._tallies.get(key)
+        if tally is None:
+            duration = _DURATION.labels(exchange.route, exchange.method)
+            tally = self._tallies[key] = _REQUESTS.labels(*key).inc, duration.observe
+        count, observe = tally
+        count()
+        observe(seconds)
+
+
+class _Answer:
+    """An answer on its way to the client, part by part."""
+
+    __slots__ = ("_body", "_ended", "_exchange", "_is_whole", "_parts")
+
+    def __init__(
+        self, body: Iterable[bytes], exchange: Exchange, ended: Callable[[Exchange], None]
+    ) -> None:
+        self._body = body
+        self._parts = iter(body)
+        self._exchange = exchange
+        self._ended = ended
+        self._is_whole = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        try:
+            part = next(self._parts)
+        except StopIteration:
+            self._is_whole = True
+            raise
+        except BaseException:
+            self._exchange.cut_by = "service"
+            raise
+        self._exchange.sent += len(part)
+        return part
+
+    def close(self) -> None:
+        """End the answer, which the server does in any case."""
+        exchange = self._exchange
+        if not self._is_whole and exchange.cut_by is None:
+            # Sending failed, or else the process is about to stop.
+            exchange.cut_by = "client" if isinstance(sys.exc_info()[1], OSError) else "service"
+        try:
+            if (close := getattr(self._body, "close", None)) is not None:
+                close()
+        finally:
+            self._ended(exchange)
+
+
+def _log_line(exchange: Exchange, seconds: float) -> None:
+    told = {
+        "method": exchange.method,
+        "route": exchange.route,
+        "status": int(exchange.status),
+    }
+    shown: dict[str, object] = {
+        "duration_ms": round(seconds * 1000, 3),
+        "bytes": exchange.sent,
+        "client": exchange.client,
+    }
+    if exchange.caller is not None:
+        shown["caller"] = exchange.caller
+    if exchange.zergling_id is not None:
+        shown["zergling_id"] = exchange.zergling_id
+    if exchange.cut_by is not None:
+        shown["cut_by"] = exchange.cut_by
+    message = f"{exchange.method} {exchange.route} {exchange.status}"
+    _log.handle(Fields(_log.name, message, shown, told))

@@ -1,0 +1,1 @@
+"""How gunicorn serves: the worker, its connections and their limits."""

@@ -1,0 +1,107 @@
+"""Whose address counts, whatever clients and proxies write into X-Forwarded-For."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from overmind_project.http.client_address import TrustedProxies, neighbourhood, networks
+
+TRUSTED = "10.0.0.0/8, fd00::/8, 192.0.2.7"
+PROXIES = TrustedProxies(networks(TRUSTED))
+
+trusted = st.one_of(
+    st.ip_addresses(network="10.0.0.0/8"),
+    st.ip_addresses(network="fd00::/8"),
+    st.just(IPv4Address("192.0.2.7")),
+).map(str)
+strangers = st.one_of(
+    st.ip_addresses(network="198.51.100.0/24"), st.ip_addresses(network="2001:db8::/32")
+).map(str)
+junk = st.one_of(
+    st.sampled_from(
+        [
+            "",
+            "unknown",
+            "198.51.100.1:80",
+            "[2001:db8::1]",
+            "_hidden",
+            "1.2.3",
+            "::1::",
+            "fe80::1% caller=anna",
+        ]
+    ),
+    st.text(st.characters(exclude_characters=","), max_size=60),
+).filter(lambda text: not is_address(text.strip(" \t")))
+
+
+def is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return "%" not in text
+
+
+def client(remote: str, *forwarded: str) -> str:
+    return PROXIES.client_of({"REMOTE_ADDR": remote, "HTTP_X_FORWARDED_FOR": ", ".join(forwarded)})
+
+
+@given(strangers, st.lists(st.one_of(trusted, strangers, junk)))
+def test_a_client_that_is_no_proxy_is_who_it_is(remote: str, forwarded: list[str]) -> None:
+    assert client(remote, *forwarded) == remote
+
+
+@given(st.lists(st.one_of(trusted, strangers, junk)), strangers, st.lists(trusted), trusted)
+def test_nothing_that_a_client_writes_hides_what_the_proxies_saw(
+    written: list[str], seen: str, proxies: list[str], last: str
+) -> None:
+    assert client(last, *written, seen, *proxies) == seen
+
+
+@given(st.lists(st.one_of(trusted, strangers)), junk, st.lists(trusted), trusted)
+def test_what_is_no_address_ends_the_walk(
+    written: list[str], hole: str, proxies: list[str], last: str
+) -> None:
+    assert client(last, *written, hole, *proxies) == [*proxies, last][0]
+
+
+@given(st.lists(trusted, min_size=1), trusted)
+def test_among_proxies_alone_it_is_the_farthest(proxies: list[str], last: str) -> None:
+    assert client(last, *proxies) == proxies[0]
+
+
+def test_without_the_header_a_proxy_calls_for_itself() -> None:
+    assert PROXIES.client_of({"REMOTE_ADDR": "10.0.0.1"}) == "10.0.0.1"
+    assert PROXIES.client_of({"REMOTE_ADDR": "", "HTTP_X_FORWARDED_FOR": "10.0.0.1"}) == ""
+
+
+def test_ipv4_within_ipv6_is_what_it_stands_for() -> None:
+    assert client("::ffff:10.0.0.1", "::ffff:198.51.100.9") == "198.51.100.9"
+    assert neighbourhood("::ffff:198.51.100.9") == neighbourhood("198.51.100.9") == "198.51.100.9"
+
+
+@given(st.integers(2**64, 2**128 - 1), st.integers(0, 2**64 - 1))
+def test_a_site_of_ipv6_is_limited_together(address: int, host: int) -> None:
+    site = neighbourhood(str(IPv6Address(address)))
+    assert neighbourhood(str(IPv6Address(address >> 64 << 64 | host))) == site
+    assert neighbourhood(str(IPv6Address(address ^ 1 << 64))) != site
+
+
+@given(st.ip_addresses(v=4), st.ip_addresses(v=4))
+def test_addresses_of_ipv4_are_limited_apart(one: IPv4Address, other: IPv4Address) -> None:
+    assert (neighbourhood(str(one)) == neighbourhood(str(other))) == (one == other)
+
+
+@given(st.text(max_size=60))
+def test_whatever_an_address_is_it_belongs_somewhere(text: str) -> None:
+    assert isinstance(neighbourhood(text), str)
+
+
+@pytest.mark.parametrize("text", ["10.0.0.0/33", "10.0.0.1/8", "proxy", "10.0.0.0/8;fd00::/8", "*"])
+def test_what_is_no_network_is_none(text: str) -> None:
+    with pytest.raises(ValueError, match=r"does not appear to be|has host bits set"):
+        networks(text)

@@ -1,0 +1,289 @@
+"""The limiter against a plain model of it, and under what processes do to each other."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from fractions import Fraction
+from itertools import combinations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from overmind_project.http.gcra import SEATS, SECOND, Limiter, Rate
+
+RATES = st.builds(
+    Rate,
+    count=st.integers(1, 1000),
+    period=st.sampled_from([SECOND, 60 * SECOND, 3600 * SECOND]),
+    burst=st.integers(1, 20),
+)
+STEPS = st.lists(st.floats(0, 3), min_size=1, max_size=60)
+"""Pauses before each attempt, in intervals."""
+
+
+class Clock:
+    """A clock that is set by hand."""
+
+    def __init__(self, now: int = 10**15) -> None:
+        self.now = now
+
+    def __call__(self) -> int:
+        return self.now
+
+
+class Bucket:
+    """The same rule as a bucket that fills at an even pace: one drop an interval."""
+
+    def __init__(self, rate: Rate, now: int) -> None:
+        self.rate, self.level, self.filled = rate, Fraction(rate.burst), now
+
+    def take(self, now: int) -> bool:
+        drops = Fraction(now - self.filled, self.rate.interval)
+        self.level = min(Fraction(self.rate.burst), self.level + drops)
+        self.filled = now
+        if self.level < 1:
+            return False
+        self.level -= 1
+        return True
+
+
+@given(RATES, STEPS)
+def test_it_lets_through_what_a_bucket_would(rate: Rate, pauses: list[float]) -> None:
+    clock = Clock()
+    bucket = Bucket(rate, clock.now)
+    with closing(Limiter(rate, clock, rows=1)) as limiter:
+        place = limiter.place_of("somebody")
+        for pause in pauses:
+            clock.now += int(pause * rate.interval)
+            may = limiter.wait(place) == 0
+            assert may == (limiter.take(place) == 0) == bucket.take(clock.now)
+
+
+@given(RATES, STEPS)
+def test_no_window_has_more_than_its_burst_and_its_share(rate: Rate, pauses: list[float]) -> None:
+    clock = Clock()
+    taken = []
+    with closing(Limiter(rate, clock, rows=1)) as limiter:
+        place = limiter.place_of("somebody")
+        for pause in pauses:
+            clock.now += int(pause * rate.interval)
+            if limiter.take(place) == 0:
+                taken.append(clock.now)
+    for (first, start), (last, end) in combinations(enumerate(taken), 2):
+        share = Fraction((end - start) * rate.count, rate.period)
+        assert last - first + 1 <= rate.burst + share
+
+
+@given(RATES, STEPS)
+def test_the_wait_that_it_tells_is_true(rate: Rate, pauses: list[float]) -> None:
+    clock = Clock()
+    with closing(Limiter(rate, clock, rows=1)) as limiter:
+        place = limiter.place_of("somebody")
+        for pause in pauses:
+            clock.now += int(pause * rate.interval)
+            if wait := limiter.take(place):
+                assert limiter.wait(place) == wait
+                clock.now += wait - 1
+                assert limiter.take(place) == 1, "not a moment earlier"
+                clock.now += 1
+                assert limiter.take(place) == 0
+
+
+@given(RATES, STEPS)
+def test_somebody_is_known_until_the_whole_burst_is_there_again(
+    rate: Rate, pauses: list[float]
+) -> None:
+    clock = Clock()
+    with closing(Limiter(rate, clock, rows=1)) as limiter:
+        place = limiter.place_of("somebody")
+        for pause in pauses:
+            limiter.take(place)
+            assert limiter.knows(place)
+            clock.now += int(pause * rate.interval)
+        clock.now += rate.burst * rate.interval
+        assert not limiter.knows(place)
+
+
+def test_what_is_taken_on_credit_delays_what_follows() -> None:
+    clock, rate = Clock(), Rate(1, SECOND, burst=1)
+    with closing(Limiter(rate, clock)) as limiter:
+        place = limiter.place_of("somebody")
+        assert limiter.take(place) == 0
+        assert limiter.take(place, on_credit=True) == 0
+        assert limiter.wait(place) == limiter.take(place) == 2 * SECOND
+
+
+@given(RATES, STEPS)
+def test_credit_costs_no_more_than_a_burst_and_one(rate: Rate, pauses: list[float]) -> None:
+    clock = Clock()
+    with closing(Limiter(rate, clock, rows=1)) as limiter:
+        place = limiter.place_of("somebody")
+        for pause in pauses:
+            clock.now += int(pause * rate.interval)
+            assert limiter.take(place, on_credit=True) == 0
+            assert limiter.wait(place) <= 2 * rate.interval
+        clock.now += (rate.burst + 1) * rate.interval
+        assert not any(limiter.take(place) for _ in range(rate.burst))
+
+
+def test_who_is_forgotten_has_all_its_burst_again() -> None:
+    clock, rate = Clock(), Rate(1, SECOND, burst=2)
+    with closing(Limiter(rate, clock, rows=1)) as limiter:
+        one, other = limiter.place_of("one"), limiter.place_of("other")
+        limiter.forget(one)  # of whom nothing was known
+        for place in (one, one, other, other):
+            assert limiter.take(place) == 0
+        limiter.forget(one)
+        assert not limiter.knows(one)
+        assert [limiter.take(one) for _ in range(3)] == [0, 0, SECOND]
+        assert limiter.take(other) == SECOND
+
+
+@given(st.lists(st.text(max_size=8), min_size=2, max_size=8, unique=True))
+def test_what_one_takes_is_not_taken_from_another(names: list[str]) -> None:
+    with closing(Limiter(Rate(1, 3600 * SECOND, burst=2), Clock(), rows=1)) as limiter:
+        for name in names:
+            assert [limiter.take(limiter.place_of(name)) for _ in range(2)] == [0, 0]
+        assert all(limiter.take(limiter.place_of(name)) for name in names)
+
+
+def test_a_full_table_refuses_no_newcomer_and_forgets_who_took_least() -> None:
+    clock, rate = Clock(), Rate(1, SECOND, burst=100)
+    with closing(Limiter(rate, clock, rows=1)) as limiter:
+        for number in range(SEATS):
+            place = limiter.place_of(f"resident {number}")
+            assert not any(limiter.take(place) for _ in range(number + 2))
+        for number in range(1000):
+            assert limiter.take(limiter.place_of(f"newcomer {number}")) == 0
+        most = limiter.place_of(f"resident {SEATS - 1}")
+        assert not any(limiter.take(most) for _ in range(100 - SEATS - 1))
+        assert limiter.take(most) == SECOND, "it was not forgotten"
+
+
+def test_who_has_all_its_burst_again_makes_room() -> None:
+    clock, rate = Clock(), Rate(1, SECOND, burst=1)
+    with closing(Limiter(rate, clock, rows=1)) as limiter:
+        for number in range(SEATS):
+            assert limiter.take(limiter.place_of(f"early {number}")) == 0
+        clock.now += SECOND
+        late = [limiter.place_of(f"late {number}") for number in range(SEATS)]
+        assert not any(limiter.take(place) for place in late)
+        assert all(limiter.take(place) for place in late), "none of them was forgotten"
+
+
+def test_a_million_addresses_need_no_more_memory_than_one() -> None:
+    with closing(Limiter(Rate(1, SECOND, burst=1), rows=2)) as limiter:
+        size = limiter._words.nbytes
+        assert not any(limiter.take(limiter.place_of(f"{number}")) for number in range(10_000))
+        assert limiter._words.nbytes == size
+        assert limiter.place_of.cache_info().maxsize is not None
+
+
+def forked(work: Callable[[], object]) -> int:
+    """Do something in a process of its own, and return its id."""
+    child = os.fork()
+    if child:
+        return child
+    try:
+        work()
+    finally:
+        os._exit(0)
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, int]]:
+    ends = os.pipe()
+    yield ends
+    for end in ends:
+        os.close(end)
+
+
+def test_processes_together_get_exactly_what_one_would(pipe: tuple[int, int]) -> None:
+    rate = Rate(10_000, SECOND, burst=50)
+    with closing(Limiter(rate)) as limiter:
+        place = limiter.place_of("somebody")
+        began = time.monotonic_ns()
+
+        def hammer() -> None:
+            got = 0
+            while time.monotonic_ns() < began + SECOND // 2:
+                got += limiter.take(place) == 0
+            os.write(pipe[1], got.to_bytes(8))
+
+        children = [forked(hammer) for _ in range(4)]
+        for child in children:
+            assert os.waitpid(child, 0)[1] == 0
+        share = (time.monotonic_ns() - began) / rate.interval
+    got = [int.from_bytes(os.read(pipe[0], 8)) for _ in children]
+    assert sum(got) <= rate.burst + share
+    assert sum(got) > rate.burst
+    assert sum(1 for each in got if each) > 1, "several had some"
+
+
+def test_a_process_that_is_killed_while_it_writes_holds_up_nobody() -> None:
+    rate = Rate(1, 3600 * SECOND, burst=3)
+    asked = []
+
+    def clock() -> int:
+        asked.append(1)
+        if os.getpid() != parent:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return time.monotonic_ns()
+
+    parent = os.getpid()
+    with closing(Limiter(rate, clock)) as limiter:
+        place = limiter.place_of("somebody")
+        assert limiter.take(place) == 0
+        child = forked(lambda: limiter.take(place))
+        assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL, "it held the lock"
+        assert [bool(limiter.take(place)) for _ in range(3)] == [False, False, True]
+    assert asked
+
+
+def test_whatever_is_left_half_written_costs_nobody_more_than_a_burst() -> None:
+    clock, rate = Clock(), Rate(1, SECOND, burst=4)
+    with closing(Limiter(rate, clock, rows=1)) as limiter:
+        for number in range(SEATS):
+            place = limiter.place_of(f"resident {number}")
+            assert not any(limiter.take(place) for _ in range(4))
+        newcomer = limiter.place_of("newcomer")
+        limiter._words[3] = newcomer.mark  # and there its process was killed
+        assert limiter.wait(newcomer) <= 4 * SECOND
+        clock.now += 4 * SECOND
+        assert not any(limiter.take(newcomer) for _ in range(4))
+
+
+@pytest.mark.parametrize(
+    ("text", "rate"),
+    [
+        ("1/s", Rate(1, SECOND, 1)),
+        ("100/s", Rate(100, SECOND, 100)),
+        ("600/min", Rate(600, 60 * SECOND, 600)),
+        ("999999/h:999999", Rate(999_999, 3600 * SECOND, 999_999)),
+        ("100/s:200", Rate(100, SECOND, 200)),
+    ],
+)
+def test_a_rate_is_read(text: str, rate: Rate) -> None:
+    assert Rate.parse(text) == rate
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "0/s", "10", "10/d", "1.5/s", "-1/s", "10/s:0", "10/s:", "1000000/s", "١/s", "1/s\n"],
+)
+def test_what_is_no_rate_is_none(text: str) -> None:
+    with pytest.raises(ValueError, match="is no rate"):
+        Rate.parse(text)
+
+
+def test_the_longest_burst_at_the_slowest_pace_fits_into_the_table() -> None:
+    with closing(Limiter(Rate.parse("1/h:999999"))) as limiter:
+        place = limiter.place_of("somebody")
+        for _ in range(1000):
+            limiter.take(place, on_credit=True)
+        assert limiter.wait(place) == 0

@@ -1,0 +1,258 @@
+"""What other sites' pages may read: nothing unless configured, and then every answer."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
+
+import pytest
+
+from overmind_project.http.origins import origins
+from overmind_project.middleware.cors import ANSWER_HEADERS, METHODS, REQUEST_HEADERS
+from tests.support.backends import sqlite_backend
+from tests.support.prometheus import Metrics
+from tests.support.raw import line_to
+from tests.support.service import Reply, Service
+
+OURS, ANOTHER = "https://example.org", "https://example.com"
+PREFLIGHT = {
+    "Access-Control-Request-Method": "POST",
+    "Access-Control-Request-Headers": "authorization,content-type",
+}
+TURN_LIMIT = 2.0
+"""Seconds for a call beside somebody who never stops asking, on a machine that has much to do."""
+
+
+def started(
+    tmp_path_factory: pytest.TempPathFactory, settings: dict[str, str]
+) -> Iterator[Service]:
+    directory = tmp_path_factory.mktemp("service")
+    with Service(sqlite_backend(directory).environment | settings, directory) as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    settings = {
+        "OVERMIND_CORS_ORIGINS": f"http://localhost:3000, {OURS}",
+        "OVERMIND_RATE_LIMIT": "1/h:12",
+        "OVERMIND_TRUSTED_PROXIES": "127.0.0.1",
+    }
+    yield from started(tmp_path_factory, settings)
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    yield from started(tmp_path_factory, {})
+
+
+@pytest.fixture(scope="module")
+def public(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    yield from started(tmp_path_factory, {"OVERMIND_CORS_ORIGINS": "*"})
+
+
+def told(reply: Reply) -> dict[str, str]:
+    """Return what an answer says about other origins, without its prefix."""
+    prefix = "access-control-"
+    return {
+        name.lower().removeprefix(prefix): value
+        for name, value in reply.headers.items()
+        if name.lower().startswith(prefix)
+    }
+
+
+def varies(reply: Reply) -> set[str]:
+    (value,) = reply.headers.get_all("Vary") or [""]
+    return {word.strip().lower() for word in value.split(",") if word.strip()}
+
+
+READABLE = {"allow-origin": OURS, "expose-headers": ANSWER_HEADERS}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("GET", "/zerglings/", None, 200),
+        ("HEAD", "/zerglings/", None, 200),
+        ("POST", "/zerglings/", None, 201),
+        ("POST", "/zerglings/", "x" * 70_000, 413),
+        ("GET", "/zerglings/nobody", None, 404),
+        ("GET", "/nowhere", None, 404),
+        ("PUT", "/zerglings/", None, 405),
+        ("GET", "/healthz", None, 200),
+        ("GET", "/static/overmind/main.js", None, 200),
+    ],
+)
+def test_a_page_of_a_configured_origin_may_read_every_answer(
+    service: Service, method: str, path: str, body: str | None, status: int
+) -> None:
+    reply = service.call(method, path, body, {"Origin": OURS, "X-Forwarded-For": "192.0.2.1"})
+    assert (reply.status, told(reply)) == (status, READABLE)
+    assert "origin" in varies(reply)
+
+
+def test_a_refusal_for_calling_too_often_may_be_read_too(service: Service) -> None:
+    headers = {"Origin": OURS, "X-Forwarded-For": "192.0.2.2"}
+    *_, last = [service.call("GET", "/zerglings/", None, headers) for _ in range(13)]
+    assert (last.status, told(last)) == (429, READABLE)
+    assert last.headers["Retry-After"]
+
+
+def test_a_stream_of_events_may_be_read_too(service: Service) -> None:
+    with closing(service.connect()) as talk:
+        talk.request("GET", "/events", headers={"Origin": OURS})
+        response = talk.getresponse()
+        assert response.headers["Access-Control-Allow-Origin"] == OURS
+        assert response.readline() == b"event: ready\n"
+
+
+@pytest.mark.parametrize("origin", [None, ANOTHER, "null", f"{OURS}.evil.example", OURS.upper()])
+def test_a_page_of_another_origin_may_read_nothing(service: Service, origin: str | None) -> None:
+    headers = {"X-Forwarded-For": "192.0.2.3"} | ({"Origin": origin} if origin else {})
+    reply = service.call("GET", "/zerglings/", None, headers)
+    assert (reply.status, told(reply)) == (200, {})
+    assert varies(reply) >= {"accept", "origin"}, "a cache must not give it to ours"
+    if origin is not None:
+        preflight = service.call("OPTIONS", "/zerglings/", None, headers | PREFLIGHT)
+        assert told(preflight) == {}
+
+
+def test_a_preflight_asks_what_is_allowed_and_touches_nothing(service: Service) -> None:
+    for _ in range(20):  # more than the limit
+        reply = service.call("OPTIONS", "/zerglings/", None, {"Origin": OURS} | PREFLIGHT)
+        assert (reply.status, reply.body) == (204, b"")
+    assert told(reply) == {
+        "allow-origin": OURS,
+        "allow-methods": METHODS,
+        "allow-headers": REQUEST_HEADERS,
+        "max-age": "7200",
+    }
+    assert varies(reply) == {"origin"}
+    seen = Metrics.of(service)
+    total = seen.total("overmind_http_requests_total", route="preflight", status="204")
+    assert total >= 19  # the last one may be counted a moment later
+
+
+@pytest.mark.parametrize("length", ["Content-Length: 36", "Transfer-Encoding: chunked"])
+def test_the_body_of_a_preflight_does_not_pass_for_a_request(service: Service, length: str) -> None:
+    hidden = "GET /healthz HTTP/1.1\r\nHost: evil\r\n\r\n"
+    head = (
+        f"OPTIONS /zerglings/ HTTP/1.1\r\nHost: a\r\nOrigin: {OURS}\r\n"
+        f"Access-Control-Request-Method: POST\r\n{length}\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", service.port), 30) as talk:
+        talk.sendall((head + hidden).encode())
+        answer = b""
+        while piece := talk.recv(65536):
+            answer += piece
+    assert answer.startswith(b"HTTP/1.1 204")
+    assert answer.count(b"HTTP/1.1") == 1
+    assert b"Connection: close" in answer
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "OPTIONS / HTTP/1.1\r\nOrigin: null\r\nAccess-Control-Request-Method: POST\r\n",
+        "GET /nowhere HTTP/1.1\r\n",
+    ],
+)
+def test_who_always_has_the_next_request_ready_holds_up_nobody(public: Service, head: str) -> None:
+    requests = f"{head}Host: a\r\n\r\n".encode() * 200
+    with line_to(public) as line, ThreadPoolExecutor(2) as pool:
+        pool.submit(_send_on, line, requests)
+        line.recv(1)
+        answers = pool.submit(_read_on, line)
+        try:
+            for _ in range(20):
+                talk = http.client.HTTPConnection("127.0.0.1", public.port, TURN_LIMIT)
+                with closing(talk):
+                    assert public.call("GET", "/healthz", connection=talk).status == 200
+        finally:
+            line.shutdown(socket.SHUT_RDWR)
+        assert answers.result() > len(requests), "it went on all the time"
+
+
+def _send_on(line: socket.socket, requests: bytes) -> None:
+    with suppress(OSError):
+        while True:
+            line.sendall(requests)
+
+
+def _read_on(line: socket.socket) -> int:
+    """Read what comes until the end, and return how much it was."""
+    received = 0
+    with suppress(OSError):
+        while data := line.recv(1 << 18):
+            received += len(data)
+    return received
+
+
+def test_the_methods_of_the_api_are_allowed(plain: Service) -> None:
+    for path in ("/zerglings/", "/zerglings/nobody", "/swarm/spawn", "/events"):
+        known = plain.call("PATCH", path).headers["Allow"].split(", ")
+        assert set(known) - {"OPTIONS"} <= set(METHODS.split(", "))
+
+
+def test_unless_configured_nothing_is_said_and_a_preflight_is_like_any(plain: Service) -> None:
+    headers = {"Origin": OURS}
+    for path in ("/zerglings/", "/healthz", "/static/overmind/main.js"):
+        reply = plain.call("GET", path, None, headers)
+        assert (reply.status, told(reply)) == (200, {}), path
+        assert "origin" not in varies(reply)
+    asked = plain.call("OPTIONS", "/zerglings/")
+    preflight = plain.call("OPTIONS", "/zerglings/", None, headers | PREFLIGHT)
+    assert (preflight.status, preflight.body) == (asked.status, asked.body)
+    assert told(preflight) == {}
+
+
+def test_a_service_that_is_open_says_so_at_the_start(plain: Service) -> None:
+    assert "Access: the service is open to all" in plain.log
+
+
+def test_to_any_origin_every_answer_is_the_same(public: Service) -> None:
+    for headers in ({}, {"Origin": OURS}, {"Origin": "null"}):
+        reply = public.call("GET", "/zerglings/", None, headers)
+        assert told(reply) == {"allow-origin": "*", "expose-headers": ANSWER_HEADERS}
+        assert "origin" not in varies(reply)
+    preflight = public.call("OPTIONS", "/zerglings/", None, {"Origin": ANOTHER} | PREFLIGHT)
+    assert (preflight.status, told(preflight)["allow-origin"]) == (204, "*")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "*",
+        "https://example.org",
+        "http://localhost:3000,https://a.b-c.example",
+        "http://[::1]:8080",
+        "http://127.0.0.1",
+    ],
+)
+def test_origins_are_read(text: str) -> None:
+    assert origins(text) == tuple(text.split(","))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "null",
+        "example.org",
+        "https://example.org/",
+        "https://EXAMPLE.org",
+        "https://example.org:443",
+        "http://example.org:80",
+        "http://example.org:65536",
+        "https://*.example.org",
+        "https://anna@example.org",
+        "ftp://example.org",
+        "*,https://example.org",
+        "https://exa\nmple.org",
+    ],
+)
+def test_what_no_browser_would_send_is_no_origin(text: str) -> None:
+    with pytest.raises(ValueError, match="is no origin"):
+        origins(text)

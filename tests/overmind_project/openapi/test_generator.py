@@ -1,0 +1,53 @@
+"""The document names what is served, all of it and nothing else."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from django.contrib.admindocs.views import simplify_regex
+from django.core.management import CommandError, call_command
+from django.test import Client
+from django.urls import get_resolver
+
+from overmind_project import __version__
+from overmind_project.openapi import generator
+
+PATHS = generator.Generator().get_schema(public=True)["paths"]
+
+
+def test_every_route_is_in_the_document_under_one_clean_path() -> None:
+    routes = [simplify_regex(str(each.pattern)).rstrip("/") for each in get_resolver().url_patterns]
+    served = [re.sub(r"<(\w+)>", r"{\1}", route) for route in routes]
+    assert sorted(path.rstrip("/") for path in PATHS) == sorted(served)
+    assert {"/zerglings/", "/zerglings/{id}", "/zerglings/{id}/history"} <= set(PATHS)
+
+
+@pytest.mark.parametrize("path", [path for path in PATHS if path != "/events"])
+def test_just_the_methods_that_are_served_are_in_the_document(api: Client, path: str) -> None:
+    url = path.replace("{id}", "5fb0c9f4-8a3c-4a5e-9d5e-3f6f0e8d7c21")
+    reply = api.patch(url)
+    assert reply.status_code == 405
+    allowed = {method.strip().lower() for method in reply.headers["Allow"].split(",")}
+    assert allowed - {"head", "options"} == set(PATHS[path])
+
+
+def test_all_that_is_described_is_served() -> None:
+    served = {(method.upper(), path) for path, methods in PATHS.items() for method in methods}
+    assert set(generator.OPERATIONS) == served
+
+
+def test_it_is_valid_openapi_without_a_warning(tmp_path: object) -> None:
+    call_command("spectacular", validate=True, fail_on_warn=True, file=f"{tmp_path}/document.yaml")
+
+
+def test_a_route_that_is_not_described_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(generator.OPERATIONS, ("DELETE", "/zerglings/{id}"))
+    with pytest.raises(CommandError, match="warnings"):
+        call_command("spectacular", fail_on_warn=True, file="/dev/null")
+
+
+def test_it_is_the_version_that_runs() -> None:
+    info = generator.Generator().get_schema(public=True)["info"]
+    assert (info["title"], info["version"]) == ("Overmind", __version__)
+    assert info["license"]["name"] == "MIT"

@@ -1,0 +1,164 @@
+"""The document is true: what it describes is what the service answers, sentence by sentence."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.http import HttpResponse
+from django.test import Client
+from drf_spectacular.settings import spectacular_settings
+
+from overmind_project.auth.access import configured_ring
+from overmind_project.middleware.body import LIMIT, SWARM_LIMIT
+from tests.overmind_project.openapi.cases import CASES, NOBODY, Case
+from tests.overmind_project.openapi.document import Document, examples_in
+from tests.support.backends import Backend
+from tests.support.service import Service
+from tests.support.tokens import LINES
+from zerglings.feed.reader import Feed, configured_feed
+from zerglings.hive.hive import configured_hive
+from zerglings.secret import Secret
+
+HIVE = ("spawn", "get", "command", "kill", "list", "pages", "history", "news", "check_ready")
+
+
+def generated() -> Any:
+    return spectacular_settings.DEFAULT_GENERATOR_CLASS().get_schema(public=True)
+
+
+DOCUMENT = Document(generated())
+
+
+@pytest.fixture
+def client(api: Client) -> Iterator[Client]:
+    """The API with a feed of its own, whose streams are not read to their ends: they have none."""
+    configured_feed.cache_clear()
+    yield Client()
+    configured_feed().end()
+    configured_feed.cache_clear()
+    configured_ring.cache_clear()
+
+
+def send(client: Client, case: Case, body: str, zergling_id: str) -> Any:
+    return client.generic(
+        case.method,
+        case.path(zergling_id),
+        body.replace("{id}", zergling_id),
+        case.content_type,
+        headers=case.headers,
+    )
+
+
+def answer(client: Client, case: Case, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Make a case's request and return its answer."""
+    spawned = client.post("/zerglings/", json.dumps(case.spawn), content_type="application/json")
+    zergling_id = NOBODY if case.is_nobody else spawned.json()["zergling"]["id"]
+    if case.before is not None:
+        assert send(client, case, case.before, zergling_id).status_code in (200, 201)
+    if case.fault:
+
+        def fail(*_: object, **__: object) -> None:
+            assert case.fault
+            raise case.fault
+
+        monkeypatch.setattr(Feed, "listen", fail)
+        for name in HIVE:
+            monkeypatch.setattr(configured_hive(), name, fail)
+        for name in ("spawn", "command"):
+            monkeypatch.setattr(configured_hive().swarm, name, fail)
+    if case.is_closed:
+        monkeypatch.setattr(settings, "OVERMIND_TOKENS", Secret("OVERMIND_TOKENS", LINES))
+        configured_ring.cache_clear()
+        client = Client()  # what is built with the settings is built anew
+    return send(client, case, case.body, zergling_id)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_an_answer_is_one_that_is_described(
+    client: Client, case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reply = answer(client, case, monkeypatch)
+    assert reply.status_code == case.status, reply.content
+    DOCUMENT.hold(case.operation, reply)
+    if case.says:
+        assert (
+            json.loads(reply.content) == DOCUMENT.examples(case.operation, case.status)[case.says]
+        )
+    reply.close()
+
+
+def test_what_a_body_is_refused_for_is_described(service: Service) -> None:
+    for operation, limit in (
+        ("POST /zerglings/", LIMIT),
+        ("POST /zerglings/{id}", LIMIT),
+        ("POST /swarm/spawn", SWARM_LIMIT),
+        ("POST /swarm/commands", SWARM_LIMIT),
+    ):
+        path = operation.split()[1].replace("{id}", NOBODY)
+        long = service.call("POST", path, b"M" * (limit + 1))
+        assert long.status == 413
+        assert long.json == DOCUMENT.examples(operation, 413)["Too long"]
+        packed = service.call("POST", path, b"M", {"Content-Encoding": "gzip"})
+        assert packed.status == 415
+        assert packed.json == DOCUMENT.examples(operation, 415)["Compressed"]
+
+
+def test_who_calls_too_often_is_told_what_is_described(sqlite: Backend, tmp_path: Path) -> None:
+    limit = {"OVERMIND_RATE_LIMIT": "1/h:1"}
+    with Service(sqlite.environment | limit, tmp_path) as service:
+        for path in ("/zerglings/", "/metrics"):  # which has a limit of its own
+            assert service.call("GET", path).status == 200
+        for operation, _ in DOCUMENT.operations():
+            method, path = operation.replace("{id}", NOBODY).split()
+            is_described = 429 in DOCUMENT.statuses(operation)
+            refused = service.call(method, path)
+            assert (refused.status == 429) == is_described, operation
+            if is_described:
+                reply = HttpResponse(refused.body, status=429, headers=dict(refused.headers))
+                DOCUMENT.hold(operation, reply)
+                assert refused.json == DOCUMENT.examples(operation, 429)["Too many"]
+
+
+def test_what_another_method_is_refused_with_is_described(api: Client) -> None:
+    reply = api.put("/zerglings/", headers={"Accept": "application/json"})
+    described = DOCUMENT.resolved({"$ref": "#/components/responses/MethodNotAllowed"})
+    examples = described["content"]["application/json"]["examples"].values()
+    assert reply.status_code == 405
+    assert reply.json() in [example["value"] for example in examples]
+
+
+def test_every_answer_and_every_sentence_is_tried() -> None:
+    refused_before_django = {("Too long", 413), ("Compressed", 415), ("Too many", 429)}
+    refused_by_the_store = {("Too large to store", 413)}  # see test_commits.py
+    tried = {(case.operation, case.says, case.status) for case in CASES}
+    answered = {(case.operation, case.status) for case in CASES}
+    for operation, _ in DOCUMENT.operations():
+        for status in DOCUMENT.statuses(operation):
+            assert (operation, status) in answered or status in (413, 429), (operation, status)
+            says = set(DOCUMENT.examples(operation, status)) if status >= 400 else set()
+            for example in says:
+                is_tried = (operation, example, status) in tried
+                is_elsewhere = (example, status) in refused_before_django | refused_by_the_store
+                assert is_tried or is_elsewhere, (operation, example)
+
+
+def test_every_example_is_one_of_what_it_shows() -> None:
+    found = list(examples_in(generated()))
+    assert len(found) > 20
+    for schema, examples in found:
+        for example in examples.values():
+            DOCUMENT.validate(schema, example["value"])
+
+
+def test_every_error_and_every_request_has_an_example() -> None:
+    for operation, described in DOCUMENT.operations():
+        for status in DOCUMENT.statuses(operation):
+            assert status < 400 or DOCUMENT.examples(operation, status), (operation, status)
+        body = described.get("requestBody", {"content": {}})
+        for media_type, content in body["content"].items():
+            assert "examples" in content, (operation, media_type)

@@ -1,0 +1,110 @@
+"""Connections that have ended already, or cannot be accepted, harm no others."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import pytest
+from gunicorn.http.unreader import Unreader
+
+from overmind_project.middleware.body import SWARM_LIMIT
+from overmind_project.server.connection import Connection, Reason
+from overmind_project.server.connections import Connections
+from overmind_project.server.worker import _Listener
+
+
+@pytest.fixture
+def connections() -> Connections:
+    return Connections(75, lambda _: None)
+
+
+@pytest.fixture
+def connection(connections: Connections) -> Iterator[Connection]:
+    here, there = socket.socketpair()
+    with there, connections.opened(here) as connection:
+        yield connection
+        connection.close()
+
+
+def test_who_is_closed_already_can_be_dropped(connection: Connection) -> None:
+    connection.close()
+    assert connection.drop(Reason.CROWDED)
+
+
+def test_who_is_closed_already_is_bidden_no_farewell(
+    connection: Connection, connections: Connections
+) -> None:
+    connection.close()
+    connection.bid_farewell()
+    assert connections.count() == {"idle": 0, "reading": 0, "answering": 1}
+
+
+@dataclass
+class Begun:
+    """A request of whose body so many bytes came with its head."""
+
+    came: int
+
+    def __post_init__(self) -> None:
+        self.unreader = Unreader()
+        self.unreader.buf.write(bytes(self.came))
+
+
+@pytest.mark.parametrize(
+    ("came", "seconds"),
+    [(0, 10), (4096, 11), (65536, 26), (SWARM_LIMIT // 2, 33.5), (SWARM_LIMIT, 41.5)],
+)
+def test_a_long_body_has_less_time_for_each_byte(
+    connections: Connections, came: int, seconds: float
+) -> None:
+    here, there = socket.socketpair()
+    with there, Connection(here, connections) as connection:
+        connection.begin(Begun(came))  # type: ignore[arg-type]  # as much of a request as is read
+        there.send(b" ")
+        assert connection.recv(8192) == b" "
+        assert connection.deadline - connection.since == pytest.approx(seconds)
+
+
+def test_chunks_of_one_byte_have_no_more_time_than_the_longest_body(
+    connections: Connections,
+) -> None:
+    here, there = socket.socketpair()
+    with there, Connection(here, connections) as connection:
+        connection.begin(Begun(2 * SWARM_LIMIT - 1))  # type: ignore[arg-type]  # as above
+        there.send(b" ")
+        connection.recv(8192)
+        assert connection.deadline - connection.since == pytest.approx(41.5)
+
+
+def test_what_has_sent_least_makes_room_first(connections: Connections) -> None:
+    ranks = {"upload": 10, "body": 1, "head": 0}
+    with ExitStack() as stack:
+        waiting = {}
+        for name, rank in ranks.items():
+            here, there = socket.socketpair()
+            stack.enter_context(there)
+            waiting[name] = stack.enter_context(Connection(here, connections))
+            connections.wait(waiting[name], rank)
+        for name in ("head", "body", "upload"):
+            assert waiting[name].dropped is None
+            connections.make_room()
+            assert waiting[name].dropped is Reason.CROWDED
+
+
+def test_an_error_of_accept_at_the_end_is_logged_and_cuts_nothing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_: _Listener) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(_Listener, "do_read", fail)
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        listener = _Listener(bound, lambda *_: None)
+        listener.finish(logging.getLogger("overmind.test"))  # type: ignore[arg-type]  # warns alike
+        assert listener.closed
+    assert "Too many open files" in caplog.text

@@ -1,0 +1,92 @@
+"""Where the service listens: on IPv4 and IPv6 wherever both exist."""
+
+from __future__ import annotations
+
+import errno
+import http.client
+import json
+import socket
+from pathlib import Path
+
+import pytest
+
+from overmind_project.server.listening import binds, plain
+from tests.support.backends import Backend
+from tests.support.service import Service
+
+
+class Probe:
+    """A socket on a system that has no IPv6, or keeps it apart from IPv4, or does not."""
+
+    def __init__(self, *, has_ipv6: bool, keeps_apart: bool) -> None:
+        self._has_ipv6 = has_ipv6
+        self._keeps_apart = keeps_apart
+
+    def __call__(self, *_: object) -> Probe:
+        if not self._has_ipv6:
+            raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+        return self
+
+    def __enter__(self) -> Probe:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """There is nothing to close."""
+
+    def bind(self, address: tuple[str, int]) -> None:
+        assert address == ("::", 0)
+
+    def getsockopt(self, *_: int) -> int:
+        return int(self._keeps_apart)
+
+
+@pytest.mark.parametrize(
+    ("has_ipv6", "keeps_apart", "bound"),
+    [
+        (False, False, ["0.0.0.0:8080"]),
+        (True, False, ["[::]:8080"]),
+        (True, True, ["0.0.0.0:8080", "[::]:8080"]),
+    ],
+)
+def test_a_port_alone_means_all_addresses_that_there_are(
+    monkeypatch: pytest.MonkeyPatch, *, has_ipv6: bool, keeps_apart: bool, bound: list[str]
+) -> None:
+    probe = Probe(has_ipv6=has_ipv6, keeps_apart=keeps_apart)
+    monkeypatch.setattr(socket, "socket", probe)
+    assert binds(":8080") == bound
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0:8080", "[::]:8080", "[::1]:80", "localhost:80"])
+def test_a_host_means_itself(address: str) -> None:
+    assert binds(address) == [address]
+
+
+@pytest.mark.parametrize(
+    ("seen", "told"),
+    [("::ffff:10.0.0.1", "10.0.0.1"), ("10.0.0.1", "10.0.0.1"), ("::1", "::1"), ("", "")],
+)
+def test_an_address_of_ipv4_shows_as_one(seen: str, told: str) -> None:
+    assert plain(seen) == told
+
+
+def test_a_port_alone_serves_both_families_and_tells_callers_by_their_own_addresses(
+    sqlite: Backend, tmp_path: Path
+) -> None:
+    clients = ["127.0.0.1", *(["::1"] if _has_ipv6() else [])]
+    environment = sqlite.environment | {"OVERMIND_LOG_FORMAT": "json"}
+    with Service(environment, tmp_path, host="") as service:
+        for client in clients:
+            connection = http.client.HTTPConnection(client, service.port, timeout=30)
+            assert service.call("GET", "/zerglings/", connection=connection).status == 200
+            connection.close()
+        lines = [json.loads(line) for line in service.log.splitlines() if line.startswith("{")]
+    listed = [line for line in lines if line.get("route") == "zergling-list"]
+    assert {line["client"] for line in listed} == set(clients)
+
+
+def _has_ipv6() -> bool:
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            return True
+    except OSError:
+        return False

@@ -1,0 +1,137 @@
+"""The browsable API: a page with a usable form for each action, with its styles."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+from typing import ClassVar
+
+import pytest
+from django.test import Client
+from rest_framework.views import APIView
+
+from tests.zerglings.api.browsing import BROWSER, assert_served_from_here, page
+from zerglings.api.responses import describe
+
+
+@pytest.fixture
+def zergling_id(api: Client) -> str:
+    zergling_id: str = api.post("/zerglings/").json()["zergling"]["id"]
+    return zergling_id
+
+
+def test_the_list_has_a_form_that_spawns(api: Client) -> None:
+    found = page(api, "/zerglings/")
+    form = next(form for form in found.forms if form.get("enctype") == "multipart/form-data")
+    names = {field["name"] for field in found.fields}
+    assert {"location.x", "location.y", "facing"} <= names
+    fields = {"location.x": "2", "location.y": "-1", "facing": "E", "csrfmiddlewaretoken": "x"}
+    reply = api.post(str(form["action"]), fields, headers=BROWSER)
+    assert reply.status_code == 201
+    assert reply.headers["Content-Type"].startswith("text/html")
+    zergling = api.get("/zerglings/").json()["zerglings"][0]
+    assert (zergling["location"], zergling["facing"]) == ({"x": 2, "y": -1}, "E")
+
+
+def test_the_form_may_be_left_empty(api: Client) -> None:
+    fields = {"location.x": "", "location.y": "", "facing": "N"}
+    assert api.post("/zerglings/", fields, headers=BROWSER).status_code == 201
+
+
+def test_the_page_of_a_zergling_has_forms_that_move_and_delete(
+    api: Client, zergling_id: str
+) -> None:
+    found = page(api, f"/zerglings/{zergling_id}")
+    assert "command" in {field.get("name") for field in found.fields}
+    assert "DELETE" in {form.get("data-method") for form in found.forms}
+    reply = api.post(f"/zerglings/{zergling_id}", {"command": "MR"}, headers=BROWSER)
+    assert reply.status_code == 200
+    assert "commandHistory" in reply.content.decode()
+    assert api.get(f"/zerglings/{zergling_id}").json()["zergling"]["commandHistory"] == ["M", "R"]
+
+
+def test_a_wrong_entry_is_said_on_the_page(api: Client, zergling_id: str) -> None:
+    reply = api.post(f"/zerglings/{zergling_id}", {"command": "X"}, headers=BROWSER)
+    assert reply.status_code == 400
+    assert "is not a command" in reply.content.decode()
+    reply = api.post("/zerglings/", {"location.x": "a", "location.y": "0"}, headers=BROWSER)
+    assert reply.status_code == 400
+    assert "must be an integer" in reply.content.decode()
+
+
+def test_json_is_shown_readable(api: Client, zergling_id: str) -> None:
+    text = api.get(f"/zerglings/{zergling_id}", headers=BROWSER).content.decode()
+    assert re.search(r"&quot;location&quot;: \{\n", text)
+
+
+def test_an_error_of_the_url_is_shown_in_html_too(api: Client) -> None:
+    reply = api.get("/zerglings/nobody", headers=BROWSER)
+    assert reply.status_code == 404
+    assert "There is no zergling" in reply.content.decode()
+
+
+def test_its_styles_and_scripts_are_served_from_here(api: Client, zergling_id: str) -> None:
+    for path in ("/zerglings/", f"/zerglings/{zergling_id}"):
+        assets = page(api, path).assets
+        assert len(assets) > 5
+        assert_served_from_here(api, assets)
+
+
+def test_the_entry_page_leads_to_the_zerglings(api: Client) -> None:
+    text = api.get("/", headers=BROWSER).content.decode()
+    assert "/zerglings" in text
+    assert "<title>Overmind" in text
+
+
+def test_the_entry_page_names_the_entry_points_to_programs(api: Client) -> None:
+    for accept in ("application/json", "*/*"):
+        reply = api.get("/", headers={"Accept": accept})
+        assert reply.headers["Content-Type"] == "application/json"
+        assert reply.json()["zerglings"] == "/zerglings"
+
+
+def test_a_page_names_what_each_of_its_methods_does(api: Client, zergling_id: str) -> None:
+    pages = {
+        "/zerglings/": ("Zerglings", ["GET", "POST"]),
+        f"/zerglings/{zergling_id}": ("Zergling", ["GET", "POST", "DELETE"]),
+        f"/zerglings/{zergling_id}/history": ("History", ["GET"]),
+    }
+    for path, (name, methods) in pages.items():
+        text = api.get(path, headers=BROWSER).content.decode()
+        assert f"<h1>{name}</h1>" in text
+        assert re.findall("<dt>(.*?)</dt><dd>.+?</dd>", text) == methods
+
+
+def test_code_in_a_description_is_shown_as_code() -> None:
+    class Look(APIView):
+        """Looks at `one`."""
+
+        action_map: ClassVar = {"post": "command"}
+
+        def command(self) -> None:
+            """Commands `M` & waits."""
+
+    text = describe(Look(), html=True)
+    assert "Looks at <code>one</code>." in text
+    assert "<dt>POST</dt><dd>Commands <code>M</code> &amp; waits.</dd>" in text
+
+
+def test_each_form_is_filled_with_an_example_that_works(api: Client, zergling_id: str) -> None:
+    paths = ("/zerglings/", f"/zerglings/{zergling_id}")
+    for path in paths:
+        text = api.get(path, headers=BROWSER).content.decode()
+        raw = re.search(r'<textarea name="_content"[^>]*>(.*?)</textarea>', text, re.DOTALL)
+        assert raw
+        reply = api.post(path, unescape(raw[1]), content_type="application/json")
+        assert reply.status_code in (200, 201), reply.content
+    listed = api.get("/zerglings/").json()["zerglings"]
+    assert {"x": 3, "y": -4} in [zergling["location"] for zergling in listed]
+    shown = api.get(f"/zerglings/{zergling_id}").json()["zergling"]
+    assert shown["commandHistory"] == ["M", "M", "R", "M"]
+
+
+def test_each_page_leads_to_the_documents_and_the_map(api: Client, zergling_id: str) -> None:
+    for path in ("/zerglings/", f"/zerglings/{zergling_id}"):
+        text = api.get(path, headers=BROWSER).content.decode()
+        assert '<a href="/docs">' in text
+        assert '<a href="/">' in text

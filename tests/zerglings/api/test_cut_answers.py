@@ -1,0 +1,60 @@
+"""A streamed answer that breaks off is never valid JSON, wherever it does.
+
+Some proxies end it as if it were whole, and then nothing else tells a client.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.zerglings.strategies import histories, poses
+from zerglings.api import renderers
+
+few = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+sightings = st.tuples(st.uuids(version=4).map(str), poses)
+results = st.fixed_dictionaries(
+    {"status": st.sampled_from((200, 404)), "error": st.text(alphabet='{}[]",:\\é', max_size=9)}
+)
+
+
+def parts_of(items: st.SearchStrategy[Any]) -> st.SearchStrategy[list[list[Any]]]:
+    return st.lists(st.lists(items, max_size=3), max_size=4)
+
+
+def assert_whole_or_no_json(stream: Iterable[bytes]) -> None:
+    """Try every byte as the last one that comes."""
+    whole = b"".join(stream)
+    assert is_json(whole)
+    assert not any(is_json(whole[:end]) for end in range(len(whole)))
+
+
+def is_json(text: bytes) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
+@few
+@given(parts_of(sightings))
+def test_a_list_that_breaks_off_is_no_json(pages: list[list[Any]]) -> None:
+    assert_whole_or_no_json(renderers.stream_of_list(pages))
+
+
+@few
+@given(st.lists(histories, max_size=4))
+def test_a_history_that_breaks_off_is_no_json(parts: list[list[str]]) -> None:
+    assert_whole_or_no_json(renderers.stream_of_history(parts))
+
+
+@few
+@given(parts_of(results).filter(lambda parts: bool(parts) and all(parts)))
+def test_results_of_a_swarm_call_that_break_off_are_no_json(parts: list[list[Any]]) -> None:
+    assert_whole_or_no_json(renderers.stream_of_results(parts))

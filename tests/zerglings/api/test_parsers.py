@@ -1,0 +1,55 @@
+"""Multipart forms: what is in them, and what keeps them from the framework's parser."""
+
+from __future__ import annotations
+
+import codecs
+import io
+import uuid
+
+import pytest
+from django.test import RequestFactory
+from rest_framework.exceptions import ParseError
+
+from zerglings.api.parsers import BODY, MOST_FIELDS, Body, MultipartBodyParser
+
+CONTENT_TYPE = "multipart/form-data; boundary=b"
+
+
+def part(name: str, value: str, extra: str = "") -> str:
+    return f'--b\r\nContent-Disposition: form-data; name="{name}"{extra}\r\n\r\n{value}\r\n'
+
+
+def parsed(*parts: str) -> Body:
+    raw = "".join(parts).encode() + b"--b--\r\n"
+    request = RequestFactory().post("/", raw, CONTENT_TYPE)
+    return MultipartBodyParser().parse(io.BytesIO(raw), None, {"request": request})[BODY]
+
+
+def test_a_form_has_its_fields() -> None:
+    typed = "\r\nContent-Type: text/plain; charset=UTF-8"
+    found = parsed(part("location.x", "3", typed), part("facing", "N"))
+    assert found.fields == {"location.x": "3", "facing": "N"}
+
+
+@pytest.mark.parametrize("name", ["nope", "idna", "hex"])
+@pytest.mark.parametrize(
+    "extra",
+    ["; a*={name}''%41", "; a*0*={name}''%41", "; a *\t= \"{name}''%41\"", "\r\nA: b; a*={name}''"],
+)
+def test_no_codec_that_a_head_names_is_looked_up(name: str, extra: str) -> None:
+    name = f"{name}-{uuid.uuid4().hex}"
+    looked_up: list[str] = []
+    codecs.register(looked_up.append)
+    try:
+        with pytest.raises(ParseError, match="asterisk"):
+            parsed(part("facing", "N", extra.format(name=name)))
+    finally:
+        codecs.unregister(looked_up.append)
+    assert not looked_up
+
+
+def test_a_form_may_have_so_many_fields_and_no_more() -> None:
+    fields = [part(f"f{number}", "1") for number in range(MOST_FIELDS + 1)]
+    assert len(parsed(*fields[:-1]).fields or ()) == MOST_FIELDS
+    with pytest.raises(ParseError, match="too many fields"):
+        parsed(*fields)

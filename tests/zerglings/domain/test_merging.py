@@ -1,0 +1,181 @@
+"""Merging as a law: whatever leaves there are, in whatever order, one history comes of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import permutations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zerglings.domain.document import decode, encode
+from zerglings.domain.merging import Leaf, merge
+from zerglings.domain.zergling import DIED, Pose, Request, Zergling, replay
+
+ID = "60dc1bb3-65ee-46c3-b357-c99055d78c0a"
+START = Zergling.spawned(ID, Pose())
+
+request_ids = st.integers(0, 30).map("r{}".format)
+"""Few, so that rivals often hold the same requests."""
+
+words = st.lists(st.sampled_from("LRM"), min_size=1, max_size=4)
+
+
+@st.composite
+def requests(draw: st.DrawFn) -> Request:
+    """A request whose words follow from its id, as one request is always the same."""
+    number = draw(st.integers(0, 30))
+    if number == 30:
+        return Request("death@7", (DIED,))
+    return Request(
+        f"r{number}", tuple("LRM"[(number + place) % 3] for place in range(number % 4 + 1))
+    )
+
+
+def leaf_of(history: list[Request], revision: str) -> Leaf:
+    unique = list({request.id: request for request in history}.values())
+    return Leaf(replace(START.merged_with(unique), revision=revision))
+
+
+@st.composite
+def rivals(draw: st.DrawFn) -> list[Leaf]:
+    """Leaves that share a beginning and go on differently, each at a revision of its own."""
+    shared = draw(st.lists(requests(), max_size=5))
+    rests = draw(st.lists(st.lists(requests(), max_size=6), min_size=1, max_size=5))
+    return [
+        leaf_of(shared + rest, f"{len(shared) + len(rest) + 1}-{number:032x}")
+        for number, rest in enumerate(rests)
+    ]
+
+
+def ids(zergling: Zergling) -> list[str]:
+    return [request.id for request in zergling.requests()]
+
+
+@given(rivals())
+def test_any_order_of_the_leaves_gives_the_same_document(leaves: list[Leaf]) -> None:
+    documents = [encode(merge(order)) for order in list(permutations(leaves))[:24]]
+    assert all(document == documents[0] for document in documents)
+
+
+@given(rivals())
+def test_no_request_is_lost_and_none_is_doubled(leaves: list[Leaf]) -> None:
+    merged = ids(merge(leaves))
+    assert len(merged) == len(set(merged))
+    assert set(merged) == {id_ for leaf in leaves for id_ in ids(leaf.zergling)}
+
+
+@given(rivals())
+def test_requests_stay_whole_and_lead_to_the_pose(leaves: list[Leaf]) -> None:
+    merged = merge(leaves)
+    given_words = {r.id: r.words for leaf in leaves for r in leaf.zergling.requests()}
+    assert {request.id: request.words for request in merged.requests()} == given_words
+    assert replay(merged.spawn, merged.history) == merged.pose
+
+
+@given(rivals())
+def test_the_winners_history_comes_first(leaves: list[Leaf]) -> None:
+    winner = max(leaves, key=lambda leaf: leaf.rank).zergling
+    merged = merge(leaves)
+    assert merged.history[: len(winner.history)] == winner.history
+    assert merged.revision == winner.revision
+
+
+@given(rivals(), st.data())
+def test_merging_the_merged_changes_nothing(leaves: list[Leaf], data: st.DataObject) -> None:
+    merged = merge(leaves)
+    generation = int((merged.revision or "0-").partition("-")[0]) + 1
+    stored = Leaf(replace(merged, revision=f"{generation}-0"))
+    some = data.draw(st.lists(st.sampled_from(leaves), max_size=4))
+    assert encode(merge([stored, *some])) == encode(stored.zergling)
+
+
+@given(rivals(), rivals())
+def test_what_two_mergers_saw_differently_becomes_one_in_the_end(
+    some: list[Leaf], others: list[Leaf]
+) -> None:
+    one = Leaf(replace(merge(some), revision="90-a"))
+    other = Leaf(replace(merge(others), revision="90-b"))
+    both = merge([one, other])
+    assert set(ids(both)) == set(ids(one.zergling)) | set(ids(other.zergling))
+    assert encode(both) == encode(merge([other, one]))
+
+
+@given(rivals())
+def test_death_wins(leaves: list[Leaf]) -> None:
+    assert merge(leaves).is_dead == any(leaf.zergling.is_dead for leaf in leaves)
+
+
+@given(rivals())
+def test_a_merged_document_survives_its_store(leaves: list[Leaf]) -> None:
+    merged = merge(leaves)
+    assert decode(encode(merged)) == merged
+
+
+@given(rivals())
+def test_older_requests_count_as_the_leafs_own(leaves: list[Leaf]) -> None:
+    older = tuple(Request(f"old{number}", ("M",)) for number in range(3))
+    everyone = [replace(leaf, older=older) for leaf in leaves]
+    assert encode(merge(everyone)) == encode(merge(leaves))
+
+
+def test_what_a_rival_moved_out_of_its_document_is_not_lost() -> None:
+    old = Request("old", ("M", "M"))
+    winner = Leaf(replace(START.merged_with([Request("a", ("L",))]), revision="9-a"))
+    rival = Leaf(replace(START.merged_with([Request("b", ("R",))]), revision="8-b"), older=(old,))
+    assert ids(merge([winner, rival])) == ["a", "old", "b"]
+
+
+def stripped(history: str, revision: str) -> Leaf:
+    """A leaf as the original service writes it: without ids, spawn and base."""
+    pose = replay(Pose(), history)
+    document = {
+        "_id": ID,
+        "_rev": revision,
+        "id": ID,
+        "location": {"x": pose.x, "y": pose.y},
+        "facing": pose.facing,
+        "commandHistory": list(history),
+    }
+    return Leaf(decode(document))
+
+
+def test_a_leaf_without_ids_takes_those_of_the_rival_that_begins_alike() -> None:
+    mine = START.merged_with([Request("a", ("M", "L")), Request("b", ("M",))])
+    for revision in ("2-a", "9-a"):
+        merged = merge([Leaf(replace(mine, revision="3-b")), stripped("MLMR", revision)])
+        assert sorted(merged.history) == sorted("MLMR")
+        assert {"a", "b"} <= set(ids(merged))
+        assert len(ids(merged)) == 3
+        assert not merged.is_stripped
+
+
+def test_half_a_request_in_common_is_none() -> None:
+    mine = Leaf(replace(START.merged_with([Request("a", ("M", "L", "M"))]), revision="3-b"))
+    merged = merge([mine, stripped("MR", "2-a")])
+    assert merged.history == ("M", "L", "M", "M", "R")
+
+
+def test_leaves_without_any_ids_share_what_they_begin_with() -> None:
+    merged = merge([stripped("MLM", "4-b"), stripped("MLR", "4-a")])
+    assert merged.history == ("M", "L", "M", "R")
+
+
+def test_what_the_original_lost_is_taken_from_a_rival() -> None:
+    elsewhere = Zergling.spawned(ID, Pose(5, 5, "S"))
+    mine = Leaf(replace(elsewhere, revision="1-a"))
+    its = decode(encode(elsewhere) | {"_rev": "2-a"})
+    merged = merge([mine, Leaf(replace(its, is_stripped=True, spawn=Pose()))])
+    assert merged.spawn == Pose(5, 5, "S")
+
+
+@given(st.lists(requests(), max_size=4), rivals(), st.text("LRM", max_size=6), st.integers(0, 90))
+def test_a_leaf_without_ids_whose_past_has_ids_merges_to_a_document(
+    older: list[Request], leaves: list[Leaf], history: str, generation: int
+) -> None:
+    """Its kept words begin where a chunk of its own ends, which may be anywhere in a rival."""
+    past = tuple({request.id: request for request in older}.values())
+    bare = stripped(history, f"{generation}-f")
+    merged = merge([replace(bare, older=past), *leaves])
+    assert decode(encode(merged)) == merged
+    assert len(ids(merged)) == len(set(ids(merged)))

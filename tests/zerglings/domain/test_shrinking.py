@@ -1,0 +1,62 @@
+"""Shorter forms of what is too large: nothing of the living is lost, and the dead stay dead."""
+
+from __future__ import annotations
+
+import uuid
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zerglings.domain.document import decode, encode
+from zerglings.domain.shrinking import CHUNK, smaller
+from zerglings.domain.zergling import Pose, Request, Zergling
+from zerglings.transfer.lineage import check_chunk, check_zergling
+
+KEEP = 100
+LIVES = st.lists(st.text("MLR", min_size=1, max_size=120), min_size=1, max_size=40)
+
+
+def lived(requests: list[str]) -> Zergling:
+    zergling = Zergling.spawned(str(uuid.uuid4()), Pose())
+    for words in requests:
+        zergling = zergling.apply(Request.command(words))
+    return zergling
+
+
+@given(LIVES, st.integers(0, 2000))
+def test_all_words_of_the_living_are_kept_in_their_order(requests: list[str], stored: int) -> None:
+    zergling = lived(requests)
+    stored = min(stored, len(zergling.history))
+    for shorter, chunks in smaller(zergling, KEEP, stored):
+        assert sum((chunk.words for chunk in chunks), ()) + shorter.history == zergling.history
+        assert len(shorter.history) >= KEEP
+        assert sum(len(chunk.words) for chunk in chunks) <= stored
+        assert all(len(c.words) <= CHUNK or len(list(c.requests())) == 1 for c in chunks)
+        for before, chunk in zip([None, *chunks], chunks, strict=False):
+            check_chunk(chunk, before)
+        check_zergling(shorter, chunks[-1])
+        assert decode(encode(shorter)) == shorter
+
+
+@given(LIVES, st.lists(st.text("ML", min_size=1, max_size=3), max_size=2))
+def test_the_last_form_of_the_dead_is_as_small_as_can_be(
+    requests: list[str], later: list[str]
+) -> None:
+    zergling = lived(requests)
+    dead = zergling.apply(Request.death(7))
+    dead = dead.merged_with([Request.command(words) for words in later])
+    *_, (bare, chunks) = smaller(dead, KEEP, len(zergling.history))
+    assert bare.is_dead
+    assert chunks == []
+    assert len(bare.history) == 1
+    assert decode(encode(bare)) == bare
+    check_zergling(bare, None)
+
+
+@given(LIVES)
+def test_the_first_form_of_the_dead_loses_nothing(requests: list[str]) -> None:
+    zergling = lived(requests)
+    dead = zergling.apply(Request.death(7))
+    shorter, chunks = next(iter(smaller(dead, KEEP, len(zergling.history))))
+    assert shorter.is_dead
+    assert sum((chunk.words for chunk in chunks), ()) + shorter.history == dead.history

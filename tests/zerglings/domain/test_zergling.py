@@ -1,0 +1,152 @@
+"""The rules, as properties that hold for every zergling and every history."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.zerglings.strategies import commands, histories, poses
+from zerglings.domain.zergling import (
+    COMMANDS_PER_REQUEST,
+    COORDINATE_LIMIT,
+    DIED,
+    InvalidCommand,
+    OutOfBounds,
+    Pose,
+    Request,
+    Zergling,
+    is_derived,
+    replay,
+    time_of_death,
+    undo,
+)
+
+
+@pytest.mark.parametrize(
+    ("facing", "left", "right", "step"),
+    [
+        ("N", "W", "E", (0, 1)),
+        ("E", "N", "S", (1, 0)),
+        ("S", "E", "W", (0, -1)),
+        ("W", "S", "N", (-1, 0)),
+    ],
+)
+def test_each_facing_turns_and_moves_as_on_a_compass(
+    facing: str, left: str, right: str, step: tuple[int, int]
+) -> None:
+    here = Pose(5, 7, facing)
+    assert here.after("L") == Pose(5, 7, left)
+    assert here.after("R") == Pose(5, 7, right)
+    assert here.after("M") == Pose(5 + step[0], 7 + step[1], facing)
+
+
+@given(poses)
+def test_four_lefts_are_none(pose: Pose) -> None:
+    assert replay(pose, "LLLL") == pose
+
+
+@given(poses)
+def test_a_right_undoes_a_left(pose: Pose) -> None:
+    assert replay(pose, "LR") == pose == replay(pose, "RL")
+
+
+@given(poses)
+def test_a_move_then_turning_round_and_a_move_come_back(pose: Pose) -> None:
+    back = replay(pose, "MLLM")
+    assert (back.x, back.y) == (pose.x, pose.y)
+    assert replay(back, "LL") == pose
+
+
+@given(poses, histories)
+def test_undoing_a_history_leads_to_where_it_began(pose: Pose, history: list[str]) -> None:
+    assert undo(replay(pose, history), history) == pose
+
+
+@given(poses, st.sampled_from(["X", "", "m", "MM", DIED, "LR"]))
+def test_a_word_that_is_no_command_changes_nothing(pose: Pose, word: str) -> None:
+    assert pose.after(word) == pose == pose.before(word)
+
+
+@given(poses, st.lists(commands, max_size=8))
+def test_a_replay_of_the_history_gives_the_state(pose: Pose, requests: list[list[str]]) -> None:
+    zergling = Zergling.spawned("z", pose)
+    for words in requests:
+        zergling = zergling.apply(Request.command(words))
+    assert zergling.history == tuple(word for words in requests for word in words)
+    assert replay(zergling.spawn, zergling.history) == zergling.pose
+    assert len(zergling.request_ids) == len(zergling.history)
+
+
+def test_a_request_is_found_again_by_its_id() -> None:
+    request = Request.command("MRM")
+    zergling = Zergling.spawned("z", Pose()).apply(request)
+    assert zergling.has_applied(request)
+    assert not zergling.has_applied(Request.command("MRM"))
+    assert zergling.request_ids == (request.id, "", "")
+
+
+def test_random_request_ids_are_no_derived_ones_and_differ() -> None:
+    ids = {Request.command("M").id for _ in range(1000)}
+    assert len(ids) == 1000
+    assert not any(map(is_derived, ids))
+
+
+@pytest.mark.parametrize(
+    "words", ["", [], "X", "m", ["MM"], "M" * (COMMANDS_PER_REQUEST + 1), "M M"]
+)
+def test_what_is_no_command_makes_no_request(words: str | list[str]) -> None:
+    with pytest.raises(InvalidCommand):
+        Request.command(words)
+
+
+def test_a_request_may_hold_a_thousand_commands() -> None:
+    assert len(Request.command("M" * COMMANDS_PER_REQUEST).words) == 1000
+
+
+@pytest.mark.parametrize(
+    "edge",
+    [
+        Pose(0, COORDINATE_LIMIT, "N"),
+        Pose(COORDINATE_LIMIT, 0, "E"),
+        Pose(0, -COORDINATE_LIMIT, "S"),
+        Pose(-COORDINATE_LIMIT, 0, "W"),
+    ],
+)
+def test_nobody_steps_over_the_edge_not_even_to_come_back(edge: Pose) -> None:
+    zergling = Zergling.spawned("z", edge)
+    with pytest.raises(OutOfBounds):
+        zergling.apply(Request.command("MLLM"))
+    assert zergling.apply(Request.command("LLM")).pose.reach < COORDINATE_LIMIT
+
+
+def test_who_is_over_the_edge_may_turn_and_come_back_but_go_no_further() -> None:
+    zergling = Zergling.spawned("z", Pose(COORDINATE_LIMIT, 0, "E"))
+    beyond = zergling.merged_with([Request.command("MM")])
+    assert beyond.pose == Pose(COORDINATE_LIMIT + 2, 0, "E")
+    with pytest.raises(OutOfBounds):
+        beyond.apply(Request.command("M"))
+    assert beyond.apply(Request.command("LLM")).pose.x == COORDINATE_LIMIT + 1
+
+
+def test_the_id_of_a_request_with_a_key_tells_the_key_and_the_words() -> None:
+    one, again = Request.command("MR", "k"), Request.command(["M", "R"], "k")
+    assert one == again
+    assert len(one.id) == 20
+    other_words, other_key = Request.command("M", "k"), Request.command("MR", "l")
+    assert other_words.key_mark == one.key_mark != other_key.key_mark
+    assert len({one.id, other_words.id, other_key.id}) == 3
+    assert Request.command("M").key_mark is None
+    assert Request.death(7).key_mark is None
+
+
+def test_death_is_a_word_of_the_history() -> None:
+    zergling = Zergling.spawned("z", Pose()).apply(Request.command("M"))
+    death = Request.death(1_800_000_000.7)
+    dead = zergling.apply(death)
+    assert time_of_death(death.id) == 1_800_000_000
+    assert time_of_death(Request.command("M").id) is None
+    assert dead.is_dead
+    assert not zergling.is_dead
+    assert dead.pose == zergling.pose
+    assert dead.apply(Request.command("M")).is_dead, "a later word brings nobody back"

@@ -1,0 +1,358 @@
+"""The feed inside one process: who is told what, and who is dropped."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Generator, Iterator
+
+import pytest
+
+from tests.support.backends import Backend
+from tests.support.documents import write
+from tests.support.faulty_store import FaultyStore, raising
+from tests.support.rivals import plant
+from tests.support.waiting import wait_until
+from zerglings.domain.zergling import Pose, Request, Zergling
+from zerglings.feed import event_stream, listeners
+from zerglings.feed import reader as feed
+from zerglings.feed.reader import Feed, FeedEnded, TooManyListeners, TooManyOfOne
+from zerglings.hive.hive import Hive
+from zerglings.storage.base import NotBootstrapped, Store, StoreUnavailable, UnknownPosition
+
+LONG = 20.0
+
+
+class Line:
+    def __init__(self, caller: str | None = None) -> None:
+        self.caller = caller
+        self.is_broken = threading.Event()
+        self.is_left = False
+
+    def is_dead(self) -> bool:
+        return self.is_left
+
+    def hang_up(self) -> None:
+        self.is_broken.set()
+
+
+@pytest.fixture
+def faulty(store: Store) -> FaultyStore:
+    return FaultyStore(store)
+
+
+@pytest.fixture
+def hive(faulty: FaultyStore) -> Hive:
+    return Hive(faulty)
+
+
+@pytest.fixture
+def told(hive: Hive, monkeypatch: pytest.MonkeyPatch) -> Iterator[Feed]:
+    monkeypatch.setattr(feed, "WAIT", 0.1)
+    told = Feed(hive, limit=3)
+    yield told
+    told.end()
+    wait_until(lambda: "feed" not in (t.name for t in threading.enumerate()), "the feed has ended")
+
+
+def listen(told: Feed, since: str | None = None, line: Line | None = None) -> Generator[bytes]:
+    pieces = told.listen(since, line or Line())
+    assert next(pieces)
+    return pieces
+
+
+def position_of(hive: Hive) -> str:
+    return hive.news(None).position
+
+
+def events(piece: bytes) -> list[tuple[str, dict[str, object]]]:
+    found = []
+    for part in piece.decode().split("\n\n"):
+        fields = dict(line.split(": ", 1) for line in part.splitlines() if ": " in line)
+        if fields and fields["event"] != "heartbeat":
+            found.append((fields["event"], json.loads(fields["data"]).get("zergling")))
+    return found
+
+
+def next_events(pieces: Iterator[bytes]) -> list[tuple[str, dict[str, object]]]:
+    """Return what the next piece that is no heartbeat tells."""
+    return next(found for piece in pieces if (found := events(piece)))
+
+
+def ids_in(pieces: Iterator[bytes], count: int) -> set[str]:
+    ids: set[str] = set()
+    while len(ids) < count:
+        ids |= {str(state["id"]) for _, state in next_events(pieces)}
+    return ids
+
+
+def listening(told: Feed, hive: Hive) -> Generator[bytes]:
+    """Return the pieces of one that has heard of a zergling already."""
+    pieces = listen(told)
+    newborn = hive.spawn(Pose())
+    assert ids_in(pieces, 1) == {newborn.id}
+    return pieces
+
+
+def test_all_who_listen_hear_the_same_bytes(told: Feed, hive: Hive) -> None:
+    listeners = [listen(told) for _ in range(3)]
+    hive.spawn(Pose())
+    pieces = [next(piece for piece in listener if events(piece)) for listener in listeners]
+    assert pieces[0] == pieces[1] == pieces[2]
+    for listener in listeners:
+        listener.close()
+
+
+def test_who_comes_back_after_long_hears_of_everybody_once(
+    told: Feed, hive: Hive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "PAGE", 10)
+    position = position_of(hive)
+    swarm = [outcome for part in hive.swarm.spawn(55, Pose()) for outcome in part]
+    ids = [outcome.id for outcome in swarm if isinstance(outcome, Zergling)]
+    pieces = told.listen(position, Line())
+    heard = [
+        state["id"] for piece in (next(pieces) for _ in range(6)) for _, state in events(piece)
+    ]
+    assert sorted(map(str, heard)) == sorted(ids)
+    late = hive.spawn(Pose())
+    assert ids_in(pieces, 1) == {late.id}
+    pieces.close()
+
+
+def test_no_more_may_listen_than_may(told: Feed) -> None:
+    listeners = [listen(told) for _ in range(3)]
+    with pytest.raises(TooManyListeners):
+        listen(told)
+    listeners.pop().close()
+    listeners.append(listen(told))
+    for listener in listeners:
+        listener.close()
+
+
+def test_no_caller_takes_all_places(hive: Hive, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed, "WAIT", 0.1)
+    told = Feed(hive, limit=4)
+    listeners = [listen(told, line=Line("anna")) for _ in range(2)]
+    with pytest.raises(TooManyOfOne):
+        listen(told, line=Line("anna"))
+    listeners += [listen(told, line=Line("bert")), listen(told)]
+    listeners.pop(0).close()
+    listeners.append(listen(told, line=Line("anna")))
+    for listener in listeners:
+        listener.close()
+    told.end()
+
+
+def test_where_one_may_listen_it_may_be_anybody(hive: Hive) -> None:
+    told = Feed(hive, limit=1)
+    listen(told, line=Line("anna")).close()
+    told.end()
+
+
+def test_those_without_a_name_are_not_taken_for_one(told: Feed) -> None:
+    listeners = [listen(told) for _ in range(3)]
+    for listener in listeners:
+        listener.close()
+
+
+def test_the_store_is_only_asked_while_somebody_listens(told: Feed, hive: Hive) -> None:
+    def readers() -> int:
+        return sum(thread.name == "feed" for thread in threading.enumerate())
+
+    wait_until(lambda: readers() == 0, "the readers of earlier tests have ended")
+    listeners = [listen(told), listen(told)]
+    assert readers() == 1
+    for listener in listeners:
+        listener.close()
+    wait_until(lambda: readers() == 0, "nobody reads")
+    again = listen(told)
+    newborn = hive.spawn(Pose())
+    assert ids_in(again, 1) == {newborn.id}
+    again.close()
+
+
+def test_silence_is_filled_with_heartbeats(told: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listeners, "HEARTBEAT_EVERY", 0.05)
+    pieces = listen(told)
+    assert [next(pieces) for _ in range(3)] == [event_stream.HEARTBEAT] * 3
+    pieces.close()
+
+
+def test_who_is_too_far_behind_is_dropped_and_the_others_are_not(
+    told: Feed, hive: Hive, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(listeners, "BACKLOG_LIMIT", 2000)
+    caplog.set_level(logging.INFO)
+    line = Line()
+    slow, quick = listen(told, line=line), listen(told)
+    for _ in range(2):  # the first may be told while they still catch up
+        newborn = hive.spawn(Pose())
+        assert ids_in(slow, 1) == ids_in(quick, 1) == {newborn.id}
+    while not line.is_broken.is_set():
+        zergling = hive.spawn(Pose())
+        assert ids_in(quick, 1) == {zergling.id}
+    assert list(slow) == []
+    assert [record.message for record in caplog.records if "listener" in record.message] == [
+        "A listener is too slow and was dropped"
+    ]
+    quick.close()
+
+
+def test_who_does_not_take_a_piece_is_dropped(told: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listeners, "STALL_LIMIT", 0.1)
+    line = Line()
+    pieces = told.listen(None, line)
+    assert next(pieces)  # and never asks for the next
+    assert line.is_broken.wait(LONG)
+    assert list(pieces) == []
+
+
+def test_who_has_gone_makes_room_at_once(told: Feed, hive: Hive) -> None:
+    lines = [Line() for _ in range(3)]
+    listeners = [listen(told, line=line) for line in lines]
+    lines[0].is_left = True
+    assert list(listeners[0]) == []
+    listeners[0] = listen(told)
+    newborn = hive.spawn(Pose())
+    assert ids_in(listeners[1], 1) == {newborn.id}
+    for listener in listeners:
+        listener.close()
+
+
+def test_the_end_is_for_all_and_for_ever(told: Feed) -> None:
+    pieces = listen(told)
+    told.end()
+    assert list(pieces) == []
+    with pytest.raises(FeedEnded):
+        listen(told)
+
+
+def test_a_store_that_does_not_answer_lets_nobody_in(told: Feed, faulty: FaultyStore) -> None:
+    faulty.before_changes = raising(StoreUnavailable("away"), times=10**6)
+    for since in (None, "1"):
+        with pytest.raises(StoreUnavailable):
+            listen(told, since)
+    faulty.before_changes = lambda: None
+
+    def is_let_in() -> bool:
+        try:
+            listen(told).close()
+        except StoreUnavailable:
+            return False
+        return True
+
+    wait_until(is_let_in, "the listener is accepted")
+
+
+def test_an_outage_is_logged_once_and_loses_nothing(
+    told: Feed, hive: Hive, faulty: FaultyStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    pieces = listening(told, hive)
+    faulty.before_changes = raising(StoreUnavailable("away"), times=3)
+    wait_until(lambda: "no news" in caplog.text, "the failure is logged")
+    swarm = {hive.spawn(Pose()).id for _ in range(5)}
+    heard = ids_in(pieces, 5)
+    assert heard == swarm
+    lines = [r.message for r in caplog.records if "no news" in r.message]
+    assert lines == ["There is no news while the store fails: away"]
+    pieces.close()
+
+
+def test_a_store_that_fails_while_one_catches_up_is_waited_for(
+    told: Feed, hive: Hive, faulty: FaultyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "PAGE", 10)
+    monkeypatch.setattr(feed, "LONGEST_PAUSE", 0.05)
+    position = position_of(hive)
+    swarm = [outcome for part in hive.swarm.spawn(40, Pose()) for outcome in part]
+    pieces = told.listen(position, Line())
+    heard = {str(state["id"]) for _, state in events(next(pieces))}
+    faulty.before_changes = raising(StoreUnavailable("away"), times=3)
+    heard |= ids_in(pieces, 30)
+    assert heard == {outcome.id for outcome in swarm if isinstance(outcome, Zergling)}
+    pieces.close()
+
+
+def test_one_that_comes_back_from_another_store_silences_nobody(
+    told: Feed, hive: Hive, faulty: FaultyStore
+) -> None:
+    first = listening(told, hive)
+    lost = told.listen(position_of(hive), Line())
+    next(lost)
+    faulty.before_changes = raising(UnknownPosition("restored"), times=2)
+    second = hive.spawn(Pose())
+    for pieces in (first, lost):
+        while second.id not in {str(s and s["id"]) for _, s in next_events(pieces)}:
+            """A reset comes first, and what was told before may be told again."""
+        pieces.close()
+
+
+def test_a_database_that_was_made_anew_is_a_reset(
+    told: Feed, hive: Hive, faulty: FaultyStore
+) -> None:
+    pieces = listening(told, hive)
+    faulty.before_changes = raising(NotBootstrapped("gone"), times=2)
+    while {kind for kind, _ in next_events(pieces)} != {"reset"}:
+        """What was told before may be told again."""
+    pieces.close()
+
+
+def test_a_position_that_the_store_forgets_is_a_reset_for_all(
+    told: Feed, hive: Hive, faulty: FaultyStore
+) -> None:
+    pieces = listen(told)
+    for _ in range(2):  # the first may be told while it still catches up
+        first = hive.spawn(Pose())
+        assert ids_in(pieces, 1) == {first.id}
+    faulty.before_changes = raising(UnknownPosition("recreated"))
+    while (kinds := {kind for kind, _ in next_events(pieces)}) == {"spawned"}:
+        """The first ones may be told twice."""
+    assert kinds == {"reset"}
+    second = hive.spawn(Pose())
+    assert ids_in(pieces, 1) == {second.id}
+    pieces.close()
+
+
+def test_one_zergling_that_cannot_be_read_does_not_silence_the_others(
+    told: Feed, hive: Hive, faulty: FaultyStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    pieces = listening(told, hive)
+    faulty.history.before_page = raising(StoreUnavailable("away"), times=10**6)
+    of_the_original = {
+        "_id": "5fb0c3ce-0000-4000-8000-000000000000",
+        "location": {"x": 0, "y": 120},
+        "facing": "N",
+        "commandHistory": ["M"] * 120,
+    }
+    write(faulty, of_the_original)  # whether it has older history cannot be found out
+    other = hive.spawn(Pose())
+    assert ids_in(pieces, 1) == {other.id}
+    assert "What happened to 5fb0c3ce-0000-4000-8000-000000000000 is not told" in caplog.text
+    pieces.close()
+
+
+def test_what_is_no_zergling_is_not_told(told: Feed, hive: Hive, store: Store) -> None:
+    pieces = listen(told)
+    write(store, {"_id": "somebody", "name": "else"})
+    newborn = hive.spawn(Pose())
+    assert ids_in(pieces, 1) == {newborn.id}
+    pieces.close()
+
+
+def test_rivals_are_told_merged(couch: Backend) -> None:
+    store = couch.open()
+    hive = Hive(store)
+    zergling = hive.spawn(Pose())
+    hive.command(zergling.id, Request.command("MM"))
+    told = Feed(hive, limit=1)
+    pieces = listen(told)
+    rival = zergling.apply(Request("rival", ("R",)))
+    plant(couch, rival, after=zergling.revision or "", generation=9)
+    (_, state), *_ = next_events(pieces)
+    merged = hive.get(zergling.id)
+    assert (state["commandCount"], state["_rev"]) == (3, merged.revision)
+    pieces.close()
+    told.end()
+    store.close()

@@ -1,0 +1,251 @@
+"""Between two of our writes the original writes: what is promised for that holds all the same.
+
+Whatever it stored is served and moved as it is, and what we acknowledged is there once. Only it
+may lose what it has acknowledged itself, and a key from before its write may be forgotten.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, note, settings
+from hypothesis import strategies as st
+
+from tests.support.backends import couchdb_backend, sqlite_backend
+from tests.support.faulty_store import FaultyStore
+from tests.support.original import Original
+from tests.support.site import CouchDBServer
+from zerglings.documents import Document
+from zerglings.domain.zergling import DIED, Pose, Request, replay
+from zerglings.hive.hive import Hive
+from zerglings.hive.mutations import NoSuchZergling
+from zerglings.storage.base import OutcomeUnknown, Store
+
+TAIL = 4
+"""Words that a document keeps, few so that there are chunks soon."""
+
+HIVES = 2
+
+ours = st.sampled_from(["M", "L", "R", "RR", "RRR", "MRM", "MMLLMM"])
+"""What we are asked for; some of it together leads back to where it began."""
+
+theirs = st.sampled_from(["M", "L", "R", "jump"])
+"""What the original is asked for; it records what it does not know."""
+
+hives = st.integers(0, HIVES - 1)
+
+
+class Life:
+    """A zergling that two of our replicas and the original write to.
+
+    ``words`` is what its history must be: all that was stored or acknowledged, in order.
+    """
+
+    def __init__(self, store: Store, *, is_theirs: bool) -> None:
+        self._faulty = FaultyStore(store)
+        self._original = Original(store)
+        self._hives = [Hive(self._faulty, tail=TAIL) for _ in range(HIVES)]
+        self._late: Document | None = None
+        self._is_dead = False
+        self.words: list[str] = []
+        self.id = self._original.spawn() if is_theirs else self._hives[0].spawn(Pose()).id
+
+    def command(self, hive: int, words: str) -> None:
+        self._sent(hive, Request.command(words))
+        self._note(words)
+
+    def command_under_a_key(self, hive: int, words: str) -> None:
+        """Command and repeat it, at once and through another replica."""
+        request = Request.command(words, f"key {len(self.words)}")
+        for number in (hive, 1 - hive, hive):
+            self._sent(number, request)
+        self._note(words)
+
+    def repeat_after_theirs(self, hive: int, words: str, word: str) -> None:
+        """Repeat a key after the original has written: it may count again, but only as a whole."""
+        self.command_under_a_key(hive, words)
+        self.theirs(word)
+        request = Request.command(words, f"key {len(self.words) - len(words) - 1}")
+        self._sent(hive, request)
+        if self._stored() != self.words:
+            self._note(words)
+
+    def command_about_theirs(self, hive: int, words: str, word: str) -> None:
+        """The original writes between our read and our write."""
+        self._once("before_put", lambda: self.theirs(word))
+        self.command(hive, words)
+
+    def stored_before_theirs(self, hive: int, words: str, word: str) -> None:
+        """Our write is stored, its answer is lost, and the original writes before we look."""
+
+        def lose() -> None:
+            self._note(words)
+            self.theirs(word)
+            raise OutcomeUnknown("lost")
+
+        self._once("after_put", lose)
+        self._sent_or_in_doubt(hive, words)
+
+    def lost_before_theirs(self, hive: int, words: str, word: str) -> None:
+        """Our write is lost, nobody says so, and the original writes before we look."""
+
+        def lose() -> None:
+            self.theirs(word)
+            raise OutcomeUnknown("lost")
+
+        self._once("before_put", lose)
+        if self._sent_or_in_doubt(hive, words):
+            self._note(words)
+
+    def stored_before_both(self, hive: int, words: str, word: str, others: str) -> None:
+        """As ``stored_before_theirs``, but another replica has written again before we look."""
+
+        def lose() -> None:
+            self._note(words)
+            self.theirs(word)
+            self.command(1 - hive, others)
+            raise OutcomeUnknown("lost")
+
+        self._once("after_put", lose)
+        self._sent_or_in_doubt(hive, words)
+
+    def theirs(self, word: str) -> None:
+        """The original commands, and nobody else writes meanwhile."""
+        assert self._original.command(self.id, word)
+        self.words.append(word)
+
+    def theirs_late(self, word: str) -> None:
+        """The original writes onto what it read a while ago, and does not care what came of it."""
+        if self._late is not None and self._original.write(self._late, word):
+            self.words.append(word)
+        self._late = self._original.read(self.id)
+
+    def death(self, hive: int) -> None:
+        if not self._is_dead:
+            self._hives[hive].kill(self.id)
+            self.words.append(DIED)
+            self._is_dead = True
+
+    def restart(self, hive: int) -> None:
+        """A replica is replaced by another, which remembers nothing."""
+        self._hives[hive] = Hive(self._faulty, tail=TAIL)
+
+    def check(self) -> None:
+        """What is served is the whole history, and stands where that leads."""
+        if self._is_dead:
+            for hive in self._hives:
+                with pytest.raises(NoSuchZergling):
+                    hive.get(self.id)
+            return
+        for hive in self._hives:
+            zergling = hive.get(self.id)
+            assert _whole(hive, self.id) == self.words
+            assert zergling.command_count == len(self.words)
+            assert zergling.pose == replay(zergling.spawn, self.words)
+            assert zergling.spawn == Pose()
+
+    def _stored(self) -> list[str]:
+        return self.words if self._is_dead else _whole(self._hives[0], self.id)
+
+    def _sent(self, hive: int, request: Request) -> None:
+        """Send what must be acknowledged, or refused because it has died."""
+        try:
+            self._hives[hive].command(self.id, request)
+        except NoSuchZergling:
+            assert self._is_dead
+        else:
+            assert not self._is_dead
+
+    def _sent_or_in_doubt(self, hive: int, words: str) -> bool:
+        """Send what cannot be looked for any more; whether it was acknowledged."""
+        try:
+            self._sent(hive, Request.command(words))
+        except OutcomeUnknown:
+            return False
+        return True
+
+    def _note(self, words: str) -> None:
+        if not self._is_dead:
+            self.words += words
+
+    def _once(self, hook: str, act: Callable[[], None]) -> None:
+        """Have something done about the next write of a zergling's document."""
+
+        def first(_: Document) -> None:
+            setattr(self._faulty, hook, lambda _: None)
+            act()
+
+        if not self._is_dead:
+            setattr(self._faulty, hook, first)
+
+
+def _whole(hive: Hive, zergling_id: str) -> list[str]:
+    return [word for part in hive.history(zergling_id).parts for word in part]
+
+
+steps = st.one_of(
+    st.tuples(st.just(Life.command), hives, ours),
+    st.tuples(st.just(Life.command_under_a_key), hives, ours),
+    st.tuples(st.just(Life.repeat_after_theirs), hives, ours, theirs),
+    st.tuples(st.just(Life.command_about_theirs), hives, ours, theirs),
+    st.tuples(st.just(Life.stored_before_theirs), hives, ours, theirs),
+    st.tuples(st.just(Life.lost_before_theirs), hives, ours, theirs),
+    st.tuples(st.just(Life.stored_before_both), hives, ours, theirs, ours),
+    st.tuples(st.just(Life.theirs), theirs),
+    st.tuples(st.just(Life.theirs_late), theirs),
+    st.tuples(st.just(Life.restart), hives),
+)
+lives = st.tuples(
+    st.booleans(), st.lists(steps, min_size=1, max_size=25), st.booleans(), st.lists(steps)
+)
+
+
+def live(store: Store, life: tuple[bool, list[Any], bool, list[Any]]) -> None:
+    """Take the steps of a life, some of them perhaps after its death, and check it after each."""
+    is_theirs, before, dies, after = life
+    note(str([(step.__name__, *arguments) for step, *arguments in before]))
+    one = Life(store, is_theirs=is_theirs)
+    for step, *arguments in before:
+        step(one, *arguments)
+        one.check()
+    if dies:
+        one.death(0)
+        for step, *arguments in after:
+            step(one, *arguments)
+            one.check()
+
+
+@pytest.fixture(scope="module")
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    with closing(sqlite_backend(tmp_path_factory.mktemp("store")).open()) as store:
+        yield store
+
+
+@pytest.fixture(scope="module")
+def remote(couchdb: CouchDBServer) -> Iterator[Store]:
+    with couchdb_backend(couchdb) as backend, closing(backend.open()) as store:
+        yield store
+
+
+LONG = os.environ.get("OVERMIND_STRESS") == "1"
+no_deadline = settings(deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@settings(no_deadline, max_examples=3000 if LONG else 80)
+@given(lives)
+def test_what_was_acknowledged_counts_once_wherever_the_original_writes(
+    embedded: Store, life: tuple[bool, list[Any], bool, list[Any]]
+) -> None:
+    live(embedded, life)
+
+
+@settings(no_deadline, max_examples=200 if LONG else 8)
+@given(lives)
+def test_it_does_over_couchdb_as_well(
+    remote: Store, life: tuple[bool, list[Any], bool, list[Any]]
+) -> None:
+    live(remote, life)

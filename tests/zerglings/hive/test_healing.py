@@ -1,0 +1,210 @@
+"""A database healed as a whole: merged, purged, tidied, and nothing living touched."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.support.backends import Backend
+from tests.support.documents import leaves, read, write
+from tests.support.faulty_store import FaultyStore, raising
+from tests.support.rivals import plant
+from zerglings.documents import Document
+from zerglings.domain.chunks import shortened
+from zerglings.domain.document import decode, encode
+from zerglings.domain.zergling import Pose, Request, Zergling
+from zerglings.hive.healing import Healer
+from zerglings.hive.hive import Hive
+from zerglings.hive.mutations import NoSuchZergling
+from zerglings.repository.archive import Archive
+from zerglings.storage.base import Store, StoreError, StoreUnavailable
+
+TAIL = 10
+
+
+@pytest.fixture
+def hive(store: Store) -> Hive:
+    return Hive(store, tail=TAIL)
+
+
+def healer(store: Store, meanwhile: Callable[[], None] = lambda: None) -> Healer:
+    return Healer(store, TAIL, pause=lambda seconds: meanwhile())
+
+
+def moved(hive: Hive, zergling: Zergling, times: int) -> Zergling:
+    for _ in range(times):
+        zergling = hive.command(zergling.id, Request.command("R"))
+    return zergling
+
+
+def chunk_ids(store: Store) -> list[str]:
+    return [document["_id"] for document in store.history.page(None, 1000, timeout=5).documents]
+
+
+def test_every_rival_is_merged(couch: Backend) -> None:
+    store = couch.open()
+    hive = Hive(store, tail=TAIL)
+    swarm = [moved(hive, hive.spawn(Pose()), 1) for _ in range(5)]
+    for zergling in swarm[:3]:
+        moved(hive, zergling, 2)
+        rival = zergling.apply(Request("rival", ("M",)))
+        plant(couch, rival, after=zergling.revision or "")
+    assert healer(store).merge() == 3
+    assert healer(store).merge() == 0
+    for zergling in swarm[:3]:
+        assert len(leaves(store, zergling.id) or []) == 1
+        assert "M" in decode(read(store, zergling.id)).history
+    store.close()
+
+
+def test_the_long_dead_are_removed_and_stay_dead(hive: Hive, store: Store) -> None:
+    living, lately, long_ago = (moved(hive, hive.spawn(Pose(), key), 25) for key in "abc")
+    hive.kill(lately.id)
+    hive.command(long_ago.id, Request.death(time.time() - 1000))
+    assert healer(store).remove_dead(time.time() - 500) == 1
+    assert healer(store).remove_dead(time.time() - 500) == 0
+    assert leaves(store, long_ago.id) == []
+    assert leaves(store, lately.id)
+    with pytest.raises(NoSuchZergling):
+        hive.spawn(Pose(), "c")
+    assert [seen.id for seen in hive.list().zerglings] == [living.id]
+
+
+def test_the_chunks_of_the_removed_go_and_those_of_others_stay(hive: Hive, store: Store) -> None:
+    living, dead = (moved(hive, hive.spawn(Pose()), 45) for _ in range(2))
+    hive.command(dead.id, Request.death(7))
+    assert healer(store).remove_unreachable() == 0
+    healer(store).remove_dead(time.time())
+    assert healer(store).remove_unreachable() == 3
+    assert {id_.partition(":")[0] for id_ in chunk_ids(store)} == {living.id}
+    assert sum(len(part) for part in hive.history(living.id).parts) == 45
+
+
+def unreached(hive: Hive, store: Store) -> tuple[Zergling, Zergling]:
+    """Return a zergling with a chunk that it does not name, and what it would be if it did."""
+    zergling = moved(hive, hive.spawn(Pose()), 2 * TAIL)
+    shorter, chunks = shortened(zergling.apply(Request("x", ("M",))), TAIL)
+    Archive(store.history).keep(chunks, timeout=5)
+    return zergling, shorter
+
+
+def test_the_chunk_of_a_lost_race_goes(hive: Hive, store: Store) -> None:
+    zergling, _ = unreached(hive, store)
+    assert healer(store).remove_unreachable() == 1
+    assert chunk_ids(store) == []
+    assert hive.get(zergling.id).command_count == 2 * TAIL
+
+
+def test_a_chunk_whose_zergling_was_just_being_written_stays(hive: Hive, store: Store) -> None:
+    zergling, _ = unreached(hive, store)
+
+    def arrive() -> None:
+        hive.command(zergling.id, Request("x", ("M",)))
+
+    assert healer(store, meanwhile=arrive).remove_unreachable() == 0
+    assert len(chunk_ids(store)) == 1
+    assert sum(len(part) for part in hive.history(zergling.id).parts) == 2 * TAIL + 1
+
+
+def test_a_chunk_that_is_stored_again_meanwhile_stays(hive: Hive, store: Store) -> None:
+    """The orphan of a write that failed, needed by a second attempt that is under way."""
+    zergling, shorter = unreached(hive, store)
+    _, chunks = shortened(zergling.apply(Request("x", ("M",))), TAIL)
+
+    def keep_again() -> None:
+        Archive(store.history).keep(chunks, timeout=5)
+
+    assert healer(store, meanwhile=keep_again).remove_unreachable() == 0
+    write(store, encode(shorter))
+    assert sum(len(part) for part in hive.history(zergling.id).parts) == 2 * TAIL + 1
+
+
+def test_a_chunk_that_is_removed_while_it_is_stored_again_is_not_taken_for_kept(
+    hive: Hive, store: Store
+) -> None:
+    zergling, _ = unreached(hive, store)
+    _, chunks = shortened(zergling.apply(Request("x", ("M",))), TAIL)
+    faulty = FaultyStore(store.history)
+
+    def remove_first(document: Document) -> None:
+        if "_rev" in document:
+            faulty.before_put = lambda document: None
+            write(store.history, {**document, "_deleted": True})
+
+    faulty.before_put = remove_first
+    with pytest.raises(StoreError):
+        Archive(faulty).keep(chunks, timeout=5)
+
+
+def test_the_history_of_what_cannot_be_read_is_left_alone(hive: Hive, store: Store) -> None:
+    zergling = moved(hive, hive.spawn(Pose()), 45)
+    whole = read(store, zergling.id)
+    revision = write(store, whole | {"facing": "X"})
+    healing = healer(store)
+    assert healing.remove_unreachable() == 0
+    assert zergling.id in healing.failures[0]
+    write(store, whole | {"_rev": revision})
+    assert sum(len(part) for part in hive.history(zergling.id).parts) == 45
+
+
+@pytest.mark.parametrize("count", [35, 48])
+@pytest.mark.parametrize("letters", ["M", "MLMR", "LRRM", "LR"])
+def test_the_past_of_what_the_original_wrote_is_left_alone(
+    hive: Hive, store: Store, letters: str, count: int
+) -> None:
+    zergling = hive.spawn(Pose(5, 5, "E"))
+    for number in range(count):
+        hive.command(zergling.id, Request.command(letters[number % len(letters)]))
+    kept = ("_id", "_rev", "id", "location", "facing", "commandHistory")
+    document = read(store, zergling.id)
+    write(store, {key: document[key] for key in kept})
+    assert healer(store).remove_unreachable() == 0
+    found = Hive(store, tail=TAIL).get(zergling.id)
+    assert (found.command_count, found.spawn) == (count, Pose(5, 5, "E"))
+    hive.command(zergling.id, Request.command("M"))
+    assert healer(store).remove_unreachable() == 0
+    assert sum(len(part) for part in hive.history(zergling.id).parts) == count + 1
+
+
+def test_a_dead_zergling_with_a_living_rival_is_not_removed(couch: Backend) -> None:
+    store = couch.open()
+    hive = Hive(store, tail=TAIL)
+    zergling = moved(hive, hive.spawn(Pose()), 1)
+    moved(hive, zergling, 1)  # so that the dead one is the current revision
+    dead = hive.command(zergling.id, Request.death(7))
+    plant(couch, zergling.apply(Request("rival", ("M",))), after=zergling.revision or "")
+    assert dead.is_dead
+    healing = healer(store)
+    assert healing.remove_dead(time.time()) == 0
+    assert "rival" in healing.failures[0]
+    assert len(leaves(store, zergling.id) or []) == 2
+    assert (healing.merge(), healing.remove_dead(time.time())) == (1, 1)
+    assert leaves(store, zergling.id) == []
+    store.close()
+
+
+def test_what_could_not_be_merged_is_not_counted(couch: Backend) -> None:
+    store = couch.open()
+    faulty = FaultyStore(store)
+    hive = Hive(store, tail=TAIL)
+    zergling = moved(hive, hive.spawn(Pose()), 1)
+    moved(hive, zergling, 1)
+    plant(couch, zergling.apply(Request("rival", ("M",))), after=zergling.revision or "")
+    faulty.before_put = raising(StoreUnavailable("full"), times=100)
+    healing = healer(faulty)
+    assert healing.merge() == 0
+    assert zergling.id in healing.failures[0]
+    store.close()
+
+
+def test_one_broken_history_does_not_keep_the_others_from_being_healed(
+    hive: Hive, store: Store
+) -> None:
+    broken, _ = moved(hive, hive.spawn(Pose()), 45), unreached(hive, store)
+    first = min(id_ for id_ in chunk_ids(store) if id_.startswith(broken.id))
+    write(store.history, read(store.history, first) | {"_deleted": True})
+    healing = healer(store)
+    assert healing.remove_unreachable() == 1
+    assert broken.id in healing.failures[0]

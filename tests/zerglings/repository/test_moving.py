@@ -1,0 +1,270 @@
+"""Histories of many thousand commands that the original service has left in one document each."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count, cycle, islice
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.documents import read, write
+from tests.support.faulty_store import FaultyStore, raising
+from tests.support.lives import of_the_original
+from zerglings import cooperative
+from zerglings.documents import Document
+from zerglings.domain import document
+from zerglings.domain.chunks import LONG, shortened
+from zerglings.domain.document import decode
+from zerglings.domain.merging import Leaf, merge
+from zerglings.domain.zergling import Request
+from zerglings.hive.hive import Hive
+from zerglings.hive.mutations import NoSuchZergling
+from zerglings.repository import moving
+from zerglings.storage.base import OutcomeUnknown, Store, StoreError
+
+if TYPE_CHECKING:
+    from _typeshed import TraceFunction
+
+WORDS = list(islice(cycle(["M", "M", "jump", "L", "M", "R", "R"]), 2 * LONG))
+DEADLINE = 20.0
+STEPS = 125_000
+"""Lines of code that may run without giving way: some ten milliseconds."""
+
+
+@pytest.fixture(autouse=True)
+def _time_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have callers wait for a move as long as a busy machine takes for it."""
+    monkeypatch.setattr(moving, "TIME_LIMIT", DEADLINE)
+
+
+@pytest.fixture
+def faulty(store: Store) -> FaultyStore:
+    return FaultyStore(store)
+
+
+@pytest.fixture
+def hive(faulty: FaultyStore) -> Hive:
+    return Hive(faulty)
+
+
+@pytest.fixture
+def old(store: Store) -> str:
+    """A zergling with a long history, as the original left it."""
+    left = of_the_original(WORDS)
+    write(store, left)
+    return str(left["_id"])
+
+
+def words_of(hive: Hive, zergling_id: str) -> list[str]:
+    return [word for part in hive.history(zergling_id).parts for word in part]
+
+
+def test_the_first_command_moves_a_long_history_into_chunks(
+    hive: Hive, old: str, store: Store
+) -> None:
+    before = hive.get(old)
+    moved = hive.command(old, Request.command("M"))
+    assert moved.pose == before.pose.after("M")
+    assert moved.command_count == len(WORDS) + 1
+    assert len(read(store, old)["commandHistory"]) < 1000
+    assert words_of(hive, old) == [*WORDS, "M"]
+
+
+def test_a_look_at_a_long_history_shows_it_whole_and_writes_nothing(
+    hive: Hive, old: str, faulty: FaultyStore
+) -> None:
+    assert list(hive.get(old).history) == WORDS
+    middle = hive.history(old, LONG, 7)
+    assert [word for part in middle.parts for word in part] == WORDS[LONG : LONG + 7]
+    assert middle.after == LONG + 7
+    assert faulty.puts == faulty.history.puts == []
+
+
+def test_the_document_is_as_the_original_left_it_until_every_chunk_is_stored(
+    hive: Hive, old: str, faulty: FaultyStore
+) -> None:
+    stored: list[str] = []
+    faulty.history.after_put = lambda chunk: stored.append(str(chunk["_id"]))
+    newest: list[tuple[str, list[str]]] = []
+    faulty.before_put = lambda document: newest.append((document["base"]["chunk"], list(stored)))
+    hive.command(old, Request.command("M"))
+    ((chunk, before),) = newest
+    assert chunk == before[-1]
+
+
+@pytest.mark.parametrize("number", [1, 7, 20])
+@pytest.mark.parametrize("place", ["before_put", "after_put"])
+def test_a_crash_between_the_chunks_loses_nothing_and_doubles_nothing(
+    old: str, store: Store, number: int, place: str
+) -> None:
+    faulty, left = FaultyStore(store), [number]
+
+    def crash(chunk: Document) -> None:
+        left[0] -= 1
+        if not left[0]:
+            raise OutcomeUnknown("crashed")
+
+    setattr(faulty.history, place, crash)
+    with pytest.raises(StoreError):
+        Hive(faulty).command(old, Request.command("M"))
+    assert read(store, old)["commandHistory"] == WORDS
+    hive = Hive(store)
+    assert list(hive.get(old).history) == WORDS
+    hive.command(old, Request.command("R"))
+    assert words_of(hive, old) == [*WORDS, "R"]
+
+
+def test_a_crash_before_the_document_is_written_loses_nothing(old: str, store: Store) -> None:
+    faulty = FaultyStore(store)
+    faulty.before_put = raising(OutcomeUnknown("crashed"), times=1000)
+    with pytest.raises(StoreError):
+        Hive(faulty).command(old, Request.command("M"))
+    hive = Hive(store)
+    assert list(hive.get(old).history) == WORDS
+    hive.command(old, Request.command("R"))
+    assert words_of(hive, old) == [*WORDS, "R"]
+
+
+def test_a_repeated_key_moves_a_long_history_once(hive: Hive, old: str, store: Store) -> None:
+    for each in (hive, hive, Hive(store)):
+        each.command(old, Request.command("MM", "a key"))
+    assert words_of(hive, old) == [*WORDS, "M", "M"]
+
+
+def test_one_with_a_long_history_can_be_deleted(hive: Hive, old: str, store: Store) -> None:
+    hive.kill(old)
+    with pytest.raises(NoSuchZergling):
+        hive.get(old)
+    assert len(read(store, old)["commandHistory"]) < 1000
+
+
+def test_a_write_of_the_original_meanwhile_is_kept(hive: Hive, old: str, store: Store) -> None:
+    racing, chunks = FaultyStore(store), count()
+
+    def go_on(chunk: Document) -> None:
+        if next(chunks) == 0:
+            left = read(store, old)
+            write(store, left | {"commandHistory": [*left["commandHistory"], "jump"]})
+
+    racing.history.before_put = go_on
+    Hive(racing).command(old, Request.command("M"))
+    assert words_of(hive, old) == [*WORDS, "jump", "M"]
+
+
+def test_all_who_command_it_at_once_are_served_and_it_moves_once(
+    hive: Hive, old: str, faulty: FaultyStore
+) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        calls = [pool.submit(hive.command, old, Request.command("R")) for _ in range(8)]
+        for call in calls:
+            call.result(DEADLINE)
+    assert words_of(hive, old) == [*WORDS, *"R" * 8]
+    chunks = [chunk["_id"] for put in faulty.history.puts for chunk in put]
+    assert len(chunks) == len(set(chunks))
+
+
+def test_others_are_served_while_a_long_history_is_moved(
+    hive: Hive, old: str, store: Store, faulty: FaultyStore
+) -> None:
+    other = of_the_original(["M"])
+    write(store, other)
+    begun, may_go_on = threading.Event(), threading.Event()
+
+    def wait(chunk: Document) -> None:
+        begun.set()
+        assert may_go_on.wait(DEADLINE)
+
+    faulty.history.before_put = wait
+    with ThreadPoolExecutor(1) as pool:
+        call = pool.submit(hive.command, old, Request.command("M"))
+        assert begun.wait(DEADLINE)
+        assert hive.command(other["_id"], Request.command("M")).command_count == 2
+        assert len(hive.get(old).history) == len(WORDS)
+        may_go_on.set()
+        assert call.result(DEADLINE).command_count == len(WORDS) + 1
+
+
+def test_who_cannot_wait_for_the_move_is_told_and_finds_it_done_later(
+    hive: Hive, old: str, faulty: FaultyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_go_on = threading.Event()
+    faulty.history.before_put = lambda chunk: assert_true(may_go_on.wait(DEADLINE))
+    with monkeypatch.context() as patched:
+        patched.setattr(moving, "TIME_LIMIT", 0.0)
+        with pytest.raises(moving.StillMoving):
+            hive.command(old, Request.command("M"))
+    may_go_on.set()
+    assert hive.command(old, Request.command("L")).command_count == len(WORDS) + 1
+    assert words_of(hive, old) == [*WORDS, "L"]
+
+
+def assert_true(value: bool) -> None:
+    assert value
+
+
+def test_a_whole_swarm_call_moves_a_long_history_too(hive: Hive, old: str, store: Store) -> None:
+    other = of_the_original(["M"])
+    write(store, other)
+    items = [
+        (old, Request.command("M")),
+        (other["_id"], Request.command("L")),
+        (old, Request.command("RR")),
+    ]
+    parts: Sequence[Sequence[object]] = list(hive.swarm.command(items))
+    assert [getattr(one, "command_count", one) for part in parts for one in part] == [
+        len(WORDS) + 1,
+        2,
+        len(WORDS) + 3,
+    ]
+    assert words_of(hive, old) == [*WORDS, "M", "R", "R"]
+
+
+def test_rivals_with_long_histories_are_merged() -> None:
+    shared = of_the_original(WORDS)
+    one = decode(shared | {"commandHistory": [*WORDS, "L"], "_rev": "2-a"})
+    other = decode(shared | {"commandHistory": [*WORDS, "R"], "_rev": "2-b"})
+    assert list(merge([Leaf(one), Leaf(other)]).history) == [*WORDS, "R", "L"]
+
+
+def lines_run(work: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return how many lines of code work takes between the moments when it gives way."""
+    stretches = [0]
+
+    def trace(frame: FrameType, event: str, arg: object) -> TraceFunction:
+        stretches[-1] += event == "line"
+        return trace
+
+    monkeypatch.setattr(cooperative, "give_way", lambda: stretches.append(0))
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        work()
+    finally:
+        sys.settrace(before)
+    return stretches
+
+
+def test_work_grows_with_the_history_and_gives_way_all_along(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def stretches(factor: int) -> list[int]:
+        left = of_the_original(WORDS * factor)
+        return lines_run(lambda: shortened(decode(left), 100), monkeypatch)
+
+    once, twice = stretches(1), stretches(2)
+    assert sum(twice) < 2.2 * sum(once)
+    assert max(twice) < STEPS
+
+
+def test_a_look_takes_no_ids_of_the_commands(
+    hive: Hive, old: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    derived: list[int] = []
+    monkeypatch.setattr(document, "_ids_from_history", lambda words: derived.append(len(words)))
+    assert hive.get(old).command_count == len(WORDS)
+    assert derived == []

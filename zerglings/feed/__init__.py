@@ -1,0 +1,1 @@
+"""Server-sent events: what happens to zerglings, told to every listener."""

@@ -1,0 +1,82 @@
+"""What is counted of the zerglings' own affairs: births and moves, batches, races, merges.
+
+Prometheus' conventions: base units, ``_total`` for what only grows, labels from fixed lists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from zerglings.domain.zergling import Zergling
+from zerglings.storage.base import Conflict, OutcomeUnknown, StoreError
+
+_SPAWNS = Counter("overmind_spawns_total", "Zerglings that were stored for the first time.")
+_COMMANDS = Counter("overmind_commands_total", "Commands that were stored, letter by letter.")
+_DEATHS = Counter("overmind_deaths_total", "Zerglings whose death was stored.")
+_MERGES = Counter("overmind_merges_total", "Reads that found rival revisions and merged them.")
+_RETRIES = Counter(
+    "overmind_retries_total",
+    "Wishes to be tried again, by what became of the attempt: conflict (a lost race), unknown"
+    " (the answer was lost), unavailable.",
+    ("after",),
+)
+_REVISION_CACHE = Counter(
+    "overmind_revision_cache_total",
+    "Changes to a zergling, by what the revision cache did for it: hit (saved the read), stale"
+    " (wasted a write), miss (it was read first).",
+    ("result",),
+)
+_BATCH = Histogram(
+    "overmind_batch_size",
+    "Calls that were carried out together, by kind (changes or looks).",
+    ("kind",),
+    buckets=(1, 2, 4, 8, 16, 32, 64, 128),
+)
+_QUEUE = Gauge(
+    "overmind_queue_depth",
+    "Calls that wait for the store, by kind (changes or looks).",
+    ("kind",),
+    multiprocess_mode="livesum",
+)
+
+merged: Callable[[], None] = _MERGES.inc
+cache_hit: Callable[[], None] = _REVISION_CACHE.labels("hit").inc
+cache_stale: Callable[[], None] = _REVISION_CACHE.labels("stale").inc
+cache_missed: Callable[[], None] = _REVISION_CACHE.labels("miss").inc
+
+_RETRY_AFTER_CONFLICT = _RETRIES.labels("conflict")
+_RETRY_AFTER_UNKNOWN = _RETRIES.labels("unknown")
+_RETRY_AFTER_UNAVAILABLE = _RETRIES.labels("unavailable")
+
+
+def stored(before: Zergling | None, after: Zergling) -> None:
+    """Count what a write has brought about that the store has confirmed."""
+    if before is None:
+        _SPAWNS.inc()
+    dies = after.is_dead and not (before is not None and before.is_dead)
+    if dies:
+        _DEATHS.inc()
+    words = after.command_count - (before.command_count if before is not None else 0)
+    if words > dies:  # the dead may have been stored without their last words
+        _COMMANDS.inc(words - dies)
+
+
+def retried(error: StoreError) -> None:
+    """Count a wish that is left for another attempt."""
+    match error:
+        case Conflict():
+            _RETRY_AFTER_CONFLICT.inc()
+        case OutcomeUnknown():
+            _RETRY_AFTER_UNKNOWN.inc()
+        case _:
+            _RETRY_AFTER_UNAVAILABLE.inc()
+
+
+class QueueWatch:
+    """Watches the queue of one kind of calls."""
+
+    def __init__(self, kind: str) -> None:
+        self.waiting: Callable[[float], None] = _QUEUE.labels(kind).set
+        self.flushing: Callable[[float], None] = _BATCH.labels(kind).observe

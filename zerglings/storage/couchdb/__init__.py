@@ -1,0 +1,1 @@
+"""The store over Apache CouchDB. Knows nothing of zerglings."""

@@ -1,0 +1,172 @@
+"""A store that is observed: every call on it is counted and timed. It changes nothing else."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter as Counting
+from collections.abc import Callable, Collection, Sequence
+from functools import cached_property
+from typing import TypeVar
+
+from prometheus_client import Counter, Histogram
+
+from zerglings.documents import Document
+from zerglings.storage.base import (
+    Changes,
+    Conflict,
+    OutcomeUnknown,
+    Page,
+    Store,
+    StoreError,
+    TooLarge,
+    WriteFailed,
+    Written,
+)
+
+Result = TypeVar("Result")
+
+_Tally = tuple[Callable[[], None], Callable[[float], None]]
+
+_CALLS = Counter(
+    "overmind_store_calls_total",
+    "Calls on the store, by part (zerglings or history), operation and outcome: ok, unavailable,"
+    " unknown (the answer to a write was lost), failed (the store answered that a write failed),"
+    " too_large (the store takes nothing as large), crash (an error of our own).",
+    ("part", "operation", "outcome"),
+)
+_SECONDS = Histogram(
+    "overmind_store_call_duration_seconds",
+    "Time that calls on the store took, whatever their outcome.",
+    ("part", "operation"),
+    buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5),
+)
+_DOCUMENTS = Counter(
+    "overmind_store_documents_total",
+    "Documents of writes, by part and outcome: ok, minority (only few copies have it), conflict"
+    " (a lost race), too_large, unavailable, failed, unknown.",
+    ("part", "outcome"),
+)
+
+
+class ObservedStore(Store):
+    """A store behind which another one does the work.
+
+    Args:
+        store: the other one.
+        part: what it keeps, ``zerglings`` or ``history``.
+    """
+
+    def __init__(self, store: Store, part: str = "zerglings") -> None:
+        self._store = store
+        self._part = part
+        self._tallies: dict[tuple[str, str], _Tally] = {}
+
+    @cached_property
+    def history(self) -> Store:
+        """The store beside this one, observed too."""
+        return ObservedStore(self._store.history, "history")
+
+    def get_many(
+        self, document_ids: Collection[str], *, timeout: float, all_copies: bool = False
+    ) -> dict[str, list[Document]]:
+        operation = "read_all_copies" if all_copies else "read"
+        return self._observed(
+            operation,
+            lambda: self._store.get_many(document_ids, timeout=timeout, all_copies=all_copies),
+        )
+
+    def put_many(
+        self, documents: Sequence[Document], *, timeout: float
+    ) -> list[Written | StoreError]:
+        try:
+            results = self._observed(
+                "write", lambda: self._store.put_many(documents, timeout=timeout)
+            )
+        except StoreError as error:
+            _DOCUMENTS.labels(self._part, _outcome_of(error)).inc(len(documents))
+            raise
+        for outcome, count in Counting(map(_outcome_of, results)).items():
+            _DOCUMENTS.labels(self._part, outcome).inc(count)
+        return results
+
+    def page(
+        self,
+        after: str | None,
+        limit: int,
+        *,
+        timeout: float,
+        until: str | None = None,
+        descending: bool = False,
+    ) -> Page:
+        return self._observed(
+            "page",
+            lambda: self._store.page(
+                after, limit, timeout=timeout, until=until, descending=descending
+            ),
+        )
+
+    def changes(
+        self, since: str | None, limit: int, *, timeout: float, wait: float = 0.0
+    ) -> Changes:
+        operation = "wait_for_changes" if wait else "changes"
+        return self._observed(
+            operation, lambda: self._store.changes(since, limit, timeout=timeout, wait=wait)
+        )
+
+    def forget_deleted_leaves(self, document_ids: Collection[str], *, timeout: float) -> int:
+        return self._observed(
+            "forget", lambda: self._store.forget_deleted_leaves(document_ids, timeout=timeout)
+        )
+
+    def is_whole(self, *, timeout: float) -> bool:
+        return self._observed("is_whole", lambda: self._store.is_whole(timeout=timeout))
+
+    def ping(self, *, timeout: float) -> None:
+        self._observed("ping", lambda: self._store.ping(timeout=timeout))
+
+    def check_ready(self, *, timeout: float) -> None:
+        self._observed("check_ready", lambda: self._store.check_ready(timeout=timeout))
+
+    def identity(self, *, timeout: float) -> str | None:
+        return self._observed("identity", lambda: self._store.identity(timeout=timeout))
+
+    def close(self) -> None:
+        self._store.close()
+
+    def _observed(self, operation: str, call: Callable[[], Result]) -> Result:
+        outcome = "crash"
+        began = time.perf_counter()
+        try:
+            result = call()
+            outcome = "ok"
+        except StoreError as error:
+            outcome = _outcome_of(error)
+            raise
+        finally:
+            self._count(operation, outcome, time.perf_counter() - began)
+        return result
+
+    def _count(self, operation: str, outcome: str, seconds: float) -> None:
+        tally = self._tallies.get((operation, outcome))
+        if tally is None:
+            count = _CALLS.labels(self._part, operation, outcome).inc
+            tally = count, _SECONDS.labels(self._part, operation).observe
+            self._tallies[operation, outcome] = tally
+        tally[0]()
+        tally[1](seconds)
+
+
+def _outcome_of(result: Written | StoreError) -> str:
+    match result:
+        case Written():
+            return "minority" if result.is_minority else "ok"
+        case Conflict():
+            return "conflict"
+        case WriteFailed():
+            return "failed"
+        case OutcomeUnknown():
+            return "unknown"
+        case TooLarge():
+            return "too_large"
+        case _:
+            return "unavailable"
