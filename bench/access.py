@@ -45,7 +45,7 @@ def _cost(lines: str, headers: dict[str, str]) -> float:
     from django.test import RequestFactory
 
     from overmind_project.auth.access import configured_ring
-    from overmind_project.middleware.authentication import Guard
+    from overmind_project.middleware.authentication import Authentication
     from zerglings.secret import Secret
 
     settings.OVERMIND_TOKENS = Secret("OVERMIND_TOKENS", lines)
@@ -54,7 +54,7 @@ def _cost(lines: str, headers: dict[str, str]) -> float:
     def answer(_: HttpRequest) -> HttpResponse:
         return HttpResponse(b"{}", content_type="application/json")
 
-    guard = Guard(answer)
+    guard = Authentication(answer)
     request = RequestFactory().get("/zerglings/", headers=headers)
     return _time(lambda: guard(request)) - _time(lambda: answer(request))
 

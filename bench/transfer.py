@@ -33,7 +33,7 @@ from bench.stores import HISTORY, CouchDB, Embedded
 from zerglings.documents import Document
 from zerglings.domain.chunks import Chunk, shortened
 from zerglings.domain.document import encode
-from zerglings.domain.zergling import Pose, Request, Zergling
+from zerglings.domain.zergling import CommandRequest, Pose, Zergling
 from zerglings.storage.base import Store, StoreError
 from zerglings.storage.sqlite.store import SQLiteStore
 
@@ -121,10 +121,10 @@ def _lived(number: int) -> tuple[Zergling, list[Chunk]]:
     commands = LONG if number % EVERY_LONG == 0 else SHORT
     commands = LONGEST if number % EVERY_LONGEST == 0 else commands
     zergling = Zergling.spawned(str(uuid.uuid4()), Pose(number, -number))
-    requests = [Request(random_id(), (WALK[n % len(WALK)],)) for n in range(commands)]
+    requests = [CommandRequest(random_id(), (WALK[n % len(WALK)],)) for n in range(commands)]
     zergling, chunks = shortened(zergling.merged_with(requests), TAIL)
     if number % EVERY_DEAD == 1:
-        zergling = zergling.apply(Request.death(time.time()))
+        zergling = zergling.apply(CommandRequest.death(time.time()))
     return zergling, chunks
 
 

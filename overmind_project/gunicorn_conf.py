@@ -113,12 +113,12 @@ def _leave_when_told() -> None:
 
 def pre_fork(server: Arbiter, worker: Worker) -> None:
     """Give a worker that is about to start a seat that nobody has."""
-    SHARED.take_seat(worker.age)
+    SHARED.take_slot(worker.age)
 
 
 def post_fork(server: Arbiter, worker: Worker) -> None:
     """Have a worker count there, before it loads anything that counts."""
-    SHARED.sit_down(worker.age)
+    SHARED.occupy_slot(worker.age)
 
 
 def post_request(

@@ -55,7 +55,7 @@ def _resident_bytes() -> list[int]:
     They are this process and, where it is one of gunicorn's workers, its parent with all workers.
     """
     ids = {os.getpid()}
-    if SHARED.is_seated:
+    if SHARED.has_slot:
         parent = os.getppid()
         children = Path(f"/proc/{parent}/task/{parent}/children")
         ids |= {parent, *map(int, children.read_text().split())} if children.exists() else set()
@@ -72,7 +72,7 @@ def _resident_bytes_of(process_id: int) -> int:
 
 @cache
 def _registry() -> CollectorRegistry:
-    if not SHARED.is_seated:
+    if not SHARED.has_slot:
         registry = REGISTRY
     else:
         registry = CollectorRegistry()

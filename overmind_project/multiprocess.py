@@ -31,9 +31,9 @@ class SharedCounts:
 
     def __init__(self) -> None:
         self._opened: tuple[int, Path] | None = None
-        self.seats: dict[int, int] = {}
+        self.slots: dict[int, int] = {}
         """Of each living worker, by a number of its own."""
-        self.is_seated = False
+        self.has_slot = False
         """Whether this process is a worker that counts together with others."""
 
     def open(self) -> None:
@@ -61,12 +61,12 @@ class SharedCounts:
             shutil.rmtree(path, ignore_errors=True)
             os.close(lock)
 
-    def take_seat(self, worker: int) -> None:
+    def take_slot(self, worker: int) -> None:
         """Give a worker a seat before it is started."""
-        taken = self.seats.values()
-        self.seats[worker] = next(seat for seat in range(len(taken) + 1) if seat not in taken)
+        taken = self.slots.values()
+        self.slots[worker] = next(slot for slot in range(len(taken) + 1) if slot not in taken)
 
-    def sit_down(self, worker: int) -> None:
+    def occupy_slot(self, worker: int) -> None:
         """Have this process, a new worker, count in the files of its seat.
 
         It comes before anything is counted. The library asks for a number at each step, by default
@@ -74,15 +74,15 @@ class SharedCounts:
         """
         from prometheus_client import values  # looks at VARIABLE when it is imported
 
-        seat = self.seats[worker]
-        values.ValueClass = values.MultiProcessValue(lambda: seat)  # type: ignore[no-untyped-call]  # has no types
-        self.is_seated = True
+        slot = self.slots[worker]
+        values.ValueClass = values.MultiProcessValue(lambda: slot)  # type: ignore[no-untyped-call]  # has no types
+        self.has_slot = True
 
     def leave(self, worker: int) -> None:
         """Forget what a worker that has ended had under way; what it counted stays."""
         from prometheus_client.multiprocess import mark_process_dead
 
-        mark_process_dead(self.seats.pop(worker))  # type: ignore[no-untyped-call]  # has no types
+        mark_process_dead(self.slots.pop(worker))  # type: ignore[no-untyped-call]  # has no types
 
 
 SHARED = SharedCounts()

@@ -173,11 +173,11 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     # Last, so that its answers are completed as all others are.
-    "overmind_project.middleware.authentication.Guard",
+    "overmind_project.middleware.authentication.Authentication",
 ]
 if OVERMIND_RATE_LIMIT is not None:
     MIDDLEWARE.append(
-        "overmind_project.middleware.every_request.RateLimitedCallers"
+        "overmind_project.middleware.every_request.CallerRateLimit"
     )  # who calls is known by now
 ROOT_URLCONF = "overmind_project.urls"
 WSGI_APPLICATION = "overmind_project.wsgi.application"

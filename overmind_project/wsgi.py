@@ -14,10 +14,10 @@ from django.core.wsgi import get_wsgi_application
 from overmind_project.http.client_address import TrustedProxies
 from overmind_project.http.gcra import shared_limiters
 from overmind_project.http.path_prefix import PathPrefix
-from overmind_project.middleware.access_log import Observation
+from overmind_project.middleware.access_log import AccessLog
 from overmind_project.middleware.body import BoundedBody
-from overmind_project.middleware.cors import CrossOrigin
-from overmind_project.middleware.rate_limit import RateLimitedDoor
+from overmind_project.middleware.cors import CrossOriginHeaders
+from overmind_project.middleware.rate_limit import AddressRateLimit
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -35,14 +35,14 @@ def _assembled() -> WSGIApplication:
     """Return the application behind all that is to stand before it, and nothing that is not."""
     inner: WSGIApplication = get_wsgi_application()
     if settings.OVERMIND_RATE_LIMIT is not None:
-        inner = RateLimitedDoor(inner, *shared_limiters(settings.OVERMIND_RATE_LIMIT))
+        inner = AddressRateLimit(inner, *shared_limiters(settings.OVERMIND_RATE_LIMIT))
     inner = BoundedBody(inner)
     if settings.OVERMIND_CORS_ORIGINS:
-        inner = CrossOrigin(inner, settings.OVERMIND_CORS_ORIGINS)
+        inner = CrossOriginHeaders(inner, settings.OVERMIND_CORS_ORIGINS)
     if settings.OVERMIND_PATH_PREFIX:
         inner = PathPrefix(inner, settings.OVERMIND_PATH_PREFIX)
     trusted = settings.OVERMIND_TRUSTED_PROXIES
-    return Observation(inner, TrustedProxies(trusted) if trusted else None)
+    return AccessLog(inner, TrustedProxies(trusted) if trusted else None)
 
 
 application = _assembled()

@@ -21,7 +21,7 @@ MOMENT = 0.0001
 Each = TypeVar("Each")
 
 
-def give_way() -> None:
+def yield_control() -> None:
     """Let all other greenlets of this thread go on; threads of the system need no such help.
 
     ``sleep(0)`` is not enough: gevent runs the greenlets that are ready up to fifty times before it
@@ -31,7 +31,7 @@ def give_way() -> None:
         time.sleep(MOMENT)
 
 
-def in_turns(all_of_them: Iterable[Each]) -> Iterator[Each]:
+def with_yields(all_of_them: Iterable[Each]) -> Iterator[Each]:
     """Yield each, and give way after every few of them."""
     for number, each in enumerate(all_of_them):
         if number and number % TOGETHER == 0:
@@ -47,5 +47,5 @@ def in_slices(many: Sequence[Each], size: int = SLICE) -> Iterator[Sequence[Each
     """Yield a sequence in slices, and give way between them; a short one is a single slice."""
     for start in range(0, len(many), size):
         if start:
-            give_way()
+            yield_control()
         yield many[start : start + size] if len(many) > size else many

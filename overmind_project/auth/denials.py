@@ -23,7 +23,7 @@ _PLACE = re.compile(r"/[!-~]*")
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class Denial:
     """Why a request is not let in, and what ``WWW-Authenticate`` says of it.
 
     https://www.rfc-editor.org/rfc/rfc6750#section-3
@@ -34,28 +34,28 @@ class Refusal:
     challenge: str | None = None
 
 
-ANONYMOUS = Refusal(
+ANONYMOUS = Denial(
     401,
     "Send a token, as in Authorization: Bearer <token>, or sign in at "
     f"{settings.OVERMIND_PATH_PREFIX}/sign-in.",
     _CHALLENGE,
 )
-NOT_KNOWN = Refusal(
+NOT_KNOWN = Denial(
     401,
     "This token is not known here, or not any more: send another, or sign in anew.",
     f'{_CHALLENGE}, error="invalid_token"',
 )
-READ_ONLY = Refusal(
+READ_ONLY = Denial(
     403,
     "This token may only read: what changes anything needs one with the scope write.",
     f'{_CHALLENGE}, error="insufficient_scope", scope="write"',
 )
-FOREIGN = Refusal(
+FOREIGN = Denial(
     403, "This came from a page of another site, or of none: use the pages of this service."
 )
 
 
-def answer(request: HttpRequest, refusal: Refusal, onward: str | None) -> HttpResponse:
+def answer(request: HttpRequest, refusal: Denial, onward: str | None) -> HttpResponse:
     """Return the answer to a request that is refused.
 
     ``onward`` is where somebody wants to be who signs in now.
@@ -70,7 +70,7 @@ def answer(request: HttpRequest, refusal: Refusal, onward: str | None) -> HttpRe
     return response
 
 
-def page(request: HttpRequest, onward: str | None, refusal: Refusal | None = None) -> HttpResponse:
+def page(request: HttpRequest, onward: str | None, refusal: Denial | None = None) -> HttpResponse:
     """Return the page with a form that takes a token, and why it is shown unasked."""
     shown = {
         "onward": safe(onward),

@@ -32,10 +32,10 @@ _PERIODS = {"s": SECOND, "min": 60 * SECOND, "h": 3600 * SECOND}
 _RATE = re.compile(r"([1-9][0-9]{0,5})/(s|min|h)(?::([1-9][0-9]{0,5}))?")
 
 ROWS = 8192
-SEATS = 8
+SLOTS = 8
 """Callers that find room in a row."""
 
-_WORDS = 2 * SEATS
+_WORDS = 2 * SLOTS
 """Of a row: first the marks of its callers, then when all is due that they took."""
 
 _WORD_BYTES = 8
@@ -87,7 +87,7 @@ class Limiter:
     Args:
         rate: of each caller.
         clock: nanoseconds since some point that all processes share.
-        rows: room, for ``SEATS`` callers each; a power of two.
+        rows: room, for ``SLOTS`` callers each; a power of two.
     """
 
     def __init__(
@@ -127,12 +127,12 @@ class Limiter:
         """
         words = self._words
         first = place.row * _WORDS
-        marks = words[first : first + SEATS].tolist()
+        marks = words[first : first + SLOTS].tolist()
         if place.mark not in marks:
             return 0
-        seat = first + marks.index(place.mark)
-        due: int = words[seat + SEATS]
-        return due if words[seat] == place.mark else 0
+        slot = first + marks.index(place.mark)
+        due: int = words[slot + SLOTS]
+        return due if words[slot] == place.mark else 0
 
     def take(self, place: Place, *, on_credit: bool = False) -> int:
         """Take one, and return 0; or take none, and return in how many nanoseconds there is one.
@@ -144,15 +144,15 @@ class Limiter:
         fcntl.lockf(self._lock, fcntl.LOCK_EX, 1, row)
         try:
             now = self._clock()
-            seat, due = self._seat_of(place)
+            slot, due = self._slot_of(place)
             due = max(due, now) + self._interval
             wait = due - now - self._burst
             if wait > 0:
                 if not on_credit:
                     return wait
                 due = min(due, now + self._burst + self._interval)
-            self._words[seat] = place.mark
-            self._words[seat + SEATS] = due
+            self._words[slot] = place.mark
+            self._words[slot + SLOTS] = due
         finally:
             fcntl.lockf(self._lock, fcntl.LOCK_UN, 1, row)
         return 0
@@ -163,23 +163,23 @@ class Limiter:
         fcntl.lockf(self._lock, fcntl.LOCK_EX, 1, row)
         try:
             if self._due(place):
-                seat, _ = self._seat_of(place)
-                self._words[seat] = self._words[seat + SEATS] = 0
+                slot, _ = self._slot_of(place)
+                self._words[slot] = self._words[slot + SLOTS] = 0
         finally:
             fcntl.lockf(self._lock, fcntl.LOCK_UN, 1, row)
 
-    def _seat_of(self, place: Place) -> tuple[int, int]:
+    def _slot_of(self, place: Place) -> tuple[int, int]:
         """Return a caller's seat, its own or one to take over, and when all is due that it took."""
         first = place.row * _WORDS
-        marks = self._words[first : first + SEATS].tolist()
+        marks = self._words[first : first + SLOTS].tolist()
         if place.mark in marks:
-            seat = first + marks.index(place.mark)
-            return seat, self._words[seat + SEATS]
-        due = self._words[first + SEATS : first + _WORDS].tolist()
+            slot = first + marks.index(place.mark)
+            return slot, self._words[slot + SLOTS]
+        due = self._words[first + SLOTS : first + _WORDS].tolist()
         return first + due.index(min(due)), 0
 
 
-_LATELY = Rate(1, 3600 * SECOND, burst=2)
+RECENT = Rate(1, 3600 * SECOND, burst=2)
 """Remembers what was shown, for at least an hour after it was shown last.
 
 Each time it takes one if there is one left, which is then due in an hour or later. If none is left,
@@ -193,4 +193,4 @@ def shared_limiters(rate: Rate) -> tuple[Limiter, Limiter]:
 
     The main process makes them before it forks.
     """
-    return Limiter(rate), Limiter(_LATELY)
+    return Limiter(rate), Limiter(RECENT)

@@ -34,7 +34,7 @@ _TRACE_PARENT = re.compile(
 """https://www.w3.org/TR/trace-context/#traceparent-header: later versions may have more fields."""
 
 
-class Exchange:
+class RequestContext:
     """A request under way, and what has become known of it."""
 
     __slots__ = (
@@ -85,14 +85,14 @@ class Exchange:
 
 def note_route(request: HttpRequest) -> None:
     """Tell a request's exchange, if it has one, what its URL has turned out to be."""
-    exchange: Exchange | None = request.META.get(KEY)
+    context: RequestContext | None = request.META.get(KEY)
     match = request.resolver_match
-    if exchange is None or match is None:
+    if context is None or match is None:
         return
-    exchange.route = match.view_name or NO_ROUTE
+    context.route = match.view_name or NO_ROUTE
     candidate = match.kwargs.get("id")
     if candidate is not None and is_zergling_id(candidate):
-        exchange.zergling_id = candidate
+        context.zergling_id = candidate
 
 
 def _request_id(given: str | None) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from overmind_project.http.request_context import KEY, NO_ROUTE, Exchange
+from overmind_project.http.request_context import KEY, NO_ROUTE, RequestContext
 from overmind_project.logs import Fields
 from zerglings.log_context import CONTEXT
 
@@ -74,7 +74,7 @@ _log = logging.getLogger("overmind.request")
 _Tally = tuple[Callable[[], None], Callable[[float], None]]
 
 
-class Observation:
+class AccessLog:
     """WSGI middleware: the application behind it is observed."""
 
     def __init__(self, application: WSGIApplication, proxies: TrustedProxies | None = None) -> None:
@@ -84,24 +84,24 @@ class Observation:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Pass a request on and watch its answer until its end."""
-        exchange = Exchange(environ)
+        context = RequestContext(environ)
         if self._proxies is not None:
-            exchange.client = self._proxies.client_of(environ)
-        environ[KEY] = exchange
-        CONTEXT.set(exchange.ids)  # until the next request: the server may have to say something
+            context.client = self._proxies.client_of(environ)
+        environ[KEY] = context
+        CONTEXT.set(context.ids)  # until the next request: the server may have to say something
         _IN_FLIGHT.inc()
 
         def begin(status: str, headers: list[tuple[str, str]], *exc_info: object) -> object:
-            exchange.status = status[:3]
-            if exchange.route == NO_ROUTE and exchange.status < "400":
-                exchange.route = STATIC  # nothing else is answered well without a route
-            if exchange.status == "201":
-                exchange.spawned_at(next((v for name, v in headers if name == "Location"), ""))
-            if exchange.route in STREAMS:
-                self._stream_began(exchange)
+            context.status = status[:3]
+            if context.route == NO_ROUTE and context.status < "400":
+                context.route = STATIC  # nothing else is answered well without a route
+            if context.status == "201":
+                context.spawned_at(next((v for name, v in headers if name == "Location"), ""))
+            if context.route in STREAMS:
+                self._stream_began(context)
             return start_response(
                 status,
-                [*headers, (REQUEST_ID_HEADER, exchange.request_id)],
+                [*headers, (REQUEST_ID_HEADER, context.request_id)],
                 *exc_info,  # type: ignore[arg-type]  # passed on as it came
             )
 
@@ -111,36 +111,36 @@ class Observation:
             time.sleep(0)
             answer = self._application(environ, begin)  # type: ignore[arg-type]  # as said above
         except BaseException:
-            exchange.status = "500"
-            self.ended(exchange)
+            context.status = "500"
+            self.ended(context)
             raise
-        return _Answer(answer, exchange, self.ended)
+        return _Answer(answer, context, self.ended)
 
-    def ended(self, exchange: Exchange) -> None:
+    def ended(self, context: RequestContext) -> None:
         """Count and log a request whose answer has ended."""
-        seconds = exchange.seconds()
+        seconds = context.seconds()
         _IN_FLIGHT.dec()
-        if exchange.is_stream:
+        if context.is_stream:
             _STREAMS_OPEN.dec()
-        if not exchange.is_counted:
-            self._count(exchange, seconds)
-        if exchange.cut_by is not None:
-            _CUT.labels(exchange.route, exchange.cut_by).inc()
-        if exchange.route not in QUIET or exchange.status >= "500":
-            _log_line(exchange, seconds)
+        if not context.is_counted:
+            self._count(context, seconds)
+        if context.cut_by is not None:
+            _CUT.labels(context.route, context.cut_by).inc()
+        if context.route not in QUIET or context.status >= "500":
+            _log_line(context, seconds)
 
-    def _stream_began(self, exchange: Exchange) -> None:
-        self._count(exchange, exchange.seconds())
-        if exchange.status == "200":
-            exchange.is_stream = True
+    def _stream_began(self, context: RequestContext) -> None:
+        self._count(context, context.seconds())
+        if context.status == "200":
+            context.is_stream = True
             _STREAMS_OPEN.inc()
 
-    def _count(self, exchange: Exchange, seconds: float) -> None:
-        exchange.is_counted = True
-        key = exchange.route, exchange.method, exchange.status
+    def _count(self, context: RequestContext, seconds: float) -> None:
+        context.is_counted = True
+        key = context.route, context.method, context.status
         tally = self._tallies.get(key)
         if tally is None:
-            duration = _DURATION.labels(exchange.route, exchange.method)
+            duration = _DURATION.labels(context.route, context.method)
             tally = self._tallies[key] = _REQUESTS.labels(*key).inc, duration.observe
         count, observe = tally
         count()
@@ -153,11 +153,14 @@ class _Answer:
     __slots__ = ("_body", "_ended", "_exchange", "_is_whole", "_parts")
 
     def __init__(
-        self, body: Iterable[bytes], exchange: Exchange, ended: Callable[[Exchange], None]
+        self,
+        body: Iterable[bytes],
+        context: RequestContext,
+        ended: Callable[[RequestContext], None],
     ) -> None:
         self._body = body
         self._parts = iter(body)
-        self._exchange = exchange
+        self._exchange = context
         self._ended = ended
         self._is_whole = False
 
@@ -178,33 +181,33 @@ class _Answer:
 
     def close(self) -> None:
         """End the answer, which the server does in any case."""
-        exchange = self._exchange
-        if not self._is_whole and exchange.cut_by is None:
+        context = self._exchange
+        if not self._is_whole and context.cut_by is None:
             # Sending failed, or else the process is about to stop.
-            exchange.cut_by = "client" if isinstance(sys.exc_info()[1], OSError) else "service"
+            context.cut_by = "client" if isinstance(sys.exc_info()[1], OSError) else "service"
         try:
             if (close := getattr(self._body, "close", None)) is not None:
                 close()
         finally:
-            self._ended(exchange)
+            self._ended(context)
 
 
-def _log_line(exchange: Exchange, seconds: float) -> None:
+def _log_line(context: RequestContext, seconds: float) -> None:
     told = {
-        "method": exchange.method,
-        "route": exchange.route,
-        "status": int(exchange.status),
+        "method": context.method,
+        "route": context.route,
+        "status": int(context.status),
     }
     shown: dict[str, object] = {
         "duration_ms": round(seconds * 1000, 3),
-        "bytes": exchange.sent,
-        "client": exchange.client,
+        "bytes": context.sent,
+        "client": context.client,
     }
-    if exchange.caller is not None:
-        shown["caller"] = exchange.caller
-    if exchange.zergling_id is not None:
-        shown["zergling_id"] = exchange.zergling_id
-    if exchange.cut_by is not None:
-        shown["cut_by"] = exchange.cut_by
-    message = f"{exchange.method} {exchange.route} {exchange.status}"
+    if context.caller is not None:
+        shown["caller"] = context.caller
+    if context.zergling_id is not None:
+        shown["zergling_id"] = context.zergling_id
+    if context.cut_by is not None:
+        shown["cut_by"] = context.cut_by
+    message = f"{context.method} {context.route} {context.status}"
     _log.handle(Fields(_log.name, message, shown, told))

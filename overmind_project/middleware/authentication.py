@@ -18,10 +18,10 @@ from django.utils.cache import patch_cache_control, patch_vary_headers
 from overmind_project.auth import denials
 from overmind_project.auth.access import configured_ring
 from overmind_project.auth.credentials import SIGNED_IN, Credentials, is_from_here, shown_in
-from overmind_project.auth.denials import Refusal
+from overmind_project.auth.denials import Denial
 from overmind_project.auth.tokens import Token
 from overmind_project.http.gcra import shared_limiters
-from overmind_project.http.request_context import KEY, Exchange, note_route
+from overmind_project.http.request_context import KEY, RequestContext, note_route
 from overmind_project.middleware.every_request import too_often
 from zerglings.api.caching import NOT_KEPT
 from zerglings.api.exceptions import error_response
@@ -37,7 +37,7 @@ SAFE = frozenset(("GET", "HEAD", "OPTIONS"))
 """Methods that only read (RFC 9110, section 9.2.1); all others need the scope ``write``."""
 
 
-class Guard:
+class Authentication:
     """Django middleware: every view behind it is asked only by those who may."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
@@ -59,8 +59,8 @@ class Guard:
         token = self._ring.find(shown.token) if shown is not None else None
         if token is not None:
             self._introduce(request, token, is_cookie=shown is not None and shown.is_cookie)
-        elif shown is not None and (exchange := request.META.get(KEY)) is not None:
-            exchange.is_guess = True
+        elif shown is not None and (context := request.META.get(KEY)) is not None:
+            context.is_guess = True
         refusal = _refusal(request, shown, token)
         if refusal is None or self._is_open(request):
             response = self._get_response(request)
@@ -71,16 +71,16 @@ class Guard:
 
     def _introduce(self, request: HttpRequest, token: Token, *, is_cookie: bool) -> None:
         """Tell those behind it, and the log, who is calling."""
-        exchange: Exchange | None = request.META.get(KEY)
-        if exchange is not None:
-            exchange.caller = token.name
+        context: RequestContext | None = request.META.get(KEY)
+        if context is not None:
+            context.caller = token.name
         request.META[CALLER] = token.name
         request.META[MAY_STAY] = partial(self._ring.holds, token)
         if is_cookie:
             request.META[SIGNED_IN] = token
 
     def _refused(
-        self, request: HttpRequest, refusal: Refusal, token: Token | None
+        self, request: HttpRequest, refusal: Denial, token: Token | None
     ) -> HttpResponseBase:
         """Answer who is not let in; a caller is charged for that as for any call."""
         if token is not None and self._limiter is not None:
@@ -99,9 +99,7 @@ class Guard:
         return request.resolver_match.view_name in self._open
 
 
-def _refusal(
-    request: HttpRequest, shown: Credentials | None, token: Token | None
-) -> Refusal | None:
+def _refusal(request: HttpRequest, shown: Credentials | None, token: Token | None) -> Denial | None:
     if shown is None:
         return denials.ANONYMOUS
     if token is None:

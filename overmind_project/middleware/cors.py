@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from overmind_project.http.origins import ANY
-from overmind_project.http.request_context import KEY, Exchange
+from overmind_project.http.request_context import KEY, RequestContext
 from overmind_project.server.connection import Connection
 from zerglings.api.caching import NOT_KEPT
 
@@ -33,7 +33,7 @@ MAX_AGE = "7200"
 """Seconds for which a browser need not ask again; the longest that all put up with."""
 
 
-class CrossOrigin:
+class CrossOriginHeaders:
     """WSGI middleware: what the application behind it answers may be read by these origins."""
 
     def __init__(self, application: WSGIApplication, allowed: Collection[str]) -> None:
@@ -50,8 +50,8 @@ class CrossOrigin:
             and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ
         )
         if is_preflight and told:
-            exchange: Exchange = environ[KEY]
-            exchange.route = ROUTE
+            context: RequestContext = environ[KEY]
+            context.route = ROUTE
             if "HTTP_TRANSFER_ENCODING" in environ or environ.get("CONTENT_LENGTH", "0") != "0":
                 _refuse_body(environ)
             start_response("204 No Content", self._varied([*told, *_ALLOWED]))

@@ -73,7 +73,7 @@ def _measure(response: HttpResponseBase) -> None:
         response.headers.setdefault("Content-Length", str(len(response.content)))
 
 
-class RateLimitedCallers:
+class CallerRateLimit:
     """Charges each request that comes so far to whoever sends it, or refuses it.
 
     It belongs behind whatever finds out who that is, and works with the door of ``rate_limit``.

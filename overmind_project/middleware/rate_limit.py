@@ -25,7 +25,7 @@ from overmind_project.auth.credentials import shown_in
 from overmind_project.http.client_address import neighbourhood
 from overmind_project.http.error_response import refuse
 from overmind_project.http.gcra import SECOND, Limiter, Place
-from overmind_project.http.request_context import KEY, Exchange
+from overmind_project.http.request_context import KEY, RequestContext
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,7 +48,7 @@ _UNCHARGED = "overmind.uncharged"
 """Is in a request's environment for as long as nobody was charged for it."""
 
 
-class RateLimitedDoor:
+class AddressRateLimit:
     """WSGI middleware: the application behind it is asked no more often than allowed."""
 
     def __init__(self, application: WSGIApplication, limiter: Limiter, lately: Limiter) -> None:
@@ -62,10 +62,10 @@ class RateLimitedDoor:
         path = environ["PATH_INFO"]
         if path in PROBES or path.startswith(self._static):
             return self._application(environ, start_response)
-        exchange: Exchange = environ[KEY]
+        context: RequestContext = environ[KEY]
         wait = self._limiter.wait(_place_of(self._limiter, environ))
         if path in METRICS and shown_in(environ) is not None:
-            guessing = self._limiter.place_of(neighbourhood(exchange.client))
+            guessing = self._limiter.place_of(neighbourhood(context.client))
             wait = max(wait, self._limiter.wait(guessing))
         if wait and not self._lately.knows(self._place_of_token(environ)):
             retry = ("Retry-After", _seconds(wait))
@@ -75,11 +75,11 @@ class RateLimitedDoor:
         def begin(status: str, headers: list[tuple[str, str]], *exc_info: object) -> object:
             if environ.pop(_UNCHARGED, False):
                 # Nobody looked at the door whether a caller has any left: it gets no debts.
-                is_by_address = exchange.caller is None
+                is_by_address = context.caller is None
                 self._limiter.take(_place_of(self._limiter, environ), on_credit=is_by_address)
-            if exchange.caller is not None:
+            if context.caller is not None:
                 self._lately.take(self._place_of_token(environ))
-            elif exchange.is_guess:
+            elif context.is_guess:
                 self._lately.forget(self._place_of_token(environ))
             return start_response(status, headers, *exc_info)  # type: ignore[arg-type]  # as it came
 
@@ -109,9 +109,9 @@ def charge(limiter: Limiter, environ: WSGIEnvironment) -> str | None:
 
 def _place_of(limiter: Limiter, environ: WSGIEnvironment) -> Place:
     """Return the place of who sends a request, as far as that is known by now."""
-    exchange: Exchange = environ[KEY]
-    who = neighbourhood(exchange.client) if exchange.caller is None else f"@{exchange.caller}"
-    if environ["PATH_INFO"] in METRICS and not exchange.is_guess:
+    context: RequestContext = environ[KEY]
+    who = neighbourhood(context.client) if context.caller is None else f"@{context.caller}"
+    if environ["PATH_INFO"] in METRICS and not context.is_guess:
         who = f"metrics {who}"
     return limiter.place_of(who)  # no address begins like the others
 

@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from overmind_project.http.request_context import KEY
-from overmind_project.middleware.access_log import Observation
+from overmind_project.middleware.access_log import AccessLog
 from zerglings.log_context import CONTEXT, NOTHING
 
 NAMES = {
@@ -84,7 +84,7 @@ class Application:
 
 def asked(application: Any) -> Any:
     environ = {"REQUEST_METHOD": "GET", "REMOTE_ADDR": "127.0.0.1"}
-    return Observation(application)(environ, lambda *_: lambda _: None)
+    return AccessLog(application)(environ, lambda *_: lambda _: None)
 
 
 def sent(answer: Any, *, breaks_with: Exception | None = None) -> bytes:

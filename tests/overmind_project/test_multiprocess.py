@@ -149,17 +149,17 @@ def test_a_service_without_any_place_to_write_to_says_so_in_a_line() -> None:
 def test_a_seat_is_one_worker_s_until_it_has_ended(place: Path) -> None:
     counts = opened()
     for worker in (1, 2, 3):
-        counts.take_seat(worker)
-    assert counts.seats == {1: 0, 2: 1, 3: 2}
+        counts.take_slot(worker)
+    assert counts.slots == {1: 0, 2: 1, 3: 2}
     directory = Path(os.environ[VARIABLE])
     for name in ("counter_1.db", "gauge_livesum_1.db", "gauge_livesum_2.db"):
         (directory / name).touch()
     counts.leave(2)
     left = {file.name for file in directory.iterdir()}
     assert left == {"counter_1.db", "gauge_livesum_2.db"}, "what it counted stays"
-    counts.take_seat(4)
-    counts.take_seat(5)
-    assert counts.seats == {1: 0, 3: 2, 4: 1, 5: 3}
+    counts.take_slot(4)
+    counts.take_slot(5)
+    assert counts.slots == {1: 0, 3: 2, 4: 1, 5: 3}
     counts.close()
 
 

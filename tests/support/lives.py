@@ -6,7 +6,7 @@ import uuid
 
 from tests.support.documents import SOON, write
 from zerglings.documents import Document
-from zerglings.domain.zergling import Pose, Request
+from zerglings.domain.zergling import CommandRequest, Pose
 from zerglings.hive.hive import Hive
 from zerglings.hive.idempotency import KeyRegister
 from zerglings.storage.base import Store
@@ -19,13 +19,13 @@ def populate(store: Store) -> list[str]:
     hive = Hive(store, tail=TAIL)
     new = hive.spawn(Pose(3, -4, "W"))
     keyed = hive.spawn(Pose(), "a key")
-    hive.command(keyed.id, Request.command("MMRM", "another key"))
+    hive.command(keyed.id, CommandRequest.command("MMRM", "another key"))
     old = hive.spawn(Pose(7, 7, "S"))
     for _ in range(30):
-        hive.command(old.id, Request.command("MRM"))
+        hive.command(old.id, CommandRequest.command("MRM"))
     dead = hive.spawn(Pose())
     for _ in range(25):
-        hive.command(dead.id, Request.command("M"))
+        hive.command(dead.id, CommandRequest.command("M"))
     hive.kill(dead.id)
     KeyRegister(store.history).claim("the key of a swarm", b"its call")
     plain = of_the_original(["M", "jump", "R", "M"])

@@ -9,7 +9,7 @@ import orjson
 from django.http import HttpResponse
 from rest_framework.renderers import BaseRenderer
 
-from zerglings.domain.document import Sighting
+from zerglings.domain.document import Summary
 from zerglings.domain.zergling import DIED, Pose, Zergling
 
 Json = dict[str, Any]
@@ -45,12 +45,12 @@ def json_response(data: Json, status: int = 200) -> HttpResponse:
     return HttpResponse(to_json(data), status=status, content_type="application/json")
 
 
-def list_of(zerglings: Sequence[Sighting]) -> Json:
+def list_of(zerglings: Sequence[Summary]) -> Json:
     """Return the body of a list: an empty object when there are none, as the original has it."""
     return {"zerglings": [_shown(*seen) for seen in zerglings]} if zerglings else {}
 
 
-def stream_of_list(pages: Iterable[Sequence[Sighting]]) -> Iterator[bytes]:
+def stream_of_list(pages: Iterable[Sequence[Summary]]) -> Iterator[bytes]:
     """Yield the bytes of ``list_of`` page by page; if a page fails, what came is no JSON."""
     is_empty = True
     for page in pages:

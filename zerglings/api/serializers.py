@@ -14,9 +14,9 @@ from rest_framework import serializers
 from zerglings.domain.zergling import (
     COORDINATE_LIMIT,
     FACINGS,
+    CommandRequest,
     InvalidCommand,
     Pose,
-    Request,
     RuleError,
 )
 from zerglings.hive.bulk import LIMIT, Item, item_key
@@ -144,7 +144,7 @@ class CommandSerializer(serializers.Serializer[Any]):
     )
 
 
-def request_of(commands: object, key: str | None = None) -> Request:
+def request_of(commands: object, key: str | None = None) -> CommandRequest:
     """Return the request that a word of commands makes, ``"MMR"``, or a list of single ones.
 
     A function, because a serializer costs more than all the rest of a command.
@@ -155,7 +155,7 @@ def request_of(commands: object, key: str | None = None) -> Request:
     is_list = isinstance(commands, list) and all(isinstance(item, str) for item in commands)
     if not is_list and not isinstance(commands, str):
         raise InvalidCommand("The command must be a string or a list of strings of L, R and M.")
-    return Request.command(cast("str | list[str]", commands), key)
+    return CommandRequest.command(cast("str | list[str]", commands), key)
 
 
 def items_of(fields: object, key: str | None) -> list[Item]:

@@ -20,8 +20,8 @@ from zerglings.domain.document import NotAZergling, decode_pose, decode_words, e
 from zerglings.domain.zergling import (
     DIED,
     Base,
+    CommandRequest,
     Pose,
-    Request,
     Zergling,
     replay,
     requests_of,
@@ -64,7 +64,7 @@ class Chunk:
         digest = hashlib.sha256(orjson.dumps(self._content(), option=orjson.OPT_SORT_KEYS))
         return f"{self.zergling_id}:{self.start:016d}:{digest.hexdigest()[:16]}"
 
-    def requests(self) -> tuple[Request, ...]:
+    def requests(self) -> tuple[CommandRequest, ...]:
         """Return the requests that the chunk is made of."""
         return tuple(requests_of(self.words, self.request_ids))
 

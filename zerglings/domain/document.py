@@ -40,7 +40,7 @@ class NotAZergling(Exception):
     """A document of the database that does not describe a zergling; the text says why."""
 
 
-class Sighting(NamedTuple):
+class Summary(NamedTuple):
     """Which zergling stands where: all that a list shows."""
 
     id: str
@@ -69,7 +69,7 @@ def encode(zergling: Zergling) -> Document:
     return document
 
 
-def sight(document: Mapping[str, Any]) -> Sighting | None:
+def decode_summary(document: Mapping[str, Any]) -> Summary | None:
     """Return what a list shows of a living zergling, None of a dead one.
 
     Raises:
@@ -79,7 +79,7 @@ def sight(document: Mapping[str, Any]) -> Sighting | None:
     pose = decode_pose(document, "the document")
     history = document.get("commandHistory")
     is_dead = isinstance(history, list) and DIED in history
-    return None if is_dead else Sighting(zergling_id, pose)
+    return None if is_dead else Summary(zergling_id, pose)
 
 
 def decode(document: Mapping[str, Any]) -> Zergling:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 
 from zerglings.documents import rank
-from zerglings.domain.zergling import Request, Zergling
+from zerglings.domain.zergling import CommandRequest, Zergling
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +24,9 @@ class Leaf:
     """
 
     zergling: Zergling
-    older: tuple[Request, ...] = ()
+    older: tuple[CommandRequest, ...] = ()
 
-    def requests(self) -> list[Request]:
+    def requests(self) -> list[CommandRequest]:
         """Return the requests since the place where all leaves begin."""
         return [*self.older, *self.zergling.requests()]
 
@@ -45,7 +45,7 @@ def merge(leaves: Sequence[Leaf]) -> Zergling:
     ordered = sorted(_with_ids(leaves), key=lambda leaf: leaf.rank, reverse=True)
     winner, *rivals = ordered
     known = {request.id for request in winner.requests()}
-    missing: list[Request] = []
+    missing: list[CommandRequest] = []
     for request in chain.from_iterable(rival.requests() for rival in rivals):
         if request.id not in known:
             known.add(request.id)
@@ -67,7 +67,7 @@ def _with_ids(leaves: Sequence[Leaf]) -> list[Leaf]:
     ]
 
 
-def _aligned(leaf: Leaf, references: Sequence[Sequence[Request]]) -> Leaf:
+def _aligned(leaf: Leaf, references: Sequence[Sequence[CommandRequest]]) -> Leaf:
     """Give a leaf's kept words the ids of the rival that goes on most like it.
 
     Its older requests have their ids; only a rival that shares all of them can be told to go on
@@ -81,13 +81,13 @@ def _aligned(leaf: Leaf, references: Sequence[Sequence[Request]]) -> Leaf:
     return replace(leaf, zergling=replace(kept, request_ids=aligned))
 
 
-def _length(requests: Sequence[Request]) -> int:
+def _length(requests: Sequence[CommandRequest]) -> int:
     return sum(len(request.words) for request in requests)
 
 
-def _common(words: Sequence[str], reference: Sequence[Request]) -> list[Request]:
+def _common(words: Sequence[str], reference: Sequence[CommandRequest]) -> list[CommandRequest]:
     """Return the whole requests that a history of bare words has in common with another."""
-    common: list[Request] = []
+    common: list[CommandRequest] = []
     position = 0
     for request in reference:
         end = position + len(request.words)

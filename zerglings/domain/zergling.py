@@ -144,7 +144,7 @@ def _end_of(start: Pose, words: Sequence[str], steps: _Steps) -> Pose:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class CommandRequest:
     """The words that one client asked for at once, under the id that makes them recognisable.
 
     The id is drawn before the first attempt to store them, so that a repeated attempt finds out
@@ -156,7 +156,7 @@ class Request:
     words: tuple[str, ...]
 
     @classmethod
-    def command(cls, commands: Iterable[str], key: str | None = None) -> Request:
+    def command(cls, commands: Iterable[str], key: str | None = None) -> CommandRequest:
         """Make a request of 1 to ``COMMANDS_PER_REQUEST`` commands.
 
         Raises:
@@ -175,7 +175,7 @@ class Request:
         return cls(_random_id() if key is None else _keyed_id(key, words), words)
 
     @classmethod
-    def death(cls, now: float) -> Request:
+    def death(cls, now: float) -> CommandRequest:
         """Make the request that ends a life; its id tells when (``now``, seconds since 1970)."""
         return cls(f"{_random_id()}{_DEATH_MARK}{int(now)}", (DIED,))
 
@@ -271,15 +271,15 @@ class Zergling:
         """How many words its whole history has."""
         return self.base.count + len(self.history)
 
-    def requests(self) -> Iterator[Request]:
+    def requests(self) -> Iterator[CommandRequest]:
         """Yield the requests that the kept history is made of."""
         return requests_of(self.history, self.request_ids)
 
-    def has_applied(self, request: Request) -> bool:
+    def has_applied(self, request: CommandRequest) -> bool:
         """Whether this request is in the kept history."""
         return request.id in self.request_ids
 
-    def apply(self, request: Request) -> Zergling:
+    def apply(self, request: CommandRequest) -> Zergling:
         """Return the zergling after the request, not yet stored.
 
         Raises:
@@ -295,7 +295,7 @@ class Zergling:
                 )
         return self._extended([request], pose)
 
-    def merged_with(self, requests: Sequence[Request]) -> Zergling:
+    def merged_with(self, requests: Sequence[CommandRequest]) -> Zergling:
         """Return the zergling after requests that a rival history has acknowledged.
 
         They count wherever they lead: each kept to the grid in its own history.
@@ -303,7 +303,7 @@ class Zergling:
         words = (word for request in requests for word in request.words)
         return self._extended(requests, replay(self.pose, words))
 
-    def _extended(self, requests: Sequence[Request], pose: Pose) -> Zergling:
+    def _extended(self, requests: Sequence[CommandRequest], pose: Pose) -> Zergling:
         history, request_ids = list(self.history), list(self.request_ids)
         for request in requests:
             history += request.words
@@ -317,7 +317,7 @@ class Zergling:
         )
 
 
-def requests_of(words: Sequence[str], request_ids: Sequence[str]) -> Iterator[Request]:
+def requests_of(words: Sequence[str], request_ids: Sequence[str]) -> Iterator[CommandRequest]:
     """Yield the requests of a history, which begins with one."""
     ids = tuple(request_ids)
     starts = [position for position, id_ in enumerate(ids) if id_]
@@ -325,4 +325,4 @@ def requests_of(words: Sequence[str], request_ids: Sequence[str]) -> Iterator[Re
     for some in in_slices(range(1, len(starts))):
         for number in some:
             start, end = starts[number - 1], starts[number]
-            yield Request(ids[start], tuple(words[start:end]))
+            yield CommandRequest(ids[start], tuple(words[start:end]))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from zerglings.api.renderers import Json, state_of, to_json
-from zerglings.hive.change_events import Event, News
+from zerglings.hive.change_events import ChangeBatch, Event
 
 MEDIA_TYPE = "text/event-stream"
 
@@ -27,7 +27,7 @@ def reset(position: str) -> bytes:
     return _event("reset", {}, position)
 
 
-def told(news: News) -> bytes:
+def told(news: ChangeBatch) -> bytes:
     """Return all events of news; b"" if there are none."""
     last = len(news.events) - 1
     return b"".join(

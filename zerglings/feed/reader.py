@@ -17,7 +17,7 @@ from django.conf import settings
 
 from zerglings.feed import event_stream
 from zerglings.feed.listeners import Line, Listener
-from zerglings.hive.change_events import News
+from zerglings.hive.change_events import ChangeBatch
 from zerglings.hive.hive import Hive, configured_hive
 from zerglings.storage.base import (
     NotBootstrapped,
@@ -34,7 +34,7 @@ WAIT = 1.0
 PAGE = 200
 """Zerglings to read at once at most."""
 
-GATHER = 0.1
+COALESCE_SECONDS = 0.1
 """Seconds between two readings: what happens meanwhile is told together."""
 
 START_LIMIT = 4.0
@@ -174,7 +174,7 @@ class Feed:
         listener.position = news.position
         return piece, news.has_more
 
-    def _after(self, position: str, wait: float = 0.0) -> tuple[bytes, News]:
+    def _after(self, position: str, wait: float = 0.0) -> tuple[bytes, ChangeBatch]:
         """Return what is to be told of what happens after a place, or that the place is lost."""
         try:
             news = self._hive.news(position, PAGE, wait=wait)
@@ -196,12 +196,12 @@ class Feed:
                     self._admit_newcomers()
                     piece, news = self._after(position, WAIT)
                     self._tell(piece, news.position)
-                    position, pause = news.position, 0.0 if news.has_more else GATHER
+                    position, pause = news.position, 0.0 if news.has_more else COALESCE_SECONDS
                 except StoreError as error:
                     self._fail(error)
                     if isinstance(error, NotBootstrapped):  # whatever comes back begins anew
                         position = None
-                    pause = min(LONGEST_PAUSE, 2 * max(pause, GATHER))
+                    pause = min(LONGEST_PAUSE, 2 * max(pause, COALESCE_SECONDS))
                 self._ending.wait(pause)
         except BaseException:
             self._give_up()

@@ -11,10 +11,17 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from zerglings.domain.document import is_zergling_id
-from zerglings.domain.zergling import Pose, Request, RuleError, Zergling
+from zerglings.domain.zergling import CommandRequest, Pose, RuleError, Zergling
 from zerglings.hive.group_commit import GroupCommit, QueueFull
 from zerglings.hive.idempotency import KeyRegister
-from zerglings.hive.mutations import Change, NoSuchZergling, Order, Refused, Spawn, new_id
+from zerglings.hive.mutations import (
+    CommandMutation,
+    Mutation,
+    NoSuchZergling,
+    Refused,
+    SpawnMutation,
+    new_id,
+)
 from zerglings.hive.write_batch import Outcome
 from zerglings.repository.archive import MissingChunk
 from zerglings.repository.moving import LongHistory, Mover
@@ -35,7 +42,7 @@ PART = 64
 _OUTCOMES = (Refused, RuleError, StoreError, TooMuchContention)
 """What a change may end with instead of a zergling."""
 
-Item = tuple[str, Request] | Exception
+Item = tuple[str, CommandRequest] | Exception
 """A zergling's id and what it is asked for, or what is wrong with the item."""
 
 
@@ -56,7 +63,7 @@ class Swarm:
         mover: moves the long histories that changes come up against.
     """
 
-    def __init__(self, changes: GroupCommit[Change], keys: KeyRegister, mover: Mover) -> None:
+    def __init__(self, changes: GroupCommit[Mutation], keys: KeyRegister, mover: Mover) -> None:
         self._changes = changes
         self._keys = keys
         self._mover = mover
@@ -71,9 +78,9 @@ class Swarm:
         if key is not None:
             self._keys.claim(key, f"spawn {count} {pose}".encode())
 
-        def newborn(number: int) -> Change:
+        def newborn(number: int) -> Mutation:
             zergling_id = new_id(item_key(key, number))
-            return Spawn(Zergling.spawned(zergling_id, pose), is_keyed=key is not None)
+            return SpawnMutation(Zergling.spawned(zergling_id, pose), is_keyed=key is not None)
 
         yield from self._carried_out(map(newborn, range(count)))
 
@@ -90,7 +97,7 @@ class Swarm:
             self._keys.claim(key, b"\n".join(map(_told_apart, items)))
         yield from self._carried_out(map(_order, items))
 
-    def _carried_out(self, changes: Iterator[Change | Exception]) -> Iterator[Sequence[Outcome]]:
+    def _carried_out(self, changes: Iterator[Mutation | Exception]) -> Iterator[Sequence[Outcome]]:
         """Carry changes out part by part; each begins when its turn has come, and its time too."""
         away: StoreUnavailable | None = None
         while part := list(islice(changes, PART)):
@@ -98,8 +105,8 @@ class Swarm:
             away = away or _failure_of_all(part, outcomes)
             yield outcomes
 
-    def _part(self, part: Sequence[Change | Exception]) -> list[Outcome]:
-        calls = [change for change in part if isinstance(change, Change)]
+    def _part(self, part: Sequence[Mutation | Exception]) -> list[Outcome]:
+        calls = [change for change in part if isinstance(change, Mutation)]
         try:
             if calls:
                 self._run(calls)
@@ -114,7 +121,7 @@ class Swarm:
             for change, outcome in zip(part, outcomes, strict=True)
         ]
 
-    def _again(self, change: Change | Exception) -> Outcome:
+    def _again(self, change: Mutation | Exception) -> Outcome:
         """Carry out what came up against a long history, once that is out of the way."""
         if isinstance(change, Exception):
             return change
@@ -132,7 +139,7 @@ class Swarm:
         except _OUTCOMES as error:
             return error
 
-    def _run(self, calls: Sequence[Change]) -> None:
+    def _run(self, calls: Sequence[Mutation]) -> None:
         """Have calls carried out, once there is room for them."""
         deadline = time.monotonic() + ROOM_LIMIT
         while True:
@@ -152,18 +159,22 @@ def _told_apart(item: Item) -> bytes:
     return f"{zergling_id} {request.id}".encode()
 
 
-def _order(item: Item) -> Change | Exception:
+def _order(item: Item) -> Mutation | Exception:
     if isinstance(item, Exception):
         return item
     zergling_id, request = item
-    return Order(zergling_id, request, None) if is_zergling_id(zergling_id) else NoSuchZergling()
+    return (
+        CommandMutation(zergling_id, request, None)
+        if is_zergling_id(zergling_id)
+        else NoSuchZergling()
+    )
 
 
-def _unless_wrong(change: Change | Exception, error: StoreUnavailable) -> Exception:
+def _unless_wrong(change: Mutation | Exception, error: StoreUnavailable) -> Exception:
     return change if isinstance(change, Exception) else error
 
 
-def _outcome(change: Change | Exception) -> Outcome:
+def _outcome(change: Mutation | Exception) -> Outcome:
     if isinstance(change, Exception):
         return change
     try:
@@ -173,13 +184,13 @@ def _outcome(change: Change | Exception) -> Outcome:
 
 
 def _failure_of_all(
-    part: Sequence[Change | Exception], outcomes: Sequence[Outcome]
+    part: Sequence[Mutation | Exception], outcomes: Sequence[Outcome]
 ) -> StoreUnavailable | None:
     """Return what the store failed with if it did so for all that were asked of it.
 
     A zergling whose history is damaged, or has become too large, is no failure of the store's.
     """
-    asked = [o for change, o in zip(part, outcomes, strict=True) if isinstance(change, Change)]
+    asked = [o for change, o in zip(part, outcomes, strict=True) if isinstance(change, Mutation)]
     failures = [
         outcome
         for outcome in asked

@@ -36,7 +36,7 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class News:
+class ChangeBatch:
     """Some events, the place in the store's changes to go on from, and whether there is more."""
 
     events: list[Event]
@@ -44,7 +44,7 @@ class News:
     has_more: bool = False
 
 
-class Reporter:
+class ChangeEventReader:
     """Finds out what happened in one store. Safe to use from many threads at once.
 
     Args:
@@ -56,7 +56,7 @@ class Reporter:
         self._store = store
         self._reader = reader
 
-    def news(self, since: str | None, limit: int, *, timeout: float, wait: float) -> News:
+    def news(self, since: str | None, limit: int, *, timeout: float, wait: float) -> ChangeBatch:
         """Return what happened to up to ``limit`` zerglings after a position.
 
         The arguments are those of ``Store.changes``. A zergling that cannot be read is left out,
@@ -74,7 +74,7 @@ class Reporter:
             for id_ in ids
             if id_ in found and not isinstance(zergling := found[id_], StoreError)
         ]
-        return News(events, changes.position, has_more=len(changes.ids) >= limit)
+        return ChangeBatch(events, changes.position, has_more=len(changes.ids) >= limit)
 
     def _read(self, ids: list[str], timeout: float) -> dict[str, Found]:
         found = self._reader.read(ids, timeout=timeout)

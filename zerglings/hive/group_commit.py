@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Generic, Protocol, TypeVar
 
-from zerglings.cooperative import in_turns
+from zerglings.cooperative import with_yields
 
 logger = logging.getLogger(__name__)
 
@@ -180,7 +180,7 @@ class GroupCommit(Generic[Wish]):
             for call in refused:
                 call.fail(error)
             self._watch.waiting(len(self._queue))
-        for call in in_turns(refused):
+        for call in with_yields(refused):
             call.wake()
 
     def _await(self, call: Wish) -> None:
@@ -241,7 +241,7 @@ class GroupCommit(Generic[Wish]):
             self._watch.waiting(len(self._queue))
             if leader.is_answered:
                 self._hand_over(leader)
-        for call in in_turns([call for call in batch if call.is_answered]):
+        for call in with_yields([call for call in batch if call.is_answered]):
             call.wake()
 
 

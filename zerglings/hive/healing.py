@@ -15,7 +15,7 @@ from itertools import groupby
 from zerglings.documents import Document
 from zerglings.domain.chunks import Chunk
 from zerglings.domain.document import NotAZergling, decode, encode
-from zerglings.domain.zergling import DIED, Request, Zergling, time_of_death
+from zerglings.domain.zergling import DIED, CommandRequest, Zergling, time_of_death
 from zerglings.hive import idempotency
 from zerglings.repository.archive import Archive
 from zerglings.repository.reading import Reader
@@ -106,7 +106,7 @@ class Healer:
         found = self._store.get_many(ids, timeout=CALL_TIMEOUT) if ids else {}
         return [id_ for id_, leaves in found.items() if len(leaves) > 1]
 
-    def _remove_dead(self, zergling_id: str, death: Request) -> bool:
+    def _remove_dead(self, zergling_id: str, death: CommandRequest) -> bool:
         """Delete a dead zergling's only leaf; if another one shows after all, it dies too."""
         leaves = self._leaves(zergling_id)
         if len(leaves) != 1 or DIED not in leaves[0]["commandHistory"]:
@@ -184,7 +184,7 @@ def _pages(store: Store) -> Iterator[list[Document]]:
         after, more = page.after, page.after is not None
 
 
-def _old_death(document: Document, moment: float) -> Request | None:
+def _old_death(document: Document, moment: float) -> CommandRequest | None:
     """Return a death of a zergling all of whose deaths tell that they were before a moment."""
     try:
         zergling = decode(document)

@@ -17,19 +17,26 @@ from typing import TypeVar
 
 from django.conf import settings
 
-from zerglings.domain.document import Sighting, is_zergling_id, sight
-from zerglings.domain.zergling import Pose, Request, Zergling
+from zerglings.domain.document import Summary, decode_summary, is_zergling_id
+from zerglings.domain.zergling import CommandRequest, Pose, Zergling
 from zerglings.hive.bulk import Swarm
-from zerglings.hive.change_events import News, Reporter
+from zerglings.hive.change_events import ChangeBatch, ChangeEventReader
 from zerglings.hive.group_commit import GroupCommit, QueueFull, anybody
 from zerglings.hive.idempotency import KeyRegister
-from zerglings.hive.mutations import Change, NoSuchZergling, Order, Precondition, Spawn, new_id
-from zerglings.hive.reads import Look, LookFlush
-from zerglings.hive.write_batch import ChangeFlush
+from zerglings.hive.mutations import (
+    CommandMutation,
+    Mutation,
+    NoSuchZergling,
+    Precondition,
+    SpawnMutation,
+    new_id,
+)
+from zerglings.hive.reads import PendingRead, ReadBatch
+from zerglings.hive.write_batch import WriteBatch
 from zerglings.repository.archive import TAIL, Archive
 from zerglings.repository.counters import QueueWatch
-from zerglings.repository.reading import Reader, understood
-from zerglings.repository.retry_budget import CALL_TIMEOUT, GRACE, Patience
+from zerglings.repository.reading import Reader, decode_or_skip
+from zerglings.repository.retry_budget import CALL_TIMEOUT, GRACE, RetryBudget
 from zerglings.storage import configured_store
 from zerglings.storage.base import (
     PAGE_LIMIT,
@@ -63,7 +70,7 @@ SMALLEST_PAGE = 100
 class Listing:
     """Some living zerglings in id order; ``after`` is the last id when there are more of them."""
 
-    zerglings: list[Sighting]
+    zerglings: list[Summary]
     after: str | None
 
 
@@ -106,9 +113,9 @@ class Hive:
         self._store = store
         self._archive = Archive(store.history, tail)
         self._reader = Reader(store, self._archive)
-        self._reporter = Reporter(store, self._reader)
-        self._changes = GroupCommit[Change](
-            ChangeFlush(store, self._reader, self._archive),
+        self._reporter = ChangeEventReader(store, self._reader)
+        self._changes = GroupCommit[Mutation](
+            WriteBatch(store, self._reader, self._archive),
             batch_limit=BATCH_LIMIT,
             queue_limit=queue_limit,
             grace=GRACE,
@@ -116,8 +123,8 @@ class Hive:
             admit=admit,
         )
         self.swarm = Swarm(self._changes, KeyRegister(store.history), self._reader.mover)
-        self._looks = GroupCommit[Look](
-            LookFlush(self._reader),
+        self._looks = GroupCommit[PendingRead](
+            ReadBatch(self._reader),
             batch_limit=BATCH_LIMIT,
             queue_limit=queue_limit,
             grace=GRACE,
@@ -135,7 +142,7 @@ class Hive:
             NoSuchZergling: what the key has spawned is dead.
         """
         newborn = Zergling.spawned(new_id(key), pose)
-        return _answered(self._changes, Spawn(newborn, is_keyed=key is not None))
+        return _answered(self._changes, SpawnMutation(newborn, is_keyed=key is not None))
 
     def get(self, zergling_id: str) -> Zergling:
         """Return a living zergling.
@@ -145,10 +152,10 @@ class Hive:
         """
         if not is_zergling_id(zergling_id):
             raise NoSuchZergling
-        return _answered(self._looks, Look(zergling_id))
+        return _answered(self._looks, PendingRead(zergling_id))
 
     def command(
-        self, zergling_id: str, request: Request, precondition: Precondition | None = None
+        self, zergling_id: str, request: CommandRequest, precondition: Precondition | None = None
     ) -> Zergling:
         """Apply a request to a zergling exactly once and return the zergling after it.
 
@@ -161,16 +168,16 @@ class Hive:
         if not is_zergling_id(zergling_id):
             raise NoSuchZergling
         return self._reader.mover.having_moved(
-            lambda: _answered(self._changes, Order(zergling_id, request, precondition))
+            lambda: _answered(self._changes, CommandMutation(zergling_id, request, precondition))
         )
 
     def kill(self, zergling_id: str, precondition: Precondition | None = None) -> None:
         """End a zergling's life for ever. Raises as ``command`` does."""
-        self.command(zergling_id, Request.death(time.time()), precondition)
+        self.command(zergling_id, CommandRequest.death(time.time()), precondition)
 
     def list(self, after: str | None = None, limit: int = PAGE_LIMIT) -> Listing:
         """Return up to ``limit`` living zerglings with ids greater than ``after``."""
-        found: list[Sighting] = []
+        found: list[Summary] = []
         for page in self.pages(after, max(limit + 1, SMALLEST_PAGE)):
             found += page
             if len(found) > limit:
@@ -179,7 +186,7 @@ class Hive:
 
     def pages(
         self, after: str | None = None, size: int = PAGE_LIMIT
-    ) -> Iterator[Sequence[Sighting]]:
+    ) -> Iterator[Sequence[Summary]]:
         """Yield all living zerglings with ids greater than ``after``, in id order.
 
         They come in parts as large as the store gave them, from ``size`` documents each; a part may
@@ -188,7 +195,11 @@ class Hive:
         more = True
         while more:
             page = self._page(after, min(size, PAGE_LIMIT))
-            seen = [found for document in page.documents if (found := understood(sight, document))]
+            seen = [
+                found
+                for document in page.documents
+                if (found := decode_or_skip(decode_summary, document))
+            ]
             after, more = page.after, page.after is not None
             del page  # whoever reads slowly holds what is seen, not the documents
             yield seen
@@ -206,7 +217,7 @@ class Hive:
         end = total if limit is None else min(total, offset + limit)
         return History(self._words(zergling, offset, end), end if end < total else None)
 
-    def news(self, since: str | None, limit: int = PAGE_LIMIT, wait: float = 0.0) -> News:
+    def news(self, since: str | None, limit: int = PAGE_LIMIT, wait: float = 0.0) -> ChangeBatch:
         """Return what happened to up to ``limit`` zerglings after a position of earlier news.
 
         With ``since`` None there are no events, only the position of now. While there is nothing to
@@ -239,15 +250,15 @@ class Hive:
             group.turn_away(NotAsked("the store was found to hang while others were served"))
 
     def _page(self, after: str | None, limit: int) -> Page:
-        patience = Patience()
+        budget = RetryBudget()
         while True:
             began = time.monotonic()
             try:
-                return self._store.page(after, limit, timeout=patience.call_timeout)
+                return self._store.page(after, limit, timeout=budget.call_timeout)
             except StoreUnavailable as error:
-                if (end := patience.end_of(error, time.monotonic() - began)) is not None:
+                if (end := budget.end_of(error, time.monotonic() - began)) is not None:
                     raise end from error
-            time.sleep(patience.next_pause())
+            time.sleep(budget.next_pause())
 
     def _words(self, zergling: Zergling, start: int, end: int) -> Iterator[Sequence[str]]:
         """Yield the words from number ``start`` to before ``end``."""
@@ -260,7 +271,7 @@ class Hive:
             yield zergling.history[max(0, start - kept_from) : end - kept_from]
 
 
-Asked = TypeVar("Asked", Change, Look)
+Asked = TypeVar("Asked", Mutation, PendingRead)
 
 
 def _answered(group: GroupCommit[Asked], call: Asked) -> Zergling:

@@ -11,7 +11,7 @@ from hashlib import sha256
 
 from zerglings.documents import Document
 from zerglings.hive.mutations import KeyReused
-from zerglings.repository.retry_budget import Patience
+from zerglings.repository.retry_budget import RetryBudget
 from zerglings.storage.base import Conflict, OutcomeUnknown, Store, StoreError
 from zerglings.storage.base import StoreUnavailable as Unavailable
 
@@ -37,15 +37,15 @@ class KeyRegister:
             StoreUnavailable: that cannot be found out.
         """
         note = {"_id": f"{PREFIX}{_digest(key.encode())}", "call": _digest(call)}
-        patience = Patience()
+        budget = RetryBudget()
         while True:
             began = time.monotonic()
             try:
-                return self._note(note, patience.call_timeout)
+                return self._note(note, budget.call_timeout)
             except StoreError as error:
-                if (end := patience.end_of(error, time.monotonic() - began)) is not None:
+                if (end := budget.end_of(error, time.monotonic() - began)) is not None:
                     raise Unavailable(f"the key could not be noted: {end}") from error
-            time.sleep(patience.next_pause())
+            time.sleep(budget.next_pause())
 
     def _note(self, note: Document, timeout: float) -> None:
         (result,) = self._store.put_many([note], timeout=timeout)

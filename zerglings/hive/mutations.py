@@ -13,8 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 
-from zerglings.domain.zergling import Request, Zergling, is_derived
-from zerglings.hive.pending import NeverKnown, ZerglingCall
+from zerglings.domain.zergling import CommandRequest, Zergling, is_derived
+from zerglings.hive.pending import NeverKnown, PendingCall
 from zerglings.repository.archive import Archive
 from zerglings.repository.retry_budget import TimeLeft
 
@@ -43,7 +43,7 @@ class KeyReused(Refused):
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Snapshot:
     """Where a zergling stands in the middle of a flush.
 
     ``zergling`` is None where there is none; ``was_stored`` tells whether there ever was one.
@@ -55,7 +55,7 @@ class Standing:
     is_written: bool = True
 
 
-class Change(ZerglingCall):
+class Mutation(PendingCall):
     """One caller's wish to change one zergling."""
 
     is_change = True
@@ -66,7 +66,7 @@ class Change(ZerglingCall):
         return True
 
     @abstractmethod
-    def applied_to(self, standing: Standing, archive: Archive, time_left: TimeLeft) -> Zergling:
+    def applied_to(self, snapshot: Snapshot, archive: Archive, time_left: TimeLeft) -> Zergling:
         """Return the zergling after this change; the same one if it has been made already.
 
         Raises:
@@ -77,10 +77,10 @@ class Change(ZerglingCall):
     @property
     def was_attempted(self) -> bool:
         """Whether a write with this change in it was tried."""
-        return self.patience.was_tried
+        return self.budget.was_tried
 
     @abstractmethod
-    def renewed(self) -> Change:
+    def renewed(self) -> Mutation:
         """Return the same change as a call of its own, to be made anew; it was not made."""
 
     def refuse(self, error: Exception) -> None:
@@ -88,11 +88,11 @@ class Change(ZerglingCall):
 
         That was looked for and not found, but may be on its way, or on a node that is away.
         """
-        doubt = self.patience.doubt if self.was_attempted else None
+        doubt = self.budget.doubt if self.was_attempted else None
         self.fail(doubt or error)
 
 
-class Spawn(Change):
+class SpawnMutation(Mutation):
     """A zergling that is to be; with ``is_keyed`` it may have been spawned before."""
 
     def __init__(self, newborn: Zergling, *, is_keyed: bool) -> None:
@@ -103,21 +103,21 @@ class Spawn(Change):
     @property
     def needs_reading(self) -> bool:
         """Whether there may be one: a random id is nobody's before the first attempt."""
-        return self._is_keyed or self.patience.was_tried
+        return self._is_keyed or self.budget.was_tried
 
-    def renewed(self) -> Spawn:
+    def renewed(self) -> SpawnMutation:
         """Return the same wish to spawn."""
-        return Spawn(self._newborn, is_keyed=self._is_keyed)
+        return SpawnMutation(self._newborn, is_keyed=self._is_keyed)
 
-    def applied_to(self, standing: Standing, archive: Archive, time_left: TimeLeft) -> Zergling:
+    def applied_to(self, snapshot: Snapshot, archive: Archive, time_left: TimeLeft) -> Zergling:
         """Return the newborn, or what has become of it."""
-        if not standing.was_stored:
+        if not snapshot.was_stored:
             return self._newborn
-        if standing.zergling is None or (standing.zergling.is_dead and self._is_keyed):
+        if snapshot.zergling is None or (snapshot.zergling.is_dead and self._is_keyed):
             raise NoSuchZergling
-        if standing.zergling.spawn != self._newborn.spawn:
+        if snapshot.zergling.spawn != self._newborn.spawn:
             raise KeyReused
-        return standing.zergling
+        return snapshot.zergling
 
 
 def new_id(key: str | None) -> str:
@@ -127,11 +127,11 @@ def new_id(key: str | None) -> str:
     return str(uuid.UUID(bytes=sha256(b"spawn:" + key.encode()).digest()[:16], version=4))
 
 
-class Order(Change):
+class CommandMutation(Mutation):
     """A request to one zergling, of commands or its death."""
 
     def __init__(
-        self, zergling_id: str, request: Request, precondition: Precondition | None
+        self, zergling_id: str, request: CommandRequest, precondition: Precondition | None
     ) -> None:
         super().__init__(zergling_id)
         self._request = request
@@ -145,13 +145,13 @@ class Order(Change):
         """Whether a write with this request in it was tried."""
         return self._attempted_at != math.inf
 
-    def renewed(self) -> Order:
+    def renewed(self) -> CommandMutation:
         """Return the same request to the same zergling."""
-        return Order(self.zergling_id, self._request, self._precondition)
+        return CommandMutation(self.zergling_id, self._request, self._precondition)
 
-    def applied_to(self, standing: Standing, archive: Archive, time_left: TimeLeft) -> Zergling:
+    def applied_to(self, snapshot: Snapshot, archive: Archive, time_left: TimeLeft) -> Zergling:
         """Return the zergling after the request."""
-        current = standing.zergling
+        current = snapshot.zergling
         if current is None:
             raise NoSuchZergling
         if self._was_carried_out(current, archive, time_left):
@@ -161,7 +161,7 @@ class Order(Change):
         if self._is_known_key(current, archive, time_left):
             return current
         if self._precondition is not None and not (
-            standing.is_written and self._precondition(current)
+            snapshot.is_written and self._precondition(current)
         ):
             raise PreconditionFailed
         self._attempted_at = min(current.command_count, self._attempted_at)
@@ -177,7 +177,7 @@ class Order(Change):
             NeverKnown: it is in doubt, and the original has written since and kept the words
                 without their ids.
         """
-        is_in_doubt = self.patience.is_in_doubt
+        is_in_doubt = self.budget.is_in_doubt
         if not self.was_attempted or not (is_in_doubt or self._request.key_mark is None):
             return False
         if current.has_applied(self._request):

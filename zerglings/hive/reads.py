@@ -6,12 +6,12 @@ import time
 from collections.abc import Sequence
 
 from zerglings.hive.mutations import NoSuchZergling
-from zerglings.hive.pending import ZerglingCall, pause_before_next_attempt, timeout_for
+from zerglings.hive.pending import PendingCall, pause_before_next_attempt, timeout_for
 from zerglings.repository.reading import Found, Reader
 from zerglings.storage.base import StoreError
 
 
-class Look(ZerglingCall):
+class PendingRead(PendingCall):
     """One caller's wish to see one living zergling."""
 
     def answer(self, found: Found, seconds: float) -> None:
@@ -24,19 +24,19 @@ class Look(ZerglingCall):
             self.succeed(found)
 
 
-class LookFlush:
+class ReadBatch:
     """Reads what many callers want to see at once."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
 
-    def __call__(self, looks: Sequence[Look]) -> None:
+    def __call__(self, reads: Sequence[PendingRead]) -> None:
         """Make one attempt at each look; those left unanswered are to be attempted again."""
-        waiting = [look for look in looks if not look.is_over()]
+        waiting = [read for read in reads if not read.is_over()]
         if not waiting:
             return
         pause_before_next_attempt(waiting)
-        ids = {look.zergling_id for look in waiting}
+        ids = {read.zergling_id for read in waiting}
         found: dict[str, Found] = {}
         began = time.monotonic()
         try:
@@ -44,5 +44,5 @@ class LookFlush:
         except StoreError as error:
             found = dict.fromkeys(ids, error)
         seconds = time.monotonic() - began
-        for look in waiting:
-            look.answer(found.get(look.zergling_id), seconds)
+        for read in waiting:
+            read.answer(found.get(read.zergling_id), seconds)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from zerglings.domain.zergling import RuleError, Zergling
-from zerglings.hive.mutations import Change, Order, Refused, Standing
+from zerglings.hive.mutations import CommandMutation, Mutation, Refused, Snapshot
 from zerglings.hive.pending import pause_before_next_attempt, timeout_for
 from zerglings.hive.revision_cache import RevisionCache
 from zerglings.repository import counters
@@ -42,7 +42,7 @@ HISTORY_SHARE = 0.5
 class _Group:
     """The changes of one flush that concern one zergling, in the order of their arrival."""
 
-    def __init__(self, changes: list[Change]) -> None:
+    def __init__(self, changes: list[Mutation]) -> None:
         self.changes = changes
         self.was_offered = False
         self.outcomes: list[Outcome] = []
@@ -59,26 +59,30 @@ class _Group:
 
     @property
     def is_in_doubt(self) -> bool:
-        return any(change.patience.is_in_doubt for change in self.changes)
+        return any(change.budget.is_in_doubt for change in self.changes)
 
-    def play(self, standing: Standing, archive: Archive, time_left: TimeLeft) -> None:
+    def play(self, snapshot: Snapshot, archive: Archive, time_left: TimeLeft) -> None:
         """Work out what becomes of each change; ``pending`` is what is to be stored, if any.
 
         Those behind a birth have to wait until it has a revision.
         """
-        self.start = standing.zergling
+        self.start = snapshot.zergling
         self.outcomes = []
         for change in self.changes:
-            if self.start is None and not standing.is_written and isinstance(change, Order):
+            if (
+                self.start is None
+                and not snapshot.is_written
+                and isinstance(change, CommandMutation)
+            ):
                 break
             try:
-                zergling = change.applied_to(standing, archive, time_left)
+                zergling = change.applied_to(snapshot, archive, time_left)
             except (Refused, RuleError, StoreError) as error:
                 self.outcomes.append(error)
                 continue
             self.outcomes.append(zergling)
-            standing = Standing(zergling, is_written=zergling is self.start)
-        self.pending = None if standing.is_written else standing.zergling
+            snapshot = Snapshot(zergling, is_written=zergling is self.start)
+        self.pending = None if snapshot.is_written else snapshot.zergling
 
     @property
     def is_all_new(self) -> bool:
@@ -128,7 +132,7 @@ class _Group:
             change.attempt_failed(error, seconds)
 
 
-class ChangeFlush:
+class WriteBatch:
     """Carries out changes on one store, many at a time.
 
     Args:
@@ -146,7 +150,7 @@ class ChangeFlush:
         self._identity: str | None = None
         self._asked_at = -math.inf
 
-    def __call__(self, changes: Sequence[Change]) -> None:
+    def __call__(self, changes: Sequence[Mutation]) -> None:
         """Make one attempt at each change; those left unanswered are to be attempted again."""
         waiting = [change for change in changes if not change.is_over()]
         if not waiting:
@@ -183,11 +187,11 @@ class ChangeFlush:
     def _play_unread(self, group: _Group, time_left: TimeLeft) -> bool:
         """Try without reading; False where that cannot be or would not do."""
         if not group.needs_reading:
-            group.play(Standing(None, was_stored=False), self._archive, time_left)
+            group.play(Snapshot(None, was_stored=False), self._archive, time_left)
             return True
         if group.is_in_doubt or (remembered := self._cache.offer(group.zergling_id)) is None:
             return False
-        group.play(Standing(remembered), self._archive, time_left)
+        group.play(Snapshot(remembered), self._archive, time_left)
         group.was_offered = group.is_all_new
         if not group.was_offered:
             group.pending, group.outcomes = None, []
@@ -222,7 +226,7 @@ class ChangeFlush:
             return
         if found is not None:
             self._cache.saw(found)
-        group.play(Standing(found, was_stored=was_stored), self._archive, time_left)
+        group.play(Snapshot(found, was_stored=was_stored), self._archive, time_left)
 
     def _store_all(self, groups: Sequence[_Group], flush_time: TimeLeft) -> None:
         if not groups:
@@ -272,8 +276,8 @@ class ChangeFlush:
             group.refuse_pending(refusal)
 
 
-def _grouped(changes: Iterable[Change]) -> list[_Group]:
-    by_id: dict[str, list[Change]] = {}
+def _grouped(changes: Iterable[Mutation]) -> list[_Group]:
+    by_id: dict[str, list[Mutation]] = {}
     for change in changes:
         by_id.setdefault(change.zergling_id, []).append(change)
     return [_Group(group) for group in by_id.values()]

@@ -19,7 +19,7 @@ from zerglings.domain.chunks import CHUNKS_AT_ONCE, Chunk, first_id, is_long, la
 from zerglings.domain.document import NotAZergling
 from zerglings.domain.merging import Leaf
 from zerglings.domain.shrinking import smaller
-from zerglings.domain.zergling import Base, Request, Zergling, key_mark
+from zerglings.domain.zergling import Base, CommandRequest, Zergling, key_mark
 from zerglings.repository.retry_budget import TimeLeft
 from zerglings.storage.base import (
     Conflict,
@@ -329,7 +329,7 @@ class MissingChunk(StoreUnavailable):
         super().__init__(f"the part {chunk_id!r} of a history is {why}")
 
 
-def _requests_oldest_first(newest_first: Sequence[Chunk]) -> Iterator[Request]:
+def _requests_oldest_first(newest_first: Sequence[Chunk]) -> Iterator[CommandRequest]:
     for some in in_slices(newest_first[::-1], CHUNKS_AT_ONCE):
         for chunk in some:
             yield from chunk.requests()

@@ -161,11 +161,11 @@ class Reader:
 
 
 def _decoded(leaves: Sequence[Document]) -> list[Zergling]:
-    zerglings = (understood(decode, leaf) for leaf in leaves)
+    zerglings = (decode_or_skip(decode, leaf) for leaf in leaves)
     return [zergling for zergling in zerglings if zergling is not None]
 
 
-def understood(read: Callable[[Document], Result], document: Document) -> Result | None:
+def decode_or_skip(read: Callable[[Document], Result], document: Document) -> Result | None:
     """Return what ``read`` makes of a document; one that is no zergling is logged."""
     try:
         return read(document)

@@ -75,7 +75,7 @@ class TimeLeft:
         return left
 
 
-class Patience:
+class RetryBudget:
     """What is left of one use case's time and attempts, shared out among its store calls."""
 
     def __init__(self) -> None:

@@ -18,7 +18,7 @@ from itertools import count
 
 from prometheus_client import Counter, Gauge
 
-from zerglings.cooperative import in_turns
+from zerglings.cooperative import with_yields
 from zerglings.storage.base import (
     AccountRefused,
     NotAsked,
@@ -194,7 +194,7 @@ class Breaker:
         """Have all go that wait, here and elsewhere, none of whom will be let through any more."""
         for turn_away in self._turn_away:
             turn_away()
-        for _ in in_turns(range(self._waiting)):
+        for _ in with_yields(range(self._waiting)):
             with self._condition:
                 self._condition.notify()
 

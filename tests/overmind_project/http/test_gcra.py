@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from overmind_project.http.gcra import SEATS, SECOND, Limiter, Rate
+from overmind_project.http.gcra import SECOND, SLOTS, Limiter, Rate
 
 RATES = st.builds(
     Rate,
@@ -155,23 +155,23 @@ def test_what_one_takes_is_not_taken_from_another(names: list[str]) -> None:
 def test_a_full_table_refuses_no_newcomer_and_forgets_who_took_least() -> None:
     clock, rate = Clock(), Rate(1, SECOND, burst=100)
     with closing(Limiter(rate, clock, rows=1)) as limiter:
-        for number in range(SEATS):
+        for number in range(SLOTS):
             place = limiter.place_of(f"resident {number}")
             assert not any(limiter.take(place) for _ in range(number + 2))
         for number in range(1000):
             assert limiter.take(limiter.place_of(f"newcomer {number}")) == 0
-        most = limiter.place_of(f"resident {SEATS - 1}")
-        assert not any(limiter.take(most) for _ in range(100 - SEATS - 1))
+        most = limiter.place_of(f"resident {SLOTS - 1}")
+        assert not any(limiter.take(most) for _ in range(100 - SLOTS - 1))
         assert limiter.take(most) == SECOND, "it was not forgotten"
 
 
 def test_who_has_all_its_burst_again_makes_room() -> None:
     clock, rate = Clock(), Rate(1, SECOND, burst=1)
     with closing(Limiter(rate, clock, rows=1)) as limiter:
-        for number in range(SEATS):
+        for number in range(SLOTS):
             assert limiter.take(limiter.place_of(f"early {number}")) == 0
         clock.now += SECOND
-        late = [limiter.place_of(f"late {number}") for number in range(SEATS)]
+        late = [limiter.place_of(f"late {number}") for number in range(SLOTS)]
         assert not any(limiter.take(place) for place in late)
         assert all(limiter.take(place) for place in late), "none of them was forgotten"
 
@@ -248,7 +248,7 @@ def test_a_process_that_is_killed_while_it_writes_holds_up_nobody() -> None:
 def test_whatever_is_left_half_written_costs_nobody_more_than_a_burst() -> None:
     clock, rate = Clock(), Rate(1, SECOND, burst=4)
     with closing(Limiter(rate, clock, rows=1)) as limiter:
-        for number in range(SEATS):
+        for number in range(SLOTS):
             place = limiter.place_of(f"resident {number}")
             assert not any(limiter.take(place) for _ in range(4))
         newcomer = limiter.place_of("newcomer")

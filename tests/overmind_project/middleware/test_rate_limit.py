@@ -27,13 +27,13 @@ from overmind_project import metrics, probes
 from overmind_project.auth.access import configured_ring
 from overmind_project.http.gcra import SECOND, Rate, shared_limiters
 from overmind_project.http.request_context import KEY
-from overmind_project.middleware.access_log import Observation
-from overmind_project.middleware.every_request import RateLimitedCallers
+from overmind_project.middleware.access_log import AccessLog
+from overmind_project.middleware.every_request import CallerRateLimit
 from overmind_project.middleware.rate_limit import (
     METRICS,
     PROBES,
     SENTENCE,
-    RateLimitedDoor,
+    AddressRateLimit,
 )
 from tests.support.backends import Backend, sqlite_backend
 from tests.support.prometheus import Metrics
@@ -58,7 +58,7 @@ class Guarded:
     def __init__(self) -> None:
         self.served = 0
         self.good = {"anna", "bert"}
-        self._counting = RateLimitedCallers(self._serve)
+        self._counting = CallerRateLimit(self._serve)
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> list[bytes]:
         name = environ.get("HTTP_AUTHORIZATION", "").removeprefix("Bearer ")
@@ -107,7 +107,7 @@ def ask(
     if cookie is not None:
         environ["HTTP_COOKIE"] = cookie
     begun = []
-    application = Observation(RateLimitedDoor(guarded, *shared_limiters(Rate(1, HOUR, burst=3))))
+    application = AccessLog(AddressRateLimit(guarded, *shared_limiters(Rate(1, HOUR, burst=3))))
     answer: Any = application(environ, lambda status, *_: begun.append(status))  # type: ignore[arg-type]  # nobody writes
     list(answer)
     answer.close()
@@ -234,12 +234,12 @@ def answer(api: Client, settings: Settings, opens_metrics: bool) -> Iterator[Cal
     settings.OVERMIND_RATE_LIMIT = Rate(1, HOUR, burst=3)
     settings.MIDDLEWARE = [
         *settings.MIDDLEWARE,
-        "overmind_project.middleware.every_request.RateLimitedCallers",
+        "overmind_project.middleware.every_request.CallerRateLimit",
     ]
     configured_ring.cache_clear()
     shared_limiters.cache_clear()
     limiters = shared_limiters(settings.OVERMIND_RATE_LIMIT)
-    application = Observation(RateLimitedDoor(WSGIHandler(), *limiters))
+    application = AccessLog(AddressRateLimit(WSGIHandler(), *limiters))
 
     def answer(path: str, headers: dict[str, str], method: str = "GET") -> Answer:
         request = RequestFactory().generic(method, path, headers=headers)

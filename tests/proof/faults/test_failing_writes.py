@@ -10,7 +10,7 @@ from tests.support.backends import Backend
 from tests.support.fault_proxy import FaultProxy
 from tests.support.faults import Answer, Fault
 from tests.support.limits import JSON
-from zerglings.domain.zergling import Pose, Request
+from zerglings.domain.zergling import CommandRequest, Pose
 from zerglings.hive.hive import Hive
 from zerglings.storage.base import WriteFailed
 
@@ -29,11 +29,11 @@ def test_who_writes_is_told_that_it_failed_and_who_reads_is_served(
         zergling = hive.spawn(Pose())
         proxy.fault = Fault(FULL, matches=is_write)
         with pytest.raises(WriteFailed):
-            hive.command(zergling.id, Request.command("M"))
+            hive.command(zergling.id, CommandRequest.command("M"))
         with pytest.raises(WriteFailed):
             hive.spawn(Pose())
         assert hive.is_healthy()
         hive.check_ready()
         assert hive.get(zergling.id) == zergling
         proxy.fault = None
-        assert hive.command(zergling.id, Request.command("L")).history == ("L",)
+        assert hive.command(zergling.id, CommandRequest.command("L")).history == ("L",)

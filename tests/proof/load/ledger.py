@@ -10,7 +10,7 @@ from enum import Enum
 from functools import cached_property
 
 from tests.support.service import Reply
-from zerglings.domain.zergling import Pose, Request
+from zerglings.domain.zergling import CommandRequest, Pose
 
 NOTHING_CHANGED = "nothing was changed"
 
@@ -72,9 +72,9 @@ class Sent:
         return Message("POST", f"/zerglings/{self.life.id}", self.words, headers)
 
     @cached_property
-    def request(self) -> Request:
+    def request(self) -> CommandRequest:
         """The request as the service keeps it, but for the id of one without a key."""
-        return Request.command(self.words, self.key)
+        return CommandRequest.command(self.words, self.key)
 
     @property
     def name(self) -> str:
@@ -82,7 +82,9 @@ class Sent:
         return self.words if self.key is None else self.request.id
 
 
-def named(history: Iterable[Request], ledger: Iterable[Sent]) -> list[tuple[str, Request]]:
+def named(
+    history: Iterable[CommandRequest], ledger: Iterable[Sent]
+) -> list[tuple[str, CommandRequest]]:
     """Return requests of a history with the names that those of a ledger have, else their ids."""
     keyless = {sent.words for sent in ledger if sent.key is None}
     return [

@@ -17,7 +17,7 @@ from tests.support.backends import Backend
 from tests.support.documents import SOON, leaves
 from tests.support.waiting import wait_until
 from zerglings.domain.document import decode
-from zerglings.domain.zergling import DIED, Request, Zergling, replay, requests_of
+from zerglings.domain.zergling import DIED, CommandRequest, Zergling, replay, requests_of
 from zerglings.repository.archive import Archive
 from zerglings.storage.base import Store
 
@@ -91,7 +91,7 @@ def _check_life(
 
 
 def _check_requests(
-    verdict: Verdict, life: Life, history: Sequence[Request], ledger: Sequence[Sent]
+    verdict: Verdict, life: Life, history: Sequence[CommandRequest], ledger: Sequence[Sent]
 ) -> None:
     """What was acknowledged is there once, what was refused is not, nor is anything else."""
     found = named(history, ledger)
@@ -112,7 +112,9 @@ def _check_requests(
             verdict.uninvited.append(f"{id_} of {life.id}")
 
 
-def _check_death(swarm: Swarm, verdict: Verdict, life: Life, history: Sequence[Request]) -> None:
+def _check_death(
+    swarm: Swarm, verdict: Verdict, life: Life, history: Sequence[CommandRequest]
+) -> None:
     """Who has died once is dead for ever, and only rivals from a cluster can follow the death."""
     deaths = [request for request in history if request.words == (DIED,)]
     if life.died:
@@ -124,14 +126,16 @@ def _check_death(swarm: Swarm, verdict: Verdict, life: Life, history: Sequence[R
         verdict.revived.append(f"{life.id} went on after its death")
 
 
-def whole_history(store: Store, zergling: Zergling) -> Iterator[Request]:
+def whole_history(store: Store, zergling: Zergling) -> Iterator[CommandRequest]:
     """Yield a zergling's requests from its first one on."""
     for chunk in Archive(store.history).oldest_first(zergling, 0, timeout=SOON):
         yield from requests_of(chunk.words, chunk.request_ids)
     yield from zergling.requests()
 
 
-def _check_order(verdict: Verdict, history: Sequence[Request], ledger: Sequence[Sent]) -> None:
+def _check_order(
+    verdict: Verdict, history: Sequence[CommandRequest], ledger: Sequence[Sent]
+) -> None:
     """What was sent only after another one had been acknowledged has to come after it."""
     by_name = {sent.name: sent for sent in ledger}
     earliest = float("inf")

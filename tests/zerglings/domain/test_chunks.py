@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from zerglings.domain.chunks import LARGEST_CHUNK, Chunk, shortened
 from zerglings.domain.document import NotAZergling
-from zerglings.domain.zergling import Pose, Request, Zergling, replay
+from zerglings.domain.zergling import CommandRequest, Pose, Zergling, replay
 
 ID = "60dc1bb3-65ee-46c3-b357-c99055d78c0a"
 START = Zergling.spawned(ID, Pose(3, -2, "E"))
@@ -20,7 +20,7 @@ TAIL = 10
 def after(sizes: list[int]) -> Zergling:
     """A zergling with requests of so many words each."""
     requests = [
-        Request(f"r{n}", tuple("MLMR"[(n + w) % 4] for w in range(size)))
+        CommandRequest(f"r{n}", tuple("MLMR"[(n + w) % 4] for w in range(size)))
         for n, size in enumerate(sizes)
     ]
     return START.merged_with(requests)
@@ -86,7 +86,7 @@ def test_one_long_request_stays_until_enough_others_have_followed() -> None:
 
 
 def test_the_dead_are_left_as_they_are() -> None:
-    dead = after([1] * 50).merged_with([Request.death(7.0)])
+    dead = after([1] * 50).merged_with([CommandRequest.death(7.0)])
     assert shortened(dead, TAIL) == (dead, [])
     assert dead.is_dead
 
@@ -116,7 +116,7 @@ def test_the_same_content_has_the_same_id_whoever_cuts() -> None:
 
 def test_no_cut_is_made_where_it_stands_as_at_the_beginning() -> None:
     words = [*"MRRMRRLRLR", "jump", *"M" * TAIL]
-    turning = START.merged_with([Request(f"r{n}", (word,)) for n, word in enumerate(words)])
+    turning = START.merged_with([CommandRequest(f"r{n}", (word,)) for n, word in enumerate(words)])
     assert replay(START.pose, words[: TAIL + 1]) == START.pose
     _, (chunk,) = shortened(turning, TAIL)
     assert chunk.after != START.pose
@@ -125,7 +125,7 @@ def test_no_cut_is_made_where_it_stands_as_at_the_beginning() -> None:
 
 def test_attempts_that_lost_a_race_cut_at_the_same_place() -> None:
     def walking(words: int) -> Zergling:
-        return START.merged_with([Request(f"r{n}", ("M",)) for n in range(words)])
+        return START.merged_with([CommandRequest(f"r{n}", ("M",)) for n in range(words)])
 
     ids = {shortened(walking(2 * TAIL + more), TAIL)[1][0].id for more in range(1, TAIL)}
     assert len(ids) == 1
@@ -133,7 +133,7 @@ def test_attempts_that_lost_a_race_cut_at_the_same_place() -> None:
 
 def test_a_history_that_always_comes_back_is_cut_later() -> None:
     def circling(times: int) -> Zergling:
-        return START.merged_with([Request(f"r{n}", ("R",) * 4) for n in range(times)])
+        return START.merged_with([CommandRequest(f"r{n}", ("R",) * 4) for n in range(times)])
 
     assert shortened(circling(TAIL), TAIL)[1] == []
     assert shortened(circling(TAIL + 1), TAIL)[1] != []

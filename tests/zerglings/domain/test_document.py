@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.zerglings.strategies import commands, histories, poses
 from zerglings.domain.document import FARTHEST, NotAZergling, decode, encode, is_zergling_id
-from zerglings.domain.zergling import Pose, Request, Zergling, replay
+from zerglings.domain.zergling import CommandRequest, Pose, Zergling, replay
 
 ID = "5fb0b1c2-1d5e-4c57-9b3b-0f2a3c4d5e6f"
 
@@ -30,7 +30,7 @@ def original(pose: Pose, history: list[str]) -> dict[str, Any]:
 
 
 def test_a_document_has_its_fields_in_their_order_and_nothing_else() -> None:
-    request = Request("k3Jx0aQ7b_A", ("M", "L"))
+    request = CommandRequest("k3Jx0aQ7b_A", ("M", "L"))
     zergling = Zergling.spawned(ID, Pose(2, -3, "E")).apply(request)
     assert orjson.dumps(encode(zergling)) == orjson.dumps(
         {
@@ -50,7 +50,7 @@ def test_a_document_has_its_fields_in_their_order_and_nothing_else() -> None:
 def test_what_is_stored_is_read_back(pose: Pose, requests: list[list[str]]) -> None:
     zergling = Zergling.spawned(ID, pose)
     for words in requests:
-        zergling = zergling.apply(Request.command(words))
+        zergling = zergling.apply(CommandRequest.command(words))
     assert decode(orjson.loads(orjson.dumps(encode(zergling)))) == zergling
 
 
@@ -89,7 +89,7 @@ def test_every_release_derives_the_same_ids() -> None:
 
 
 def test_the_original_dropping_our_fields_in_the_middle_of_a_life_loses_no_word() -> None:
-    ours = encode(Zergling.spawned(ID, Pose(1, 1, "S")).apply(Request.command("MRM")))
+    ours = encode(Zergling.spawned(ID, Pose(1, 1, "S")).apply(CommandRequest.command("MRM")))
     theirs = {key: ours[key] for key in ("_id", "id", "location", "facing", "commandHistory")}
     again = decode(theirs)
     assert (again.pose, again.history, again.spawn) == (
@@ -135,7 +135,7 @@ def test_what_merging_led_over_the_edge_is_still_a_zergling() -> None:
     ],
 )
 def test_what_is_no_zergling_is_told_from_one(change: dict[str, Any]) -> None:
-    document = encode(Zergling.spawned(ID, Pose()).apply(Request.command("M"))) | change
+    document = encode(Zergling.spawned(ID, Pose()).apply(CommandRequest.command("M"))) | change
     with pytest.raises(NotAZergling):
         decode(document)
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from zerglings.domain.document import decode, encode
 from zerglings.domain.merging import Leaf, merge
-from zerglings.domain.zergling import DIED, Pose, Request, Zergling, replay
+from zerglings.domain.zergling import DIED, CommandRequest, Pose, Zergling, replay
 
 ID = "60dc1bb3-65ee-46c3-b357-c99055d78c0a"
 START = Zergling.spawned(ID, Pose())
@@ -22,17 +22,17 @@ words = st.lists(st.sampled_from("LRM"), min_size=1, max_size=4)
 
 
 @st.composite
-def requests(draw: st.DrawFn) -> Request:
+def requests(draw: st.DrawFn) -> CommandRequest:
     """A request whose words follow from its id, as one request is always the same."""
     number = draw(st.integers(0, 30))
     if number == 30:
-        return Request("death@7", (DIED,))
-    return Request(
+        return CommandRequest("death@7", (DIED,))
+    return CommandRequest(
         f"r{number}", tuple("LRM"[(number + place) % 3] for place in range(number % 4 + 1))
     )
 
 
-def leaf_of(history: list[Request], revision: str) -> Leaf:
+def leaf_of(history: list[CommandRequest], revision: str) -> Leaf:
     unique = list({request.id: request for request in history}.values())
     return Leaf(replace(START.merged_with(unique), revision=revision))
 
@@ -114,15 +114,17 @@ def test_a_merged_document_survives_its_store(leaves: list[Leaf]) -> None:
 
 @given(rivals())
 def test_older_requests_count_as_the_leafs_own(leaves: list[Leaf]) -> None:
-    older = tuple(Request(f"old{number}", ("M",)) for number in range(3))
+    older = tuple(CommandRequest(f"old{number}", ("M",)) for number in range(3))
     everyone = [replace(leaf, older=older) for leaf in leaves]
     assert encode(merge(everyone)) == encode(merge(leaves))
 
 
 def test_what_a_rival_moved_out_of_its_document_is_not_lost() -> None:
-    old = Request("old", ("M", "M"))
-    winner = Leaf(replace(START.merged_with([Request("a", ("L",))]), revision="9-a"))
-    rival = Leaf(replace(START.merged_with([Request("b", ("R",))]), revision="8-b"), older=(old,))
+    old = CommandRequest("old", ("M", "M"))
+    winner = Leaf(replace(START.merged_with([CommandRequest("a", ("L",))]), revision="9-a"))
+    rival = Leaf(
+        replace(START.merged_with([CommandRequest("b", ("R",))]), revision="8-b"), older=(old,)
+    )
     assert ids(merge([winner, rival])) == ["a", "old", "b"]
 
 
@@ -141,7 +143,7 @@ def stripped(history: str, revision: str) -> Leaf:
 
 
 def test_a_leaf_without_ids_takes_those_of_the_rival_that_begins_alike() -> None:
-    mine = START.merged_with([Request("a", ("M", "L")), Request("b", ("M",))])
+    mine = START.merged_with([CommandRequest("a", ("M", "L")), CommandRequest("b", ("M",))])
     for revision in ("2-a", "9-a"):
         merged = merge([Leaf(replace(mine, revision="3-b")), stripped("MLMR", revision)])
         assert sorted(merged.history) == sorted("MLMR")
@@ -151,7 +153,7 @@ def test_a_leaf_without_ids_takes_those_of_the_rival_that_begins_alike() -> None
 
 
 def test_half_a_request_in_common_is_none() -> None:
-    mine = Leaf(replace(START.merged_with([Request("a", ("M", "L", "M"))]), revision="3-b"))
+    mine = Leaf(replace(START.merged_with([CommandRequest("a", ("M", "L", "M"))]), revision="3-b"))
     merged = merge([mine, stripped("MR", "2-a")])
     assert merged.history == ("M", "L", "M", "M", "R")
 
@@ -171,7 +173,7 @@ def test_what_the_original_lost_is_taken_from_a_rival() -> None:
 
 @given(st.lists(requests(), max_size=4), rivals(), st.text("LRM", max_size=6), st.integers(0, 90))
 def test_a_leaf_without_ids_whose_past_has_ids_merges_to_a_document(
-    older: list[Request], leaves: list[Leaf], history: str, generation: int
+    older: list[CommandRequest], leaves: list[Leaf], history: str, generation: int
 ) -> None:
     """Its kept words begin where a chunk of its own ends, which may be anywhere in a rival."""
     past = tuple({request.id: request for request in older}.values())

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from zerglings.domain.document import decode, encode
 from zerglings.domain.shrinking import CHUNK, smaller
-from zerglings.domain.zergling import Pose, Request, Zergling
+from zerglings.domain.zergling import CommandRequest, Pose, Zergling
 from zerglings.transfer.lineage import check_chunk, check_zergling
 
 KEEP = 100
@@ -19,7 +19,7 @@ LIVES = st.lists(st.text("MLR", min_size=1, max_size=120), min_size=1, max_size=
 def lived(requests: list[str]) -> Zergling:
     zergling = Zergling.spawned(str(uuid.uuid4()), Pose())
     for words in requests:
-        zergling = zergling.apply(Request.command(words))
+        zergling = zergling.apply(CommandRequest.command(words))
     return zergling
 
 
@@ -43,8 +43,8 @@ def test_the_last_form_of_the_dead_is_as_small_as_can_be(
     requests: list[str], later: list[str]
 ) -> None:
     zergling = lived(requests)
-    dead = zergling.apply(Request.death(7))
-    dead = dead.merged_with([Request.command(words) for words in later])
+    dead = zergling.apply(CommandRequest.death(7))
+    dead = dead.merged_with([CommandRequest.command(words) for words in later])
     *_, (bare, chunks) = smaller(dead, KEEP, len(zergling.history))
     assert bare.is_dead
     assert chunks == []
@@ -56,7 +56,7 @@ def test_the_last_form_of_the_dead_is_as_small_as_can_be(
 @given(LIVES)
 def test_the_first_form_of_the_dead_loses_nothing(requests: list[str]) -> None:
     zergling = lived(requests)
-    dead = zergling.apply(Request.death(7))
+    dead = zergling.apply(CommandRequest.death(7))
     shorter, chunks = next(iter(smaller(dead, KEEP, len(zergling.history))))
     assert shorter.is_dead
     assert sum((chunk.words for chunk in chunks), ()) + shorter.history == dead.history

@@ -11,10 +11,10 @@ from zerglings.domain.zergling import (
     COMMANDS_PER_REQUEST,
     COORDINATE_LIMIT,
     DIED,
+    CommandRequest,
     InvalidCommand,
     OutOfBounds,
     Pose,
-    Request,
     Zergling,
     is_derived,
     replay,
@@ -72,22 +72,22 @@ def test_a_word_that_is_no_command_changes_nothing(pose: Pose, word: str) -> Non
 def test_a_replay_of_the_history_gives_the_state(pose: Pose, requests: list[list[str]]) -> None:
     zergling = Zergling.spawned("z", pose)
     for words in requests:
-        zergling = zergling.apply(Request.command(words))
+        zergling = zergling.apply(CommandRequest.command(words))
     assert zergling.history == tuple(word for words in requests for word in words)
     assert replay(zergling.spawn, zergling.history) == zergling.pose
     assert len(zergling.request_ids) == len(zergling.history)
 
 
 def test_a_request_is_found_again_by_its_id() -> None:
-    request = Request.command("MRM")
+    request = CommandRequest.command("MRM")
     zergling = Zergling.spawned("z", Pose()).apply(request)
     assert zergling.has_applied(request)
-    assert not zergling.has_applied(Request.command("MRM"))
+    assert not zergling.has_applied(CommandRequest.command("MRM"))
     assert zergling.request_ids == (request.id, "", "")
 
 
 def test_random_request_ids_are_no_derived_ones_and_differ() -> None:
-    ids = {Request.command("M").id for _ in range(1000)}
+    ids = {CommandRequest.command("M").id for _ in range(1000)}
     assert len(ids) == 1000
     assert not any(map(is_derived, ids))
 
@@ -97,11 +97,11 @@ def test_random_request_ids_are_no_derived_ones_and_differ() -> None:
 )
 def test_what_is_no_command_makes_no_request(words: str | list[str]) -> None:
     with pytest.raises(InvalidCommand):
-        Request.command(words)
+        CommandRequest.command(words)
 
 
 def test_a_request_may_hold_a_thousand_commands() -> None:
-    assert len(Request.command("M" * COMMANDS_PER_REQUEST).words) == 1000
+    assert len(CommandRequest.command("M" * COMMANDS_PER_REQUEST).words) == 1000
 
 
 @pytest.mark.parametrize(
@@ -116,37 +116,37 @@ def test_a_request_may_hold_a_thousand_commands() -> None:
 def test_nobody_steps_over_the_edge_not_even_to_come_back(edge: Pose) -> None:
     zergling = Zergling.spawned("z", edge)
     with pytest.raises(OutOfBounds):
-        zergling.apply(Request.command("MLLM"))
-    assert zergling.apply(Request.command("LLM")).pose.reach < COORDINATE_LIMIT
+        zergling.apply(CommandRequest.command("MLLM"))
+    assert zergling.apply(CommandRequest.command("LLM")).pose.reach < COORDINATE_LIMIT
 
 
 def test_who_is_over_the_edge_may_turn_and_come_back_but_go_no_further() -> None:
     zergling = Zergling.spawned("z", Pose(COORDINATE_LIMIT, 0, "E"))
-    beyond = zergling.merged_with([Request.command("MM")])
+    beyond = zergling.merged_with([CommandRequest.command("MM")])
     assert beyond.pose == Pose(COORDINATE_LIMIT + 2, 0, "E")
     with pytest.raises(OutOfBounds):
-        beyond.apply(Request.command("M"))
-    assert beyond.apply(Request.command("LLM")).pose.x == COORDINATE_LIMIT + 1
+        beyond.apply(CommandRequest.command("M"))
+    assert beyond.apply(CommandRequest.command("LLM")).pose.x == COORDINATE_LIMIT + 1
 
 
 def test_the_id_of_a_request_with_a_key_tells_the_key_and_the_words() -> None:
-    one, again = Request.command("MR", "k"), Request.command(["M", "R"], "k")
+    one, again = CommandRequest.command("MR", "k"), CommandRequest.command(["M", "R"], "k")
     assert one == again
     assert len(one.id) == 20
-    other_words, other_key = Request.command("M", "k"), Request.command("MR", "l")
+    other_words, other_key = CommandRequest.command("M", "k"), CommandRequest.command("MR", "l")
     assert other_words.key_mark == one.key_mark != other_key.key_mark
     assert len({one.id, other_words.id, other_key.id}) == 3
-    assert Request.command("M").key_mark is None
-    assert Request.death(7).key_mark is None
+    assert CommandRequest.command("M").key_mark is None
+    assert CommandRequest.death(7).key_mark is None
 
 
 def test_death_is_a_word_of_the_history() -> None:
-    zergling = Zergling.spawned("z", Pose()).apply(Request.command("M"))
-    death = Request.death(1_800_000_000.7)
+    zergling = Zergling.spawned("z", Pose()).apply(CommandRequest.command("M"))
+    death = CommandRequest.death(1_800_000_000.7)
     dead = zergling.apply(death)
     assert time_of_death(death.id) == 1_800_000_000
-    assert time_of_death(Request.command("M").id) is None
+    assert time_of_death(CommandRequest.command("M").id) is None
     assert dead.is_dead
     assert not zergling.is_dead
     assert dead.pose == zergling.pose
-    assert dead.apply(Request.command("M")).is_dead, "a later word brings nobody back"
+    assert dead.apply(CommandRequest.command("M")).is_dead, "a later word brings nobody back"

@@ -14,7 +14,7 @@ from tests.support.documents import write
 from tests.support.faulty_store import FaultyStore, raising
 from tests.support.rivals import plant
 from tests.support.waiting import wait_until
-from zerglings.domain.zergling import Pose, Request, Zergling
+from zerglings.domain.zergling import CommandRequest, Pose, Zergling
 from zerglings.feed import event_stream, listeners
 from zerglings.feed import reader as feed
 from zerglings.feed.reader import Feed, FeedEnded, TooManyListeners, TooManyOfOne
@@ -345,10 +345,10 @@ def test_rivals_are_told_merged(couch: Backend) -> None:
     store = couch.open()
     hive = Hive(store)
     zergling = hive.spawn(Pose())
-    hive.command(zergling.id, Request.command("MM"))
+    hive.command(zergling.id, CommandRequest.command("MM"))
     told = Feed(hive, limit=1)
     pieces = listen(told)
-    rival = zergling.apply(Request("rival", ("R",)))
+    rival = zergling.apply(CommandRequest("rival", ("R",)))
     plant(couch, rival, after=zergling.revision or "", generation=9)
     (_, state), *_ = next_events(pieces)
     merged = hive.get(zergling.id)

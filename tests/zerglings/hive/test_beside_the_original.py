@@ -20,7 +20,7 @@ from tests.support.faulty_store import FaultyStore
 from tests.support.original import Original
 from tests.support.site import CouchDBServer
 from zerglings.documents import Document
-from zerglings.domain.zergling import DIED, Pose, Request, replay
+from zerglings.domain.zergling import DIED, CommandRequest, Pose, replay
 from zerglings.hive.hive import Hive
 from zerglings.hive.mutations import NoSuchZergling
 from zerglings.storage.base import OutcomeUnknown, Store
@@ -55,12 +55,12 @@ class Life:
         self.id = self._original.spawn() if is_theirs else self._hives[0].spawn(Pose()).id
 
     def command(self, hive: int, words: str) -> None:
-        self._sent(hive, Request.command(words))
+        self._sent(hive, CommandRequest.command(words))
         self._note(words)
 
     def command_under_a_key(self, hive: int, words: str) -> None:
         """Command and repeat it, at once and through another replica."""
-        request = Request.command(words, f"key {len(self.words)}")
+        request = CommandRequest.command(words, f"key {len(self.words)}")
         for number in (hive, 1 - hive, hive):
             self._sent(number, request)
         self._note(words)
@@ -69,7 +69,7 @@ class Life:
         """Repeat a key after the original has written: it may count again, but only as a whole."""
         self.command_under_a_key(hive, words)
         self.theirs(word)
-        request = Request.command(words, f"key {len(self.words) - len(words) - 1}")
+        request = CommandRequest.command(words, f"key {len(self.words) - len(words) - 1}")
         self._sent(hive, request)
         if self._stored() != self.words:
             self._note(words)
@@ -151,7 +151,7 @@ class Life:
     def _stored(self) -> list[str]:
         return self.words if self._is_dead else _whole(self._hives[0], self.id)
 
-    def _sent(self, hive: int, request: Request) -> None:
+    def _sent(self, hive: int, request: CommandRequest) -> None:
         """Send what must be acknowledged, or refused because it has died."""
         try:
             self._hives[hive].command(self.id, request)
@@ -163,7 +163,7 @@ class Life:
     def _sent_or_in_doubt(self, hive: int, words: str) -> bool:
         """Send what cannot be looked for any more; whether it was acknowledged."""
         try:
-            self._sent(hive, Request.command(words))
+            self._sent(hive, CommandRequest.command(words))
         except OutcomeUnknown:
             return False
         return True

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.faulty_store import FaultyStore, raising
 from zerglings.documents import Document
-from zerglings.domain.zergling import Pose, Request, Zergling
+from zerglings.domain.zergling import CommandRequest, Pose, Zergling
 from zerglings.hive.bulk import PART, Item, item_key
 from zerglings.hive.healing import Healer
 from zerglings.hive.hive import Hive
@@ -45,7 +45,7 @@ def spawned(hive: Hive, count: int, key: str | None = None) -> list[Zergling]:
 
 def orders(zerglings: Sequence[Zergling], words: str, key: str | None = None) -> list[Item]:
     return [
-        (zergling.id, Request.command(words, item_key(key, number)))
+        (zergling.id, CommandRequest.command(words, item_key(key, number)))
         for number, zergling in enumerate(zerglings)
     ]
 
@@ -85,14 +85,14 @@ def test_one_damaged_history_fails_nobody_else(faulty: FaultyStore) -> None:
     hive = Hive(faulty, tail=100)
     damaged, well = spawned(hive, 2)
     for _ in range(10):
-        hive.command(damaged.id, Request.command("R" * 30))
+        hive.command(damaged.id, CommandRequest.command("R" * 30))
     chunks = faulty.history.page(None, 100, timeout=5).documents
     assert chunks
     for chunk in chunks:
         tombstone = {"_id": chunk["_id"], "_rev": chunk["_rev"], "_deleted": True}
         faulty.history.put_many([tombstone], timeout=5)
     bad = orders([damaged] * PART, "M", "k")
-    good = [(well.id, Request.command("M", item_key("k", PART + n))) for n in range(PART)]
+    good = [(well.id, CommandRequest.command("M", item_key("k", PART + n))) for n in range(PART)]
     outcomes = flat(Hive(faulty).swarm.command([*bad, *good], "k"))
     assert any(isinstance(outcome, MissingChunk) for outcome in outcomes[:PART])
     assert all(isinstance(outcome, StoreUnavailable) for outcome in outcomes[:PART])
@@ -181,7 +181,7 @@ def test_the_calls_of_others_find_their_place_between_the_parts(faulty: FaultySt
     with ThreadPoolExecutor() as pool:
         swarm = pool.submit(flat, parts)
         assert held.wait(10)
-        move = pool.submit(hive.command, other.id, Request.command("M"))
+        move = pool.submit(hive.command, other.id, CommandRequest.command("M"))
         faulty.before_put = lambda _: None
         faulty.puts.clear()
         release.set()

@@ -10,7 +10,7 @@ import pytest
 from tests.support.documents import leaves, read, write
 from tests.support.faulty_store import FaultyStore, raising
 from zerglings.documents import Document
-from zerglings.domain.zergling import Pose, Request, Zergling
+from zerglings.domain.zergling import CommandRequest, Pose, Zergling
 from zerglings.hive.hive import Hive
 from zerglings.hive.mutations import KeyReused, NoSuchZergling, PreconditionFailed
 from zerglings.repository import retry_budget
@@ -31,12 +31,12 @@ def short(store: Store) -> Hive:
 
 
 def keyed(hive: Hive, zergling: Zergling, commands: str, key: str) -> Zergling:
-    return hive.command(zergling.id, Request.command(commands, key))
+    return hive.command(zergling.id, CommandRequest.command(commands, key))
 
 
 def moved(hive: Hive, zergling: Zergling, times: int) -> Zergling:
     for _ in range(times):
-        zergling = hive.command(zergling.id, Request.command("R"))
+        zergling = hive.command(zergling.id, CommandRequest.command("R"))
     return zergling
 
 
@@ -72,10 +72,10 @@ def test_a_key_belongs_to_one_zergling(hive: Hive) -> None:
 def test_a_key_is_looked_at_before_the_precondition(hive: Hive) -> None:
     zergling = hive.spawn(Pose())
     first = keyed(hive, zergling, "M", "k")
-    again = hive.command(zergling.id, Request.command("M", "k"), lambda current: False)
+    again = hive.command(zergling.id, CommandRequest.command("M", "k"), lambda current: False)
     assert again == first
     with pytest.raises(PreconditionFailed):
-        hive.command(zergling.id, Request.command("M", "other"), lambda current: False)
+        hive.command(zergling.id, CommandRequest.command("M", "other"), lambda current: False)
 
 
 def test_the_dead_know_no_keys(hive: Hive) -> None:
@@ -98,7 +98,7 @@ def test_a_key_is_remembered_for_a_thousand_commands(short: Hive, store: Store) 
     zergling = short.spawn(Pose())
     keyed(short, zergling, "M", "k")
     for _ in range(9):
-        short.command(zergling.id, Request.command("R" * 111))
+        short.command(zergling.id, CommandRequest.command("R" * 111))
     end = moved(short, zergling, 0) and short.get(zergling.id)
     assert end.command_count == 1000
     assert end.base.count > 1, "the key has moved to a chunk"
@@ -216,7 +216,7 @@ def test_a_write_in_doubt_is_found_even_where_others_moved_it_to_a_chunk(
         raise OutcomeUnknown("lost")
 
     faulty.after_put = lost_and_buried
-    after = hive.command(zergling.id, Request.command("M"))
+    after = hive.command(zergling.id, CommandRequest.command("M"))
     assert "M" not in after.history
     words = [word for part in hive.history(zergling.id).parts for word in part]
     assert words.count("M") == 1
@@ -226,7 +226,7 @@ def test_a_history_is_whole_wherever_its_parts_are(short: Hive, store: Store) ->
     zergling = short.spawn(Pose())
     letters = "".join("LRM"[number * number % 3] for number in range(157))
     for letter in letters:
-        short.command(zergling.id, Request.command(letter))
+        short.command(zergling.id, CommandRequest.command(letter))
     end = short.get(zergling.id)
     assert TAIL <= len(end.history) <= 2 * TAIL
     assert end.command_count == 157
@@ -280,12 +280,12 @@ def test_what_the_original_wrote_after_us_goes_on_from_the_newest_chunk(
 ) -> None:
     zergling = short.spawn(Pose(5, 5, "E"))
     for letter in "MMRM" * 7:
-        short.command(zergling.id, Request.command(letter))
+        short.command(zergling.id, CommandRequest.command(letter))
     document = of_the_original(read(store, zergling.id))
     assert len(document["commandHistory"]) < 28
     document["commandHistory"] = [*document["commandHistory"], "what?"]
     write(store, document)
-    after = short.command(zergling.id, Request.command("L"))
+    after = short.command(zergling.id, CommandRequest.command("L"))
     words = "".join(word for part in short.history(zergling.id).parts for word in part)
     assert words == "MMRM" * 7 + "what?" + "L"
     assert (after.spawn, after.command_count) == (Pose(5, 5, "E"), 30)

@@ -17,10 +17,10 @@ LONG = 10.0
 
 
 class Wish(Call[str]):
-    def __init__(self, name: str, patience: float = LONG) -> None:
+    def __init__(self, name: str, budget: float = LONG) -> None:
         super().__init__()
         self.name = name
-        self._end = time.monotonic() + patience
+        self._end = time.monotonic() + budget
 
     @property
     def time_left(self) -> float:
@@ -140,7 +140,7 @@ def test_one_that_waits_no_longer_is_not_told_of(
 ) -> None:
     first = occupied(group, flushes, pool)
     with pytest.raises(Abandoned):
-        run(group, Wish("a", patience=0.0))
+        run(group, Wish("a", budget=0.0))
     assert watch.depths[-2:] == [1, 0]
     flushes.gate.set()
     first.result(LONG)
@@ -310,7 +310,7 @@ def test_a_caller_waits_no_longer_than_it_said(
     group: GroupCommit[Wish], flushes: Flushes, pool: ThreadPoolExecutor
 ) -> None:
     occupied(group, flushes, pool)
-    (late,) = queued(group, pool, "a", patience=0.05)
+    (late,) = queued(group, pool, "a", budget=0.05)
     with pytest.raises(Abandoned) as abandoned:
         late.result(LONG)
     assert not abandoned.value.was_taken
@@ -331,7 +331,7 @@ def test_whoever_would_lead_when_its_time_is_up_does_not(
     group: GroupCommit[Wish], flushes: Flushes
 ) -> None:
     with pytest.raises(TimeoutError):
-        run(group, Hasty("late", patience=0))
+        run(group, Hasty("late", budget=0))
     assert run(group, Wish("next")) == "NEXT"
     assert flushes.batches == [["next"]]
 
@@ -361,7 +361,7 @@ def test_a_caller_whose_call_is_under_way_is_told_so(
     group: GroupCommit[Wish], flushes: Flushes, pool: ThreadPoolExecutor
 ) -> None:
     occupied(group, flushes, pool)
-    a, b = queued(group, pool, "ab", patience=0.2)
+    a, b = queued(group, pool, "ab", budget=0.2)
     flushes.began = threading.Semaphore(0)
     held, flushes.gate = flushes.gate, threading.Event()
     held.set()
@@ -378,7 +378,7 @@ def test_whoever_gave_up_is_never_made_to_lead(
 ) -> None:
     flushes.carry_out = lambda wish: None if wish.name == "b" else wish.succeed(wish.name)
     occupied(group, flushes, pool)
-    a, b = queued(group, pool, "ab", patience=0.2)
+    a, b = queued(group, pool, "ab", budget=0.2)
     flushes.began = threading.Semaphore(0)
     held, flushes.gate = flushes.gate, threading.Event()
     held.set()
@@ -457,7 +457,7 @@ def test_of_many_calls_those_whose_time_is_up_are_given_up(
     flushes.gate.clear()
     first = pool.submit(group.run, [Wish("first")])
     assert flushes.began.acquire(timeout=LONG)
-    wishes = [Wish("a", patience=0.01), Wish("b")]
+    wishes = [Wish("a", budget=0.01), Wish("b")]
     second = pool.submit(group.run, wishes)
     wait_until(lambda: list(group._queue) == [wishes[1]], "the first is given up")
     flushes.gate.set()

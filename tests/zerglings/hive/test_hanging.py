@@ -13,7 +13,7 @@ import pytest
 from tests.support.faulty_store import FaultyStore
 from tests.support.waiting import wait_until
 from zerglings.documents import Document
-from zerglings.domain.zergling import Pose, Request
+from zerglings.domain.zergling import CommandRequest, Pose
 from zerglings.hive.hive import Hive
 from zerglings.storage import breaker as module
 from zerglings.storage.base import NotAsked, OutcomeUnknown, Store, StoreUnavailable
@@ -97,11 +97,11 @@ def test_nobody_waits_for_the_calls_of_others_once_the_store_is_known_to_hang(
     """Nor does who comes then; only those whose own call is under way learn what it came to."""
     hive = hanging.hive
     first, other = hive.spawn(Pose()), hive.spawn(Pose())
-    hive.command(first.id, Request.command("L"))
+    hive.command(first.id, CommandRequest.command("L"))
     with ThreadPoolExecutor(16) as pool:
         hanging.hangs.set()
         under_way = [
-            pool.submit(timed, lambda: hive.command(first.id, Request.command("M"))),
+            pool.submit(timed, lambda: hive.command(first.id, CommandRequest.command("M"))),
             pool.submit(timed, lambda: hive.get(first.id)),
         ]
         for _ in under_way:
@@ -109,9 +109,9 @@ def test_nobody_waits_for_the_calls_of_others_once_the_store_is_known_to_hang(
         waiting = [
             pool.submit(timed, call)
             for call in (
-                lambda: hive.command(other.id, Request.command("M")),
+                lambda: hive.command(other.id, CommandRequest.command("M")),
                 lambda: hive.get(other.id),
-                lambda: list(hive.swarm.command([(other.id, Request.command("M"))])),
+                lambda: list(hive.swarm.command([(other.id, CommandRequest.command("M"))])),
             )
             for _ in range(4)
         ]
@@ -119,7 +119,7 @@ def test_nobody_waits_for_the_calls_of_others_once_the_store_is_known_to_hang(
         opened = time.monotonic()
         ends = [call.result(AT_ONCE) for call in waiting]
         for call in (
-            lambda: hive.command(other.id, Request.command("R")),
+            lambda: hive.command(other.id, CommandRequest.command("R")),
             lambda: hive.get(first.id),
             lambda: hive.list(),
         ):
@@ -143,7 +143,7 @@ def test_a_whole_swarm_call_is_told_at_once_that_the_store_hangs(hanging: Hangin
     zergling = hanging.hive.spawn(Pose())
     hanging.hangs.set()
     hanging.open_breaker()
-    items = [(zergling.id, Request.command("M"))] * 200
+    items = [(zergling.id, CommandRequest.command("M"))] * 200
     began = time.monotonic()
     outcomes = list(chain.from_iterable(hanging.hive.swarm.command(items)))
     assert time.monotonic() - began < AT_ONCE

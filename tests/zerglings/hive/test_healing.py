@@ -14,7 +14,7 @@ from tests.support.rivals import plant
 from zerglings.documents import Document
 from zerglings.domain.chunks import shortened
 from zerglings.domain.document import decode, encode
-from zerglings.domain.zergling import Pose, Request, Zergling
+from zerglings.domain.zergling import CommandRequest, Pose, Zergling
 from zerglings.hive.healing import Healer
 from zerglings.hive.hive import Hive
 from zerglings.hive.mutations import NoSuchZergling
@@ -35,7 +35,7 @@ def healer(store: Store, meanwhile: Callable[[], None] = lambda: None) -> Healer
 
 def moved(hive: Hive, zergling: Zergling, times: int) -> Zergling:
     for _ in range(times):
-        zergling = hive.command(zergling.id, Request.command("R"))
+        zergling = hive.command(zergling.id, CommandRequest.command("R"))
     return zergling
 
 
@@ -49,7 +49,7 @@ def test_every_rival_is_merged(couch: Backend) -> None:
     swarm = [moved(hive, hive.spawn(Pose()), 1) for _ in range(5)]
     for zergling in swarm[:3]:
         moved(hive, zergling, 2)
-        rival = zergling.apply(Request("rival", ("M",)))
+        rival = zergling.apply(CommandRequest("rival", ("M",)))
         plant(couch, rival, after=zergling.revision or "")
     assert healer(store).merge() == 3
     assert healer(store).merge() == 0
@@ -62,7 +62,7 @@ def test_every_rival_is_merged(couch: Backend) -> None:
 def test_the_long_dead_are_removed_and_stay_dead(hive: Hive, store: Store) -> None:
     living, lately, long_ago = (moved(hive, hive.spawn(Pose(), key), 25) for key in "abc")
     hive.kill(lately.id)
-    hive.command(long_ago.id, Request.death(time.time() - 1000))
+    hive.command(long_ago.id, CommandRequest.death(time.time() - 1000))
     assert healer(store).remove_dead(time.time() - 500) == 1
     assert healer(store).remove_dead(time.time() - 500) == 0
     assert leaves(store, long_ago.id) == []
@@ -74,7 +74,7 @@ def test_the_long_dead_are_removed_and_stay_dead(hive: Hive, store: Store) -> No
 
 def test_the_chunks_of_the_removed_go_and_those_of_others_stay(hive: Hive, store: Store) -> None:
     living, dead = (moved(hive, hive.spawn(Pose()), 45) for _ in range(2))
-    hive.command(dead.id, Request.death(7))
+    hive.command(dead.id, CommandRequest.death(7))
     assert healer(store).remove_unreachable() == 0
     healer(store).remove_dead(time.time())
     assert healer(store).remove_unreachable() == 3
@@ -85,7 +85,7 @@ def test_the_chunks_of_the_removed_go_and_those_of_others_stay(hive: Hive, store
 def unreached(hive: Hive, store: Store) -> tuple[Zergling, Zergling]:
     """Return a zergling with a chunk that it does not name, and what it would be if it did."""
     zergling = moved(hive, hive.spawn(Pose()), 2 * TAIL)
-    shorter, chunks = shortened(zergling.apply(Request("x", ("M",))), TAIL)
+    shorter, chunks = shortened(zergling.apply(CommandRequest("x", ("M",))), TAIL)
     Archive(store.history).keep(chunks, timeout=5)
     return zergling, shorter
 
@@ -101,7 +101,7 @@ def test_a_chunk_whose_zergling_was_just_being_written_stays(hive: Hive, store: 
     zergling, _ = unreached(hive, store)
 
     def arrive() -> None:
-        hive.command(zergling.id, Request("x", ("M",)))
+        hive.command(zergling.id, CommandRequest("x", ("M",)))
 
     assert healer(store, meanwhile=arrive).remove_unreachable() == 0
     assert len(chunk_ids(store)) == 1
@@ -111,7 +111,7 @@ def test_a_chunk_whose_zergling_was_just_being_written_stays(hive: Hive, store: 
 def test_a_chunk_that_is_stored_again_meanwhile_stays(hive: Hive, store: Store) -> None:
     """The orphan of a write that failed, needed by a second attempt that is under way."""
     zergling, shorter = unreached(hive, store)
-    _, chunks = shortened(zergling.apply(Request("x", ("M",))), TAIL)
+    _, chunks = shortened(zergling.apply(CommandRequest("x", ("M",))), TAIL)
 
     def keep_again() -> None:
         Archive(store.history).keep(chunks, timeout=5)
@@ -125,7 +125,7 @@ def test_a_chunk_that_is_removed_while_it_is_stored_again_is_not_taken_for_kept(
     hive: Hive, store: Store
 ) -> None:
     zergling, _ = unreached(hive, store)
-    _, chunks = shortened(zergling.apply(Request("x", ("M",))), TAIL)
+    _, chunks = shortened(zergling.apply(CommandRequest("x", ("M",))), TAIL)
     faulty = FaultyStore(store.history)
 
     def remove_first(document: Document) -> None:
@@ -156,14 +156,14 @@ def test_the_past_of_what_the_original_wrote_is_left_alone(
 ) -> None:
     zergling = hive.spawn(Pose(5, 5, "E"))
     for number in range(count):
-        hive.command(zergling.id, Request.command(letters[number % len(letters)]))
+        hive.command(zergling.id, CommandRequest.command(letters[number % len(letters)]))
     kept = ("_id", "_rev", "id", "location", "facing", "commandHistory")
     document = read(store, zergling.id)
     write(store, {key: document[key] for key in kept})
     assert healer(store).remove_unreachable() == 0
     found = Hive(store, tail=TAIL).get(zergling.id)
     assert (found.command_count, found.spawn) == (count, Pose(5, 5, "E"))
-    hive.command(zergling.id, Request.command("M"))
+    hive.command(zergling.id, CommandRequest.command("M"))
     assert healer(store).remove_unreachable() == 0
     assert sum(len(part) for part in hive.history(zergling.id).parts) == count + 1
 
@@ -173,8 +173,8 @@ def test_a_dead_zergling_with_a_living_rival_is_not_removed(couch: Backend) -> N
     hive = Hive(store, tail=TAIL)
     zergling = moved(hive, hive.spawn(Pose()), 1)
     moved(hive, zergling, 1)  # so that the dead one is the current revision
-    dead = hive.command(zergling.id, Request.death(7))
-    plant(couch, zergling.apply(Request("rival", ("M",))), after=zergling.revision or "")
+    dead = hive.command(zergling.id, CommandRequest.death(7))
+    plant(couch, zergling.apply(CommandRequest("rival", ("M",))), after=zergling.revision or "")
     assert dead.is_dead
     healing = healer(store)
     assert healing.remove_dead(time.time()) == 0
@@ -191,7 +191,7 @@ def test_what_could_not_be_merged_is_not_counted(couch: Backend) -> None:
     hive = Hive(store, tail=TAIL)
     zergling = moved(hive, hive.spawn(Pose()), 1)
     moved(hive, zergling, 1)
-    plant(couch, zergling.apply(Request("rival", ("M",))), after=zergling.revision or "")
+    plant(couch, zergling.apply(CommandRequest("rival", ("M",))), after=zergling.revision or "")
     faulty.before_put = raising(StoreUnavailable("full"), times=100)
     healing = healer(faulty)
     assert healing.merge() == 0

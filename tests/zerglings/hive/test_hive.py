@@ -15,7 +15,7 @@ import pytest
 from tests.support.documents import read, write
 from tests.support.faulty_store import FaultyStore, raising
 from zerglings.documents import Document
-from zerglings.domain.zergling import OutOfBounds, Pose, Request, Zergling, replay
+from zerglings.domain.zergling import CommandRequest, OutOfBounds, Pose, Zergling, replay
 from zerglings.hive.hive import Hive
 from zerglings.hive.mutations import NoSuchZergling, PreconditionFailed
 from zerglings.repository import retry_budget
@@ -37,7 +37,7 @@ def faulty(store: Store) -> FaultyStore:
 
 
 def moved(hive: Hive, zergling: Zergling, commands: str) -> Zergling:
-    return hive.command(zergling.id, Request.command(commands))
+    return hive.command(zergling.id, CommandRequest.command(commands))
 
 
 def test_a_zergling_remembers_its_commands(hive: Hive) -> None:
@@ -187,7 +187,7 @@ def test_a_step_over_the_edge_changes_nothing(hive: Hive) -> None:
 def test_the_dead_are_gone_for_ever(hive: Hive) -> None:
     zergling, other = hive.spawn(Pose()), hive.spawn(Pose())
     hive.kill(zergling.id)
-    for call in (hive.get, hive.kill, lambda id_: hive.command(id_, Request.command("M"))):
+    for call in (hive.get, hive.kill, lambda id_: hive.command(id_, CommandRequest.command("M"))):
         with pytest.raises(NoSuchZergling):
             call(zergling.id)
     assert [z.id for z in hive.list().zerglings] == [other.id]
@@ -221,10 +221,10 @@ def test_a_known_key_does_not_move_the_dead_whatever_is_remembered(store: Store)
     one, two = Hive(store), Hive(store)
     zergling = one.spawn(Pose())
     moved(one, zergling, "M")
-    two.command(zergling.id, Request.command("L", "key"))
+    two.command(zergling.id, CommandRequest.command("L", "key"))
     two.kill(zergling.id)
     with pytest.raises(NoSuchZergling):
-        one.command(zergling.id, Request.command("L", "key"))
+        one.command(zergling.id, CommandRequest.command("L", "key"))
 
 
 def test_a_precondition_is_asked_of_the_current_revision(hive: Hive) -> None:
@@ -234,9 +234,9 @@ def test_a_precondition_is_asked_of_the_current_revision(hive: Hive) -> None:
     def is_first(current: Zergling) -> bool:
         return current.revision == first.revision
 
-    second = hive.command(zergling.id, Request.command("M"), is_first)
+    second = hive.command(zergling.id, CommandRequest.command("M"), is_first)
     for change in (
-        lambda: hive.command(zergling.id, Request.command("M"), is_first),
+        lambda: hive.command(zergling.id, CommandRequest.command("M"), is_first),
         lambda: hive.kill(zergling.id, is_first),
     ):
         with pytest.raises(PreconditionFailed):
@@ -251,7 +251,7 @@ def test_a_precondition_holds_for_one_of_many(hive: Hive) -> None:
     def command(_: int) -> bool:
         try:
             hive.command(
-                zergling.id, Request.command("M"), lambda z: z.revision == current.revision
+                zergling.id, CommandRequest.command("M"), lambda z: z.revision == current.revision
             )
         except PreconditionFailed:
             return False
@@ -314,7 +314,7 @@ def test_a_document_of_the_original_is_moved_as_it_is(hive: Hive, store: Store) 
     document = {"_id": zergling_id, "id": zergling_id, "location": {"x": -1, "y": 1}, "facing": "W"}
     document["commandHistory"] = ["M", "L", "what?", "M"]
     write(store, document)
-    after = hive.command(zergling_id, Request.command("M"))
+    after = hive.command(zergling_id, CommandRequest.command("M"))
     assert after.history == ("M", "L", "what?", "M", "M")
     assert (after.pose, after.spawn) == (Pose(-2, 1, "W"), Pose())
     stored = read(store, zergling_id)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import uuid
 from dataclasses import replace
 
-from zerglings.domain.zergling import Pose, Request, Zergling
+from zerglings.domain.zergling import CommandRequest, Pose, Zergling
 from zerglings.hive.revision_cache import READ_EVERY, RevisionCache
 
 
 def zergling(revision: str = "1-a", words: int = 0) -> Zergling:
     newborn = Zergling.spawned(str(uuid.uuid4()), Pose())
-    requests = [Request(f"r{number}", ("M",)) for number in range(words)]
+    requests = [CommandRequest(f"r{number}", ("M",)) for number in range(words)]
     return replace(newborn.merged_with(requests), revision=revision)
 
 
@@ -79,6 +79,6 @@ def test_it_keeps_to_its_bytes_and_forgets_the_longest_unused() -> None:
 def test_the_dead_are_not_remembered() -> None:
     cache, seen = RevisionCache(), zergling(words=3)
     cache.saw(seen)
-    dead = replace(seen.apply(Request.death(0)), revision="2-b")
+    dead = replace(seen.apply(CommandRequest.death(0)), revision="2-b")
     cache.wrote(dead, was_offered=True)
     assert cache.offer(seen.id) is None

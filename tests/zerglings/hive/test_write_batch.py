@@ -14,18 +14,18 @@ from tests.support.documents import leaves, read, write
 from tests.support.faulty_store import FaultyStore, raising
 from tests.support.limits import refusing_over
 from zerglings.domain.document import decode
-from zerglings.domain.zergling import COORDINATE_LIMIT, OutOfBounds, Pose, Request, Zergling
+from zerglings.domain.zergling import COORDINATE_LIMIT, CommandRequest, OutOfBounds, Pose, Zergling
 from zerglings.hive.mutations import (
+    CommandMutation,
     KeyReused,
     NoSuchZergling,
-    Order,
     Precondition,
     PreconditionFailed,
-    Spawn,
+    SpawnMutation,
 )
 from zerglings.hive.pending import pause_before_next_attempt, timeout_for
 from zerglings.hive.revision_cache import READ_EVERY
-from zerglings.hive.write_batch import ChangeFlush
+from zerglings.hive.write_batch import WriteBatch
 from zerglings.repository.archive import Archive
 from zerglings.repository.reading import Reader
 from zerglings.repository.retry_budget import CALL_TIMEOUT, GRACE
@@ -44,11 +44,11 @@ class Bench:
     """A flush over a store that can fail."""
 
     store: FaultyStore
-    flush: ChangeFlush
+    flush: WriteBatch
 
     def spawn(self, pose: Pose | None = None) -> Zergling:
         newborn = Zergling.spawned(str(uuid.uuid4()), pose or Pose())
-        change = Spawn(newborn, is_keyed=False)
+        change = SpawnMutation(newborn, is_keyed=False)
         self.flush([change])
         return change.outcome()
 
@@ -60,20 +60,20 @@ class Bench:
 def bench(store: Store) -> Bench:
     faulty = FaultyStore(store)
     archive = Archive(faulty.history)
-    return Bench(faulty, ChangeFlush(faulty, Reader(faulty, archive), archive))
+    return Bench(faulty, WriteBatch(faulty, Reader(faulty, archive), archive))
 
 
 def order(
     zergling: Zergling, commands: str, condition: Precondition | None = None, key: str | None = None
-) -> Order:
-    return Order(zergling.id, Request.command(commands, key), condition)
+) -> CommandMutation:
+    return CommandMutation(zergling.id, CommandRequest.command(commands, key), condition)
 
 
 def at(revision: str | None) -> Precondition:
     return lambda zergling: zergling.revision == revision
 
 
-def error_of(change: Order | Spawn) -> type[BaseException]:
+def error_of(change: CommandMutation | SpawnMutation) -> type[BaseException]:
     assert change.is_answered
     with pytest.raises(BaseException) as caught:  # noqa: PT011 - whatever it is, it is returned
         change.outcome()
@@ -132,7 +132,7 @@ def test_each_gets_its_own_error_and_the_rest_goes_on(bench: Bench) -> None:
     nobody = Zergling.spawned(str(uuid.uuid4()), Pose())
     keyed = [order(zergling, "M", key="k"), order(zergling, "L", key="k")]
     over, lost = order(edge, "M"), order(nobody, "M")
-    death = Order(edge.id, Request.death(7), None)
+    death = CommandMutation(edge.id, CommandRequest.death(7), None)
     after = order(edge, "L")
     fine = order(zergling, "R")
     bench.flush([*keyed, over, lost, death, after, fine])
@@ -157,7 +157,7 @@ def test_one_key_twice_in_a_batch_is_applied_once(bench: Bench) -> None:
 
 def test_one_spawn_twice_in_a_batch_spawns_once(bench: Bench) -> None:
     newborn = Zergling.spawned(str(uuid.uuid4()), Pose())
-    spawns = [Spawn(newborn, is_keyed=True) for _ in range(2)]
+    spawns = [SpawnMutation(newborn, is_keyed=True) for _ in range(2)]
     bench.flush(spawns)
     assert spawns[0].outcome() == spawns[1].outcome() == bench.stored(newborn)
 
@@ -165,7 +165,9 @@ def test_one_spawn_twice_in_a_batch_spawns_once(bench: Bench) -> None:
 def test_spawns_and_commands_share_one_write(bench: Bench) -> None:
     zergling = bench.spawn()
     bench.store.puts.clear()
-    spawns = [Spawn(Zergling.spawned(str(uuid.uuid4()), Pose()), is_keyed=False) for _ in "ab"]
+    spawns = [
+        SpawnMutation(Zergling.spawned(str(uuid.uuid4()), Pose()), is_keyed=False) for _ in "ab"
+    ]
     bench.flush([*spawns, order(zergling, "M")])
     assert [len(documents) for documents in bench.store.puts] == [3]
 
@@ -221,7 +223,7 @@ def test_a_write_that_was_sent_twice_and_refused_the_second_time_counts_once(
 
 
 def test_a_birth_that_was_sent_twice_and_refused_the_second_time_is_one(bench: Bench) -> None:
-    birth = Spawn(Zergling.spawned(str(uuid.uuid4()), Pose()), is_keyed=False)
+    birth = SpawnMutation(Zergling.spawned(str(uuid.uuid4()), Pose()), is_keyed=False)
     bench.store.after_put = raising(Conflict("it is there already"))
     bench.flush([birth])
     bench.flush([birth])
@@ -283,7 +285,7 @@ def test_one_that_cannot_be_read_fails_alone(bench: Bench, monkeypatch: pytest.M
 
 def test_a_command_behind_a_birth_waits_for_its_revision(bench: Bench) -> None:
     newborn = Zergling.spawned(str(uuid.uuid4()), Pose())
-    birth, move = Spawn(newborn, is_keyed=True), order(newborn, "M")
+    birth, move = SpawnMutation(newborn, is_keyed=True), order(newborn, "M")
     bench.flush([birth, move])
     assert birth.outcome().revision is not None
     assert not move.is_answered
@@ -293,13 +295,13 @@ def test_a_command_behind_a_birth_waits_for_its_revision(bench: Bench) -> None:
 
 def test_who_has_little_time_left_does_not_cost_the_others_theirs(bench: Bench) -> None:
     hasty, patient = order(bench.spawn(), "M"), order(bench.spawn(), "M")
-    hasty.patience._end = time.monotonic() + 0.1
+    hasty.budget._end = time.monotonic() + 0.1
     assert timeout_for([hasty, patient]) == CALL_TIMEOUT
 
 
 def test_who_leads_with_little_time_left_is_back_in_time(bench: Bench) -> None:
     hasty, patient = order(bench.spawn(), "M"), order(bench.spawn(), "M")
-    hasty.patience._end = time.monotonic() + 0.1
+    hasty.budget._end = time.monotonic() + 0.1
     hasty.leads = True
     assert GRACE < timeout_for([hasty, patient]) <= GRACE + 0.1
 
@@ -365,7 +367,7 @@ def test_what_is_remembered_wrongly_costs_one_attempt(bench: Bench) -> None:
     assert bench.stored(zergling).history[-1] == "M"
 
 
-Refusal = tuple[Callable[[Zergling], Order], type[BaseException]]
+Refusal = tuple[Callable[[Zergling], CommandMutation], type[BaseException]]
 
 
 @pytest.mark.parametrize(
@@ -376,7 +378,7 @@ Refusal = tuple[Callable[[Zergling], Order], type[BaseException]]
     ],
 )
 def test_nothing_is_refused_from_memory(
-    bench: Bench, refused: Callable[[Zergling], Order], error: type[BaseException]
+    bench: Bench, refused: Callable[[Zergling], CommandMutation], error: type[BaseException]
 ) -> None:
     zergling = bench.spawn()
     bench.flush([order(zergling, "M", key="known")])
@@ -391,7 +393,7 @@ def test_nothing_is_refused_from_memory(
 def test_the_dead_are_found_dead_whatever_is_remembered(bench: Bench) -> None:
     zergling = bench.spawn()
     warm(bench, zergling)
-    death = Order(zergling.id, Request.death(7), None)
+    death = CommandMutation(zergling.id, CommandRequest.death(7), None)
     bench.flush([death])
     assert death.outcome().is_dead
     late = order(zergling, "M")
@@ -474,7 +476,7 @@ def test_what_is_too_large_can_always_be_deleted(bench: Bench, is_one_request: b
     else:
         large = lived(bench, 190)
     limit_to(bench, 1500)
-    death = Order(large.id, Request.death(7), None)
+    death = CommandMutation(large.id, CommandRequest.death(7), None)
     while not death.is_answered:
         bench.flush([death])
     assert death.outcome().is_dead

@@ -19,7 +19,7 @@ from tests.support.peer import Peer
 from tests.support.rivals import plant
 from tests.support.site import CouchDBServer, Site
 from tests.support.waiting import wait_until
-from zerglings.domain.zergling import Pose, Request, Zergling
+from zerglings.domain.zergling import CommandRequest, Pose, Zergling
 from zerglings.hive.healing import Healer
 from zerglings.hive.hive import Hive
 
@@ -39,7 +39,7 @@ def counts(done: Done) -> dict[str, int]:
 
 def old_death(hive: Hive) -> Zergling:
     zergling = hive.spawn(Pose())
-    hive.command(zergling.id, Request.death(time.time() - 40 * 24 * 60 * 60))
+    hive.command(zergling.id, CommandRequest.death(time.time() - 40 * 24 * 60 * 60))
     return zergling
 
 
@@ -77,9 +77,9 @@ def test_a_bad_grace_is_refused(sqlite: Backend, grace: str) -> None:
 
 
 def with_a_rival(backend: Backend, hive: Hive) -> Zergling:
-    zergling = hive.command(hive.spawn(Pose()).id, Request.command("M"))
-    hive.command(zergling.id, Request.command("L"))
-    rival = zergling.apply(Request("rival", ("R",)))
+    zergling = hive.command(hive.spawn(Pose()).id, CommandRequest.command("M"))
+    hive.command(zergling.id, CommandRequest.command("L"))
+    rival = zergling.apply(CommandRequest("rival", ("R",)))
     plant(backend, rival, after=zergling.revision or "")
     return zergling
 
@@ -126,7 +126,9 @@ def test_a_heal_of_the_embedded_store_that_was_killed_is_run_again(sqlite: Backe
     with closing(sqlite.open()) as store:
         hive = Hive(store)
         dead = [old_death(hive).id for _ in range(LIVES)]
-        living = [hive.command(hive.spawn(Pose()).id, Request.command("M")) for _ in range(5)]
+        living = [
+            hive.command(hive.spawn(Pose()).id, CommandRequest.command("M")) for _ in range(5)
+        ]
         running = started(sqlite.environment, "heal")
         wait_until(lambda: not leaves(store, min(dead)), "the first of them is removed")
         running.kill()

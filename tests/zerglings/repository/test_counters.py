@@ -13,7 +13,7 @@ from tests.support.faulty_store import FaultyStore
 from tests.support.rivals import plant
 from tests.support.waiting import wait_until
 from zerglings.documents import Document
-from zerglings.domain.zergling import Pose, Request, Zergling
+from zerglings.domain.zergling import CommandRequest, Pose, Zergling
 from zerglings.hive.hive import Hive
 from zerglings.hive.mutations import PreconditionFailed
 from zerglings.storage.base import OutcomeUnknown, Store, StoreUnavailable
@@ -44,7 +44,7 @@ def lives() -> Growth:
 
 
 def moved(hive: Hive, zergling: Zergling, words: str, key: str | None = None) -> Zergling:
-    return hive.command(zergling.id, Request.command(words, key))
+    return hive.command(zergling.id, CommandRequest.command(words, key))
 
 
 def test_a_life_is_counted_from_its_birth_to_its_death(hive: Hive, lives: Growth) -> None:
@@ -63,7 +63,7 @@ def test_what_changes_nothing_is_not_counted(hive: Hive, lives: Growth) -> None:
     for _ in range(3):
         moved(hive, zergling, "M", "once")
     with pytest.raises(PreconditionFailed):
-        hive.command(zergling.id, Request.command("M"), lambda _: False)
+        hive.command(zergling.id, CommandRequest.command("M"), lambda _: False)
     assert lives() == (1, 1, 0)
 
 
@@ -168,7 +168,7 @@ def test_rivals_that_are_merged_are_counted_once(couch: Backend) -> None:
     hive.get(zergling.id)
     assert merges() == (0,)
     moved(hive, zergling, "L")
-    plant(couch, zergling.apply(Request("two", ("R",))), after=zergling.revision or "")
+    plant(couch, zergling.apply(CommandRequest("two", ("R",))), after=zergling.revision or "")
     assert sorted(hive.get(zergling.id).history) == ["L", "R"]
     assert hive.get(zergling.id).command_count == 2
     assert merges() == (1,)

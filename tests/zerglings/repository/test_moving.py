@@ -21,7 +21,7 @@ from zerglings.domain import document
 from zerglings.domain.chunks import LONG, shortened
 from zerglings.domain.document import decode
 from zerglings.domain.merging import Leaf, merge
-from zerglings.domain.zergling import Request
+from zerglings.domain.zergling import CommandRequest
 from zerglings.hive.hive import Hive
 from zerglings.hive.mutations import NoSuchZergling
 from zerglings.repository import moving
@@ -68,7 +68,7 @@ def test_the_first_command_moves_a_long_history_into_chunks(
     hive: Hive, old: str, store: Store
 ) -> None:
     before = hive.get(old)
-    moved = hive.command(old, Request.command("M"))
+    moved = hive.command(old, CommandRequest.command("M"))
     assert moved.pose == before.pose.after("M")
     assert moved.command_count == len(WORDS) + 1
     assert len(read(store, old)["commandHistory"]) < 1000
@@ -92,7 +92,7 @@ def test_the_document_is_as_the_original_left_it_until_every_chunk_is_stored(
     faulty.history.after_put = lambda chunk: stored.append(str(chunk["_id"]))
     newest: list[tuple[str, list[str]]] = []
     faulty.before_put = lambda document: newest.append((document["base"]["chunk"], list(stored)))
-    hive.command(old, Request.command("M"))
+    hive.command(old, CommandRequest.command("M"))
     ((chunk, before),) = newest
     assert chunk == before[-1]
 
@@ -111,11 +111,11 @@ def test_a_crash_between_the_chunks_loses_nothing_and_doubles_nothing(
 
     setattr(faulty.history, place, crash)
     with pytest.raises(StoreError):
-        Hive(faulty).command(old, Request.command("M"))
+        Hive(faulty).command(old, CommandRequest.command("M"))
     assert read(store, old)["commandHistory"] == WORDS
     hive = Hive(store)
     assert list(hive.get(old).history) == WORDS
-    hive.command(old, Request.command("R"))
+    hive.command(old, CommandRequest.command("R"))
     assert words_of(hive, old) == [*WORDS, "R"]
 
 
@@ -123,16 +123,16 @@ def test_a_crash_before_the_document_is_written_loses_nothing(old: str, store: S
     faulty = FaultyStore(store)
     faulty.before_put = raising(OutcomeUnknown("crashed"), times=1000)
     with pytest.raises(StoreError):
-        Hive(faulty).command(old, Request.command("M"))
+        Hive(faulty).command(old, CommandRequest.command("M"))
     hive = Hive(store)
     assert list(hive.get(old).history) == WORDS
-    hive.command(old, Request.command("R"))
+    hive.command(old, CommandRequest.command("R"))
     assert words_of(hive, old) == [*WORDS, "R"]
 
 
 def test_a_repeated_key_moves_a_long_history_once(hive: Hive, old: str, store: Store) -> None:
     for each in (hive, hive, Hive(store)):
-        each.command(old, Request.command("MM", "a key"))
+        each.command(old, CommandRequest.command("MM", "a key"))
     assert words_of(hive, old) == [*WORDS, "M", "M"]
 
 
@@ -152,7 +152,7 @@ def test_a_write_of_the_original_meanwhile_is_kept(hive: Hive, old: str, store: 
             write(store, left | {"commandHistory": [*left["commandHistory"], "jump"]})
 
     racing.history.before_put = go_on
-    Hive(racing).command(old, Request.command("M"))
+    Hive(racing).command(old, CommandRequest.command("M"))
     assert words_of(hive, old) == [*WORDS, "jump", "M"]
 
 
@@ -160,7 +160,7 @@ def test_all_who_command_it_at_once_are_served_and_it_moves_once(
     hive: Hive, old: str, faulty: FaultyStore
 ) -> None:
     with ThreadPoolExecutor(8) as pool:
-        calls = [pool.submit(hive.command, old, Request.command("R")) for _ in range(8)]
+        calls = [pool.submit(hive.command, old, CommandRequest.command("R")) for _ in range(8)]
         for call in calls:
             call.result(DEADLINE)
     assert words_of(hive, old) == [*WORDS, *"R" * 8]
@@ -181,9 +181,9 @@ def test_others_are_served_while_a_long_history_is_moved(
 
     faulty.history.before_put = wait
     with ThreadPoolExecutor(1) as pool:
-        call = pool.submit(hive.command, old, Request.command("M"))
+        call = pool.submit(hive.command, old, CommandRequest.command("M"))
         assert begun.wait(DEADLINE)
-        assert hive.command(other["_id"], Request.command("M")).command_count == 2
+        assert hive.command(other["_id"], CommandRequest.command("M")).command_count == 2
         assert len(hive.get(old).history) == len(WORDS)
         may_go_on.set()
         assert call.result(DEADLINE).command_count == len(WORDS) + 1
@@ -197,9 +197,9 @@ def test_who_cannot_wait_for_the_move_is_told_and_finds_it_done_later(
     with monkeypatch.context() as patched:
         patched.setattr(moving, "TIME_LIMIT", 0.0)
         with pytest.raises(moving.StillMoving):
-            hive.command(old, Request.command("M"))
+            hive.command(old, CommandRequest.command("M"))
     may_go_on.set()
-    assert hive.command(old, Request.command("L")).command_count == len(WORDS) + 1
+    assert hive.command(old, CommandRequest.command("L")).command_count == len(WORDS) + 1
     assert words_of(hive, old) == [*WORDS, "L"]
 
 
@@ -211,9 +211,9 @@ def test_a_whole_swarm_call_moves_a_long_history_too(hive: Hive, old: str, store
     other = of_the_original(["M"])
     write(store, other)
     items = [
-        (old, Request.command("M")),
-        (other["_id"], Request.command("L")),
-        (old, Request.command("RR")),
+        (old, CommandRequest.command("M")),
+        (other["_id"], CommandRequest.command("L")),
+        (old, CommandRequest.command("RR")),
     ]
     parts: Sequence[Sequence[object]] = list(hive.swarm.command(items))
     assert [getattr(one, "command_count", one) for part in parts for one in part] == [
@@ -239,7 +239,7 @@ def lines_run(work: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> li
         stretches[-1] += event == "line"
         return trace
 
-    monkeypatch.setattr(cooperative, "give_way", lambda: stretches.append(0))
+    monkeypatch.setattr(cooperative, "yield_control", lambda: stretches.append(0))
     before = sys.gettrace()
     sys.settrace(trace)
     try:

@@ -14,7 +14,7 @@ from tests.support.rivals import plant, plant_document
 from zerglings.documents import Document
 from zerglings.domain.chunks import shortened
 from zerglings.domain.document import decode, encode
-from zerglings.domain.zergling import Pose, Request, Zergling, replay
+from zerglings.domain.zergling import CommandRequest, Pose, Zergling, replay
 from zerglings.hive.hive import Hive
 from zerglings.hive.mutations import NoSuchZergling
 from zerglings.storage.base import Conflict, OutcomeUnknown, Store, StoreUnavailable
@@ -29,16 +29,16 @@ def backend(couch: Backend) -> Backend:
 @pytest.fixture
 def parent(hive: Hive) -> Zergling:
     zergling = hive.spawn(Pose())
-    return hive.command(zergling.id, Request.command("M"))
+    return hive.command(zergling.id, CommandRequest.command("M"))
 
 
 def after(zergling: Zergling, request_id: str, words: str) -> Zergling:
-    return zergling.apply(Request(request_id, tuple(words)))
+    return zergling.apply(CommandRequest(request_id, tuple(words)))
 
 
 def rivals(backend: Backend, hive: Hive, parent: Zergling) -> None:
     """Leave three leaves: one of the hive's own, and two planted beside it."""
-    hive.command(parent.id, Request.command("L"))
+    hive.command(parent.id, CommandRequest.command("L"))
     plant(backend, after(parent, "two", "RR"), after=parent.revision or "")
     plant(backend, after(parent, "three", "MM"), after=parent.revision or "")
 
@@ -66,7 +66,7 @@ def test_a_command_merges_what_it_finds(
     backend: Backend, hive: Hive, store: Store, parent: Zergling
 ) -> None:
     rivals(backend, hive, parent)
-    moved = Hive(store).command(parent.id, Request.command("M"))
+    moved = Hive(store).command(parent.id, CommandRequest.command("M"))
     assert sorted(moved.history) == sorted("MLRRMMM")
     (only,) = leaves(store, parent.id) or []
     assert decode(only) == moved
@@ -75,9 +75,9 @@ def test_a_command_merges_what_it_finds(
 def test_a_death_on_one_side_of_a_partition_is_a_death(
     backend: Backend, hive: Hive, parent: Zergling
 ) -> None:
-    hive.command(parent.id, Request.command("L"))
-    hive.command(parent.id, Request.command("L"))
-    plant(backend, parent.apply(Request.death(7)), after=parent.revision or "")
+    hive.command(parent.id, CommandRequest.command("L"))
+    hive.command(parent.id, CommandRequest.command("L"))
+    plant(backend, parent.apply(CommandRequest.death(7)), after=parent.revision or "")
     with pytest.raises(NoSuchZergling):
         hive.get(parent.id)
     assert hive.list().zerglings == []
@@ -88,7 +88,7 @@ def test_a_stale_leaf_from_long_ago_adds_nothing(
 ) -> None:
     stale = parent
     for _ in range(5):
-        parent = hive.command(parent.id, Request.command("R"))
+        parent = hive.command(parent.id, CommandRequest.command("R"))
     plant(backend, stale, after=stale.revision or "")
     merged = hive.get(parent.id)
     assert merged.history == parent.history
@@ -101,7 +101,7 @@ def test_two_who_merge_at_once_end_with_one_leaf(
     other = Hive(backend.open())
     for round_ in range(5):
         base = hive.get(parent.id)
-        hive.command(parent.id, Request.command("L"))
+        hive.command(parent.id, CommandRequest.command("L"))
         plant(backend, after(base, f"two{round_}", "R"), after=base.revision or "")
         barrier = threading.Barrier(2)
 
@@ -175,7 +175,7 @@ def test_a_merge_that_lost_a_race_reads_again(
 
     def raced(document: Document) -> None:
         faulty.before_put = lambda document: None
-        others.command(parent.id, Request("raced", ("M",)))
+        others.command(parent.id, CommandRequest("raced", ("M",)))
         raise Conflict("raced")
 
     faulty.before_put = raced
@@ -203,14 +203,14 @@ def test_rivals_whose_older_history_went_to_different_chunks(
 ) -> None:
     hive = Hive(store, tail=10)
     for _ in range(18):
-        parent = hive.command(parent.id, Request.command("R"))
+        parent = hive.command(parent.id, CommandRequest.command("R"))
     one = parent
     for number in range(6):
-        one = hive.command(parent.id, Request(f"one{number}", ("M",)))
+        one = hive.command(parent.id, CommandRequest(f"one{number}", ("M",)))
     assert one.base.chunk is not None
     rival = parent
     for number in range(9):
-        rival = rival.apply(Request(f"two{number}", ("L", "M")))
+        rival = rival.apply(CommandRequest(f"two{number}", ("L", "M")))
     other = Hive(store, tail=10)
     shorter, chunks = shortened(rival, 10)
     other._archive.keep(chunks, timeout=5)
@@ -231,7 +231,7 @@ def test_a_leaf_of_the_original_is_merged_by_its_letters(
         for key, value in encode(after(parent, "x", "R")).items()
         if key in ("_id", "id", "location", "facing", "commandHistory")
     }
-    hive.command(parent.id, Request.command("L"))
+    hive.command(parent.id, CommandRequest.command("L"))
     plant_document(backend, its, after=parent.revision or "")
     assert sorted(hive.get(parent.id).history) == ["L", "M", "R"]
     assert len(leaves(store, parent.id) or []) == 1
@@ -240,10 +240,10 @@ def test_a_leaf_of_the_original_is_merged_by_its_letters(
 def test_a_rival_that_is_no_zergling_is_left_alone(
     backend: Backend, hive: Hive, store: Store, parent: Zergling
 ) -> None:
-    hive.command(parent.id, Request.command("R"))
+    hive.command(parent.id, CommandRequest.command("R"))
     plant_document(
         backend, {"_id": parent.id, "shopping": ["milk"]}, after=parent.revision or "", generation=9
     )
     assert hive.get(parent.id).history == ("M", "R")
-    assert hive.command(parent.id, Request.command("L")).history == ("M", "R", "L")
+    assert hive.command(parent.id, CommandRequest.command("L")).history == ("M", "R", "L")
     assert len(leaves(store, parent.id) or []) == 2

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from zerglings.domain.chunks import shortened
 from zerglings.domain.document import encode
-from zerglings.domain.zergling import Pose, Request, Zergling
+from zerglings.domain.zergling import CommandRequest, Pose, Zergling
 from zerglings.transfer.lines import BadFile, CutFile, Entry, Tally, Writer, entries, whole_part
 
 IDS = tuple(f"{digit * 8}-0000-4000-8000-000000000000" for digit in "1234")
@@ -22,7 +22,7 @@ TAIL = 5
 
 def lived(zergling_id: str, commands: int) -> Zergling:
     zergling = Zergling.spawned(zergling_id, Pose(1, 2, "E"))
-    requests = [Request(f"r{number}", ("M", "L")) for number in range(commands)]
+    requests = [CommandRequest(f"r{number}", ("M", "L")) for number in range(commands)]
     return zergling.merged_with(requests)
 
 

@@ -20,7 +20,7 @@ from tests.support.lives import TAIL, everything, of_the_original, populate
 from tests.support.rivals import plant
 from zerglings.documents import Document
 from zerglings.domain.document import decode, encode
-from zerglings.domain.zergling import Pose, Request
+from zerglings.domain.zergling import CommandRequest, Pose
 from zerglings.hive.hive import Hive
 from zerglings.hive.mutations import KeyReused, NoSuchZergling
 from zerglings.storage.base import (
@@ -118,7 +118,7 @@ def test_what_came_over_goes_on_living(store: Store, embedded: Store) -> None:
         assert zergling.pose == seen.pose
         words = [word for part in hive.history(seen.id).parts for word in part]
         assert words == [word for part in before.history(seen.id).parts for word in part]
-        assert hive.command(seen.id, Request.command("L")).command_count == len(words) + 1
+        assert hive.command(seen.id, CommandRequest.command("L")).command_count == len(words) + 1
     assert decode(read(embedded, original["_id"])).spawn == Pose(2, 6, "E")
 
 
@@ -128,7 +128,7 @@ def test_what_the_original_wrote_over_keeps_its_older_history(
     hive = Hive(store, tail=TAIL)
     zergling = hive.spawn(Pose(2, 3, "S"))
     for _ in range(40):
-        zergling = hive.command(zergling.id, Request.command("MR"))
+        zergling = hive.command(zergling.id, CommandRequest.command("MR"))
     document = read(store, zergling.id)
     kept = ("_id", "_rev", "id", "location", "facing", "commandHistory")
     write(store, {name: document[name] for name in kept})
@@ -145,7 +145,9 @@ def test_a_key_is_known_after_the_move(store: Store, embedded: Store) -> None:
     hive = Hive(embedded, tail=TAIL)
     zergling = hive.spawn(Pose(), "a key")
     assert zergling.command_count == 4
-    assert hive.command(zergling.id, Request.command("MMRM", "another key")).command_count == 4
+    assert (
+        hive.command(zergling.id, CommandRequest.command("MMRM", "another key")).command_count == 4
+    )
 
 
 def test_the_key_of_a_whole_swarm_is_known_after_the_move(store: Store, embedded: Store) -> None:
@@ -163,9 +165,9 @@ def test_the_key_of_a_whole_swarm_is_known_after_the_move(store: Store, embedded
 def test_rivals_are_settled_first(couch: Backend, embedded: Store) -> None:
     with closing(couch.open()) as store:
         hive = Hive(store)
-        zergling = hive.command(hive.spawn(Pose()).id, Request.command("M"))
-        hive.command(zergling.id, Request.command("L"))
-        plant(couch, zergling.apply(Request("rival", ("R",))), after=zergling.revision or "")
+        zergling = hive.command(hive.spawn(Pose()).id, CommandRequest.command("M"))
+        hive.command(zergling.id, CommandRequest.command("L"))
+        plant(couch, zergling.apply(CommandRequest("rival", ("R",))), after=zergling.revision or "")
         assert len(leaves(store, zergling.id) or []) == 2
         assert imported(embedded, exported(store)).written[ZERGLING] == 1
     assert sorted(Hive(embedded).get(zergling.id).history) == ["L", "M", "R"]
@@ -199,7 +201,7 @@ def test_a_look_tells_whether_anything_is_missing(store: Store, embedded: Store)
 def test_what_differs_is_refused_and_nothing_is_changed(store: Store, embedded: Store) -> None:
     ids = populate(embedded)
     file = exported(embedded)
-    other = decode(read(embedded, ids[0])).apply(Request.command("L"))
+    other = decode(read(embedded, ids[0])).apply(CommandRequest.command("L"))
     write(store, encode(replace(other, revision=None)))
     before = everything(store)
     with pytest.raises(Different) as caught:
@@ -367,7 +369,7 @@ def test_each_zergling_is_whole_beside_a_working_service(store: Store) -> None:
 
     def moves() -> None:
         for id_ in living:
-            hive.command(id_, Request.command("M" * 30))
+            hive.command(id_, CommandRequest.command("M" * 30))
 
     faulty.history.before_page = moves
     tally = Tally()
@@ -379,7 +381,7 @@ def test_a_very_long_life_comes_over_in_order(store: Store, embedded: Store) -> 
     hive = Hive(store, tail=TAIL)
     zergling = hive.spawn(Pose())
     for number in range(25):
-        hive.command(zergling.id, Request.command("MRML"[number % 4] * 1000))
+        hive.command(zergling.id, CommandRequest.command("MRML"[number % 4] * 1000))
     file = exported(store)
     chunks = [orjson.loads(line).get("chunk") for line in file.splitlines()]
     assert len([chunk for chunk in chunks if chunk]) > 20
