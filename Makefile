@@ -121,7 +121,7 @@ e2e-production: ## Try the production overlay there: each node of the CouchDB cl
 	k8s/e2e_production.sh
 
 clean: ## Remove everything that was made, the embedded store excepted
-	rm -rf $(VENV) build staticfiles tests/peer/node_modules .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build staticfiles tests/peer/node_modules .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; say PYTHON=/path/to/it") if sys.version_info < (3, 11) else None'

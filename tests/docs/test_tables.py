@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from django.core.management import load_command_class
+from django.core.management import get_commands, load_command_class
 from prometheus_client import REGISTRY
 from prometheus_client.metrics_core import Metric
 
@@ -45,7 +45,6 @@ print(json.dumps(values, default=str))
 """
 PORT_OF_COUCHDB = "from overmind_project.settings import COUCHDB_URL; print(COUCHDB_URL)"
 
-_COMMANDS = ROOT / "zerglings" / "management" / "commands"
 _MAKE = re.compile(r"(?:^|[\s(])make ([a-z][a-z0-9-]*)")
 _MANAGE = re.compile(r"manage\.py ([a-z_]+)((?: [^|;&>#]*)?)")
 _DJANGO_S_OWN = {"check", "collectstatic", "spectacular"}
@@ -175,9 +174,7 @@ def test_every_target_that_make_help_shows_is_described() -> None:
 @cache
 def options(command: str) -> frozenset[str]:
     """The options of a command, those of its actions included."""
-    app = "django.core" if command == "check" else None
-    app = app or ("zerglings" if (_COMMANDS / f"{command}.py").exists() else None)
-    app = app or {"collectstatic": "django.contrib.staticfiles"}.get(command, "drf_spectacular")
+    app = get_commands().get(command, "django.core")
     return frozenset(_options(load_command_class(app, command).create_parser("manage.py", command)))
 
 
@@ -202,7 +199,7 @@ def test_every_command_and_option_that_is_named_exists() -> None:
 
 
 def our_commands() -> list[str]:
-    return sorted(path.stem for path in _COMMANDS.glob("[a-z]*.py"))
+    return sorted(path.stem for path in ROOT.glob("*/management/commands/[a-z]*.py"))
 
 
 @pytest.mark.parametrize("command", our_commands())
