@@ -12,6 +12,7 @@ from overmind_project.env import Environment, Secret
 from overmind_project.origins import origins
 from overmind_project.path_prefix import path_prefix
 from overmind_project.rates import Rate
+from overmind_project.static_headers import add_headers
 from overmind_project.tokens import TokensError, tokens_of
 
 env = Environment()
@@ -193,6 +194,7 @@ STATIC_PATH = "/static/"
 STATIC_URL = f"{OVERMIND_PATH_PREFIX}{STATIC_PATH}"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 WHITENOISE_ALLOW_ALL_ORIGINS = False  # other sites may read what OVERMIND_CORS_ORIGINS says
+WHITENOISE_ADD_HEADERS_FUNCTION = add_headers
 STORAGES = {"staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"}}
 
 REST_FRAMEWORK = {
