@@ -52,6 +52,7 @@ _ANSWERS: dict[type[Exception], tuple[int, str]] = {
 _WHY_UNAVAILABLE: dict[type[storage.StoreError], str] = {
     storage.AccountRefused: "The store does not let the service in",
     storage.NotBootstrapped: "The store is not prepared yet",
+    storage.CopiesBehind: "A node of the store has not got all documents back yet",
     moving.StillMoving: "The zergling's long history is being moved to the history database",
 }
 _TOO_LARGE = (

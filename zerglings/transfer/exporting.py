@@ -31,6 +31,9 @@ logger = logging.getLogger(__name__)
 PAGE = 200
 """Zerglings to read at once."""
 
+PAGES = 10
+"""Pages of ids to list before the store's copies are compared again."""
+
 
 class Exporter:
     """Exports one store. What it passes over is logged, each with its reason, and counted.
@@ -56,21 +59,35 @@ class Exporter:
         """Write all zerglings after the last one that ``writer`` has, and the trailer.
 
         Raises:
+            CopiesBehind: the store's lists may be short, and stayed so.
             StoreError: the store stopped answering. What was written is good as far as it goes.
         """
         after, more = writer.tally.last_id or None, True
         while more:
-            page = with_retries(partial(self._page, after), self._pause)
-            ids = [str(document["_id"]) for document in page.documents]
-            after, more = page.after, page.after is not None
-            del page  # the documents are read again, with their rivals
-            self._write_all(ids, writer)
-            progress(writer.tally)
+            ids, after = with_retries(partial(self._listed, after), self._pause)
+            more = after is not None
+            for start in range(0, len(ids), PAGE):
+                self._write_all(ids[start : start + PAGE], writer)
+                progress(writer.tally)
         self._write_keys(writer)
         writer.end()
 
-    def _page(self, after: str | None) -> Page:
-        return self._store.page(after, PAGE, timeout=CALL_TIMEOUT)
+    def _listed(self, after: str | None) -> tuple[list[str], str | None]:
+        """Return the ids of some pages, and where the next one begins.
+
+        Only what was listed while no copy lacked anything is written. So the file has all up to its
+        last zergling, and can be gone on with.
+        """
+        ids: list[str] = []
+        self._store.check_copies(timeout=CALL_TIMEOUT)
+        for _ in range(PAGES):
+            page = self._store.page(after, PAGE, timeout=CALL_TIMEOUT)
+            ids += [str(document["_id"]) for document in page.documents]
+            after = page.after
+            if after is None:
+                break
+        self._store.check_copies(timeout=CALL_TIMEOUT)
+        return ids, after
 
     def _write_keys(self, writer: Writer) -> None:
         after: str | None = idempotency.PREFIX
@@ -85,8 +102,11 @@ class Exporter:
             after = page.after
 
     def _page_of_keys(self, after: str) -> Page:
-        until = f"{idempotency.PREFIX}~"
-        return self._store.history.page(after, PAGE, until=until, timeout=CALL_TIMEOUT)
+        history, until = self._store.history, f"{idempotency.PREFIX}~"
+        history.check_copies(timeout=CALL_TIMEOUT)
+        page = history.page(after, PAGE, until=until, timeout=CALL_TIMEOUT)
+        history.check_copies(timeout=CALL_TIMEOUT)
+        return page
 
     def _write_all(self, ids: Sequence[str], writer: Writer) -> None:
         found = with_retries(lambda: self._read(ids), self._pause)
