@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zerglings.domain.chunks import shortened
+from zerglings.domain.chunks import shorten
 from zerglings.domain.document import encode
 from zerglings.domain.zergling import CommandRequest, Pose, Zergling
 from zerglings.transfer.lines import BadFile, CutFile, Entry, Tally, Writer, entries, whole_part
@@ -32,7 +32,7 @@ def written() -> bytes:
     writer = Writer(stream, Tally())
     for number, zergling_id in enumerate(IDS):
         commands = 10 if number % 2 else number
-        zergling, chunks = shortened(lived(zergling_id, commands), TAIL)
+        zergling, chunks = shorten(lived(zergling_id, commands), TAIL)
         assert len(chunks) == (2 if number % 2 else 0)
         for chunk in chunks:
             writer.chunk(chunk)
