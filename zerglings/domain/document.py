@@ -140,7 +140,7 @@ def decode_pose(source: object, name: str) -> Pose:
     if type(x) is not int or type(y) is not int:
         raise NotAZergling(f"the location of {name} is not a pair of integers")
     if facing not in FACINGS:
-        raise NotAZergling(f"the facing of {name} is none of {', '.join(FACINGS)}")
+        raise NotAZergling(f"the facing of {name} is not one of {', '.join(FACINGS)}")
     return Pose(x, y, facing)
 
 

@@ -163,7 +163,7 @@ class GroupCommit(Generic[QueuedCall]):
             if not self._has_leader:
                 self._has_leader = calls[0].is_leader = True
         try:
-            # If one of these calls is the leader, it is the first. So waiting in order leads it.
+            # Only the first of these calls can be the leader, so it must be handled first.
             for call in calls:
                 self._wait_or_lead(call)
         except BaseException:  # gevent or the interpreter ends this thread

@@ -18,6 +18,7 @@ from zerglings.domain.document import NotAZergling, decode, encode
 from zerglings.domain.zergling import DIED, CommandRequest, Zergling, time_of_death
 from zerglings.hive import idempotency
 from zerglings.repository.archive import Archive
+from zerglings.repository.base_recovery import BaseRecovery
 from zerglings.repository.reading import Reader
 from zerglings.storage.base import Store, StoreError, StoreUnavailable
 
@@ -50,6 +51,7 @@ class Healer:
     ) -> None:
         self._store = store
         self._archive = Archive(store.history, tail)
+        self._bases = BaseRecovery(self._archive)
         self._reader = Reader(store, self._archive)
         self._pause = pause
         self.failures: list[str] = []
@@ -150,7 +152,7 @@ class Healer:
 
     def _reached(self, leaf: Zergling) -> set[str]:
         """Return the ids of a leaf's chunks, also if its base must be restored first."""
-        zergling = self._archive.restore_base(leaf, timeout=CALL_TIMEOUT)
+        zergling = self._bases.restore(leaf, timeout=CALL_TIMEOUT)
         return {chunk.id for chunk in self._archive.newest_first(zergling, timeout=CALL_TIMEOUT)}
 
     def _leaves(self, zergling_id: str) -> list[Document]:
@@ -178,7 +180,7 @@ class Healer:
         if not documents:
             return 0
         if not self._store.is_whole(timeout=CALL_TIMEOUT):
-            raise StoreUnavailable("a node of the cluster was disconnected")
+            raise StoreUnavailable("not all nodes of the cluster are connected")
         tombstones = [
             {"_id": document["_id"], "_rev": document["_rev"], "_deleted": True}
             for document in documents

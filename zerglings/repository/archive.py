@@ -11,7 +11,6 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import takewhile
 
 from zerglings.cooperative import in_slices
 from zerglings.documents import Document
@@ -51,9 +50,6 @@ WORDS_PER_WRITE = 50_000
 TAIL = SHORTEST_TAIL = 100
 """Default and minimum of the words that stay in a document when its history is shortened."""
 
-CHUNKLESS_CACHE_SIZE = 2000
-"""Cached revisions of the original's documents that have no chunks."""
-
 KEY_CACHE_SIZE = 2000
 """Chunks whose idempotency keys are cached, at most some 10 KiB each. Chunks never change, so the
 entries never become stale."""
@@ -82,9 +78,8 @@ class Archive:
 
     def __init__(self, store: Store, tail: int = TAIL) -> None:
         self._store = store
-        self._tail = tail
+        self.tail = tail
         self._keys: OrderedDict[str, _ChunkKeys] = OrderedDict()
-        self._chunkless: OrderedDict[str, None] = OrderedDict()
         self._lock = threading.Lock()
 
     def shorten(
@@ -101,7 +96,7 @@ class Archive:
             time_left: the time for all store calls together.
         """
         pairs = [
-            shorten(zergling, self._tail, known)
+            shorten(zergling, self.tail, known)
             for zergling, known in zip(zerglings, stored, strict=True)
         ]
         chunks = [chunk for _, cut in pairs for chunk in cut]
@@ -110,7 +105,8 @@ class Archive:
         try:
             self.store_chunks(chunks, timeout=time_left())
         except StoreError as error:
-            if isinstance(error, TooLarge) and len(zerglings) > 1:  # only one may be too large
+            if isinstance(error, TooLarge) and len(zerglings) > 1:
+                # Retry each alone, because the chunks of only one may be too large.
                 return [
                     shorter
                     for zergling, known in zip(zerglings, stored, strict=True)
@@ -124,7 +120,7 @@ class Archive:
         self, zergling: Zergling, stored: int
     ) -> Iterator[tuple[Zergling, list[Chunk]]]:
         """Yield smaller forms of a zergling that is too large, see ``shrinking.smaller_forms``."""
-        return smaller_forms(zergling, min(self._tail, SHORTEST_TAIL), stored)
+        return smaller_forms(zergling, min(self.tail, SHORTEST_TAIL), stored)
 
     def move_history(self, zergling: Zergling, *, timeout: float) -> Zergling:
         """Store the oldest words of a stored zergling as chunks, and return the shortened zergling.
@@ -134,13 +130,13 @@ class Archive:
         Raises:
             StoreUnavailable, OutcomeUnknown: some chunks may not have been stored.
         """
-        shorter, chunks = shorten(zergling, self._tail)
+        shorter, chunks = shorten(zergling, self.tail)
         self.store_chunks(chunks, timeout=timeout)
         return shorter
 
     def needs_background_move(self, zergling: Zergling) -> bool:
         """Whether shortening takes so long that other requests must not wait for it."""
-        return needs_background_move(zergling, self._tail)
+        return needs_background_move(zergling, self.tail)
 
     def store_chunks(self, chunks: Sequence[Chunk], *, timeout: float) -> None:
         """Store chunks on a majority of the store's copies.
@@ -243,34 +239,8 @@ class Archive:
                 if chunk.start <= since:
                     break
 
-    def restore_base(self, zergling: Zergling, *, timeout: float) -> Zergling:
-        """Return a stripped zergling with its base and spawn restored, and any other one unchanged.
-
-        The original service drops ``base``. The history that is left continues the newest chunk
-        whose last pose is the pose at which this history begins. If several chunks have the same
-        start, they are competing attempts at one cut, and hold the same words.
-        """
-        cache_key = f"{zergling.id}@{zergling.revision}"
-        if not zergling.is_stripped or len(zergling.history) < min(self._tail, SHORTEST_TAIL):
-            return zergling
-        if cache_key in self._chunkless:
-            return zergling
-        ending = (
-            chunk
-            for chunk in self._all_newest_first(zergling.id, timeout)
-            if chunk.after == zergling.base.pose
-        )
-        if (newest := next(ending, None)) is None:
-            self._remember_chunkless(cache_key)
-            return zergling
-        attempts = [newest, *takewhile(lambda chunk: chunk.start == newest.start, ending)]
-        chunk = _find_continued(attempts, zergling.history)
-        found = replace(zergling, base=Base(chunk.after, chunk.end, chunk.id))
-        *_, first = self.newest_first(found, timeout=timeout)
-        return replace(found, spawn=first.before)
-
-    def _all_newest_first(self, zergling_id: str, timeout: float) -> Iterator[Chunk]:
-        """Yield all chunks of a zergling, including unreferenced ones."""
+    def all_newest_first(self, zergling_id: str, *, timeout: float) -> Iterator[Chunk]:
+        """Yield all chunks of a zergling by descending position, including unreferenced ones."""
         after: str | None = last_id(zergling_id)
         while after is not None:
             page = self._store.page(
@@ -278,12 +248,6 @@ class Archive:
             )
             yield from map(_decode_chunk, page.documents)
             after = page.after
-
-    def _remember_chunkless(self, mark: str) -> None:
-        with self._lock:
-            self._chunkless[mark] = None
-            while len(self._chunkless) > CHUNKLESS_CACHE_SIZE:
-                self._chunkless.popitem(last=False)
 
     def load_leaves(self, rivals: Sequence[Zergling], *, timeout: float) -> list[Leaf]:
         """Return rivals with their older requests, back to the newest chunk that all share.
@@ -360,20 +324,6 @@ def _requests_oldest_first(newest_first: Sequence[Chunk]) -> Iterator[CommandReq
     for part in in_slices(newest_first[::-1], CHUNKS_PER_SLICE):
         for chunk in part:
             yield from chunk.requests()
-
-
-def _find_continued(attempts: Sequence[Chunk], history: tuple[str, ...]) -> Chunk:
-    """Return the chunk that a history continues, out of competing attempts at one cut.
-
-    All attempts hold words of the same life. A shorter one is right only if the history begins with
-    the words that the longest attempt has after it.
-    """
-    longest = max(attempts, key=lambda chunk: chunk.end)
-    return next(
-        chunk
-        for chunk in sorted(attempts, key=lambda chunk: chunk.end)
-        if (chunk.words + history)[: len(longest.words)] == longest.words
-    )
 
 
 def _decode_chunk(document: Document) -> Chunk:

@@ -18,6 +18,7 @@ from zerglings.domain.merging import merge
 from zerglings.domain.zergling import Zergling
 from zerglings.repository import counters
 from zerglings.repository.archive import Archive
+from zerglings.repository.base_recovery import BaseRecovery
 from zerglings.repository.moving import LongHistory, Mover
 from zerglings.repository.retry_budget import TimeLeft
 from zerglings.repository.writing import Writer
@@ -45,6 +46,7 @@ class Reader:
     def __init__(self, store: Store, archive: Archive) -> None:
         self._store = store
         self._archive = archive
+        self._bases = BaseRecovery(archive)
         self._writer = Writer(store, archive)
         self.mover = Mover(archive)
 
@@ -101,9 +103,7 @@ class Reader:
 
     def _restore_bases(self, zerglings: Sequence[Zergling], time_left: TimeLeft) -> list[Zergling]:
         return [
-            self._archive.restore_base(zergling, timeout=time_left())
-            if zergling.is_stripped
-            else zergling
+            self._bases.restore(zergling, timeout=time_left()) if zergling.is_stripped else zergling
             for zergling in zerglings
         ]
 
