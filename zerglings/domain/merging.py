@@ -94,7 +94,7 @@ def _word_count(requests: Sequence[CommandRequest]) -> int:
 def _common_requests(
     words: Sequence[str], reference: Sequence[CommandRequest]
 ) -> list[CommandRequest]:
-    """Return the first requests of ``reference``, as long as ``words`` begins with theirs."""
+    """Return the requests of ``reference`` before the first that differs from ``words``."""
     common: list[CommandRequest] = []
     position = 0
     for request in reference:

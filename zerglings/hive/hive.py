@@ -140,8 +140,7 @@ class Hive:
             breaker.when_open(self._reject_queued)
 
     def spawn(self, pose: Pose, key: str | None = None) -> Zergling:
-        """Store a new zergling and return it. A repeated key returns the one that it spawned
-        before.
+        """Store a new zergling and return it. A repeated key returns the first call's zergling.
 
         Args:
             pose: where it spawns.

@@ -159,8 +159,8 @@ class CommandMutation(Mutation):
         super().__init__(zergling_id)
         self._request = request
         self._precondition = precondition
-        # Word count of the snapshot at the earliest attempt. It includes words of other calls of
-        # that batch. If those fail, a later attempt starts at a lower count.
+        # Fewest words in the snapshot of any attempt; ``_was_applied`` searches from there. A later
+        # snapshot may be shorter, without the words of other calls that were in the same batch.
         self._attempted_at: int | float = math.inf
 
     @property

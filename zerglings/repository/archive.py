@@ -42,7 +42,7 @@ WORDS_REMEMBERED = 1000
 """An idempotency key is found among at least this many of the newest words."""
 
 PAGE = 20
-"""Chunks to read with one call, some thousands of words."""
+"""Chunks to read with one call, up to some thousands of words."""
 
 WORDS_PER_WRITE = 50_000
 """Words to store with one call, about 900 KiB. A single chunk may have more."""

@@ -126,7 +126,11 @@ BAD = {
     "no id": (replaced(2, lambda document: document.pop("_id")), 2, "uuid"),
     "no zergling": (replaced(2, lambda document: document.clear()), 2, "uuid"),
     "another location": (replaced(2, update(location={"x": 9, "y": 9})), 2, "history does not"),
-    "a changed chunk": (replaced(CHUNK, update(start=1)), CHUNK, "does not match the hash in its id"),
+    "a changed chunk": (
+        replaced(CHUNK, update(start=1)),
+        CHUNK,
+        "does not match the hash in its id",
+    ),
     "a chunk left out": (without(CHUNK), CHUNK, "does not follow"),
     "the later chunk left out": (without(LATER_CHUNK), LATER_CHUNK, "does not go on"),
     "all chunks left out": (without(CHUNK, LATER_CHUNK), CHUNK, "is missing"),
