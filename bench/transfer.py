@@ -31,7 +31,7 @@ from bench.errors import BenchError
 from bench.service import FOREIGN
 from bench.stores import HISTORY, CouchDB, Embedded
 from zerglings.documents import Document
-from zerglings.domain.chunks import Chunk, shortened
+from zerglings.domain.chunks import Chunk, shorten
 from zerglings.domain.document import encode
 from zerglings.domain.zergling import CommandRequest, Pose, Zergling
 from zerglings.storage.base import Store, StoreError
@@ -122,7 +122,7 @@ def _lived(number: int) -> tuple[Zergling, list[Chunk]]:
     commands = LONGEST if number % EVERY_LONGEST == 0 else commands
     zergling = Zergling.spawned(str(uuid.uuid4()), Pose(number, -number))
     requests = [CommandRequest(random_id(), (WALK[n % len(WALK)],)) for n in range(commands)]
-    zergling, chunks = shortened(zergling.merged_with(requests), TAIL)
+    zergling, chunks = shorten(zergling.merged_with(requests), TAIL)
     if number % EVERY_DEAD == 1:
         zergling = zergling.apply(CommandRequest.death(time.time()))
     return zergling, chunks

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
-from zerglings.secret import Secret, bare
+from zerglings.secret import Secret, strip_bom_and_newline
 
 _Value = TypeVar("_Value")
 
@@ -94,7 +94,7 @@ class Environment:
         return any(self._value(name) for name in names)
 
     def _value(self, name: str) -> str:
-        value = bare(self._variables.get(name, ""))
+        value = strip_bom_and_newline(self._variables.get(name, ""))
         return "" if _is_injected_address(name, value) else value
 
     def text(self, name: str, default: str = "") -> str:

@@ -1,1 +1,1 @@
-"""Zerglings: their rules, the hive that commands them, the stores that remember them, and HTTP."""
+"""Zerglings: domain rules, storage, use cases, HTTP API and event feed."""

@@ -1,4 +1,4 @@
-"""Going through many without holding up whoever comes meanwhile. Knows nothing of what they are."""
+"""Cooperative scheduling: split long loops so that gevent can serve other requests in between."""
 
 from __future__ import annotations
 
@@ -8,44 +8,49 @@ from typing import TypeVar, overload
 
 from gevent import monkey
 
-TOGETHER = 16
-"""Callers that go on at once when they are answered; the others a moment later, after those who
-came meanwhile, such as a liveness probe."""
+YIELD_EVERY = 16
+"""Callers to wake between two yields, so that a request that arrives meanwhile, such as a liveness
+probe, does not wait for all of them."""
 
-SLICE = 5000
-"""Words, or what takes as little time as one, to go through at once: a few milliseconds."""
+SLICE_SIZE = 5000
+"""Items to process between two yields: a few milliseconds of work if each is one command."""
 
-MOMENT = 0.0001
-"""Seconds, as few as make gevent look at its connections."""
+YIELD_SECONDS = 0.0001
+"""Shortest sleep, in seconds, after which gevent polls its sockets."""
 
-Each = TypeVar("Each")
+Item = TypeVar("Item")
 
 
 def yield_control() -> None:
-    """Let all other greenlets of this thread go on; threads of the system need no such help.
+    """Let other greenlets run, including those that wait for network input.
 
-    ``sleep(0)`` is not enough: gevent runs the greenlets that are ready up to fifty times before it
-    checks its sockets for new requests.
+    ``sleep(0)`` is not enough: gevent runs up to fifty rounds of ready greenlets before it polls
+    its sockets. Without gevent this does nothing, because the operating system preempts threads.
     """
     if monkey.is_module_patched("time"):
-        time.sleep(MOMENT)
+        time.sleep(YIELD_SECONDS)
 
 
-def with_yields(all_of_them: Iterable[Each]) -> Iterator[Each]:
-    """Yield each, and give way after every few of them."""
-    for number, each in enumerate(all_of_them):
-        if number and number % TOGETHER == 0:
+def with_yields(items: Iterable[Item]) -> Iterator[Item]:
+    """Yield each item, and let other greenlets run after every ``YIELD_EVERY`` items."""
+    for number, item in enumerate(items):
+        if number and number % YIELD_EVERY == 0:
             time.sleep(0)
-        yield each
+        yield item
 
 
 @overload
-def in_slices(many: range, size: int = SLICE) -> Iterator[range]: ...
+def in_slices(sequence: range, size: int = SLICE_SIZE) -> Iterator[range]: ...
 @overload
-def in_slices(many: Sequence[Each], size: int = SLICE) -> Iterator[Sequence[Each]]: ...
-def in_slices(many: Sequence[Each], size: int = SLICE) -> Iterator[Sequence[Each]]:
-    """Yield a sequence in slices, and give way between them; a short one is a single slice."""
-    for start in range(0, len(many), size):
+def in_slices(sequence: Sequence[Item], size: int = SLICE_SIZE) -> Iterator[Sequence[Item]]: ...
+def in_slices(sequence: Sequence[Item], size: int = SLICE_SIZE) -> Iterator[Sequence[Item]]:
+    """Yield consecutive slices of a sequence, and let other greenlets run between them.
+
+    Args:
+        sequence: a sequence or a range; if it has at most ``size`` items it is yielded as it is.
+        size: items per slice.
+    """
+    for start in range(0, len(sequence), size):
         if start:
             yield_control()
-        yield many[start : start + size] if len(many) > size else many
+        yield sequence[start : start + size] if len(sequence) > size else sequence

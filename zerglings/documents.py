@@ -1,4 +1,4 @@
-"""JSON documents as every store keeps them, and the order of their revisions."""
+"""The JSON documents that stores keep, and the order of their revisions."""
 
 from __future__ import annotations
 
@@ -9,6 +9,12 @@ Document = dict[str, Any]
 
 
 def rank(revision: str) -> tuple[int, str]:
-    """Return the generation and the hash of a revision: of living leaves the highest is current."""
+    """Return the sort key of a revision: its generation, then its hash.
+
+    Of several living leaves CouchDB makes the one with the highest key the current revision.
+
+    >>> rank("12-ab") > rank("9-ff")
+    True
+    """
     generation, _, digest = revision.partition("-")
     return int(generation or 0), digest

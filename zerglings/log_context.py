@@ -1,4 +1,4 @@
-"""The fields that every log line of a request carries: the ids of the request."""
+"""Fields that are added to every log line of a request, such as its id."""
 
 from __future__ import annotations
 
@@ -9,7 +9,4 @@ from types import MappingProxyType
 NOTHING: Mapping[str, object] = MappingProxyType({})
 
 CONTEXT: ContextVar[Mapping[str, object]] = ContextVar("log_context", default=NOTHING)
-"""Fields of every line that is logged now: the ids of the request, if there is one.
-
-Each greenlet has its own, as each thread has.
-"""
+"""The current request's log fields; empty outside requests. Each thread or greenlet has its own."""

@@ -1,4 +1,4 @@
-"""A secret from the configuration, such as a password: given as a value, or as a file."""
+"""Secrets from the configuration, such as passwords: given as a value or as the name of a file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,14 @@ _LINE_ENDS = ("\r\n", "\n", "\r")
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A value given in a variable or in a file; from a file it is read anew each time."""
+    """A secret that a variable gives, either directly or as the path of a file.
+
+    Args:
+        name: the variable, for messages.
+        value: the secret itself, or "".
+        path: the file that holds it, if any. It is read again on every ``read``, so that a changed
+            file takes effect without a restart.
+    """
 
     name: str
     value: str = ""
@@ -21,42 +28,43 @@ class Secret:
 
     @property
     def is_given(self) -> bool:
-        """Whether there is one, wherever it is."""
+        """Whether the configuration gives a value or a file."""
         return bool(self.value) or self.path is not None
 
     def read(self) -> str:
-        """Return the secret, "" when none is given.
+        """Return the secret, or "" if none is configured.
 
         Raises:
-            ImproperlyConfigured: the file cannot be read as UTF-8 text.
+            ImproperlyConfigured: the file cannot be read, or is not UTF-8 text.
         """
         if self.path is None:
             return self.value
         try:
-            return bare(self.path.read_bytes().decode())
+            return strip_bom_and_newline(self.path.read_bytes().decode())
         except (OSError, UnicodeDecodeError) as error:
-            raise ImproperlyConfigured(f"{self.name}_FILE: {self._complaint(error)}") from error
+            raise ImproperlyConfigured(f"{self.name}_FILE: {self._describe(error)}") from error
 
     def complaint(self) -> str | None:
-        """Say why the secret cannot be read, None if it can."""
+        """Return why the file cannot be read, or None if it can."""
         try:
             if self.path is not None:
                 self.path.read_bytes().decode()
         except (OSError, UnicodeDecodeError) as error:
-            return self._complaint(error)
+            return self._describe(error)
         return None
 
-    def _complaint(self, error: Exception) -> str:
+    def _describe(self, error: Exception) -> str:
         return f"cannot read {str(self.path)!r} ({type(error).__name__})"
 
     def __repr__(self) -> str:
         return f"Secret({self.name})"
 
 
-def bare(text: str) -> str:
-    """Return a value without a byte order mark before it and one line end behind it.
+def strip_bom_and_newline(text: str) -> str:
+    """Remove a leading byte order mark and one final line end.
 
-    Editors and shells add them: ``echo password | kubectl create secret … --from-file`` does.
+    Editors and shells add them, for example ``echo password | kubectl create secret …
+    --from-file``.
     """
     text = text.removeprefix(_BYTE_ORDER_MARK)
     for end in _LINE_ENDS:

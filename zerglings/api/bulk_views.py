@@ -78,7 +78,7 @@ class SwarmSpawn(_SwarmCall):
     def outcomes(self, fields: object, key: str | None) -> Iterator[Sequence[Outcome]]:
         """Spawn as many as the body says."""
         count, pose = SwarmSpawnSerializer.swarm_of(fields)
-        return configured_hive().swarm.spawn(count, pose, key)
+        return configured_hive().bulk.spawn(count, pose, key)
 
     def success(self, zergling: Zergling) -> renderers.Json:
         """Return a newborn as the answer to a spawn shows it."""
@@ -93,7 +93,7 @@ class SwarmCommands(_SwarmCall):
 
     def outcomes(self, fields: object, key: str | None) -> Iterator[Sequence[Outcome]]:
         """Command each of those whom the body names."""
-        return configured_hive().swarm.command(items_of(fields, key), key)
+        return configured_hive().bulk.command(items_of(fields, key), key)
 
     def success(self, zergling: Zergling) -> renderers.Json:
         """Return where a zergling stands after the command."""

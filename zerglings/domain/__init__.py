@@ -1,1 +1,1 @@
-"""What a zergling is: pure values and functions. Imports no store, no HTTP and no clock."""
+"""Zerglings, their histories and their documents: pure values and functions, without I/O."""

@@ -1,7 +1,7 @@
-"""Chunks: the oldest parts of a long history, each an immutable document of its own.
+"""Chunks: immutable documents that hold the oldest parts of a long history.
 
-A document that holds a whole life costs more with every command, so its oldest part moves out. A
-chunk's id names its content, so that writing it twice does no harm. Pure values, no store.
+The longer a document, the more each command costs to store. So the oldest words move to chunks. A
+chunk's id contains a hash of its content, so storing it twice is harmless.
 """
 
 from __future__ import annotations
@@ -25,24 +25,31 @@ from zerglings.domain.zergling import (
     Zergling,
     replay,
     requests_of,
-    returns,
+    visits_to_start,
 )
 
 LARGEST_CHUNK = 1000
-"""Words that a chunk holds at most, unless a single request has more."""
+"""Most words in a chunk, unless a single request has more."""
 
-CHUNKS_AT_ONCE = 4
-"""Chunks to make without giving way to others."""
+CHUNKS_PER_SLICE = 4
+"""Chunks to create or decode between two yields to other greenlets."""
 
-LONG = 10_000
-"""Words of a document that take some hundredths of a second to move out of it."""
+LONG_HISTORY = 10_000
+"""Words in a document above which shortening it takes some hundredths of a second or more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """``words`` led from ``before`` to ``after``; ``start`` words of the life came before them.
+    """A part of a zergling's history.
 
-    ``previous`` is the id of the chunk before this one, None for the first.
+    Args:
+        zergling_id: whose history it is.
+        start: number of words between the spawn and the chunk.
+        before: the pose before the chunk's first word.
+        after: the pose after its last word.
+        words: the words.
+        request_ids: parallel to them, as in ``Zergling``.
+        previous: id of the chunk before this one, or None for the first.
     """
 
     zergling_id: str
@@ -55,17 +62,17 @@ class Chunk:
 
     @property
     def end(self) -> int:
-        """How many words of the life there are up to the chunk's end."""
+        """Number of words between the spawn and the chunk's end."""
         return self.start + len(self.words)
 
     @property
     def id(self) -> str:
-        """The document id: whose, from which word on (16 digits) and the content's hash."""
+        """The document id: the zergling's id, ``start`` in 16 digits, and a hash of the content."""
         digest = hashlib.sha256(orjson.dumps(self._content(), option=orjson.OPT_SORT_KEYS))
         return f"{self.zergling_id}:{self.start:016d}:{digest.hexdigest()[:16]}"
 
     def requests(self) -> tuple[CommandRequest, ...]:
-        """Return the requests that the chunk is made of."""
+        """Return the requests that the chunk holds."""
         return tuple(requests_of(self.words, self.request_ids))
 
     def encode(self) -> Document:
@@ -88,11 +95,11 @@ class Chunk:
         """Return the chunk that a document holds.
 
         Raises:
-            NotAZergling: it holds none, or a damaged one.
+            NotAZergling: the document is damaged or not a chunk.
         """
         start, previous = document.get("start"), document.get("chunk")
         if type(start) is not int or not (previous is None or isinstance(previous, str)):
-            raise NotAZergling("the chunk has no start, or no chunk before it")
+            raise NotAZergling("the chunk has an invalid start or previous chunk")
         chunk = cls(
             zergling_id=str(document.get("_id")).partition(":")[0],
             start=start,
@@ -103,61 +110,79 @@ class Chunk:
             previous=previous,
         )
         if len(chunk.words) != len(chunk.request_ids) or not all(chunk.request_ids[:1]):
-            raise NotAZergling("the chunk's commands and ids do not fit together")
+            raise NotAZergling("the chunk's commands and commandIds do not match")
         if chunk.id != document.get("_id"):
-            raise NotAZergling("the chunk's content is not what its id says")
+            raise NotAZergling("the chunk's content does not match the hash in its id")
         return chunk
 
 
-def is_long(zergling: Zergling, tail: int) -> bool:
-    """Whether a document has far more words than ``shortened`` would have left in it.
+def needs_background_move(zergling: Zergling, tail: int) -> bool:
+    """Whether shortening this zergling takes so long that other requests must not wait for it.
 
-    That is what the original service wrote, which never moves anything out of its documents. To
-    move so much takes longer than others may be kept waiting.
+    This happens to documents of the original service, which never shortens them.
+
+    Args:
+        zergling: as it is stored.
+        tail: words that stay in the document.
     """
-    return len(zergling.history) > max(LONG, 4 * tail)
+    return len(zergling.history) > max(LONG_HISTORY, 4 * tail)
 
 
 def first_id(zergling_id: str) -> str:
-    """Return an id below those of all chunks of a zergling."""
+    """Return an id that sorts before those of all chunks of a zergling."""
     return f"{zergling_id}:"
 
 
 def last_id(zergling_id: str) -> str:
-    """Return an id above those of all chunks of a zergling."""
+    """Return an id that sorts after those of all chunks of a zergling."""
     return f"{zergling_id};"
 
 
-def shortened(
+def shorten(
     zergling: Zergling, tail: int, stored: int | None = None
 ) -> tuple[Zergling, list[Chunk]]:
-    """Move the oldest words out of a history longer than twice ``tail``; no fewer than that stay.
+    """Move the oldest words of a long history into chunks.
 
-    Only the first ``stored`` words are moved, all of them if that is None. The others may never get
-    into the document, and a chunk that nobody reaches must hold nothing that did not happen.
+    Nothing is moved before the history has more than twice ``tail`` words. Requests are never
+    split. A dead zergling is only cut if its history is very long, and its death stays in the
+    document.
 
-    Requests are never split, so more words may stay. A death stays where it is looked for, and the
-    dead as they are unless that would be too much for a document. Where
-    the original service writes, a place is all that tells whether a history begins before or after
-    a cut; so none is made where the zergling stands as it did at the beginning, unless the history
-    is four times the tail already.
+    The original service drops ``base`` when it rewrites a document. Then the pose before the first
+    word, found by undoing the history, is the only sign that words were moved. So a cut is made
+    where the pose differs from that at the base. If there is no such place, a cut is made anywhere
+    once the history has more than four times ``tail`` words.
+
+    Args:
+        zergling: the zergling to shorten.
+        tail: words that stay in the document at least.
+        stored: how many words of ``history``, from the first on, the stored document already has;
+            None if all. Only these are moved: the others may never be stored, and a chunk must not
+            hold commands that did not happen.
+
+    Returns:
+        The zergling as its document should be, and the chunks to store before it.
     """
     if len(zergling.history) <= 2 * tail:
         return zergling, []
     if zergling.is_dead:
-        if not is_long(zergling, tail):
+        if not needs_background_move(zergling, tail):
             return zergling, []
         death = zergling.history.index(DIED)
         stored = death if stored is None else min(stored, death)
-    return cut_at(zergling, _cuts(zergling, tail, stored))
+    return split_at(zergling, _cut_positions(zergling, tail, stored))
 
 
-def cut_at(zergling: Zergling, cuts: Sequence[int]) -> tuple[Zergling, list[Chunk]]:
-    """Move the words before the last of some places, at which requests begin, into chunks."""
+def split_at(zergling: Zergling, cuts: Sequence[int]) -> tuple[Zergling, list[Chunk]]:
+    """Move all words before the last position into chunks, which end at the given positions.
+
+    Args:
+        zergling: the zergling to shorten.
+        cuts: ascending indexes into ``history``, each at the beginning of a request.
+    """
     chunks: list[Chunk] = []
     base, position = zergling.base, 0
     request_ids = tuple(zergling.request_ids)
-    for end in _few_at_a_time(cuts):
+    for end in _in_small_slices(cuts):
         words = zergling.history[position:end]
         chunk = Chunk(
             zergling_id=zergling.id,
@@ -179,36 +204,40 @@ def cut_at(zergling: Zergling, cuts: Sequence[int]) -> tuple[Zergling, list[Chun
     return shorter, chunks
 
 
-def _few_at_a_time(cuts: Sequence[int]) -> Iterator[int]:
-    for some in in_slices(cuts, CHUNKS_AT_ONCE):
-        yield from some
+def _in_small_slices(cuts: Sequence[int]) -> Iterator[int]:
+    for part in in_slices(cuts, CHUNKS_PER_SLICE):
+        yield from part
 
 
-def _cuts(zergling: Zergling, tail: int, stored: int | None) -> Sequence[int]:
-    """Return where to cut: where requests begin, before the tail, in chunks of some size.
+def _cut_positions(zergling: Zergling, tail: int, stored: int | None) -> Sequence[int]:
+    """Return the indexes at which to cut, each at the beginning of a request.
 
-    The place depends on the words from the base on, hardly on how many came since: of attempts that
-    lost a race each finds the same one.
+    They depend mostly on the words from the base on, and hardly on how many were added since. So
+    all attempts that lose a race cut at the same place, and create the same chunks.
     """
     length = len(zergling.history)
     last = length - tail if stored is None else min(stored, length - tail)
     request_ids = tuple(zergling.request_ids)
-    beginnings = [n for some in in_slices(range(1, last + 1)) for n in some if request_ids[n]]
-    returned = returns(zergling.base.pose, zergling.history[:last])
-    places = [n for some in in_slices(beginnings) for n in some if n not in returned]
-    if not places and length > 4 * tail:
-        places = beginnings
+    request_starts = [n for part in in_slices(range(1, last + 1)) for n in part if request_ids[n]]
+    at_base_pose = visits_to_start(zergling.base.pose, zergling.history[:last])
+    candidates = [n for part in in_slices(request_starts) for n in part if n not in at_base_pose]
+    if not candidates and length > 4 * tail:
+        candidates = request_starts
     cuts: list[int] = []
     start = used = 0
-    while used < len(places) and length - start > 2 * tail:
-        used = max(bisect_right(places, start + _size(length - start, tail)), used + 1)
-        start = places[used - 1]
+    while used < len(candidates) and length - start > 2 * tail:
+        used = max(bisect_right(candidates, start + _chunk_size(length - start, tail)), used + 1)
+        start = candidates[used - 1]
         cuts.append(start)
     return cuts
 
 
-def _size(length: int, tail: int) -> int:
-    """Return how many words to cut off so many; it changes only where these have doubled."""
+def _chunk_size(length: int, tail: int) -> int:
+    """Return how many words to move out of a history of ``length`` words.
+
+    Below ``LARGEST_CHUNK`` the size only changes each time that the history doubles, so that
+    competing attempts agree on it.
+    """
     if length >= LARGEST_CHUNK + tail:
         return LARGEST_CHUNK
     size = tail + 1

@@ -1,7 +1,7 @@
-"""The stored form of a zergling: one JSON document, also readable by the original service.
+"""The stored form of a zergling: one JSON document that the original service can read as well.
 
-The original service knows only ``id``, ``location``, ``facing`` and ``commandHistory`` and drops
-everything else when it writes; what it dropped is worked out again here. Knows nothing of stores.
+The original service knows only ``id``, ``location``, ``facing`` and ``commandHistory``, and drops
+all other fields when it writes. Decoding derives the dropped fields again.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from zerglings.domain.zergling import (
     undo,
 )
 
-FARTHEST = COORDINATE_LIMIT + 10**9
-"""Largest absolute coordinate of a stored zergling, in grid steps.
+STORED_COORDINATE_LIMIT = COORDINATE_LIMIT + 10**9
+"""Largest absolute coordinate in a stored document, in grid steps.
 
-Merging two histories, each of which kept to the grid, can lead a little over its edge.
+It exceeds the grid because merging two valid histories can end beyond the grid's edge.
 """
 
 
@@ -37,23 +37,26 @@ _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12
 
 
 class NotAZergling(Exception):
-    """A document of the database that does not describe a zergling; the text says why."""
+    """The document does not describe a zergling. The text says why."""
 
 
 class Summary(NamedTuple):
-    """Which zergling stands where: all that a list shows."""
+    """An entry of a list: a zergling's id and pose."""
 
     id: str
     pose: Pose
 
 
 def is_zergling_id(text: str) -> bool:
-    """Whether ``text`` is an id as this service and the original make them: a lower-case uuid."""
+    """Whether ``text`` is a lower-case uuid, as this service and the original create them."""
     return _UUID.fullmatch(text) is not None
 
 
 def encode(zergling: Zergling) -> Document:
-    """Return the document to store; keys always in the same order, ``_rev`` only if it has one."""
+    """Return the document to store, with its keys in a fixed order.
+
+    ``_rev`` is missing if the zergling was never stored.
+    """
     document: Document = {"_id": zergling.id}
     if zergling.revision is not None:
         document["_rev"] = zergling.revision
@@ -70,10 +73,10 @@ def encode(zergling: Zergling) -> Document:
 
 
 def decode_summary(document: Mapping[str, Any]) -> Summary | None:
-    """Return what a list shows of a living zergling, None of a dead one.
+    """Return the list entry of a zergling, or None if it is dead.
 
     Raises:
-        NotAZergling: the document is something else, or damaged.
+        NotAZergling: the document is damaged or describes something else.
     """
     zergling_id = _decode_id(document)
     pose = decode_pose(document, "the document")
@@ -86,12 +89,12 @@ def decode(document: Mapping[str, Any]) -> Zergling:
     """Return the zergling that a document describes.
 
     Raises:
-        NotAZergling: the document is something else, or damaged.
+        NotAZergling: the document is damaged or describes something else.
     """
     zergling_id = _decode_id(document)
     pose = decode_pose(document, "the document")
-    if pose.reach > FARTHEST:
-        raise NotAZergling("it is off the grid")
+    if pose.reach > STORED_COORDINATE_LIMIT:
+        raise NotAZergling("its location is outside the grid")
     history = decode_words(document.get("commandHistory") or [], "commandHistory")
     request_ids = _decode_request_ids(document, history)
     base = _decode_base(document, pose, history)
@@ -116,32 +119,40 @@ def _decode_id(document: Mapping[str, Any]) -> str:
 
 
 def encode_pose(pose: Pose) -> Document:
-    """Return a pose as every document holds it."""
+    """Return the JSON form of a pose, with the fields ``location`` and ``facing``."""
     return {"location": {"x": pose.x, "y": pose.y}, "facing": pose.facing}
 
 
-def decode_pose(holder: object, where: str) -> Pose:
-    """Return the pose that ``holder``, known to people as ``where``, describes.
+def decode_pose(source: object, name: str) -> Pose:
+    """Return the pose in the fields ``location`` and ``facing`` of a JSON object.
+
+    Args:
+        source: the JSON object.
+        name: what error messages call it.
 
     Raises:
-        NotAZergling: it describes none.
+        NotAZergling: the fields are missing or invalid.
     """
-    location = holder.get("location") if isinstance(holder, Mapping) else None
-    if not isinstance(holder, Mapping) or not isinstance(location, Mapping):
-        raise NotAZergling(f"{where} has no location")
-    x, y, facing = location.get("x"), location.get("y"), holder.get("facing")
+    location = source.get("location") if isinstance(source, Mapping) else None
+    if not isinstance(source, Mapping) or not isinstance(location, Mapping):
+        raise NotAZergling(f"{name} has no location")
+    x, y, facing = location.get("x"), location.get("y"), source.get("facing")
     if type(x) is not int or type(y) is not int:
-        raise NotAZergling(f"the location of {where} is not a pair of integers")
+        raise NotAZergling(f"the location of {name} is not a pair of integers")
     if facing not in FACINGS:
-        raise NotAZergling(f"the facing of {where} is none of {', '.join(FACINGS)}")
+        raise NotAZergling(f"the facing of {name} is not one of {', '.join(FACINGS)}")
     return Pose(x, y, facing)
 
 
 def decode_words(words: object, field: str) -> tuple[str, ...]:
     """Return a list of strings as a tuple.
 
+    Args:
+        words: the list.
+        field: its name in error messages.
+
     Raises:
-        NotAZergling: it is something else.
+        NotAZergling: it is not a list of strings.
     """
     if not isinstance(words, Sequence) or isinstance(words, str):
         raise NotAZergling(f"{field} is not a list")
@@ -157,7 +168,7 @@ def _decode_base(document: Mapping[str, Any], pose: Pose, history: Sequence[str]
     base_pose = decode_pose(base, "base")
     count, chunk = base.get("count"), base.get("chunk")
     if type(count) is not int or count < 0 or not (chunk is None or isinstance(chunk, str)):
-        raise NotAZergling("its base has no count of commands or no chunk id")
+        raise NotAZergling("its base has an invalid count or chunk id")
     return Base(base_pose, count, chunk)
 
 
@@ -173,10 +184,11 @@ def _decode_request_ids(document: Mapping[str, Any], history: Sequence[str]) -> 
 
 
 class DerivedIds(Sequence[str]):
-    """Ids for words stored without any: one a word, from its position and all words so far.
+    """Request ids for words that were stored without ids, one per word.
 
-    Every reader derives the same ids, so histories that share a beginning share its ids too. They
-    are worked out when they are first asked for, as who only looks at a zergling needs none.
+    Each id is a hash of the position and all words so far. Every reader derives the same ids, and
+    histories with a common beginning have the same ids there. They are computed on first use,
+    because most reads do not need them.
     """
 
     def __init__(self, history: Sequence[str]) -> None:
@@ -187,11 +199,11 @@ class DerivedIds(Sequence[str]):
         return len(self._history)
 
     @overload
-    def __getitem__(self, place: int) -> str: ...
+    def __getitem__(self, index: int) -> str: ...
     @overload
-    def __getitem__(self, place: slice) -> tuple[str, ...]: ...
-    def __getitem__(self, place: int | slice) -> str | tuple[str, ...]:
-        return self._all()[place]
+    def __getitem__(self, index: slice) -> tuple[str, ...]: ...
+    def __getitem__(self, index: int | slice) -> str | tuple[str, ...]:
+        return self._all()[index]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._all())
@@ -210,9 +222,9 @@ class DerivedIds(Sequence[str]):
 
 def _ids_from_history(history: Sequence[str]) -> Iterator[str]:
     digest, position = hashlib.sha256(), 0
-    for some in in_slices(history):
+    for part in in_slices(history):
         digests = []
-        for word in some:
+        for word in part:
             data = word.encode()
             digest.update(b"%d:%d:%b;" % (position, len(data), data))
             digests.append(digest.digest()[:DERIVED_ID_BYTES] + _PADDING)
@@ -224,4 +236,7 @@ def _ids_from_history(history: Sequence[str]) -> Iterator[str]:
 
 _PADDING = b"\0"
 _PADDED_LENGTH = 12
-"""With one more byte a digest ends where a group of base64 does, so many are encoded at once."""
+"""Length of a padded id in base64.
+
+With one byte of padding an id fills whole base64 groups, so many ids are encoded with one call.
+"""

@@ -1,8 +1,8 @@
-"""Merging the rival histories of one zergling: pure, and on every replica with the same result.
+"""Merging of rival histories of one zergling. The result is the same on every replica.
 
-A CouchDB cluster can acknowledge two writes that both followed the same revision. Each then lives
-on as a leaf of its own. Here the leaves become one history again that holds every request of each,
-once. Knows nothing of stores.
+A CouchDB cluster can acknowledge two writes that follow the same revision. Each becomes a leaf of
+the document's revision tree. Merging turns the leaves into one history that holds every request of
+every leaf once.
 """
 
 from __future__ import annotations
@@ -17,32 +17,36 @@ from zerglings.domain.zergling import CommandRequest, Zergling
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """One of the rivals, with its requests from before its kept history, as far as they differ.
+    """One rival revision, with its older requests as far as they differ from the others'.
 
-    All leaves that are merged together begin at the same place: at their spawn, or where a part of
-    the history ends that all of them share.
+    All leaves of a merge begin at the same point of the history: at the spawn, or after the newest
+    chunk that all of them share.
+
+    Args:
+        zergling: the revision.
+        older: its requests between that point and ``zergling.base``.
     """
 
     zergling: Zergling
     older: tuple[CommandRequest, ...] = ()
 
     def requests(self) -> list[CommandRequest]:
-        """Return the requests since the place where all leaves begin."""
+        """Return all requests since the common beginning of the leaves."""
         return [*self.older, *self.zergling.requests()]
 
     @property
     def rank(self) -> tuple[int, str]:
-        """What CouchDB orders leaves by; the highest is the current revision."""
+        """CouchDB's sort key of leaves; the current revision has the highest."""
         return rank(self.zergling.revision or "")
 
 
 def merge(leaves: Sequence[Leaf]) -> Zergling:
-    """Return the winner with all that only its rivals have behind its own history.
+    """Return the leaf with the highest rank, followed by all requests that only other leaves have.
 
-    The result depends on nothing but the set of the leaves. Its revision is the winner's, onto
-    which it is to be written.
+    The result depends only on the set of leaves, not on their order. It has the revision of the
+    highest leaf, and is to be stored as its successor.
     """
-    ordered = sorted(_with_ids(leaves), key=lambda leaf: leaf.rank, reverse=True)
+    ordered = sorted(_restore_ids(leaves), key=lambda leaf: leaf.rank, reverse=True)
     winner, *rivals = ordered
     known = {request.id for request in winner.requests()}
     missing: list[CommandRequest] = []
@@ -57,36 +61,40 @@ def merge(leaves: Sequence[Leaf]) -> Zergling:
     return zergling.merged_with(missing)
 
 
-def _with_ids(leaves: Sequence[Leaf]) -> list[Leaf]:
-    """Give the leaves that lost their ids those of the rival that begins most like them."""
+def _restore_ids(leaves: Sequence[Leaf]) -> list[Leaf]:
+    """Give stripped leaves the request ids of the leaf with the longest common beginning."""
     references = [leaf.requests() for leaf in leaves if not leaf.zergling.is_stripped]
     references.sort(key=lambda requests: [(request.id, request.words) for request in requests])
     return [
-        _aligned(leaf, references) if leaf.zergling.is_stripped and references else leaf
+        _align_ids(leaf, references) if leaf.zergling.is_stripped and references else leaf
         for leaf in leaves
     ]
 
 
-def _aligned(leaf: Leaf, references: Sequence[Sequence[CommandRequest]]) -> Leaf:
-    """Give a leaf's kept words the ids of the rival that goes on most like it.
+def _align_ids(leaf: Leaf, references: Sequence[Sequence[CommandRequest]]) -> Leaf:
+    """Give a stripped leaf's words the ids of the reference with the longest common beginning.
 
-    Its older requests have their ids; only a rival that shares all of them can be told to go on
-    alike.
+    The leaf's older requests, which come from chunks, still have their ids. Only references that
+    begin with all of them are compared.
     """
     older, kept = list(leaf.older), leaf.zergling
-    going_on = [rival[len(older) :] for rival in references if list(rival[: len(older)]) == older]
-    common = max((_common(kept.history, rival) for rival in going_on), key=_length, default=[])
+    candidates = [rival[len(older) :] for rival in references if list(rival[: len(older)]) == older]
+    common = max(
+        (_common_requests(kept.history, rival) for rival in candidates), key=_word_count, default=[]
+    )
     ids = [id_ for request in common for id_ in (request.id, *[""] * (len(request.words) - 1))]
     aligned = (*ids, *kept.request_ids[len(ids) :])
     return replace(leaf, zergling=replace(kept, request_ids=aligned))
 
 
-def _length(requests: Sequence[CommandRequest]) -> int:
+def _word_count(requests: Sequence[CommandRequest]) -> int:
     return sum(len(request.words) for request in requests)
 
 
-def _common(words: Sequence[str], reference: Sequence[CommandRequest]) -> list[CommandRequest]:
-    """Return the whole requests that a history of bare words has in common with another."""
+def _common_requests(
+    words: Sequence[str], reference: Sequence[CommandRequest]
+) -> list[CommandRequest]:
+    """Return the requests of ``reference`` before the first that differs from ``words``."""
     common: list[CommandRequest] = []
     position = 0
     for request in reference:

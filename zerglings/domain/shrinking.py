@@ -1,7 +1,8 @@
-"""Shorter forms of a zergling whose document the store refuses as too large. Pure values.
+"""Shorter forms of a zergling whose document is too large for the store.
 
-An ordinary cut leaves a document with up to twice the words that it has to keep. These leave as few
-as may be, and of the dead, who are shown to nobody, none.
+An ordinary shortening (``chunks.shorten``) leaves up to twice as many words in the document as have
+to stay. These forms leave the minimum, and for a dead zergling, whose history cannot be requested
+any more, only its death.
 """
 
 from __future__ import annotations
@@ -10,54 +11,57 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import accumulate
 
-from zerglings.domain.chunks import Chunk, cut_at
+from zerglings.domain.chunks import Chunk, split_at
 from zerglings.domain.zergling import DIED, Pose, Zergling
 
-CHUNK = 50
-"""Words of a chunk, unless a single request has more: fewer than the document keeps, so that the
-store takes each if it takes the document."""
+CHUNK_SIZE = 50
+"""Words per chunk, unless a single request has more. That is fewer than the document keeps, so a
+store that accepts the document also accepts the chunks."""
 
 
-def smaller(zergling: Zergling, keep: int, stored: int) -> Iterator[tuple[Zergling, list[Chunk]]]:
-    """Yield what may be stored instead, and the chunks to store before; the best comes first.
+def smaller_forms(
+    zergling: Zergling, keep: int, stored: int
+) -> Iterator[tuple[Zergling, list[Chunk]]]:
+    """Yield smaller forms of a zergling, best first, each with the chunks to store before it.
 
     Args:
-        zergling: what the store refuses.
-        keep: words that the document of the living keeps at least.
-        stored: how many words, from the first one on, a document has already; no others are moved.
+        zergling: the zergling whose document is too large.
+        keep: words that stay in the document at least, if it is alive.
+        stored: how many words of ``history``, from the first on, the stored document already has.
+            Only these may be moved into chunks.
     """
     if zergling.is_dead:
         last = min(stored, zergling.history.index(DIED))
     else:
         last = min(stored, len(zergling.history) - keep)
-    if cuts := _cuts(zergling, last):
-        yield cut_at(zergling, cuts)
+    if cuts := _cut_positions(zergling, last):
+        yield split_at(zergling, cuts)
     if zergling.is_dead:
-        yield _only_dead(zergling), []
+        yield _death_only(zergling), []
 
 
-def _cuts(zergling: Zergling, last: int) -> list[int]:
-    """Return where to cut, the last time if possible where it stands otherwise than at its base.
+def _cut_positions(zergling: Zergling, last: int) -> list[int]:
+    """Return where to cut; at the last cut the pose differs from the base's, if possible.
 
-    That is for the original service, as in ``chunks.shortened``.
+    The original service requires that, see ``chunks.shorten``.
     """
     words = zergling.history[: max(last, 0)]
     poses = list(accumulate(words, Pose.after, initial=zergling.base.pose))
     request_ids = tuple(zergling.request_ids)
-    beginnings = [n for n in range(1, len(poses)) if request_ids[n]]
-    elsewhere = [n for n in beginnings if poses[n] != zergling.base.pose]
-    end = (elsewhere or beginnings or [0])[-1]
-    cuts, start, reached = [], 0, 0
-    for place in (n for n in beginnings if n <= end):
-        if place - start > CHUNK and reached > start:
-            cuts.append(reached)
-            start = reached
-        reached = place
+    request_starts = [n for n in range(1, len(poses)) if request_ids[n]]
+    preferred = [n for n in request_starts if poses[n] != zergling.base.pose]
+    end = (preferred or request_starts or [0])[-1]
+    cuts, start, last_start = [], 0, 0
+    for start_of_request in (n for n in request_starts if n <= end):
+        if start_of_request - start > CHUNK_SIZE and last_start > start:
+            cuts.append(last_start)
+            start = last_start
+        last_start = start_of_request
     return [*cuts, end] if end else []
 
 
-def _only_dead(zergling: Zergling) -> Zergling:
-    """Return a dead zergling without its last words, which nobody can ask for any more."""
+def _death_only(zergling: Zergling) -> Zergling:
+    """Return a dead zergling whose document holds nothing but the death."""
     deaths = [request for request in zergling.requests() if DIED in request.words]
-    bare = replace(zergling, pose=zergling.base.pose, history=(), request_ids=())
-    return bare.merged_with(deaths)
+    emptied = replace(zergling, pose=zergling.base.pose, history=(), request_ids=())
+    return emptied.merged_with(deaths)

@@ -1,8 +1,11 @@
-"""What a zergling is and how commands change it: pure values, no store, no HTTP, no clock.
+"""A zergling and the effect of commands on it: pure values, without I/O or clock.
 
-A zergling stands on an unbounded grid of integer coordinates and faces one of four compass
-points. North is +y, east is +x, one grid step a move. Its state is always the result of replaying
-its history, which is what makes two histories of one zergling mergeable.
+A zergling stands on a grid of integer coordinates and faces one of four compass points. North is
++y, east is +x, and ``M`` moves it one grid step.
+
+Its history is a sequence of words: the commands ``L``, ``R`` and ``M``, and ``DIED``. Replaying the
+history from the spawn always gives the current state, so two histories of one zergling can be
+merged.
 """
 
 from __future__ import annotations
@@ -16,10 +19,10 @@ from dataclasses import dataclass, replace
 from zerglings.cooperative import in_slices
 
 COORDINATE_LIMIT = 2**53 - 1
-"""Largest absolute coordinate, in grid steps: the last integer that any JSON reader keeps exact."""
+"""Largest absolute coordinate, in grid steps: JSON parsers keep integers up to this exact."""
 
 COMMANDS_PER_REQUEST = 1000
-"""How many commands one request may carry; they are applied together or not at all."""
+"""Most commands in one request. They are applied atomically."""
 
 TURN_LEFT = "L"
 TURN_RIGHT = "R"
@@ -27,18 +30,18 @@ MOVE = "M"
 COMMANDS = (TURN_LEFT, TURN_RIGHT, MOVE)
 
 DIED = "DIED"
-"""The word that ends a history. An entry like any other, so that a death merges like a command."""
+"""The word that records a death. It is part of the history, so deaths merge as commands do."""
 
-FACINGS = ("N", "E", "S", "W")  # clockwise: a right turn is one place further
+FACINGS = ("N", "E", "S", "W")  # clockwise: a right turn goes to the next one
 STEPS = {"N": (0, 1), "E": (1, 0), "S": (0, -1), "W": (-1, 0)}
 
 
 class RuleError(Exception):
-    """A command or a place that the rules do not allow; its text is meant for the sender."""
+    """The rules forbid this command or position. The text is shown to the client."""
 
 
 class InvalidCommand(RuleError):
-    """Something that is not a sequence of L, R and M."""
+    """The input is not a sequence of L, R and M."""
 
 
 class OutOfBounds(RuleError):
@@ -47,14 +50,18 @@ class OutOfBounds(RuleError):
 
 @dataclass(frozen=True, slots=True)
 class Pose:
-    """Where something stands (grid steps) and which way it looks (one of ``FACINGS``)."""
+    """A position (``x`` and ``y`` in grid steps) and a facing (one of ``FACINGS``).
+
+    >>> Pose(0, 0, "N").after("M")
+    Pose(x=0, y=1, facing='N')
+    """
 
     x: int = 0
     y: int = 0
     facing: str = "N"
 
     def after(self, word: str) -> Pose:
-        """Return the pose after one word of a history; words that are no command change nothing."""
+        """Return the pose after one word. Words other than L, R and M change nothing."""
         if word == TURN_LEFT:
             return self._turned(-1)
         if word == TURN_RIGHT:
@@ -64,7 +71,7 @@ class Pose:
         return self
 
     def before(self, word: str) -> Pose:
-        """Return the pose that ``word`` led here from: the inverse of ``after``."""
+        """Return the pose before one word: the inverse of ``after``."""
         if word == TURN_LEFT:
             return self._turned(1)
         if word == TURN_RIGHT:
@@ -83,35 +90,39 @@ class Pose:
 
     @property
     def reach(self) -> int:
-        """The larger of both coordinates' absolute values, in grid steps."""
+        """The larger of the two coordinates' absolute values, in grid steps."""
         return max(abs(self.x), abs(self.y))
 
 
 def replay(start: Pose, history: Iterable[str]) -> Pose:
-    """Return where a history that began at ``start`` ends."""
+    """Return the pose at the end of a history that began at ``start``."""
     words = history if isinstance(history, Sequence) else tuple(history)
-    return _end_of(start, words, _AFTER)
+    return _final_pose(start, words, _AFTER)
 
 
 def undo(end: Pose, history: Iterable[str]) -> Pose:
-    """Return where a history that ends at ``end`` began."""
-    return _end_of(end, tuple(history)[::-1], _BEFORE)
+    """Return the pose at the beginning of a history that ended at ``end``."""
+    return _final_pose(end, tuple(history)[::-1], _BEFORE)
 
 
-def returns(start: Pose, history: Sequence[str]) -> set[int]:
-    """Return after how many words a history that began at ``start`` is back there as it was."""
+def visits_to_start(start: Pose, history: Sequence[str]) -> set[int]:
+    """Return the numbers of words after which the pose equals ``start`` again.
+
+    >>> visits_to_start(Pose(), ["L", "R", "M"])
+    {2}
+    """
     place = (start.x, start.y, start.facing)
-    return {n for n, reached in enumerate(_way(start, history, _AFTER), 1) if reached == place}
+    return {n for n, reached in enumerate(_walk(start, history, _AFTER), 1) if reached == place}
 
 
-# To make a pose after each of a million words takes seconds, numbers alone a tenth of that.
-_Place = tuple[int, int, str]
-_Steps = dict[str, dict[str, _Place]]
+# Tuples instead of poses: replaying a million words is ten times as fast.
+_RawPose = tuple[int, int, str]
+_StepTable = dict[str, dict[str, _RawPose]]
 
 
-def _steps(rule: Callable[[Pose, str], Pose]) -> _Steps:
-    """Return by facing and command how far a rule leads, and which way one looks then."""
-    steps: _Steps = {facing: {} for facing in FACINGS}
+def _step_table(rule: Callable[[Pose, str], Pose]) -> _StepTable:
+    """Return, by facing and command, the step (dx, dy) and the new facing."""
+    steps: _StepTable = {facing: {} for facing in FACINGS}
     for facing in FACINGS:
         for command in COMMANDS:
             pose = rule(Pose(facing=facing), command)
@@ -119,24 +130,24 @@ def _steps(rule: Callable[[Pose, str], Pose]) -> _Steps:
     return steps
 
 
-_AFTER, _BEFORE = _steps(Pose.after), _steps(Pose.before)
+_AFTER, _BEFORE = _step_table(Pose.after), _step_table(Pose.before)
 
 
-def _way(start: Pose, words: Sequence[str], steps: _Steps) -> Iterator[_Place]:
-    """Yield the place after each word."""
+def _walk(start: Pose, words: Sequence[str], steps: _StepTable) -> Iterator[_RawPose]:
+    """Yield the position and facing after each word."""
     x, y, facing = start.x, start.y, start.facing
-    for some in in_slices(words):
-        for word in some:
+    for part in in_slices(words):
+        for word in part:
             if (step := steps[facing].get(word)) is not None:
                 x, y, facing = x + step[0], y + step[1], step[2]
             yield x, y, facing
 
 
-def _end_of(start: Pose, words: Sequence[str], steps: _Steps) -> Pose:
+def _final_pose(start: Pose, words: Sequence[str], steps: _StepTable) -> Pose:
     x, y, facing = start.x, start.y, start.facing
-    for some in in_slices(words):
+    for part in in_slices(words):
         row = steps[facing]
-        for word in some:
+        for word in part:
             if word in row:
                 dx, dy, facing = row[word]
                 x, y, row = x + dx, y + dy, steps[facing]
@@ -145,11 +156,11 @@ def _end_of(start: Pose, words: Sequence[str], steps: _Steps) -> Pose:
 
 @dataclass(frozen=True, slots=True)
 class CommandRequest:
-    """The words that one client asked for at once, under the id that makes them recognisable.
+    """The words that one client sent together, and the id by which their execution is recognised.
 
-    The id is drawn before the first attempt to store them, so that a repeated attempt finds out
-    whether an earlier one, whose outcome was unknown, was carried out after all. With an
-    idempotency key the id comes from the key and the words instead, on every replica the same.
+    The id is drawn before the first attempt to store them. If the outcome of an attempt is unknown,
+    a retry looks for the id in the history. With an idempotency key the id is a hash of key and
+    words, which is the same on every replica.
     """
 
     id: str
@@ -157,10 +168,14 @@ class CommandRequest:
 
     @classmethod
     def command(cls, commands: Iterable[str], key: str | None = None) -> CommandRequest:
-        """Make a request of 1 to ``COMMANDS_PER_REQUEST`` commands.
+        """Create a request of 1 to ``COMMANDS_PER_REQUEST`` commands.
+
+        Args:
+            commands: each ``L``, ``R`` or ``M``.
+            key: the client's idempotency key, if any.
 
         Raises:
-            InvalidCommand: there are none, too many, or one that is not L, R or M.
+            InvalidCommand: there are none or too many, or one is not L, R or M.
         """
         words = tuple(commands)
         if not words:
@@ -176,36 +191,44 @@ class CommandRequest:
 
     @classmethod
     def death(cls, now: float) -> CommandRequest:
-        """Make the request that ends a life; its id tells when (``now``, seconds since 1970)."""
+        """Create the request that kills a zergling.
+
+        Args:
+            now: seconds since 1970; the request's id contains it, see ``time_of_death``.
+        """
         return cls(f"{_random_id()}{_DEATH_MARK}{int(now)}", (DIED,))
 
     @property
     def key_mark(self) -> str | None:
-        """What two requests under the same idempotency key share, None for one without a key."""
+        """The part of the id that comes from the idempotency key, or None without a key.
+
+        Requests with the same key but different words have equal key marks and different ids.
+        """
         return key_mark(self.id)
 
 
 _KEY_BYTES, _BODY_BYTES = 12, 3
 DERIVED_ID_BYTES, _RANDOM_BYTES = 8, 9
-"""Sizes of ids that were made from words alone, and of others; releases agree on the former."""
+"""Bytes of ids before encoding: derived from the words alone, or random. Derived ids must be the
+same in all releases."""
 
-_KEY_LENGTH, _KEYED_LENGTH = 16, 20  # the same in base64
+_KEY_LENGTH, _KEYED_LENGTH = 16, 20  # characters of ids in base64
 DERIVED_ID_LENGTH = 11
 _DEATH_MARK = "@"
 
 
 def key_mark(request_id: str) -> str | None:
-    """Return the part of a request's id that comes from its key, None where there was no key."""
+    """Return the part of a request id that comes from the idempotency key, None without a key."""
     return request_id[:_KEY_LENGTH] if len(request_id) == _KEYED_LENGTH else None
 
 
 def is_derived(request_id: str) -> bool:
-    """Whether an id was made from words whose own id the original service has dropped."""
+    """Whether an id was derived from words, because the original service dropped the real one."""
     return len(request_id) == DERIVED_ID_LENGTH
 
 
 def time_of_death(request_id: str) -> int | None:
-    """Return when a death was asked for, in seconds since 1970, None if the id does not tell."""
+    """Return when a death was requested, in seconds since 1970, None if the id does not say."""
     _, _, seconds = request_id.partition(_DEATH_MARK)
     return int(seconds) if seconds.isascii() and seconds.isdigit() else None
 
@@ -215,9 +238,9 @@ def _random_id() -> str:
 
 
 def _keyed_id(key: str, words: Sequence[str]) -> str:
-    of_key = hashlib.sha256(key.encode()).digest()[:_KEY_BYTES]
-    of_words = hashlib.sha256("".join(words).encode()).digest()[:_BODY_BYTES]
-    return _base64(of_key) + _base64(of_words)
+    key_part = hashlib.sha256(key.encode()).digest()[:_KEY_BYTES]
+    words_part = hashlib.sha256("".join(words).encode()).digest()[:_BODY_BYTES]
+    return _base64(key_part) + _base64(words_part)
 
 
 def _base64(data: bytes) -> str:
@@ -226,10 +249,12 @@ def _base64(data: bytes) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """The state before the first entry of a kept history, and what came before it.
+    """The state before the first word of a document's ``commandHistory``.
 
-    ``count`` commands led from the spawn to ``pose``; ``chunk`` is the document id of the newest
-    part of them that was stored elsewhere, if any was.
+    Args:
+        pose: the pose there.
+        count: words between the spawn and this point, all of which are stored in chunks.
+        chunk: document id of the newest of these chunks, or None if there are none.
     """
 
     pose: Pose
@@ -239,12 +264,12 @@ class Base:
 
 @dataclass(frozen=True, slots=True)
 class Zergling:
-    """One zergling at one revision.
+    """One revision of a zergling.
 
-    ``history`` holds the words since ``base``; ``request_ids`` runs beside it, with a request's id
-    at its first word and "" at the rest. ``revision`` is the store's, None while unstored.
-    ``is_stripped`` marks one that the original service wrote: it keeps no ids, spawn and base, so
-    these are worked out again.
+    ``history`` holds the words since ``base``. ``request_ids`` is parallel to it: the id of each
+    request at its first word, and "" at its other words. ``revision`` is the store's revision, or
+    None before the first write. ``is_stripped`` means that the original service wrote the document,
+    which drops ids, spawn and base; here they have been derived from the history.
     """
 
     id: str
@@ -258,32 +283,32 @@ class Zergling:
 
     @classmethod
     def spawned(cls, zergling_id: str, pose: Pose) -> Zergling:
-        """Return a new zergling that stands at ``pose``."""
+        """Return a new zergling at ``pose``, which is not stored yet."""
         return cls(id=zergling_id, pose=pose, spawn=pose, base=Base(pose))
 
     @property
     def is_dead(self) -> bool:
-        """Whether its history holds a death, wherever merging has put it."""
+        """Whether the history holds a death. After a merge it may be anywhere in the history."""
         return DIED in self.history
 
     @property
     def command_count(self) -> int:
-        """How many words its whole history has."""
+        """Words in the whole history, including those in chunks."""
         return self.base.count + len(self.history)
 
     def requests(self) -> Iterator[CommandRequest]:
-        """Yield the requests that the kept history is made of."""
+        """Yield the requests of ``history``."""
         return requests_of(self.history, self.request_ids)
 
     def has_applied(self, request: CommandRequest) -> bool:
-        """Whether this request is in the kept history."""
+        """Whether ``history`` holds this request."""
         return request.id in self.request_ids
 
     def apply(self, request: CommandRequest) -> Zergling:
-        """Return the zergling after the request, not yet stored.
+        """Return the zergling after the request, which is not stored yet.
 
         Raises:
-            OutOfBounds: a step would leave the grid; nothing of the request is applied.
+            OutOfBounds: a step would leave the grid. No part of the request is applied.
         """
         pose = self.pose
         for word in request.words:
@@ -293,17 +318,18 @@ class Zergling:
                     f"The grid ends at ±{COORDINATE_LIMIT}: from x={self.pose.x}, y={self.pose.y} "
                     "these commands step over its edge."
                 )
-        return self._extended([request], pose)
+        return self._append([request], pose)
 
     def merged_with(self, requests: Sequence[CommandRequest]) -> Zergling:
-        """Return the zergling after requests that a rival history has acknowledged.
+        """Return the zergling with requests of a rival history appended.
 
-        They count wherever they lead: each kept to the grid in its own history.
+        The grid's edge is not checked: each request was valid in its own history and is
+        acknowledged.
         """
         words = (word for request in requests for word in request.words)
-        return self._extended(requests, replay(self.pose, words))
+        return self._append(requests, replay(self.pose, words))
 
-    def _extended(self, requests: Sequence[CommandRequest], pose: Pose) -> Zergling:
+    def _append(self, requests: Sequence[CommandRequest], pose: Pose) -> Zergling:
         history, request_ids = list(self.history), list(self.request_ids)
         for request in requests:
             history += request.words
@@ -318,11 +344,16 @@ class Zergling:
 
 
 def requests_of(words: Sequence[str], request_ids: Sequence[str]) -> Iterator[CommandRequest]:
-    """Yield the requests of a history, which begins with one."""
+    """Yield the requests of a history. Its first word must begin a request.
+
+    Args:
+        words: the words of the history.
+        request_ids: parallel to it, as in ``Zergling``.
+    """
     ids = tuple(request_ids)
     starts = [position for position, id_ in enumerate(ids) if id_]
     starts.append(len(words))
-    for some in in_slices(range(1, len(starts))):
-        for number in some:
+    for part in in_slices(range(1, len(starts))):
+        for number in part:
             start, end = starts[number - 1], starts[number]
             yield CommandRequest(ids[start], tuple(words[start:end]))

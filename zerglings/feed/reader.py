@@ -177,9 +177,9 @@ class Feed:
     def _after(self, position: str, wait: float = 0.0) -> tuple[bytes, ChangeBatch]:
         """Return what is to be told of what happens after a place, or that the place is lost."""
         try:
-            news = self._hive.news(position, PAGE, wait=wait)
+            news = self._hive.changes_after(position, PAGE, wait=wait)
         except UnknownPosition:
-            news = self._hive.news(None)
+            news = self._hive.changes_after(None)
             return event_stream.reset(news.position), news
         return event_stream.told(news), news
 
@@ -191,7 +191,7 @@ class Feed:
             while self._look_after_listeners():
                 try:
                     if position is None:
-                        position = self._hive.news(None).position
+                        position = self._hive.changes_after(None).position
                         self._tell(event_stream.reset(position), position)
                     self._admit_newcomers()
                     piece, news = self._after(position, WAIT)

@@ -1,1 +1,1 @@
-"""The use cases: spawn, command, read and delete zerglings. Knows nothing of HTTP."""
+"""The use cases: spawn, command, read and delete zerglings. Independent of HTTP."""

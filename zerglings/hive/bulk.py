@@ -1,7 +1,6 @@
-"""Whole-swarm calls: many changes for one caller, each with a result of its own.
+"""Bulk calls: many changes for one caller, each with a result of its own.
 
-They are carried out some at a time, so that the calls of others find their place between them.
-Knows nothing of HTTP.
+A bulk call is split into parts, so that the calls of other clients are served between them.
 """
 
 from __future__ import annotations
@@ -29,38 +28,47 @@ from zerglings.repository.retry_budget import TooMuchContention
 from zerglings.storage.base import StoreError, StoreUnavailable, TooLarge
 
 LIMIT = 10_000
-"""Items of one call at most."""
+"""Most items of one bulk call."""
 
-ROOM_LIMIT = 2.0
-ROOM_EVERY = 0.02
-"""Seconds to wait at most while too many other calls wait, and between two looks."""
+QUEUE_WAIT_LIMIT = 2.0
+QUEUE_POLL_SECONDS = 0.02
+"""While the queue is full, retry every ``QUEUE_POLL_SECONDS`` for up to ``QUEUE_WAIT_LIMIT``
+seconds."""
 
 PART = 64
-"""Changes that are carried out together: half of what shares a flush at most."""
+"""Changes per part: half of ``hive.BATCH_LIMIT``."""
 
 
-_OUTCOMES = (Refused, RuleError, StoreError, TooMuchContention)
-"""What a change may end with instead of a zergling."""
+_ERRORS = (Refused, RuleError, StoreError, TooMuchContention)
+"""Errors that a single change may end with."""
 
 Item = tuple[str, CommandRequest] | Exception
-"""A zergling's id and what it is asked for, or what is wrong with the item."""
+"""A zergling's id and the request for it, or the error in the client's item."""
 
 
 def item_key(key: str | None, number: int) -> str | None:
-    """Return the idempotency key of one item; no client can send one of this form."""
+    """Return the idempotency key of one item.
+
+    Clients cannot send such a key, because it contains a line end.
+
+    Args:
+        key: the key of the bulk call, if any.
+        number: the item's position.
+    """
     return None if key is None else f"{key}\n{number}"
 
 
-class Swarm:
-    """Whole-swarm calls to one hive. Safe to use from many threads at once.
+class BulkCalls:
+    """Bulk calls to one hive. Thread-safe.
 
-    Every method yields, in the order of the items and in parts, the zergling after the change or
-    the error that it came to. Once the store has answered none of a part, it is asked no more.
+    Every method yields lists of results, part by part and in the order of the items. A result is
+    the zergling after the change, or an error. If the store fails for all changes of a part, the
+    remaining parts are not attempted and get the same error.
 
     Args:
-        changes: carries changes out.
-        keys: where the keys of calls are noted.
-        mover: moves the long histories that changes come up against.
+        changes: executes changes.
+        keys: records the idempotency keys of bulk calls.
+        mover: moves histories that are too long to be changed.
     """
 
     def __init__(self, changes: GroupCommit[Mutation], keys: KeyRegister, mover: Mover) -> None:
@@ -69,11 +77,16 @@ class Swarm:
         self._mover = mover
 
     def spawn(self, count: int, pose: Pose, key: str | None = None) -> Iterator[Sequence[Outcome]]:
-        """Spawn zerglings of one pose; with a known key, those that it has spawned.
+        """Spawn zerglings with the same pose. A repeated key returns those that it spawned before.
+
+        Args:
+            count: how many.
+            pose: where they spawn.
+            key: the client's idempotency key, if any.
 
         Raises:
-            KeyReused: another call was made under the key.
-            StoreUnavailable: whether one was cannot be found out.
+            KeyReused: the key was used for another call.
+            StoreUnavailable: the key could not be checked.
         """
         if key is not None:
             self._keys.claim(key, f"spawn {count} {pose}".encode())
@@ -82,84 +95,89 @@ class Swarm:
             zergling_id = new_id(item_key(key, number))
             return SpawnMutation(Zergling.spawned(zergling_id, pose), is_keyed=key is not None)
 
-        yield from self._carried_out(map(newborn, range(count)))
+        yield from self._run_in_parts(map(newborn, range(count)))
 
     def command(self, items: Sequence[Item], key: str | None = None) -> Iterator[Sequence[Outcome]]:
-        """Apply each request exactly once, those to one zergling in their order.
+        """Apply each request exactly once. Requests to one zergling are applied in their order.
 
-        Under a key, each must have been made under its ``item_key``.
+        Args:
+            items: zerglings and requests. With a key, each request must have been created with its
+                ``item_key``.
+            key: the client's idempotency key, if any.
 
         Raises:
-            KeyReused: another call was made under the key.
-            StoreUnavailable: whether one was cannot be found out.
+            KeyReused: the key was used for another call.
+            StoreUnavailable: the key could not be checked.
         """
         if key is not None:
-            self._keys.claim(key, b"\n".join(map(_told_apart, items)))
-        yield from self._carried_out(map(_order, items))
+            self._keys.claim(key, b"\n".join(map(_fingerprint, items)))
+        yield from self._run_in_parts(map(_mutation, items))
 
-    def _carried_out(self, changes: Iterator[Mutation | Exception]) -> Iterator[Sequence[Outcome]]:
-        """Carry changes out part by part; each begins when its turn has come, and its time too."""
-        away: StoreUnavailable | None = None
+    def _run_in_parts(self, changes: Iterator[Mutation | Exception]) -> Iterator[Sequence[Outcome]]:
+        """Execute changes part by part. Each part gets a deadline of its own when it starts."""
+        outage: StoreUnavailable | None = None
         while part := list(islice(changes, PART)):
-            outcomes = self._part(part) if away is None else [_unless_wrong(c, away) for c in part]
-            away = away or _failure_of_all(part, outcomes)
+            outcomes = (
+                self._part(part) if outage is None else [_own_error_or(c, outage) for c in part]
+            )
+            outage = outage or _common_failure(part, outcomes)
             yield outcomes
 
     def _part(self, part: Sequence[Mutation | Exception]) -> list[Outcome]:
-        calls = [change for change in part if isinstance(change, Mutation)]
+        mutations = [change for change in part if isinstance(change, Mutation)]
         try:
-            if calls:
-                self._run(calls)
+            if mutations:
+                self._run(mutations)
         except QueueFull:
             full = StoreUnavailable("too many calls wait for the store")
-            return [_unless_wrong(change, full) for change in part]
-        except StoreUnavailable as error:  # no call is taken in at present
-            return [_unless_wrong(change, error) for change in part]
+            return [_own_error_or(change, full) for change in part]
+        except StoreUnavailable as error:  # the circuit breaker is open
+            return [_own_error_or(change, error) for change in part]
         outcomes = [_outcome(change) for change in part]
         return [
-            self._again(change) if isinstance(outcome, LongHistory) else outcome
+            self._retry_after_moving(change) if isinstance(outcome, LongHistory) else outcome
             for change, outcome in zip(part, outcomes, strict=True)
         ]
 
-    def _again(self, change: Mutation | Exception) -> Outcome:
-        """Carry out what came up against a long history, once that is out of the way."""
+    def _retry_after_moving(self, change: Mutation | Exception) -> Outcome:
+        """Execute a change again after moving the long history that prevented it."""
         if isinstance(change, Exception):
             return change
-        renewed = change.renewed
+        as_new_call = change.as_new_call
 
-        def carry_out() -> Zergling:
-            again = renewed()
-            self._run([again])
-            return again.result()
+        def execute() -> Zergling:
+            retry = as_new_call()
+            self._run([retry])
+            return retry.result()
 
         try:
-            return self._mover.having_moved(carry_out)
+            return self._mover.retry_after_moving(execute)
         except QueueFull:
             return StoreUnavailable("too many calls wait for the store")
-        except _OUTCOMES as error:
+        except _ERRORS as error:
             return error
 
     def _run(self, calls: Sequence[Mutation]) -> None:
-        """Have calls carried out, once there is room for them."""
-        deadline = time.monotonic() + ROOM_LIMIT
+        """Queue changes and wait for them. While the queue is full, wait and retry."""
+        deadline = time.monotonic() + QUEUE_WAIT_LIMIT
         while True:
             try:
                 return self._changes.run(calls)
             except QueueFull:
                 if time.monotonic() > deadline:
                     raise
-            time.sleep(ROOM_EVERY)
+            time.sleep(QUEUE_POLL_SECONDS)
 
 
-def _told_apart(item: Item) -> bytes:
-    """Return what tells an item from another one; a request's id comes from its key and words."""
+def _fingerprint(item: Item) -> bytes:
+    """Return a fingerprint of an item. A request's id is a hash of its key and words."""
     if isinstance(item, Exception):
         return f"{type(item).__name__} {item}".encode()
     zergling_id, request = item
     return f"{zergling_id} {request.id}".encode()
 
 
-def _order(item: Item) -> Mutation | Exception:
+def _mutation(item: Item) -> Mutation | Exception:
     if isinstance(item, Exception):
         return item
     zergling_id, request = item
@@ -170,7 +188,7 @@ def _order(item: Item) -> Mutation | Exception:
     )
 
 
-def _unless_wrong(change: Mutation | Exception, error: StoreUnavailable) -> Exception:
+def _own_error_or(change: Mutation | Exception, error: StoreUnavailable) -> Exception:
     return change if isinstance(change, Exception) else error
 
 
@@ -179,22 +197,25 @@ def _outcome(change: Mutation | Exception) -> Outcome:
         return change
     try:
         return change.result()
-    except _OUTCOMES as error:
+    except _ERRORS as error:
         return error
 
 
-def _failure_of_all(
+def _common_failure(
     part: Sequence[Mutation | Exception], outcomes: Sequence[Outcome]
 ) -> StoreUnavailable | None:
-    """Return what the store failed with if it did so for all that were asked of it.
+    """Return the store's failure if all attempted changes of the part failed, else None.
 
-    A zergling whose history is damaged, or has become too large, is no failure of the store's.
+    A damaged history or a document that is too large concerns one zergling only, so it does not
+    count.
     """
-    asked = [o for change, o in zip(part, outcomes, strict=True) if isinstance(change, Mutation)]
+    attempted = [
+        o for change, o in zip(part, outcomes, strict=True) if isinstance(change, Mutation)
+    ]
     failures = [
         outcome
-        for outcome in asked
+        for outcome in attempted
         if isinstance(outcome, StoreUnavailable)
         and not isinstance(outcome, MissingChunk | TooLarge)
     ]
-    return failures[0] if failures and len(failures) == len(asked) else None
+    return failures[0] if failures and len(failures) == len(attempted) else None

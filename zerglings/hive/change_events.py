@@ -1,7 +1,7 @@
-"""News of zerglings: what became of those that the store says were changed.
+"""Change events: what happened to the zerglings that the store reports as changed.
 
-The store tells which, and each is then read anew, with its rivals settled, so what is told of one
-never goes back. Knows nothing of who listens.
+The store reports ids. Each zergling is then read with its rivals merged, so the events of one
+zergling never go back in time.
 """
 
 from __future__ import annotations
@@ -16,12 +16,18 @@ from zerglings.storage.base import Store, StoreError
 
 logger = logging.getLogger(__name__)
 
-SPAWNED, MOVED, DIED = "spawned", "moved", "died"
+KIND_SPAWNED, KIND_MOVED, KIND_DIED = "spawned", "moved", "died"
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What became of a zergling; of one whose document was removed only the id is left."""
+    """What happened to a zergling.
+
+    Args:
+        kind: ``spawned``, ``moved`` or ``died``.
+        id: the zergling's id.
+        zergling: its current state, or None if its document was removed.
+    """
 
     kind: str
     id: str
@@ -29,15 +35,15 @@ class Event:
 
     @classmethod
     def of(cls, zergling_id: str, zergling: Zergling | None) -> Event:
-        """Return what is to be told of a zergling, as it is found now."""
+        """Return the event for a zergling, given its current state."""
         if zergling is None or zergling.is_dead:
-            return cls(DIED, zergling_id, zergling)
-        return cls(MOVED if zergling.command_count else SPAWNED, zergling_id, zergling)
+            return cls(KIND_DIED, zergling_id, zergling)
+        return cls(KIND_MOVED if zergling.command_count else KIND_SPAWNED, zergling_id, zergling)
 
 
 @dataclass(frozen=True, slots=True)
 class ChangeBatch:
-    """Some events, the place in the store's changes to go on from, and whether there is more."""
+    """Events, the store position after them, and whether more are available at once."""
 
     events: list[Event]
     position: str
@@ -45,26 +51,28 @@ class ChangeBatch:
 
 
 class ChangeEventReader:
-    """Finds out what happened in one store. Safe to use from many threads at once.
+    """Reads the change events of one store. Thread-safe.
 
     Args:
-        store: where the zerglings are.
-        reader: reads them, settled.
+        store: reports changed ids.
+        reader: reads the zerglings, with rivals merged.
     """
 
     def __init__(self, store: Store, reader: Reader) -> None:
         self._store = store
         self._reader = reader
 
-    def news(self, since: str | None, limit: int, *, timeout: float, wait: float) -> ChangeBatch:
-        """Return what happened to up to ``limit`` zerglings after a position.
+    def changes_after(
+        self, since: str | None, limit: int, *, timeout: float, wait: float
+    ) -> ChangeBatch:
+        """Return the events of up to ``limit`` zerglings that changed after a position.
 
-        The arguments are those of ``Store.changes``. A zergling that cannot be read is left out,
-        until it is changed again.
+        A zergling that cannot be read is left out until its next change, and logged. For the
+        arguments see ``Store.changes``.
 
         Raises:
-            StoreUnavailable: the store did not tell.
-            UnknownPosition: it cannot tell what happened after ``since``.
+            StoreUnavailable: the store failed.
+            UnknownPosition: the store does not know the position ``since``.
         """
         changes = self._store.changes(since, limit, timeout=timeout, wait=wait)
         ids = list(filter(is_zergling_id, changes.ids))
@@ -79,12 +87,12 @@ class ChangeEventReader:
     def _read(self, ids: list[str], timeout: float) -> dict[str, Found]:
         found = self._reader.read(ids, timeout=timeout)
         failed, before = _failed(ids, found), len(ids) + 1
-        while failed and len(failed) < before:  # many rivals take longer than one read may
+        while failed and len(failed) < before:  # merging many rivals may exceed one timeout
             before = len(failed)
             found |= self._reader.read(failed, timeout=timeout)
             failed = _failed(failed, found)
         for id_ in failed:
-            logger.warning("What happened to %s is not told: %s", id_, found[id_])
+            logger.warning("Left out the change event of %s: %s", id_, found[id_])
         return found
 
 

@@ -1,8 +1,9 @@
-"""Group commit: callers that arrive while a flush is under way share the next one.
+"""Group commit: calls that arrive while a batch is being executed share the next batch.
 
-Whoever finds nobody leading leads: takes all that wait, has them carried out together, and hands
-the lead to the next that waits as soon as its own call is answered. There is no timer, so a call
-that comes alone is carried out at once. Knows nothing of zerglings and stores.
+A caller that arrives while there is no leader becomes the leader. The leader takes the queued
+calls, executes them as one batch, and passes the leadership to the next caller in the queue once
+its own call is answered. There is no timer, so a single call is executed at once. This module is
+independent of zerglings and stores.
 """
 
 from __future__ import annotations
@@ -21,231 +22,236 @@ Result = TypeVar("Result")
 
 
 class QueueFull(Exception):
-    """More calls wait than may; this one was not taken in."""
+    """The queue is full. None of the calls was queued."""
 
 
 class Abandoned(Exception):
-    """The call was not answered in time, or the flush that it was part of came to nothing.
+    """The call was not answered in time, or its batch crashed.
 
-    ``was_taken`` tells whether a flush had begun to carry it out.
+    ``was_started`` says whether the call was already in a batch, so that its outcome is unknown.
     """
 
-    def __init__(self, *, was_taken: bool) -> None:
-        super().__init__("nobody answered the call")
-        self.was_taken = was_taken
+    def __init__(self, *, was_started: bool) -> None:
+        super().__init__("the call was not answered")
+        self.was_started = was_started
 
 
 class Call(Generic[Result]):
-    """One caller's wish, until a flush answers it."""
+    """One caller's call, which waits in the queue until a batch answers it."""
 
     def __init__(self) -> None:
         self._result: Result | None = None
         self._error: BaseException | None = None
         self._signal = threading.Event()
         self.is_answered = False
-        self.was_taken = False
+        self.was_started = False
         self.is_awaited = True
-        self.leads = False
+        self.is_leader = False
 
     @property
     def time_left(self) -> float:
-        """Seconds that the caller will wait at most."""
+        """Seconds until the caller's deadline."""
         raise NotImplementedError
 
     def is_over(self) -> bool:
-        """Whether it is answered, if only because its time is up; asked before each flush."""
+        """Whether the call is answered, possibly with a timeout. Checked before each batch."""
         return self.is_answered
 
     def succeed(self, result: Result) -> None:
-        """Answer the call; its caller learns of it when the flush is over."""
+        """Set the result. The caller is woken when the batch is done."""
         self._result = result
         self.is_answered = True
 
     def fail(self, error: BaseException) -> None:
-        """Answer the call with an error, which is raised where the call was made.
+        """Set an error, which ``outcome`` raises in the caller's thread.
 
-        Several calls may share one, which then must not hold the frames of all their callers.
+        Its traceback is removed: several calls may share the error, and would keep each other's
+        frames alive.
         """
         self._error = error.with_traceback(None)
         self.is_answered = True
 
     def wake(self) -> None:
-        """Have the caller look whether it is answered, or leads."""
+        """Wake the caller, because its call is answered or has become the leader."""
         self._signal.set()
 
     def wait(self, timeout: float) -> None:
-        """Wait for an answer or the lead, ``timeout`` seconds at most."""
+        """Wait up to ``timeout`` seconds to be woken."""
         self._signal.wait(timeout)
 
     def outcome(self) -> Result:
-        """Return the answer, or raise it; to be asked once.
+        """Return the result or raise the error. May only be called once.
 
         Raises:
-            Abandoned: there is none.
+            Abandoned: the call was not answered.
         """
         if not self.is_answered:
-            raise Abandoned(was_taken=self.was_taken)
+            raise Abandoned(was_started=self.was_started)
         if self._error is not None:
             error, self._error = self._error, None
             try:
                 raise error
             finally:
-                del error  # or the frame, which the error holds, would hold the error
+                del error  # breaks the reference cycle of error, traceback and frame
         return self._result  # type: ignore[return-value]  # None is a result where Result has it
 
 
-class Watch(Protocol):
-    """Whoever wants to know how busy a group commit is."""
+class QueueMonitor(Protocol):
+    """Observes the load of a group commit."""
 
-    def waiting(self, calls: int, /) -> None:
-        """Learn that so many calls wait now."""
+    def queue_length(self, calls: int, /) -> None:
+        """Record how many calls are in the queue."""
 
-    def flushing(self, calls: int, /) -> None:
-        """Learn that a flush of so many calls begins."""
-
-
-Wish = TypeVar("Wish", bound=Call)  # type: ignore[type-arg]  # a variable cannot be generic
+    def batch_started(self, calls: int, /) -> None:
+        """Record that a batch of so many calls starts."""
 
 
-def anybody() -> None:
-    """Admit calls."""
+QueuedCall = TypeVar("QueuedCall", bound=Call)  # type: ignore[type-arg]  # a variable cannot be generic
 
 
-class GroupCommit(Generic[Wish]):
-    """Carries calls out in batches, one batch at a time, in the order of their arrival.
+def admit_all() -> None:
+    """Accept all calls."""
+
+
+class GroupCommit(Generic[QueuedCall]):
+    """Executes calls in batches, one batch at a time, in the order of arrival.
 
     Args:
-        flush: carries a batch out. Every call that it leaves unanswered is part of the next batch,
-            before all that came later; it has to answer each in the end. If it crashes, that is
-            the end of the batch's unanswered calls, and of no others.
-        batch_limit: calls in a batch at most.
-        queue_limit: calls that may wait.
-        grace: seconds that a caller waits beyond its own time for a flush to say what became of it.
-        watch: is told how many calls wait and are carried out together.
-        admit: is asked whether calls may be taken in, and raises if not.
+        flush: executes a batch. A call that it leaves unanswered becomes part of the next batch,
+            ahead of newer calls. It must answer each call eventually. If it raises, the unanswered
+            calls of the batch fail with ``Abandoned``; other calls are not affected.
+        batch_limit: most calls in a batch.
+        queue_limit: most calls in the queue.
+        grace: extra seconds that a caller waits for its outcome after its deadline.
+        monitor: observes the queue length and the batch sizes.
+        admit: raises an error if calls are to be refused at present.
     """
 
     def __init__(
         self,
-        flush: Callable[[Sequence[Wish]], None],
+        execute: Callable[[Sequence[QueuedCall]], None],
         *,
         batch_limit: int,
         queue_limit: int,
         grace: float,
-        watch: Watch,
-        admit: Callable[[], None] = anybody,
+        monitor: QueueMonitor,
+        admit: Callable[[], None] = admit_all,
     ) -> None:
-        self._flush = flush
-        self._watch = watch
+        self._execute = execute
+        self._monitor = monitor
         self._admit = admit
         self._batch_limit = batch_limit
         self._queue_limit = queue_limit
         self._grace = grace
-        self._queue: deque[Wish] = deque()
+        self._queue: deque[QueuedCall] = deque()
         self._lock = threading.Lock()
-        self._is_led = False
+        self._has_leader = False
 
-    def run(self, calls: Sequence[Wish]) -> None:
-        """Have calls carried out in their order; return when each is answered or its time is up.
+    def run(self, calls: Sequence[QueuedCall]) -> None:
+        """Queue calls, and return when each is answered or has timed out.
 
         Raises:
-            QueueFull: too many wait already; none of these was taken in.
-            Exception: what ``admit`` raises; none of these was taken in.
+            QueueFull: the queue is full. None of the calls was queued.
+            Exception: the error of ``admit``. None of the calls was queued.
         """
         with self._lock:
             self._admit()
             if len(self._queue) + len(calls) > self._queue_limit:
                 raise QueueFull
             self._queue.extend(calls)
-            self._watch.waiting(len(self._queue))
-            if not self._is_led:
-                self._is_led = calls[0].leads = True
+            self._monitor.queue_length(len(self._queue))
+            if not self._has_leader:
+                self._has_leader = calls[0].is_leader = True
         try:
-            # Whoever leads is the first in the queue, so of these it is the one that is awaited.
+            # Only the first of these calls can be the leader, so it must be handled first.
             for call in calls:
-                self._await(call)
-        except BaseException:  # this thread is being ended
+                self._wait_or_lead(call)
+        except BaseException:  # gevent or the interpreter ends this thread
             for call in calls:
                 self._leave(call)
             raise
 
-    def turn_away(self, error: BaseException) -> None:
-        """Answer all with an error that no flush has taken yet; to be called once none is admitted.
+    def reject_queued(self, error: BaseException) -> None:
+        """Fail all calls that are in the queue and in no batch yet.
 
-        Whoever leads is left, to lead those whose flush is not over.
+        Call it once ``admit`` refuses new calls. A leader is kept: calls that its batch left
+        unanswered still need it.
         """
         with self._lock:
-            refused = [call for call in self._queue if not (call.leads or call.was_taken)]
-            self._queue = deque(call for call in self._queue if call.leads or call.was_taken)
+            refused = [call for call in self._queue if not (call.is_leader or call.was_started)]
+            self._queue = deque(call for call in self._queue if call.is_leader or call.was_started)
             for call in refused:
                 call.fail(error)
-            self._watch.waiting(len(self._queue))
+            self._monitor.queue_length(len(self._queue))
         for call in with_yields(refused):
             call.wake()
 
-    def _await(self, call: Wish) -> None:
+    def _wait_or_lead(self, call: QueuedCall) -> None:
         try:
-            if not call.leads:
+            if not call.is_leader:
                 call.wait(max(0.0, call.time_left) + self._grace)
-            while call.leads and not call.is_over():
-                self._flush_once(call)
+            while call.is_leader and not call.is_over():
+                self._execute_batch(call)
         finally:
             self._leave(call)
 
-    def _leave(self, call: Wish) -> None:
-        """Wait no longer, and lead no longer."""
+    def _leave(self, call: QueuedCall) -> None:
+        """Stop waiting for a call, and pass on its leadership."""
         with self._lock:
             call.is_awaited = False
-            # Who leads still has not been flushed: its time was up before that.
-            if (call.leads or not call.is_answered) and call in self._queue:
+            # A leader that is still queued timed out before its own batch.
+            if (call.is_leader or not call.is_answered) and call in self._queue:
                 self._queue.remove(call)
-                self._watch.waiting(len(self._queue))
-            self._hand_over(call)
+                self._monitor.queue_length(len(self._queue))
+            self._pass_leadership(call)
 
-    def _hand_over(self, call: Wish) -> None:
-        """Let the next that waits lead, if this one does."""
-        if not call.leads:
+    def _pass_leadership(self, call: QueuedCall) -> None:
+        """Make the next caller in the queue the leader, if ``call`` is the leader."""
+        if not call.is_leader:
             return
-        call.leads = False
+        call.is_leader = False
         if self._queue:
-            self._queue[0].leads = True
+            self._queue[0].is_leader = True
             self._queue[0].wake()
         else:
-            self._is_led = False
+            self._has_leader = False
 
-    def _flush_once(self, leader: Wish) -> None:
+    def _execute_batch(self, leader: QueuedCall) -> None:
         with self._lock:
             size = min(self._batch_limit, len(self._queue))
             batch = [self._queue.popleft() for _ in range(size)]
-            self._watch.waiting(len(self._queue))
-        self._watch.flushing(size)
+            self._monitor.queue_length(len(self._queue))
+        self._monitor.batch_started(size)
         for call in batch:
-            call.was_taken = True
+            call.was_started = True
         try:
-            self._flush(batch)
+            self._execute(batch)
         except Exception:
-            logger.exception("A flush of %d calls crashed", len(batch))
+            logger.exception("A batch of %d calls crashed", len(batch))
             _abandon(batch)
-        except BaseException:  # this thread is being ended, and nobody else will answer them
+        except BaseException:  # this thread is being ended
             _abandon(batch)
             raise
         finally:
             self._finish(batch, leader)
 
-    def _finish(self, batch: Sequence[Wish], leader: Wish) -> None:
-        """Wake those who are answered, but first the next leader: the store is idle by now."""
+    def _finish(self, batch: Sequence[QueuedCall], leader: QueuedCall) -> None:
+        """Queue unanswered calls again, then wake the next leader, then the answered callers.
+
+        The next leader is first because the store is idle until it starts a batch.
+        """
         with self._lock:
-            # Nobody is there to lead for a call that is awaited no longer.
-            left = [call for call in batch if call.is_awaited and not call.is_answered]
-            self._queue.extendleft(reversed(left))
-            self._watch.waiting(len(self._queue))
+            # A call whose caller has left must not become the leader.
+            unanswered = [call for call in batch if call.is_awaited and not call.is_answered]
+            self._queue.extendleft(reversed(unanswered))
+            self._monitor.queue_length(len(self._queue))
             if leader.is_answered:
-                self._hand_over(leader)
+                self._pass_leadership(leader)
         for call in with_yields([call for call in batch if call.is_answered]):
             call.wake()
 
 
-def _abandon(batch: Sequence[Wish]) -> None:
+def _abandon(batch: Sequence[QueuedCall]) -> None:
     for call in batch:
         if not call.is_answered:
-            call.fail(Abandoned(was_taken=True))
+            call.fail(Abandoned(was_started=True))

@@ -1,9 +1,9 @@
-"""Healing: what readers do for one zergling at a time, done for all; and tidying up after death.
+"""Healing: store-wide merging of rival revisions and removal of obsolete documents.
 
-For operators, after a partition or now and then. Merges every rival, removes the documents of the
-long dead and the chunks that no zergling reaches, purges what merging has left behind. May run
-beside a working service, removes nothing of which it is not certain, and goes on past what it
-cannot mend.
+For operators, after a partition or from time to time. It merges all rivals, removes unreachable
+chunks and the documents of zerglings that died long ago, and purges what merging left behind. It
+may run beside the service. It removes only what is certainly obsolete, and continues after
+failures.
 """
 
 from __future__ import annotations
@@ -18,30 +18,32 @@ from zerglings.domain.document import NotAZergling, decode, encode
 from zerglings.domain.zergling import DIED, CommandRequest, Zergling, time_of_death
 from zerglings.hive import idempotency
 from zerglings.repository.archive import Archive
+from zerglings.repository.base_recovery import BaseRecovery
 from zerglings.repository.reading import Reader
 from zerglings.storage.base import Store, StoreError, StoreUnavailable
 
 CALL_TIMEOUT = 30.0
-"""Seconds that one store call may wait: nobody waits for an answer."""
+"""Seconds for one store call. Longer than for requests, because no client waits."""
 
 PAGE = 100
-"""Documents to look at with one call."""
+"""Documents to read with one call."""
 
-SETTLING_TIME = 30.0
-"""Seconds after which a chunk that a service has just stored has its zergling, or never will:
-many times what any use case takes."""
+ORPHAN_GRACE = 30.0
+"""Seconds between the two checks that find a chunk unreachable. This is many times longer than a
+use case takes between storing a chunk and storing the zergling that references it."""
 
 
 class Healer:
-    """Heals one store. Every method goes through all documents and returns how many it mended.
+    """Heals one store.
 
-    What could not be mended is added to ``failures``, a sentence each. Every method may raise
-    ``StoreError``; run again, it goes on with what is left.
+    Each method processes all documents and returns how many it healed. What cannot be healed is
+    added to ``failures``, one sentence each. Every method may raise ``StoreError``; to resume, run
+    it again.
 
     Args:
-        store: what is to be healed.
-        tail: words that a document keeps when its history is shortened.
-        pause: waits for so many seconds.
+        store: the store to heal.
+        tail: words that stay in a document when its history is shortened.
+        pause: sleeps for the given seconds.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Healer:
     ) -> None:
         self._store = store
         self._archive = Archive(store.history, tail)
+        self._bases = BaseRecovery(self._archive)
         self._reader = Reader(store, self._archive)
         self._pause = pause
         self.failures: list[str] = []
@@ -58,17 +61,20 @@ class Healer:
         return sum(self._merge(ids) for ids in self._pages_of_ids())
 
     def purge(self) -> int:
-        """Purge the deleted revisions that merging has left. Needs an admin's rights."""
+        """Purge the deleted revisions that merging has left. Requires a server admin's account."""
         return sum(
             self._store.forget_deleted_leaves(ids, timeout=CALL_TIMEOUT)
             for ids in self._pages_of_ids()
         )
 
     def remove_dead(self, before: float) -> int:
-        """Remove the documents of those who died before a moment, in seconds since 1970.
+        """Delete the documents of zerglings that died before a moment. Their ids stay reserved.
 
-        Their ids stay taken. A revision that a node brings back after this would live again, so the
-        moment must lie before the last time that all nodes were together.
+        A node that was disconnected might bring back a revision in which the zergling is alive. So
+        the moment must lie before the last time that all nodes were connected.
+
+        Args:
+            before: the moment, in seconds since 1970.
         """
         count = 0
         for page in _pages(self._store):
@@ -79,16 +85,16 @@ class Healer:
         return count
 
     def remove_unreachable(self) -> int:
-        """Remove the chunks that no zergling reaches: of writes that lost a race, and of the dead.
+        """Remove the chunks that no zergling references: after lost races, and of dead zerglings.
 
-        A chunk is stored before the zergling that names it, and stored anew by whoever comes to
-        need it again. So only what is unreachable at two looks some time apart, at the same
-        revision, is removed, by that revision.
+        A chunk is stored before the zergling that references it, and written again by every attempt
+        that needs it. So a chunk is removed only if two checks, ``ORPHAN_GRACE`` seconds apart,
+        find it unreachable at the same revision.
         """
         suspects = {chunk["_id"]: chunk["_rev"] for chunk in self._unreachable(self._chunks())}
         if not suspects:
             return 0
-        self._pause(SETTLING_TIME)
+        self._pause(ORPHAN_GRACE)
         ids = sorted(suspects)
         return sum(
             self._remove_chunks(ids[start : start + PAGE], suspects)
@@ -107,7 +113,7 @@ class Healer:
         return [id_ for id_, leaves in found.items() if len(leaves) > 1]
 
     def _remove_dead(self, zergling_id: str, death: CommandRequest) -> bool:
-        """Delete a dead zergling's only leaf; if another one shows after all, it dies too."""
+        """Delete a dead zergling's only leaf. If another leaf appears afterwards, kill that too."""
         leaves = self._leaves(zergling_id)
         if len(leaves) != 1 or DIED not in leaves[0]["commandHistory"]:
             self.failures.append(f"{zergling_id} is dead but has rival revisions")
@@ -117,7 +123,7 @@ class Healer:
         for leaf in self._leaves(zergling_id):
             dead = encode(decode(leaf).merged_with([death]))
             self._store.put_many([dead], timeout=CALL_TIMEOUT)
-            self.failures.append(f"{zergling_id} was brought back by a node, and has died again")
+            self.failures.append(f"{zergling_id} was revived by a node and killed again")
         return True
 
     def _remove_chunks(self, ids: Sequence[str], revisions: Mapping[str, str]) -> int:
@@ -128,27 +134,33 @@ class Healer:
         return self._delete(list(self._unreachable(unwanted)), self._store.history)
 
     def _unreachable(self, chunks: Iterable[Document]) -> Iterator[Document]:
-        """Yield those of some chunks, which come in the order of their ids, that nobody reaches."""
+        """Yield the unreachable ones of some chunks, which must be sorted by id."""
         for zergling_id, group in groupby(chunks, lambda chunk: chunk["_id"].partition(":")[0]):
             try:
                 leaves = [decode(leaf) for leaf in self._leaves(zergling_id)]
-                if any(self._archive.is_long(leaf) for leaf in leaves):
-                    continue  # its history may be on its way into chunks, which takes some time
+                if any(self._archive.needs_background_move(leaf) for leaf in leaves):
+                    continue  # a background move may be storing its chunks
                 reached = {id_ for leaf in leaves for id_ in self._reached(leaf)}
             except (StoreError, NotAZergling, KeyError) as error:
-                self.failures.append(f"the history of {zergling_id} was left alone: {error}")
+                self.failures.append(f"skipped the chunks of {zergling_id}: {error}")
                 continue
             for chunk in group:
-                if chunk["_id"] not in reached and all(_is_none_of(chunk, leaf) for leaf in leaves):
+                if chunk["_id"] not in reached and all(
+                    _is_certainly_unrelated(chunk, leaf) for leaf in leaves
+                ):
                     yield chunk
 
     def _reached(self, leaf: Zergling) -> set[str]:
-        """Return the ids of the chunks that a leaf reaches, by name or as a reader finds them."""
-        zergling = self._archive.completed(leaf, timeout=CALL_TIMEOUT)
+        """Return the ids of a leaf's chunks, also if its base must be restored first."""
+        zergling = self._bases.restore(leaf, timeout=CALL_TIMEOUT)
         return {chunk.id for chunk in self._archive.newest_first(zergling, timeout=CALL_TIMEOUT)}
 
     def _leaves(self, zergling_id: str) -> list[Document]:
-        """Return what lives of a document in any copy; a KeyError if that cannot be told."""
+        """Return a document's living leaves in all copies.
+
+        Raises:
+            KeyError: no copy knows the document.
+        """
         found = self._store.get_many([zergling_id], all_copies=True, timeout=CALL_TIMEOUT)
         return found[zergling_id]
 
@@ -161,18 +173,21 @@ class Healer:
             yield from (doc for doc in page if not doc["_id"].startswith(idempotency.PREFIX))
 
     def _delete(self, documents: Sequence[Document], store: Store) -> int:
-        """Delete documents by their revisions, unless others have changed them meanwhile."""
+        """Delete documents by their revisions, and return how many were deleted.
+
+        A document that was changed in the meantime stays.
+        """
         if not documents:
             return 0
         if not self._store.is_whole(timeout=CALL_TIMEOUT):
-            raise StoreUnavailable("not all nodes of the cluster are connected any more")
+            raise StoreUnavailable("not all nodes of the cluster are connected")
         tombstones = [
             {"_id": document["_id"], "_rev": document["_rev"], "_deleted": True}
             for document in documents
         ]
         results = store.put_many(tombstones, timeout=CALL_TIMEOUT)
         refused = [result for result in results if isinstance(result, StoreError)]
-        self.failures += [f"something was not removed: {error}" for error in refused]
+        self.failures += [f"a document was not removed: {error}" for error in refused]
         return len(results) - len(refused)
 
 
@@ -185,7 +200,7 @@ def _pages(store: Store) -> Iterator[list[Document]]:
 
 
 def _old_death(document: Document, moment: float) -> CommandRequest | None:
-    """Return a death of a zergling all of whose deaths tell that they were before a moment."""
+    """Return the death of a zergling if all its deaths were before ``moment``, else None."""
     try:
         zergling = decode(document)
     except NotAZergling:
@@ -198,11 +213,13 @@ def _old_death(document: Document, moment: float) -> CommandRequest | None:
     return deaths[0] if deaths and is_old else None
 
 
-def _is_none_of(document: Document, zergling: Zergling) -> bool:
-    """Whether a chunk that a leaf does not name is none of its past all the same.
+def _is_certainly_unrelated(document: Document, zergling: Zergling) -> bool:
+    """Whether it is certain that a chunk is not part of a leaf's past, given that it is not
+    reached.
 
-    What the original service wrote names no chunks, and more than those that a reader finds now may
-    yet be found to be its past. Only what was cut from the words that such a leaf still has is not.
+    A leaf that the original service wrote names no chunk. The chunks found for it may differ
+    between two reads, so a chunk that is not reached now may still be its past. Such a chunk is
+    only obsolete if its words are still in the document.
     """
     if zergling.base.chunk is not None:
         return True

@@ -1,8 +1,7 @@
-"""The use cases: spawn, command, read and kill zerglings over a store that may fail or be raced.
+"""The hive: the entry point of the use cases spawn, command, read, list and kill.
 
-The only way to a store for whoever serves requests. Calls that arrive together share its round
-trips: those that change zerglings on one way, those that only look on another. Knows nothing of
-HTTP.
+All requests reach the store through it. Concurrent calls share store calls, in one queue for
+changes and one for reads. Independent of HTTP.
 """
 
 from __future__ import annotations
@@ -19,9 +18,9 @@ from django.conf import settings
 
 from zerglings.domain.document import Summary, decode_summary, is_zergling_id
 from zerglings.domain.zergling import CommandRequest, Pose, Zergling
-from zerglings.hive.bulk import Swarm
+from zerglings.hive.bulk import BulkCalls
 from zerglings.hive.change_events import ChangeBatch, ChangeEventReader
-from zerglings.hive.group_commit import GroupCommit, QueueFull, anybody
+from zerglings.hive.group_commit import GroupCommit, QueueFull, admit_all
 from zerglings.hive.idempotency import KeyRegister
 from zerglings.hive.mutations import (
     CommandMutation,
@@ -34,7 +33,7 @@ from zerglings.hive.mutations import (
 from zerglings.hive.reads import PendingRead, ReadBatch
 from zerglings.hive.write_batch import WriteBatch
 from zerglings.repository.archive import TAIL, Archive
-from zerglings.repository.counters import QueueWatch
+from zerglings.repository.counters import QueueMetrics
 from zerglings.repository.reading import Reader, decode_or_skip
 from zerglings.repository.retry_budget import CALL_TIMEOUT, GRACE, RetryBudget
 from zerglings.storage import configured_store
@@ -50,25 +49,26 @@ from zerglings.storage.breaker import Breaker
 logger = logging.getLogger(__name__)
 
 BATCH_LIMIT = 128
-"""Calls that share a flush at most: CouchDB gains nothing from more, and each waits for all."""
+"""Most calls in a batch: larger ones do not make CouchDB faster, and every call waits for its
+batch."""
 
 QUEUE_LIMIT = 1000
-"""Calls of a process that may wait for a flush; one more is told at once to come back later."""
+"""Most calls in each queue of a process. Further calls fail at once with ``StoreUnavailable``."""
 
 SHARE_OF_THREADS = 3
-"""Each of the two queues may hold the third part of the threads that are not for streams, so that
-both together leave some for probes."""
+"""Each of the two queues is limited to one third of the threads that do not serve streams. So some
+threads are left for probes even when both queues are full."""
 
 PROBE_TIMEOUT = 1.0
-"""Seconds that a question after the store's health may wait."""
+"""Seconds for a health check of the store."""
 
 SMALLEST_PAGE = 100
-"""Documents to read at once at least, as many of them may be of the dead."""
+"""Fewest documents to read with one call, because many of them may be dead."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Some living zerglings in id order; ``after`` is the last id when there are more of them."""
+    """Living zerglings in id order. ``after`` is the last id if there are more, else None."""
 
     zerglings: list[Summary]
     after: str | None
@@ -76,27 +76,32 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """Words of a zergling's history, in parts; ``after`` is the next one's number if there is."""
+    """Words of a zergling's history, in parts. ``after`` is the next word's number, or None."""
 
     parts: Iterator[Sequence[str]]
     after: int | None
 
 
 class Hive:
-    """All zerglings of one store. Safe to use from many threads at once.
+    """All zerglings of one store. Thread-safe.
 
-    Every method may raise ``StoreUnavailable`` (nothing was changed); those that write may raise
-    ``OutcomeUnknown`` (the change may have been made or not) and ``TooMuchContention`` (it was not,
-    as others kept changing the zergling until the time was up).
+    Every method may raise ``StoreUnavailable`` (nothing was changed). Methods that write may also
+    raise ``OutcomeUnknown`` (the change may or may not have been stored) and ``TooMuchContention``
+    (other writers won every race until the deadline; nothing was changed).
 
-    ``swarm`` makes many changes in one call.
+    ``bulk`` makes many changes with one call.
+
+    >>> hive = Hive(store)  # doctest: +SKIP
+    >>> zergling = hive.spawn(Pose(0, 0, "N"))  # doctest: +SKIP
+    >>> hive.command(zergling.id, CommandRequest.command("MR")).pose  # doctest: +SKIP
+    Pose(x=0, y=1, facing='E')
 
     Args:
-        store: what remembers them.
-        tail: words of a history that its document keeps at least.
-        threads: how many may call it at once, if that is known.
-        breaker: what spares the store all calls while it hangs, if anything does: nobody then
-            waits for a call of others.
+        store: holds the zerglings.
+        tail: words that stay in a document when its history is shortened.
+        threads: how many threads may call the hive at once, if known. It limits the queues.
+        breaker: the circuit breaker in front of the store, if any. While it is open, new and queued
+            calls fail at once.
     """
 
     def __init__(
@@ -109,40 +114,44 @@ class Hive:
         queue_limit = QUEUE_LIMIT
         if threads is not None:
             queue_limit = max(1, min(QUEUE_LIMIT, threads // SHARE_OF_THREADS))
-        admit = anybody if breaker is None else breaker.check
+        admit = admit_all if breaker is None else breaker.check
         self._store = store
         self._archive = Archive(store.history, tail)
         self._reader = Reader(store, self._archive)
-        self._reporter = ChangeEventReader(store, self._reader)
+        self._change_reader = ChangeEventReader(store, self._reader)
         self._changes = GroupCommit[Mutation](
             WriteBatch(store, self._reader, self._archive),
             batch_limit=BATCH_LIMIT,
             queue_limit=queue_limit,
             grace=GRACE,
-            watch=QueueWatch("changes"),
+            monitor=QueueMetrics("changes"),
             admit=admit,
         )
-        self.swarm = Swarm(self._changes, KeyRegister(store.history), self._reader.mover)
-        self._looks = GroupCommit[PendingRead](
+        self.bulk = BulkCalls(self._changes, KeyRegister(store.history), self._reader.mover)
+        self._reads = GroupCommit[PendingRead](
             ReadBatch(self._reader),
             batch_limit=BATCH_LIMIT,
             queue_limit=queue_limit,
             grace=GRACE,
-            watch=QueueWatch("looks"),
+            monitor=QueueMetrics("looks"),
             admit=admit,
         )
         if breaker is not None:
-            breaker.when_open(self._turn_away)
+            breaker.when_open(self._reject_queued)
 
     def spawn(self, pose: Pose, key: str | None = None) -> Zergling:
-        """Store a new zergling and return it; with a known key, return the one it spawned.
+        """Store a new zergling and return it. A repeated key returns the first call's zergling.
+
+        Args:
+            pose: where it spawns.
+            key: the client's idempotency key, if any.
 
         Raises:
-            KeyReused: the key has spawned a zergling elsewhere or facing another way.
-            NoSuchZergling: what the key has spawned is dead.
+            KeyReused: the key was used with another pose.
+            NoSuchZergling: the key was used before, and that zergling is dead.
         """
         newborn = Zergling.spawned(new_id(key), pose)
-        return _answered(self._changes, SpawnMutation(newborn, is_keyed=key is not None))
+        return _run(self._changes, SpawnMutation(newborn, is_keyed=key is not None))
 
     def get(self, zergling_id: str) -> Zergling:
         """Return a living zergling.
@@ -152,31 +161,31 @@ class Hive:
         """
         if not is_zergling_id(zergling_id):
             raise NoSuchZergling
-        return _answered(self._looks, PendingRead(zergling_id))
+        return _run(self._reads, PendingRead(zergling_id))
 
     def command(
         self, zergling_id: str, request: CommandRequest, precondition: Precondition | None = None
     ) -> Zergling:
-        """Apply a request to a zergling exactly once and return the zergling after it.
+        """Apply a request to a zergling exactly once, and return the zergling after it.
 
         Raises:
             NoSuchZergling: no living zergling has this id.
             OutOfBounds: a step would leave the grid.
             PreconditionFailed: ``precondition`` does not hold for the current revision.
-            KeyReused: the request's key was used for another one.
+            KeyReused: the request's key was used with other commands.
         """
         if not is_zergling_id(zergling_id):
             raise NoSuchZergling
-        return self._reader.mover.having_moved(
-            lambda: _answered(self._changes, CommandMutation(zergling_id, request, precondition))
+        return self._reader.mover.retry_after_moving(
+            lambda: _run(self._changes, CommandMutation(zergling_id, request, precondition))
         )
 
     def kill(self, zergling_id: str, precondition: Precondition | None = None) -> None:
-        """End a zergling's life for ever. Raises as ``command`` does."""
+        """Kill a zergling permanently. Raises the same errors as ``command``."""
         self.command(zergling_id, CommandRequest.death(time.time()), precondition)
 
     def list(self, after: str | None = None, limit: int = PAGE_LIMIT) -> Listing:
-        """Return up to ``limit`` living zerglings with ids greater than ``after``."""
+        """Return up to ``limit`` living zerglings with ids greater than ``after``, in id order."""
         found: list[Summary] = []
         for page in self.pages(after, max(limit + 1, SMALLEST_PAGE)):
             found += page
@@ -187,10 +196,12 @@ class Hive:
     def pages(
         self, after: str | None = None, size: int = PAGE_LIMIT
     ) -> Iterator[Sequence[Summary]]:
-        """Yield all living zerglings with ids greater than ``after``, in id order.
+        """Yield all living zerglings with ids greater than ``after``, in id order and page by page.
 
-        They come in parts as large as the store gave them, from ``size`` documents each; a part may
-        be empty.
+        Args:
+            after: an id, or None to start with the first zergling.
+            size: documents to read with one call. A page holds at most that many zerglings, and may
+                be empty.
         """
         more = True
         while more:
@@ -201,13 +212,13 @@ class Hive:
                 if (found := decode_or_skip(decode_summary, document))
             ]
             after, more = page.after, page.after is not None
-            del page  # whoever reads slowly holds what is seen, not the documents
+            del page  # frees the documents while a slow client reads the list
             yield seen
 
     def history(self, zergling_id: str, offset: int = 0, limit: int | None = None) -> History:
-        """Return the words of a living zergling from the one numbered ``offset`` on, oldest first.
+        """Return the words of a living zergling's history from number ``offset`` on, oldest first.
 
-        They are read as they are taken; whoever takes them may get a ``StoreUnavailable``.
+        Iterating over the parts reads them from the store, and may raise ``StoreUnavailable``.
 
         Raises:
             NoSuchZergling: no living zergling has this id.
@@ -217,19 +228,24 @@ class Hive:
         end = total if limit is None else min(total, offset + limit)
         return History(self._words(zergling, offset, end), end if end < total else None)
 
-    def news(self, since: str | None, limit: int = PAGE_LIMIT, wait: float = 0.0) -> ChangeBatch:
-        """Return what happened to up to ``limit`` zerglings after a position of earlier news.
+    def changes_after(
+        self, since: str | None, limit: int = PAGE_LIMIT, wait: float = 0.0
+    ) -> ChangeBatch:
+        """Return the change events of up to ``limit`` zerglings after a position.
 
-        With ``since`` None there are no events, only the position of now. While there is nothing to
-        tell, it waits up to ``wait`` seconds.
+        Args:
+            since: the position of an earlier batch, or None for the current position without
+                events.
+            limit: most zerglings.
+            wait: seconds to wait for an event if there is none yet.
 
         Raises:
-            UnknownPosition: the store cannot tell what happened after ``since``.
+            UnknownPosition: the store does not know the position.
         """
-        return self._reporter.news(since, limit, timeout=CALL_TIMEOUT, wait=wait)
+        return self._change_reader.changes_after(since, limit, timeout=CALL_TIMEOUT, wait=wait)
 
     def is_healthy(self) -> bool:
-        """Whether the store answers."""
+        """Whether the store answers. A failure is logged."""
         try:
             self._store.ping(timeout=PROBE_TIMEOUT)
         except StoreUnavailable as error:
@@ -238,10 +254,10 @@ class Hive:
         return True
 
     def check_ready(self) -> None:
-        """Return if commands can be served.
+        """Return if the store can serve commands.
 
         Raises:
-            StoreUnavailable: they cannot; the text says why.
+            StoreUnavailable: it cannot. The text says why.
         """
         self._store.check_ready(timeout=PROBE_TIMEOUT)
 
@@ -256,9 +272,9 @@ class Hive:
         known = [number for number in parts if number is not None]
         return sum(known) if known else None
 
-    def _turn_away(self) -> None:
-        for group in (self._changes, self._looks):
-            group.turn_away(NotAsked("the store was found to hang while others were served"))
+    def _reject_queued(self) -> None:
+        for group in (self._changes, self._reads):
+            group.reject_queued(NotAsked("the store stopped answering while this request waited"))
 
     def _page(self, after: str | None, limit: int) -> Page:
         budget = RetryBudget()
@@ -267,12 +283,12 @@ class Hive:
             try:
                 return self._store.page(after, limit, timeout=budget.call_timeout)
             except StoreUnavailable as error:
-                if (end := budget.end_of(error, time.monotonic() - began)) is not None:
+                if (end := budget.record_failure(error, time.monotonic() - began)) is not None:
                     raise end from error
             time.sleep(budget.next_pause())
 
     def _words(self, zergling: Zergling, start: int, end: int) -> Iterator[Sequence[str]]:
-        """Yield the words from number ``start`` to before ``end``."""
+        """Yield the words from number ``start`` up to, but without, number ``end``."""
         kept_from = zergling.base.count
         if start < kept_from:
             older = self._archive.oldest_first(zergling, start, timeout=CALL_TIMEOUT)
@@ -282,11 +298,11 @@ class Hive:
             yield zergling.history[max(0, start - kept_from) : end - kept_from]
 
 
-Asked = TypeVar("Asked", Mutation, PendingRead)
+AnyCall = TypeVar("AnyCall", Mutation, PendingRead)
 
 
-def _answered(group: GroupCommit[Asked], call: Asked) -> Zergling:
-    """Have a call carried out together with others, and return its own answer."""
+def _run(group: GroupCommit[AnyCall], call: AnyCall) -> Zergling:
+    """Queue a call, wait for its batch, and return its result."""
     try:
         group.run([call])
     except QueueFull as error:
@@ -296,7 +312,7 @@ def _answered(group: GroupCommit[Asked], call: Asked) -> Zergling:
 
 @cache
 def configured_hive() -> Hive:
-    """Return this process's hive, over the store that the settings choose."""
+    """Return the hive of this process, over the configured store."""
     threads = settings.OVERMIND_THREADS - settings.OVERMIND_STREAMS
     store = configured_store()
     return Hive(store, tail=settings.OVERMIND_HISTORY_TAIL, threads=threads, breaker=store.breaker)

@@ -1,7 +1,8 @@
-"""The idempotency keys of whole-swarm calls: which call was made under which.
+"""The register of bulk calls' idempotency keys: which call used which key.
 
-What such a call does is recognised item by item, as every change is. A key is noted here so that it
-cannot be used for another call. Beside the older parts of histories, as it is no zergling.
+Each item of a bulk call is recognised by its own request id. The register only keeps a key from
+being used for a different call. Its records are in the history store, because the original service
+would take them for zerglings.
 """
 
 from __future__ import annotations
@@ -16,44 +17,48 @@ from zerglings.storage.base import Conflict, OutcomeUnknown, Store, StoreError
 from zerglings.storage.base import StoreUnavailable as Unavailable
 
 PREFIX = "key:"
-"""What the ids of all notes begin with."""
+"""The prefix of all records' ids."""
 
 
 class KeyRegister:
-    """Notes keys for ever. Safe to use from many threads at once.
+    """Records idempotency keys permanently. Thread-safe.
 
     Args:
-        store: where the notes are.
+        store: holds the records.
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def claim(self, key: str, call: bytes) -> None:
-        """Note that a call is made under a key, unless it is noted already.
+        """Record that a key is used for a call. A repeated claim for the same call succeeds.
+
+        Args:
+            key: the client's idempotency key.
+            call: a fingerprint of the call.
 
         Raises:
-            KeyReused: another call was made under it.
-            StoreUnavailable: that cannot be found out.
+            KeyReused: the key was used for another call.
+            StoreUnavailable: the store failed.
         """
-        note = {"_id": f"{PREFIX}{_digest(key.encode())}", "call": _digest(call)}
+        record = {"_id": f"{PREFIX}{_digest(key.encode())}", "call": _digest(call)}
         budget = RetryBudget()
         while True:
             began = time.monotonic()
             try:
-                return self._note(note, budget.call_timeout)
+                return self._store_record(record, budget.call_timeout)
             except StoreError as error:
-                if (end := budget.end_of(error, time.monotonic() - began)) is not None:
-                    raise Unavailable(f"the key could not be noted: {end}") from error
+                if (end := budget.record_failure(error, time.monotonic() - began)) is not None:
+                    raise Unavailable(f"could not record the idempotency key: {end}") from error
             time.sleep(budget.next_pause())
 
-    def _note(self, note: Document, timeout: float) -> None:
-        (result,) = self._store.put_many([note], timeout=timeout)
+    def _store_record(self, record: Document, timeout: float) -> None:
+        (result,) = self._store.put_many([record], timeout=timeout)
         if isinstance(result, Conflict):
-            leaves = self._store.get_many([note["_id"]], timeout=timeout).get(note["_id"])
+            leaves = self._store.get_many([record["_id"]], timeout=timeout).get(record["_id"])
             if not leaves:
                 raise result
-            if leaves[0].get("call") != note["call"]:
+            if leaves[0].get("call") != record["call"]:
                 raise KeyReused
         elif isinstance(result, StoreError):
             raise result

@@ -1,7 +1,7 @@
-"""Changes to zerglings: what each makes of the zergling that it finds.
+"""Mutations: the calls that change a zergling, and the outcome of each for a given snapshot.
 
-A change is recognised by its request's id wherever it is found, so no attempt applies it twice.
-Knows nothing of batches and of how a zergling is stored.
+A mutation that was applied already is recognised by its request id, so a retry does not apply it
+twice. This module is independent of batches and of the stored form.
 """
 
 from __future__ import annotations
@@ -19,35 +19,38 @@ from zerglings.repository.archive import Archive
 from zerglings.repository.retry_budget import TimeLeft
 
 Precondition = Callable[[Zergling], bool]
-"""Whether a zergling is at a revision that the caller accepts; it may say in an error why not."""
+"""Returns whether the zergling's current revision is acceptable to the caller. May raise
+``PreconditionFailed`` with a reason instead."""
 
 
 class Refused(Exception):
-    """A change that its caller may not make; nothing was changed."""
+    """The change is not allowed. Nothing was changed."""
 
 
 class NoSuchZergling(Refused):
-    """There is no living zergling under this id."""
+    """No living zergling has this id."""
 
 
 class PreconditionFailed(Refused):
-    """The zergling is not at a revision that the caller would accept."""
+    """The zergling's revision does not satisfy the caller's precondition."""
 
 
 class TagAltered(PreconditionFailed):
-    """The caller names the current revision, but in a form that never matches."""
+    """The precondition names the current revision, but in a form that can never match."""
 
 
 class KeyReused(Refused):
-    """The idempotency key was used before, for something else."""
+    """The idempotency key was used before for something else."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Where a zergling stands in the middle of a flush.
+    """The state of a zergling between two changes of one batch.
 
-    ``zergling`` is None where there is none; ``was_stored`` tells whether there ever was one.
-    ``is_written`` is False after the first change that the store does not have yet.
+    Args:
+        zergling: the state, or None if there is no zergling.
+        was_stored: whether the store knows, or ever knew, the id.
+        is_written: whether the store already has this state. False after the first new change.
     """
 
     zergling: Zergling | None
@@ -56,44 +59,55 @@ class Snapshot:
 
 
 class Mutation(PendingCall):
-    """One caller's wish to change one zergling."""
+    """One caller's change of one zergling."""
 
     is_change = True
 
     @property
     def needs_reading(self) -> bool:
-        """Whether only a read tells what there is to be changed."""
+        """Whether the change needs the stored zergling, which is read or taken from the cache."""
         return True
 
     @abstractmethod
-    def applied_to(self, snapshot: Snapshot, archive: Archive, time_left: TimeLeft) -> Zergling:
-        """Return the zergling after this change; the same one if it has been made already.
+    def apply_to(self, snapshot: Snapshot, archive: Archive, time_left: TimeLeft) -> Zergling:
+        """Return the zergling after this change, or the unchanged object if it was applied already.
+
+        Args:
+            snapshot: the zergling to change.
+            archive: holds the older parts of its history.
+            time_left: the time for reading them.
 
         Raises:
-            Refused, RuleError: it must not be made.
-            StoreError: whether it was made already cannot be found out.
+            Refused, RuleError: the change is not allowed.
+            StoreError: the archive could not be read to find out if it was applied already.
         """
 
     @property
     def was_attempted(self) -> bool:
-        """Whether a write with this change in it was tried."""
+        """Whether a write that includes this change was attempted."""
         return self.budget.was_tried
 
     @abstractmethod
-    def renewed(self) -> Mutation:
-        """Return the same change as a call of its own, to be made anew; it was not made."""
+    def as_new_call(self) -> Mutation:
+        """Return the same change as a new call, for a retry after this call had no effect."""
 
     def refuse(self, error: Exception) -> None:
-        """Answer that it must not be made; or that it is not known, where a write was sent.
+        """Fail with ``error``, or with the unknown outcome of an earlier write.
 
-        That was looked for and not found, but may be on its way, or on a node that is away.
+        That write's effect was not found, but the write may still be on its way, or on a node that
+        is disconnected.
         """
-        doubt = self.budget.doubt if self.was_attempted else None
-        self.fail(doubt or error)
+        unknown_outcome = self.budget.unknown_outcome if self.was_attempted else None
+        self.fail(unknown_outcome or error)
 
 
 class SpawnMutation(Mutation):
-    """A zergling that is to be; with ``is_keyed`` it may have been spawned before."""
+    """The spawn of a zergling.
+
+    Args:
+        newborn: the zergling to store.
+        is_keyed: whether its id comes from an idempotency key, so that it may exist already.
+    """
 
     def __init__(self, newborn: Zergling, *, is_keyed: bool) -> None:
         super().__init__(newborn.id)
@@ -102,15 +116,15 @@ class SpawnMutation(Mutation):
 
     @property
     def needs_reading(self) -> bool:
-        """Whether there may be one: a random id is nobody's before the first attempt."""
+        """Whether the zergling may exist already: because of a known key or an earlier attempt."""
         return self._is_keyed or self.budget.was_tried
 
-    def renewed(self) -> SpawnMutation:
-        """Return the same wish to spawn."""
+    def as_new_call(self) -> SpawnMutation:
+        """Return the same spawn as a new call."""
         return SpawnMutation(self._newborn, is_keyed=self._is_keyed)
 
-    def applied_to(self, snapshot: Snapshot, archive: Archive, time_left: TimeLeft) -> Zergling:
-        """Return the newborn, or what has become of it."""
+    def apply_to(self, snapshot: Snapshot, archive: Archive, time_left: TimeLeft) -> Zergling:
+        """Return the new zergling, or its current state if it was spawned already."""
         if not snapshot.was_stored:
             return self._newborn
         if snapshot.zergling is None or (snapshot.zergling.is_dead and self._is_keyed):
@@ -121,14 +135,23 @@ class SpawnMutation(Mutation):
 
 
 def new_id(key: str | None) -> str:
-    """Return an id for a newborn; under a key it is the same on every replica."""
+    """Return the id of a new zergling: random, or a hash of the idempotency key.
+
+    The hash is the same on every replica.
+    """
     if key is None:
         return str(uuid.uuid4())
     return str(uuid.UUID(bytes=sha256(b"spawn:" + key.encode()).digest()[:16], version=4))
 
 
 class CommandMutation(Mutation):
-    """A request to one zergling, of commands or its death."""
+    """A request to a zergling: commands, or its death.
+
+    Args:
+        zergling_id: which zergling.
+        request: the commands.
+        precondition: must hold for the zergling's stored revision, if given.
+    """
 
     def __init__(
         self, zergling_id: str, request: CommandRequest, precondition: Precondition | None
@@ -136,29 +159,29 @@ class CommandMutation(Mutation):
         super().__init__(zergling_id)
         self._request = request
         self._precondition = precondition
-        # Words before the earliest attempt: those of others in its batch, who may drop out of the
-        # next one, are among them.
+        # Fewest words in the snapshot of any attempt; ``_was_applied`` searches from there. A later
+        # snapshot may be shorter, without the words of other calls that were in the same batch.
         self._attempted_at: int | float = math.inf
 
     @property
     def was_attempted(self) -> bool:
-        """Whether a write with this request in it was tried."""
+        """Whether a write that includes this request was attempted."""
         return self._attempted_at != math.inf
 
-    def renewed(self) -> CommandMutation:
-        """Return the same request to the same zergling."""
+    def as_new_call(self) -> CommandMutation:
+        """Return the same request as a new call."""
         return CommandMutation(self.zergling_id, self._request, self._precondition)
 
-    def applied_to(self, snapshot: Snapshot, archive: Archive, time_left: TimeLeft) -> Zergling:
+    def apply_to(self, snapshot: Snapshot, archive: Archive, time_left: TimeLeft) -> Zergling:
         """Return the zergling after the request."""
         current = snapshot.zergling
         if current is None:
             raise NoSuchZergling
-        if self._was_carried_out(current, archive, time_left):
+        if self._was_applied(current, archive, time_left):
             return current
         if current.is_dead:
             raise NoSuchZergling
-        if self._is_known_key(current, archive, time_left):
+        if self._is_repeated_key(current, archive, time_left):
             return current
         if self._precondition is not None and not (
             snapshot.is_written and self._precondition(current)
@@ -167,35 +190,36 @@ class CommandMutation(Mutation):
         self._attempted_at = min(current.command_count, self._attempted_at)
         return current.apply(self._request)
 
-    def _was_carried_out(self, current: Zergling, archive: Archive, time_left: TimeLeft) -> bool:
-        """Whether an earlier attempt did it, even if a death followed.
+    def _was_applied(self, current: Zergling, archive: Archive, time_left: TimeLeft) -> bool:
+        """Whether an earlier attempt applied the request, even if a death followed.
 
-        Also one that was refused as a conflict: something before the store may have sent it twice,
-        and passed on what the second was answered. Only what has a key may then be another's.
+        A conflict does not rule that out: a proxy may have sent the write twice and returned the
+        second answer. With an idempotency key that case is left to ``_is_repeated_key``, because
+        the request found may be another client's.
 
         Raises:
-            NeverKnown: it is in doubt, and the original has written since and kept the words
-                without their ids.
+            NeverKnown: the outcome is unknown, and the original service has dropped the request
+                ids.
         """
         is_in_doubt = self.budget.is_in_doubt
         if not self.was_attempted or not (is_in_doubt or self._request.key_mark is None):
             return False
         if current.has_applied(self._request):
             return True
-        are_ids_lost = False
+        has_lost_ids = False
         for id_ in archive.ids_since(current, int(self._attempted_at), timeout=time_left()):
             if id_ == self._request.id:
                 return True
-            are_ids_lost = are_ids_lost or is_derived(id_)
-        if are_ids_lost and is_in_doubt:
+            has_lost_ids = has_lost_ids or is_derived(id_)
+        if has_lost_ids and is_in_doubt:
             raise NeverKnown("the original service has dropped the ids of this zergling's commands")
         return False
 
-    def _is_known_key(self, current: Zergling, archive: Archive, time_left: TimeLeft) -> bool:
+    def _is_repeated_key(self, current: Zergling, archive: Archive, time_left: TimeLeft) -> bool:
         mark = self._request.key_mark
         if mark is None:
             return False
-        known = archive.id_under_key(current, mark, time_left)
+        known = archive.find_keyed_id(current, mark, time_left)
         if known is not None and known != self._request.id:
             raise KeyReused
         return known is not None

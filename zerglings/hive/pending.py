@@ -1,4 +1,4 @@
-"""One caller's wish about one zergling, and the patience with which it is pursued."""
+"""Calls about one zergling that wait for a batch, with their retry budgets."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from zerglings.storage.base import OutcomeUnknown, StoreError, StoreUnavailable
 
 
 class NeverKnown(OutcomeUnknown):
-    """A write was sent, and nothing can tell any more what became of it."""
+    """A write was sent, and its outcome cannot be found out any more."""
 
 
 class PendingCall(Call[Zergling]):
-    """A call that a flush answers with a zergling, or attempts again."""
+    """A call that a batch answers with a zergling, or leaves for a retry."""
 
     is_change = False
-    """Whether it may have changed something that nobody learned of."""
+    """Whether the call writes, so that an abandoned call has an unknown outcome."""
 
     def __init__(self, zergling_id: str) -> None:
         super().__init__()
@@ -30,50 +30,52 @@ class PendingCall(Call[Zergling]):
 
     @property
     def time_left(self) -> float:
-        """Seconds that the caller will wait at most."""
+        """Seconds until the caller's deadline."""
         return self.budget.time_left
 
     def result(self) -> Zergling:
-        """Return what the call was answered with, or raise it; to be asked once."""
+        """Return the resulting zergling or raise the call's error. May only be called once."""
         try:
             return self.outcome()
         except Abandoned as error:
-            if error.was_taken and self.is_change:
-                raise OutcomeUnknown("nobody learned what became of it") from error
+            if error.was_started and self.is_change:
+                raise OutcomeUnknown("the outcome of the write was not reported") from error
             raise StoreUnavailable("the store took too long") from error
 
     def is_over(self) -> bool:
-        """Whether it is answered, if only because its time was up while it waited."""
-        if not self.is_answered and (end := self.budget.end_of_waiting()) is not None:
+        """Whether the call is answered. If it timed out in the queue, this check answers it."""
+        if not self.is_answered and (end := self.budget.timeout_error()) is not None:
             self.fail(end)
         return self.is_answered
 
     def attempt_failed(self, error: StoreError, seconds: float = 0.0) -> None:
-        """Leave the call for another attempt, or answer it with what this has come to.
+        """Leave the call for a retry, or fail it if its retry budget is spent.
 
-        ``seconds`` is how long the store took to say ``error``.
+        Args:
+            error: the attempt's error.
+            seconds: how long the store took to fail.
         """
         if isinstance(error, NeverKnown):
             self.fail(error)
-        elif isinstance(error, LongHistory):  # who made the call has it moved
-            self.fail(self.budget.doubt or error)
-        elif (end := self.budget.end_of(error, seconds)) is not None:
+        elif isinstance(error, LongHistory):  # the caller moves the history and retries
+            self.fail(self.budget.unknown_outcome or error)
+        elif (end := self.budget.record_failure(error, seconds)) is not None:
             self.fail(end)
         else:
             counters.retried(error)
 
 
 def timeout_for(calls: Collection[PendingCall]) -> float:
-    """Return the seconds that a flush on behalf of all of these may take.
+    """Return the timeout in seconds of a batch that executes these calls.
 
-    That is what the most patient may wait: one whose time is nearly up must not cost the others
-    theirs, and gives up by itself. Only who leads cannot, and has to be back in time.
+    It is the longest of the calls' timeouts. A call with an earlier deadline stops waiting by
+    itself, except for the leader: its thread executes the batch, so its deadline limits the batch.
     """
     longest = max(call.budget.call_timeout for call in calls)
-    return min([longest, *(call.time_left + GRACE for call in calls if call.leads)])
+    return min([longest, *(call.time_left + GRACE for call in calls if call.is_leader)])
 
 
 def pause_before_next_attempt(calls: Collection[PendingCall]) -> None:
-    """Wait a moment where all are to be attempted again, which may be too soon."""
+    """Sleep before a batch that consists of retries only."""
     if all(call.budget.was_tried for call in calls):
         time.sleep(min(call.budget.next_pause() for call in calls))

@@ -1,4 +1,4 @@
-"""Looks at zerglings, many with one read."""
+"""Reads of single zerglings, many with one store call."""
 
 from __future__ import annotations
 
@@ -12,10 +12,15 @@ from zerglings.storage.base import StoreError
 
 
 class PendingRead(PendingCall):
-    """One caller's wish to see one living zergling."""
+    """A call that reads one living zergling."""
 
     def answer(self, found: Found, seconds: float) -> None:
-        """Take what a read found, after so many seconds."""
+        """Answer the call with the result of a read, or leave it for a retry.
+
+        Args:
+            found: the result.
+            seconds: how long the read took.
+        """
         if isinstance(found, StoreError):
             self.attempt_failed(found, seconds)
         elif found is None or found.is_dead:
@@ -25,13 +30,17 @@ class PendingRead(PendingCall):
 
 
 class ReadBatch:
-    """Reads what many callers want to see at once."""
+    """Executes batches of reads.
+
+    Args:
+        reader: reads the zerglings.
+    """
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
 
     def __call__(self, reads: Sequence[PendingRead]) -> None:
-        """Make one attempt at each look; those left unanswered are to be attempted again."""
+        """Make one attempt at each read. Those that stay unanswered are to be retried."""
         waiting = [read for read in reads if not read.is_over()]
         if not waiting:
             return

@@ -1,8 +1,8 @@
-"""What this process last saw of zerglings, to attempt a write without reading first.
+"""The revision cache: zerglings as last seen, to attempt a write without reading first.
 
-The write's compare-and-swap proves whether it was current. That pays only while few others move
-the same zerglings, so the cache judges itself by what it would have got wrong, and stands aside
-until it would have been right. Nothing is ever answered from it without asking the store.
+The write's compare-and-swap detects a stale entry. That costs more than it saves if other processes
+often change the same zerglings. So the cache tracks how often its entries are stale, and is
+bypassed while that is too often. It is never the source of an answer without a store call.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from zerglings.domain.zergling import DIED, Zergling
 from zerglings.repository import counters
 
 SIZE_LIMIT = 16 * 1024 * 1024
-"""Bytes that the remembered zerglings may take, as estimated."""
+"""Estimated bytes that the cached zerglings may take."""
 
 READ_EVERY = 32
-"""Of so many writes of a zergling one reads first: a write alone never sees a rival revision."""
+"""Every 32nd write of a zergling reads first: a write alone never detects rival revisions."""
 
-TOLERATED = 0.1
-"""Share of stale revisions up to which attempts pay: a wasted write costs several reads."""
+STALE_SHARE_LIMIT = 0.1
+"""Share of stale entries above which the cache is bypassed: a failed write costs several reads."""
 
-MEMORY = 0.05
-"""Weight of the newest observation in the running share of stale ones."""
+STALE_SHARE_WEIGHT = 0.05
+"""Weight of the newest observation in the moving average of the share of stale entries."""
 
 _BYTES_A_ZERGLING, _BYTES_A_WORD = 900, 80
 
@@ -37,7 +37,11 @@ class _Entry:
 
 
 class RevisionCache:
-    """Zerglings by id, the least recently used forgotten first. Safe to use from many threads."""
+    """Zerglings by id, with least-recently-used eviction. Thread-safe.
+
+    Args:
+        size_limit: bytes that the entries may take, as estimated.
+    """
 
     def __init__(self, size_limit: int = SIZE_LIMIT) -> None:
         self._size_limit = size_limit
@@ -46,17 +50,17 @@ class RevisionCache:
         self._stale_share = 0.0
         self._lock = threading.Lock()
 
-    def offer(self, zergling_id: str) -> Zergling | None:
-        """Return a zergling to attempt a write with, None where reading first is better."""
+    def get_for_write(self, zergling_id: str) -> Zergling | None:
+        """Return a zergling to base a write on, or None if it should be read first."""
         with self._lock:
             entry = self._entries.get(zergling_id)
-            if entry is None or self._stale_share > TOLERATED:
+            if entry is None or self._stale_share > STALE_SHARE_LIMIT:
                 return None
             entry.uses += 1
             return entry.zergling if entry.uses % READ_EVERY else None
 
-    def saw(self, zergling: Zergling) -> None:
-        """Take in what a read found, and learn whether the remembered one was still current."""
+    def record_read(self, zergling: Zergling) -> None:
+        """Store what a read found, and observe whether the cached entry was stale."""
         counters.cache_missed()
         with self._lock:
             entry = self._entries.get(zergling.id)
@@ -64,38 +68,48 @@ class RevisionCache:
                 self._observe(is_stale=entry.zergling.revision != zergling.revision)
             self._remember(zergling, uses=0)
 
-    def wrote(self, zergling: Zergling, *, was_offered: bool) -> None:
-        """Take in what was stored under a new revision."""
+    def record_write(self, zergling: Zergling, *, was_cached: bool) -> None:
+        """Store a zergling that was written, with its new revision.
+
+        Args:
+            zergling: as it was stored.
+            was_cached: whether the write was based on ``get_for_write``.
+        """
         with self._lock:
-            if was_offered:
+            if was_cached:
                 counters.cache_hit()
                 self._observe(is_stale=False)
             entry = self._entries.get(zergling.id)
             self._remember(zergling, uses=entry.uses if entry else 0)
 
-    def was_wrong(self, zergling_id: str, *, was_offered: bool) -> None:
-        """Forget a zergling whose write was refused or is in doubt."""
+    def record_failure(self, zergling_id: str, *, was_cached: bool) -> None:
+        """Remove a zergling whose write conflicted or has an unknown outcome.
+
+        Args:
+            zergling_id: the zergling.
+            was_cached: whether the write was based on ``get_for_write``.
+        """
         with self._lock:
-            if was_offered:
+            if was_cached:
                 counters.cache_stale()
                 self._observe(is_stale=True)
             if (entry := self._entries.pop(zergling_id, None)) is not None:
                 self._size -= entry.size
 
-    def forget(self) -> None:
-        """Forget all: the store may be another one, and may take revisions of the old."""
+    def clear(self) -> None:
+        """Remove all entries: a store that replaced the old one might accept their revisions."""
         with self._lock:
             self._entries.clear()
             self._size = 0
 
     def _observe(self, *, is_stale: bool) -> None:
-        self._stale_share += MEMORY * (is_stale - self._stale_share)
+        self._stale_share += STALE_SHARE_WEIGHT * (is_stale - self._stale_share)
 
     def _remember(self, zergling: Zergling, uses: int) -> None:
         if (old := self._entries.pop(zergling.id, None)) is not None:
             self._size -= old.size
         if zergling.history[-1:] == (DIED,):
-            return  # nobody writes to the dead, and they would take the place of the living
+            return  # dead zerglings are not written again
         size = _BYTES_A_ZERGLING + _BYTES_A_WORD * len(zergling.history)
         self._entries[zergling.id] = _Entry(zergling, size, uses)
         self._size += size

@@ -1,7 +1,7 @@
-"""Commits of changes, many at a time: read, apply in order, compare-and-swap.
+"""Batches of changes: read the zerglings, apply the changes in order, compare-and-swap.
 
-One flush shares its store calls among all its callers, yet each gets its own result or its own
-error, and what the store does not confirm is tried again.
+All changes of a batch share the store calls. Each gets a result or an error of its own. Changes
+that the store did not confirm stay unanswered, for a retry.
 """
 
 from __future__ import annotations
@@ -31,23 +31,23 @@ from zerglings.storage.base import (
 
 Outcome = Zergling | Exception
 
-TRUSTED_FOR = 1.0
-"""Seconds after which it is asked again whether the store is still the one whose revisions are
-remembered: some take a revision of a document that they never had."""
+IDENTITY_TRUSTED_FOR = 1.0
+"""Seconds between checks whether the store was replaced. Cached revisions must not be used on
+another store, because some stores accept a revision that they never had."""
 
 HISTORY_SHARE = 0.5
-"""Share of a flush's time for looking into older histories, which only some of its changes need."""
+"""Share of a batch's time for reading chunks, which only some of its changes need."""
 
 
 class _Group:
-    """The changes of one flush that concern one zergling, in the order of their arrival."""
+    """The changes of one batch that concern the same zergling, in the order of arrival."""
 
     def __init__(self, changes: list[Mutation]) -> None:
         self.changes = changes
-        self.was_offered = False
-        self.outcomes: list[Outcome] = []
-        self.pending: Zergling | None = None
-        self.start: Zergling | None = None
+        self.was_cached = False  # whether ``start`` came from the revision cache
+        self.start: Zergling | None = None  # the state before the changes
+        self.outcomes: list[Outcome] = []  # the result of each change
+        self.pending: Zergling | None = None  # the state to store, if any
 
     @property
     def zergling_id(self) -> str:
@@ -61,10 +61,10 @@ class _Group:
     def is_in_doubt(self) -> bool:
         return any(change.budget.is_in_doubt for change in self.changes)
 
-    def play(self, snapshot: Snapshot, archive: Archive, time_left: TimeLeft) -> None:
-        """Work out what becomes of each change; ``pending`` is what is to be stored, if any.
+    def apply(self, snapshot: Snapshot, archive: Archive, archive_time_left: TimeLeft) -> None:
+        """Apply each change to the result of the one before, and set ``outcomes`` and ``pending``.
 
-        Those behind a birth have to wait until it has a revision.
+        Commands after a spawn stay unanswered: the next batch applies them to the stored zergling.
         """
         self.start = snapshot.zergling
         self.outcomes = []
@@ -76,7 +76,7 @@ class _Group:
             ):
                 break
             try:
-                zergling = change.applied_to(snapshot, archive, time_left)
+                zergling = change.apply_to(snapshot, archive, archive_time_left)
             except (Refused, RuleError, StoreError) as error:
                 self.outcomes.append(error)
                 continue
@@ -85,16 +85,18 @@ class _Group:
         self.pending = None if snapshot.is_written else snapshot.zergling
 
     @property
-    def is_all_new(self) -> bool:
-        """Whether each change makes a difference, so that the store's answer covers them all."""
+    def every_change_has_effect(self) -> bool:
+        """Whether every change alters the zergling. Then the result of the write decides all of
+        them.
+        """
         states = {id(outcome) for outcome in self.outcomes if isinstance(outcome, Zergling)}
         return len(states - {id(self.start)}) == len(self.changes)
 
-    def leave_all_but_one(self) -> bool:
-        """Leave all changes behind the first that makes a difference for a later flush.
+    def keep_first_write(self) -> bool:
+        """Drop the changes after the first that has an effect; they stay for a later batch.
 
-        What they come to together may be too large for the store where a part of it is not. Returns
-        whether there were any.
+        All changes together may be too large for the store while one alone is not. Returns False if
+        there was nothing to drop.
         """
         first = next(
             number
@@ -110,12 +112,12 @@ class _Group:
         return True
 
     def refuse_pending(self, error: StoreError) -> None:
-        """Give the change that was not stored its error, and all others their outcomes."""
+        """Fail the change whose result could not be stored, and answer the others."""
         self.outcomes = [error if outcome is self.pending else outcome for outcome in self.outcomes]
         self.answer()
 
     def answer(self, stored: Zergling | None = None) -> None:
-        """Give every caller its outcome; the last state is the one that was ``stored``."""
+        """Answer every caller. Where ``pending`` is the outcome, the answer is ``stored``."""
         for change, outcome in zip(self.changes, self.outcomes, strict=False):
             if isinstance(outcome, StoreError):
                 change.attempt_failed(outcome)
@@ -127,18 +129,18 @@ class _Group:
                 change.succeed(outcome)
 
     def fail(self, error: StoreError, seconds: float) -> None:
-        """Have every change tried again, unless its time is up."""
+        """Record a failed attempt for every change."""
         for change in self.changes:
             change.attempt_failed(error, seconds)
 
 
 class WriteBatch:
-    """Carries out changes on one store, many at a time.
+    """Executes batches of changes on one store.
 
     Args:
-        store: where the zerglings are.
-        reader: reads them, settled.
-        archive: where the older parts of their histories are.
+        store: holds the zerglings.
+        reader: reads the zerglings, with rivals merged.
+        archive: holds the older parts of their histories.
     """
 
     def __init__(self, store: Store, reader: Reader, archive: Archive) -> None:
@@ -148,130 +150,143 @@ class WriteBatch:
         self._writer = Writer(store, archive)
         self._cache = RevisionCache()
         self._identity: str | None = None
-        self._asked_at = -math.inf
+        self._identity_checked_at = -math.inf
 
     def __call__(self, changes: Sequence[Mutation]) -> None:
-        """Make one attempt at each change; those left unanswered are to be attempted again."""
+        """Make one attempt at each change. Those that stay unanswered are to be retried."""
         waiting = [change for change in changes if not change.is_over()]
         if not waiting:
             return
         pause_before_next_attempt(waiting)
         timeout = timeout_for(waiting)
-        flush_time, time_left = TimeLeft(timeout), TimeLeft(timeout * HISTORY_SHARE)
+        time_left, archive_time_left = TimeLeft(timeout), TimeLeft(timeout * HISTORY_SHARE)
         groups = _grouped(waiting)
         if any(group.needs_reading for group in groups):
-            self._forget_if_replaced(flush_time)
-        unread = [group for group in groups if not self._play_unread(group, time_left)]
-        self._read_and_play([group for group in unread if group.is_in_doubt], flush_time, time_left)
-        self._read_and_play([g for g in unread if not g.is_in_doubt], flush_time, time_left)
+            self._clear_cache_if_store_replaced(time_left)
+        unread = [
+            group for group in groups if not self._apply_without_reading(group, archive_time_left)
+        ]
+        self._read_and_apply(
+            [group for group in unread if group.is_in_doubt], time_left, archive_time_left
+        )
+        self._read_and_apply([g for g in unread if not g.is_in_doubt], time_left, archive_time_left)
         for group in groups:
             if group.pending is None and group.outcomes:
                 group.answer()
-        self._store_all([group for group in groups if group.pending is not None], flush_time)
+        self._store_all([group for group in groups if group.pending is not None], time_left)
 
-    def _forget_if_replaced(self, flush_time: TimeLeft) -> None:
-        """Forget all revisions where the store is another one than a moment ago, or may be."""
+    def _clear_cache_if_store_replaced(self, time_left: TimeLeft) -> None:
+        """Check the store's identity once a second. Clear the cache if it is new or unknown."""
         now = time.monotonic()
-        if now - self._asked_at < TRUSTED_FOR:
+        if now - self._identity_checked_at < IDENTITY_TRUSTED_FOR:
             return
-        self._asked_at = now
+        self._identity_checked_at = now
         try:
-            identity = self._store.identity(timeout=flush_time())
+            identity = self._store.identity(timeout=time_left())
         except StoreError:
-            self._cache.forget()
+            self._cache.clear()
             return
         if identity != self._identity:
-            self._cache.forget()
+            self._cache.clear()
             self._identity = identity
 
-    def _play_unread(self, group: _Group, time_left: TimeLeft) -> bool:
-        """Try without reading; False where that cannot be or would not do."""
-        if not group.needs_reading:
-            group.play(Snapshot(None, was_stored=False), self._archive, time_left)
-            return True
-        if group.is_in_doubt or (remembered := self._cache.offer(group.zergling_id)) is None:
-            return False
-        group.play(Snapshot(remembered), self._archive, time_left)
-        group.was_offered = group.is_all_new
-        if not group.was_offered:
-            group.pending, group.outcomes = None, []
-        return group.was_offered
+    def _apply_without_reading(self, group: _Group, archive_time_left: TimeLeft) -> bool:
+        """Apply a group's changes to a cached zergling, or without one for spawns with a random id.
 
-    def _read_and_play(
-        self, groups: Sequence[_Group], flush_time: TimeLeft, time_left: TimeLeft
+        Returns False if the zergling must be read first.
+        """
+        if not group.needs_reading:
+            group.apply(Snapshot(None, was_stored=False), self._archive, archive_time_left)
+            return True
+        if (
+            group.is_in_doubt
+            or (remembered := self._cache.get_for_write(group.zergling_id)) is None
+        ):
+            return False
+        group.apply(Snapshot(remembered), self._archive, archive_time_left)
+        group.was_cached = group.every_change_has_effect
+        if not group.was_cached:
+            group.pending, group.outcomes = None, []
+        return group.was_cached
+
+    def _read_and_apply(
+        self, groups: Sequence[_Group], time_left: TimeLeft, archive_time_left: TimeLeft
     ) -> None:
         began = time.monotonic()
         try:
             found = self._reader.read(
                 [group.zergling_id for group in groups],
-                timeout=flush_time(),
+                timeout=time_left(),
                 all_copies=any(group.is_in_doubt for group in groups),
                 to_change=True,
             )
         except StoreError as error:
             if isinstance(error, NotBootstrapped):
-                self._cache.forget()
+                self._cache.clear()
             for group in groups:
                 group.fail(error, time.monotonic() - began)
             return
         for group in groups:
             was_stored = group.zergling_id in found
-            self._play_read(group, found.get(group.zergling_id), time_left, was_stored=was_stored)
+            self._apply_to_found(
+                group, found.get(group.zergling_id), archive_time_left, was_stored=was_stored
+            )
 
-    def _play_read(
-        self, group: _Group, found: Found, time_left: TimeLeft, *, was_stored: bool
+    def _apply_to_found(
+        self, group: _Group, found: Found, archive_time_left: TimeLeft, *, was_stored: bool
     ) -> None:
         if isinstance(found, StoreError):
             group.fail(found, 0.0)
             return
         if found is not None:
-            self._cache.saw(found)
-        group.play(Snapshot(found, was_stored=was_stored), self._archive, time_left)
+            self._cache.record_read(found)
+        group.apply(Snapshot(found, was_stored=was_stored), self._archive, archive_time_left)
 
-    def _store_all(self, groups: Sequence[_Group], flush_time: TimeLeft) -> None:
+    def _store_all(self, groups: Sequence[_Group], time_left: TimeLeft) -> None:
         if not groups:
             return
         pending = [group.pending for group in groups if group.pending]
         stored = [len(group.start.history) if group.start else 0 for group in groups]
         began = time.monotonic()
         try:
-            attempts = self._writer.write(pending, stored, flush_time)
+            attempts = self._writer.write(pending, stored, time_left)
         except StoreError as error:
             if isinstance(error, NotBootstrapped):
-                self._cache.forget()
+                self._cache.clear()
             attempts = [(state, error.with_traceback(None)) for state in pending]
         seconds = time.monotonic() - began
-        too_much = []
+        oversized = []
         for group, (state, result) in zip(groups, attempts, strict=True):
-            if isinstance(result, TooLarge) and group.leave_all_but_one():
-                too_much.append(group)
+            if isinstance(result, TooLarge) and group.keep_first_write():
+                oversized.append(group)
             else:
                 self._finish(group, state, result, seconds)
-        self._store_all(too_much, flush_time)
+        self._store_all(oversized, time_left)
 
     def _finish(
         self, group: _Group, state: Zergling, result: Written | StoreError, seconds: float
     ) -> None:
         if isinstance(result, Written) and result.is_minority:
-            result = OutcomeUnknown("only a minority of the store's copies has it")
+            result = OutcomeUnknown("only a minority of the store's copies has the write")
         if isinstance(result, Written):
             stored = replace(state, revision=result.revision)
             counters.stored(group.start, stored)
-            self._cache.wrote(stored, was_offered=group.was_offered)
+            self._cache.record_write(stored, was_cached=group.was_cached)
             group.answer(stored)
         elif isinstance(result, TooLarge):
             self._refuse_as_too_large(group, result)
         else:
-            self._cache.was_wrong(group.zergling_id, was_offered=group.was_offered)
+            self._cache.record_failure(group.zergling_id, was_cached=group.was_cached)
             group.fail(result, seconds)
 
     def _refuse_as_too_large(self, group: _Group, refusal: TooLarge) -> None:
-        """Answer that the only change that makes a difference does not fit.
+        """Fail the only change that has an effect, because its document is too large.
 
-        What was remembered may have been shrunk since by another process, so it is read first.
+        If it was based on a cached zergling, read and retry first: another process may have shrunk
+        the stored document since.
         """
-        if group.was_offered:
-            self._cache.was_wrong(group.zergling_id, was_offered=False)
+        if group.was_cached:
+            self._cache.record_failure(group.zergling_id, was_cached=False)
         else:
             group.refuse_pending(refusal)
 

@@ -1,3 +1,1 @@
-"""Zerglings in a store: documents to domain objects and back, with rivals merged and long
-histories moved into chunks.
-"""
+"""Zerglings in a store: encoding, decoding, merging rivals, moving long histories into chunks."""

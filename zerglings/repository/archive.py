@@ -1,7 +1,7 @@
-"""The older parts of histories: chunks in a store of their own, whose content never changes.
+"""The archive: the older parts of histories, as chunks in a store of their own.
 
-Walks from a zergling back to its spawn. What no zergling reaches (the chunk of a write that lost a
-race) is passed over.
+Chunks form a linked list from a zergling back to its spawn. Chunks that no zergling references,
+left behind by writes that lost a race, are ignored.
 """
 
 from __future__ import annotations
@@ -11,14 +11,20 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice, takewhile
 
 from zerglings.cooperative import in_slices
 from zerglings.documents import Document
-from zerglings.domain.chunks import CHUNKS_AT_ONCE, Chunk, first_id, is_long, last_id, shortened
+from zerglings.domain.chunks import (
+    CHUNKS_PER_SLICE,
+    Chunk,
+    first_id,
+    last_id,
+    needs_background_move,
+    shorten,
+)
 from zerglings.domain.document import NotAZergling
 from zerglings.domain.merging import Leaf
-from zerglings.domain.shrinking import smaller
+from zerglings.domain.shrinking import smaller_forms
 from zerglings.domain.zergling import Base, CommandRequest, Zergling, key_mark
 from zerglings.repository.retry_budget import TimeLeft
 from zerglings.storage.base import (
@@ -33,27 +39,25 @@ from zerglings.storage.base import (
 logger = logging.getLogger(__name__)
 
 WORDS_REMEMBERED = 1000
-"""How many of the newest words an idempotency key is looked for in, at least."""
+"""An idempotency key is found among at least this many of the newest words."""
 
 PAGE = 20
-"""Chunks to read at once: some thousands of words."""
+"""Chunks to read with one call, up to some thousands of words."""
 
-PORTION = 50_000
-"""Words of chunks to store with one call, or the words of one: about 900 KiB."""
+WORDS_PER_WRITE = 50_000
+"""Words to store with one call, about 900 KiB. A single chunk may have more."""
 
 TAIL = SHORTEST_TAIL = 100
-"""Words that a document keeps when its history is cut; the settings may say more, never less."""
+"""Default and minimum of the words that stay in a document when its history is shortened."""
 
-WHOLE_CACHED = 2000
-"""Revisions of the original's documents that a process remembers to have no chunks."""
-
-KEYS_CACHED = 2000
-"""Chunks whose keys a process remembers, some 10 KiB each at most; they never change."""
+KEY_CACHE_SIZE = 2000
+"""Chunks whose idempotency keys are cached, at most some 10 KiB each. Chunks never change, so the
+entries never become stale."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Keys:
-    """What a search for a key needs of a chunk: the ids by key, and where to look next."""
+class _ChunkKeys:
+    """A cached chunk: its end, its request ids by key mark, and the id of the chunk before it."""
 
     end: int
     ids: dict[str, str]
@@ -61,81 +65,92 @@ class _Keys:
 
 
 class Archive:
-    """The chunks of all zerglings. Safe to use from many threads at once.
+    """The chunks of all zerglings. Thread-safe.
 
-    Every method but ``shortened`` may raise ``StoreUnavailable``; each ``timeout`` is in seconds
-    for one store call.
+    Each ``timeout`` is in seconds and applies to each store call. Every method except ``shorten``
+    raises ``StoreUnavailable`` if the store fails, and ``MissingChunk`` if a chunk is missing or
+    damaged.
 
     Args:
-        store: where the chunks are.
-        tail: words that a zergling's document keeps when its history is shortened.
+        store: holds the chunks.
+        tail: words that stay in a document when its history is shortened.
     """
 
     def __init__(self, store: Store, tail: int = TAIL) -> None:
         self._store = store
-        self._tail = tail
-        self._keys: OrderedDict[str, _Keys] = OrderedDict()
-        self._whole: OrderedDict[str, None] = OrderedDict()
+        self.tail = tail
+        self._keys: OrderedDict[str, _ChunkKeys] = OrderedDict()
         self._lock = threading.Lock()
 
-    def shortened(
+    def shorten(
         self, zerglings: Sequence[Zergling], stored: Sequence[int], time_left: TimeLeft
     ) -> Sequence[Zergling]:
-        """Move the oldest parts out of long histories; while that cannot be, they stay long.
+        """Move the oldest words of long histories into chunks, and return the shortened zerglings.
 
-        Of each no more is moved than the first words, so many as ``stored`` says.
+        If the chunks cannot be stored, the histories stay long until a later write.
+
+        Args:
+            zerglings: what is about to be stored.
+            stored: for each, how many words the stored document already has, see
+                ``chunks.shorten``.
+            time_left: the time for all store calls together.
         """
         pairs = [
-            shortened(zergling, self._tail, known)
+            shorten(zergling, self.tail, known)
             for zergling, known in zip(zerglings, stored, strict=True)
         ]
         chunks = [chunk for _, cut in pairs for chunk in cut]
         if not chunks:
             return zerglings
         try:
-            self.keep(chunks, timeout=time_left())
+            self.store_chunks(chunks, timeout=time_left())
         except StoreError as error:
-            if isinstance(error, TooLarge) and len(zerglings) > 1:  # it may be one part of one
+            if isinstance(error, TooLarge) and len(zerglings) > 1:
+                # Retry each alone, because the chunks of only one may be too large.
                 return [
                     shorter
                     for zergling, known in zip(zerglings, stored, strict=True)
-                    for shorter in self.shortened([zergling], [known], time_left)
+                    for shorter in self.shorten([zergling], [known], time_left)
                 ]
-            logger.warning("Older history stays where it is for now: %s", error)
+            logger.warning("Could not move older commands into chunks, will retry: %s", error)
             return zerglings
         return [shorter for shorter, _ in pairs]
 
-    def smaller(self, zergling: Zergling, stored: int) -> Iterator[tuple[Zergling, list[Chunk]]]:
-        """Do as ``shrinking.smaller`` for what the store refuses as too large."""
-        return smaller(zergling, min(self._tail, SHORTEST_TAIL), stored)
+    def smaller_forms(
+        self, zergling: Zergling, stored: int
+    ) -> Iterator[tuple[Zergling, list[Chunk]]]:
+        """Yield smaller forms of a zergling that is too large, see ``shrinking.smaller_forms``."""
+        return smaller_forms(zergling, min(self.tail, SHORTEST_TAIL), stored)
 
-    def moved(self, zergling: Zergling, *, timeout: float) -> Zergling:
-        """Move the oldest part out of a stored zergling's history, however long that takes.
+    def move_history(self, zergling: Zergling, *, timeout: float) -> Zergling:
+        """Store the oldest words of a stored zergling as chunks, and return the shortened zergling.
+
+        This may take many seconds.
 
         Raises:
-            StoreUnavailable, OutcomeUnknown: it is not certain that all of it is there.
+            StoreUnavailable, OutcomeUnknown: some chunks may not have been stored.
         """
-        shorter, chunks = shortened(zergling, self._tail)
-        self.keep(chunks, timeout=timeout)
+        shorter, chunks = shorten(zergling, self.tail)
+        self.store_chunks(chunks, timeout=timeout)
         return shorter
 
-    def is_long(self, zergling: Zergling) -> bool:
-        """Whether so much is to be moved out of a document that others would have to wait."""
-        return is_long(zergling, self._tail)
+    def needs_background_move(self, zergling: Zergling) -> bool:
+        """Whether shortening takes so long that other requests must not wait for it."""
+        return needs_background_move(zergling, self.tail)
 
-    def keep(self, chunks: Sequence[Chunk], *, timeout: float) -> None:
-        """Store chunks, each with a majority.
+    def store_chunks(self, chunks: Sequence[Chunk], *, timeout: float) -> None:
+        """Store chunks on a majority of the store's copies.
 
-        One that is there already has the same content; it gets a new revision, by which whoever
-        would remove it as unreachable learns that it is wanted again.
+        An existing chunk with the same content is written again. Its new revision keeps ``heal``
+        from removing it as unreachable.
 
         Raises:
-            StoreUnavailable, OutcomeUnknown: it is not certain that a majority has all of them.
+            StoreUnavailable, OutcomeUnknown: some chunks may not be stored on a majority.
         """
-        for portion in _portions(chunks):
-            self._keep([chunk.encode() for chunk in portion], timeout)
+        for batch in _write_batches(chunks):
+            self._store_batch([chunk.encode() for chunk in batch], timeout)
 
-    def _keep(self, chunks: Sequence[Document], timeout: float) -> None:
+    def _store_batch(self, chunks: Sequence[Document], timeout: float) -> None:
         documents = {chunk["_id"]: chunk for chunk in chunks}
         known = self._put(chunks, timeout)
         if not known:
@@ -147,10 +162,10 @@ class Archive:
             for leaf in found.get(id_, [])[:1]
         ]
         if len(again) < len(known) or self._put(again, timeout):
-            raise StoreUnavailable("a part of a history was changed by somebody else just now")
+            raise StoreUnavailable("a chunk of the history was changed at the same time")
 
     def _put(self, documents: Sequence[Document], timeout: float) -> list[str]:
-        """Store documents and return the ids of those that somebody else has just stored."""
+        """Store documents, and return the ids of those that conflict with a concurrent write."""
         conflicts = []
         results = self._store.put_many(documents, timeout=timeout) if documents else []
         for document, result in zip(documents, results, strict=True):
@@ -160,16 +175,16 @@ class Archive:
                 raise result
             elif result.is_minority:
                 raise OutcomeUnknown(
-                    "only a minority of the store's copies has a part of a history"
+                    "only a minority of the store's copies has a chunk of the history"
                 )
         return conflicts
 
     def newest_first(self, zergling: Zergling, *, timeout: float) -> Iterator[Chunk]:
-        """Yield the chunks before a zergling's kept history, back to its spawn."""
+        """Yield the chunks of a zergling from the newest back to its spawn."""
         wanted = zergling.base.chunk
         while wanted is not None:
-            # From just above the wanted one down. A page comes from one copy of a cluster's
-            # database and may lag, so what it lacks is asked for by name.
+            # A page comes from one copy of a cluster's database and may lag, so a missing chunk is
+            # read by its id. "~" sorts after all characters of an id.
             page = self._store.page(
                 f"{wanted}~", PAGE, until=first_id(zergling.id), descending=True, timeout=timeout
             )
@@ -178,12 +193,12 @@ class Archive:
             if wanted not in documents:
                 documents[wanted] = self._get(wanted, timeout)
             while wanted in documents:
-                chunk = _decoded(documents[wanted])
+                chunk = _decode_chunk(documents[wanted])
                 yield chunk
                 wanted = chunk.previous
 
     def oldest_first(self, zergling: Zergling, offset: int, *, timeout: float) -> Iterator[Chunk]:
-        """Yield the chunks that hold a zergling's words from the one numbered ``offset`` on."""
+        """Yield the chunks that hold words from number ``offset`` on, oldest first."""
         ids = []
         for chunk in self.newest_first(zergling, timeout=timeout):
             if chunk.end <= offset:
@@ -194,10 +209,13 @@ class Archive:
             found = self._store.get_many(group, timeout=timeout)
             for chunk_id in group:
                 documents = found.pop(chunk_id, None)
-                yield _decoded(documents[0] if documents else self._get(chunk_id, timeout))
+                yield _decode_chunk(documents[0] if documents else self._get(chunk_id, timeout))
 
-    def id_under_key(self, zergling: Zergling, mark: str, time_left: TimeLeft) -> str | None:
-        """Return the id of the request with this key mark among the newest words, if any has it."""
+    def find_keyed_id(self, zergling: Zergling, mark: str, time_left: TimeLeft) -> str | None:
+        """Return the id of the request with this key mark, or None if it is not found.
+
+        Only the newest words are searched, at least ``WORDS_REMEMBERED``.
+        """
         for request_id in zergling.request_ids:
             if key_mark(request_id) == mark:
                 return request_id
@@ -213,7 +231,7 @@ class Archive:
         return None
 
     def ids_since(self, zergling: Zergling, since: int, *, timeout: float) -> Iterator[str]:
-        """Yield the ids of the requests behind the first ``since`` words, in no certain order."""
+        """Yield, in any order, the ids of the requests after the first ``since`` words."""
         yield from zergling.request_ids[max(0, since - zergling.base.count) :]
         if zergling.base.count > since:
             for chunk in self.newest_first(zergling, timeout=timeout):
@@ -221,58 +239,38 @@ class Archive:
                 if chunk.start <= since:
                     break
 
-    def completed(self, zergling: Zergling, *, timeout: float) -> Zergling:
-        """Return a zergling that the original service wrote with its base and spawn found again.
+    def check_copies(self, *, timeout: float) -> None:
+        """Check that a list of chunks is complete, whichever copy of the database it was read from.
 
-        Its history continues the newest chunk that ends where it begins. Several that begin at the
-        same place are attempts at one cut, made of the same words.
+        Raises:
+            CopiesBehind: copies in service lack documents.
+            StoreUnavailable: the copies could not be compared.
         """
-        known_whole = f"{zergling.id}@{zergling.revision}"
-        if not zergling.is_stripped or len(zergling.history) < min(self._tail, SHORTEST_TAIL):
-            return zergling
-        if known_whole in self._whole:
-            return zergling
-        ending = (
-            chunk
-            for chunk in self._all_newest_first(zergling.id, timeout)
-            if chunk.after == zergling.base.pose
-        )
-        attempts = list(islice(ending, 1))
-        attempts += takewhile(lambda chunk: chunk.start == attempts[0].start, ending)
-        self._store.check_copies(timeout=timeout)  # a list that is short would cut its life short
-        if not attempts:
-            self._note_whole(known_whole)
-            return zergling
-        chunk = _continued(attempts, zergling.history)
-        found = replace(zergling, base=Base(chunk.after, chunk.end, chunk.id))
-        *_, first = self.newest_first(found, timeout=timeout)
-        return replace(found, spawn=first.before)
+        self._store.check_copies(timeout=timeout)
 
-    def _all_newest_first(self, zergling_id: str, timeout: float) -> Iterator[Chunk]:
-        """Yield all chunks of a zergling, those too that it does not reach."""
+    def all_newest_first(self, zergling_id: str, *, timeout: float) -> Iterator[Chunk]:
+        """Yield all chunks of a zergling by descending position, including unreferenced ones."""
         after: str | None = last_id(zergling_id)
         while after is not None:
             page = self._store.page(
                 after, PAGE, until=first_id(zergling_id), descending=True, timeout=timeout
             )
-            yield from map(_decoded, page.documents)
+            yield from map(_decode_chunk, page.documents)
             after = page.after
 
-    def _note_whole(self, mark: str) -> None:
-        with self._lock:
-            self._whole[mark] = None
-            while len(self._whole) > WHOLE_CACHED:
-                self._whole.popitem(last=False)
+    def load_leaves(self, rivals: Sequence[Zergling], *, timeout: float) -> list[Leaf]:
+        """Return rivals with their older requests, back to the newest chunk that all share.
 
-    def leaves(self, rivals: Sequence[Zergling], *, timeout: float) -> list[Leaf]:
-        """Return rivals with their older requests, back to a chunk that all of them share."""
+        Raises:
+            MissingChunk: a chunk is missing, or a base counts words that no chunk holds.
+        """
         reached = [zergling.base for zergling in rivals]
         passed: list[list[Chunk]] = [[] for _ in rivals]
         walks = [self.newest_first(zergling, timeout=timeout) for zergling in rivals]
         while len({base.chunk for base in reached}) > 1:
             deepest = max(range(len(rivals)), key=lambda number: reached[number].count)
             chunk = next(walks[deepest], None)
-            if chunk is None:  # its base counts words that no chunk holds
+            if chunk is None:  # the base counts words that no chunk holds
                 raise MissingChunk(f"{first_id(rivals[deepest].id)}?")
             reached[deepest] = Base(chunk.before, chunk.start, chunk.previous)
             passed[deepest].append(chunk)
@@ -287,71 +285,57 @@ class Archive:
             raise MissingChunk(chunk_id)
         return found[chunk_id][0]
 
-    def _keys_of(self, zergling: Zergling, chunk_id: str, time_left: TimeLeft) -> _Keys:
+    def _keys_of(self, zergling: Zergling, chunk_id: str, time_left: TimeLeft) -> _ChunkKeys:
         with self._lock:
             if (known := self._keys.get(chunk_id)) is not None:
                 self._keys.move_to_end(chunk_id)
                 return known
         rest = replace(zergling, base=replace(zergling.base, chunk=chunk_id))
-        found: list[_Keys] = []
+        found: list[_ChunkKeys] = []
         for chunk in self.newest_first(rest, timeout=time_left()):
             if found and chunk.end <= zergling.command_count - WORDS_REMEMBERED:
                 break
             found.append(self._remember(chunk))
         return found[0]
 
-    def _remember(self, chunk: Chunk) -> _Keys:
+    def _remember(self, chunk: Chunk) -> _ChunkKeys:
         ids = {mark: id_ for id_ in chunk.request_ids if (mark := key_mark(id_)) is not None}
-        keys = _Keys(chunk.end, ids, chunk.previous)
+        keys = _ChunkKeys(chunk.end, ids, chunk.previous)
         with self._lock:
             self._keys[chunk.id] = keys
-            while len(self._keys) > KEYS_CACHED:
+            while len(self._keys) > KEY_CACHE_SIZE:
                 self._keys.popitem(last=False)
         return keys
 
 
-def _portions(chunks: Sequence[Chunk]) -> Iterator[list[Chunk]]:
-    """Yield chunks in the portions that are stored with one call."""
-    portion: list[Chunk] = []
+def _write_batches(chunks: Sequence[Chunk]) -> Iterator[list[Chunk]]:
+    """Yield chunks in batches of up to ``WORDS_PER_WRITE`` words."""
+    batch: list[Chunk] = []
     words = 0
     for chunk in chunks:
-        if portion and words + len(chunk.words) > PORTION:
-            yield portion
-            portion, words = [], 0
-        portion.append(chunk)
+        if batch and words + len(chunk.words) > WORDS_PER_WRITE:
+            yield batch
+            batch, words = [], 0
+        batch.append(chunk)
         words += len(chunk.words)
-    if portion:
-        yield portion
+    if batch:
+        yield batch
 
 
 class MissingChunk(StoreUnavailable):
-    """A part of a history is not where the next part says it is."""
+    """A chunk that a zergling or another chunk references is missing or damaged."""
 
     def __init__(self, chunk_id: str, why: str = "missing") -> None:
-        super().__init__(f"the part {chunk_id!r} of a history is {why}")
+        super().__init__(f"the history chunk {chunk_id!r} is {why}")
 
 
 def _requests_oldest_first(newest_first: Sequence[Chunk]) -> Iterator[CommandRequest]:
-    for some in in_slices(newest_first[::-1], CHUNKS_AT_ONCE):
-        for chunk in some:
+    for part in in_slices(newest_first[::-1], CHUNKS_PER_SLICE):
+        for chunk in part:
             yield from chunk.requests()
 
 
-def _continued(attempts: Sequence[Chunk], history: tuple[str, ...]) -> Chunk:
-    """Return which of several attempts at a cut a history goes on from.
-
-    Every attempt holds words of the same life, so a short one can only be it where the history
-    begins with what a long one has beyond it.
-    """
-    longest = max(attempts, key=lambda chunk: chunk.end)
-    return next(
-        chunk
-        for chunk in sorted(attempts, key=lambda chunk: chunk.end)
-        if (chunk.words + history)[: len(longest.words)] == longest.words
-    )
-
-
-def _decoded(document: Document) -> Chunk:
+def _decode_chunk(document: Document) -> Chunk:
     try:
         return Chunk.decode(document)
     except NotAZergling as error:

@@ -1,6 +1,7 @@
-"""What is counted of the zerglings' own affairs: births and moves, batches, races, merges.
+"""Prometheus metrics of the hive: spawns, commands, batches, retries, merges.
 
-Prometheus' conventions: base units, ``_total`` for what only grows, labels from fixed lists.
+They follow Prometheus' conventions: base units, ``_total`` for counters, label values from fixed
+lists.
 """
 
 from __future__ import annotations
@@ -13,30 +14,30 @@ from zerglings.domain.zergling import Zergling
 from zerglings.storage.base import Conflict, OutcomeUnknown, StoreError
 
 _SPAWNS = Counter("overmind_spawns_total", "Zerglings that were stored for the first time.")
-_COMMANDS = Counter("overmind_commands_total", "Commands that were stored, letter by letter.")
+_COMMANDS = Counter("overmind_commands_total", "Commands that were stored; MMR counts as three.")
 _DEATHS = Counter("overmind_deaths_total", "Zerglings whose death was stored.")
 _MERGES = Counter("overmind_merges_total", "Reads that found rival revisions and merged them.")
 _RETRIES = Counter(
     "overmind_retries_total",
-    "Wishes to be tried again, by what became of the attempt: conflict (a lost race), unknown"
-    " (the answer was lost), unavailable.",
+    "Attempts that are retried, by cause: conflict (a lost race), unknown (the answer was lost),"
+    " unavailable.",
     ("after",),
 )
 _REVISION_CACHE = Counter(
     "overmind_revision_cache_total",
-    "Changes to a zergling, by what the revision cache did for it: hit (saved the read), stale"
-    " (wasted a write), miss (it was read first).",
+    "Changes to a zergling, by revision cache result: hit (saved the read), stale (wasted a"
+    " write), miss (the zergling was read first).",
     ("result",),
 )
 _BATCH = Histogram(
     "overmind_batch_size",
-    "Calls that were carried out together, by kind (changes or looks).",
+    "Calls per batch, by kind (changes or looks, that is reads).",
     ("kind",),
     buckets=(1, 2, 4, 8, 16, 32, 64, 128),
 )
 _QUEUE = Gauge(
     "overmind_queue_depth",
-    "Calls that wait for the store, by kind (changes or looks).",
+    "Calls that wait for the store, by kind (changes or looks, that is reads).",
     ("kind",),
     multiprocess_mode="livesum",
 )
@@ -52,19 +53,24 @@ _RETRY_AFTER_UNAVAILABLE = _RETRIES.labels("unavailable")
 
 
 def stored(before: Zergling | None, after: Zergling) -> None:
-    """Count what a write has brought about that the store has confirmed."""
+    """Count the spawn, death and commands that a confirmed write has added.
+
+    Args:
+        before: the zergling that the write was based on, or None for a spawn.
+        after: the zergling as it was stored.
+    """
     if before is None:
         _SPAWNS.inc()
     dies = after.is_dead and not (before is not None and before.is_dead)
     if dies:
         _DEATHS.inc()
     words = after.command_count - (before.command_count if before is not None else 0)
-    if words > dies:  # the dead may have been stored without their last words
+    if words > dies:  # negative if a dead zergling was stored without its last words
         _COMMANDS.inc(words - dies)
 
 
 def retried(error: StoreError) -> None:
-    """Count a wish that is left for another attempt."""
+    """Count an attempt that failed with this error and will be retried."""
     match error:
         case Conflict():
             _RETRY_AFTER_CONFLICT.inc()
@@ -74,9 +80,13 @@ def retried(error: StoreError) -> None:
             _RETRY_AFTER_UNAVAILABLE.inc()
 
 
-class QueueWatch:
-    """Watches the queue of one kind of calls."""
+class QueueMetrics:
+    """Queue depth and batch size of one kind of calls. Implements ``group_commit.QueueMonitor``.
+
+    Args:
+        kind: the metrics' label, ``changes`` or ``looks``.
+    """
 
     def __init__(self, kind: str) -> None:
-        self.waiting: Callable[[float], None] = _QUEUE.labels(kind).set
-        self.flushing: Callable[[float], None] = _BATCH.labels(kind).observe
+        self.queue_length: Callable[[float], None] = _QUEUE.labels(kind).set
+        self.batch_started: Callable[[float], None] = _BATCH.labels(kind).observe

@@ -1,8 +1,8 @@
-"""Moving long histories out of the documents of the original service, before they are changed.
+"""Background moves: very long histories of the original service are moved into chunks.
 
-It takes seconds for hundreds of thousands of words, so it is done beside all that changes
-zerglings, for one zergling at a time and in small steps. The document is written by whoever changes
-the zergling afterwards; until then it is as the original left it, whatever happens meanwhile.
+Moving hundreds of thousands of words takes seconds. So it happens in a background thread, one
+zergling at a time and in small slices. A move only writes chunks. The shortened document is stored
+with the next change of the zergling; until then the original document stays as it is.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
-REMEMBERED = 100
-"""Moves that a process remembers, for those who come back to change the zergling."""
+MOVES_REMEMBERED = 100
+"""Moves whose result a process keeps, for the callers that retry afterwards."""
 
-WAITING = 8
-"""Moves under way at most, one of them in progress: each holds a whole history in memory."""
+MOVES_LIMIT = 8
+"""Unfinished moves, one of them running: each holds a whole history in memory."""
 
 
 class LongHistory(StoreUnavailable):
-    """A zergling's history has to be moved into chunks before the zergling can be changed."""
+    """The zergling cannot be changed before its history is moved into chunks."""
 
     def __init__(self, zergling: Zergling) -> None:
         super().__init__(f"the history of {zergling.id} is too long for its document")
@@ -39,39 +39,43 @@ class LongHistory(StoreUnavailable):
 
 
 class StillMoving(StoreUnavailable):
-    """A history is being moved, and nobody could wait for the end of it."""
+    """The history is still being moved, or too many others are. Nothing was changed."""
 
 
 class _Move:
-    """A history on its way into chunks; ``moved`` is what the zergling is once it is there."""
+    """The move of one revision's history. ``moved`` is the shortened zergling, once it is done."""
 
     def __init__(self, revision: str | None) -> None:
         self.revision = revision
-        self.over = threading.Event()
+        self.done = threading.Event()
         self.moved: Zergling | None = None
         self.error: StoreError = StoreUnavailable("a long history could not be moved")
 
     @property
-    def is_in_vain(self) -> bool:
-        return self.over.is_set() and self.moved is None
+    def has_failed(self) -> bool:
+        return self.done.is_set() and self.moved is None
 
 
 class Mover:
-    """Moves histories into an archive. Safe to use from many threads at once."""
+    """Moves histories into an archive, in the background. Thread-safe.
+
+    Args:
+        archive: stores the chunks.
+    """
 
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
         self._moves: OrderedDict[str, _Move] = OrderedDict()
         self._lock = threading.Lock()
-        self._turn = threading.Lock()
+        self._one_at_a_time = threading.Lock()
 
-    def shortened(self, zergling: Zergling) -> Zergling:
-        """Return a zergling that is to be changed with as short a history as its document may have.
+    def shorten(self, zergling: Zergling) -> Zergling:
+        """Return a zergling that is about to be changed, shortened if its history has been moved.
 
         Raises:
-            LongHistory: it has to be moved first.
+            LongHistory: the history must be moved first.
         """
-        if not self._archive.is_long(zergling):
+        if not self._archive.needs_background_move(zergling):
             return zergling
         with self._lock:
             move = self._moves.get(zergling.id)
@@ -79,52 +83,52 @@ class Mover:
             raise LongHistory(zergling)
         return move.moved
 
-    def having_moved(self, change: Callable[[], Result]) -> Result:
-        """Return what ``change`` returns, after moving the long history that it comes up against.
+    def retry_after_moving(self, change: Callable[[], Result]) -> Result:
+        """Return the result of ``change()``. If it raises ``LongHistory``, move the history and
+        retry.
 
         Raises:
-            StillMoving: that takes too long; it goes on, and whoever comes later finds it done.
-            StoreUnavailable: it was not possible.
+            StillMoving: the move takes longer than ``TIME_LIMIT``. It goes on in the background, so
+                a later retry succeeds.
+            StoreUnavailable: the move failed.
         """
         deadline = time.monotonic() + TIME_LIMIT
         while True:
             try:
                 return change()
-            except LongHistory as obstacle:
-                self._move(obstacle.zergling, deadline - time.monotonic())
+            except LongHistory as error:
+                self._move(error.zergling, deadline - time.monotonic())
 
     def _move(self, zergling: Zergling, timeout: float) -> None:
-        move = self._under_way(zergling)
-        if not move.over.wait(max(0.0, timeout)):
-            raise StillMoving(f"the history of {zergling.id} is still being moved")
+        move = self._join_or_start(zergling)
+        if not move.done.wait(max(0.0, timeout)):
+            raise StillMoving(f"the history of {zergling.id} is still being moved into chunks")
         if move.moved is None:
             raise type(move.error)(*move.error.args) from move.error
 
-    def _under_way(self, zergling: Zergling) -> _Move:
-        """Return the move of a zergling's history at this revision, which begins if need be."""
+    def _join_or_start(self, zergling: Zergling) -> _Move:
+        """Return the move of this revision's history, and start it if necessary."""
         with self._lock:
             move = self._moves.get(zergling.id)
-            if move is not None and move.revision == zergling.revision and not move.is_in_vain:
+            if move is not None and move.revision == zergling.revision and not move.has_failed:
                 return move
-            if sum(not other.over.is_set() for other in self._moves.values()) >= WAITING:
+            if sum(not other.done.is_set() for other in self._moves.values()) >= MOVES_LIMIT:
                 raise StillMoving("too many long histories are being moved")
             move = self._moves[zergling.id] = _Move(zergling.revision)
             self._moves.move_to_end(zergling.id)
-            while len(self._moves) > REMEMBERED:
+            while len(self._moves) > MOVES_REMEMBERED:
                 self._moves.popitem(last=False)
         name = f"move-{zergling.id}"
-        threading.Thread(
-            target=self._carry_out, args=(move, zergling), name=name, daemon=True
-        ).start()
+        threading.Thread(target=self._run, args=(move, zergling), name=name, daemon=True).start()
         return move
 
-    def _carry_out(self, move: _Move, zergling: Zergling) -> None:
+    def _run(self, move: _Move, zergling: Zergling) -> None:
         try:
-            with self._turn:
-                move.moved = self._archive.moved(zergling, timeout=CALL_TIMEOUT)
+            with self._one_at_a_time:
+                move.moved = self._archive.move_history(zergling, timeout=CALL_TIMEOUT)
             logger.info("Moved %d commands of %s into chunks", len(zergling.history), zergling.id)
         except StoreError as error:
-            logger.warning("The history of %s was not moved: %s", zergling.id, error)
+            logger.warning("Could not move the history of %s into chunks: %s", zergling.id, error)
             move.error = error
         finally:
-            move.over.set()
+            move.done.set()

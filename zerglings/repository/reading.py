@@ -1,8 +1,8 @@
-"""Reading zerglings: what the store has, with rivals settled on the way.
+"""Reads zerglings from the store and merges rival revisions.
 
-Every read that sees rival revisions merges them and writes the merge back, in an order that leaves
-every request in a living leaf at every moment: first the merged document onto the winner, and only
-when a majority has it, the losers are deleted, each by the revision that was merged.
+A read that finds rival revisions merges them and writes the merge back: first the merged document
+as the successor of the winner, then, once a majority has it, the deletion of each loser by its
+revision. So at every moment some living leaf holds each request.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from zerglings.domain.merging import merge
 from zerglings.domain.zergling import Zergling
 from zerglings.repository import counters
 from zerglings.repository.archive import Archive
+from zerglings.repository.base_recovery import BaseRecovery
 from zerglings.repository.moving import LongHistory, Mover
 from zerglings.repository.retry_budget import TimeLeft
 from zerglings.repository.writing import Writer
@@ -27,24 +28,25 @@ logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
-SETTLING_ROUNDS = 3
-"""How often rivals are merged anew when others change them meanwhile; then the next reader may."""
+MERGE_ATTEMPTS = 3
+"""Attempts to write back a merge that other writers interfere with; then the next reader tries."""
 
 Found = Zergling | StoreError | None
-"""What a read found: None for a document that was deleted or is no zergling."""
+"""The result of reading one id; None if the document was deleted or is not a zergling."""
 
 
 class Reader:
-    """Reads zerglings of one store. Safe to use from many threads at once.
+    """Reads zerglings from one store. Thread-safe.
 
     Args:
-        store: where the zerglings are.
-        archive: where the older parts of their histories are.
+        store: holds the zerglings.
+        archive: holds the older parts of their histories.
     """
 
     def __init__(self, store: Store, archive: Archive) -> None:
         self._store = store
         self._archive = archive
+        self._bases = BaseRecovery(archive)
         self._writer = Writer(store, archive)
         self.mover = Mover(archive)
 
@@ -56,87 +58,86 @@ class Reader:
         all_copies: bool = False,
         to_change: bool = False,
     ) -> dict[str, Found]:
-        """Return zerglings by id, dead ones too; an id that was never stored is not among them.
+        """Return zerglings by id, including dead ones. Ids that were never stored are missing.
 
-        What is wrong with one of them is its own result.
+        An error that concerns one zergling is the result for its id.
 
         Args:
             zergling_ids: which zerglings to read.
-            timeout: seconds for the read, and as many again for merging what needs it.
-            all_copies: whether to read every node's copy.
-            to_change: whether the caller is going to change them. A history too long for that gives
-                ``LongHistory`` as the result: the caller moves it into chunks and reads again.
+            timeout: seconds for the read, and as many again for merging.
+            all_copies: read every node's copy instead of a majority's.
+            to_change: whether the caller is going to change them. A history that is too long to be
+                changed then gives ``LongHistory``: move it into chunks and read again, see
+                ``Mover``.
 
         Raises:
-            StoreUnavailable: none could be read.
+            StoreUnavailable: the read failed as a whole.
         """
         if not zergling_ids:
             return {}
         documents = self._store.get_many(zergling_ids, timeout=timeout, all_copies=all_copies)
-        decoded = {id_: _decoded(leaves) for id_, leaves in documents.items()}
+        decoded = {id_: _decode_leaves(leaves) for id_, leaves in documents.items()}
         time_left = TimeLeft(timeout)
         found = {
-            id_: self._found(zerglings, time_left, all_copies=all_copies)
+            id_: self._resolve(zerglings, time_left, all_copies=all_copies)
             for id_, zerglings in decoded.items()
         }
-        return {id_: self._shortened(each) for id_, each in found.items()} if to_change else found
+        return {id_: self._shorten(each) for id_, each in found.items()} if to_change else found
 
-    def _shortened(self, found: Found) -> Found:
+    def _shorten(self, found: Found) -> Found:
         try:
-            return self.mover.shortened(found) if isinstance(found, Zergling) else found
+            return self.mover.shorten(found) if isinstance(found, Zergling) else found
         except LongHistory as error:
             return error
 
-    def _found(
+    def _resolve(
         self, zerglings: Sequence[Zergling], time_left: TimeLeft, *, all_copies: bool
     ) -> Found:
         try:
-            completed = self._completed(zerglings, time_left)
+            completed = self._restore_bases(zerglings, time_left)
             if len(completed) > 1:
-                return self._settled(completed, time_left, all_copies=all_copies)
+                return self._merge_and_write(completed, time_left, all_copies=all_copies)
         except StoreError as error:
             return error
         return completed[0] if completed else None
 
-    def _completed(self, zerglings: Sequence[Zergling], time_left: TimeLeft) -> list[Zergling]:
+    def _restore_bases(self, zerglings: Sequence[Zergling], time_left: TimeLeft) -> list[Zergling]:
         return [
-            self._archive.completed(zergling, timeout=time_left())
-            if zergling.is_stripped
-            else zergling
+            self._bases.restore(zergling, timeout=time_left()) if zergling.is_stripped else zergling
             for zergling in zerglings
         ]
 
-    def _settled(
+    def _merge_and_write(
         self, rivals: list[Zergling], time_left: TimeLeft, *, all_copies: bool
     ) -> Zergling:
-        """Return the merged zergling, written back if that was possible in time."""
-        merged = merge(self._archive.leaves(rivals, timeout=time_left()))
+        """Return the merged zergling. It is written back if the store and the time allow it."""
+        merged = merge(self._archive.load_leaves(rivals, timeout=time_left()))
         counters.merged()
         logger.info("Merged %d rival revisions of %s", len(rivals), merged.id)
         try:
-            for _ in range(SETTLING_ROUNDS):
+            for _ in range(MERGE_ATTEMPTS):
                 stored = self._write_back(merged, rivals, time_left)
                 if stored is not None:
                     return stored
                 rivals = self._read_again(merged.id, time_left, all_copies=all_copies)
-                merged = merge(self._archive.leaves(rivals, timeout=time_left()))
+                merged = merge(self._archive.load_leaves(rivals, timeout=time_left()))
         except StoreError as error:
-            logger.warning("The merge of %s was not written: %s", merged.id, error)
+            logger.warning("Could not store the merge of %s: %s", merged.id, error)
         return merged
 
     def _read_again(
         self, zergling_id: str, time_left: TimeLeft, *, all_copies: bool
     ) -> list[Zergling]:
         found = self._store.get_many([zergling_id], timeout=time_left(), all_copies=all_copies)
-        zerglings = self._completed(_decoded(found.get(zergling_id, [])), time_left)
+        zerglings = self._restore_bases(_decode_leaves(found.get(zergling_id, [])), time_left)
         if not zerglings:
-            raise StoreUnavailable(f"{zergling_id} is gone")
+            raise StoreUnavailable(f"{zergling_id} was removed during the merge")
         return zerglings
 
     def _write_back(
         self, merged: Zergling, rivals: Sequence[Zergling], time_left: TimeLeft
     ) -> Zergling | None:
-        """Store the merge and delete the losers; return None if others were faster."""
+        """Store the merge and delete the losers. Return None if another write came first."""
         if len(rivals) == 1:
             return merged
         ((stored, result),) = self._writer.write([merged], [len(merged.history)], time_left)
@@ -156,17 +157,17 @@ class Reader:
             (result,) = self._store.put_many([tombstone], timeout=time_left())
         except StoreError as error:
             result = error
-        if isinstance(result, StoreError):  # it stays a rival, which the next reader merges
-            logger.info("A merged rival of %s was not deleted: %s", loser.id, result)
+        if isinstance(result, StoreError):  # it remains a rival, and the next reader merges it
+            logger.info("Could not delete a merged rival of %s: %s", loser.id, result)
 
 
-def _decoded(leaves: Sequence[Document]) -> list[Zergling]:
+def _decode_leaves(leaves: Sequence[Document]) -> list[Zergling]:
     zerglings = (decode_or_skip(decode, leaf) for leaf in leaves)
     return [zergling for zergling in zerglings if zergling is not None]
 
 
 def decode_or_skip(read: Callable[[Document], Result], document: Document) -> Result | None:
-    """Return what ``read`` makes of a document; one that is no zergling is logged."""
+    """Return ``read(document)``. If the document is not a zergling, log that and return None."""
     try:
         return read(document)
     except NotAZergling as error:

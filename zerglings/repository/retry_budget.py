@@ -1,7 +1,7 @@
-"""How long and how often one use case is tried: the clock of every call on the store.
+"""The retry budget: time limits and retry rules of one use case's store calls.
 
-Knows the store's errors and what may mend them: a lost race by trying again, a lost answer by
-looking, a quick refusal by another node of a cluster.
+After a conflict the change is retried. After a lost answer the zergling is read to find out whether
+the write took effect. A quick failure is retried because another node of the cluster may answer.
 """
 
 from __future__ import annotations
@@ -21,53 +21,62 @@ from zerglings.storage.base import (
 )
 
 TIME_LIMIT = 4.0
-"""Seconds that a use case may take in all: an answer, good or bad, reaches the client within 5."""
+"""Seconds for a whole use case, so that every client gets an answer within 5 seconds."""
 
 CALL_TIMEOUT = 2.0
-"""Seconds that one store call may wait, so that there is time left to look what became of it."""
+"""Seconds for one store call. That leaves time to look up the outcome of a timed-out write."""
 
 GRACE = 0.8
-"""Seconds that a caller waits beyond its time to learn what became of its change."""
+"""Extra seconds to wait for the outcome of a call after its deadline."""
 
 SHORTEST_TIMEOUT = 0.05
-"""Seconds that a call may wait even when the time is all but up."""
+"""Shortest timeout of a store call, in seconds, even at the deadline."""
 
-SHARE_TO_BEGIN_WITH = 0.25
-"""Share of the time that must be left to begin with: a flush takes some."""
+MIN_SHARE_TO_START = 0.25
+"""Share of ``TIME_LIMIT`` that must be left for a first attempt: a batch takes some time."""
 
-BLIPS = 3
-"""How often a store that quickly says no is asked again: of a cluster, another node may say yes."""
+QUICK_RETRIES = 3
+"""Retries after quick failures, because another node of the cluster may answer."""
 
-BLIP_LIMIT = 0.7
-"""Seconds that a call may have failed within to be asked again for that reason."""
+QUICK_FAILURE_LIMIT = 0.7
+"""Seconds within which a failed call counts as a quick failure."""
 
-DOUBT_LIMIT = 2.0
-"""Seconds to look what became of a write while the store does not answer: enough for another
-node of a cluster, too short for a restart, because a thread that waits serves nobody."""
+LOOKUP_LIMIT = 2.0
+"""Seconds to find out the outcome of a write after its answer was lost. This is long enough to
+reach another node, and too short for a restart of the store, because it blocks a thread."""
 
-FREE_RACES = 2
-"""Lost races after which the next attempt begins at once."""
+IMMEDIATE_RETRIES = 2
+"""Conflicts after which the next attempt starts without a pause."""
 
 FIRST_PAUSE = 0.002
 LONGEST_PAUSE = 0.1
-"""Seconds before a new attempt at most; each pause is a random part of a bound that doubles."""
+"""Seconds: the random pause before a retry has an upper bound, which doubles from ``FIRST_PAUSE``
+to ``LONGEST_PAUSE``."""
 
 
 class TooMuchContention(Exception):
-    """Others kept changing the zergling until the time was up; nothing was changed."""
+    """Every attempt until the deadline lost a race with other writers. Nothing was changed."""
 
 
 class TimeLeft:
-    """So many seconds from now on, for several store calls: called, it returns what is left."""
+    """A deadline that several store calls share.
+
+    >>> time_left = TimeLeft(2.0)
+    >>> 0 < time_left() <= 2.0
+    True
+
+    Args:
+        seconds: from now to the deadline.
+    """
 
     def __init__(self, seconds: float) -> None:
         self._end = time.monotonic() + seconds
 
     def __call__(self) -> float:
-        """Return the seconds that the next call may wait.
+        """Return the seconds until the deadline, as the timeout of the next call.
 
         Raises:
-            StoreUnavailable: there are none.
+            StoreUnavailable: the deadline has passed.
         """
         left = self._end - time.monotonic()
         if left <= 0:
@@ -76,81 +85,89 @@ class TimeLeft:
 
 
 class RetryBudget:
-    """What is left of one use case's time and attempts, shared out among its store calls."""
+    """The remaining time and retries of one use case."""
 
     def __init__(self) -> None:
         self._end = time.monotonic() + TIME_LIMIT
-        self._doubt: OutcomeUnknown | None = None
-        self._blips = 0
-        self._races = 0
+        self._unknown_outcome: OutcomeUnknown | None = None
+        self._quick_failures = 0
+        self._conflicts = 0
         self._attempts = 0
 
     @property
-    def doubt(self) -> OutcomeUnknown | None:
-        """What was said of a write whose outcome is not known, if one was sent."""
-        return self._doubt
+    def unknown_outcome(self) -> OutcomeUnknown | None:
+        """The error of the latest write whose outcome is unknown, or None."""
+        return self._unknown_outcome
 
     @property
     def is_in_doubt(self) -> bool:
-        """Whether a write was sent whose outcome is not known."""
-        return self._doubt is not None
+        """Whether the outcome of a write is unknown."""
+        return self._unknown_outcome is not None
 
     @property
     def was_tried(self) -> bool:
-        """Whether there was an attempt already."""
+        """Whether an attempt has failed already."""
         return self._attempts > 0
 
     @property
     def time_left(self) -> float:
-        """Seconds, negative when the time is up."""
+        """Seconds until the deadline, negative once it has passed."""
         return self._end - time.monotonic()
 
     @property
     def call_timeout(self) -> float:
-        """Seconds that the next store call may wait."""
+        """Timeout of the next store call, in seconds."""
         return max(SHORTEST_TIMEOUT, min(CALL_TIMEOUT, self.time_left))
 
-    def end_of_waiting(self) -> Exception | None:
-        """Return what the use case ends with if its time was up before the next attempt."""
-        least = SHORTEST_TIMEOUT if self.was_tried else TIME_LIMIT * SHARE_TO_BEGIN_WITH
+    def timeout_error(self) -> Exception | None:
+        """Return the use case's final error if no time is left for another attempt, else None."""
+        least = SHORTEST_TIMEOUT if self.was_tried else TIME_LIMIT * MIN_SHARE_TO_START
         if self.time_left > least:
             return None
-        if self._doubt or not self._races:
-            return self._doubt or StoreUnavailable("others were served until the time was up")
+        if self._unknown_outcome or not self._conflicts:
+            return self._unknown_outcome or StoreUnavailable(
+                "the request waited too long for its turn"
+            )
         return TooMuchContention()
 
     def next_pause(self) -> float:
-        """Return seconds to wait before the next attempt, random and longer each time."""
-        if self._races and self._races == self._attempts <= FREE_RACES:
+        """Return the seconds to sleep before the next attempt: exponential backoff with jitter."""
+        if self._conflicts and self._conflicts == self._attempts <= IMMEDIATE_RETRIES:
             return 0.0
         bound = min(FIRST_PAUSE * 2 ** min(self._attempts, 10), LONGEST_PAUSE)
         return random.uniform(0, bound)
 
-    def end_of(self, error: StoreError, seconds: float) -> Exception | None:
-        """Return what the use case ends with after an attempt that failed, None to try again.
+    def record_failure(self, error: StoreError, seconds: float) -> Exception | None:
+        """Record a failed attempt. Return the use case's final error, or None to retry.
 
         Args:
-            error: what the attempt ended with.
-            seconds: how long the store took to say so.
+            error: the attempt's error.
+            seconds: how long the store took to fail.
         """
         self._attempts += 1
         match error:
             case OutcomeUnknown():
-                self._doubt = error
-                self._end = min(self._end, time.monotonic() + DOUBT_LIMIT)
+                self._unknown_outcome = error
+                self._end = min(self._end, time.monotonic() + LOOKUP_LIMIT)
             case Conflict():
-                self._races += 1
+                self._conflicts += 1
             case AccountRefused() | NotBootstrapped() | TooLarge():
-                return self._doubt or error
-            case StoreUnavailable() if not self._doubt and self._is_outage(error, seconds):
+                return self._unknown_outcome or error
+            case StoreUnavailable() if not self._unknown_outcome and self._is_outage(
+                error, seconds
+            ):
                 return error
         if self.time_left > 0:
             return None
         if isinstance(error, Conflict):
-            return self._doubt or TooMuchContention()
-        return self._doubt or error
+            return self._unknown_outcome or TooMuchContention()
+        return self._unknown_outcome or error
 
     def _is_outage(self, error: StoreUnavailable, seconds: float) -> bool:
-        """Whether to ask again at once would be of no use."""
-        self._blips += 1
-        return isinstance(error, NotAsked) or self._blips > BLIPS or seconds > BLIP_LIMIT
+        """Whether an immediate retry would fail as well."""
+        self._quick_failures += 1
+        return (
+            isinstance(error, NotAsked)
+            or self._quick_failures > QUICK_RETRIES
+            or seconds > QUICK_FAILURE_LIMIT
+        )

@@ -1,6 +1,6 @@
-"""Writing zerglings: long histories are shortened on the way, and what is too large is shrunk.
+"""Writes zerglings: shortens long histories first, and shrinks documents that are too large.
 
-Whatever becomes of one of them, the others are written.
+Each zergling is written independently: an error of one does not affect the others.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from zerglings.repository.retry_budget import TimeLeft
 from zerglings.storage.base import Store, StoreError, StoreUnavailable, TooLarge, Written
 
 Attempt = tuple[Zergling, Written | StoreError]
-"""The form of a zergling that was last tried, and what became of it."""
+"""The form of the zergling that was tried last, and the result."""
 
 
 class Writer:
-    """Writes zerglings to one store. Safe to use from many threads at once.
+    """Writes zerglings to one store. Thread-safe.
 
     Args:
-        store: where they go.
-        archive: where the older parts of their histories go.
+        store: holds the zerglings.
+        archive: holds the older parts of their histories.
     """
 
     def __init__(self, store: Store, archive: Archive) -> None:
@@ -32,36 +32,39 @@ class Writer:
     def write(
         self, zerglings: Sequence[Zergling], stored: Sequence[int], time_left: TimeLeft
     ) -> list[Attempt]:
-        """Store zerglings and return what became of each, in the same order.
+        """Store zerglings. Return for each, in order, the form that was tried and its result.
 
         Args:
-            zerglings: what is to be stored.
-            stored: how many words of each, from the first one on, its document has already.
-            time_left: for all store calls together.
+            zerglings: what to store.
+            stored: for each, how many words the stored document already has, see
+                ``chunks.shorten``.
+            time_left: the time for all store calls together.
 
         Raises:
-            StoreError: what became of all of them.
+            StoreError: the write failed as a whole.
         """
-        states = self._archive.shortened(zerglings, stored, time_left)
+        states = self._archive.shorten(zerglings, stored, time_left)
         results = self._store.put_many(list(map(encode, states)), timeout=time_left())
         return [
-            self._shrunk(state, known - (state.base.count - before.base.count), result, time_left)
+            self._write_smaller(
+                state, known - (state.base.count - before.base.count), result, time_left
+            )
             if isinstance(result, TooLarge)
             else (state, result)
             for before, known, state, result in zip(zerglings, stored, states, results, strict=True)
         ]
 
-    def _shrunk(
+    def _write_smaller(
         self, zergling: Zergling, stored: int, refusal: TooLarge, time_left: TimeLeft
     ) -> Attempt:
-        for shorter, chunks in self._archive.smaller(zergling, stored):
+        for shorter, chunks in self._archive.smaller_forms(zergling, stored):
             try:
                 if chunks:
-                    self._archive.keep(chunks, timeout=time_left())
+                    self._archive.store_chunks(chunks, timeout=time_left())
             except TooLarge:
                 continue
             except StoreError as error:
-                why = f"the older part of a history could not be moved: {error}"
+                why = f"could not move older commands into chunks: {error}"
                 return zergling, StoreUnavailable(why)
             result = self._put(shorter, time_left)
             if not isinstance(result, TooLarge):

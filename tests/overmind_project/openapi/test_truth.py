@@ -24,7 +24,17 @@ from zerglings.feed.reader import Feed, configured_feed
 from zerglings.hive.hive import configured_hive
 from zerglings.secret import Secret
 
-HIVE = ("spawn", "get", "command", "kill", "list", "pages", "history", "news", "check_ready")
+HIVE = (
+    "spawn",
+    "get",
+    "command",
+    "kill",
+    "list",
+    "pages",
+    "history",
+    "changes_after",
+    "check_ready",
+)
 
 
 def generated() -> Any:
@@ -70,7 +80,7 @@ def answer(client: Client, case: Case, monkeypatch: pytest.MonkeyPatch) -> Any:
         for name in HIVE:
             monkeypatch.setattr(configured_hive(), name, fail)
         for name in ("spawn", "command"):
-            monkeypatch.setattr(configured_hive().swarm, name, fail)
+            monkeypatch.setattr(configured_hive().bulk, name, fail)
     if case.is_closed:
         monkeypatch.setattr(settings, "OVERMIND_TOKENS", Secret("OVERMIND_TOKENS", LINES))
         configured_ring.cache_clear()

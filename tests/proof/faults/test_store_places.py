@@ -18,7 +18,7 @@ from tests.support.faults import Answer, Fault
 from tests.support.service import Service
 from tests.support.site import CouchDBServer, Site
 from tests.support.waiting import wait_until
-from zerglings.hive.write_batch import TRUSTED_FOR
+from zerglings.hive.write_batch import IDENTITY_TRUSTED_FOR
 
 SOONEST = 3.0
 """Seconds after the store's recovery in which the service has recovered."""
@@ -263,7 +263,7 @@ def test_a_zergling_of_a_database_that_was_replaced_between_two_commands_stays_g
             site.server.ask("DELETE", name)
         site.bootstrap()
         assert service.call("POST", "/zerglings/").status == 201
-        time.sleep(TRUSTED_FOR)  # so long the old one may be remembered
+        time.sleep(IDENTITY_TRUSTED_FOR)  # so long the old one may be remembered
         for zergling in (short, long):
             for _ in range(2):
                 assert service.call("POST", f"/zerglings/{zergling}", "M").status == 404

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zerglings.domain.chunks import LARGEST_CHUNK, Chunk, shortened
+from zerglings.domain.chunks import LARGEST_CHUNK, Chunk, shorten
 from zerglings.domain.document import NotAZergling
 from zerglings.domain.zergling import CommandRequest, Pose, Zergling, replay
 
@@ -31,7 +31,7 @@ histories = st.lists(st.integers(1, 9) | st.just(1), max_size=60).map(after)
 
 @given(histories)
 def test_nothing_is_lost_and_nothing_changes_its_place(zergling: Zergling) -> None:
-    shorter, chunks = shortened(zergling, TAIL)
+    shorter, chunks = shorten(zergling, TAIL)
     words = [word for chunk in chunks for word in chunk.words]
     assert (*words, *shorter.history) == zergling.history
     assert shorter.command_count == len(zergling.history)
@@ -41,7 +41,7 @@ def test_nothing_is_lost_and_nothing_changes_its_place(zergling: Zergling) -> No
 
 @given(histories)
 def test_the_newest_words_stay_and_no_request_is_split(zergling: Zergling) -> None:
-    shorter, chunks = shortened(zergling, TAIL)
+    shorter, chunks = shorten(zergling, TAIL)
     if len(zergling.history) <= 2 * TAIL:
         assert (shorter, chunks) == (zergling, [])
     assert len(shorter.history) >= min(TAIL, len(zergling.history))
@@ -52,7 +52,7 @@ def test_the_newest_words_stay_and_no_request_is_split(zergling: Zergling) -> No
 
 @given(histories)
 def test_each_chunk_follows_the_one_before(zergling: Zergling) -> None:
-    shorter, chunks = shortened(zergling, TAIL)
+    shorter, chunks = shorten(zergling, TAIL)
     previous, end, pose = None, 0, zergling.spawn
     for chunk in chunks:
         assert (chunk.previous, chunk.start, chunk.before) == (previous, end, pose)
@@ -63,7 +63,7 @@ def test_each_chunk_follows_the_one_before(zergling: Zergling) -> None:
 
 @given(histories)
 def test_a_chunk_survives_its_store_and_is_named_by_its_content(zergling: Zergling) -> None:
-    for chunk in shortened(zergling, TAIL)[1]:
+    for chunk in shorten(zergling, TAIL)[1]:
         document = chunk.encode() | {"_rev": "1-a"}
         assert Chunk.decode(document) == chunk
         assert document["_id"].startswith(f"{ID}:{chunk.start:016d}:")
@@ -72,22 +72,22 @@ def test_a_chunk_survives_its_store_and_is_named_by_its_content(zergling: Zergli
 
 
 def test_chunks_have_a_largest_size_unless_one_request_is_larger() -> None:
-    _, chunks = shortened(after([400] * 10 + [1] * TAIL), TAIL)
+    _, chunks = shorten(after([400] * 10 + [1] * TAIL), TAIL)
     assert [len(chunk.words) for chunk in chunks] == [800] * 4 + [400] * 2
-    _, chunks = shortened(after([1, LARGEST_CHUNK + 50, 1] + [1] * 3 * TAIL), TAIL)
+    _, chunks = shorten(after([1, LARGEST_CHUNK + 50, 1] + [1] * 3 * TAIL), TAIL)
     assert [len(chunk.words) for chunk in chunks] == [1, LARGEST_CHUNK + 50, 1 + TAIL]
 
 
 def test_one_long_request_stays_until_enough_others_have_followed() -> None:
     alone = after([500])
-    assert shortened(alone, TAIL) == (alone, [])
+    assert shorten(alone, TAIL) == (alone, [])
     followed = after([500] + [1] * TAIL)
-    assert len(shortened(followed, TAIL)[0].history) == TAIL
+    assert len(shorten(followed, TAIL)[0].history) == TAIL
 
 
 def test_the_dead_are_left_as_they_are() -> None:
     dead = after([1] * 50).merged_with([CommandRequest.death(7.0)])
-    assert shortened(dead, TAIL) == (dead, [])
+    assert shorten(dead, TAIL) == (dead, [])
     assert dead.is_dead
 
 
@@ -103,14 +103,14 @@ def test_the_dead_are_left_as_they_are() -> None:
     ],
 )
 def test_a_damaged_chunk_is_none(damage: dict[str, object]) -> None:
-    (chunk,) = shortened(after([1] * 30), TAIL)[1]
+    (chunk,) = shorten(after([1] * 30), TAIL)[1]
     with pytest.raises(NotAZergling):
         Chunk.decode(chunk.encode() | damage)
 
 
 def test_the_same_content_has_the_same_id_whoever_cuts() -> None:
-    one = shortened(after([1] * 30), TAIL)[1]
-    other = shortened(replace(after([1] * 30), revision="77-x"), TAIL)[1]
+    one = shorten(after([1] * 30), TAIL)[1]
+    other = shorten(replace(after([1] * 30), revision="77-x"), TAIL)[1]
     assert [chunk.id for chunk in one] == [chunk.id for chunk in other]
 
 
@@ -118,7 +118,7 @@ def test_no_cut_is_made_where_it_stands_as_at_the_beginning() -> None:
     words = [*"MRRMRRLRLR", "jump", *"M" * TAIL]
     turning = START.merged_with([CommandRequest(f"r{n}", (word,)) for n, word in enumerate(words)])
     assert replay(START.pose, words[: TAIL + 1]) == START.pose
-    _, (chunk,) = shortened(turning, TAIL)
+    _, (chunk,) = shorten(turning, TAIL)
     assert chunk.after != START.pose
     assert len(chunk.words) == TAIL - 1
 
@@ -127,7 +127,7 @@ def test_attempts_that_lost_a_race_cut_at_the_same_place() -> None:
     def walking(words: int) -> Zergling:
         return START.merged_with([CommandRequest(f"r{n}", ("M",)) for n in range(words)])
 
-    ids = {shortened(walking(2 * TAIL + more), TAIL)[1][0].id for more in range(1, TAIL)}
+    ids = {shorten(walking(2 * TAIL + more), TAIL)[1][0].id for more in range(1, TAIL)}
     assert len(ids) == 1
 
 
@@ -135,5 +135,5 @@ def test_a_history_that_always_comes_back_is_cut_later() -> None:
     def circling(times: int) -> Zergling:
         return START.merged_with([CommandRequest(f"r{n}", ("R",) * 4) for n in range(times)])
 
-    assert shortened(circling(TAIL), TAIL)[1] == []
-    assert shortened(circling(TAIL + 1), TAIL)[1] != []
+    assert shorten(circling(TAIL), TAIL)[1] == []
+    assert shorten(circling(TAIL + 1), TAIL)[1] != []

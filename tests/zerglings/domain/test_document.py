@@ -11,7 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.zerglings.strategies import commands, histories, poses
-from zerglings.domain.document import FARTHEST, NotAZergling, decode, encode, is_zergling_id
+from zerglings.domain.document import (
+    STORED_COORDINATE_LIMIT,
+    NotAZergling,
+    decode,
+    encode,
+    is_zergling_id,
+)
 from zerglings.domain.zergling import CommandRequest, Pose, Zergling, replay
 
 ID = "5fb0b1c2-1d5e-4c57-9b3b-0f2a3c4d5e6f"
@@ -119,7 +125,7 @@ def test_what_merging_led_over_the_edge_is_still_a_zergling() -> None:
         {"location": {"x": 1}},
         {"location": {"x": 1.5, "y": 0}},
         {"location": {"x": True, "y": 0}},
-        {"location": {"x": FARTHEST + 1, "y": 0}, "facing": "N"},
+        {"location": {"x": STORED_COORDINATE_LIMIT + 1, "y": 0}, "facing": "N"},
         {"commandHistory": ["M"], "commandIds": [""]},
         {"facing": ""},
         {"facing": "NE"},

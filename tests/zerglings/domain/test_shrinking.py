@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zerglings.domain.document import decode, encode
-from zerglings.domain.shrinking import CHUNK, smaller
+from zerglings.domain.shrinking import CHUNK_SIZE, smaller_forms
 from zerglings.domain.zergling import CommandRequest, Pose, Zergling
 from zerglings.transfer.lineage import check_chunk, check_zergling
 
@@ -27,11 +27,11 @@ def lived(requests: list[str]) -> Zergling:
 def test_all_words_of_the_living_are_kept_in_their_order(requests: list[str], stored: int) -> None:
     zergling = lived(requests)
     stored = min(stored, len(zergling.history))
-    for shorter, chunks in smaller(zergling, KEEP, stored):
+    for shorter, chunks in smaller_forms(zergling, KEEP, stored):
         assert sum((chunk.words for chunk in chunks), ()) + shorter.history == zergling.history
         assert len(shorter.history) >= KEEP
         assert sum(len(chunk.words) for chunk in chunks) <= stored
-        assert all(len(c.words) <= CHUNK or len(list(c.requests())) == 1 for c in chunks)
+        assert all(len(c.words) <= CHUNK_SIZE or len(list(c.requests())) == 1 for c in chunks)
         for before, chunk in zip([None, *chunks], chunks, strict=False):
             check_chunk(chunk, before)
         check_zergling(shorter, chunks[-1])
@@ -45,7 +45,7 @@ def test_the_last_form_of_the_dead_is_as_small_as_can_be(
     zergling = lived(requests)
     dead = zergling.apply(CommandRequest.death(7))
     dead = dead.merged_with([CommandRequest.command(words) for words in later])
-    *_, (bare, chunks) = smaller(dead, KEEP, len(zergling.history))
+    *_, (bare, chunks) = smaller_forms(dead, KEEP, len(zergling.history))
     assert bare.is_dead
     assert chunks == []
     assert len(bare.history) == 1
@@ -57,6 +57,6 @@ def test_the_last_form_of_the_dead_is_as_small_as_can_be(
 def test_the_first_form_of_the_dead_loses_nothing(requests: list[str]) -> None:
     zergling = lived(requests)
     dead = zergling.apply(CommandRequest.death(7))
-    shorter, chunks = next(iter(smaller(dead, KEEP, len(zergling.history))))
+    shorter, chunks = next(iter(smaller_forms(dead, KEEP, len(zergling.history))))
     assert shorter.is_dead
     assert sum((chunk.words for chunk in chunks), ()) + shorter.history == dead.history

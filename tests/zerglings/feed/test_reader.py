@@ -63,7 +63,7 @@ def listen(told: Feed, since: str | None = None, line: Line | None = None) -> Ge
 
 
 def position_of(hive: Hive) -> str:
-    return hive.news(None).position
+    return hive.changes_after(None).position
 
 
 def events(piece: bytes) -> list[tuple[str, dict[str, object]]]:
@@ -109,7 +109,7 @@ def test_who_comes_back_after_long_hears_of_everybody_once(
 ) -> None:
     monkeypatch.setattr(feed, "PAGE", 10)
     position = position_of(hive)
-    swarm = [outcome for part in hive.swarm.spawn(55, Pose()) for outcome in part]
+    swarm = [outcome for part in hive.bulk.spawn(55, Pose()) for outcome in part]
     ids = [outcome.id for outcome in swarm if isinstance(outcome, Zergling)]
     pieces = told.listen(position, Line())
     heard = [
@@ -266,7 +266,7 @@ def test_a_store_that_fails_while_one_catches_up_is_waited_for(
     monkeypatch.setattr(feed, "PAGE", 10)
     monkeypatch.setattr(feed, "LONGEST_PAUSE", 0.05)
     position = position_of(hive)
-    swarm = [outcome for part in hive.swarm.spawn(40, Pose()) for outcome in part]
+    swarm = [outcome for part in hive.bulk.spawn(40, Pose()) for outcome in part]
     pieces = told.listen(position, Line())
     heard = {str(state["id"]) for _, state in events(next(pieces))}
     faulty.before_changes = raising(StoreUnavailable("away"), times=3)
@@ -329,7 +329,7 @@ def test_one_zergling_that_cannot_be_read_does_not_silence_the_others(
     write(faulty, of_the_original)  # whether it has older history cannot be found out
     other = hive.spawn(Pose())
     assert ids_in(pieces, 1) == {other.id}
-    assert "What happened to 5fb0c3ce-0000-4000-8000-000000000000 is not told" in caplog.text
+    assert "Left out the change event of 5fb0c3ce-0000-4000-8000-000000000000" in caplog.text
     pieces.close()
 
 

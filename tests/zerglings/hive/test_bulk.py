@@ -25,7 +25,7 @@ from zerglings.storage.base import OutcomeUnknown, Store, StoreUnavailable
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a call take as long as a busy machine needs: no test here is about time."""
-    for limit in ("TIME_LIMIT", "DOUBT_LIMIT", "BLIP_LIMIT", "CALL_TIMEOUT"):
+    for limit in ("TIME_LIMIT", "LOOKUP_LIMIT", "QUICK_FAILURE_LIMIT", "CALL_TIMEOUT"):
         monkeypatch.setattr(retry_budget, limit, 60.0)
 
 
@@ -39,7 +39,7 @@ def flat(parts: Iterator[Sequence[Outcome]]) -> list[Outcome]:
 
 
 def spawned(hive: Hive, count: int, key: str | None = None) -> list[Zergling]:
-    outcomes = flat(hive.swarm.spawn(count, Pose(), key))
+    outcomes = flat(hive.bulk.spawn(count, Pose(), key))
     return [outcome for outcome in outcomes if isinstance(outcome, Zergling)]
 
 
@@ -54,7 +54,7 @@ def test_a_lost_answer_in_the_middle_moves_nobody_twice(faulty: FaultyStore) -> 
     hive = Hive(faulty)
     zerglings = spawned(hive, 2 * PART + 10)
     faulty.after_put = raising(OutcomeUnknown("lost"), times=3)
-    outcomes = flat(hive.swarm.command(orders(zerglings, "M")))
+    outcomes = flat(hive.bulk.command(orders(zerglings, "M")))
     assert [outcome.history for outcome in outcomes if isinstance(outcome, Zergling)] == [
         ("M",)
     ] * len(zerglings)
@@ -67,7 +67,7 @@ def test_a_store_that_answers_none_of_a_part_is_not_asked_for_the_rest(
     zerglings = spawned(hive, 5 * PART)
     items = orders(zerglings, "M")
     items[-1] = ValueError("an item that was wrong from the beginning")
-    parts = hive.swarm.command(items)
+    parts = hive.bulk.command(items)
     assert all(isinstance(outcome, Zergling) for outcome in next(parts))
     away = raising(StoreUnavailable("away"), times=10**6)
     faulty.before_get, faulty.before_put = away, away
@@ -93,7 +93,7 @@ def test_one_damaged_history_fails_nobody_else(faulty: FaultyStore) -> None:
         faulty.history.put_many([tombstone], timeout=5)
     bad = orders([damaged] * PART, "M", "k")
     good = [(well.id, CommandRequest.command("M", item_key("k", PART + n))) for n in range(PART)]
-    outcomes = flat(Hive(faulty).swarm.command([*bad, *good], "k"))
+    outcomes = flat(Hive(faulty).bulk.command([*bad, *good], "k"))
     assert any(isinstance(outcome, MissingChunk) for outcome in outcomes[:PART])
     assert all(isinstance(outcome, StoreUnavailable) for outcome in outcomes[:PART])
     assert all(isinstance(outcome, Zergling) for outcome in outcomes[PART:])
@@ -101,7 +101,7 @@ def test_one_damaged_history_fails_nobody_else(faulty: FaultyStore) -> None:
 
 def test_a_call_that_broke_off_is_completed_under_its_key(store: Store) -> None:
     hive = Hive(store)
-    parts = hive.swarm.spawn(3 * PART, Pose(), "k")
+    parts = hive.bulk.spawn(3 * PART, Pose(), "k")
     first = list(next(parts))
     parts.close()  # type: ignore[attr-defined]  # it is a generator, whose client went away
     again = spawned(Hive(store), 3 * PART, "k")
@@ -113,7 +113,7 @@ def test_of_many_calls_under_one_key_one_takes_effect(store: Store) -> None:
     hives = [Hive(store) for _ in range(4)]
     with ThreadPoolExecutor() as pool:
         swarms = list(pool.map(lambda hive: spawned(hive, 20, "k"), hives))
-    assert all(swarm == swarms[0] for swarm in swarms)
+    assert all(bulk == swarms[0] for bulk in swarms)
     assert len(hives[0].list().zerglings) == 20
 
 
@@ -151,7 +151,7 @@ def test_a_minority_that_has_the_note_does_not_do(faulty: FaultyStore) -> None:
 def test_without_its_note_a_call_is_not_made(faulty: FaultyStore) -> None:
     faulty.history.before_put = raising(StoreUnavailable("away"), times=10**6)
     hive = Hive(faulty)
-    with pytest.raises(StoreUnavailable, match="could not be noted"):
+    with pytest.raises(StoreUnavailable, match="could not record the idempotency key"):
         spawned(hive, 2, "k")
     assert hive.list().zerglings == []
 
@@ -169,7 +169,7 @@ def test_healing_leaves_the_notes_of_keys_alone(store: Store) -> None:
 def test_the_calls_of_others_find_their_place_between_the_parts(faulty: FaultyStore) -> None:
     hive = Hive(faulty)
     (other,) = spawned(hive, 1)
-    parts = hive.swarm.spawn(10 * PART, Pose())
+    parts = hive.bulk.spawn(10 * PART, Pose())
     held, release = threading.Event(), threading.Event()
 
     def hold(_: Document) -> None:
@@ -179,14 +179,14 @@ def test_the_calls_of_others_find_their_place_between_the_parts(faulty: FaultySt
     next(parts)
     faulty.before_put = hold
     with ThreadPoolExecutor() as pool:
-        swarm = pool.submit(flat, parts)
+        bulk = pool.submit(flat, parts)
         assert held.wait(10)
         move = pool.submit(hive.command, other.id, CommandRequest.command("M"))
         faulty.before_put = lambda _: None
         faulty.puts.clear()
         release.set()
         assert move.result(10).history == ("M",)
-        assert len(swarm.result(20)) == 9 * PART
+        assert len(bulk.result(20)) == 9 * PART
     written = [put[0]["_id"] for put in faulty.puts]
     assert other.id in written[: 2 * PART + 2]
 
@@ -195,9 +195,9 @@ def test_a_full_queue_fails_the_part_and_nothing_else(
     faulty: FaultyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("zerglings.hive.hive.QUEUE_LIMIT", PART - 1)
-    monkeypatch.setattr("zerglings.hive.bulk.ROOM_LIMIT", 0.05)
+    monkeypatch.setattr("zerglings.hive.bulk.QUEUE_WAIT_LIMIT", 0.05)
     hive = Hive(faulty)
-    outcomes = flat(hive.swarm.spawn(PART, Pose()))
+    outcomes = flat(hive.bulk.spawn(PART, Pose()))
     assert all(isinstance(outcome, StoreUnavailable) for outcome in outcomes)
     assert spawned(hive, PART - 1)
     assert str(uuid.UUID(hive.spawn(Pose()).id))

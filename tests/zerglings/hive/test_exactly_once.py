@@ -189,7 +189,7 @@ def test_what_a_minority_has_is_acknowledged_after_a_look_at_all(faulty: FaultyS
 def test_what_a_minority_has_is_no_success_until_all_were_asked(
     faulty: FaultyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retry_budget, "DOUBT_LIMIT", 0.2)
+    monkeypatch.setattr(retry_budget, "LOOKUP_LIMIT", 0.2)
     hive = Hive(faulty)
     zergling = hive.spawn(Pose())
     faulty.is_minority = lambda document: True

@@ -52,10 +52,10 @@ class Watched:
         self.depths: list[int] = []
         self.sizes: list[int] = []
 
-    def waiting(self, calls: int) -> None:
+    def queue_length(self, calls: int) -> None:
         self.depths.append(calls)
 
-    def flushing(self, calls: int) -> None:
+    def batch_started(self, calls: int) -> None:
         self.sizes.append(calls)
 
 
@@ -65,13 +65,13 @@ def flushes() -> Flushes:
 
 
 @pytest.fixture
-def watch() -> Watched:
+def monitor() -> Watched:
     return Watched()
 
 
 @pytest.fixture
-def group(flushes: Flushes, watch: Watched) -> GroupCommit[Wish]:
-    return GroupCommit[Wish](flushes, batch_limit=4, queue_limit=6, grace=0.05, watch=watch)
+def group(flushes: Flushes, monitor: Watched) -> GroupCommit[Wish]:
+    return GroupCommit[Wish](flushes, batch_limit=4, queue_limit=6, grace=0.05, monitor=monitor)
 
 
 @pytest.fixture
@@ -123,25 +123,25 @@ def test_calls_that_come_during_a_flush_share_the_next(
 
 
 def test_how_many_wait_and_are_carried_out_together_is_told(
-    group: GroupCommit[Wish], flushes: Flushes, watch: Watched, pool: ThreadPoolExecutor
+    group: GroupCommit[Wish], flushes: Flushes, monitor: Watched, pool: ThreadPoolExecutor
 ) -> None:
     first = occupied(group, flushes, pool)
     others = queued(group, pool, "abc")
-    assert watch.depths == [1, 0, 1, 2, 3]
+    assert monitor.depths == [1, 0, 1, 2, 3]
     flushes.gate.set()
     for call in (first, *others):
         call.result(LONG)
-    assert watch.sizes == [1, 3]
-    assert watch.depths[-1] == 0
+    assert monitor.sizes == [1, 3]
+    assert monitor.depths[-1] == 0
 
 
 def test_one_that_waits_no_longer_is_not_told_of(
-    group: GroupCommit[Wish], flushes: Flushes, watch: Watched, pool: ThreadPoolExecutor
+    group: GroupCommit[Wish], flushes: Flushes, monitor: Watched, pool: ThreadPoolExecutor
 ) -> None:
     first = occupied(group, flushes, pool)
     with pytest.raises(Abandoned):
         run(group, Wish("a", budget=0.0))
-    assert watch.depths[-2:] == [1, 0]
+    assert monitor.depths[-2:] == [1, 0]
     flushes.gate.set()
     first.result(LONG)
 
@@ -168,28 +168,28 @@ def test_beyond_the_bound_of_the_queue_nobody_is_taken_in(
     assert run(group, Wish("h")) == "H"
 
 
-def test_who_is_not_admitted_is_not_taken_in(flushes: Flushes, watch: Watched) -> None:
+def test_who_is_not_admitted_is_not_taken_in(flushes: Flushes, monitor: Watched) -> None:
     def admit() -> None:
         raise PermissionError
 
     group = GroupCommit[Wish](
-        flushes, batch_limit=4, queue_limit=6, grace=0.05, watch=watch, admit=admit
+        flushes, batch_limit=4, queue_limit=6, grace=0.05, monitor=monitor, admit=admit
     )
     with pytest.raises(PermissionError):
         run(group, Wish("a"))
-    assert (flushes.batches, watch.depths) == ([], [])
+    assert (flushes.batches, monitor.depths) == ([], [])
 
 
 def test_those_who_wait_are_turned_away_at_once_but_not_those_in_a_flush(
-    group: GroupCommit[Wish], flushes: Flushes, watch: Watched, pool: ThreadPoolExecutor
+    group: GroupCommit[Wish], flushes: Flushes, monitor: Watched, pool: ThreadPoolExecutor
 ) -> None:
     first = occupied(group, flushes, pool)
     others = queued(group, pool, "abcdef")
-    group.turn_away(PermissionError("not now"))
+    group.reject_queued(PermissionError("not now"))
     for call in others:
         with pytest.raises(PermissionError):
             call.result(LONG)
-    assert (first.done(), watch.depths[-1]) == (False, 0)
+    assert (first.done(), monitor.depths[-1]) == (False, 0)
     flushes.gate.set()
     assert first.result(LONG) == "FIRST"
     assert run(group, Wish("g")) == "G"
@@ -209,7 +209,7 @@ def test_one_whose_flush_came_to_nothing_yet_is_not_turned_away(
             wish.succeed(wish.name)
         attempts.append(wish.name)
         if attempts[-2:] == ["a", "b"]:
-            pool.submit(group.turn_away, PermissionError("not now")).result(LONG)
+            pool.submit(group.reject_queued, PermissionError("not now")).result(LONG)
 
     flushes.carry_out = attempt
     flushes.gate.set()
@@ -272,7 +272,7 @@ def test_a_crash_is_the_end_of_its_batch_alone(
     for call in (b, c, d):
         with pytest.raises(Abandoned) as abandoned:
             call.result(LONG)
-        assert abandoned.value.was_taken
+        assert abandoned.value.was_started
     assert e.result(LONG) == "e"
     assert "ZeroDivisionError" in caplog.text
     assert caplog.records[0].levelno == logging.ERROR
@@ -313,7 +313,7 @@ def test_a_caller_waits_no_longer_than_it_said(
     (late,) = queued(group, pool, "a", budget=0.05)
     with pytest.raises(Abandoned) as abandoned:
         late.result(LONG)
-    assert not abandoned.value.was_taken
+    assert not abandoned.value.was_started
     (other,) = queued(group, pool, "b")
     flushes.gate.set()
     assert other.result(LONG) == "B"
@@ -368,7 +368,7 @@ def test_a_caller_whose_call_is_under_way_is_told_so(
     assert flushes.began.acquire(timeout=LONG), "a leads now, for b too"
     with pytest.raises(Abandoned) as abandoned:
         b.result(LONG)
-    assert abandoned.value.was_taken
+    assert abandoned.value.was_started
     flushes.gate.set()
     assert a.result(LONG) == "A"
 
@@ -392,9 +392,9 @@ def test_whoever_gave_up_is_never_made_to_lead(
 
 
 def test_many_at_once_are_all_answered(
-    flushes: Flushes, watch: Watched, pool: ThreadPoolExecutor
+    flushes: Flushes, monitor: Watched, pool: ThreadPoolExecutor
 ) -> None:
-    group = GroupCommit[Wish](flushes, batch_limit=5, queue_limit=100, grace=1, watch=watch)
+    group = GroupCommit[Wish](flushes, batch_limit=5, queue_limit=100, grace=1, monitor=monitor)
     names = [f"n{number}" for number in range(400)]
     assert list(pool.map(lambda name: run(group, Wish(name)), names)) == [n.upper() for n in names]
     assert sorted(name for batch in flushes.batches for name in batch) == sorted(names)

@@ -111,7 +111,7 @@ def test_nobody_waits_for_the_calls_of_others_once_the_store_is_known_to_hang(
             for call in (
                 lambda: hive.command(other.id, CommandRequest.command("M")),
                 lambda: hive.get(other.id),
-                lambda: list(hive.swarm.command([(other.id, CommandRequest.command("M"))])),
+                lambda: list(hive.bulk.command([(other.id, CommandRequest.command("M"))])),
             )
             for _ in range(4)
         ]
@@ -145,7 +145,7 @@ def test_a_whole_swarm_call_is_told_at_once_that_the_store_hangs(hanging: Hangin
     hanging.open_breaker()
     items = [(zergling.id, CommandRequest.command("M"))] * 200
     began = time.monotonic()
-    outcomes = list(chain.from_iterable(hanging.hive.swarm.command(items)))
+    outcomes = list(chain.from_iterable(hanging.hive.bulk.command(items)))
     assert time.monotonic() - began < AT_ONCE
     assert len(outcomes) == 200
     assert all(isinstance(outcome, NotAsked) for outcome in outcomes)

@@ -12,7 +12,7 @@ from tests.support.documents import leaves, read, write
 from tests.support.faulty_store import FaultyStore, raising
 from tests.support.rivals import plant
 from zerglings.documents import Document
-from zerglings.domain.chunks import shortened
+from zerglings.domain.chunks import shorten
 from zerglings.domain.document import decode, encode
 from zerglings.domain.zergling import CommandRequest, Pose, Zergling
 from zerglings.hive.healing import Healer
@@ -85,8 +85,8 @@ def test_the_chunks_of_the_removed_go_and_those_of_others_stay(hive: Hive, store
 def unreached(hive: Hive, store: Store) -> tuple[Zergling, Zergling]:
     """Return a zergling with a chunk that it does not name, and what it would be if it did."""
     zergling = moved(hive, hive.spawn(Pose()), 2 * TAIL)
-    shorter, chunks = shortened(zergling.apply(CommandRequest("x", ("M",))), TAIL)
-    Archive(store.history).keep(chunks, timeout=5)
+    shorter, chunks = shorten(zergling.apply(CommandRequest("x", ("M",))), TAIL)
+    Archive(store.history).store_chunks(chunks, timeout=5)
     return zergling, shorter
 
 
@@ -111,10 +111,10 @@ def test_a_chunk_whose_zergling_was_just_being_written_stays(hive: Hive, store: 
 def test_a_chunk_that_is_stored_again_meanwhile_stays(hive: Hive, store: Store) -> None:
     """The orphan of a write that failed, needed by a second attempt that is under way."""
     zergling, shorter = unreached(hive, store)
-    _, chunks = shortened(zergling.apply(CommandRequest("x", ("M",))), TAIL)
+    _, chunks = shorten(zergling.apply(CommandRequest("x", ("M",))), TAIL)
 
     def keep_again() -> None:
-        Archive(store.history).keep(chunks, timeout=5)
+        Archive(store.history).store_chunks(chunks, timeout=5)
 
     assert healer(store, meanwhile=keep_again).remove_unreachable() == 0
     write(store, encode(shorter))
@@ -125,7 +125,7 @@ def test_a_chunk_that_is_removed_while_it_is_stored_again_is_not_taken_for_kept(
     hive: Hive, store: Store
 ) -> None:
     zergling, _ = unreached(hive, store)
-    _, chunks = shortened(zergling.apply(CommandRequest("x", ("M",))), TAIL)
+    _, chunks = shorten(zergling.apply(CommandRequest("x", ("M",))), TAIL)
     faulty = FaultyStore(store.history)
 
     def remove_first(document: Document) -> None:
@@ -135,7 +135,7 @@ def test_a_chunk_that_is_removed_while_it_is_stored_again_is_not_taken_for_kept(
 
     faulty.before_put = remove_first
     with pytest.raises(StoreError):
-        Archive(faulty).keep(chunks, timeout=5)
+        Archive(faulty).store_chunks(chunks, timeout=5)
 
 
 def test_the_history_of_what_cannot_be_read_is_left_alone(hive: Hive, store: Store) -> None:

@@ -105,16 +105,16 @@ def test_a_store_that_is_away_is_soon_said(faulty: FaultyStore) -> None:
     with pytest.raises(StoreUnavailable):
         moved(hive, zergling, "M")
     assert time.monotonic() - began < retry_budget.TIME_LIMIT / 2
-    assert len(faulty.puts) == 1 + 1 + retry_budget.BLIPS
+    assert len(faulty.puts) == 1 + 1 + retry_budget.QUICK_RETRIES
     assert hive.get(zergling.id).history == ()
 
 
 def test_one_node_of_a_cluster_that_says_no_is_not_the_end(faulty: FaultyStore) -> None:
     hive = Hive(faulty)
     zergling = hive.spawn(Pose())
-    faulty.before_put = raising(StoreUnavailable("away"), times=retry_budget.BLIPS)
+    faulty.before_put = raising(StoreUnavailable("away"), times=retry_budget.QUICK_RETRIES)
     assert moved(hive, zergling, "M").history == ("M",)
-    faulty.before_get = raising(StoreUnavailable("away"), times=retry_budget.BLIPS)
+    faulty.before_get = raising(StoreUnavailable("away"), times=retry_budget.QUICK_RETRIES)
     assert hive.get(zergling.id).history == ("M",)
 
 

@@ -17,43 +17,43 @@ def zergling(revision: str = "1-a", words: int = 0) -> Zergling:
 
 def trusting(cache: RevisionCache, seen: Zergling) -> RevisionCache:
     for _ in range(100):
-        cache.saw(seen)
+        cache.record_read(seen)
     return cache
 
 
 def test_it_offers_what_it_saw_and_nothing_else() -> None:
     cache, seen = RevisionCache(), zergling()
-    assert cache.offer(seen.id) is None
-    cache.saw(seen)
-    assert cache.offer(seen.id) == seen
-    assert cache.offer(zergling().id) is None
+    assert cache.get_for_write(seen.id) is None
+    cache.record_read(seen)
+    assert cache.get_for_write(seen.id) == seen
+    assert cache.get_for_write(zergling().id) is None
 
 
 def test_where_others_write_too_it_stands_aside_and_comes_back() -> None:
     cache, seen = RevisionCache(), zergling()
     trusting(cache, seen)
     for number in range(10):
-        cache.saw(replace(seen, revision=f"{number + 2}-b"))
-    assert cache.offer(seen.id) is None
-    assert trusting(cache, seen).offer(seen.id) == seen
+        cache.record_read(replace(seen, revision=f"{number + 2}-b"))
+    assert cache.get_for_write(seen.id) is None
+    assert trusting(cache, seen).get_for_write(seen.id) == seen
 
 
 def test_refused_writes_count_too() -> None:
     cache, seen = RevisionCache(), zergling()
     trusting(cache, seen)
     for _ in range(3):
-        assert cache.offer(seen.id) == seen
-        cache.was_wrong(seen.id, was_offered=True)
-        cache.wrote(seen, was_offered=False)
-    assert cache.offer(seen.id) is None
+        assert cache.get_for_write(seen.id) == seen
+        cache.record_failure(seen.id, was_cached=True)
+        cache.record_write(seen, was_cached=False)
+    assert cache.get_for_write(seen.id) is None
 
 
 def test_what_was_refused_is_forgotten() -> None:
     cache, seen = RevisionCache(), zergling()
-    trusting(cache, seen).was_wrong(seen.id, was_offered=False)
-    assert cache.offer(seen.id) is None
-    cache.saw(seen)
-    assert cache.offer(seen.id) == seen
+    trusting(cache, seen).record_failure(seen.id, was_cached=False)
+    assert cache.get_for_write(seen.id) is None
+    cache.record_read(seen)
+    assert cache.get_for_write(seen.id) == seen
 
 
 def test_every_nth_write_reads() -> None:
@@ -61,8 +61,8 @@ def test_every_nth_write_reads() -> None:
     trusting(cache, seen)
     offers = []
     for _ in range(3 * READ_EVERY):
-        offers.append(cache.offer(seen.id) is not None)
-        cache.wrote(seen, was_offered=offers[-1])
+        offers.append(cache.get_for_write(seen.id) is not None)
+        cache.record_write(seen, was_cached=offers[-1])
     assert offers.count(False) == 3
 
 
@@ -71,14 +71,14 @@ def test_it_keeps_to_its_bytes_and_forgets_the_longest_unused() -> None:
     swarm = [zergling(words=10) for _ in range(15)]
     for seen in swarm:
         trusting(cache, seen)
-    assert [cache.offer(seen.id) is not None for seen in swarm] == [False] * 5 + [True] * 10
+    assert [cache.get_for_write(seen.id) is not None for seen in swarm] == [False] * 5 + [True] * 10
     trusting(cache, zergling(words=95))
-    assert sum(cache.offer(seen.id) is not None for seen in swarm) == 5
+    assert sum(cache.get_for_write(seen.id) is not None for seen in swarm) == 5
 
 
 def test_the_dead_are_not_remembered() -> None:
     cache, seen = RevisionCache(), zergling(words=3)
-    cache.saw(seen)
+    cache.record_read(seen)
     dead = replace(seen.apply(CommandRequest.death(0)), revision="2-b")
-    cache.wrote(dead, was_offered=True)
-    assert cache.offer(seen.id) is None
+    cache.record_write(dead, was_cached=True)
+    assert cache.get_for_write(seen.id) is None

@@ -302,7 +302,7 @@ def test_who_has_little_time_left_does_not_cost_the_others_theirs(bench: Bench) 
 def test_who_leads_with_little_time_left_is_back_in_time(bench: Bench) -> None:
     hasty, patient = order(bench.spawn(), "M"), order(bench.spawn(), "M")
     hasty.budget._end = time.monotonic() + 0.1
-    hasty.leads = True
+    hasty.is_leader = True
     assert GRACE < timeout_for([hasty, patient]) <= GRACE + 0.1
 
 

@@ -69,7 +69,7 @@ def test_who_lives_is_told_of_before_a_failure(
         hive = Hive(store)
         living = Zergling.spawned(NOBODY, Pose(1, 2))
         parts = iter([[StoreUnavailable("the store is away"), living]])
-        monkeypatch.setattr(hive.swarm, "spawn", lambda count, pose: parts)
+        monkeypatch.setattr(hive.bulk, "spawn", lambda count, pose: parts)
         monkeypatch.setattr(swarm_command, "configured_hive", lambda: hive)
         with pytest.raises(CommandError, match="the store is away"):
             call_command("swarm", "spawn", "--count", "2")

@@ -18,7 +18,7 @@ from tests.support.lives import of_the_original
 from zerglings import cooperative
 from zerglings.documents import Document
 from zerglings.domain import document
-from zerglings.domain.chunks import LONG, shortened
+from zerglings.domain.chunks import LONG_HISTORY, shorten
 from zerglings.domain.document import decode
 from zerglings.domain.merging import Leaf, merge
 from zerglings.domain.zergling import CommandRequest
@@ -30,7 +30,7 @@ from zerglings.storage.base import OutcomeUnknown, Store, StoreError
 if TYPE_CHECKING:
     from _typeshed import TraceFunction
 
-WORDS = list(islice(cycle(["M", "M", "jump", "L", "M", "R", "R"]), 2 * LONG))
+WORDS = list(islice(cycle(["M", "M", "jump", "L", "M", "R", "R"]), 2 * LONG_HISTORY))
 DEADLINE = 20.0
 STEPS = 125_000
 """Lines of code that may run without giving way: some ten milliseconds."""
@@ -79,9 +79,11 @@ def test_a_look_at_a_long_history_shows_it_whole_and_writes_nothing(
     hive: Hive, old: str, faulty: FaultyStore
 ) -> None:
     assert list(hive.get(old).history) == WORDS
-    middle = hive.history(old, LONG, 7)
-    assert [word for part in middle.parts for word in part] == WORDS[LONG : LONG + 7]
-    assert middle.after == LONG + 7
+    middle = hive.history(old, LONG_HISTORY, 7)
+    assert [word for part in middle.parts for word in part] == WORDS[
+        LONG_HISTORY : LONG_HISTORY + 7
+    ]
+    assert middle.after == LONG_HISTORY + 7
     assert faulty.puts == faulty.history.puts == []
 
 
@@ -215,7 +217,7 @@ def test_a_whole_swarm_call_moves_a_long_history_too(hive: Hive, old: str, store
         (other["_id"], CommandRequest.command("L")),
         (old, CommandRequest.command("RR")),
     ]
-    parts: Sequence[Sequence[object]] = list(hive.swarm.command(items))
+    parts: Sequence[Sequence[object]] = list(hive.bulk.command(items))
     assert [getattr(one, "command_count", one) for part in parts for one in part] == [
         len(WORDS) + 1,
         2,
@@ -254,7 +256,7 @@ def test_work_grows_with_the_history_and_gives_way_all_along(
 ) -> None:
     def stretches(factor: int) -> list[int]:
         left = of_the_original(WORDS * factor)
-        return lines_run(lambda: shortened(decode(left), 100), monkeypatch)
+        return lines_run(lambda: shorten(decode(left), 100), monkeypatch)
 
     once, twice = stretches(1), stretches(2)
     assert sum(twice) < 2.2 * sum(once)

@@ -12,7 +12,7 @@ from tests.support.documents import leaves
 from tests.support.faulty_store import FaultyStore, raising
 from tests.support.rivals import plant, plant_document
 from zerglings.documents import Document
-from zerglings.domain.chunks import shortened
+from zerglings.domain.chunks import shorten
 from zerglings.domain.document import decode, encode
 from zerglings.domain.zergling import CommandRequest, Pose, Zergling, replay
 from zerglings.hive.hive import Hive
@@ -212,8 +212,8 @@ def test_rivals_whose_older_history_went_to_different_chunks(
     for number in range(9):
         rival = rival.apply(CommandRequest(f"two{number}", ("L", "M")))
     other = Hive(store, tail=10)
-    shorter, chunks = shortened(rival, 10)
-    other._archive.keep(chunks, timeout=5)
+    shorter, chunks = shorten(rival, 10)
+    other._archive.store_chunks(chunks, timeout=5)
     assert shorter.base.chunk not in (None, one.base.chunk)
     plant(backend, shorter, after=parent.revision or "", generation=30)
     merged = hive.get(parent.id)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zerglings.domain.chunks import shortened
+from zerglings.domain.chunks import shorten
 from zerglings.domain.document import encode
 from zerglings.domain.zergling import CommandRequest, Pose, Zergling
 from zerglings.transfer.lines import BadFile, CutFile, Entry, Tally, Writer, entries, whole_part
@@ -32,7 +32,7 @@ def written() -> bytes:
     writer = Writer(stream, Tally())
     for number, zergling_id in enumerate(IDS):
         commands = 10 if number % 2 else number
-        zergling, chunks = shortened(lived(zergling_id, commands), TAIL)
+        zergling, chunks = shorten(lived(zergling_id, commands), TAIL)
         assert len(chunks) == (2 if number % 2 else 0)
         for chunk in chunks:
             writer.chunk(chunk)
@@ -126,7 +126,11 @@ BAD = {
     "no id": (replaced(2, lambda document: document.pop("_id")), 2, "uuid"),
     "no zergling": (replaced(2, lambda document: document.clear()), 2, "uuid"),
     "another location": (replaced(2, update(location={"x": 9, "y": 9})), 2, "history does not"),
-    "a changed chunk": (replaced(CHUNK, update(start=1)), CHUNK, "not what its id says"),
+    "a changed chunk": (
+        replaced(CHUNK, update(start=1)),
+        CHUNK,
+        "does not match the hash in its id",
+    ),
     "a chunk left out": (without(CHUNK), CHUNK, "does not follow"),
     "the later chunk left out": (without(LATER_CHUNK), LATER_CHUNK, "does not go on"),
     "all chunks left out": (without(CHUNK, LATER_CHUNK), CHUNK, "is missing"),

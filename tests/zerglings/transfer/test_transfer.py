@@ -161,14 +161,14 @@ def test_a_key_is_known_after_the_move(store: Store, embedded: Store) -> None:
 
 def test_the_key_of_a_whole_swarm_is_known_after_the_move(store: Store, embedded: Store) -> None:
     populate(store)
-    list(Hive(store).swarm.spawn(3, Pose(), "a swarm's key"))
+    list(Hive(store).bulk.spawn(3, Pose(), "a swarm's key"))
     imported(embedded, exported(store))
     hive = Hive(embedded)
     before = set(everything(embedded))
-    list(hive.swarm.spawn(3, Pose(), "a swarm's key"))
+    list(hive.bulk.spawn(3, Pose(), "a swarm's key"))
     assert set(everything(embedded)) == before
     with pytest.raises(KeyReused):
-        list(hive.swarm.spawn(2, Pose(), "a swarm's key"))
+        list(hive.bulk.spawn(2, Pose(), "a swarm's key"))
 
 
 def test_rivals_are_settled_first(couch: Backend, embedded: Store) -> None:

@@ -16,7 +16,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from zerglings.api.renderers import to_json
 from zerglings.api.serializers import request_of
 from zerglings.domain.zergling import COORDINATE_LIMIT, FACINGS, Pose, RuleError, Zergling, undo
-from zerglings.hive.change_events import DIED, MOVED, SPAWNED, Event
+from zerglings.hive.change_events import KIND_DIED, KIND_MOVED, KIND_SPAWNED, Event
 from zerglings.hive.hive import Hive, configured_hive
 from zerglings.hive.mutations import NoSuchZergling, Refused
 from zerglings.management.drawing import drawing
@@ -111,7 +111,7 @@ class Command(BaseCommand):
 
     def _spawn(self, hive: Hive, options: dict[str, Any]) -> None:
         pose = replace(options["at"], facing=options["facing"])
-        for outcomes in hive.swarm.spawn(options["count"], pose):
+        for outcomes in hive.bulk.spawn(options["count"], pose):
             for outcome in outcomes:
                 if isinstance(outcome, Zergling):
                     self._write_row(outcome.id, outcome.pose)
@@ -164,7 +164,7 @@ class Command(BaseCommand):
         since: str | None = None
         while True:
             try:
-                news = with_retries(partial(hive.news, since, wait=WAIT))
+                news = with_retries(partial(hive.changes_after, since, wait=WAIT))
             except UnknownPosition:
                 self.stderr.write("the store was replaced; some of what happened is not shown")
                 since = None
@@ -175,10 +175,14 @@ class Command(BaseCommand):
             since = news.position
 
     def _write_event(self, event: Event) -> None:
-        styles = {SPAWNED: self.style.SUCCESS, MOVED: self.style.NOTICE, DIED: self.style.ERROR}
+        styles = {
+            KIND_SPAWNED: self.style.SUCCESS,
+            KIND_MOVED: self.style.NOTICE,
+            KIND_DIED: self.style.ERROR,
+        }
         kind = styles[event.kind](f"{event.kind:<7}")
         line = f"{time.strftime('%H:%M:%S')}  {kind}  {event.id}"
-        if event.zergling is not None and event.kind != DIED:
+        if event.zergling is not None and event.kind != KIND_DIED:
             pose = event.zergling.pose
             commands = event.zergling.command_count
             line += f"  {pose.facing}  {pose.x},{pose.y}  after {commands} commands"
