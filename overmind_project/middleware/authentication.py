@@ -23,7 +23,7 @@ from overmind_project.auth.tokens import Token
 from overmind_project.http.gcra import shared_limiters
 from overmind_project.http.request_context import KEY, RequestContext, note_route
 from overmind_project.middleware.every_request import too_often
-from zerglings.api.caching import NOT_KEPT
+from zerglings.api.caching import NO_STORE
 from zerglings.api.exceptions import error_response
 from zerglings.feed.views import CALLER, MAY_STAY
 
@@ -116,6 +116,6 @@ def _keep_private(response: HttpResponseBase) -> None:
     patch_vary_headers(response, ("Authorization", "Cookie"))
     known = response.headers.get("Cache-Control")
     if known is None:
-        response.headers["Cache-Control"] = NOT_KEPT
-    elif NOT_KEPT not in known:
+        response.headers["Cache-Control"] = NO_STORE
+    elif NO_STORE not in known:
         patch_cache_control(response, private=True)

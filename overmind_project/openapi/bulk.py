@@ -218,7 +218,7 @@ OPERATIONS: dict[tuple[str, str], Json] = {
                 "The store does not answer in time, too many listen, or the service ends.",
                 UNAVAILABLE
                 | {
-                    "Too many listen": "Too many listen to events already; try again later.",
+                    "Too many listen": "Too many event streams are open; try again later.",
                     "About to stop": "The service is about to stop; try again.",
                 },
                 "RetryAfter",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from zerglings.api.renderers import Json, state_of, to_json
+from zerglings.api.renderers import Json, state_body, to_json
 from zerglings.hive.change_events import ChangeBatch, Event
 
 MEDIA_TYPE = "text/event-stream"
@@ -39,7 +39,7 @@ def told(news: ChangeBatch) -> bytes:
 def _data(event: Event) -> Json:
     if event.zergling is None:
         return {"zergling": {"id": event.id}}
-    return {"zergling": state_of(event.zergling)}
+    return {"zergling": state_body(event.zergling)}
 
 
 def _event(kind: str, data: Mapping[str, object], position: str | None = None) -> bytes:

@@ -17,7 +17,7 @@ from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from zerglings.api.caching import AS_IT_COMES
+from zerglings.api.caching import STREAMED
 from zerglings.api.exceptions import error_response
 from zerglings.api.renderers import CompactJSONRenderer, to_json
 from zerglings.feed import event_stream
@@ -73,7 +73,7 @@ class Events(APIView):
             pieces = configured_feed().listen(since or None, line)
             first = next(pieces)
         except TooManyListeners:
-            return error_response(503, "Too many listen to events already; try again later.")
+            return error_response(503, "Too many event streams are open; try again later.")
         except TooManyOfOne:
             return error_response(429, TOO_MANY_OF_ONE, {"Retry-After": RETRY_AFTER})
         except FeedEnded:
@@ -143,6 +143,6 @@ class _Pieces:
 
 def _labelled(response: HttpResponseBase) -> HttpResponseBase:
     response["Content-Type"] = event_stream.MEDIA_TYPE
-    response["Cache-Control"] = AS_IT_COMES
+    response["Cache-Control"] = STREAMED
     response["X-Accel-Buffering"] = "no"  # for a proxy that would collect before it passes on
     return response

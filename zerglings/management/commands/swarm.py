@@ -14,7 +14,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from zerglings.api.renderers import to_json
-from zerglings.api.serializers import request_of
+from zerglings.api.serializers import parse_commands
 from zerglings.domain.zergling import COORDINATE_LIMIT, FACINGS, Pose, RuleError, Zergling, undo
 from zerglings.hive.change_events import DIED, MOVED, SPAWNED, Event
 from zerglings.hive.hive import Hive, configured_hive
@@ -153,7 +153,7 @@ class Command(BaseCommand):
                 self.stdout.write(f"  {line}".rstrip())
 
     def _move(self, hive: Hive, options: dict[str, Any]) -> None:
-        zergling = hive.command(options["id"], request_of(options["commands"]))
+        zergling = hive.command(options["id"], parse_commands(options["commands"]))
         self._write_row(zergling.id, zergling.pose)
 
     def _kill(self, hive: Hive, options: dict[str, Any]) -> None:
