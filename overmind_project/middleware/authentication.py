@@ -25,7 +25,7 @@ from overmind_project.http.request_context import KEY, RequestContext, note_rout
 from overmind_project.middleware.every_request import too_often
 from zerglings.api.caching import NO_STORE
 from zerglings.api.exceptions import error_response
-from zerglings.feed.views import CALLER, MAY_STAY
+from zerglings.feed.views import CALLER, IS_STILL_ALLOWED
 
 OPEN = frozenset(("health", "healthz", "readyz", "sign-in", "sign-out"))
 """Routes that ask for no token."""
@@ -75,7 +75,7 @@ class Authentication:
         if context is not None:
             context.caller = token.name
         request.META[CALLER] = token.name
-        request.META[MAY_STAY] = partial(self._ring.holds, token)
+        request.META[IS_STILL_ALLOWED] = partial(self._ring.holds, token)
         if is_cookie:
             request.META[SIGNED_IN] = token
 
