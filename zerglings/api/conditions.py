@@ -31,7 +31,7 @@ def if_match(header: str | None) -> Precondition | None:
     Raises:
         ParseError: the header is malformed. Ignoring it would make an unconditional change.
     """
-    if header is None or header.strip() == "*":  # "*" requires existence, which every change does
+    if header is None or header.strip() == "*":  # "*": it must exist, as for any change
         return None
     tags = _tags(header)
     if tags is None:

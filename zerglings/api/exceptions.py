@@ -25,7 +25,7 @@ from zerglings.storage import base as storage
 logger = logging.getLogger(__name__)
 
 RETRY_AFTER = "1"
-"""Seconds, in the header of every 503."""
+"""Seconds: the value of the ``Retry-After`` header of every 503."""
 
 _LIST = f"{settings.OVERMIND_PATH_PREFIX}/zerglings/"
 NO_SUCH_ZERGLING = f"There is no zergling with this id: GET {_LIST} lists those that live."

@@ -109,8 +109,8 @@ class SwarmSpawnSerializer(SpawnSerializer):
         Raises:
             ValidationError: the count is missing, or a field is unknown or invalid.
         """
-        wanted = cls.validated(fields)
-        return wanted["count"], _pose(wanted)
+        validated = cls.validated(fields)
+        return validated["count"], _pose(validated)
 
 
 _EXAMPLE_ITEM = {"id": "5fb0c9f4-8a3c-4a5e-9d5e-3f6f0e8d7c21", "command": "MMRM"}
@@ -201,5 +201,5 @@ def _item(item: object, key: str | None) -> Item:
         return error
 
 
-def _pose(wanted: Mapping[str, Any]) -> Pose:
-    return Pose(**wanted.get("location", {}), facing=wanted.get("facing", "N"))
+def _pose(validated: Mapping[str, Any]) -> Pose:
+    return Pose(**validated.get("location", {}), facing=validated.get("facing", "N"))

@@ -31,7 +31,7 @@ from zerglings.storage.base import (
 logger = logging.getLogger(__name__)
 
 WAIT = 1.0
-"""Seconds of long polling. A listener that has caught up waits at most that long to be live."""
+"""Seconds of one long poll. A resumed listener becomes live between two polls."""
 
 PAGE = 200
 """Zerglings in one batch of events, at most."""
@@ -66,7 +66,7 @@ class Feed:
 
     Args:
         hive: the source of the events.
-        limit: greatest number of listeners; one caller gets half of them, but at least one.
+        limit: maximum number of listeners; a caller may have half of them, but at least one.
     """
 
     def __init__(self, hive: Hive, *, limit: int) -> None:
@@ -84,10 +84,10 @@ class Feed:
         self._failure: StoreError | None = None
 
     def listen(self, since: str | None, connection: Connection) -> Generator[bytes]:
-        """Yield server-sent events, from a position on or else from now on.
+        """Yield server-sent events: those after ``since``, or from now on.
 
         Args:
-            since: the id of the last event that the client has received.
+            since: the id of the last event that the client has received; None for a new stream.
             connection: the client's connection.
 
         Raises:
