@@ -8,7 +8,7 @@ import { ROOT } from "./root.js";
 
 const PATH = `${ROOT}events`;
 const KINDS = ["spawned", "moved", "died"];
-const SILENCE = 40_000; // milliseconds without any event: no heartbeat, so the connection is dead
+const SILENCE = 40_000; // milliseconds without any event, even a heartbeat: the connection is dead
 const REST_AFTER = 30_000; // milliseconds in the background after which the stream is closed
 
 export class Feed {

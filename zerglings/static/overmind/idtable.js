@@ -44,7 +44,7 @@ export class IdTable {
   #rebuild(words) {
     const old = this.#cells;
     const living = old.reduce((sum, entry) => sum + (entry > EMPTY), 0);
-    // Drop the REMOVED entries; grow only if the living ones need it.
+    // Drop the REMOVED entries; grow only if the others need more room.
     this.#cells = new Int32Array(living * 4 > old.length ? old.length * 2 : old.length);
     this.#used = 0;
     for (const entry of old) {

@@ -10,7 +10,7 @@ import { Points } from "./points.js";
 import { isCalm } from "./theme.js";
 
 const NEAR = 7; // CSS pixels per step from which creatures are drawn instead of points
-const COUNTED = 22; // and from which several zerglings at one location show their number
+const COUNTED = 22; // CSS pixels per step from which crowded locations show their number
 const MOST_PIXELS = 6_000_000; // per canvas
 const PATIENCE = 2; // after a slow painting, pause for this multiple of its time
 const COSTLY = 8; // milliseconds from which a painting is slow

@@ -12,7 +12,7 @@ const FREE = 255; // the facing of an unused slot
 const UNKNOWN = -1; // the count of a zergling from the list, which has no counts
 const MOST_DEAD = 1000; // remembered ids of dead zerglings, against late responses
 const FIRST_CAPACITY = 1024;
-const WORTH = 200; // a linear scan visits so many slots in the time of one cell
+const WORTH = 200; // slots that a linear scan visits in the time of one cell lookup
 
 export class Swarm {
   size = 0;

@@ -1,4 +1,4 @@
-/** Moves the view: by the user's actions, and before the first one so that it shows all. */
+/** Moves the view on the user's actions. Before the first action it shows all zerglings. */
 
 const PAN = 0.15; // of the view, per key press
 const ZOOM_MILLISECONDS = 160;
