@@ -5,9 +5,12 @@ BIN := $(VENV)/bin
 STATIC := zerglings/static/overmind
 STATICS := $(wildcard $(STATIC)/*)
 COLLECTED := staticfiles/overmind/main.js
-LOCKED := requirements requirements-dev requirements-audit tests/peer/requirements
+LOCKED := requirements requirements-dev requirements-audit requirements-redbot tests/peer/requirements
 # Without --no-deps, a pip before 23.3 takes the newest release of what is asked for with and without an extra.
 INSTALL := install --quiet --disable-pip-version-check --require-hashes --no-deps
+# uv asks the index that pip is configured with.
+UV = index=$${PIP_INDEX_URL:-$$($(BIN)/python -m pip config get global.index-url 2>/dev/null)}; \
+	env $${index:+UV_DEFAULT_INDEX="$$index"} $(BIN)/uv
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' overmind_project/__init__.py)
 
 .DEFAULT_GOAL := help
@@ -32,7 +35,7 @@ test: peer browser $(COLLECTED) ## Run the tests of every promise, over both sto
 	@rm -rf $(COVERAGE)  # what an earlier run measured
 	$(PARALLEL) -m "not proof"
 
-proof: peer browser $(COLLECTED) build/audit/.installed ## Run the slow proofs: faults of the store, crashes, load, hostile input, upgrades, the commands of the docs
+proof: peer browser $(COLLECTED) build/audit/.installed build/redbot/.installed ## Run the slow proofs: faults of the store, crashes, load, hostile input, proxies, upgrades, the commands of the docs
 	$(PARALLEL) -m "proof and not alone"
 	$(PYTEST) -m "proof and alone"
 
@@ -84,10 +87,9 @@ format: $(VENV)/.development ## Format the code and mend what the linter can
 	$(BIN)/ruff check --fix .
 
 lock: $(VENV)/.development ## Write the requirements*.txt anew, with hashes, from the requirements*.in
-	@index=$${PIP_INDEX_URL:-$$($(BIN)/python -m pip config get global.index-url 2>/dev/null)}; \
-	for each in $(LOCKED); do \
-		env $${index:+UV_DEFAULT_INDEX="$$index"} $(BIN)/uv pip compile --quiet --universal --python-version=3.11 \
-			--no-strip-extras --generate-hashes --output-file=$$each.txt $$each.in || exit 1; done
+	@for each in $(LOCKED); do \
+		$(UV) pip compile --quiet --universal --python-version=3.11 --no-strip-extras --generate-hashes \
+			--output-file=$$each.txt $$each.in || exit 1; done
 
 licenses: $(VENV)/.development ## Write LICENSES.md anew: the licence of all that the service runs with
 	@$(BIN)/python -m tests.supply.licenses
@@ -103,6 +105,7 @@ audit: build/audit/.installed ## Ask the public database of vulnerabilities for 
 	build/audit/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements.txt
 	build/audit/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements-dev.txt
 	build/audit/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements-audit.txt
+	build/audit/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements-redbot.txt
 	build/audit/bin/pip-audit --strict --disable-pip --require-hashes --requirement tests/peer/requirements.txt
 
 bench: $(COLLECTED) ## Measure speed and scale, STORE_URL=http://admin:password@host:port (see bench/README.md)
@@ -144,4 +147,11 @@ build/audit/.installed: requirements-audit.txt
 	$(PYTHON) -m venv --clear build/audit
 	build/audit/bin/python -m pip $(INSTALL) --requirement requirements-audit.txt
 	build/audit/bin/python -m pip check
+	@touch $@
+
+# What has to be built is built with what the lock names, and nothing else is.
+build/redbot/.installed: requirements-redbot.txt | $(VENV)/.development
+	$(PYTHON) -m venv --clear build/redbot
+	$(UV) pip install --quiet --python=build/redbot/bin/python --require-hashes --no-deps --only-binary=:all: --no-binary=sniffpy \
+		--build-constraints=requirements-redbot.txt --requirement=requirements-redbot.txt
 	@touch $@

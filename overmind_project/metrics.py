@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -19,8 +21,12 @@ from prometheus_client.registry import Collector
 from overmind_project import __version__
 from overmind_project.multiprocess import SHARED
 from zerglings.api.negotiation import best_media_type
+from zerglings.hive.hive import configured_hive
 
 PLAIN, OPEN_METRICS = "text/plain", "application/openmetrics-text"
+
+ASK_EVERY = 10.0
+"""Seconds in which this process asks the store no more than once on behalf of scrapers."""
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
@@ -47,6 +53,36 @@ class AboutTheService(Collector):
             "Memory of all processes of this service; what they share counts for each.",
             sum(sizes),
         )
+
+
+class CopiesOfTheStore(Collector):
+    """What copies in the store lack, which it is asked for, seldom, when this is asked for.
+
+    Args:
+        ask: returns how many documents that are; None where that is not known.
+    """
+
+    def __init__(self, ask: Callable[[], int | None]) -> None:
+        self._ask = ask
+        self._lock = threading.Lock()
+        self._asked_at = -ASK_EVERY
+        self._lacking: int | None = None
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the number; nothing where there is but one copy, or the store does not tell."""
+        if self._lock.acquire(blocking=False):  # a second scrape meanwhile gets the last number
+            try:
+                if time.monotonic() - self._asked_at >= ASK_EVERY:
+                    self._lacking = self._ask()
+                    self._asked_at = time.monotonic()
+            finally:
+                self._lock.release()
+        if self._lacking is not None:
+            yield GaugeMetricFamily(
+                "overmind_store_copies_lacking_documents",
+                "Documents that copies in service lack of what other copies hold.",
+                self._lacking,
+            )
 
 
 def _resident_bytes() -> list[int]:
@@ -78,6 +114,7 @@ def _registry() -> CollectorRegistry:
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # has no types
     registry.register(AboutTheService())
+    registry.register(CopiesOfTheStore(lambda: configured_hive().lacking()))
     return registry
 
 

@@ -13,6 +13,7 @@ from overmind_project.http.client_address import Network, networks
 from overmind_project.http.gcra import Rate
 from overmind_project.http.origins import origins
 from overmind_project.http.path_prefix import path_prefix
+from overmind_project.http.static_headers import add_headers
 from zerglings.secret import Secret
 
 env = Environment()
@@ -197,6 +198,7 @@ STATIC_PATH = "/static/"
 STATIC_URL = f"{OVERMIND_PATH_PREFIX}{STATIC_PATH}"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 WHITENOISE_ALLOW_ALL_ORIGINS = False  # other sites may read what OVERMIND_CORS_ORIGINS says
+WHITENOISE_ADD_HEADERS_FUNCTION = add_headers
 STORAGES = {"staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"}}
 
 REST_FRAMEWORK = {

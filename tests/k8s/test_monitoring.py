@@ -32,8 +32,9 @@ FROM_PROMETHEUS = {"up": set[str]()}
 ON_OCCASION = {
     "overmind_connections_dropped_total": {"reason"},
     "overmind_http_answers_cut_total": {"route", "by"},
+    "overmind_store_copies_lacking_documents": set[str](),
 }
-"""Samples that are there only once it has happened, which a short run does not bring about."""
+"""Samples that are there only once it has happened, or with a cluster, which a short run lacks."""
 
 _NAME = re.compile(r"\b(overmind_\w+|up)\b(?:\{([^}]*)\})?")
 _MATCHER = re.compile(r'(\w+)\s*(?:=~|!~|!=|=)\s*"')

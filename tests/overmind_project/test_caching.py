@@ -92,6 +92,18 @@ def test_what_has_a_tag_is_asked_for_again_and_said_to_hold(api: Client) -> None
         assert "no-cache" in kept(reply)
 
 
+def test_a_static_file_has_one_weak_tag_for_all_its_encodings(api: Client) -> None:
+    path = "/static/overmind/main.js"
+    packed = api.get(path, headers={"Accept-Encoding": "gzip"})
+    assert packed.headers["Content-Encoding"] == "gzip"
+    plain = api.get(path)
+    assert "Content-Encoding" not in plain.headers
+    assert plain.headers["ETag"] == packed.headers["ETag"]
+    assert plain.headers["ETag"].startswith("W/")
+    assert kept(plain) == {"max-age=60"}
+    assert api.get(path, headers={"If-None-Match": plain.headers["ETag"]}).status_code == 304
+
+
 def test_an_answer_without_a_body_by_definition_has_no_length(api: Client) -> None:
     path = f"/zerglings/{api.post('/zerglings/').json()['zergling']['id']}"
     for method in ("GET", "HEAD"):

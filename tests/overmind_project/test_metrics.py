@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from django.test import Client
@@ -10,7 +13,11 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 
 from overmind_project import __version__
-from tests.support.backends import sqlite_backend
+from tests.support.backends import Backend, sqlite_backend
+from tests.support.copies import hold, looks
+from tests.support.fault_proxy import FaultProxy
+from tests.support.faults import Fault, Hang
+from tests.support.prometheus import Metrics
 from tests.support.service import Service
 
 OPEN_METRICS = "application/openmetrics-text"
@@ -115,3 +122,36 @@ def test_without_gunicorn_a_process_shows_itself(api: Client) -> None:
     text = api.get("/metrics").content.decode()
     names = {family.name for family in text_string_to_metric_families(text)}
     assert {"overmind_spawns", "overmind_store_calls", "overmind_build_info"} <= names
+
+
+LACKING = "overmind_store_copies_lacking_documents"
+
+
+@pytest.fixture
+def on_a_cluster(couch: Backend, proxy: FaultProxy, tmp_path: Path) -> Iterator[Service]:
+    """A service on a cluster of three of which one node's copies lack documents."""
+    hold(proxy, a=(30,), b=(3,), c=(30,))
+    with Service(couch.through(proxy.url).environment, tmp_path) as service:
+        yield service
+
+
+def test_what_copies_lack_is_shown_and_asked_for_seldom(
+    on_a_cluster: Service, proxy: FaultProxy
+) -> None:
+    for _ in range(5):
+        shown = list(Metrics.of(on_a_cluster).samples(LACKING))
+        assert shown == [({}, 2 * 27)], "27 in each database"
+    assert looks(proxy) == 2
+
+
+def test_a_store_that_does_not_tell_holds_no_scraper_up(
+    on_a_cluster: Service, proxy: FaultProxy
+) -> None:
+    proxy.faults = [Fault(Hang(threading.Event()))]
+    began = time.monotonic()
+    assert not list(Metrics.of(on_a_cluster).samples(LACKING))
+    assert time.monotonic() - began < 5
+
+
+def test_without_copies_nothing_is_said_of_them(serving: Service) -> None:
+    assert not list(Metrics.of(serving).samples(LACKING))

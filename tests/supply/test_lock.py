@@ -130,3 +130,14 @@ def test_nothing_is_installed_without_its_hash(name: str) -> None:
     assert installs
     for line in installs:
         assert "--require-hashes" in line.replace("$(INSTALL)", " ".join(install_options())), line
+
+
+def test_what_has_no_wheel_is_built_with_what_is_locked() -> None:
+    text = (ROOT / "Makefile").read_text(encoding="utf-8").replace("\\\n", " ")
+    (line,) = re.findall(r"(?m)^.*\$\(UV\) pip install.*$", text)
+    (lock,) = re.findall(r"\s--requirement=(\S+)", line)
+    assert re.findall(r"\s--build-constraints=(\S+)", line) == [lock]
+    assert " --only-binary=:all: " in line
+    built = re.findall(r"\s--no-binary=(\S+)", line)
+    assert built
+    assert by_name(locked(ROOT / lock)).keys() >= {*built, "setuptools"}

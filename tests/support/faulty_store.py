@@ -12,7 +12,7 @@ class FaultyStore(Store):
     """Passes calls on to a real store, except where a test says otherwise.
 
     A hook that raises makes the call fail; a ``Conflict`` at a write is that document's result,
-    and so is ``TooLarge``.
+    and so is ``TooLarge``. While copies lack documents, lists are those of an empty one.
     """
 
     def __init__(self, store: Store) -> None:
@@ -22,6 +22,7 @@ class FaultyStore(Store):
         self.after_put: Callable[[Document], None] = lambda document: None
         self.before_page: Callable[[], None] = lambda: None
         self.before_changes: Callable[[], None] = lambda: None
+        self.lacks: Callable[[], int | None] = lambda: None
         self.before_get: Callable[[Collection[str]], None] = lambda ids: None
         self.is_minority: Callable[[Document], bool] = lambda document: False
         self.puts: list[list[Document]] = []
@@ -70,7 +71,8 @@ class FaultyStore(Store):
         descending: bool = False,
     ) -> Page:
         self.before_page()
-        return self._store.page(after, limit, timeout=timeout, until=until, descending=descending)
+        page = self._store.page(after, limit, timeout=timeout, until=until, descending=descending)
+        return page if not self.lacks() else Page([], None)
 
     def changes(
         self, since: str | None, limit: int, *, timeout: float, wait: float = 0.0
@@ -89,6 +91,9 @@ class FaultyStore(Store):
 
     def check_ready(self, *, timeout: float) -> None:
         self._store.check_ready(timeout=timeout)
+
+    def lacking(self, *, timeout: float) -> int | None:
+        return self.lacks()
 
     def identity(self, *, timeout: float) -> str | None:
         return self._store.identity(timeout=timeout)

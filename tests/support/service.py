@@ -21,8 +21,8 @@ SERVE = ("manage.py", "serve")
 GUNICORN = ("-m", "gunicorn", "-c", "python:overmind_project.gunicorn_conf")
 """What ``SERVE`` becomes once it has loaded Django to check the settings, which takes a moment."""
 
-START_DEADLINE_SECONDS = 20.0
-STOP_DEADLINE_SECONDS = 10.0
+START_DEADLINE_SECONDS = 60.0
+STOP_DEADLINE_SECONDS = 30.0
 CALL_TIMEOUT_SECONDS = 30.0
 
 

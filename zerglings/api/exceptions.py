@@ -55,6 +55,7 @@ _ANSWERS: dict[type[Exception], tuple[int, str]] = {
 _UNAVAILABLE_REASONS: dict[type[storage.StoreError], str] = {
     storage.AccountRefused: "The store refuses the service's account",
     storage.NotBootstrapped: "The store is not prepared yet",
+    storage.CopiesBehind: "A node of the store has not got all documents back yet",
     moving.StillMoving: "The zergling's long history is being moved to the history database",
 }
 _TOO_LARGE = (

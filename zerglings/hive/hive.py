@@ -245,6 +245,17 @@ class Hive:
         """
         self._store.check_ready(timeout=PROBE_TIMEOUT)
 
+    def lacking(self) -> int | None:
+        """Return how many documents some copies of the store lack; None if that is not known."""
+        try:
+            parts = [
+                store.lacking(timeout=PROBE_TIMEOUT) for store in (self._store, self._store.history)
+            ]
+        except StoreUnavailable:
+            return None
+        known = [number for number in parts if number is not None]
+        return sum(known) if known else None
+
     def _turn_away(self) -> None:
         for group in (self._changes, self._looks):
             group.turn_away(NotAsked("the store was found to hang while others were served"))

@@ -11,7 +11,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import takewhile
+from itertools import islice, takewhile
 
 from zerglings.cooperative import in_slices
 from zerglings.documents import Document
@@ -237,10 +237,12 @@ class Archive:
             for chunk in self._all_newest_first(zergling.id, timeout)
             if chunk.after == zergling.base.pose
         )
-        if (newest := next(ending, None)) is None:
+        attempts = list(islice(ending, 1))
+        attempts += takewhile(lambda chunk: chunk.start == attempts[0].start, ending)
+        self._store.check_copies(timeout=timeout)  # a list that is short would cut its life short
+        if not attempts:
             self._note_whole(known_whole)
             return zergling
-        attempts = [newest, *takewhile(lambda chunk: chunk.start == newest.start, ending)]
         chunk = _continued(attempts, zergling.history)
         found = replace(zergling, base=Base(chunk.after, chunk.end, chunk.id))
         *_, first = self.newest_first(found, timeout=timeout)

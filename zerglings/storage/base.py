@@ -51,6 +51,10 @@ class TooLarge(StoreUnavailable):
         self.document_id = document_id
 
 
+class CopiesBehind(StoreUnavailable):
+    """Some copies lack documents, so a list may lack them too; what it told is not to be used."""
+
+
 class NotAsked(StoreUnavailable):
     """The store was spared the call: it answers nobody at present, or too many wait for it."""
 
@@ -207,6 +211,28 @@ class Store(ABC):
         Raises:
             NotBootstrapped: the store answers but is not prepared; the text says what is missing.
         """
+
+    def lacking(self, *, timeout: float) -> int | None:
+        """Return how many documents some copies lack which others hold; None if there is but one.
+
+        A page, and the changes, are read from one copy, which may lack them: of a node that was
+        replaced by an empty one. What is on its way to a copy is waited for, a second at most, and
+        ``timeout`` bounds the whole. A node that is away, or out of service, is asked for nothing
+        and so lacks nothing.
+        """
+        return None
+
+    def check_copies(self, *, timeout: float) -> None:
+        """Return if no copy lacks documents, so that pages just read were whole.
+
+        Raises:
+            CopiesBehind: some do.
+        """
+        if lacking := self.lacking(timeout=timeout):
+            raise CopiesBehind(
+                f"a copy in CouchDB lacks {lacking} documents that another one holds, so that "
+                "lists may be short"
+            )
 
     def identity(self, *, timeout: float) -> str | None:
         """Return what tells this store from one that takes its place, None if nothing does.

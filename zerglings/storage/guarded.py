@@ -78,6 +78,10 @@ class GuardedStore(Store):
         with self.breaker.call(timeout) as left:
             self._store.check_ready(timeout=left)
 
+    def lacking(self, *, timeout: float) -> int | None:
+        with self.breaker.call(timeout) as left:
+            return self._store.lacking(timeout=left)
+
     def identity(self, *, timeout: float) -> str | None:
         with self.breaker.call(timeout) as left:
             return self._store.identity(timeout=left)

@@ -127,6 +127,9 @@ class ObservedStore(Store):
     def check_ready(self, *, timeout: float) -> None:
         self._observed("check_ready", lambda: self._store.check_ready(timeout=timeout))
 
+    def lacking(self, *, timeout: float) -> int | None:
+        return self._observed("lacking", lambda: self._store.lacking(timeout=timeout))
+
     def identity(self, *, timeout: float) -> str | None:
         return self._observed("identity", lambda: self._store.identity(timeout=timeout))
 

@@ -31,6 +31,9 @@ logger = logging.getLogger(__name__)
 PAGE = 200
 """Zerglings read with one call."""
 
+PAGES = 10
+"""Pages of ids to list before the store's copies are compared again."""
+
 
 class Exporter:
     """Exports one store.
@@ -56,21 +59,38 @@ class Exporter:
         """Write all zerglings after the last one that ``writer`` has, the keys and the trailer.
 
         Raises:
+            CopiesBehind: copies still lacked documents at the last retry, so lists may be short.
             StoreError: the store still failed at the last retry. The export can be resumed.
         """
         after, more = writer.tally.last_id or None, True
         while more:
-            page = with_retries(partial(self._page, after), self._pause)
-            ids = [str(document["_id"]) for document in page.documents]
-            after, more = page.after, page.after is not None
-            del page  # the documents are read again, with their rivals
-            self._write_all(ids, writer)
-            progress(writer.tally)
+            ids, after = with_retries(partial(self._listed, after), self._pause)
+            more = after is not None
+            for start in range(0, len(ids), PAGE):
+                self._write_all(ids[start : start + PAGE], writer)
+                progress(writer.tally)
         self._write_keys(writer)
         writer.end()
 
-    def _page(self, after: str | None) -> Page:
-        return self._store.page(after, PAGE, timeout=CALL_TIMEOUT)
+    def _listed(self, after: str | None) -> tuple[list[str], str | None]:
+        """List the ids of up to ``PAGES`` pages after an id.
+
+        The copies are compared before and after, because lists are short while a copy lacks
+        documents. So the file is complete up to its last zergling, and can be resumed there.
+
+        Returns:
+            The ids, and the ``after`` of the next call, None at the end.
+        """
+        ids: list[str] = []
+        self._store.check_copies(timeout=CALL_TIMEOUT)
+        for _ in range(PAGES):
+            page = self._store.page(after, PAGE, timeout=CALL_TIMEOUT)
+            ids += [str(document["_id"]) for document in page.documents]
+            after = page.after
+            if after is None:
+                break
+        self._store.check_copies(timeout=CALL_TIMEOUT)
+        return ids, after
 
     def _write_keys(self, writer: Writer) -> None:
         after: str | None = idempotency.PREFIX
@@ -85,8 +105,11 @@ class Exporter:
             after = page.after
 
     def _page_of_keys(self, after: str) -> Page:
-        until = f"{idempotency.PREFIX}~"
-        return self._store.history.page(after, PAGE, until=until, timeout=CALL_TIMEOUT)
+        history, until = self._store.history, f"{idempotency.PREFIX}~"
+        history.check_copies(timeout=CALL_TIMEOUT)
+        page = history.page(after, PAGE, until=until, timeout=CALL_TIMEOUT)
+        history.check_copies(timeout=CALL_TIMEOUT)
+        return page
 
     def _write_all(self, ids: Sequence[str], writer: Writer) -> None:
         found = with_retries(lambda: self._read(ids), self._pause)

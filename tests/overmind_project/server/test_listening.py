@@ -13,6 +13,7 @@ import pytest
 from overmind_project.server.listening import binds, plain
 from tests.support.backends import Backend
 from tests.support.service import Service
+from tests.support.waiting import wait_until
 
 
 class Probe:
@@ -79,9 +80,13 @@ def test_a_port_alone_serves_both_families_and_tells_callers_by_their_own_addres
             connection = http.client.HTTPConnection(client, service.port, timeout=30)
             assert service.call("GET", "/zerglings/", connection=connection).status == 200
             connection.close()
-        lines = [json.loads(line) for line in service.log.splitlines() if line.startswith("{")]
-    listed = [line for line in lines if line.get("route") == "zergling-list"]
-    assert {line["client"] for line in listed} == set(clients)
+        wait_until(lambda: len(logged_clients(service)) == len(clients), "each is logged")
+        assert logged_clients(service) == clients
+
+
+def logged_clients(service: Service) -> list[str]:
+    lines = [json.loads(line) for line in service.log.splitlines() if line.startswith("{")]
+    return [line["client"] for line in lines if line.get("route") == "zergling-list"]
 
 
 def _has_ipv6() -> bool:

@@ -1,1 +1,1 @@
-"""The service behind a real nginx; skipped where none is installed."""
+"""What proxies and caches make of the service; a proxy that is not installed skips its tests."""

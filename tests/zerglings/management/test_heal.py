@@ -11,6 +11,7 @@ from contextlib import closing
 import pytest
 
 from tests.support.backends import Backend
+from tests.support.copies import hold
 from tests.support.documents import SOON, leaves
 from tests.support.fault_proxy import FaultProxy
 from tests.support.faults import Fault, Hang
@@ -184,6 +185,16 @@ def test_a_heal_that_was_killed_at_any_write_is_run_again(
     assert number > 3
     done = heal(couch.environment)
     assert done.returncode == 0 or "deleted leaves cannot be purged" in done.stderr
+
+
+def test_nothing_is_removed_while_copies_lack_documents(couch: Backend, proxy: FaultProxy) -> None:
+    with closing(couch.open()) as store:
+        dead = old_death(Hive(store))
+        hold(proxy, a=(3,), b=(1,), c=(3,))
+        done = heal(couch.through(proxy.url).environment)
+        assert "lacks 2 documents" in done.stdout
+        assert "long dead removed" not in counts(done)
+        assert leaves(store, dead.id)
 
 
 def test_a_store_that_is_away_is_said_in_one_line(party: Peer) -> None:

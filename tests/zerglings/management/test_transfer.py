@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.service.test_streams import fill, is_second_page
 from tests.support.backends import Backend, sqlite_backend
 from tests.support.documents import write
+from tests.support.fault_proxy import FaultProxy
+from tests.support.faults import Answer, Fault
 from tests.support.lives import everything, of_the_original, populate
 from tests.support.manage import (
     failed,
@@ -24,6 +27,8 @@ from tests.support.manage import (
 from zerglings.hive.hive import Hive
 
 SWARM = 3000
+REFUSED = Answer(401, b'{"error":"unauthorized"}', {"Content-Type": "application/json"})
+"""What is not tried again, so that the command ends at once."""
 
 
 @pytest.fixture
@@ -158,6 +163,38 @@ def test_a_cut_compressed_file_is_known_as_one(swarm: Backend, tmp_path: Path) -
     )
     file.write_bytes(b"\x1f\x8bno gzip at all")
     assert "cannot be read" in failed(manage({}, "import_zerglings", "--check", str(file)))
+
+
+@pytest.mark.parametrize("name", ["file.jsonl", "file.jsonl.gz", "-"])
+def test_an_export_whose_store_fails_midway_is_never_taken_for_whole(
+    couch: Backend, proxy: FaultProxy, other: Backend, tmp_path: Path, name: str
+) -> None:
+    fill(couch)
+    file = tmp_path / "file.jsonl" if name == "-" else tmp_path / name
+    environment = couch.through(proxy.url).environment
+    proxy.fault = Fault(REFUSED, is_second_page)
+    done = manage(environment, "export_zerglings", name if name == "-" else str(file))
+    assert "the export stopped" in failed(done)
+    if name == "-":
+        file.write_bytes(done.stdout)
+    assert "cut off" in failed(manage({}, "import_zerglings", "--check", str(file)))
+    assert "cut off" in failed(manage(other.environment, "import_zerglings", str(file)))
+    with closing(other.open()) as store:
+        assert everything(store) == {}
+
+
+def test_an_export_whose_store_failed_midway_is_resumed(
+    couch: Backend, proxy: FaultProxy, tmp_path: Path
+) -> None:
+    ids = fill(couch)
+    file = str(tmp_path / "file.jsonl")
+    environment = couch.through(proxy.url).environment
+    proxy.fault = Fault(REFUSED, is_second_page)
+    failed(manage(environment, "export_zerglings", file))
+    proxy.fault = None
+    said = succeeded(manage(environment, "export_zerglings", "--resume", file))
+    assert f"holds {len(ids)} zerglings" in said
+    assert "is whole" in succeeded(manage({}, "import_zerglings", "--check", file))
 
 
 def test_what_differs_is_listed(backend: Backend, other: Backend, tmp_path: Path) -> None:

@@ -35,7 +35,16 @@ from zerglings.storage.base import (
 from zerglings.transfer import retrying
 from zerglings.transfer.exporting import Exporter
 from zerglings.transfer.importing import Different, Importer
-from zerglings.transfer.lines import CHUNK, KEY, ZERGLING, Tally, Writer, entries, whole_part
+from zerglings.transfer.lines import (
+    CHUNK,
+    KEY,
+    ZERGLING,
+    CutFile,
+    Tally,
+    Writer,
+    entries,
+    whole_part,
+)
 
 
 def no_progress(_: object) -> None:
@@ -341,6 +350,43 @@ def test_an_export_goes_on_after_a_blink_and_ends_with_an_outage(store: Store) -
     faulty.before_page = raising(StoreUnavailable("away"), 1000)
     with pytest.raises(StoreUnavailable):
         exported(faulty)
+
+
+def failing_after(store: Store, calls: int) -> FaultyStore:
+    """Return a store that stays away after so many calls on it or on its history."""
+    left = [calls]
+
+    def count(*_: object) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise AccountRefused("no")
+
+    faulty = FaultyStore(store)
+    for each in (faulty, faulty.history):
+        each.before_page = each.before_get = count
+    return faulty
+
+
+def test_an_export_whose_store_fails_at_any_call_is_never_taken_for_whole(store: Store) -> None:
+    populate(store)
+    whole = exported(store)
+    calls = 0
+    while True:
+        stream = io.BytesIO()
+        exporter = Exporter(failing_after(store, calls), TAIL, pause=no_pause)
+        try:
+            exporter.write(Writer(stream, Tally()), no_progress)
+        except AccountRefused:
+            calls += 1
+        else:
+            break
+        with pytest.raises(CutFile):
+            list(entries(io.BytesIO(stream.getvalue()), Tally()))
+        tally = whole_part(io.BytesIO(stream.getvalue()))
+        assert tally is not None
+        assert stream.getvalue()[: tally.size] + exported(store, tally) == whole
+    assert calls > 3  # zerglings, documents, parts of histories, keys
+    assert stream.getvalue() == whole
 
 
 def test_a_zergling_whose_history_is_not_whole_is_passed_over(store: Store) -> None:

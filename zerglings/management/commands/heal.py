@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from zerglings.hive.healing import Healer
 from zerglings.storage import store_of_admin
-from zerglings.storage.base import AccountRefused, Store, StoreError
+from zerglings.storage.base import AccountRefused, CopiesBehind, Store, StoreError
 
 DAY = 24 * 60 * 60
 WHOLENESS_TIMEOUT = 5.0
@@ -86,8 +86,12 @@ class Command(BaseCommand):
 def _obstacle(store: Store) -> str | None:
     """Return why nothing may be removed or purged now, None if it may."""
     try:
-        if store.is_whole(timeout=WHOLENESS_TIMEOUT):
-            return None
+        if not store.is_whole(timeout=WHOLENESS_TIMEOUT):
+            return "not all nodes of the cluster are connected"
+        store.check_copies(timeout=WHOLENESS_TIMEOUT)
+        store.history.check_copies(timeout=WHOLENESS_TIMEOUT)
     except AccountRefused:
         return "the account is not a server admin's"
-    return "not all nodes of the cluster are connected"
+    except CopiesBehind as error:
+        return str(error)
+    return None

@@ -20,6 +20,7 @@ from zerglings.storage.base import (
 )
 from zerglings.storage.couchdb.changes import ChangeReader
 from zerglings.storage.couchdb.client import CouchDBClient
+from zerglings.storage.couchdb.copies import CopyCounter
 from zerglings.storage.couchdb.database import BOOTSTRAP, Database, UnreadableAnswer
 from zerglings.storage.couchdb.database import MISSING_DATABASE as MISSING_DATABASE
 from zerglings.storage.couchdb.leaves import LeafReader, clean
@@ -68,6 +69,7 @@ class CouchDBStore(Store):
         self._reader = LeafReader(self._database)
         self._writer = DocumentWriter(self._database)
         self._changes = ChangeReader(self._database)
+        self._copies = CopyCounter(self._database)
         self._history = (
             self if is_history else CouchDBStore(client, databases(database)[1], is_history=True)
         )
@@ -138,6 +140,9 @@ class CouchDBStore(Store):
             security = database.ask("GET", "_security", timeout=timeout)
             if drift := security_drift(security):
                 raise NotBootstrapped(f"the database {database.name!r} {drift}; {BOOTSTRAP}")
+
+    def lacking(self, *, timeout: float) -> int | None:
+        return self._copies.lacking(timeout)
 
     def identity(self, *, timeout: float) -> str | None:
         return self._database.made_at(timeout)

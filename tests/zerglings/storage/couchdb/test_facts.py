@@ -15,6 +15,7 @@ import requests
 
 from tests.support.site import CouchDBServer, missing_is_fine
 from tests.support.waiting import wait_until
+from zerglings.storage.couchdb.copies import beginning_of
 
 Version = tuple[int, ...]
 
@@ -180,3 +181,24 @@ def test_an_account_is_locked_after_five_refused_sign_ins_since_3_4(
 
     assert [status("wrong") for _ in range(5)] == [401] * 5
     assert status(PASSWORD) == (403 if server.version >= (3, 4) else 200)
+
+
+def test_a_position_in_the_changes_counts_the_documents_of_the_copies_that_it_names(
+    server: Server, database: str
+) -> None:
+    """CouchDB's documents call it opaque; `zerglings/storage/couchdb/copies.py` makes one."""
+    documents = [{"_id": f"d{number}"} for number in range(30)]
+    server.ask("POST", f"{database}/_bulk_docs", json={"docs": documents}).raise_for_status()
+    shards = server.ask("GET", f"{database}/_shards").json()["shards"]
+    since = beginning_of([(range_, nodes[0]) for range_, nodes in shards.items()])
+    found = server.ask("GET", f"{database}/_changes?limit=1&since={since}").json()
+    assert len(found["results"]) + found["pending"] == 30
+
+
+def test_whoever_may_read_a_database_may_ask_for_its_shards(
+    server: Server, database: str, account: str
+) -> None:
+    security = {"members": {"names": [account]}}
+    server.ask("PUT", f"{database}/_security", json=security).raise_for_status()
+    asked = server.ask("GET", f"{database}/_shards", auth=(account, PASSWORD))
+    assert asked.json()["shards"]

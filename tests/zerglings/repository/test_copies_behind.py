@@ -1,0 +1,69 @@
+"""Where a list decides what a zergling's past is, a list that may be short decides nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.documents import read
+from tests.support.faulty_store import FaultyStore
+from tests.support.original import Original
+from zerglings.domain.zergling import CommandRequest, Pose
+from zerglings.hive.healing import Healer
+from zerglings.hive.hive import Hive
+from zerglings.storage.base import CopiesBehind, Store
+
+TAIL = 4
+
+
+@pytest.fixture
+def faulty(store: Store) -> FaultyStore:
+    return FaultyStore(store)
+
+
+@pytest.fixture
+def overwritten(store: Store) -> str:
+    """A zergling with parts of its history in chunks that the original has written to since."""
+    hive = Hive(store, tail=TAIL)
+    zergling = hive.spawn(Pose())
+    for _ in range(30):
+        hive.command(zergling.id, CommandRequest.command("MR"))
+    assert store.history.page(None, 10, timeout=5.0).documents
+    Original(store).command(zergling.id, "M")
+    assert "base" not in read(store, zergling.id)
+    return zergling.id
+
+
+def words(hive: Hive, zergling_id: str) -> list[str]:
+    return [word for part in hive.history(zergling_id).parts for word in part]
+
+
+def test_a_past_that_an_empty_copy_does_not_list_is_not_taken_for_none(
+    overwritten: str, faulty: FaultyStore, store: Store
+) -> None:
+    before = read(store, overwritten)
+    hive = Hive(faulty, tail=TAIL)
+    faulty.history.lacks = lambda: 12
+    with pytest.raises(CopiesBehind):
+        hive.get(overwritten)
+    with pytest.raises(CopiesBehind):
+        hive.command(overwritten, CommandRequest.command("L"))
+    assert read(store, overwritten) == before
+    faulty.history.lacks = lambda: 0
+    hive.command(overwritten, CommandRequest.command("L"))
+    assert words(hive, overwritten) == ["M", "R"] * 30 + ["M", "L"]
+
+
+def test_what_a_short_list_does_not_reach_is_not_removed(
+    overwritten: str, faulty: FaultyStore, store: Store
+) -> None:
+    chunks = store.history.page(None, 1000, timeout=5.0).documents
+
+    def whole_at_first() -> None:
+        """The scan finds the chunks, then a copy is empty."""
+        faulty.history.lacks = lambda: 12
+
+    healer = Healer(faulty, TAIL, pause=lambda _: None)
+    faulty.before_get = lambda _: whole_at_first()
+    assert healer.remove_unreachable() == 0
+    assert store.history.page(None, 1000, timeout=5.0).documents == chunks
+    assert healer.failures

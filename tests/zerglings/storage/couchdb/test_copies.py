@@ -1,0 +1,110 @@
+"""Copies that lack documents are found, by whoever may read the database."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from tests.support.backends import Backend
+from tests.support.copies import RESTING, hold, looks
+from tests.support.documents import SOON
+from tests.support.fault_proxy import FaultProxy
+from zerglings.storage.base import CopiesBehind, Store, StoreUnavailable
+from zerglings.storage.couchdb import copies as couchdb_copies
+from zerglings.storage.couchdb.copies import beginning_of
+
+
+@pytest.fixture
+def remote(couch: Backend, proxy: FaultProxy) -> Iterator[Store]:
+    with closing(couch.through(proxy.url).open()) as store:
+        yield store
+
+
+@pytest.fixture
+def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(couchdb_copies, "SETTLING_TIME", 0.1)
+
+
+def test_copies_that_hold_the_same_lack_nothing(remote: Store, proxy: FaultProxy) -> None:
+    hold(proxy, a=(30,), b=(30,), c=(30,))
+    assert remote.lacking(timeout=SOON) == 0
+    remote.check_copies(timeout=SOON)
+
+
+@pytest.mark.usefixtures("_hasty")
+@pytest.mark.parametrize(("count", "lacking"), [(0, 30), (3, 27), (29, 1)])
+def test_a_copy_that_lacks_documents_is_found(
+    remote: Store, proxy: FaultProxy, count: int, lacking: int
+) -> None:
+    hold(proxy, a=(30,), b=(count,), c=(30,))
+    assert remote.lacking(timeout=SOON) == lacking
+    with pytest.raises(CopiesBehind):
+        remote.check_copies(timeout=SOON)
+
+
+@pytest.mark.usefixtures("_hasty")
+def test_what_several_copies_lack_is_added_up(remote: Store, proxy: FaultProxy) -> None:
+    hold(proxy, a=(0,), b=(30,), c=(29,))
+    assert remote.lacking(timeout=SOON) == 31
+
+
+def test_a_document_on_its_way_to_a_copy_is_waited_for(remote: Store, proxy: FaultProxy) -> None:
+    hold(proxy, a=(30,), b=(29, 29, 31), c=(28, 30))
+    assert remote.lacking(timeout=SOON) == 0
+
+
+def test_where_each_shard_has_one_copy_there_is_nothing_to_compare(
+    remote: Store, proxy: FaultProxy
+) -> None:
+    hold(proxy, a=(30,))
+    assert remote.lacking(timeout=SOON) is None
+    assert not [seen for seen in proxy.requests if "_changes" in seen.path]
+
+
+def test_a_node_in_maintenance_is_not_read_and_so_lacks_nothing(
+    remote: Store, proxy: FaultProxy
+) -> None:
+    hold(proxy, a=(30,), b=(30,), c=(RESTING,))
+    assert remote.lacking(timeout=SOON) == 0
+
+
+@pytest.mark.usefixtures("_hasty")
+def test_a_node_in_maintenance_hides_no_other(remote: Store, proxy: FaultProxy) -> None:
+    hold(proxy, a=(30,), b=(3,), c=(RESTING,))
+    assert remote.lacking(timeout=SOON) == 27
+
+
+def test_a_store_without_copies_lacks_nothing(store: Store) -> None:
+    assert not store.lacking(timeout=SOON)
+    store.check_copies(timeout=SOON)
+
+
+def test_a_count_that_is_not_told_is_not_taken_for_none(remote: Store, proxy: FaultProxy) -> None:
+    hold(proxy, a=(30,), b=(None,), c=(30,))
+    with pytest.raises(StoreUnavailable):
+        remote.lacking(timeout=SOON)
+
+
+def test_both_databases_are_compared_each_for_itself(remote: Store, proxy: FaultProxy) -> None:
+    hold(proxy, a=(30,), b=(30,), c=(30,))
+    remote.lacking(timeout=SOON)
+    remote.history.lacking(timeout=SOON)
+    names = {seen.path.split("/")[1] for seen in proxy.requests if "_changes" in seen.path}
+    assert len(names) == looks(proxy) == 2
+
+
+def test_a_position_is_the_term_that_erlang_makes_of_it() -> None:
+    position = beginning_of([("00000000-7fffffff", "n1@h"), ("80000000-ffffffff", "n2")])
+    number, _, opaque = position.partition("-")
+    assert number == "0"
+    assert base64.urlsafe_b64decode(opaque + "=" * (-len(opaque) % 4)).hex() == TERM
+
+
+TERM = (
+    "836c00000002680377046e3140686c000000026100627fffffff6a6100"
+    "680377026e326c000000026e0400000000806e0400ffffffff6a61006a"
+)
+"""``term_to_binary([{n1@h,[0,2147483647],0},{n2,[2147483648,4294967295],0}])`` of Erlang 27."""

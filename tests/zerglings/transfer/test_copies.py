@@ -1,0 +1,81 @@
+"""An export while a node's copies are empty: it waits until lists are whole, or it fails."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+
+import pytest
+
+from tests.support.faulty_store import FaultyStore
+from tests.support.lives import TAIL, populate
+from zerglings.storage.base import CopiesBehind, Store
+from zerglings.transfer import exporting
+from zerglings.transfer.exporting import Exporter
+from zerglings.transfer.lines import ZERGLING, Tally, Writer, whole_part
+
+
+def write_all(store: Store, stream: io.BytesIO, tally: Tally | None = None) -> None:
+    exporter = Exporter(store, TAIL, pause=lambda _: None)
+    exporter.write(Writer(stream, tally or Tally()), lambda _: None)
+
+
+def exported(store: Store) -> bytes:
+    stream = io.BytesIO()
+    write_all(store, stream)
+    return stream.getvalue()
+
+
+def behind(first: int, last: int) -> Callable[[], int]:
+    """Return a hook that says of some calls, counted from 0, that copies lack documents."""
+    calls = iter(range(1_000_000))
+    return lambda: 9 if first <= next(calls) <= last else 0
+
+
+@pytest.fixture
+def faulty(store: Store, monkeypatch: pytest.MonkeyPatch) -> FaultyStore:
+    """A store whose pages hold two zerglings."""
+    monkeypatch.setattr(exporting, "PAGE", 2)
+    monkeypatch.setattr(exporting, "PAGES", 1)
+    populate(store)
+    return FaultyStore(store)
+
+
+@pytest.mark.parametrize("first", range(10))
+@pytest.mark.parametrize("calls", [2, 5])
+def test_a_list_that_was_short_is_read_again(
+    faulty: FaultyStore, store: Store, first: int, calls: int
+) -> None:
+    """A copy is empty before, while, or after a page is read, whichever page that is."""
+    faulty.lacks = behind(first, first + calls - 1)
+    assert exported(faulty) == exported(store)
+
+
+@pytest.mark.parametrize("first", range(9))
+def test_what_is_written_before_copies_stay_behind_can_be_gone_on_with(
+    faulty: FaultyStore, store: Store, first: int
+) -> None:
+    stream = io.BytesIO()
+    faulty.lacks = behind(first, 1_000_000)
+    with pytest.raises(CopiesBehind):
+        write_all(faulty, stream)
+    stream.seek(0)
+    tally = whole_part(stream)
+    assert tally is not None, "it passes for whole"
+    stream.truncate(tally.size)
+    stream.seek(tally.size)
+    write_all(store, stream, tally)
+    assert stream.getvalue() == exported(store)
+
+
+def test_the_notes_of_keys_are_listed_whole_too(faulty: FaultyStore, store: Store) -> None:
+    faulty.history.lacks = behind(0, 4)
+    assert exported(faulty) == exported(store)
+    faulty.history.lacks = behind(1, 1_000_000)
+    stream = io.BytesIO()
+    with pytest.raises(CopiesBehind):
+        write_all(faulty, stream)
+    stream.seek(0)
+    tally = whole_part(stream)
+    assert tally is not None, "it passes for whole"
+    assert tally.counts[ZERGLING] == 5

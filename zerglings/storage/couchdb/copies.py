@@ -1,0 +1,127 @@
+"""How many documents the copies of one CouchDB database hold, asked without an admin's rights.
+
+A list of documents and the changes are read from one copy of each shard, whichever answers first.
+Only a position in the changes names the copies that it is for, and so lets one be asked: CouchDB
+tells how many documents are to come after it. Such a position is a term of Erlang's external format
+(https://www.erlang.org/doc/apps/erts/erl_ext_dist), a list of a node, a range and a number each.
+"""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Iterable, Sequence
+
+from zerglings.storage.base import StoreUnavailable
+from zerglings.storage.couchdb.client import Answered
+from zerglings.storage.couchdb.database import Database
+
+SETTLING_TIME = 1.0
+"""Seconds within which a healthy copy gets what another one has: many times what it takes."""
+
+PAUSE = 0.05
+"""Seconds between two looks at a copy meanwhile."""
+
+Layer = tuple[tuple[str, str], ...]
+"""One copy of each shard: the range of its hashes, as CouchDB writes it, and its node."""
+
+_VERSION, _TUPLE, _LIST, _NIL, _ATOM = b"\x83", b"\x68", b"\x6c", b"\x6a", b"\x77"
+_BYTE, _INTEGER, _BIG = b"\x61", b"\x62", b"\x6e"
+
+
+class CopyCounter:
+    """Compares the copies of one database. Safe to use from many threads at once."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def lacking(self, timeout: float) -> int | None:
+        """Return what ``Store.lacking`` promises."""
+        end = time.monotonic() + timeout
+        if not self._database.is_modern(timeout):
+            return None
+        layers = self._layers(timeout)
+        if len(layers) < 2:
+            return None
+        counts = self._counts(layers, end)
+        # What came later than the first look may be on its way; what was there then may not.
+        most = max(counts.values(), default=0)
+        settled = time.monotonic() + min(SETTLING_TIME, timeout / 2)
+        while behind := [layer for layer, count in counts.items() if count < most]:
+            if time.monotonic() >= settled:
+                break
+            time.sleep(PAUSE)
+            counts = self._counts(behind, end)
+        return sum(most - counts[layer] for layer in behind)
+
+    def _layers(self, timeout: float) -> list[Layer]:
+        """Return all copies, in groups that hold each shard once."""
+        shards = self._database.ask("GET", "_shards", timeout=timeout, wanted="shards")["shards"]
+        copies = min(len(nodes) for nodes in shards.values())
+        return [
+            tuple((range_, sorted(nodes)[number]) for range_, nodes in sorted(shards.items()))
+            for number in range(copies)
+        ]
+
+    def _counts(self, layers: Iterable[Layer], end: float) -> dict[Layer, int]:
+        counts = {layer: self._count(layer, end) for layer in layers}
+        return {layer: count for layer, count in counts.items() if count is not None}
+
+    def _count(self, layer: Layer, end: float) -> int | None:
+        """Return how many documents some copies hold, those deleted too.
+
+        For a copy whose node is away CouchDB asks another one, as it does for a list. None: one of
+        them is on a node in maintenance, from which no list is read.
+        """
+        if (left := end - time.monotonic()) <= 0:
+            raise StoreUnavailable("the copies could not be compared in time")
+        params = {"since": beginning_of(layer), "limit": "1"}
+        try:
+            answer = self._database.ask(
+                "GET", "_changes", timeout=left, params=params, wanted="pending"
+            )
+        except StoreUnavailable as error:
+            if _is_out_of_service(error):
+                return None
+            raise
+        if not isinstance(answer["pending"], int):
+            raise StoreUnavailable("CouchDB does not tell how many changes there are")
+        return len(answer["results"]) + answer["pending"]
+
+
+def _is_out_of_service(error: StoreUnavailable) -> bool:
+    cause = error.__cause__
+    return isinstance(cause, Answered) and cause.error == "nodedown"
+
+
+def beginning_of(layer: Iterable[tuple[str, str]]) -> str:
+    """Return the position before the first change of certain copies."""
+    places = [
+        _tuple(
+            [_atom(node), _list([_number(int(end, 16)) for end in range_.split("-")]), _number(0)]
+        )
+        for range_, node in layer
+    ]
+    return "0-" + base64.urlsafe_b64encode(_VERSION + _list(places)).decode().rstrip("=")
+
+
+def _tuple(parts: Sequence[bytes]) -> bytes:
+    return _TUPLE + bytes([len(parts)]) + b"".join(parts)
+
+
+def _list(parts: Sequence[bytes]) -> bytes:
+    return _LIST + len(parts).to_bytes(4) + b"".join(parts) + _NIL
+
+
+def _atom(name: str) -> bytes:
+    data = name.encode()
+    return _ATOM + bytes([len(data)]) + data
+
+
+def _number(value: int) -> bytes:
+    """Return a whole number of up to 32 bits in the shortest form, as Erlang itself writes it."""
+    if value < 2**8:
+        return _BYTE + bytes([value])
+    if value < 2**31:
+        return _INTEGER + value.to_bytes(4)
+    return _BIG + b"\x04\x00" + value.to_bytes(4, "little")
