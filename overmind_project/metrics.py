@@ -20,7 +20,7 @@ from prometheus_client.registry import Collector
 
 from overmind_project import __version__
 from overmind_project.multiprocess import SHARED
-from zerglings.api.negotiation import chosen
+from zerglings.api.negotiation import best_media_type
 from zerglings.hive.hive import configured_hive
 
 PLAIN, OPEN_METRICS = "text/plain", "application/openmetrics-text"
@@ -120,7 +120,7 @@ def _registry() -> CollectorRegistry:
 
 def metrics(request: HttpRequest) -> HttpResponse:
     """Show the metrics, as OpenMetrics to those who prefer it."""
-    if chosen(request.META.get("HTTP_ACCEPT"), (PLAIN, OPEN_METRICS)) == OPEN_METRICS:
+    if best_media_type(request.META.get("HTTP_ACCEPT"), (PLAIN, OPEN_METRICS)) == OPEN_METRICS:
         text = openmetrics.generate_latest(_registry())  # type: ignore[no-untyped-call]  # has no types
         content_type = openmetrics.CONTENT_TYPE_LATEST
     else:  # to those as well who accept neither

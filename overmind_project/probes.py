@@ -15,7 +15,7 @@ from zerglings.storage.base import AccountRefused, NotBootstrapped, StoreUnavail
 logger = logging.getLogger(__name__)
 
 _WHY_NOT_READY: dict[type[StoreUnavailable], str] = {
-    AccountRefused: "the store does not let the service in",
+    AccountRefused: "the store refuses the service's account",
     NotBootstrapped: "the store is not prepared; run manage.py bootstrap_couch",
 }
 """What may be said to anybody; which store, and what it said, is in the log."""

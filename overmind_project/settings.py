@@ -213,7 +213,7 @@ REST_FRAMEWORK = {
         "zerglings.api.parsers.TextBodyParser",
         "zerglings.api.parsers.BinaryBodyParser",
     ],
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "zerglings.api.parsers.LenientNegotiation",
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "zerglings.api.negotiation.LenientNegotiation",
     "DEFAULT_AUTHENTICATION_CLASSES": [],
     "DEFAULT_PERMISSION_CLASSES": [],
     "UNAUTHENTICATED_USER": None,

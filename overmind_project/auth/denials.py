@@ -16,7 +16,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from overmind_project.auth.access import configured_ring
 from overmind_project.home import PAGE_POLICY
 from zerglings.api.exceptions import error_response
-from zerglings.api.negotiation import is_for_a_person
+from zerglings.api.negotiation import prefers_html
 
 _CHALLENGE = 'Bearer realm="overmind"'
 _PLACE = re.compile(r"/[!-~]*")
@@ -60,7 +60,7 @@ def answer(request: HttpRequest, refusal: Denial, onward: str | None) -> HttpRes
 
     ``onward`` is where somebody wants to be who signs in now.
     """
-    if is_for_a_person(request.META.get("HTTP_ACCEPT")):
+    if prefers_html(request.META.get("HTTP_ACCEPT")):
         response = page(request, onward, refusal)
     else:
         response = error_response(refusal.status, refusal.sentence)

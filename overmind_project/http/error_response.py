@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from zerglings.api.caching import NOT_KEPT
+from zerglings.api.caching import NO_STORE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,7 +28,7 @@ def refuse(
         [
             ("Content-Type", "application/json"),
             ("Content-Length", str(len(answer))),
-            ("Cache-Control", NOT_KEPT),
+            ("Cache-Control", NO_STORE),
             ("X-Content-Type-Options", "nosniff"),
             *headers,
         ],

@@ -23,9 +23,9 @@ from overmind_project.auth.tokens import Token
 from overmind_project.http.gcra import shared_limiters
 from overmind_project.http.request_context import KEY, RequestContext, note_route
 from overmind_project.middleware.every_request import too_often
-from zerglings.api.caching import NOT_KEPT
+from zerglings.api.caching import NO_STORE
 from zerglings.api.exceptions import error_response
-from zerglings.feed.views import CALLER, MAY_STAY
+from zerglings.feed.views import CALLER, IS_STILL_ALLOWED
 
 OPEN = frozenset(("health", "healthz", "readyz", "sign-in", "sign-out"))
 """Routes that ask for no token."""
@@ -75,7 +75,7 @@ class Authentication:
         if context is not None:
             context.caller = token.name
         request.META[CALLER] = token.name
-        request.META[MAY_STAY] = partial(self._ring.holds, token)
+        request.META[IS_STILL_ALLOWED] = partial(self._ring.holds, token)
         if is_cookie:
             request.META[SIGNED_IN] = token
 
@@ -116,6 +116,6 @@ def _keep_private(response: HttpResponseBase) -> None:
     patch_vary_headers(response, ("Authorization", "Cookie"))
     known = response.headers.get("Cache-Control")
     if known is None:
-        response.headers["Cache-Control"] = NOT_KEPT
-    elif NOT_KEPT not in known:
+        response.headers["Cache-Control"] = NO_STORE
+    elif NO_STORE not in known:
         patch_cache_control(response, private=True)

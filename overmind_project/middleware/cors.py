@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from overmind_project.http.origins import ANY
 from overmind_project.http.request_context import KEY, RequestContext
 from overmind_project.server.connection import Connection
-from zerglings.api.caching import NOT_KEPT
+from zerglings.api.caching import NO_STORE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -89,7 +89,7 @@ def _refuse_body(environ: WSGIEnvironment) -> None:
 
 
 _ALLOWED = (
-    ("Cache-Control", NOT_KEPT),  # by others than browsers, which go by the age
+    ("Cache-Control", NO_STORE),  # by others than browsers, which go by the age
     ("Access-Control-Allow-Methods", METHODS),
     ("Access-Control-Allow-Headers", REQUEST_HEADERS),
     ("Access-Control-Max-Age", MAX_AGE),

@@ -18,7 +18,7 @@ from overmind_project.http.request_context import note_route
 from overmind_project.metrics import metrics
 from overmind_project.middleware.rate_limit import SENTENCE, charge
 from overmind_project.probes import PROBES
-from zerglings.api.caching import NOT_KEPT
+from zerglings.api.caching import NO_STORE
 from zerglings.api.exceptions import error_response
 
 ANY_HOST = (*PROBES, metrics)
@@ -42,7 +42,7 @@ class EveryRequest:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Have a request answered; the body of an answer to HEAD is measured, but not sent."""
         response = self._get_response(request)
-        response.headers.setdefault("Cache-Control", NOT_KEPT)
+        response.headers.setdefault("Cache-Control", NO_STORE)
         _measure(response)
         if request.method == "HEAD":
             if isinstance(response, StreamingHttpResponse):

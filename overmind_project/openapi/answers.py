@@ -93,7 +93,7 @@ BAD_COMMAND = {
 UNAVAILABLE = {
     "No answer": "The store does not answer; nothing was changed, so try again.",
     "Not prepared": "The store is not prepared yet; nothing was changed, so try again.",
-    "Refused": "The store does not let the service in; nothing was changed, so try again.",
+    "Refused": "The store refuses the service's account; nothing was changed, so try again.",
 }
 _IN_DOUBT = {
     "Outcome unknown": (
@@ -144,9 +144,8 @@ RESPONSES: Json = {
         {
             "Too long": "The body is longer than 65536 bytes.",
             "Too large to store": (
-                "The store takes no document as large as this zergling's would be; nothing was "
-                "changed. It can be deleted, and commanded again once whoever runs the store lets "
-                "it take larger ones."
+                "This zergling's document would exceed the store's size limit; nothing was "
+                "changed. Delete the zergling, or have the store's operator raise the limit."
             ),
         },
     ),

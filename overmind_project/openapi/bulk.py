@@ -18,7 +18,7 @@ from overmind_project.openapi.answers import (
 from overmind_project.openapi.schemas import ID, NEWBORN, REVISION, Json, ref, strict
 from overmind_project.openapi.schemas import SCHEMAS as SHARED
 from zerglings.api.exceptions import NO_SUCH_ZERGLING
-from zerglings.feed.views import TOO_MANY_OF_ONE
+from zerglings.feed.views import TOO_MANY_FOR_CALLER
 from zerglings.hive.bulk import LIMIT
 from zerglings.repository.archive import WORDS_REMEMBERED
 
@@ -210,7 +210,7 @@ OPERATIONS: dict[tuple[str, str], Json] = {
                 ref("Error"),
                 {
                     "Too many": {"error": TOO_MANY_REQUESTS},
-                    "Too many of one": {"error": TOO_MANY_OF_ONE},
+                    "Too many of one": {"error": TOO_MANY_FOR_CALLER},
                 },
             )
             | with_headers("RetryAfter"),
@@ -218,7 +218,7 @@ OPERATIONS: dict[tuple[str, str], Json] = {
                 "The store does not answer in time, too many listen, or the service ends.",
                 UNAVAILABLE
                 | {
-                    "Too many listen": "Too many listen to events already; try again later.",
+                    "Too many listen": "Too many event streams are open; try again later.",
                     "About to stop": "The service is about to stop; try again.",
                 },
                 "RetryAfter",

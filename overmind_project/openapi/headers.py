@@ -8,7 +8,7 @@ from __future__ import annotations
 from django.conf import settings
 
 from overmind_project.openapi.schemas import ID, REVISION, UUID_PATTERN, Json, ref
-from zerglings.api.viewset import FARTHEST_OFFSET
+from zerglings.api.viewset import MAX_OFFSET
 from zerglings.storage.base import PAGE_LIMIT
 
 _ZERGLINGS = f"{settings.OVERMIND_PATH_PREFIX}/zerglings/"
@@ -54,7 +54,7 @@ PARAMETERS: Json = {
         "name": "offset",
         "in": "query",
         "description": "Begin behind this many commands.",
-        "schema": {"type": "integer", "minimum": 0, "maximum": FARTHEST_OFFSET, "default": 0},
+        "schema": {"type": "integer", "minimum": 0, "maximum": MAX_OFFSET, "default": 0},
     },
     "IfMatch": {
         "name": "If-Match",

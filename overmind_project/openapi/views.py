@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from overmind_project.openapi.generator import Generator
-from zerglings.api.caching import ASKED_AGAIN
+from zerglings.api.caching import REVALIDATE
 from zerglings.api.conditions import is_unmodified
 from zerglings.api.renderers import CompactJSONRenderer
 from zerglings.api.responses import PageView
@@ -48,7 +48,7 @@ class Schema(PageView):
         """Send the document, which is made once and never changes while the process lives."""
         renderer = request.accepted_renderer
         body, tag = _document(renderer.format)
-        headers = {"ETag": tag, "Cache-Control": ASKED_AGAIN}
+        headers = {"ETag": tag, "Cache-Control": REVALIDATE}
         if is_unmodified(request.META.get("HTTP_IF_NONE_MATCH"), tag):
             return Response(status=304, headers=headers)
         return HttpResponse(body, content_type=renderer.media_type, headers=headers)

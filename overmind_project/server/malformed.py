@@ -12,7 +12,7 @@ import orjson
 from gunicorn.http import errors
 from gunicorn.util import http_date
 
-from zerglings.api.caching import NOT_KEPT
+from zerglings.api.caching import NO_STORE
 
 
 class HeadTooSlow(Exception):
@@ -46,7 +46,7 @@ class Refusal(NamedTuple):
             f"Date: {http_date()}\r\n"
             "Connection: close\r\n"
             "Content-Type: application/json\r\n"
-            f"Cache-Control: {NOT_KEPT}\r\n"
+            f"Cache-Control: {NO_STORE}\r\n"
             f"{self.headers}"
             f"Content-Length: {len(body)}\r\n\r\n"
         )

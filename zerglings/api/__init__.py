@@ -1,1 +1,1 @@
-"""The REST API: requests to calls on the hive, results and errors to answers."""
+"""The REST API: maps HTTP requests to hive calls, and their results and errors to responses."""

@@ -1,16 +1,17 @@
-"""What caches may keep of an answer, and what proxies may do to it: ``Cache-Control`` (RFC 9111).
+"""Values of ``Cache-Control`` (RFC 9111).
 
-An answer without it is one to which a cache may give a lifetime of its own, and then it serves a
-position that has changed and a zergling that has died.
+Every response has one. A cache may choose a lifetime for a response without it, and would then
+serve outdated positions and dead zerglings.
 """
 
-NOT_KEPT = "no-store"
-"""Of everything that says nothing else."""
+NO_STORE = "no-store"
+"""The default."""
 
-AS_IT_COMES = f"{NOT_KEPT}, no-transform"
-"""Of what is sent while it is made: a proxy that compresses it would hold it back."""
+STREAMED = f"{NO_STORE}, no-transform"
+"""For streamed responses. ``no-transform`` forbids compression, which would make a proxy buffer."""
 
-ASKED_AGAIN = "no-cache, no-transform"
-"""Of what has an entity tag: it may be kept, but each time the service is asked whether it still
-holds. A proxy that compresses it would make the tag one that ``If-Match`` cannot name.
+REVALIDATE = "no-cache, no-transform"
+"""For responses with an ``ETag``: a cache may store them but must revalidate before each use.
+
+``no-transform`` keeps the entity tag usable in ``If-Match``: a proxy that compresses changes it.
 """

@@ -1,6 +1,6 @@
-"""The headers that make a request conditional or repeatable.
+"""Conditional and idempotent requests: ``If-Match``, ``If-None-Match`` and ``Idempotency-Key``.
 
-``If-Match`` and ``If-None-Match`` over revisions (RFC 9110, section 13), ``Idempotency-Key``.
+Entity tags are document revisions (RFC 9110, sections 8.8.3 and 13).
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ _KEY = re.compile(r"[\x21-\x7e]{1,128}")
 
 
 def etag(revision: str, *, html: bool) -> str:
-    """Return the entity tag of a revision; its HTML form has one of its own."""
+    """Return the entity tag of a revision. The HTML page has a different tag than the JSON."""
     return f'"{revision}-html"' if html else f'"{revision}"'
 
 
 def if_match(header: str | None) -> Precondition | None:
-    """Return the test that an ``If-Match`` header asks for, None without one.
+    """Return the precondition that an ``If-Match`` header states, None without one.
 
-    Weak tags never match, as the comparison is strong.
+    The comparison is strong (RFC 9110, section 8.8.3.2): weak tags never match.
 
     Raises:
-        ParseError: the header is malformed; the change must not be made as if there were none.
+        ParseError: the header is malformed. Ignoring it would make an unconditional change.
     """
-    if header is None or header.strip() == "*":  # "*": any living zergling, which it must be anyway
+    if header is None or header.strip() == "*":  # "*": it must exist, as for any change
         return None
     tags = _tags(header)
     if tags is None:
@@ -49,15 +49,15 @@ def if_match(header: str | None) -> Precondition | None:
 
 
 def _is_altered(tag: str, revision: str) -> bool:
-    """Whether a tag is a revision's after a proxy or a page has changed it: W/, -gzip, -html."""
+    """Whether a tag is the revision's tag with a prefix or suffix added: W/, -gzip, -html."""
     opaque = tag.removeprefix("W/").strip('"')
     return opaque == revision or opaque.startswith(f"{revision}-")
 
 
 def is_unmodified(header: str | None, current: str) -> bool:
-    """Whether an ``If-None-Match`` header names the current entity tag; compares weakly.
+    """Whether an ``If-None-Match`` header names the current entity tag (weak comparison).
 
-    A malformed one names none: what was asked for is then sent in full, which harms nobody.
+    A malformed header matches nothing: the client then gets the full response.
     """
     if header is None:
         return False
@@ -67,7 +67,11 @@ def is_unmodified(header: str | None, current: str) -> bool:
 
 
 def idempotency_key(request: Request) -> str | None:
-    """Return the key under which a request may be repeated, None without one."""
+    """Return the request's idempotency key, None without one.
+
+    Raises:
+        ParseError: the key is malformed.
+    """
     header: str | None = request.META.get("HTTP_IDEMPOTENCY_KEY")
     if header is not None and not _KEY.fullmatch(header):
         raise ParseError("Idempotency-Key must be 1 to 128 visible ASCII characters.")
@@ -75,9 +79,9 @@ def idempotency_key(request: Request) -> str | None:
 
 
 def _tags(header: str) -> list[str] | None:
-    """Return the entity tags of a list, None if it is malformed.
+    """Return the entity tags of a header's list, None if it is malformed.
 
-    Empty elements do not count (RFC 9110, section 5.6.1.2).
+    Empty list elements are ignored (RFC 9110, section 5.6.1.2).
     """
     elements = {element.strip(" \t") for element in _TAG.sub('""', header).split(",")}
     tags = _TAG.findall(header)

@@ -1,4 +1,7 @@
-"""The one place where errors become HTTP: ``{"error": "<sentence>"}`` with a true status."""
+"""Maps errors to HTTP responses: a status and the body ``{"error": "<sentence>"}``.
+
+The only place that does this for requests that reach Django.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ from zerglings.storage import base as storage
 logger = logging.getLogger(__name__)
 
 RETRY_AFTER = "1"
-"""Seconds after which a client may try again what the store did not answer."""
+"""Seconds: the value of the ``Retry-After`` header of every 503."""
 
 _LIST = f"{settings.OVERMIND_PATH_PREFIX}/zerglings/"
 NO_SUCH_ZERGLING = f"There is no zergling with this id: GET {_LIST} lists those that live."
@@ -49,23 +52,23 @@ _ANSWERS: dict[type[Exception], tuple[int, str]] = {
     Http404: (404, "There is nothing at this URL."),
     SuspiciousOperation: (400, "The request has too many parameters, or is malformed."),
 }
-_WHY_UNAVAILABLE: dict[type[storage.StoreError], str] = {
-    storage.AccountRefused: "The store does not let the service in",
+_UNAVAILABLE_REASONS: dict[type[storage.StoreError], str] = {
+    storage.AccountRefused: "The store refuses the service's account",
     storage.NotBootstrapped: "The store is not prepared yet",
     storage.CopiesBehind: "A node of the store has not got all documents back yet",
     moving.StillMoving: "The zergling's long history is being moved to the history database",
 }
 _TOO_LARGE = (
-    "The store takes no document as large as this zergling's would be; nothing was changed. It can "
-    "be deleted, and commanded again once whoever runs the store lets it take larger ones."
+    "This zergling's document would exceed the store's size limit; nothing was changed. Delete the "
+    "zergling, or have the store's operator raise the limit."
 )
-_SENTENCES = {415: "Send the body as JSON, as a form or as plain text."}
+_STATUS_SENTENCES = {415: "Send the body as JSON, as a form or as plain text."}
 
 
 def error_response(
     status: int, sentence: str, headers: Mapping[str, str] | None = None
 ) -> HttpResponse:
-    """Return an error for URLs that are not negotiated; a 503 says when to try again."""
+    """Return a JSON error response without content negotiation. A 503 gets ``Retry-After``."""
     response = json_response({"error": sentence}, status)
     for name, value in (headers or {}).items():
         response[name] = value
@@ -75,28 +78,34 @@ def error_response(
 
 
 def handle(error: Exception, context: Mapping[str, Any]) -> Response | None:
-    """Turn what a view raised into its answer; None for errors of our own, which Django logs."""
+    """Return the response to an error that a view raised: DRF's exception handler.
+
+    Returns:
+        None for unexpected errors: Django then logs them and answers 500.
+    """
     if isinstance(error, drf.NotAcceptable):
-        return Response({"error": _of_forms(context["view"].renderer_classes)}, error.status_code)
+        return Response(
+            {"error": _acceptable_types(context["view"].renderer_classes)}, error.status_code
+        )
     if isinstance(error, drf.APIException):
-        return _of_framework(error)
+        return _framework_response(error)
     known = known_error(error)
     if known is None:
         return None
     if isinstance(error, storage.StoreError):
-        told = [str(error), *getattr(error, "__notes__", ())]
-        logger.error("%s: %s", type(error).__name__, "; ".join(told))
+        details = [str(error), *getattr(error, "__notes__", ())]
+        logger.error("%s: %s", type(error).__name__, "; ".join(details))
     status, sentence = known
     headers = {"Retry-After": RETRY_AFTER} if status == 503 else None
     return Response({"error": sentence}, status=status, headers=headers)
 
 
 def known_error(error: Exception) -> tuple[int, str] | None:
-    """Return the status and the sentence of an error; None for one of our own making."""
+    """Return the HTTP status and the sentence of an expected error, None for any other."""
     if isinstance(error, storage.TooLarge):
         return 413, _TOO_LARGE
     if isinstance(error, storage.StoreError):
-        return 503, _of_store(error)
+        return 503, _store_sentence(error)
     if isinstance(error, zergling.RuleError):
         return 400, str(error)
     for kind, answer in _ANSWERS.items():
@@ -105,7 +114,7 @@ def known_error(error: Exception) -> tuple[int, str] | None:
     return None
 
 
-def _of_store(error: storage.StoreError) -> str:
+def _store_sentence(error: storage.StoreError) -> str:
     if isinstance(error, storage.WriteFailed):
         return (
             "The store failed to write, and it is unknown whether this was carried out: "
@@ -116,47 +125,47 @@ def _of_store(error: storage.StoreError) -> str:
             "The store's answer was lost, so it is unknown whether this was carried out: "
             "GET before you repeat it, or repeat it with the Idempotency-Key that you sent."
         )
-    why = _WHY_UNAVAILABLE.get(type(error), "The store does not answer")
+    why = _UNAVAILABLE_REASONS.get(type(error), "The store does not answer")
     return f"{why}; nothing was changed, so try again."
 
 
-def _of_forms(renderer_classes: Iterable[type[BaseRenderer]]) -> str:
+def _acceptable_types(renderer_classes: Iterable[type[BaseRenderer]]) -> str:
     media_types = " or ".join(str(renderer.media_type) for renderer in renderer_classes)
     return f"This URL answers with {media_types}."
 
 
-def _of_framework(error: drf.APIException) -> Response:
-    sentence = _SENTENCES.get(error.status_code) or " ".join(_sentences(error.detail))
+def _framework_response(error: drf.APIException) -> Response:
+    sentence = _STATUS_SENTENCES.get(error.status_code) or " ".join(_messages(error.detail))
     headers = {}
     if wait := getattr(error, "wait", None):
         headers["Retry-After"] = str(int(wait) + 1)
     return Response({"error": sentence}, status=error.status_code, headers=headers)
 
 
-def _sentences(detail: object, path: str = "") -> Iterator[str]:
-    """Yield each complaint of a nested error, with the field that it is about in front."""
+def _messages(detail: object, path: str = "") -> Iterator[str]:
+    """Yield the messages of DRF's nested error detail, each prefixed with its field's path."""
     if isinstance(detail, Mapping):
         for field, inner in detail.items():
             name = path if field == "non_field_errors" else f"{path}.{field}".lstrip(".")
-            yield from _sentences(inner, name)
+            yield from _messages(inner, name)
     elif isinstance(detail, list | tuple):
         for inner in detail:
-            yield from _sentences(inner, path)
+            yield from _messages(inner, path)
     else:
         sentence = f"{path}: {detail}" if path else str(detail)
         yield sentence if sentence.endswith(".") else f"{sentence}."
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer what Django itself takes for suspicious, such as a host that is not allowed."""
+    """Answer requests that Django rejects as suspicious: Django's ``handler400``."""
     return error_response(400, "The Host header is not allowed here, or the request is malformed.")
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer a URL that nothing serves."""
+    """Answer URLs without a route: Django's ``handler404``."""
     return error_response(404, f"There is nothing at this URL: begin at {_LIST}.")
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer an error of our own, which Django has logged."""
+    """Answer unexpected errors, which Django has logged: Django's ``handler500``."""
     return error_response(500, "The service failed; its log says why.")

@@ -1,33 +1,49 @@
-"""What form of answer a client asks for: its ``Accept`` header (RFC 9110, section 12.5.1).
+"""Content negotiation by the ``Accept`` header (RFC 9110, section 12.5.1).
 
-Of the parameters only the weight counts: none of the answers has another one, and the frameworks
-look up the charset of an encoded parameter among Python's codecs, of which some are no charsets and
-fail later, and which remember for ever each name that they did not know. A long header, which no
-client needs, is not looked at.
+Only the weight parameter ``q`` counts; no response has any other parameter. Django's and DRF's
+parsers are avoided: they look up the charset of an encoded parameter among Python's codecs. Some
+codecs are not charsets and fail later, and unknown names stay in the codec cache for ever.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-LONGEST = 1024
-"""Characters of an ``Accept`` header that is looked at."""
+from django.http import Http404
+from rest_framework.exceptions import NotAcceptable
+from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.parsers import BaseParser
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
+from rest_framework.settings import api_settings
+
+from zerglings.api.parsers import TextBodyParser
+
+MAX_ACCEPT_LENGTH = 1024
+"""Characters. A longer ``Accept`` header counts as ``*/*``."""
 
 HTML, JSON = "text/html", "application/json"
+
+_USUAL_ACCEPTS = ("*/*", JSON)
+"""The most frequent ``Accept`` headers of programs; they need no negotiation."""
 
 _XHTML = "application/xhtml+xml"
 _ANYTHING = {"*/*": 1.0}
 _WEIGHT = re.compile(r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+")
 
 
-def chosen(accept: str | None, offered: Sequence[str]) -> str | None:
-    """Return the media type to answer with, None where none of those offered is acceptable.
+def best_media_type(accept: str | None, offered: Sequence[str]) -> str | None:
+    """Return the media type to answer with, None if no offered type is acceptable.
 
-    It is the one with the greatest weight, and of equals the first. HTML is for browsers: a program
-    whose list merely has it, as Java's, gets JSON if it takes that at all.
+    The greatest weight wins, and the first of equal ones. HTML goes to browsers only: a program
+    that merely lists ``text/html``, such as Java's HTTP client, gets JSON if it accepts JSON.
 
-    >>> chosen("text/html;q=0.5, */*;q=0.8", ("application/json", "text/html"))
+    Args:
+        accept: the header's value, None without one.
+        offered: the response's possible media types, in order of preference.
+
+    >>> best_media_type("text/html;q=0.5, */*;q=0.8", ("application/json", "text/html"))
     'application/json'
     """
     weights = _weights(accept)
@@ -37,14 +53,67 @@ def chosen(accept: str | None, offered: Sequence[str]) -> str | None:
     return best if _weight(best, weights) else None
 
 
-def is_for_a_person(accept: str | None) -> bool:
-    """Whether a client asks for a page rather than for JSON."""
-    return chosen(accept, (JSON, HTML)) == HTML
+def prefers_html(accept: str | None) -> bool:
+    """Whether the client is a browser, or otherwise asks for HTML rather than JSON."""
+    return best_media_type(accept, (JSON, HTML)) == HTML
+
+
+class LenientNegotiation(DefaultContentNegotiation):
+    """DRF's negotiation, with weights, and with plain text for bodies without a content type."""
+
+    def select_renderer(
+        self,
+        request: Request,
+        renderers: Iterable[BaseRenderer],
+        format_suffix: str | None = None,
+    ) -> tuple[BaseRenderer, str]:
+        """Return the renderer of the response and its media type.
+
+        Raises:
+            NotAcceptable: neither ``Accept`` nor ``?format=`` allows any of the renderers.
+        """
+        accept = request.META.get("HTTP_ACCEPT") or "*/*"
+        if accept in _USUAL_ACCEPTS and not request.META.get("QUERY_STRING"):
+            default = next(iter(renderers))
+            if accept in ("*/*", default.media_type):
+                return default, default.media_type
+        if form := format_suffix or request.query_params.get(api_settings.URL_FORMAT_OVERRIDE):
+            renderers = self.filter_renderers(renderers, form)
+        by_type = {renderer.media_type: renderer for renderer in renderers}
+        media_type = best_media_type(accept, tuple(by_type))
+        if media_type is None:
+            raise NotAcceptable
+        return by_type[media_type], media_type
+
+    def filter_renderers(
+        self,
+        renderers: Iterable[BaseRenderer],
+        format: str,  # noqa: A002 - DRF's name
+    ) -> list[BaseRenderer]:
+        """Return the renderers of the format that ``?format=`` names.
+
+        Raises:
+            NotAcceptable: there are none; DRF would answer 404.
+        """
+        try:
+            return super().filter_renderers(renderers, format)
+        except Http404 as error:
+            raise NotAcceptable from error
+
+    def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser | None:
+        """Return the parser for the request's content type, None if there is none."""
+        content_type = request.META.get("CONTENT_TYPE")
+        if not content_type:
+            return TextBodyParser()
+        for parser in parsers:
+            if parser.media_type == content_type:
+                return parser
+        return super().select_parser(request, parsers)
 
 
 def _weights(accept: str | None) -> Mapping[str, float]:
-    """Return the weight of each media range; anything will do for a client that names none."""
-    if not accept or len(accept) > LONGEST:
+    """Return the weight of each media range; without any, ``*/*`` has weight 1."""
+    if not accept or len(accept) > MAX_ACCEPT_LENGTH:
         return _ANYTHING
     weights: dict[str, float] = {}
     for element in accept.split(","):
@@ -65,7 +134,7 @@ def _q(parameters: Sequence[str]) -> float:
 
 
 def _weight(media_type: str, weights: Mapping[str, float]) -> float:
-    """Return the weight of a media type: that of the most specific range that it is in."""
+    """Return a media type's weight: that of the most specific matching range."""
     kind = media_type.partition("/")[0]
     for media_range in (media_type, f"{kind}/*", "*/*"):
         if media_range in weights:
@@ -74,9 +143,9 @@ def _weight(media_type: str, weights: Mapping[str, float]) -> float:
 
 
 def _is_browser(weights: Mapping[str, float]) -> bool:
-    """Whether a client that prefers HTML to JSON means it.
+    """Whether a preference for HTML is meant.
 
-    Browsers name XHTML, or nothing but texts; and whoever names JSON has compared the two.
+    It is if the list has XHTML, as browsers' lists have, or text types only, or JSON explicitly.
     """
     named = {range_ for range_, weight in weights.items() if weight and range_ != "*/*"}
     return bool(named & {_XHTML, JSON}) or all(name.startswith("text/") for name in named)

@@ -1,14 +1,14 @@
-"""Request bodies to values: what was sent, freed from how it was sent.
+"""Parses request bodies into plain values, whatever format they were sent in.
 
-The original's clients send commands as JSON under curl's form content type, so what a body is
-gets decided by its content first. What the values must be is the serializers' affair.
+The original's clients send JSON under curl's default form content type. So the content decides the
+format, not the content type. The serializers validate the values.
 """
 
 from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
 from urllib.parse import parse_qsl
@@ -16,50 +16,44 @@ from urllib.parse import parse_qsl
 import orjson
 from django.core.exceptions import SuspiciousOperation
 from django.core.files.uploadhandler import FileUploadHandler
-from django.http import Http404
 from django.http.multipartparser import MultiPartParser as DjangoMultiPartParser
 from django.http.multipartparser import MultiPartParserError
 from django.utils.http import parse_header_parameters
-from rest_framework.exceptions import NotAcceptable, ParseError
-from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
-from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
-from rest_framework.settings import api_settings
 
-from zerglings.api.negotiation import chosen
 from zerglings.api.renderers import CompactJSONRenderer
 
 CSRF_FIELD = "csrfmiddlewaretoken"
-"""A hidden field that Django puts into every HTML form."""
+"""The hidden field that Django adds to every HTML form."""
 
-
-_DEFAULT_ACCEPTS = ("*/*", "application/json")
-"""What most programs accept, and what needs no negotiation."""
-
-_NUMBERS = ("count",)
+_NUMERIC_FIELDS = ("count",)
 _INTEGER = re.compile(r"(-?[0-9]{1,17})(?:\.0{1,17})?")
 
-MOST_FIELDS = 16
-"""Fields of a multipart form; none that is accepted has so many."""
+MAX_FIELDS = 16
+"""Fields of a multipart form; every accepted form has fewer."""
 
 _BAD_FORM = "The multipart form is malformed or has too many fields."
-_ASTERISK = "A multipart form may hold no asterisk, neither in its fields nor in their heads."
+_ASTERISK = "A multipart form must not contain an asterisk, neither in fields nor in part headers."
 
-_OBJECT = re.compile(rb"[\s\x00'\"\\\xef\xbb\xbf\xfe\xff]*(?:\{|%7[Bb])")
-"""How a body begins that is meant to be a JSON object, whatever became of it on the way.
+_OBJECT_START = re.compile(rb"[\s\x00'\"\\\xef\xbb\xbf\xfe\xff]*(?:\{|%7[Bb])")
+"""The start of a body that is meant as a JSON object, even if it was mangled.
 
-A shell may have left its quotes around it, an editor a byte order mark before it or two bytes for
-each character, and ``curl --data-urlencode`` encodes its braces.
+Typical damage: quotes left by a shell, a byte order mark, UTF-16, and braces that
+``curl --data-urlencode`` has encoded.
 """
 
 BODY = "body"
-"""The key under which the parsers hand the body over; the framework wants a mapping."""
+"""The parsers' only key: DRF wants ``request.data`` to be a mapping."""
 
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A body as it was sent: its bytes, or the fields of a multipart form."""
+    """A request body: its bytes, or the fields of a multipart form.
+
+    ``is_json`` tells whether the content type is JSON.
+    """
 
     raw: bytes = b""
     fields: dict[str, str] | None = None
@@ -67,7 +61,7 @@ class Body:
 
     @classmethod
     def of(cls, request: Request) -> Body:
-        """Return what the parsers made of a request; an empty body was never parsed."""
+        """Return a request's parsed body; DRF calls no parser for an empty one."""
         data = request.data
         body = data.get(BODY) if isinstance(data, dict) else None
         return body if isinstance(body, cls) else cls()
@@ -80,37 +74,37 @@ class _RawBodyParser(BaseParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> dict[str, Body]:
-        """Return the bytes as they are."""
+        """Return the bytes unchanged."""
         return {BODY: Body(raw=stream.read(), is_json=self.media_type == "application/json")}
 
 
 class JSONBodyParser(_RawBodyParser):
-    """What says that it is JSON."""
+    """Bodies with a JSON content type."""
 
     media_type = "application/json"
-    renderer_class = CompactJSONRenderer  # of the example in the browsable API's raw form
+    renderer_class = CompactJSONRenderer  # renders the example in the browsable API's raw form
 
 
 class FormBodyParser(_RawBodyParser):
-    """A form, or anything that curl sends without being told what it is."""
+    """Forms, and whatever curl sends without a ``Content-Type`` option."""
 
     media_type = "application/x-www-form-urlencoded"
 
 
 class TextBodyParser(_RawBodyParser):
-    """Plain text, which a browser form can send too."""
+    """Plain text, which HTML forms can send too."""
 
     media_type = "text/plain"
 
 
 class BinaryBodyParser(_RawBodyParser):
-    """Bytes of which their sender does not say what they are, as some libraries send all bytes."""
+    """Untyped bytes: the default content type of some HTTP libraries."""
 
     media_type = "application/octet-stream"
 
 
 class MultipartBodyParser(BaseParser):
-    """A form with fields, from ``curl -F`` or the browsable API."""
+    """Multipart forms, from ``curl -F`` or the browsable API."""
 
     media_type = "multipart/form-data"
 
@@ -120,140 +114,104 @@ class MultipartBodyParser(BaseParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> dict[str, Body]:
-        """Return the fields; a field given twice or a file is refused."""
+        """Return the form's fields.
+
+        Raises:
+            ParseError: the form is malformed, repeats a field or has a file.
+        """
         meta = parser_context["request"].META if parser_context else {}
         raw = stream.read()
-        boundary = _boundary_of(meta["CONTENT_TYPE"])
-        _check_before_it_is_parsed(raw, boundary)
+        boundary = _boundary(meta["CONTENT_TYPE"])
+        _check_parsing_cost(raw, boundary)
         try:
             parser = DjangoMultiPartParser(meta, io.BytesIO(raw), [_NoFiles()])
             form, _ = parser.parse()
         except (MultiPartParserError, SuspiciousOperation) as error:
             raise ParseError(_BAD_FORM) from error
         pairs = [(name, value) for name, values in form.lists() for value in values]
-        _check_that_all_is_read(raw, boundary, len(pairs))
-        return {BODY: Body(fields=_unrepeated(pairs))}
+        _check_nothing_was_skipped(raw, boundary, len(pairs))
+        return {BODY: Body(fields=_unique_fields(pairs))}
 
 
-def _boundary_of(content_type: str) -> bytes:
+def _boundary(content_type: str) -> bytes:
     boundary = parse_header_parameters(content_type)[1].get("boundary")
     if not boundary:
         raise ParseError(_BAD_FORM)
     return boundary.encode()
 
 
-def _check_before_it_is_parsed(raw: bytes, boundary: bytes) -> None:
-    """Refuse a form whose heads would cost the framework more than they are long.
+def _check_parsing_cost(raw: bytes, boundary: bytes) -> None:
+    """Reject forms that are expensive for Django to parse.
 
-    Each of their lines is parsed as a header of an e-mail. Parameters that continue or that name
-    their charset (RFC 2231) are not needed here, and all have an asterisk: the framework fails over
-    some, and looks up each charset among Python's codecs, which remember for ever those that
-    they did not know. It is refused anywhere, as nobody but that parser knows what is a head.
+    Django parses each part's headers as e-mail headers. Continued and encoded parameters
+    (RFC 2231) crash it in some cases, and fill Python's codec cache with unknown charsets. No
+    client of this API needs them. All of them contain an asterisk. It is rejected anywhere in the
+    body, because only Django's parser could tell headers from content.
     """
     if b"*" in raw:
         raise ParseError(_ASTERISK)
-    if raw.count(b"--" + boundary) > MOST_FIELDS + 1:
+    if raw.count(b"--" + boundary) > MAX_FIELDS + 1:
         raise ParseError(_BAD_FORM)
 
 
-def _check_that_all_is_read(raw: bytes, boundary: bytes, fields: int) -> None:
-    """Refuse a form (RFC 2046, 5.1.1) of which the framework's parser passed over a part.
+def _check_nothing_was_skipped(raw: bytes, boundary: bytes, fields: int) -> None:
+    """Reject a form (RFC 2046, section 5.1.1) if Django's parser has skipped a part of it.
 
-    That parser takes what it does not understand for nothing, rubbish for a form without fields.
+    That parser ignores what it does not understand: garbage is a form without fields to it.
     """
     body = b"\r\n" + raw.rstrip(b"\r\n")
     parts = body.count(b"\r\n--" + boundary + b"\r\n")
     is_closed = body.endswith(b"\r\n--" + boundary + b"--")
-    is_begun = body.startswith(b"\r\n--" + boundary)
-    if not (is_begun and is_closed and parts == fields):
+    is_opened = body.startswith(b"\r\n--" + boundary)
+    if not (is_opened and is_closed and parts == fields):
         raise ParseError(_BAD_FORM)
 
 
 class _NoFiles(FileUploadHandler):
-    """Refuses the first file of a form."""
+    """Rejects forms with files."""
 
     def new_file(self, *args: Any, **kwargs: Any) -> None:
         raise ParseError("Send fields, not files.")
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
-        """Never called: no file gets so far."""
+        """Never called, because ``new_file`` raises."""
 
     def file_complete(self, file_size: int) -> None:
-        """Never called: no file gets so far."""
-
-
-class LenientNegotiation(DefaultContentNegotiation):
-    """Takes a body without a type for plain text, and lets weights choose the answer's form."""
-
-    def select_renderer(
-        self,
-        request: Request,
-        renderers: Iterable[BaseRenderer],
-        format_suffix: str | None = None,
-    ) -> tuple[BaseRenderer, str]:
-        """Return who shapes the answer, and as what media type."""
-        accept = request.META.get("HTTP_ACCEPT") or "*/*"
-        if accept in _DEFAULT_ACCEPTS and not request.META.get("QUERY_STRING"):
-            default = next(iter(renderers))
-            if accept in ("*/*", default.media_type):
-                return default, default.media_type
-        if form := format_suffix or request.query_params.get(api_settings.URL_FORMAT_OVERRIDE):
-            renderers = self.filter_renderers(renderers, form)
-        by_type = {renderer.media_type: renderer for renderer in renderers}
-        media_type = chosen(accept, tuple(by_type))
-        if media_type is None:
-            raise NotAcceptable
-        return by_type[media_type], media_type
-
-    def filter_renderers(
-        self,
-        renderers: Iterable[BaseRenderer],
-        format: str,  # noqa: A002 - the framework's name
-    ) -> list[BaseRenderer]:
-        """Return who can make the form that ``?format=`` names."""
-        try:
-            return super().filter_renderers(renderers, format)
-        except Http404 as error:
-            raise NotAcceptable from error
-
-    def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser | None:
-        """Return the parser for the request's content type, None when there is none."""
-        content_type = request.META.get("CONTENT_TYPE")
-        if not content_type:
-            return TextBodyParser()
-        for parser in parsers:
-            if parser.media_type == content_type:
-                return parser
-        return super().select_parser(request, parsers)
+        """Never called, because ``new_file`` raises."""
 
 
 def spawn_fields(body: Body) -> object:
-    """Return what a spawn asks for; ``{}`` for a body that is not meant for it.
+    """Return the fields of a spawn's body, ``{}`` for a body that is no JSON object.
+
+    The original ignores the body of a spawn, so other text is no error.
 
     Raises:
-        ParseError: the body says that it is JSON, or begins like an object, and is not.
+        ParseError: the body has a JSON content type or starts like an object, but is not JSON.
     """
     if body.fields is not None:
-        return _nested(body.fields)
-    if _OBJECT.match(body.raw) or (body.is_json and body.raw):
+        return _structured(body.fields)
+    if _OBJECT_START.match(body.raw) or (body.is_json and body.raw):
         return _json(body.raw)
     return {}
 
 
-def whole_fields(body: Body) -> object:
-    """Return what a body that must be JSON or a form holds.
+def required_fields(body: Body) -> object:
+    """Return the content of a body that must be JSON or a multipart form.
 
     Raises:
-        ParseError: the body is neither.
+        ParseError: it is neither.
     """
-    return _json(body.raw) if body.fields is None else _nested(body.fields)
+    return _json(body.raw) if body.fields is None else _structured(body.fields)
 
 
 def command_value(body: Body) -> object:
-    """Return what the client gave as its command, from any of the accepted forms.
+    """Return the command in a body of any accepted format, not validated yet.
+
+    The formats are ``"MMR"`` and ``["M", "R"]`` (JSON), ``MMR``, ``command=MMR`` and
+    ``{"command": "MMR"}``.
 
     Raises:
-        ParseError: the body is none of them.
+        ParseError: the body has none of these formats.
     """
     if body.fields is not None:
         return _command_of(body.fields)
@@ -264,7 +222,7 @@ def command_value(body: Body) -> object:
         value = _json(body.raw)
         return _command_of(value) if isinstance(value, dict) else value
     if "=" in text:
-        return _command_of(_unrepeated(parse_qsl(text, keep_blank_values=True)))
+        return _command_of(_unique_fields(parse_qsl(text, keep_blank_values=True)))
     return text
 
 
@@ -282,7 +240,7 @@ def _json(raw: bytes) -> object:
         raise ParseError(f"The body is not valid JSON: {error.msg}.") from error
 
 
-def _unrepeated(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
+def _unique_fields(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
     fields = dict(pairs)
     if len(fields) < len(pairs):
         raise ParseError("A field is given more than once.")
@@ -299,18 +257,21 @@ def _command_of(fields: Mapping[str, object]) -> object:
     return fields["command"]
 
 
-def _nested(fields: Mapping[str, str]) -> dict[str, Any]:
-    """Return a form's numbers and ``location`` as JSON has them; empty fields are absent."""
-    nested: dict[str, Any] = {}
+def _structured(fields: Mapping[str, str]) -> dict[str, Any]:
+    """Return a form's fields as a JSON body would have them, without the empty ones.
+
+    ``location.x`` becomes a member of ``location``, and numbers become integers.
+    """
+    values: dict[str, Any] = {}
     for name, value in fields.items():
         if not value:
             continue
         holder, _, key = name.rpartition(".")
         if holder == "location" and "location" not in fields:
-            nested.setdefault("location", {})[key] = _integer_or_text(value)
+            values.setdefault("location", {})[key] = _integer_or_text(value)
         else:
-            nested[name] = _integer_or_text(value) if name in _NUMBERS else value
-    return nested
+            values[name] = _integer_or_text(value) if name in _NUMERIC_FIELDS else value
+    return values
 
 
 def _integer_or_text(value: str) -> int | str:

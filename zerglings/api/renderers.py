@@ -1,4 +1,4 @@
-"""Zerglings as JSON: the shapes of section 1 of the contract, compact and UTF-8."""
+"""JSON bodies of responses: compact, UTF-8, whole or streamed."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ Json = dict[str, Any]
 
 
 class CompactJSONRenderer(BaseRenderer):
-    """The default form of every answer, also when the client did not say what it accepts."""
+    """Renders compact JSON, the default format of every response."""
 
     media_type = "application/json"
     format = "json"
-    charset = None  # JSON is UTF-8 and has no such parameter
+    charset = None  # application/json has no charset parameter (RFC 8259, section 11)
 
     def render(
         self,
@@ -28,46 +28,46 @@ class CompactJSONRenderer(BaseRenderer):
         accepted_media_type: str | None = None,
         renderer_context: Mapping[str, Any] | None = None,
     ) -> bytes:
-        """Return the bytes of ``data``; none for an answer without a body."""
+        """Return ``data`` as JSON, b"" for a response without a body."""
         if data is None:
             return b""
-        # Only the browsable API asks for an indent, to show what it received.
+        # Only the browsable API asks for an indent.
         return to_json(data, indent=bool((renderer_context or {}).get("indent")))
 
 
 def to_json(data: Any, *, indent: bool = False) -> bytes:  # noqa: ANN401 - any JSON
-    """Return UTF-8 JSON, compact unless asked otherwise; lazily translated texts become plain."""
+    """Return ``data`` as UTF-8 JSON; other types, such as lazy translations, become strings."""
     return orjson.dumps(data, default=str, option=orjson.OPT_INDENT_2 if indent else None)
 
 
 def json_response(data: Json, status: int = 200) -> HttpResponse:
-    """Return an answer for URLs that are not negotiated."""
+    """Return a JSON response without content negotiation."""
     return HttpResponse(to_json(data), status=status, content_type="application/json")
 
 
-def list_of(zerglings: Sequence[Summary]) -> Json:
-    """Return the body of a list: an empty object when there are none, as the original has it."""
-    return {"zerglings": [_shown(*seen) for seen in zerglings]} if zerglings else {}
+def list_body(zerglings: Sequence[Summary]) -> Json:
+    """Return the body of a list; like the original, ``{}`` if there are no zerglings."""
+    return {"zerglings": [_pose_fields(*summary) for summary in zerglings]} if zerglings else {}
 
 
-def stream_of_list(pages: Iterable[Sequence[Summary]]) -> Iterator[bytes]:
-    """Yield the bytes of ``list_of`` page by page; if a page fails, what came is no JSON."""
+def stream_list_body(pages: Iterable[Sequence[Summary]]) -> Iterator[bytes]:
+    """Yield the bytes of ``list_body`` page by page; after a failure they are no valid JSON."""
     is_empty = True
     for page in pages:
         if page:
-            shown = to_json([_shown(*seen) for seen in page])[1:-1]
-            yield (b'{"zerglings":[' if is_empty else b",") + shown
+            entries = to_json([_pose_fields(*summary) for summary in page])[1:-1]
+            yield (b'{"zerglings":[' if is_empty else b",") + entries
             is_empty = False
     yield b"{}" if is_empty else b"]}"
 
 
-def history_of(parts: Iterable[Sequence[str]]) -> Json:
-    """Return the body that shows a history."""
+def history_body(parts: Iterable[Sequence[str]]) -> Json:
+    """Return the body of a history."""
     return {"commandHistory": [word for part in parts for word in part]}
 
 
-def stream_of_history(parts: Iterable[Sequence[str]]) -> Iterator[bytes]:
-    """Yield the bytes of ``history_of`` part by part; if a part fails, what came is no JSON."""
+def stream_history_body(parts: Iterable[Sequence[str]]) -> Iterator[bytes]:
+    """Yield the bytes of ``history_body``; after a failure they are no valid JSON."""
     is_empty = True
     for part in parts:
         if part:
@@ -76,30 +76,30 @@ def stream_of_history(parts: Iterable[Sequence[str]]) -> Iterator[bytes]:
     yield b'{"commandHistory":[]}' if is_empty else b"]}"
 
 
-def results_of(parts: Iterable[Sequence[Json]]) -> Json:
-    """Return the body of the answer to a whole-swarm call."""
-    return {"results": [result for part in parts for result in part]}
+def results_body(batches: Iterable[Sequence[Json]]) -> Json:
+    """Return the body of a bulk request's response."""
+    return {"results": [result for batch in batches for result in batch]}
 
 
-def stream_of_results(parts: Iterable[Sequence[Json]]) -> Iterator[bytes]:
-    """Yield the bytes of ``results_of`` part by part; there is at least one result."""
+def stream_results_body(batches: Iterable[Sequence[Json]]) -> Iterator[bytes]:
+    """Yield the bytes of ``results_body`` batch by batch; there is at least one result."""
     opening = b'{"results":['
-    for part in parts:
-        yield opening + to_json(part)[1:-1]
+    for batch in batches:
+        yield opening + to_json(batch)[1:-1]
         opening = b","
     yield b"]}"
 
 
-def newborn(zergling: Zergling) -> Json:
-    """Return the body of the answer to a spawn."""
-    return {"zergling": _shown(zergling.id, zergling.pose)}
+def spawn_body(zergling: Zergling) -> Json:
+    """Return the body of a spawn's response."""
+    return {"zergling": _pose_fields(zergling.id, zergling.pose)}
 
 
-def in_full(zergling: Zergling) -> Json:
-    """Return the body that shows one zergling with its newest commands and its revision."""
-    details = _shown(zergling.id, zergling.pose)
+def zergling_body(zergling: Zergling) -> Json:
+    """Return the body of one zergling, with its newest commands and its revision."""
+    details = _pose_fields(zergling.id, zergling.pose)
     if zergling.history:
-        # It may have died since the command that this answers.
+        # It may have died after the command whose response this is.
         is_dead = zergling.is_dead
         history = (
             [word for word in zergling.history if word != DIED] if is_dead else zergling.history
@@ -111,12 +111,12 @@ def in_full(zergling: Zergling) -> Json:
     return {"zergling": details}
 
 
-def state_of(zergling: Zergling) -> Json:
-    """Return where a zergling stands at which revision, without its history."""
-    state = _shown(zergling.id, zergling.pose)
+def state_body(zergling: Zergling) -> Json:
+    """Return a zergling's state and revision, with the number of its commands."""
+    state = _pose_fields(zergling.id, zergling.pose)
     commands = zergling.command_count - zergling.history.count(DIED)
     return state | {"commandCount": commands, "_rev": zergling.revision}
 
 
-def _shown(zergling_id: str, pose: Pose) -> Json:
+def _pose_fields(zergling_id: str, pose: Pose) -> Json:
     return {"id": zergling_id, "location": {"x": pose.x, "y": pose.y}, "facing": pose.facing}

@@ -1,4 +1,4 @@
-"""How an answer is formed: as a page for people, whole, or streamed while it is made."""
+"""Responses: streamed JSON, HTML pages, and the descriptions on the browsable API's pages."""
 
 from __future__ import annotations
 
@@ -15,37 +15,38 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView, get_view_description
 
-from zerglings.api.caching import AS_IT_COMES
+from zerglings.api.caching import STREAMED
 from zerglings.api.renderers import CompactJSONRenderer
 
 _CODE = re.compile(r"`([^`]+)`")
 
 
 def is_html(request: Request) -> bool:
-    """Whether the answer is a page of the browsable API, which is never streamed."""
+    """Whether the response is a page of the browsable API; pages are never streamed."""
     return bool(request.accepted_renderer.format == "api")
 
 
 def streamed(parts: Iterator[bytes]) -> StreamingHttpResponse:
-    """Return an answer that is sent while it is made.
+    """Return a JSON response that sends each part as soon as it is produced.
 
-    The first part is made before anything is sent, so that a store that is away is still a 503.
+    The first part is produced before the headers are sent, so that an outage of the store still
+    becomes a 503.
     """
     first = next(parts)
     return StreamingHttpResponse(
         chain([first], parts),
         content_type="application/json",
-        headers={"Cache-Control": AS_IT_COMES},
+        headers={"Cache-Control": STREAMED},
     )
 
 
 class PageView(APIView):
-    """A view whose errors and OPTIONS are JSON, as only its good answers have a template."""
+    """A view with HTML templates for its successful responses; all others are JSON."""
 
     def finalize_response(
         self, request: Request, response: Response, *args: Any, **kwargs: Any
     ) -> Response:
-        """Complete an answer, which may be a plain Django one too."""
+        """Render a response without a template as JSON."""
         if isinstance(response, Response) and response.template_name is None:
             request.accepted_renderer = CompactJSONRenderer()
             request.accepted_media_type = CompactJSONRenderer.media_type
@@ -53,22 +54,22 @@ class PageView(APIView):
 
 
 def describe(view: APIView, html: bool = False) -> str:
-    """Return what a view is for; on a page also what each method does there."""
-    about: str = get_view_description(view, html)
+    """Return a view's description; on an HTML page with a list of its methods."""
+    description: str = get_view_description(view, html)
     if not html:
-        return about
-    about = _with_code(about)
+        return description
+    description = _mark_up_code(description)
     actions: dict[str, str] = getattr(view, "action_map", None) or {}
     if not actions:
-        return about
+        return description
     rows = (
-        (method.upper(), _with_code(escape(getdoc(getattr(view, action)) or "")))
+        (method.upper(), _mark_up_code(escape(getdoc(getattr(view, action)) or "")))
         for method, action in actions.items()
         if method != "head"
     )
-    listed = format_html_join("", "<dt>{}</dt><dd>{}</dd>", rows)
-    return format_html('{}<dl class="dl-horizontal">{}</dl>', about, listed)
+    methods = format_html_join("", "<dt>{}</dt><dd>{}</dd>", rows)
+    return format_html('{}<dl class="dl-horizontal">{}</dl>', description, methods)
 
 
-def _with_code(escaped: str) -> SafeString:
+def _mark_up_code(escaped: str) -> SafeString:
     return mark_safe(_CODE.sub(r"<code>\1</code>", escaped))  # nosec B308, B703 # noqa: S308 - escaped already

@@ -1,6 +1,6 @@
-"""Values to domain objects: what a spawn and a command may hold, said field by field.
+"""Validates the values of a request body and turns them into domain objects.
 
-These also give the browsable API its forms. What leaves the service is shaped in ``renderers``.
+The serializers also define the browsable API's forms. Responses are built in ``renderers``.
 """
 
 from __future__ import annotations
@@ -24,73 +24,73 @@ from zerglings.repository.archive import WORDS_REMEMBERED
 
 
 class WholeNumberField(serializers.IntegerField):
-    """A whole number, as JSON Schema has it: ``1.0`` is one. ``true`` and ``"1"`` are none."""
+    """An integer as in JSON Schema: ``1.0`` is valid, ``true`` and ``"1"`` are not."""
 
-    def __init__(self, least: int, most: int, **kwargs: Any) -> None:
-        super().__init__(min_value=least, max_value=most, **kwargs)
-        self._least, self._most = least, most
+    def __init__(self, minimum: int, maximum: int, **kwargs: Any) -> None:
+        super().__init__(min_value=minimum, max_value=maximum, **kwargs)
+        self._minimum, self._maximum = minimum, maximum
 
-    def to_internal_value(self, data: Any) -> int:  # noqa: ANN401 - whatever was sent
-        """Return the number if it is one and within its bounds."""
+    def to_internal_value(self, data: Any) -> int:  # noqa: ANN401 - any JSON
+        """Return the integer if it is within the bounds."""
         is_whole = type(data) is int or (type(data) is float and data.is_integer())
-        if not is_whole or not self._least <= data <= self._most:
+        if not is_whole or not self._minimum <= data <= self._maximum:
             raise serializers.ValidationError(
-                f"must be an integer from {self._least} to {self._most}"
+                f"must be an integer from {self._minimum} to {self._maximum}"
             )
         return int(data)
 
 
 class CoordinateField(WholeNumberField):
-    """Grid steps from the origin."""
+    """A coordinate: grid steps from the origin."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(-COORDINATE_LIMIT, COORDINATE_LIMIT, **kwargs)
 
 
 class StrictSerializer(serializers.Serializer[Any]):
-    """A serializer that refuses fields it does not know, so that no typing error goes unnoticed."""
+    """A serializer that rejects unknown fields, so that misspelt names are noticed."""
 
-    def to_internal_value(self, data: Any) -> Any:  # noqa: ANN401 - whatever was sent
-        """Validate an object that has none but the declared fields."""
+    def to_internal_value(self, data: Any) -> Any:  # noqa: ANN401 - any JSON
+        """Validate an object with the declared fields only."""
         unknown = sorted(set(data) - set(self.fields)) if isinstance(data, dict) else []
         if unknown:
             known = ", ".join(self.fields)
-            complaint = f"{unknown[0][:50]!r} is not known here; known are {known}"
-            raise serializers.ValidationError({"non_field_errors": [complaint]})
+            message = f"{unknown[0][:50]!r} is not known here; known are {known}"
+            raise serializers.ValidationError({"non_field_errors": [message]})
         return super().to_internal_value(data)
 
     @classmethod
     def validated(cls, fields: object) -> dict[str, Any]:
-        """Return the fields of an object.
+        """Return the validated fields of an object.
 
         Raises:
-            ValidationError: it is none, or they are not as they must be.
+            ValidationError: it is no object, or a field is invalid.
         """
         serializer = cls(data=fields)
         serializer.is_valid(raise_exception=True)
-        wanted: dict[str, Any] = serializer.validated_data
-        return wanted
+        validated: dict[str, Any] = serializer.validated_data
+        return validated
 
 
 class LocationSerializer(StrictSerializer):
-    """A place on the grid."""
+    """A location on the grid."""
 
     x = CoordinateField(initial=3, help_text="Grid steps to the east.")
     y = CoordinateField(initial=-4, help_text="Grid steps to the north.")
 
 
 class SpawnSerializer(StrictSerializer):
-    """Where a new zergling stands and which way it faces."""
+    """Location and facing of a new zergling."""
 
     location = LocationSerializer(required=False)
     facing = serializers.ChoiceField(FACINGS, required=False, initial="E")
 
     @classmethod
-    def pose_of(cls, fields: object) -> Pose:
-        """Return the place that a body asks for; what it does not give is the origin, facing north.
+    def parse_pose(cls, fields: object) -> Pose:
+        """Return the pose in a body; the defaults are the origin and north.
 
         Raises:
-            ValidationError: it asks for something else.
+            ValidationError: a field is unknown or invalid.
         """
         if not fields and isinstance(fields, dict):
             return Pose()
@@ -98,29 +98,29 @@ class SpawnSerializer(StrictSerializer):
 
 
 class SwarmSpawnSerializer(SpawnSerializer):
-    """How many zerglings to spawn, and where."""
+    """Number, location and facing of new zerglings."""
 
     count = WholeNumberField(1, LIMIT, initial=10)
 
     @classmethod
-    def swarm_of(cls, fields: object) -> tuple[int, Pose]:
-        """Return how many a body asks for, and where they are to stand.
+    def parse_count_and_pose(cls, fields: object) -> tuple[int, Pose]:
+        """Return the count and the pose in a body.
 
         Raises:
-            ValidationError: it does not say that.
+            ValidationError: the count is missing, or a field is unknown or invalid.
         """
-        wanted = cls.validated(fields)
-        return wanted["count"], _pose(wanted)
+        validated = cls.validated(fields)
+        return validated["count"], _pose(validated)
 
 
-_ORDER = {"id": "5fb0c9f4-8a3c-4a5e-9d5e-3f6f0e8d7c21", "command": "MMRM"}
+_EXAMPLE_ITEM = {"id": "5fb0c9f4-8a3c-4a5e-9d5e-3f6f0e8d7c21", "command": "MMRM"}
 
 
 class ItemsField(serializers.ListField):
-    """A list of anything, counted before it is looked at: a body has room for a million items."""
+    """A list whose length is checked before its items: a body has room for a million of them."""
 
-    def to_internal_value(self, data: Any) -> list[Any]:  # noqa: ANN401 - whatever was sent
-        """Return the items if they are not too many."""
+    def to_internal_value(self, data: Any) -> list[Any]:  # noqa: ANN401 - any JSON
+        """Return the items if there are at most ``LIMIT``."""
         if isinstance(data, list) and len(data) > LIMIT:
             raise serializers.ValidationError(
                 f"Ensure this field has no more than {LIMIT} elements."
@@ -130,13 +130,13 @@ class ItemsField(serializers.ListField):
 
 
 class SwarmCommandsSerializer(StrictSerializer):
-    """Commands for many zerglings."""
+    """Commands for many zerglings. The items are validated one by one, in ``_item``."""
 
-    commands = ItemsField(min_length=1, initial=[_ORDER])
+    commands = ItemsField(min_length=1, initial=[_EXAMPLE_ITEM])
 
 
 class CommandSerializer(serializers.Serializer[Any]):
-    """The form of a command; ``request_of`` says what it may hold."""
+    """Defines the browsable API's form of a command; ``parse_commands`` validates commands."""
 
     command = serializers.CharField(
         initial="MMRM",
@@ -144,13 +144,13 @@ class CommandSerializer(serializers.Serializer[Any]):
     )
 
 
-def request_of(commands: object, key: str | None = None) -> CommandRequest:
-    """Return the request that a word of commands makes, ``"MMR"``, or a list of single ones.
+def parse_commands(commands: object, key: str | None = None) -> CommandRequest:
+    """Return the command request in a string, ``"MMR"``, or a list, ``["M", "M", "R"]``.
 
-    A function, because a serializer costs more than all the rest of a command.
+    This is a function, because a DRF serializer would take longer than the rest of a command.
 
     Raises:
-        RuleError: it is neither, or not a request.
+        RuleError: the value is neither, or has other letters, or too many.
     """
     is_list = isinstance(commands, list) and all(isinstance(item, str) for item in commands)
     if not is_list and not isinstance(commands, str):
@@ -158,21 +158,28 @@ def request_of(commands: object, key: str | None = None) -> CommandRequest:
     return CommandRequest.command(cast("str | list[str]", commands), key)
 
 
-def items_of(fields: object, key: str | None) -> list[Item]:
-    """Return the items of a whole-swarm call; what is wrong with one of them is the item.
+def parse_bulk_commands(fields: object, key: str | None) -> list[Item]:
+    """Return the items of a bulk request; an invalid item becomes its error.
+
+    Args:
+        fields: the parsed body.
+        key: the request's idempotency key. Each item gets its own key, derived from it.
 
     Raises:
-        ValidationError: there are none, or too many.
+        ValidationError: there are no items, or too many.
     """
-    orders = SwarmCommandsSerializer.validated(fields)["commands"]
-    items = [_item(order, item_key(key, number)) for number, order in enumerate(orders)]
+    commands = SwarmCommandsSerializer.validated(fields)["commands"]
+    items = [_item(command, item_key(key, n)) for n, command in enumerate(commands)]
     if key is not None:
-        _check_that_keys_last(items)
+        _check_keys_are_remembered(items)
     return items
 
 
-def _check_that_keys_last(items: Iterable[Item]) -> None:
-    """Refuse a call that could not be repeated: a zergling forgets keys of older commands."""
+def _check_keys_are_remembered(items: Iterable[Item]) -> None:
+    """Reject a bulk request that could not be repeated safely.
+
+    A zergling remembers the keys of its newest ``WORDS_REMEMBERED`` commands only.
+    """
     words: Counter[str] = Counter()
     for item in items:
         if not isinstance(item, Exception):
@@ -183,16 +190,16 @@ def _check_that_keys_last(items: Iterable[Item]) -> None:
         )
 
 
-def _item(order: object, key: str | None) -> Item:
-    if not isinstance(order, dict) or set(order) != {"id", "command"}:
+def _item(item: object, key: str | None) -> Item:
+    if not isinstance(item, dict) or set(item) != {"id", "command"}:
         return InvalidCommand('An item must be an object of "id" and "command".')
-    if not isinstance(order["id"], str):
+    if not isinstance(item["id"], str):
         return InvalidCommand("The id must be a string.")
     try:
-        return order["id"], request_of(order["command"], key)
+        return item["id"], parse_commands(item["command"], key)
     except RuleError as error:
         return error
 
 
-def _pose(wanted: Mapping[str, Any]) -> Pose:
-    return Pose(**wanted.get("location", {}), facing=wanted.get("facing", "N"))
+def _pose(validated: Mapping[str, Any]) -> Pose:
+    return Pose(**validated.get("location", {}), facing=validated.get("facing", "N"))

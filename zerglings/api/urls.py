@@ -1,4 +1,4 @@
-"""The routes of the API, each with and without its trailing slash."""
+"""The API's routes; the trailing slash is optional."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from zerglings.api.viewset import ZerglingViewSet
 
 
 class ZerglingRouter(SimpleRouter):
-    """Routes a POST on one zergling to its ``command``; no URL needs or forbids the final slash."""
+    """A router with an optional trailing slash, and with ``command`` as POST on one zergling."""
 
     routes = [  # noqa: RUF012 - the router's own declaration is not a ClassVar
         Route(
@@ -36,7 +36,7 @@ class ZerglingRouter(SimpleRouter):
 
     def __init__(self) -> None:
         super().__init__()
-        self.trailing_slash = "/?"  # the constructor takes only yes or no
+        self.trailing_slash = "/?"  # the constructor accepts only a boolean
 
 
 router = ZerglingRouter()

@@ -1,4 +1,4 @@
-"""Zerglings over HTTP: each request touches the hive once."""
+"""The endpoints of zerglings: each parses a request, makes one hive call and renders the result."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from rest_framework.serializers import BaseSerializer
 from rest_framework.viewsets import ViewSet
 
 from zerglings.api import renderers
-from zerglings.api.caching import ASKED_AGAIN
+from zerglings.api.caching import REVALIDATE
 from zerglings.api.conditions import etag, idempotency_key, if_match, is_unmodified
 from zerglings.api.parsers import Body, command_value, spawn_fields
 from zerglings.api.responses import is_html, streamed
-from zerglings.api.serializers import CommandSerializer, SpawnSerializer, request_of
+from zerglings.api.serializers import CommandSerializer, SpawnSerializer, parse_commands
 from zerglings.domain.document import is_zergling_id
 from zerglings.domain.zergling import Zergling
 from zerglings.hive.hive import configured_hive
 from zerglings.storage.base import PAGE_LIMIT
 
-FARTHEST_OFFSET = 10**15 - 1
-"""Largest number of a command that may be asked for."""
+MAX_OFFSET = 10**15 - 1
+"""The largest ``offset`` into a history, counted in commands."""
 
 _NUMBER = re.compile(r"[0-9]{1,15}")
 
@@ -41,65 +41,67 @@ class ZerglingViewSet(ViewSet):
         limit, after = _limit(request), _after(request)
         if limit is None and not is_html(request):
             pages = configured_hive().pages(after)
-            return streamed(renderers.stream_of_list(pages))
+            return streamed(renderers.stream_list_body(pages))
         listing = configured_hive().list(after, limit or PAGE_LIMIT)
-        response = Response(renderers.list_of(listing.zerglings))
+        response = Response(renderers.list_body(listing.zerglings))
         if listing.after is not None:
             _link_next(response, request, limit=limit or PAGE_LIMIT, after=listing.after)
         return response
 
     def create(self, request: Request) -> HttpResponseBase:
         """Spawn a zergling, at the origin facing north unless the body says otherwise."""
-        pose = SpawnSerializer.pose_of(spawn_fields(Body.of(request)))
+        pose = SpawnSerializer.parse_pose(spawn_fields(Body.of(request)))
         zergling = configured_hive().spawn(pose, idempotency_key(request))
         location = f"{request.path.rstrip('/')}/{zergling.id}"
-        return _answer(request, renderers.newborn(zergling), 201, headers={"Location": location})
+        return _response(
+            request, renderers.spawn_body(zergling), 201, headers={"Location": location}
+        )
 
-    def retrieve(self, request: Request, id: str) -> HttpResponseBase:  # noqa: A002 - the URL's word
+    def retrieve(self, request: Request, id: str) -> HttpResponseBase:  # noqa: A002 - named by the URL
         """Show one zergling, its commands so far and its revision."""
         zergling = configured_hive().get(id)
         tag = _etag(request, zergling)
         if is_unmodified(request.META.get("HTTP_IF_NONE_MATCH"), tag):
-            return Response(status=304, headers=_tagged(tag))
-        return _answer(request, renderers.in_full(zergling), headers=_tagged(tag))
+            return Response(status=304, headers=_etag_headers(tag))
+        return _response(request, renderers.zergling_body(zergling), headers=_etag_headers(tag))
 
-    def command(self, request: Request, id: str) -> HttpResponseBase:  # noqa: A002 - the URL's word
+    def command(self, request: Request, id: str) -> HttpResponseBase:  # noqa: A002 - named by the URL
         """Command a zergling: `L`, `R`, `M` or several of them at once, `MMRM`."""
-        wanted = request_of(command_value(Body.of(request)), idempotency_key(request))
+        commands = parse_commands(command_value(Body.of(request)), idempotency_key(request))
         zergling = configured_hive().command(
-            id, wanted, if_match(request.META.get("HTTP_IF_MATCH"))
+            id, commands, if_match(request.META.get("HTTP_IF_MATCH"))
         )
-        headers = _tagged(_etag(request, zergling))
-        return _answer(request, renderers.in_full(zergling), headers=headers)
+        headers = _etag_headers(_etag(request, zergling))
+        return _response(request, renderers.zergling_body(zergling), headers=headers)
 
-    def destroy(self, request: Request, id: str) -> Response:  # noqa: A002 - the URL's word
+    def destroy(self, request: Request, id: str) -> Response:  # noqa: A002 - named by the URL
         """End a zergling's life for ever."""
         configured_hive().kill(id, if_match(request.META.get("HTTP_IF_MATCH")))
         return Response(status=204)
 
-    def history(self, request: Request, id: str) -> HttpResponseBase:  # noqa: A002 - the URL's word
+    def history(self, request: Request, id: str) -> HttpResponseBase:  # noqa: A002 - named by the URL
         """Show all commands of a zergling, oldest first; `?offset=N&limit=M` pages through them."""
         limit, offset = _limit(request), _offset(request)
         if limit is None and is_html(request):
             limit = PAGE_LIMIT
         history = configured_hive().history(id, offset, limit)
         if limit is None:
-            return streamed(renderers.stream_of_history(history.parts))
-        response = Response(renderers.history_of(history.parts))
+            return streamed(renderers.stream_history_body(history.parts))
+        response = Response(renderers.history_body(history.parts))
         if history.after is not None:
             _link_next(response, request, offset=history.after, limit=limit)
         return response
 
     def get_serializer(self, *args: Any, **kwargs: Any) -> BaseSerializer[Any]:
-        """Return the serializer whose form the browsable API shows on this page."""
+        """Return the serializer for the browsable API's form on this page."""
         serializer_class = CommandSerializer if self.detail else SpawnSerializer
         return serializer_class(*args, **kwargs)
 
 
-def _answer(
+def _response(
     request: Request, data: renderers.Json, status: int = 200, *, headers: dict[str, str]
 ) -> HttpResponseBase:
-    """Return an answer; the framework renders it only for people."""
+    """Return a response. JSON bypasses DRF's renderers, which are slower."""
     if is_html(request):
         return Response(data, status, headers=headers)
     response = renderers.json_response(data, status)
@@ -112,8 +114,8 @@ def _etag(request: Request, zergling: Zergling) -> str:
     return etag(zergling.revision or "", html=is_html(request))
 
 
-def _tagged(tag: str) -> dict[str, str]:
-    return {"ETag": tag, "Cache-Control": ASKED_AGAIN}
+def _etag_headers(tag: str) -> dict[str, str]:
+    return {"ETag": tag, "Cache-Control": REVALIDATE}
 
 
 def _link_next(response: Response, request: Request, **query: object) -> None:
@@ -121,19 +123,23 @@ def _link_next(response: Response, request: Request, **query: object) -> None:
 
 
 def _limit(request: Request) -> int | None:
-    return _number(request, "limit", 1, PAGE_LIMIT)
+    return _query_number(request, "limit", 1, PAGE_LIMIT)
 
 
 def _offset(request: Request) -> int:
-    return _number(request, "offset", 0, FARTHEST_OFFSET) or 0
+    return _query_number(request, "offset", 0, MAX_OFFSET) or 0
 
 
-def _number(request: Request, name: str, least: int, most: int) -> int | None:
+def _query_number(request: Request, name: str, minimum: int, maximum: int) -> int | None:
     values = request.query_params.getlist(name)
     if not values:
         return None
-    if len(values) > 1 or not _NUMBER.fullmatch(values[0]) or not least <= int(values[0]) <= most:
-        raise ParseError(f"{name} must be one whole number from {least} to {most}.")
+    if (
+        len(values) > 1
+        or not _NUMBER.fullmatch(values[0])
+        or not minimum <= int(values[0]) <= maximum
+    ):
+        raise ParseError(f"{name} must be one whole number from {minimum} to {maximum}.")
     return int(values[0])
 
 

@@ -1,1 +1,1 @@
-"""Server-sent events: what happens to zerglings, told to every listener."""
+"""The event stream: server-sent events about every change to a zergling."""

@@ -1,47 +1,53 @@
-"""News as server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html).
+"""Encodes change events as server-sent events.
 
-An event's ``id`` is where a reader that comes back goes on. It stands only on the last event of
-what was read at once: whoever leaves in the middle hears the beginning of it again.
+Specification: https://html.spec.whatwg.org/multipage/server-sent-events.html
+
+An event's ``id`` is the position from which a client can resume. Only the last event of a batch has
+one, because a batch has a single position. A client that disconnects within a batch receives the
+start of that batch again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from zerglings.api.renderers import Json, state_of, to_json
+from zerglings.api.renderers import Json, state_body, to_json
 from zerglings.hive.change_events import ChangeBatch, Event
 
 MEDIA_TYPE = "text/event-stream"
 
 HEARTBEAT = b"event: heartbeat\ndata: {}\n\n"
-"""What tells a reader, a script in a browser too, that a silent connection is not a dead one."""
+"""An event without content, so that clients can detect a dead connection.
+
+It is no comment, because scripts in a browser do not see comments.
+"""
 
 
 def ready(position: str) -> bytes:
-    """Return what begins a stream: whatever happens after this will be told."""
+    """Return the first event of a new stream; changes after ``position`` follow."""
     return _event("ready", {}, position)
 
 
 def reset(position: str) -> bytes:
-    """Return what begins a stream that cannot go on where its reader left."""
+    """Return the event for a client whose position is lost: it has to read the list again."""
     return _event("reset", {}, position)
 
 
-def told(news: ChangeBatch) -> bytes:
-    """Return all events of news; b"" if there are none."""
-    last = len(news.events) - 1
+def encode_batch(batch: ChangeBatch) -> bytes:
+    """Return all events of a batch; b"" if there are none."""
+    last = len(batch.events) - 1
     return b"".join(
-        _event(event.kind, _data(event), news.position if number == last else None)
-        for number, event in enumerate(news.events)
+        _event(event.kind, _data(event), batch.position if number == last else None)
+        for number, event in enumerate(batch.events)
     )
 
 
 def _data(event: Event) -> Json:
     if event.zergling is None:
         return {"zergling": {"id": event.id}}
-    return {"zergling": state_of(event.zergling)}
+    return {"zergling": state_body(event.zergling)}
 
 
 def _event(kind: str, data: Mapping[str, object], position: str | None = None) -> bytes:
-    place = b"" if position is None else b"id: %s\n" % position.encode()
-    return b"event: %s\n%sdata: %s\n\n" % (kind.encode(), place, to_json(data))
+    id_line = b"" if position is None else b"id: %s\n" % position.encode()
+    return b"event: %s\n%sdata: %s\n\n" % (kind.encode(), id_line, to_json(data))

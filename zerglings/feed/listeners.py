@@ -1,4 +1,4 @@
-"""Those who are told the news, and how long one who does not listen is put up with."""
+"""One listener of the feed: its queue of events, and the limits for slow clients."""
 
 from __future__ import annotations
 
@@ -14,85 +14,85 @@ from zerglings.feed import event_stream
 logger = logging.getLogger(__name__)
 
 HEARTBEAT_EVERY = 15.0
-"""Seconds of silence after which a listener gets a heartbeat."""
+"""Seconds without events after which a listener gets a heartbeat."""
 
 BACKLOG_LIMIT = 1024 * 1024
-"""Bytes that may wait for a listener; one that is further behind is dropped."""
+"""Bytes in a listener's queue; a listener with more is dropped."""
 
 STALL_LIMIT = 20.0
-"""Seconds that a listener may take for one piece; one that takes longer is dropped."""
+"""Seconds for sending one chunk; a listener that takes longer is dropped."""
 
 
-class Line(Protocol):
-    """What connects a listener; ``caller`` is the name of whose it is, None if it is nobody's."""
+class Connection(Protocol):
+    """A listener's connection. ``caller`` is the name of its token, None without one."""
 
     caller: str | None
 
-    def is_dead(self) -> bool:
-        """Whether nobody is there any more who may listen."""
+    def should_end(self) -> bool:
+        """Whether the client has disconnected or may no longer listen."""
 
-    def hang_up(self) -> None:
-        """Break it, so that it no longer holds up who speaks on it."""
+    def abort(self) -> None:
+        """Close the connection, so that a thread that is sending on it gets an error."""
 
 
 class Listener:
-    """Somebody who is told the news on a line, piece by piece.
+    """A queue between the feed's reader and the thread that serves one client.
 
-    ``position`` is where one that resumes has come to by itself.
+    Chunks are bytes of whole events. ``position`` is how far a resuming listener has caught up.
     """
 
-    def __init__(self, line: Line) -> None:
-        self.line = line
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
         self.position = ""
-        self._pieces: deque[bytes] = deque()
-        self._size = 0
-        self._signal = threading.Event()
-        self._busy_since: float | None = None
-        self.is_over = False
+        self.has_ended = False
+        self._queue: deque[bytes] = deque()
+        self._queued_bytes = 0
+        self._wake_up = threading.Event()
+        self._sending_since: float | None = None
 
-    def give(self, piece: bytes) -> None:
-        """Have a piece wait for the listener; drop it if too much is waiting already."""
-        if self.is_over:
+    def enqueue(self, chunk: bytes) -> None:
+        """Queue a chunk; drop the listener if its queue is too long."""
+        if self.has_ended:
             return
-        self._pieces.append(piece)
-        self._size += len(piece)
-        if self._size > BACKLOG_LIMIT:
+        self._queue.append(chunk)
+        self._queued_bytes += len(chunk)
+        if self._queued_bytes > BACKLOG_LIMIT:
             self.drop("is too slow")
-        self._signal.set()
+        self._wake_up.set()
 
-    def pieces(self) -> Iterator[bytes]:
-        """Yield what is given, and heartbeats while nothing is, until it is over."""
-        while not self.is_over:
-            self._signal.wait(HEARTBEAT_EVERY)
-            self._signal.clear()
-            if not self._pieces and not self.is_over:
-                yield from self.taking(event_stream.HEARTBEAT)
-            while self._pieces and not self.is_over:
-                piece = self._pieces.popleft()
-                self._size -= len(piece)
-                yield from self.taking(piece)
+    def chunks(self) -> Iterator[bytes]:
+        """Yield queued chunks, and heartbeats while the queue is empty, until the listener ends."""
+        while not self.has_ended:
+            self._wake_up.wait(HEARTBEAT_EVERY)
+            self._wake_up.clear()
+            if not self._queue and not self.has_ended:
+                yield from self.timed(event_stream.HEARTBEAT)
+            while self._queue and not self.has_ended:
+                chunk = self._queue.popleft()
+                self._queued_bytes -= len(chunk)
+                yield from self.timed(chunk)
 
-    def taking(self, piece: bytes) -> Iterator[bytes]:
-        """Yield a piece, noting for how long it is being taken; b"" is none."""
-        if piece:
-            self._busy_since = time.monotonic()
-            yield piece
-            self._busy_since = None
+    def timed(self, chunk: bytes) -> Iterator[bytes]:
+        """Yield a chunk unless it is empty, and record when the caller began to send it."""
+        if chunk:
+            self._sending_since = time.monotonic()
+            yield chunk
+            self._sending_since = None
 
     def end(self) -> None:
-        """Have it be over after the piece that is being taken."""
-        self.is_over = True
-        self._pieces.clear()
-        self._signal.set()
+        """End the stream after the chunk that is being sent."""
+        self.has_ended = True
+        self._queue.clear()
+        self._wake_up.set()
 
     def drop(self, why: str) -> None:
-        """End it at once."""
-        if not self.is_over:
+        """End the stream at once, and log why."""
+        if not self.has_ended:
             logger.info("A listener %s and was dropped", why)
         self.end()
-        self.line.hang_up()
+        self.connection.abort()
 
     def is_stalled(self) -> bool:
-        """Whether it has been taking one piece for too long."""
-        since = self._busy_since
+        """Whether sending the present chunk takes longer than ``STALL_LIMIT``."""
+        since = self._sending_since
         return since is not None and time.monotonic() - since > STALL_LIMIT

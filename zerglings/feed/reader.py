@@ -1,8 +1,10 @@
-"""The feed: one reader of a hive's news for all who listen in this process.
+"""The feed: one thread reads the hive's change events for all listeners of this process.
 
-A listener that resumes catches up by itself; the reader then lets it in between two of its own
-readings, so that it misses nothing and never hears what is older than what it has heard. Knows
-nothing of HTTP.
+A new listener is live at once: it gets the events that the reader thread broadcasts. A resuming
+listener first catches up in its own thread. The reader then sends it what happened meanwhile and
+makes it live. So it misses no event, and gets none that is older than one it already has.
+
+This module does not depend on HTTP.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from itertools import islice
 from django.conf import settings
 
 from zerglings.feed import event_stream
-from zerglings.feed.listeners import Line, Listener
+from zerglings.feed.listeners import Connection, Listener
 from zerglings.hive.change_events import ChangeBatch
 from zerglings.hive.hive import Hive, configured_hive
 from zerglings.storage.base import (
@@ -29,246 +31,255 @@ from zerglings.storage.base import (
 logger = logging.getLogger(__name__)
 
 WAIT = 1.0
-"""Seconds that the store is asked to wait for news, and one that resumes may wait for its turn."""
+"""Seconds of one long poll. A resumed listener becomes live between two polls."""
 
 PAGE = 200
-"""Zerglings to read at once at most."""
+"""Zerglings in one batch of events, at most."""
 
 COALESCE_SECONDS = 0.1
-"""Seconds between two readings: what happens meanwhile is told together."""
+"""Seconds between two polls; events in between are sent together."""
 
 START_LIMIT = 4.0
-"""Seconds that the first listener waits for the store."""
+"""Seconds that a new listener waits for the first poll to end."""
 
-ADMISSIONS = 8
-"""Places from which those who resume may be let in between two readings."""
+POSITIONS_PER_POLL = 8
+"""Different positions at which resumed listeners may join between two polls."""
 
 LONGEST_PAUSE = 1.0
-"""Seconds until a store that does not answer is asked again, at most."""
+"""Seconds between two attempts while the store fails, at most."""
 
 
 class TooManyListeners(Exception):
-    """No more may listen in this process."""
+    """This process has as many listeners as it may have."""
 
 
-class TooManyOfOne(Exception):
-    """No more may listen for this caller in this process."""
+class TooManyForCaller(Exception):
+    """This caller has as many listeners in this process as it may have."""
 
 
 class FeedEnded(Exception):
-    """Nobody may listen in this process any more."""
+    """The process is shutting down and accepts no more listeners."""
 
 
 class Feed:
-    """Tells the news of one hive to many. Safe to use from many threads at once.
+    """Sends a hive's change events to many listeners. Thread-safe.
 
     Args:
-        hive: what is told about.
-        limit: how many may listen at once; half of them, but one at least, for one caller.
+        hive: the source of the events.
+        limit: maximum number of listeners; a caller may have half of them, but at least one.
     """
 
     def __init__(self, hive: Hive, *, limit: int) -> None:
         self._hive = hive
         self._limit = limit
-        self._limit_each = max(1, limit // 2)
+        self._limit_per_caller = max(1, limit // 2)
         self._lock = threading.Lock()
-        self._present: set[Listener] = set()
-        self._newcomers: list[Listener] = []
-        self._listening: set[Listener] = set()
+        self._listeners: set[Listener] = set()
+        self._joining: list[Listener] = []  # caught up, and not live yet
+        self._live: set[Listener] = set()
         self._ending = threading.Event()
-        self._is_read = False
-        self._is_informed = threading.Event()
+        self._has_reader = False
+        self._has_polled = threading.Event()
         self._position = ""
         self._failure: StoreError | None = None
 
-    def listen(self, since: str | None, line: Line) -> Generator[bytes]:
-        """Yield the news as server-sent events, from a position on or else from now on.
+    def listen(self, since: str | None, connection: Connection) -> Generator[bytes]:
+        """Yield server-sent events: those after ``since``, or from now on.
 
         Args:
-            since: the id of an event.
-            line: what connects the listener.
+            since: the id of the last event that the client has received; None for a new stream.
+            connection: the client's connection.
 
         Raises:
-            TooManyListeners, TooManyOfOne, FeedEnded: nobody else may listen, or not for this one.
-            StoreUnavailable: the store does not answer; not raised later than by the first piece.
+            TooManyListeners: this process has too many listeners.
+            TooManyForCaller: the caller has too many listeners.
+            FeedEnded: the process is shutting down.
+            StoreUnavailable: the store does not answer; raised before the first chunk only.
         """
-        listener = Listener(line)
-        self._enter(listener)
+        listener = Listener(connection)
+        self._register(listener)
         try:
             if since is None:
-                yield from listener.taking(event_stream.ready(self._join_at_once(listener)))
+                yield from listener.timed(event_stream.ready(self._join_now(listener)))
             else:
-                yield from self._resumed(listener, since)
-                self._join(listener)
-            yield from listener.pieces()
+                yield from self._catch_up(listener, since)
+                self._join_later(listener)
+            yield from listener.chunks()
         finally:
-            self._leave(listener)
+            self._unregister(listener)
 
     def end(self) -> None:
-        """End all listening for good."""
+        """End all streams, and accept no more listeners."""
         self._ending.set()
         with self._lock:
-            for listener in self._present:
+            for listener in self._listeners:
                 listener.end()
 
-    def _enter(self, listener: Listener) -> None:
+    def _register(self, listener: Listener) -> None:
+        """Add a listener, and start the reader thread for the first one."""
         with self._lock:
             if self._ending.is_set():
                 raise FeedEnded
-            if len(self._present) >= self._limit:
+            if len(self._listeners) >= self._limit:
                 raise TooManyListeners
-            if self._count_of(listener.line.caller) >= self._limit_each:
-                raise TooManyOfOne
-            self._present.add(listener)
-            if not self._is_read:
-                self._is_read = True
-                self._is_informed.clear()
+            if self._count_for(listener.connection.caller) >= self._limit_per_caller:
+                raise TooManyForCaller
+            self._listeners.add(listener)
+            if not self._has_reader:
+                self._has_reader = True
+                self._has_polled.clear()
                 threading.Thread(target=self._read, name="feed", daemon=True).start()
 
-    def _count_of(self, caller: str | None) -> int:
-        """Return how many listen for a caller; those who are nobody's are not counted."""
-        return sum(each.line.caller == caller for each in self._present) if caller else 0
+    def _count_for(self, caller: str | None) -> int:
+        """Return a caller's number of listeners; the limit does not apply to anonymous callers."""
+        return sum(each.connection.caller == caller for each in self._listeners) if caller else 0
 
-    def _leave(self, listener: Listener) -> None:
+    def _unregister(self, listener: Listener) -> None:
         with self._lock:
-            self._present.discard(listener)
-            self._listening.discard(listener)
-            if listener in self._newcomers:
-                self._newcomers.remove(listener)
+            self._listeners.discard(listener)
+            self._live.discard(listener)
+            if listener in self._joining:
+                self._joining.remove(listener)
 
-    def _join(self, listener: Listener) -> None:
+    def _join_later(self, listener: Listener) -> None:
+        """Have the reader send what the listener missed since it caught up, and make it live."""
         with self._lock:
-            self._newcomers.append(listener)
+            self._joining.append(listener)
 
-    def _join_at_once(self, listener: Listener) -> str:
-        """Have one join that has heard nothing yet; return the place that it joins at.
+    def _join_now(self, listener: Listener) -> str:
+        """Make a new listener live; return the position from which on it gets events.
 
-        What is being read now begins there, so nothing is missed.
+        The reader's present poll starts at that position, so no event is missed.
         """
-        self._is_informed.wait(START_LIMIT)
+        self._has_polled.wait(START_LIMIT)
         with self._lock:
             if self._failure is not None:
                 raise type(self._failure)(*self._failure.args) from self._failure
-            if not self._is_informed.is_set():
-                raise StoreUnavailable("there is no news yet")
-            self._listening.add(listener)
+            if not self._has_polled.is_set():
+                raise StoreUnavailable("the first read of change events has not ended yet")
+            self._live.add(listener)
             return self._position
 
-    def _resumed(self, listener: Listener, since: str) -> Iterator[bytes]:
-        """Yield what a listener has missed; once it has begun, a store that fails is waited for."""
+    def _catch_up(self, listener: Listener, since: str) -> Iterator[bytes]:
+        """Yield the events after ``since``; after the first chunk, retry failed reads."""
         listener.position = since
-        piece, has_more = self._advanced(listener)
-        yield from listener.taking(piece or event_stream.HEARTBEAT)
-        while has_more and not listener.is_over:
+        chunk, has_more = self._next_chunk(listener)
+        yield from listener.timed(chunk or event_stream.HEARTBEAT)
+        while has_more and not listener.has_ended:
             try:
-                piece, has_more = self._advanced(listener)
+                chunk, has_more = self._next_chunk(listener)
             except StoreError as error:
                 logger.info("A listener waits for the store: %s", error)
-                piece = event_stream.HEARTBEAT
+                chunk = event_stream.HEARTBEAT
                 self._ending.wait(LONGEST_PAUSE)
-            yield from listener.taking(piece)
+            yield from listener.timed(chunk)
 
-    def _advanced(self, listener: Listener) -> tuple[bytes, bool]:
-        """Return what is to be told a listener next, and whether there is more."""
-        piece, news = self._after(listener.position)
-        listener.position = news.position
-        return piece, news.has_more
+    def _next_chunk(self, listener: Listener) -> tuple[bytes, bool]:
+        """Return the events after a listener's position and whether there are more; advance it."""
+        chunk, batch = self._read_after(listener.position)
+        listener.position = batch.position
+        return chunk, batch.has_more
 
-    def _after(self, position: str, wait: float = 0.0) -> tuple[bytes, ChangeBatch]:
-        """Return what is to be told of what happens after a place, or that the place is lost."""
+    def _read_after(self, position: str, wait: float = 0.0) -> tuple[bytes, ChangeBatch]:
+        """Return the events after a position, or a reset if the store no longer knows it.
+
+        Args:
+            position: where to begin.
+            wait: seconds that the store may wait for an event.
+        """
         try:
-            news = self._hive.changes_after(position, PAGE, wait=wait)
+            batch = self._hive.changes_after(position, PAGE, wait=wait)
         except UnknownPosition:
-            news = self._hive.changes_after(None)
-            return event_stream.reset(news.position), news
-        return event_stream.told(news), news
+            batch = self._hive.changes_after(None)
+            return event_stream.reset(batch.position), batch
+        return event_stream.encode_batch(batch), batch
 
     def _read(self) -> None:
-        """Read the news while anybody is present."""
+        """Poll the store and broadcast its events, until there are no listeners."""
         position: str | None = None
         pause = 0.0
         try:
-            while self._look_after_listeners():
+            while self._check_listeners():
                 try:
                     if position is None:
                         position = self._hive.changes_after(None).position
-                        self._tell(event_stream.reset(position), position)
-                    self._admit_newcomers()
-                    piece, news = self._after(position, WAIT)
-                    self._tell(piece, news.position)
-                    position, pause = news.position, 0.0 if news.has_more else COALESCE_SECONDS
+                        self._broadcast(event_stream.reset(position), position)
+                    self._join_resumed()
+                    chunk, batch = self._read_after(position, WAIT)
+                    self._broadcast(chunk, batch.position)
+                    position, pause = batch.position, 0.0 if batch.has_more else COALESCE_SECONDS
                 except StoreError as error:
-                    self._fail(error)
-                    if isinstance(error, NotBootstrapped):  # whatever comes back begins anew
+                    self._note_failure(error)
+                    if isinstance(error, NotBootstrapped):  # a new database has new positions
                         position = None
                     pause = min(LONGEST_PAUSE, 2 * max(pause, COALESCE_SECONDS))
                 self._ending.wait(pause)
         except BaseException:
-            self._give_up()
+            self._end_listeners()
             raise
 
-    def _look_after_listeners(self) -> bool:
-        """Drop who stalls or has gone; return whether anybody is left to read for."""
+    def _check_listeners(self) -> bool:
+        """Drop stalled listeners and end disconnected ones; return whether to go on reading."""
         with self._lock:
-            stalled = [listener for listener in self._present if listener.is_stalled()]
-            for listener in self._present:
-                if listener.line.is_dead():
+            stalled = [listener for listener in self._listeners if listener.is_stalled()]
+            for listener in self._listeners:
+                if listener.connection.should_end():
                     listener.end()
-            is_read = bool(self._present) and not self._ending.is_set()
-            self._is_read = is_read
+            has_reader = bool(self._listeners) and not self._ending.is_set()
+            self._has_reader = has_reader
         for listener in stalled:
             listener.drop("has stalled")
-        return is_read
+        return has_reader
 
-    def _tell(self, piece: bytes, position: str) -> None:
-        """Tell everybody what has happened before a position; b"" is nothing."""
+    def _broadcast(self, chunk: bytes, position: str) -> None:
+        """Queue a chunk, unless it is empty, for all live listeners; ``position`` is its end."""
         with self._lock:
-            listeners = list(self._listening)
+            listeners = list(self._live)
             self._position, self._failure = position, None
-        self._is_informed.set()
-        for listener in listeners if piece else ():
-            listener.give(piece)
+        self._has_polled.set()
+        for listener in listeners if chunk else ():
+            listener.enqueue(chunk)
 
-    def _fail(self, error: StoreError) -> None:
+    def _note_failure(self, error: StoreError) -> None:
         if self._failure is None:
-            logger.warning("There is no news while the store fails: %s", error)
+            logger.warning("Event streams pause while the store fails: %s", error)
         with self._lock:
             self._failure = error
-        self._is_informed.set()
+        self._has_polled.set()
 
-    def _admit_newcomers(self) -> None:
-        """Tell those who resume what they missed since they asked themselves, and let them join.
+    def _join_resumed(self) -> None:
+        """Send resumed listeners what they missed since they caught up, and make them live.
 
-        It is read now, so it is not older than anything that they have heard, and what is read next
-        is not older than this.
+        This happens between two polls, so that each listener gets the events in order: these are
+        newer than what it has caught up with, and the next poll's events are newer still.
         """
-        by_place: dict[str, list[Listener]] = {}
+        by_position: dict[str, list[Listener]] = {}
         with self._lock:
-            for listener in self._newcomers:
-                by_place.setdefault(listener.position, []).append(listener)
-        for place, listeners in islice(by_place.items(), ADMISSIONS):
-            self._admit(listeners, place)
+            for listener in self._joining:
+                by_position.setdefault(listener.position, []).append(listener)
+        for position, listeners in islice(by_position.items(), POSITIONS_PER_POLL):
+            self._join_at(position, listeners)
 
-    def _admit(self, listeners: Sequence[Listener], position: str) -> None:
+    def _join_at(self, position: str, listeners: Sequence[Listener]) -> None:
         has_more = True
         while has_more:
-            piece, news = self._after(position)
-            position, has_more = news.position, news.has_more
+            chunk, batch = self._read_after(position)
+            position, has_more = batch.position, batch.has_more
             for listener in listeners:
                 listener.position = position
-                if piece:
-                    listener.give(piece)
+                if chunk:
+                    listener.enqueue(chunk)
         with self._lock:
             for listener in listeners:
-                if listener in self._newcomers:
-                    self._newcomers.remove(listener)
-                    self._listening.add(listener)
+                if listener in self._joining:
+                    self._joining.remove(listener)
+                    self._live.add(listener)
 
-    def _give_up(self) -> None:
-        """Leave nobody waiting for a reader that has crashed."""
+    def _end_listeners(self) -> None:
+        """End all streams after a crash of the reader; clients then reconnect."""
         with self._lock:
-            self._is_read = False
-            for listener in self._present:
+            self._has_reader = False
+            for listener in self._listeners:
                 listener.end()
 
 

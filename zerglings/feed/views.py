@@ -1,4 +1,4 @@
-"""The feed over HTTP: ``GET /events``, for as long as the client listens."""
+"""``GET /events``: the feed as an HTTP response, for as long as the client stays connected."""
 
 from __future__ import annotations
 
@@ -17,31 +17,30 @@ from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from zerglings.api.caching import AS_IT_COMES
+from zerglings.api.caching import STREAMED
 from zerglings.api.exceptions import error_response
 from zerglings.api.renderers import CompactJSONRenderer, to_json
 from zerglings.feed import event_stream
-from zerglings.feed.reader import FeedEnded, TooManyListeners, TooManyOfOne, configured_feed
+from zerglings.feed.reader import FeedEnded, TooManyForCaller, TooManyListeners, configured_feed
 
 UNANSWERED_LIMIT = 30_000
-"""Milliseconds without an acknowledgement after which the kernel takes a client for gone."""
-
+"""Milliseconds that sent data may stay unacknowledged before the kernel closes the connection."""
 
 CALLER = "overmind.caller"
-"""Where in a request's environment the name is of who has shown a token."""
+"""WSGI environment key: the name of the request's token, absent without one."""
 
-MAY_STAY = "overmind.may_stay"
-"""Where in a request's environment it may say whether its client may go on listening."""
+IS_STILL_ALLOWED = "overmind.is_still_allowed"
+"""WSGI environment key: a function that tells whether the request's token is still valid."""
 
-TOO_MANY_OF_ONE = "Too many listen to events with tokens of your name; end one, or try again later."
+TOO_MANY_FOR_CALLER = "Too many event streams use tokens of your name; end one, or try again later."
 RETRY_AFTER = "10"
-"""Seconds; when a stream of theirs will end nobody knows."""
+"""Seconds in the 429. It is a guess, because streams have no known end."""
 
-_HAS_GONE = getattr(select, "POLLRDHUP", select.POLLHUP)  # only Linux tells of a half that ended
+_DISCONNECTED = getattr(select, "POLLRDHUP", select.POLLHUP)  # Linux reports half-closed sockets
 
 
 class EventStreamRenderer(BaseRenderer):
-    """Lets a client ask for a stream; an error is JSON all the same."""
+    """Makes ``Accept: text/event-stream`` acceptable. It renders errors only, as JSON."""
 
     media_type = event_stream.MEDIA_TYPE
     format = "events"
@@ -65,84 +64,89 @@ class Events(APIView):
     renderer_classes = (EventStreamRenderer, CompactJSONRenderer)
 
     def get(self, request: Request) -> HttpResponseBase:
-        """Stream what happens from now on, or from the event that the client heard last."""
-        since = request.META.get("HTTP_LAST_EVENT_ID") or request.query_params.get("since")
+        """Stream events from now on, or those after the last event that the client received."""
         meta = request.META
-        line = _Line(meta.get("gunicorn.socket"), meta.get(CALLER), meta.get(MAY_STAY))
+        since = meta.get("HTTP_LAST_EVENT_ID") or request.query_params.get("since")
+        connection = _ClientConnection(
+            meta.get("gunicorn.socket"), meta.get(CALLER), meta.get(IS_STILL_ALLOWED)
+        )
         try:
-            pieces = configured_feed().listen(since or None, line)
-            first = next(pieces)
+            chunks = configured_feed().listen(since or None, connection)
+            first = next(chunks)
         except TooManyListeners:
-            return error_response(503, "Too many listen to events already; try again later.")
-        except TooManyOfOne:
-            return error_response(429, TOO_MANY_OF_ONE, {"Retry-After": RETRY_AFTER})
+            return error_response(503, "Too many event streams are open; try again later.")
+        except TooManyForCaller:
+            return error_response(429, TOO_MANY_FOR_CALLER, {"Retry-After": RETRY_AFTER})
         except FeedEnded:
             return error_response(503, "The service is about to stop; try again.")
-        return _labelled(StreamingHttpResponse(_Pieces(first, pieces, line)))
+        return _with_headers(StreamingHttpResponse(_Body(first, chunks, connection)))
 
     def head(self, request: Request) -> HttpResponseBase:
-        """Say what GET would send."""
-        return _labelled(StreamingHttpResponse())
+        """Return the headers of a GET without opening a stream."""
+        return _with_headers(StreamingHttpResponse())
 
 
-class _Line:
-    """A client's connection; None where no server is behind the application.
+class _ClientConnection:
+    """A client's connection.
 
-    ``may_stay`` says whether the client is still welcome; None is for ever.
+    Args:
+        connection: its socket, None if the application runs without gunicorn, as in tests.
+        caller: the name of the client's token, None without one.
+        is_still_allowed: whether the token is still valid, None without one.
     """
 
     def __init__(
         self,
         connection: socket.socket | None,
         caller: str | None,
-        may_stay: Callable[[], bool] | None,
+        is_still_allowed: Callable[[], bool] | None,
     ) -> None:
         self.caller = caller
-        self._connection = connection
-        self._may_stay = may_stay
-        if connection is not None and hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux has it
+        self._socket = connection
+        self._is_still_allowed = is_still_allowed
+        if connection is not None and hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux only
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNANSWERED_LIMIT)
 
-    def is_dead(self) -> bool:
-        """Whether the client has closed it, or is not welcome any more."""
-        if self._may_stay is not None and not self._may_stay():
+    def should_end(self) -> bool:
+        """Whether the client has disconnected or its token is no longer valid."""
+        if self._is_still_allowed is not None and not self._is_still_allowed():
             return True
-        if self._connection is None:
+        if self._socket is None:
             return False
-        if self._connection.fileno() < 0:
+        if self._socket.fileno() < 0:
             return True
-        poll = monkey.get_original("select", "poll")()  # gevent's would give way to others
-        poll.register(self._connection, _HAS_GONE)
+        poll = monkey.get_original("select", "poll")()  # gevent's poll would switch greenlets
+        poll.register(self._socket, _DISCONNECTED)
         return bool(poll.poll(0))
 
-    def hang_up(self) -> None:
-        """Break it, so that who is sending on it finds it broken by the client."""
-        if self._connection is None:
+    def abort(self) -> None:
+        """Shut the socket down, so that sending fails as if the client had disconnected."""
+        if self._socket is None:
             return
-        with suppress(OSError):  # it is broken already
-            # gevent's own shutdown would raise an error of gevent's in who is sending.
+        with suppress(OSError):  # it is closed already
+            # gevent's shutdown would raise an error of gevent's own in the sending greenlet.
             plain = monkey.get_original("socket", "socket")
-            with plain(fileno=os.dup(self._connection.fileno())) as same:
-                same.shutdown(socket.SHUT_RDWR)
+            with plain(fileno=os.dup(self._socket.fileno())) as duplicate:
+                duplicate.shutdown(socket.SHUT_RDWR)
 
 
-class _Pieces:
-    """A stream's pieces, whose connection is closed behind them."""
+class _Body:
+    """A stream's body; closing it closes the connection too."""
 
-    def __init__(self, first: bytes, rest: Generator[bytes], line: _Line) -> None:
-        self._first, self._rest, self._line = first, rest, line
+    def __init__(self, first: bytes, rest: Generator[bytes], connection: _ClientConnection) -> None:
+        self._first, self._rest, self._connection = first, rest, connection
 
     def __iter__(self) -> Iterator[bytes]:
         return chain([self._first], self._rest)
 
     def close(self) -> None:
-        """Leave the feed, and do not wait for another request on this connection."""
+        """Leave the feed and close the connection instead of keeping it alive."""
         self._rest.close()
-        self._line.hang_up()
+        self._connection.abort()
 
 
-def _labelled(response: HttpResponseBase) -> HttpResponseBase:
+def _with_headers(response: HttpResponseBase) -> HttpResponseBase:
     response["Content-Type"] = event_stream.MEDIA_TYPE
-    response["Cache-Control"] = AS_IT_COMES
-    response["X-Accel-Buffering"] = "no"  # for a proxy that would collect before it passes on
+    response["Cache-Control"] = STREAMED
+    response["X-Accel-Buffering"] = "no"  # nginx then passes chunks on without buffering
     return response

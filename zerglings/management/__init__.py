@@ -1,1 +1,1 @@
-"""Commands for operators."""
+"""Management commands for operators, and what they share."""

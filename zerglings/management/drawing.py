@@ -1,4 +1,4 @@
-"""A zergling's path as a small drawing of letters. Knows nothing of where it is shown."""
+"""Draws a zergling's path as text."""
 
 from __future__ import annotations
 
@@ -8,16 +8,21 @@ from itertools import accumulate
 from zerglings.domain.zergling import Pose
 
 WIDTH, HEIGHT = 61, 21
-"""Columns and lines at most, a grid step each; odd, so that there is a middle."""
+"""Largest drawing in columns and lines, one for each grid step; odd, so that it has a centre."""
 
 VISITED, START = ".", "o"
 ARROWS = {"N": "^", "E": ">", "S": "v", "W": "<"}
 
 
 def drawing(start: Pose, words: Iterable[str]) -> list[str]:
-    """Return the lines of a drawing, north up: where a path began, went, and now stands.
+    """Return the lines of a drawing with north up. Of a larger path, show the part around its end.
 
-    Of a path that is too large the part around its end is drawn.
+    Args:
+        start: the pose before the first command.
+        words: the commands.
+
+    >>> drawing(Pose(), "MRMM")
+    ['..>', 'o']
     """
     poses = list(accumulate(words, Pose.after, initial=start))
     end = poses[-1]
@@ -33,6 +38,6 @@ def drawing(start: Pose, words: Iterable[str]) -> list[str]:
 
 
 def _window(places: list[int], end: int, limit: int) -> tuple[int, int]:
-    """Return where a window over one coordinate begins, and how far it goes."""
+    """Return the first value and the length of the drawn range of one coordinate."""
     least, length = min(places), max(places) - min(places) + 1
     return (least, length) if length <= limit else (end - limit // 2, limit)

@@ -1,4 +1,4 @@
-"""What a command does when whoever reads its output has had enough, as ``head`` has."""
+"""Exit without a traceback when the reader of the output, such as ``head``, closes the pipe."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 EXIT_STATUS = 128 + signal.SIGPIPE
-"""What a shell shows of a program that a closed pipe has ended."""
+"""A shell's exit status of a program that SIGPIPE has ended."""
 
 
 @contextmanager
-def ending_with_its_reader() -> Iterator[None]:
-    """End the process quietly when its output is read no longer."""
+def exit_on_broken_pipe() -> Iterator[None]:
+    """Exit with ``EXIT_STATUS`` when writing to a closed pipe, without a message."""
     try:
         yield
         sys.stdout.flush()
     except BrokenPipeError:
-        # Python flushes once more at its end, and would complain again.
+        # Python flushes stdout again at exit, and would report the error again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(EXIT_STATUS)

@@ -1,1 +1,1 @@
-"""Zerglings with their histories out of one store and into another, by way of a file."""
+"""Export of a store's zerglings and histories to a file, and import into another store."""

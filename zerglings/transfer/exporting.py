@@ -1,8 +1,8 @@
-"""Exporting: every zergling of a store, the dead too, each with its whole history; and the keys.
+"""Exports every zergling of a store, dead ones too, with its whole history; and the keys.
 
-May run beside a working service: each zergling is then as it was at some moment of the export,
-together with the parts of its history that it named at that moment, which never change. Of the long
-dead whose documents were removed the store has nothing to tell, so they are in no export.
+The service may be running: each zergling is exported as it was at some moment during the export.
+The chunks of its history that it referred to then never change. Dead zerglings that ``heal`` has
+removed are not exported.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ from zerglings.transfer.retrying import CALL_TIMEOUT, Pause, with_retries
 logger = logging.getLogger(__name__)
 
 PAGE = 200
-"""Zerglings to read at once."""
+"""Zerglings read with one call."""
 
 PAGES = 10
 """Pages of ids to list before the store's copies are compared again."""
 
 
 class Exporter:
-    """Exports one store. What it passes over is logged, each with its reason, and counted.
+    """Exports one store.
 
-    ``skipped`` counts documents that are none of the service's, ``damaged`` zerglings whose history
-    is not whole, which no other store would take.
+    ``skipped`` counts documents of other programs. ``damaged`` counts zerglings with an incomplete
+    or inconsistent history: they are logged and not exported, because an import would reject them.
 
     Args:
-        store: what is exported; rivals are settled there first.
-        tail: words that a document keeps when a settled history is shortened.
-        pause: waits for so many seconds.
+        store: the source; rival revisions are merged there first.
+        tail: words that a document keeps at least when older ones move to chunks.
+        pause: sleeps for a number of seconds.
     """
 
     def __init__(self, store: Store, tail: int, *, pause: Pause = time.sleep) -> None:
@@ -56,11 +56,11 @@ class Exporter:
         self.damaged = 0
 
     def write(self, writer: Writer, progress: Callable[[Tally], None]) -> None:
-        """Write all zerglings after the last one that ``writer`` has, and the trailer.
+        """Write all zerglings after the last one that ``writer`` has, the keys and the trailer.
 
         Raises:
-            CopiesBehind: the store's lists may be short, and stayed so.
-            StoreError: the store stopped answering. What was written is good as far as it goes.
+            CopiesBehind: copies still lacked documents at the last retry, so lists may be short.
+            StoreError: the store still failed at the last retry. The export can be resumed.
         """
         after, more = writer.tally.last_id or None, True
         while more:
@@ -73,10 +73,13 @@ class Exporter:
         writer.end()
 
     def _listed(self, after: str | None) -> tuple[list[str], str | None]:
-        """Return the ids of some pages, and where the next one begins.
+        """List the ids of up to ``PAGES`` pages after an id.
 
-        Only what was listed while no copy lacked anything is written. So the file has all up to its
-        last zergling, and can be gone on with.
+        The copies are compared before and after, because lists are short while a copy lacks
+        documents. So the file is complete up to its last zergling, and can be resumed there.
+
+        Returns:
+            The ids, and the ``after`` of the next call, None at the end.
         """
         ids: list[str] = []
         self._store.check_copies(timeout=CALL_TIMEOUT)
@@ -137,11 +140,12 @@ class Exporter:
         writer.zergling(encode(replace(zergling, revision=None)))
 
     def _checked(self, zergling: Zergling) -> Iterable[Chunk]:
-        """Return the chunks before a zergling's history, oldest first, once all have been checked.
+        """Check a zergling's whole history; return its chunks, oldest first.
 
         Raises:
-            MissingChunk, NotAZergling: the history is not whole.
-            StoreUnavailable: that could not be found out.
+            MissingChunk: a chunk is missing.
+            NotAZergling: the history is inconsistent.
+            StoreUnavailable: the store does not answer.
         """
         if zergling.base.chunk is None:
             check_zergling(zergling, None)

@@ -1,7 +1,7 @@
-"""Where an export is: a file, or a standard stream (``-``); each may be compressed with gzip.
+"""Opens export files: plain or gzip, on disk or as a standard stream (``-``).
 
-What is read is recognised by its first bytes, whatever its name; what is written is compressed if
-its name ends in ``.gz``.
+For reading, the first bytes tell whether a file is compressed. For writing, the name does: it ends
+in ``.gz``.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ STANDARD = "-"
 COMPRESSED = ".gz"
 
 _MAGIC = b"\x1f\x8b"
-"""What gzip begins with: RFC 1952, section 2.3.1."""
+"""The first bytes of a gzip file (RFC 1952, section 2.3.1)."""
 
 
 @contextmanager
 def opened(name: str) -> Iterator[tuple[BinaryIO, BinaryIO]]:
-    """Give a stream of an export's lines, and the one whose position tells how far it was read."""
+    """Give a stream of the uncompressed lines, and the file, whose position shows the progress."""
     with _source(name) as file:
         if not file.peek(len(_MAGIC)).startswith(_MAGIC):
             yield file, file
@@ -41,9 +41,13 @@ def _source(name: str) -> AbstractContextManager[BufferedReader]:
 
 @contextmanager
 def created(name: str) -> Iterator[BinaryIO]:
-    """Give a stream to write an export to, on disk at the end; a file must not exist yet."""
+    """Give a stream to standard output or to a new file, which is synced to disk at the end.
+
+    Raises:
+        FileExistsError: the file exists already.
+    """
     if name == STANDARD:
-        # Python's own stream has no buffer where it was told so, as in the image.
+        # With PYTHONUNBUFFERED, which the image sets, sys.stdout would write every line by itself.
         with os.fdopen(sys.stdout.fileno(), "wb", closefd=False) as output:
             yield output
         return
@@ -58,7 +62,7 @@ def created(name: str) -> Iterator[BinaryIO]:
 
 @contextmanager
 def continued(name: str, size: int) -> Iterator[BinaryIO]:
-    """Give a stream that goes on after the first ``size`` bytes of a file, and drops the rest."""
+    """Give a stream that appends after a file's first ``size`` bytes; the rest is cut off."""
     with Path(name).open("r+b") as file:
         file.truncate(size)
         file.seek(size)

@@ -1,7 +1,7 @@
-"""Importing: what a file of zerglings holds into a store, each read back and compared.
+"""Imports an export into a store, and verifies each document by reading it back.
 
-What is there and equal is left alone, so that an import may be run again. What is there and
-different is never overwritten, and the dead are never revived.
+Documents that the store already has are skipped, so an import can be run again. Documents that
+differ are never overwritten, and dead zerglings are never revived.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from zerglings.transfer.retrying import CALL_TIMEOUT, Pause, Result, with_retrie
 
 BATCH = 200
 BATCH_SIZE = 4 * 2**20
-"""Documents, and about so many bytes, to write with one call."""
+"""Limits of one write: documents, and bytes (approximate)."""
 
-DIFFERENCES_TOLD = 5
-"""How many of the documents that differ are named."""
+NAMED_DIFFERENCES = 5
+"""How many ids of differing documents an error lists."""
 
 Progress = Callable[[int], None]
-"""Told how many bytes of the file are done with, since the last time."""
+"""Called with the number of bytes that were processed since the last call."""
 
 
 class Different(Exception):
-    """The store has something else under ids of the file; ``ids`` are the first few."""
+    """The store has different documents under ids of the file; ``ids`` are the first few."""
 
     def __init__(self, count: int, ids: Sequence[str]) -> None:
         super().__init__(f"{count} documents of the file differ from those in the store")
@@ -40,7 +40,11 @@ class Different(Exception):
 
 @dataclass(slots=True)
 class _Batch:
-    """Some lines of the file, and what is known of their fate."""
+    """Consecutive entries of the file, and the state of their import.
+
+    ``is_in_doubt``: a write may have reached some copies only, so all copies have to be read.
+    ``new``: the entries that the store did not have before the first attempt, None until then.
+    """
 
     entries: list[Entry] = field(default_factory=list)
     is_in_doubt: bool = False
@@ -52,22 +56,22 @@ class _Batch:
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
-    """What a look at the store has shown of a batch."""
+class _Comparison:
+    """The entries of a batch that the store does not have, or has differently."""
 
     missing: list[Entry]
     different: list[Entry]
 
 
 class Importer:
-    """Imports into one store. Every method may raise ``StoreError``; run again, it goes on.
+    """Imports into one store. Every method may raise ``StoreError`` and can be called again then.
 
     ``written`` and ``skipped`` count documents by their kind.
 
     Args:
-        store: where they go; it is bootstrapped.
-        tail: words that a document keeps when a settled history is shortened.
-        pause: waits for so many seconds.
+        store: the target, already bootstrapped.
+        tail: words that a document keeps at least when older ones move to chunks.
+        pause: sleeps for a number of seconds.
     """
 
     def __init__(self, store: Store, tail: int, *, pause: Pause = time.sleep) -> None:
@@ -78,31 +82,31 @@ class Importer:
         self.skipped: Counter[str] = Counter()
 
     def compare(self, entries: Iterable[Entry], progress: Progress) -> bool:
-        """Return whether the store has all of a whole file already; writes nothing of it.
+        """Return whether the store already has all entries; write none.
 
         Raises:
-            Different: something is.
+            Different: the store has other documents under some of the ids.
         """
         is_complete, count = True, 0
         ids: list[str] = []
         for batch in _batches(entries):
-            look = self._retried(batch, self._look)
-            is_complete = is_complete and not look.missing
-            count += len(look.different)
-            ids += [entry.id for entry in look.different[: DIFFERENCES_TOLD - len(ids)]]
+            comparison = self._retried(batch, self._compare)
+            is_complete = is_complete and not comparison.missing
+            count += len(comparison.different)
+            ids += [entry.id for entry in comparison.different[: NAMED_DIFFERENCES - len(ids)]]
             progress(batch.size)
         if count:
             raise Different(count, ids)
         return is_complete
 
     def write(self, entries: Iterable[Entry], progress: Progress) -> None:
-        """Store what is not there, read it back and compare it.
+        """Write the missing entries batch by batch; read each batch back and compare it.
 
         Raises:
-            Different: something is in the way of the batch that was to be written next.
+            Different: the store has other documents under some ids of the next batch.
         """
         for batch in _batches(entries):
-            self._retried(batch, self._bring)
+            self._retried(batch, self._write_batch)
             written = Counter(entry.kind for entry in batch.new or ())
             self.written += written
             self.skipped += Counter(entry.kind for entry in batch.entries) - written
@@ -111,7 +115,7 @@ class Importer:
     def _retried(self, batch: _Batch, step: Callable[[_Batch], Result]) -> Result:
         return with_retries(lambda: step(batch), self._pause)
 
-    def _bring(self, batch: _Batch) -> None:
+    def _write_batch(self, batch: _Batch) -> None:
         missing = self._missing(batch)
         if batch.new is None:
             batch.new = missing
@@ -127,53 +131,57 @@ class Importer:
             raise StoreUnavailable("what was written cannot be read back")
 
     def _missing(self, batch: _Batch) -> list[Entry]:
-        look = self._look(batch)
-        if look.different:
-            ids = [entry.id for entry in look.different[:DIFFERENCES_TOLD]]
-            raise Different(len(look.different), ids)
-        return look.missing
+        comparison = self._compare(batch)
+        if comparison.different:
+            ids = [entry.id for entry in comparison.different[:NAMED_DIFFERENCES]]
+            raise Different(len(comparison.different), ids)
+        return comparison.missing
 
     def _put(self, missing: Sequence[Entry]) -> bool:
-        """Store parts of histories, then zerglings; return whether only a minority has some."""
-        beside = [entry.document for entry in missing if entry.zergling is None]
+        """Write chunks and keys, then the zerglings that refer to them.
+
+        Returns:
+            Whether some document reached only a minority of its copies.
+        """
+        others = [entry.document for entry in missing if entry.zergling is None]
         zerglings = [entry.document for entry in missing if entry.zergling is not None]
-        is_minority = _put(self._store.history, beside)
+        is_minority = _put(self._store.history, others)
         return _put(self._store, zerglings) or is_minority
 
-    def _look(self, batch: _Batch) -> _Look:
-        """Read what the store has of a batch; from all copies when a write is in doubt."""
-        beside = [entry for entry in batch.entries if entry.zergling is None]
+    def _compare(self, batch: _Batch) -> _Comparison:
+        """Compare a batch with the store; read all copies if a write is in doubt."""
+        others = [entry for entry in batch.entries if entry.zergling is None]
         zerglings = [entry for entry in batch.entries if entry.zergling is not None]
-        stored = self._stored_beside([entry.id for entry in beside], batch)
+        stored = self._stored_in_history([entry.id for entry in others], batch)
         found = self._reader.read(
             [entry.id for entry in zerglings],
             timeout=CALL_TIMEOUT,
             all_copies=batch.is_in_doubt,
         )
-        missing = [entry for entry in beside if not stored.get(entry.id)]
+        missing = [entry for entry in others if not stored.get(entry.id)]
         different = [
             entry
-            for entry in beside
-            if any(_content(leaf) != entry.document for leaf in stored.get(entry.id, ()))
+            for entry in others
+            if any(_without_revision(leaf) != entry.document for leaf in stored.get(entry.id, ()))
         ]
         for entry in zerglings:
             if entry.id not in found:
                 missing.append(entry)
             elif not _is_equal(entry, found[entry.id]):
                 different.append(entry)
-        return _Look(missing, different)
+        return _Comparison(missing, different)
 
-    def _stored_beside(self, ids: Sequence[str], batch: _Batch) -> dict[str, list[Document]]:
+    def _stored_in_history(self, ids: Sequence[str], batch: _Batch) -> dict[str, list[Document]]:
         if not ids:
             return {}
         return self._store.history.get_many(ids, timeout=CALL_TIMEOUT, all_copies=batch.is_in_doubt)
 
 
 def _put(store: Store, documents: Sequence[Document]) -> bool:
-    """Store new documents; return whether a minority of copies has some of them.
+    """Write new documents; return whether some reached only a minority of their copies.
 
     Raises:
-        StoreError: what became of the first that was not stored.
+        StoreError: the error of the first document that was not stored.
     """
     results = store.put_many(documents, timeout=CALL_TIMEOUT) if documents else []
     is_minority = False
@@ -185,12 +193,12 @@ def _put(store: Store, documents: Sequence[Document]) -> bool:
 
 
 def _is_equal(entry: Entry, found: Found) -> bool:
-    """Whether the store's zergling is the file's.
+    """Whether the store's zergling equals the file's.
 
-    One whose document was removed long after its death equals one that is dead in the file.
+    A zergling that died and whose document was removed (``found`` is None) equals any dead one.
 
     Raises:
-        StoreError: that cannot be told.
+        StoreError: the zergling could not be read.
     """
     if isinstance(found, StoreError):
         raise found
@@ -199,7 +207,7 @@ def _is_equal(entry: Entry, found: Found) -> bool:
     return encode(replace(found, revision=None)) == entry.document
 
 
-def _content(document: Document) -> Document:
+def _without_revision(document: Document) -> Document:
     return {name: value for name, value in document.items() if name != "_rev"}
 
 

@@ -1,7 +1,7 @@
-"""Whether a history holds together: chunk after chunk from the first word, then the zergling's own.
+"""Consistency checks of a history: a chain of chunks, then the zergling's own words.
 
-Pure, and the same for what a store gives and for what a file says. Where the first chunk begins is
-not compared with the zergling's spawn, which merging may have taken from another leaf.
+Exports use them on documents of the store, imports on lines of a file. The start of the first chunk
+is not compared with the spawn pose, because merging may have taken that from another leaf.
 """
 
 from __future__ import annotations
@@ -12,13 +12,17 @@ from zerglings.domain.zergling import Base, Zergling, replay
 
 
 def check_chunk(chunk: Chunk, before: Chunk | None) -> None:
-    """Return if a chunk holds together and goes on where ``before`` ends, None for the first.
+    """Check that a chunk is consistent and continues its predecessor.
+
+    Args:
+        chunk: the chunk to check.
+        before: its predecessor, None for the first chunk of a history.
 
     Raises:
         NotAZergling: it does not.
     """
     if before is not None and before.zergling_id != chunk.zergling_id:
-        raise NotAZergling("the part before it is another zergling's")
+        raise NotAZergling("the part before it belongs to another zergling")
     if chunk.start != (before.end if before else 0) or chunk.previous != (before and before.id):
         raise NotAZergling("it does not follow the part of the history that comes before it")
     if before is not None and chunk.before != before.after:
@@ -28,13 +32,17 @@ def check_chunk(chunk: Chunk, before: Chunk | None) -> None:
 
 
 def check_zergling(zergling: Zergling, newest: Chunk | None) -> None:
-    """Return if a zergling's own history goes on where ``newest`` ends and leads to where it is.
+    """Check that a zergling's own words continue its newest chunk and lead to its pose.
+
+    Args:
+        zergling: the zergling to check.
+        newest: its newest chunk, None without chunks.
 
     Raises:
-        NotAZergling: it does not.
+        NotAZergling: they do not.
     """
     if newest is not None and newest.zergling_id != zergling.id:
-        raise NotAZergling("the part of a history before it is another zergling's")
+        raise NotAZergling("the part of a history before it belongs to another zergling")
     if newest is None and (zergling.base.chunk is not None or zergling.base.count):
         raise NotAZergling("the older part of its history is missing")
     if newest is not None and zergling.base != Base(newest.after, newest.end, newest.id):

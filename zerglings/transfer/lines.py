@@ -1,12 +1,14 @@
-"""The lines of an export: written, and read again with everything checked that they can tell.
+"""The format of an export: JSON Lines, written and read one line at a time.
 
-A header, then a line for each document in the order of their ids, the chunks of a history before
-the zergling that names them, after the zerglings the keys of whole-swarm calls, then a trailer with
-counts and a hash, so that a file that was cut or damaged is known by itself. Never more than one
-line is held. Knows nothing of stores.
+The lines are, in this order:
 
-No line holds a ``_rev``: a revision names a place in the tree of revisions of the store that made
-it. Another store could not follow on it, and makes its own.
+- a header,
+- one line for each zergling, in the order of ids, preceded by the chunks of its history,
+- one line for each idempotency key of a bulk request,
+- a trailer with counts and a hash, which detects truncated and damaged files.
+
+Reading checks everything that can be checked without a store. No line has a ``_rev``: a revision
+is valid only in the store that made it.
 """
 
 from __future__ import annotations
@@ -37,29 +39,30 @@ _HEADER_CONTENT = {"format": FORMAT, "version": VERSION}
 _HEADER = orjson.dumps(_HEADER_CONTENT, option=orjson.OPT_APPEND_NEWLINE)
 
 LONGEST_LINE = 64 * 2**20
-"""Bytes; a document that CouchDB takes is smaller."""
+"""Bytes; every document that CouchDB accepts is shorter."""
 
 
 class BadFile(Exception):
-    """The file is no export, or a damaged one; the text names the line."""
+    """The file is no export or a damaged one; the text names the line."""
 
     def __init__(self, line: int, why: str) -> None:
         super().__init__(f"line {line}: {why}")
 
 
 class CutFile(BadFile):
-    """The file is good as far as it goes, but it does not go to the end."""
+    """The file is valid so far but ends too early."""
 
 
-_KEY_NOTE = {"_id": rf"{idempotency.PREFIX}[0-9a-f]{{64}}", "call": "[0-9a-f]{64}"}
+_KEY_FIELDS = {"_id": rf"{idempotency.PREFIX}[0-9a-f]{{64}}", "call": "[0-9a-f]{64}"}
+"""Fields and patterns of an idempotency key's document."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A document, what it is, and the number and bytes of its line.
+    """A document with its kind, and the number and size in bytes of its line.
 
-    ``zergling`` is what a zergling's document describes, None for all others, which belong into the
-    store beside.
+    ``zergling`` is the decoded zergling. It is None for chunks and keys, which go to the history
+    database.
     """
 
     line: int
@@ -76,7 +79,10 @@ class Entry:
 
 @dataclass(slots=True)
 class Tally:
-    """What the lines up to some place amount to."""
+    """Counts and hash of the lines up to some position in the file.
+
+    ``size`` is in bytes. ``last_id`` is the id of the last zergling or key.
+    """
 
     lines: int = 0
     size: int = 0
@@ -85,32 +91,32 @@ class Tally:
     digest: Any = field(default_factory=hashlib.sha256)  # hashlib's type has no public name
 
     def copy(self) -> Tally:
-        """Return the same, not affected by later lines."""
+        """Return an independent copy."""
         return Tally(self.lines, self.size, self.counts.copy(), self.last_id, self.digest.copy())
 
     def add(self, line: bytes) -> None:
-        """Count a line."""
+        """Add a line."""
         self.lines += 1
         self.size += len(line)
         self.digest.update(line)
 
     def trailer(self) -> Document:
-        """Return what the last line says of all lines before it."""
+        """Return the content of the trailer."""
         counts = {f"{kind}s": self.counts[kind] for kind in KINDS}
         return counts | {"sha256": self.digest.hexdigest()}
 
     def __str__(self) -> str:
-        return counted(self.counts)
+        return describe_counts(self.counts)
 
 
-def counted(counts: Counter[str]) -> str:
-    """Return numbers of documents by kind, for people."""
-    said = f"{counts[ZERGLING]} zerglings and {counts[CHUNK]} parts of histories"
-    return f"{said}, {counts[KEY]} keys" if counts[KEY] else said
+def describe_counts(counts: Counter[str]) -> str:
+    """Return the counts as text."""
+    text = f"{counts[ZERGLING]} zerglings and {counts[CHUNK]} parts of histories"
+    return f"{text}, {counts[KEY]} keys" if counts[KEY] else text
 
 
 class Writer:
-    """Writes an export to a stream, going on after the lines of ``tally``, which it keeps up."""
+    """Writes an export's lines. ``tally`` has the lines before them, and is kept up to date."""
 
     def __init__(self, stream: BinaryIO, tally: Tally) -> None:
         self._stream = stream
@@ -119,18 +125,18 @@ class Writer:
             self._write(_HEADER_CONTENT)
 
     def chunk(self, chunk: Chunk) -> None:
-        """Write a part of the history of the zergling that is to come."""
+        """Write a chunk of the history of the next zergling."""
         self._write({CHUNK: chunk.encode()})
         self.tally.counts[CHUNK] += 1
 
     def zergling(self, document: Document) -> None:
-        """Write a zergling's document, which has no revision."""
+        """Write a zergling's document, which must have no revision."""
         self._write({ZERGLING: document})
         self.tally.counts[ZERGLING] += 1
         self.tally.last_id = document["_id"]
 
     def key(self, document: Document) -> None:
-        """Write the note of a key, which has no revision; after the last zergling."""
+        """Write an idempotency key's document, which must have no revision, after all zerglings."""
         self._write({KEY: document})
         self.tally.counts[KEY] += 1
         self.tally.last_id = document["_id"]
@@ -146,10 +152,11 @@ class Writer:
 
 
 def entries(stream: BinaryIO, tally: Tally) -> Iterator[Entry]:
-    """Yield the documents of a whole export, and keep ``tally`` of the lines so far.
+    """Yield the documents of an export; ``tally`` begins empty and is kept up to date.
 
     Raises:
-        BadFile: it is none, or damaged; what came before is then not to be trusted either.
+        BadFile: the file is invalid. The entries before may be invalid too.
+        CutFile: the file ends too early.
     """
     _check_header(_next_line(stream, tally), tally)
     newest: Chunk | None = None
@@ -181,17 +188,17 @@ def entries(stream: BinaryIO, tally: Tally) -> Iterator[Entry]:
 
 
 def is_key(document: Document) -> bool:
-    """Whether a document, without its revision, is the note of a key."""
-    values = [str(document.get(name)) for name in _KEY_NOTE]
-    is_good = all(map(re.fullmatch, _KEY_NOTE.values(), values))
+    """Whether a document, without its revision, is an idempotency key's document."""
+    values = [str(document.get(name)) for name in _KEY_FIELDS]
+    is_good = all(map(re.fullmatch, _KEY_FIELDS.values(), values))
     return is_good and len(document) == len(values)
 
 
 def whole_part(stream: BinaryIO) -> Tally | None:
-    """Return what an export that was cut has up to its last whole zergling; None if it was not.
+    """Return the tally up to the last complete zergling of a cut export, None if it is complete.
 
     Raises:
-        BadFile: something other than its end is missing.
+        BadFile: the file is invalid, not only cut off.
     """
     tally, whole = Tally(), Tally()
     try:
@@ -206,10 +213,10 @@ def whole_part(stream: BinaryIO) -> Tally | None:
 
 
 def _check_beginning(stream: BinaryIO) -> None:
-    """Refuse a file of less than a line that is not the beginning of an export."""
+    """Check that a file shorter than its first line is the start of a header."""
     stream.seek(0)
-    begun = stream.read(len(_HEADER))
-    if not _HEADER.startswith(begun):
+    start = stream.read(len(_HEADER))
+    if not _HEADER.startswith(start):
         raise BadFile(1, "this is not an export")
 
 
@@ -233,7 +240,7 @@ def _next_line(stream: BinaryIO, tally: Tally, *, is_counted: bool = True) -> by
 
 
 def _parsed(line: bytes, number: int) -> tuple[str, Document]:
-    """Return the kind of a line and the object that it holds."""
+    """Return a line's kind and its document."""
     try:
         content = orjson.loads(line)
     except orjson.JSONDecodeError as error:
@@ -242,7 +249,7 @@ def _parsed(line: bytes, number: int) -> tuple[str, Document]:
         ((kind, document),) = content.items()
         if kind in (*KINDS, END) and isinstance(document, dict):
             return kind, document
-    raise BadFile(number, "no document of this format, nor the trailer")
+    raise BadFile(number, "neither a document of this format nor the trailer")
 
 
 def _check_header(line: bytes, tally: Tally) -> None:
@@ -261,7 +268,7 @@ def _chunk(document: Document, before: Chunk | None) -> Chunk:
     chunk = Chunk.decode(document)
     check_chunk(chunk, before)
     if chunk.encode() != document:
-        raise NotAZergling("it holds something that no export writes")
+        raise NotAZergling("it has content that no export writes")
     return chunk
 
 
@@ -269,7 +276,7 @@ def _zergling(document: Document, newest: Chunk | None) -> Zergling:
     zergling = decode(document)
     check_zergling(zergling, newest)
     if zergling.revision is not None or encode(zergling) != document:
-        raise NotAZergling("it holds something that no export writes")
+        raise NotAZergling("it has content that no export writes")
     return zergling
 
 
@@ -277,7 +284,7 @@ def _check_key(document: Document, newest: Chunk | None) -> None:
     if newest is not None:
         raise NotAZergling(_orphaned(newest))
     if not is_key(document):
-        raise NotAZergling("it is not the note of a key")
+        raise NotAZergling("it is not an idempotency key's document")
 
 
 def _orphaned(chunk: Chunk) -> str:
@@ -291,8 +298,8 @@ def _check_end(stream: BinaryIO, tally: Tally, trailer: Document, newest: Chunk 
     if trailer != tally.trailer():
         raise BadFile(
             number,
-            f"the trailer tells of other lines than these {tally}: the file was changed or is "
-            "damaged",
+            f"the trailer does not match the lines before it, which have {tally}: the file was "
+            "changed or is damaged",
         )
     if stream.readline(1):
         raise BadFile(number + 1, "something follows the trailer")

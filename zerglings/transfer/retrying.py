@@ -1,4 +1,4 @@
-"""Store calls that nobody waits for are tried again for half a minute or so, then given up."""
+"""Retries of store calls in batch jobs, with a backoff of about half a minute in total."""
 
 from __future__ import annotations
 
@@ -16,28 +16,32 @@ from zerglings.storage.base import (
 )
 
 PAUSES = (0.1, 0.3, 1.0, 3.0, 5.0, 10.0, 10.0)
-"""Seconds before each new attempt."""
+"""Seconds before each retry."""
 
 CALL_TIMEOUT = 30.0
-"""Seconds that one store call may wait."""
+"""Seconds: the timeout of one store call."""
 
-LASTING = (AccountRefused, NotBootstrapped, UnknownPosition, MissingChunk, TooLarge)
-"""What no new attempt mends."""
+_PERMANENT = (AccountRefused, NotBootstrapped, UnknownPosition, MissingChunk, TooLarge)
+"""Errors that a retry cannot fix."""
 
 Pause = Callable[[float], None]
 Result = TypeVar("Result")
 
 
 def with_retries(call: Callable[[], Result], pause: Pause = time.sleep) -> Result:
-    """Return what a call, which may be repeated, returns.
+    """Return the result of a call, and retry it after a temporary error of the store.
+
+    Args:
+        call: an idempotent function.
+        pause: sleeps for a number of seconds.
 
     Raises:
-        StoreError: what the last attempt ended with, or what no attempt mends.
+        StoreError: the error of the last attempt, or a permanent one.
     """
     for seconds in PAUSES:
         try:
             return call()
-        except LASTING:
+        except _PERMANENT:
             raise
         except StoreError:
             pause(seconds)

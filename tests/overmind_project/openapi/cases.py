@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.support.tokens import READER, STRANGER, WRITER, bearer
 from zerglings.domain.zergling import COORDINATE_LIMIT
-from zerglings.feed.reader import FeedEnded, TooManyListeners, TooManyOfOne
+from zerglings.feed.reader import FeedEnded, TooManyForCaller, TooManyListeners
 from zerglings.hive.mutations import NoSuchZergling, TagAltered
 from zerglings.repository.retry_budget import TooMuchContention
 from zerglings.storage.base import (
@@ -230,7 +230,7 @@ CASES: list[Case] = [
     Case(EVENTS, 406, "A picture", headers=PICTURE),
     *_shared(EVENTS),
     Case(EVENTS, 503, "Too many listen", fault=TooManyListeners()),
-    Case(EVENTS, 429, "Too many of one", fault=TooManyOfOne()),
+    Case(EVENTS, 429, "Too many of one", fault=TooManyForCaller()),
     Case(EVENTS, 503, "About to stop", fault=FeedEnded()),
     Case("GET /sign-in", 200),
     Case("GET /sign-in", 200, is_closed=True),

@@ -222,7 +222,7 @@ def test_a_password_that_is_changed_under_it_is_refused_once_and_the_new_one_use
             10,
         )
         for _ in range(30):
-            refused(service, "does not let the service in")
+            refused(service, "refuses the service's account")
         # Two, as the old one may be good again a second later; five lock the account.
         assert sum(request.status == 401 for request in proxy.requests) <= 2
         file.write_text(changed.password)

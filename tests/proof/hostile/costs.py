@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 
 from tests.proof.hostile.wsgi import Call
-from zerglings.api.parsers import MOST_FIELDS
+from zerglings.api.parsers import MAX_FIELDS
 
 HERE = "/zerglings/{id}"
 """A zergling that lives."""
@@ -101,16 +101,16 @@ COSTLY: dict[str, tuple[int, Costly]] = {
         lambda n: _heads(n // PARTS_HEAD, PARTS_HEAD, b"A:b;c=d\r\n"),
     ),
     "heads in as many fields as there may be": (
-        MOST_FIELDS * PARTS_HEAD,
-        lambda n: _heads(MOST_FIELDS, n // MOST_FIELDS, b"A:b;c=d\r\n"),
+        MAX_FIELDS * PARTS_HEAD,
+        lambda n: _heads(MAX_FIELDS, n // MAX_FIELDS, b"A:b;c=d\r\n"),
     ),
     "charsets in heads": (
         MANY * PARTS_HEAD,
         lambda n: _heads(n // PARTS_HEAD, 800, b"A:b;c*=x#''\r\n"),
     ),
     "parameters in heads": (
-        MOST_FIELDS * PARTS_HEAD,
-        lambda n: _heads(MOST_FIELDS, n // MOST_FIELDS, b"A:" + b";a=b" * (n // 110) + b"\r\n"),
+        MAX_FIELDS * PARTS_HEAD,
+        lambda n: _heads(MAX_FIELDS, n // MAX_FIELDS, b"A:" + b";a=b" * (n // 110) + b"\r\n"),
     ),
     "a form's field": (SWARM, lambda n: _post("/swarm/spawn", _form(PART + b"x" * n), MULTIPART)),
     "a field's head": (

@@ -10,7 +10,7 @@ import pytest
 from django.test import Client
 
 from tests.support.service import ROOT
-from zerglings.api.negotiation import JSON, LONGEST, chosen, is_for_a_person
+from zerglings.api.negotiation import JSON, MAX_ACCEPT_LENGTH, best_media_type, prefers_html
 
 UNSAFE = {"get_preferred_type", "accepts", "accepted_type", "accepted_types"}
 """Of Django's request: what looks up whatever codec a client names in a parameter."""
@@ -29,7 +29,7 @@ BROWSERS = {
     "jQuery for a page": "text/html, */*; q=0.01",
     "no codec is looked up": "text/html;a*=nope''%41",
     "who will not have JSON": "text/html, image/gif, */*, application/json;q=0",
-    "nearly too long": "text/html" + " " * (LONGEST - 9),
+    "nearly too long": "text/html" + " " * (MAX_ACCEPT_LENGTH - 9),
 }
 PROGRAMS = {
     "none": None,
@@ -49,18 +49,18 @@ PROGRAMS = {
     "XHTML, but JSON rather": "application/xhtml+xml, text/html;q=0.1, application/json",
     "another type": "text/htmlx",
     "nothing": ",;,",
-    "too long": "text/html" + " " * (LONGEST - 8),
+    "too long": "text/html" + " " * (MAX_ACCEPT_LENGTH - 8),
 }
 
 
 @pytest.mark.parametrize("accept", BROWSERS.values(), ids=BROWSERS)
 def test_a_page_is_for_a_browser(accept: str) -> None:
-    assert is_for_a_person(accept)
+    assert prefers_html(accept)
 
 
 @pytest.mark.parametrize("accept", PROGRAMS.values(), ids=PROGRAMS)
 def test_json_is_for_everybody_else(accept: str | None) -> None:
-    assert not is_for_a_person(accept)
+    assert not prefers_html(accept)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_json_is_for_everybody_else(accept: str | None) -> None:
     ],
 )
 def test_the_greatest_weight_wins_and_zero_is_no(accept: str, answer: str | None) -> None:
-    assert chosen(accept, (JSON, "application/yaml")) == answer
+    assert best_media_type(accept, (JSON, "application/yaml")) == answer
 
 
 @pytest.mark.parametrize("accept", [JAVA, JAVA_21, "text/html;q=0, */*"])

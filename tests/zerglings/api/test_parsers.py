@@ -10,7 +10,7 @@ import pytest
 from django.test import RequestFactory
 from rest_framework.exceptions import ParseError
 
-from zerglings.api.parsers import BODY, MOST_FIELDS, Body, MultipartBodyParser
+from zerglings.api.parsers import BODY, MAX_FIELDS, Body, MultipartBodyParser
 
 CONTENT_TYPE = "multipart/form-data; boundary=b"
 
@@ -49,7 +49,7 @@ def test_no_codec_that_a_head_names_is_looked_up(name: str, extra: str) -> None:
 
 
 def test_a_form_may_have_so_many_fields_and_no_more() -> None:
-    fields = [part(f"f{number}", "1") for number in range(MOST_FIELDS + 1)]
-    assert len(parsed(*fields[:-1]).fields or ()) == MOST_FIELDS
+    fields = [part(f"f{number}", "1") for number in range(MAX_FIELDS + 1)]
+    assert len(parsed(*fields[:-1]).fields or ()) == MAX_FIELDS
     with pytest.raises(ParseError, match="too many fields"):
         parsed(*fields)

@@ -17,7 +17,7 @@ from tests.support.waiting import wait_until
 from zerglings.domain.zergling import CommandRequest, Pose, Zergling
 from zerglings.feed import event_stream, listeners
 from zerglings.feed import reader as feed
-from zerglings.feed.reader import Feed, FeedEnded, TooManyListeners, TooManyOfOne
+from zerglings.feed.reader import Feed, FeedEnded, TooManyForCaller, TooManyListeners
 from zerglings.hive.hive import Hive
 from zerglings.storage.base import NotBootstrapped, Store, StoreUnavailable, UnknownPosition
 
@@ -30,10 +30,10 @@ class Line:
         self.is_broken = threading.Event()
         self.is_left = False
 
-    def is_dead(self) -> bool:
+    def should_end(self) -> bool:
         return self.is_left
 
-    def hang_up(self) -> None:
+    def abort(self) -> None:
         self.is_broken.set()
 
 
@@ -135,7 +135,7 @@ def test_no_caller_takes_all_places(hive: Hive, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(feed, "WAIT", 0.1)
     told = Feed(hive, limit=4)
     listeners = [listen(told, line=Line("anna")) for _ in range(2)]
-    with pytest.raises(TooManyOfOne):
+    with pytest.raises(TooManyForCaller):
         listen(told, line=Line("anna"))
     listeners += [listen(told, line=Line("bert")), listen(told)]
     listeners.pop(0).close()
@@ -251,12 +251,12 @@ def test_an_outage_is_logged_once_and_loses_nothing(
 ) -> None:
     pieces = listening(told, hive)
     faulty.before_changes = raising(StoreUnavailable("away"), times=3)
-    wait_until(lambda: "no news" in caplog.text, "the failure is logged")
+    wait_until(lambda: "streams pause" in caplog.text, "the failure is logged")
     swarm = {hive.spawn(Pose()).id for _ in range(5)}
     heard = ids_in(pieces, 5)
     assert heard == swarm
-    lines = [r.message for r in caplog.records if "no news" in r.message]
-    assert lines == ["There is no news while the store fails: away"]
+    lines = [r.message for r in caplog.records if "streams pause" in r.message]
+    assert lines == ["Event streams pause while the store fails: away"]
     pieces.close()
 
 

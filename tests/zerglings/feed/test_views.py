@@ -124,7 +124,7 @@ def test_more_streams_than_may_be_are_refused_and_starve_nobody(
         for _ in range(10):
             refused = service.call("GET", "/events", headers={"Accept": "text/event-stream"})
             assert (refused.status, refused.headers["Retry-After"]) == (503, "1")
-            assert "Too many listen" in refused.json["error"]
+            assert "Too many event streams" in refused.json["error"]
             assert service.call("GET", "/zerglings/").status == 200
         zergling_id = service.spawn()
         assert all(ear.next().zergling["id"] == zergling_id for ear in ears)
@@ -159,7 +159,7 @@ def test_while_the_store_is_away_nobody_is_let_in_and_those_inside_stay(
     with Service(couch.through(proxy.url).environment, tmp_path) as service, Ear(service) as ear:
         ear.next()
         proxy.fault = Fault(Answer(500))
-        wait_until(lambda: "no news while the store fails" in service.log, "it is logged")
+        wait_until(lambda: "streams pause while the store fails" in service.log, "it is logged")
         for last_id in ("", "1"):
             with Ear(service, last_id) as other:
                 assert (other.reply.status, other.reply.headers["Retry-After"]) == (503, "1")

@@ -1,4 +1,4 @@
-"""The init container: brings the store from any state to ready."""
+"""``manage.py bootstrap_couch``: prepares the store. It runs as the pods' init container."""
 
 from __future__ import annotations
 
@@ -30,27 +30,27 @@ from zerglings.storage.couchdb.account import Account
 
 READY, DRIFTED, MISCONFIGURED, TIMED_OUT, REFUSED, SERVER_ERROR = range(6)
 GRACE = 0.5
-"""Seconds after the deadline until a step that does not look at the clock is left alone."""
+"""Seconds after the deadline before a step that ignores the deadline is abandoned."""
 
 SHORTEST_SECRET = 4
-"""Length from which a password is blotted out; a shorter one would blot out half of every line."""
+"""Characters. Shorter passwords are not masked, because they occur in ordinary words."""
 
 EXIT_STATUS = {Misconfigured: MISCONFIGURED, TimedOut: TIMED_OUT, Refused: REFUSED}
 
 EPILOG = f"""\
-steps, each looked at first and left alone where it holds:
+steps, each checked first and skipped if nothing has to be done:
 {chr(10).join(f"  {step.name:<9} {step.wants}" for step in STEPS)}
 
-Run it as often as you like, by as many at once as you like, and kill it whenever you like: the
-next run goes on from whatever it finds. It removes nothing but an account named by --retire.
+It can be run at any time, any number of times and by many pods at once. After an interruption the
+next run continues. It deletes nothing except the account named by --retire.
 
 exit status:
   0  ready
-  1  --check found something that is not as it should be
+  1  --check found a difference from the required state
   2  wrong option or configuration
   3  timed out
   4  CouchDB refuses an account
-  5  CouchDB, or the file, will not do what has to be done
+  5  CouchDB or the file system reports another error
 
 Every option can also be given in the environment: OVERMIND_BOOTSTRAP_TIMEOUT, _CHECK, _ONLY
 (steps separated by commas), _RETIRE and _FORMAT.
@@ -58,7 +58,7 @@ Every option can also be given in the environment: OVERMIND_BOOTSTRAP_TIMEOUT, _
 
 
 class HelpFormatter(DjangoHelpFormatter, RawDescriptionHelpFormatter):
-    """Django's, which leaves the lines of the epilog as they are."""
+    """Django's formatter, but with the line breaks of the epilog."""
 
 
 class Command(BaseCommand):
@@ -68,7 +68,7 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
-        """Let the help teach."""
+        """Add the epilog to the help."""
         return super().create_parser(
             prog_name, subcommand, epilog=EPILOG, formatter_class=HelpFormatter, **kwargs
         )
@@ -81,36 +81,36 @@ class Command(BaseCommand):
             type=_seconds,
             default=settings.OVERMIND_BOOTSTRAP_TIMEOUT,
             metavar="S",
-            help="seconds for everything together; 0 waits for ever (default: %(default)s)",
+            help="seconds for all steps together; 0 is no limit (default: %(default)s)",
         )
         add(
             "--check",
             action=BooleanOptionalAction,
             default=settings.OVERMIND_BOOTSTRAP_CHECK,
-            help="change nothing, wait for nothing, list what is not as it should be",
+            help="change nothing and do not wait; list the differences from the required state",
         )
         add(
             "--only",
             nargs="+",
             default=settings.OVERMIND_BOOTSTRAP_ONLY,
             metavar="STEP",
-            help="only these steps",
+            help="run these steps only",
         )
         add(
             "--retire",
             default=settings.OVERMIND_BOOTSTRAP_RETIRE,
             metavar="NAME",
-            help="last of all remove this account, which the service used before",
+            help="at the end delete this account, which the service used before",
         )
         add(
             "--format",
             choices=("text", "json"),
             default=settings.OVERMIND_BOOTSTRAP_FORMAT,
-            help="lines for people, or one JSON object a line (default: %(default)s)",
+            help="plain text, or one JSON object per line (default: %(default)s)",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Run the steps; exit with the status that says how it went."""
+        """Run the steps, and exit with a status of the epilog's table."""
         self._is_json = options["format"] == "json"
         run = Run(timeout=options["timeout"])
 
@@ -152,27 +152,27 @@ class Command(BaseCommand):
 
 
 def _supervised(work: Callable[[], int], run: Run) -> int:
-    """Do the work in a thread beside this one, which stays free to hear signals and the clock.
+    """Run ``work`` in another thread, so that this one can handle signals and the deadline.
 
-    The resolver of names and the hashing of passwords hear neither, and no time-out of a socket
-    bounds an answer that comes in drips.
+    Name resolution and password hashing ignore both, and a socket timeout does not limit a response
+    that arrives byte by byte.
 
     Raises:
-        BootstrapError: as the work did, or the time is up.
+        BootstrapError: the work failed, or the deadline has passed.
     """
     outcome: list[int | BaseException] = []
 
     def do() -> None:
         try:
             outcome.append(work())
-        except BaseException as error:  # noqa: BLE001 - it is raised again where it is awaited
+        except BaseException as error:  # noqa: BLE001 - the main thread raises it again
             outcome.append(error)
 
     thread = threading.Thread(target=do, daemon=True)
     thread.start()
     while thread.is_alive():
         if run.seconds_left < -GRACE:
-            raise TimedOut("the time is up while waiting for an answer")
+            raise TimedOut("timed out while waiting for an answer")
         thread.join(0.1)
     if isinstance(outcome[0], BaseException):
         raise outcome[0]
@@ -180,7 +180,7 @@ def _supervised(work: Callable[[], int], run: Run) -> int:
 
 
 def _without_secrets(message: str) -> str:
-    """Return one line that repeats no password, whatever a server has answered."""
+    """Return a message as one line, with passwords masked that a server may have repeated."""
     for secret in (settings.COUCHDB_PASSWORD.read(), settings.COUCHDB_ADMIN_PASSWORD.read()):
         if len(secret) >= SHORTEST_SECRET:
             message = message.replace(secret, "***")
@@ -220,5 +220,5 @@ def _seconds(text: str) -> float:
     except ValueError:
         seconds = -1
     if not 0 <= seconds < float("inf"):
-        raise ArgumentTypeError(f"{text!r} is not a number of seconds")
+        raise ArgumentTypeError(f"{text!r} is not a number of seconds from 0 on")
     return seconds

@@ -1,4 +1,4 @@
-"""Writes every zergling with its history to a file, for operators."""
+"""``manage.py export_zerglings``: exports the configured store to a file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
-from zerglings.management.pipes import ending_with_its_reader
+from zerglings.management.pipes import exit_on_broken_pipe
 from zerglings.storage import configured_store
 from zerglings.storage.base import StoreError
 from zerglings.transfer.exporting import Exporter
@@ -21,15 +21,15 @@ from zerglings.transfer.lines import ZERGLING, BadFile, Tally, Writer, whole_par
 READY_TIMEOUT = 5.0
 
 HELP = """\
-Writes every zergling, the dead too, with its whole history to a file of JSON Lines, which
-import_zerglings reads into any store. It may run beside a working service: each zergling is then
-as it was at some moment meanwhile. No revisions, settings or accounts are in the file, nor those
-long dead whom heal has removed.
+Writes every zergling, dead ones too, with its whole history to a file of JSON Lines, which
+import_zerglings reads into any store. The service may be running: each zergling is exported as it
+was at some moment during the export. The file has no revisions, settings or accounts, and no dead
+zerglings that heal has removed.
 """
 
 
 class Command(BaseCommand):
-    """Export."""
+    """Exports the store."""
 
     help = HELP
     requires_system_checks = ()
@@ -43,12 +43,11 @@ class Command(BaseCommand):
         parser.add_argument(
             "--resume",
             action="store_true",
-            help="go on with a file whose export was interrupted; "
-            "what it has already is checked, not written anew",
+            help="continue an interrupted export; the lines that the file already has are checked",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Export, and say how much."""
+        """Export, and print how much was exported."""
         name: str = options["file"]
         try:
             tally = self._start(name, is_resumed=options["resume"])
@@ -57,7 +56,7 @@ class Command(BaseCommand):
                 return
             is_continued = options["resume"] and Path(name).exists()
             target = continued(name, tally.size) if is_continued else created(name)
-            with ending_with_its_reader():
+            with exit_on_broken_pipe():
                 self._export(name, target, tally)
         except BadFile as error:
             raise CommandError(f"{name} cannot be resumed: {error}; begin a new one") from error
@@ -69,7 +68,7 @@ class Command(BaseCommand):
             raise CommandError(f"the export stopped: {error}{_advice(name)}") from error
 
     def _start(self, name: str, *, is_resumed: bool) -> Tally | None:
-        """Return what there is already, None if that is all."""
+        """Return the tally of what the file already has, None if the export is complete."""
         if not is_resumed:
             return Tally()
         if name == STANDARD or name.endswith(COMPRESSED):
@@ -114,7 +113,7 @@ class _Bar:
         self._bar.close()
 
     def show(self, tally: Tally) -> None:
-        """Show how far it is: ids are random, so the last one tells what share lies behind it."""
+        """Update the bar. Ids are random, so the last one shows which share is done."""
         if tally.last_id:
             share = (int(tally.last_id[:8], 16) + 1) / 2**32
             self._bar.total = round(tally.counts[ZERGLING] / share)

@@ -1,4 +1,4 @@
-"""Heals a database as a whole, for operators."""
+"""``manage.py heal``: merges rival revisions, and removes what is no longer needed."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ from zerglings.storage.base import AccountRefused, CopiesBehind, Store, StoreErr
 
 DAY = 24 * 60 * 60
 WHOLENESS_TIMEOUT = 5.0
+"""Seconds to find out whether all nodes of the cluster are connected."""
 
 HELP = """\
 Merges all rival revisions of zerglings. With the account of a server admin (COUCHDB_ADMIN_USERNAME
 and COUCHDB_ADMIN_PASSWORD) it then removes zerglings that have been dead for longer than --grace,
-and the parts of histories that no zergling reaches, and purges what merging left behind. It may run
-beside a working service, and again after it was stopped.
+removes parts of histories that no zergling refers to, and purges the merged revisions. It can run
+while the service runs, and can be interrupted and run again.
 """
 
 
 def days(text: str) -> float:
-    """Return a number of days as seconds."""
+    """Parse a number of days; return seconds."""
     try:
         number = float(text)
     except ValueError:
@@ -37,7 +38,7 @@ def days(text: str) -> float:
 
 
 class Command(BaseCommand):
-    """Merge, purge, remove."""
+    """Merges, removes and purges, in this order."""
 
     help = HELP
     requires_system_checks = ()
@@ -49,12 +50,12 @@ class Command(BaseCommand):
             type=days,
             metavar="DAYS",
             default=settings.OVERMIND_HEAL_GRACE * DAY,
-            help="how long the dead are kept at least (default %(default)s seconds, from "
-            "OVERMIND_HEAL_GRACE in days): longer than any node was ever away",
+            help="days for which dead zerglings are kept (default: OVERMIND_HEAL_GRACE); must be "
+            "longer than any node was ever disconnected",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Heal, and say what was done."""
+        """Run all steps, and print what each has done."""
         store = store_of_admin()
         healer = Healer(store, settings.OVERMIND_HISTORY_TAIL)
         try:
@@ -66,7 +67,7 @@ class Command(BaseCommand):
             for failure in healer.failures:
                 self.stderr.write(failure)
         if healer.failures:
-            raise CommandError(f"{len(healer.failures)} things are not healed; run it again")
+            raise CommandError(f"{len(healer.failures)} steps or documents failed; run it again")
 
     def _heal(self, store: Store, healer: Healer, grace: float) -> None:
         self._report("zerglings with rival revisions merged", healer.merge)
@@ -75,14 +76,15 @@ class Command(BaseCommand):
             return
         self._report("long dead removed", lambda: healer.remove_dead(time.time() - grace))
         self._report("unreachable parts of histories removed", healer.remove_unreachable)
-        self._report("merged revisions purged", healer.purge)  # last, as CouchDB 1.x may refuse
+        # Purging is last, because CouchDB 1.x may refuse it.
+        self._report("merged revisions purged", healer.purge)
 
     def _report(self, what: str, step: Callable[[], int]) -> None:
         self.stdout.write(f"{step():>8}  {what}")
 
 
 def _obstacle(store: Store) -> str | None:
-    """Say why nothing may be removed now, if so."""
+    """Return why nothing may be removed or purged now, None if it may."""
     try:
         if not store.is_whole(timeout=WHOLENESS_TIMEOUT):
             return "not all nodes of the cluster are connected"

@@ -1,4 +1,4 @@
-"""Puts what export_zerglings wrote into the configured store, for operators."""
+"""``manage.py import_zerglings``: imports an export into the configured store."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ from zerglings.storage import configured_store
 from zerglings.storage.base import NotBootstrapped, StoreError
 from zerglings.transfer.files import STANDARD, opened
 from zerglings.transfer.importing import Different, Importer, Progress
-from zerglings.transfer.lines import BadFile, Entry, Tally, counted, entries
+from zerglings.transfer.lines import BadFile, Entry, Tally, describe_counts, entries
 
 READY_TIMEOUT = 5.0
 
 HELP = """\
-Puts the zerglings of an export into the store that the settings name, and reads back and compares
-each. What is there and equal is left alone, so it may be stopped and run again. Nothing that is
-there is changed: if a zergling of the file is there and different, or its id is a dead one's, the
-import is refused. A file is looked through as a whole before anything is written.
+Imports the zerglings of an export into the configured store, and verifies each by reading it back.
+Zerglings that the store already has are skipped, so an interrupted import can be run again. Nothing
+in the store is changed: if it has another zergling, or a dead one, under an id of the file, the
+import fails. Before anything is written the whole file is checked, unless it is the standard input.
 """
 
 
 class Command(BaseCommand):
-    """Import."""
+    """Imports an export."""
 
     help = HELP
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the options."""
-        parser.add_argument("file", help="compressed or not; - is the standard input")
+        parser.add_argument("file", help="the export, compressed or not; - is the standard input")
         parser.add_argument(
             "--check",
             action="store_true",
-            help="only look whether the file is whole and good; no store is needed",
+            help="check only that the file is complete and undamaged; needs no store",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Import, and say how much."""
+        """Check or import the file, and print how much was done."""
         name: str = options["file"]
         try:
             if options["check"]:
@@ -61,16 +61,14 @@ class Command(BaseCommand):
         except NotBootstrapped as error:
             raise CommandError(f"the store is not ready: {error}") from error
         except (StoreError, OSError) as error:
-            raise CommandError(
-                f"the import stopped: {error}; run it again, it goes on where it stopped"
-            ) from error
+            raise CommandError(f"the import stopped: {error}; run it again to continue") from error
 
     def _check(self, name: str) -> None:
         tally = Tally()
         with _read(name, tally, "checking") as (lines, progress):
             for entry in lines:
                 progress(entry.size)
-        self._say(f"{name} is whole: {tally}")
+        self._succeed(f"{name} is whole: {tally}")
 
     def _import(self, name: str) -> None:
         began = time.monotonic()
@@ -82,24 +80,24 @@ class Command(BaseCommand):
             with _read(name, tally, "checking") as (lines, progress):
                 is_complete = importer.compare(lines, progress)
             if is_complete:
-                self._say(f"nothing to do: the store has all of {tally}, each equal")
+                self._succeed(f"nothing to do: the store has all of {tally}, each equal")
                 return
         tally = Tally()
         with _read(name, tally, "importing") as (lines, progress):
             importer.write(lines, progress)
-        self._say(
-            f"imported {counted(importer.written)}, each read back and equal, in "
+        self._succeed(
+            f"imported {describe_counts(importer.written)}, each read back and equal, in "
             f"{time.monotonic() - began:.1f} s; {importer.skipped.total()} documents were there "
             f"already; the file holds {tally}"
         )
 
-    def _say(self, line: str) -> None:
+    def _succeed(self, line: str) -> None:
         self.stdout.write(line, self.style.SUCCESS)
 
 
 @contextmanager
 def _read(name: str, tally: Tally, what: str) -> Iterator[tuple[Iterator[Entry], Progress]]:
-    """Give the documents of a file, and what moves a bar on a terminal."""
+    """Give a file's documents, and the function that moves the progress bar."""
     size = None if name == STANDARD else Path(name).stat().st_size
     with (
         opened(name) as (stream, file),

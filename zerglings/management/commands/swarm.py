@@ -1,4 +1,4 @@
-"""Zerglings from the shell: spawn, list, show, move, kill, watch."""
+"""``manage.py swarm``: spawns, lists, shows, moves, kills and watches zerglings."""
 
 from __future__ import annotations
 
@@ -14,36 +14,38 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from zerglings.api.renderers import to_json
-from zerglings.api.serializers import request_of
+from zerglings.api.serializers import parse_commands
 from zerglings.domain.zergling import COORDINATE_LIMIT, FACINGS, Pose, RuleError, Zergling, undo
 from zerglings.hive.change_events import KIND_DIED, KIND_MOVED, KIND_SPAWNED, Event
 from zerglings.hive.hive import Hive, configured_hive
 from zerglings.hive.mutations import NoSuchZergling, Refused
 from zerglings.management.drawing import drawing
-from zerglings.management.pipes import ending_with_its_reader
+from zerglings.management.pipes import exit_on_broken_pipe
 from zerglings.repository.retry_budget import TooMuchContention
 from zerglings.storage.base import OutcomeUnknown, StoreError, UnknownPosition
 from zerglings.transfer.retrying import with_retries
 
 HELP = """\
-Spawns, lists, shows, moves, kills and watches zerglings in the store that the settings name, beside
-a working service or without one.
+Spawns, lists, shows, moves, kills and watches zerglings in the configured store. The service may be
+running, but need not.
 """
 
-MOST_AT_ONCE = 1_000_000
+MAX_NUMBER = 1_000_000
+"""Zerglings to spawn or to list at once, at most."""
+
 LATEST = 100
-"""Words of a history to show and to draw at most."""
+"""Commands of a history to print and to draw, at most."""
 
 WAIT = 10.0
-"""Seconds that one question for news may wait; then the next is asked."""
+"""Seconds of one long poll for events."""
 
-_PLACE = re.compile(r"(-?[0-9]{1,16}),(-?[0-9]{1,16})")
+_LOCATION = re.compile(r"(-?[0-9]{1,16}),(-?[0-9]{1,16})")
 _COLUMNS = "{:<36}  {:<6}  {}"
 
 
-def place(text: str) -> Pose:
-    """Return a place on the grid, given as ``X,Y``."""
-    match = _PLACE.fullmatch(text)
+def location(text: str) -> Pose:
+    """Parse a location, ``X,Y`` in grid steps; return a pose facing north."""
+    match = _LOCATION.fullmatch(text)
     pose = Pose(int(match[1]), int(match[2])) if match else None
     if pose is None or pose.reach > COORDINATE_LIMIT:
         raise ArgumentTypeError(f"{text!r} is not a place X,Y on the grid, as in --at=-3,4")
@@ -51,14 +53,14 @@ def place(text: str) -> Pose:
 
 
 def number(text: str) -> int:
-    """Return a whole number from 1 on."""
-    if not re.fullmatch("[0-9]{1,9}", text) or not 1 <= int(text) <= MOST_AT_ONCE:
-        raise ArgumentTypeError(f"{text!r} is not a number from 1 to {MOST_AT_ONCE}")
+    """Parse a number from 1 to ``MAX_NUMBER``."""
+    if not re.fullmatch("[0-9]{1,9}", text) or not 1 <= int(text) <= MAX_NUMBER:
+        raise ArgumentTypeError(f"{text!r} is not a number from 1 to {MAX_NUMBER}")
     return int(text)
 
 
 class Command(BaseCommand):
-    """The swarm, from the shell."""
+    """Has one subcommand for each action."""
 
     help = HELP
     requires_system_checks = ()
@@ -67,36 +69,48 @@ class Command(BaseCommand):
         """Declare the subcommands."""
         actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
 
-        def action(name: str, does: str, handler: Callable[..., None]) -> CommandParser:
-            added: CommandParser = actions.add_parser(name, help=does, description=does)
-            added.set_defaults(handler=handler)
-            # Django's own, which would otherwise have to stand before the action.
-            added.add_argument("--no-color", action="store_true", default=SUPPRESS, help=SUPPRESS)
-            return added
+        def action(name: str, description: str, handler: Callable[..., None]) -> CommandParser:
+            subparser: CommandParser = actions.add_parser(
+                name, help=description, description=description
+            )
+            subparser.set_defaults(handler=handler)
+            # Django's option, which argparse would otherwise accept before the action only.
+            subparser.add_argument(
+                "--no-color", action="store_true", default=SUPPRESS, help=SUPPRESS
+            )
+            return subparser
 
-        spawn = action("spawn", "Spawns zerglings and prints a line for each.", self._spawn)
-        spawn.add_argument("--count", type=number, default=1, metavar="N", help="how many (1)")
+        spawn = action("spawn", "Spawns zerglings and prints one line for each.", self._spawn)
         spawn.add_argument(
-            "--at", type=place, default=Pose(), metavar="X,Y", help="where, as in --at=-3,4 (0,0)"
+            "--count", type=number, default=1, metavar="N", help="how many (default: 1)"
         )
-        spawn.add_argument("--facing", choices=FACINGS, default=FACINGS[0], help="(N)")
-        lists = action("list", "Lists the living in the order of their ids.", self._list)
-        lists.add_argument("--limit", type=number, metavar="N", help="only the first so many")
-        lists.add_argument("--json", action="store_true", help="one JSON object a line")
+        spawn.add_argument(
+            "--at",
+            type=location,
+            default=Pose(),
+            metavar="X,Y",
+            help="location, as in --at=-3,4 (default: 0,0)",
+        )
+        spawn.add_argument(
+            "--facing", choices=FACINGS, default=FACINGS[0], help="facing (default: N)"
+        )
+        lists = action("list", "Lists the living zerglings in the order of their ids.", self._list)
+        lists.add_argument("--limit", type=number, metavar="N", help="only the first N")
+        lists.add_argument("--json", action="store_true", help="one JSON object per line")
         show = action(
-            "show", "Shows one, its latest commands and a drawing of its way.", self._show
+            "show", "Shows a zergling, its latest commands and a drawing of its path.", self._show
         )
-        move = action("move", "Moves one.", self._move)
-        kill = action("kill", "Ends a zergling's life for ever.", self._kill)
+        move = action("move", "Sends commands to a zergling.", self._move)
+        kill = action("kill", "Kills a zergling for good.", self._kill)
         for one in (show, move, kill):
             one.add_argument("id", help="the zergling's id")
-        move.add_argument("commands", help="L, R and M, as in MMRM; carried out together")
-        action("watch", "Prints what happens as it happens, until Ctrl-C.", self._watch)
+        move.add_argument("commands", help="L, R and M, as in MMRM; executed as one write")
+        action("watch", "Prints changes as they happen, until Ctrl-C.", self._watch)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Do what was asked for."""
+        """Run the action, and turn its errors into messages."""
         try:
-            with ending_with_its_reader():
+            with exit_on_broken_pipe():
                 options["handler"](configured_hive(), options)
         except NoSuchZergling as error:
             raise CommandError(
@@ -105,7 +119,9 @@ class Command(BaseCommand):
         except TooMuchContention as error:
             raise CommandError("too many others command this zergling; try again") from error
         except OutcomeUnknown as error:
-            raise CommandError(f"whether it was done is unknown: {error}; look first") from error
+            raise CommandError(
+                f"the outcome is unknown: {error}; check before you repeat it"
+            ) from error
         except (Refused, RuleError, StoreError) as error:
             raise CommandError(str(error)) from error
 
@@ -116,16 +132,16 @@ class Command(BaseCommand):
                 if isinstance(outcome, Zergling):
                     self._write_row(outcome.id, outcome.pose)
             for outcome in outcomes:
-                if isinstance(outcome, Exception):  # those that lived are told of before
+                if isinstance(outcome, Exception):  # after the rows of those that were spawned
                     raise outcome
 
     def _list(self, hive: Hive, options: dict[str, Any]) -> None:
-        size = options["limit"]
-        seen = (one for page in hive.pages() for one in page)
+        limit = options["limit"]
+        summaries = (summary for page in hive.pages() for summary in page)
         if not options["json"]:
             header = _COLUMNS.format("ID", "FACING", "LOCATION")
             self.stdout.write(header, self.style.MIGRATE_HEADING)
-        for zergling_id, pose in islice(seen, size):
+        for zergling_id, pose in islice(summaries, limit):
             if options["json"]:
                 location = {"x": pose.x, "y": pose.y}
                 line = {"id": zergling_id, "location": location, "facing": pose.facing}
@@ -153,7 +169,7 @@ class Command(BaseCommand):
                 self.stdout.write(f"  {line}".rstrip())
 
     def _move(self, hive: Hive, options: dict[str, Any]) -> None:
-        zergling = hive.command(options["id"], request_of(options["commands"]))
+        zergling = hive.command(options["id"], parse_commands(options["commands"]))
         self._write_row(zergling.id, zergling.pose)
 
     def _kill(self, hive: Hive, options: dict[str, Any]) -> None:
@@ -164,15 +180,15 @@ class Command(BaseCommand):
         since: str | None = None
         while True:
             try:
-                news = with_retries(partial(hive.changes_after, since, wait=WAIT))
+                batch = with_retries(partial(hive.news, since, wait=WAIT))
             except UnknownPosition:
-                self.stderr.write("the store was replaced; some of what happened is not shown")
+                self.stderr.write("the store was replaced; some changes are not shown")
                 since = None
                 continue
-            for event in news.events:
+            for event in batch.events:
                 self._write_event(event)
             self.stdout.flush()
-            since = news.position
+            since = batch.position
 
     def _write_event(self, event: Event) -> None:
         styles = {
@@ -193,5 +209,5 @@ class Command(BaseCommand):
 
 
 def _joined(words: Sequence[str]) -> str:
-    """Return words of a history as they would be typed; the original recorded longer ones too."""
+    """Return commands as one would type them, ``MMR``; with spaces if the original stored words."""
     return ("" if all(len(word) == 1 for word in words) else " ").join(words)

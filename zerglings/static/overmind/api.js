@@ -1,13 +1,13 @@
-/** The service's calls, repeated safely where an answer was lost. Knows nothing of the page. */
+/** Calls of the REST API, with safe retries. Independent of the page. */
 
 import { after, pause } from "./backoff.js";
 import { ROOT } from "./root.js";
 
 const TRIES = 5;
-const PATIENCE = 15_000; // milliseconds for one answer
+const PATIENCE = 15_000; // milliseconds, the timeout of one attempt
 const UNAUTHORISED = 401;
 
-/** What the service said no to, in its own words, or that it could not be reached. */
+/** An error response's sentence and status; status 0 if the service cannot be reached. */
 export class ApiError extends Error {
   constructor(message, status = 0) {
     super(message);
@@ -21,19 +21,19 @@ export async function spawn(fields) {
   return answer.zergling;
 }
 
-/** Let a zergling carry out commands, such as "MLM"; returns it as it is after them. */
+/** Send commands, such as "MLM", to a zergling; returns the zergling after them. */
 export async function command(id, words) {
   const answer = await repeated("POST", `${ROOT}zerglings/${id}`, words);
   return answer.zergling;
 }
 
-/** One zergling with its newest commands. */
+/** Get one zergling with its newest commands. */
 export async function look(id) {
   const answer = await repeated("GET", `${ROOT}zerglings/${id}`);
   return answer.zergling;
 }
 
-/** Whether the service asks for a token, or for another one than this browser shows. */
+/** Whether the service requires a valid token that this browser does not have. */
 export async function isSignedOut() {
   const request = { method: "HEAD", headers: { Accept: "application/json" }, cache: "no-store" };
   try {
@@ -41,11 +41,11 @@ export async function isSignedOut() {
     const { status } = await fetch(`${ROOT}events`, { ...request, signal });
     return status === UNAUTHORISED;
   } catch {
-    return false; // nobody is there to ask for anything
+    return false; // the service cannot be reached
   }
 }
 
-/** How many commands a zergling has had: it says so only where it does not show all of them. */
+/** Number of commands of a zergling; `commandCount` is absent if the history is complete. */
 export function countOf(zergling) {
   return zergling.commandCount ?? zergling.commandHistory?.length ?? 0;
 }
@@ -54,7 +54,7 @@ async function repeated(method, path, body) {
   const request = { method, headers: { Accept: "application/json" }, cache: "no-store" };
   if (body !== undefined) {
     request.headers["Content-Type"] = "application/json";
-    request.headers["Idempotency-Key"] = newKey(); // one for all tries: a repeat changes nothing
+    request.headers["Idempotency-Key"] = newKey(); // one key makes retries safe
     request.body = JSON.stringify(body);
   }
   for (let tries = 0; ; tries += 1) {
@@ -65,7 +65,7 @@ async function repeated(method, path, body) {
   }
 }
 
-/** One try: the answer, or the error and, if a repeat may help, milliseconds to wait at least. */
+/** One attempt: `{answer}`, or `{error}`, with `wait` in milliseconds if a retry may help. */
 async function once(path, request) {
   let response;
   try {
@@ -76,7 +76,7 @@ async function once(path, request) {
     if (response.status !== 503) return { error };
     return { error, wait: 1000 * (Number(response.headers.get("Retry-After")) || 0) };
   } catch {
-    // No answer, half an answer, or one that somebody in between has made up.
+    // No response, an incomplete one, or a proxy's error page.
     const isFinal = response && response.status < 500 && !response.ok;
     const error = new ApiError(
       isFinal ? `The answer was ${response.status}.` : "The service cannot be reached.",
@@ -86,7 +86,7 @@ async function once(path, request) {
   }
 }
 
-/** A key that nobody else has; `randomUUID` is there only over https and on this machine. */
+/** A random idempotency key. `crypto.randomUUID` exists in secure contexts only. */
 function newKey() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");

@@ -1,9 +1,9 @@
-/** How long to wait before the next try. */
+/** Exponential backoff with jitter. */
 
 const FIRST = 500;
 const LONGEST = 30_000; // milliseconds, both
 
-/** Milliseconds before try number `tries` (0 is the first repeat), spread so that no herd forms. */
+/** Milliseconds before retry number `tries` (0 is the first), at random so that clients spread. */
 export function pause(tries) {
   const most = Math.min(LONGEST, FIRST * 2 ** Math.min(tries, 10));
   return most / 2 + (Math.random() * most) / 2;
@@ -14,7 +14,7 @@ export function after(milliseconds) {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
-/** Resolve when the person looks at the page; at once if that is now. */
+/** Resolve when the page is visible; at once if it is. */
 export function seen() {
   if (!document.hidden) return Promise.resolve();
   return new Promise((resolve) => {

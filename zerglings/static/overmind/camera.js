@@ -1,22 +1,22 @@
 /**
- * What part of the plane the screen shows. North is up.
+ * The visible part of the plane. North is up.
  *
- * The centre is a whole place and a fraction of a step beside it: at 2^53 a float has no room for
- * fractions, but differences of whole places near each other are exact there too.
+ * The centre is an integer location (`origin`) plus a fraction of a step (`offset`), because floats
+ * near 2^53 have no fractions. Differences of nearby integer locations are exact even there.
  */
 
 export const EDGE = Number.MAX_SAFE_INTEGER;
 const MAX_SCALE = 96;
-const FIT_SCALE = 56; // nobody needs one zergling as large as the screen
+const FIT_SCALE = 56; // CSS pixels per step, so that a single zergling does not fill the screen
 const FIT_MARGIN = 0.08;
-const CONTROLS = 104; // CSS pixels at the right edge that the rose and the tools may cover
+const CONTROLS = 104; // CSS pixels at the right edge, covered by the compass and the buttons
 const MOST_FOR_CONTROLS = 0.18; // of the width
 const WORLD = 2 * EDGE;
 
 export class Camera {
   width = 1;
   height = 1;
-  /** CSS pixels a step. */
+  /** CSS pixels per step. */
   scale = 40;
   originX = 0;
   originY = 0;
@@ -29,7 +29,7 @@ export class Camera {
     this.scale = this.#bounded(this.scale);
   }
 
-  /** CSS pixels from the left edge to the middle of a place; y from the top edge. */
+  /** CSS pixels from the left edge to the centre of a location's square; y from the top edge. */
   screenX(x) {
     return this.width / 2 + (x - this.originX - this.offsetX) * this.scale;
   }
@@ -38,7 +38,7 @@ export class Camera {
     return this.height / 2 - (y - this.originY - this.offsetY) * this.scale;
   }
 
-  /** The place under a point of the screen. */
+  /** The location under a point of the screen. */
   placeAt(left, top) {
     const x = this.originX + Math.round(this.offsetX + (left - this.width / 2) / this.scale);
     const y = this.originY + Math.round(this.offsetY - (top - this.height / 2) / this.scale);
@@ -46,7 +46,7 @@ export class Camera {
   }
 
   /**
-   * The rectangle of places whose middle is on the screen, or beside it by up to `margin` steps.
+   * The rectangle of locations on the screen, and up to `margin` steps outside it.
    */
   box(margin = 0) {
     const halfX = this.width / 2 / this.scale + margin;
@@ -59,7 +59,7 @@ export class Camera {
     };
   }
 
-  /** Whether the middle of a place is on the screen, `margin` CSS pixels or more from its edges. */
+  /** Whether a location is on the screen, at least `margin` CSS pixels from its edges. */
   shows(x, y, margin = 0) {
     const left = this.screenX(x);
     const top = this.screenY(y);
@@ -71,12 +71,12 @@ export class Camera {
     );
   }
 
-  /** Move what is shown by CSS pixels. */
+  /** Move the picture by CSS pixels. */
   pan(right, down) {
     this.#offset(this.offsetX - right / this.scale, this.offsetY + down / this.scale);
   }
 
-  /** Enlarge by a factor around a point of the screen. */
+  /** Zoom by a factor around a point of the screen. */
   zoom(factor, left = this.width / 2, top = this.height / 2) {
     const right = left - this.width / 2;
     const down = top - this.height / 2;
@@ -86,7 +86,7 @@ export class Camera {
     this.#offset(this.offsetX + right * shift, this.offsetY - down * shift);
   }
 
-  /** Put a place into the middle; optionally at a scale. */
+  /** Centre a location, optionally at another scale. */
   lookAt(x, y, scale = this.scale) {
     this.scale = this.#bounded(scale);
     this.originX = whole(x);
@@ -95,7 +95,7 @@ export class Camera {
     this.offsetY = 0;
   }
 
-  /** Show a whole rectangle of places, in the middle and free of what lies on the map's edges. */
+  /** Show and centre a rectangle of locations, clear of the controls at the map's edges. */
   fit({ minX, minY, maxX, maxY }) {
     const beside = Math.max(FIT_MARGIN, Math.min(MOST_FOR_CONTROLS, CONTROLS / this.width));
     this.scale = this.#bounded(
@@ -111,12 +111,12 @@ export class Camera {
     this.offsetY = ((maxY - minY) / 2) % 1;
   }
 
-  /** A copy, to fly from or to. */
+  /** A copy: start or target of an animation. */
   copy() {
     return Object.assign(new Camera(), this);
   }
 
-  /** Set to a point on the way between two cameras: 0 is `from`, 1 is `to`. */
+  /** Interpolate between two cameras: 0 is `from`, 1 is `to`. */
   between(from, to, part) {
     const left = 1 - part;
     this.scale = from.scale ** left * to.scale ** part;

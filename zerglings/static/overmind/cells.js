@@ -1,6 +1,6 @@
 /**
- * Which slots are where: a hash of square cells, each with a linked list in typed arrays.
- * Works for any coordinates within ±(2^53 − 1); knows only slots and coordinates.
+ * Spatial index: a hash table of square cells, each with a linked list of slots in typed arrays.
+ * Works for all coordinates within ±(2^53 − 1).
  */
 
 const SIDE = 32; // steps
@@ -35,7 +35,7 @@ export class Cells {
     else this.#heads[this.#bucket(Math.floor(x / SIDE), Math.floor(y / SIDE))] = next;
   }
 
-  /** Whether both places are in one cell, so that nothing needs to be moved between lists. */
+  /** Whether two locations are in the same cell, so that a move leaves the lists unchanged. */
   static isSame(x1, y1, x2, y2) {
     return (
       Math.floor(x1 / SIDE) === Math.floor(x2 / SIDE) &&
@@ -43,14 +43,14 @@ export class Cells {
     );
   }
 
-  /** How many cells a rectangle touches. */
+  /** Number of cells that a rectangle touches. */
   static across(box) {
     const columns = Math.floor(box.maxX / SIDE) - Math.floor(box.minX / SIDE) + 1;
     const rows = Math.floor(box.maxY / SIDE) - Math.floor(box.minY / SIDE) + 1;
     return columns * rows;
   }
 
-  /** Write the slots within a rectangle into `found`; returns how many there are. */
+  /** Write the slots within a rectangle to `found`; returns their number. */
   within(box, xs, ys, found) {
     let count = 0;
     const lastColumn = Math.floor(box.maxX / SIDE);
@@ -61,7 +61,7 @@ export class Cells {
         for (; slot !== NONE; slot = this.#next[slot]) {
           const x = xs[slot];
           const y = ys[slot];
-          // A bucket may hold other cells too.
+          // Cells whose hashes collide share a bucket.
           if (Math.floor(x / SIDE) !== column || Math.floor(y / SIDE) !== row) continue;
           if (x < box.minX || x > box.maxX || y < box.minY || y > box.maxY) continue;
           found[count] = slot;

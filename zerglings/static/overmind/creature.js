@@ -1,16 +1,16 @@
-/** What a zergling looks like from above, and a set of pictures of it ready to be put down. */
+/** Draws zerglings from above, as images that are rendered once for each size and facing. */
 
 const QUARTER = Math.PI / 2;
-const DETAILED = 18; // device pixels a step from which on legs and eyes can be seen
-const PLUMP = 1.2; // how much larger the body is where there are no limbs
+const DETAILED = 18; // device pixels per step from which limbs and eyes are drawn
+const PLUMP = 1.2; // the body's scale without limbs
 
-/** Draw one around the context's origin, facing up, one step large. */
+/** Draw a zergling at the context's origin, facing up, one step large. */
 function draw(context, shell, body, theme, isDetailed) {
   context.lineCap = "round";
   context.lineJoin = "round";
   if (isDetailed) drawLimbs(context, shell);
   else context.scale(PLUMP, PLUMP);
-  // Body: a drop, broad in front.
+  // Body: a drop, wide in front.
   context.fillStyle = body;
   context.beginPath();
   context.moveTo(0, 0.44);
@@ -38,7 +38,7 @@ function drawLimbs(context, shell) {
     context.moveTo(side * 0.2, 0.16);
     context.quadraticCurveTo(side * 0.36, 0.18, side * 0.4, 0.28);
     context.stroke();
-    // A scythe of an arm, the tip in front of the head.
+    // Arm: a scythe whose tip is in front of the head.
     context.beginPath();
     context.moveTo(side * 0.15, -0.16);
     context.quadraticCurveTo(side * 0.4, -0.26, side * 0.22, -0.47);
@@ -77,7 +77,7 @@ export class Creatures {
   #pictures = [];
   #madeFor = "";
 
-  /** Get ready for zerglings of `size` device pixels. */
+  /** Render the images for a size in device pixels, unless they exist. */
   prepare(size, theme) {
     const wanted = `${size} ${theme.facings.join()} ${theme.shells.join()}`;
     if (this.#madeFor === wanted) return;
@@ -93,14 +93,14 @@ export class Creatures {
     });
   }
 
-  /** Put one down with its middle at a point, in device pixels. */
+  /** Draw a zergling centred at a point, in device pixels. */
   put(context, facing, left, top) {
     const picture = this.#pictures[facing];
     const half = picture.width / 2;
     context.drawImage(picture, Math.round(left - half), Math.round(top - half));
   }
 
-  /** Put one down that is on its way: turned by `quarters` from its facing, and of another size. */
+  /** Draw a zergling during an animation: turned by `quarters` from its facing, and scaled. */
   putTurned(context, facing, left, top, quarters, size) {
     const picture = this.#pictures[facing];
     const half = (picture.width * size) / 2;

@@ -1,6 +1,6 @@
 /**
- * What happens, as it happens: one event stream, opened anew by itself whenever it ends or falls
- * silent, from where it ended. Tells what it hears and how it is; knows nothing of the model.
+ * The client of the event stream. It reconnects whenever the stream ends or is silent, and resumes
+ * at the last position. It calls back with events and with the state of the connection.
  */
 
 import { pause } from "./backoff.js";
@@ -8,13 +8,13 @@ import { ROOT } from "./root.js";
 
 const PATH = `${ROOT}events`;
 const KINDS = ["spawned", "moved", "died"];
-const SILENCE = 40_000; // milliseconds without an event, even a heartbeat: the connection is dead
-const REST_AFTER = 30_000; // milliseconds in the background after which the stream is given back
+const SILENCE = 40_000; // milliseconds without any event, even a heartbeat: the connection is dead
+const REST_AFTER = 30_000; // milliseconds in the background after which the stream is closed
 
 export class Feed {
-  /** Whoever listens sets these. `onstate` gets "connecting", "live", "resting", "refused", or
-   * "offline" with the time (of `performance.now`) of the next try. `isRefused` resolves to whether
-   * there is no use in another try before the person has done something. */
+  /** Callbacks. `onstate` gets "connecting", "live", "resting", "refused", or "offline" with the
+   * time (of `performance.now`) of the next attempt. `isRefused` resolves to whether retries are
+   * useless until the user has signed in. */
   onready = () => {};
   onreset = () => {};
   onheard = () => {};
@@ -33,10 +33,10 @@ export class Feed {
     addEventListener("pagehide", () => this.#close());
     addEventListener("pageshow", (event) => event.persisted && this.retryNow());
     this.#open();
-    this.#onvisibility(); // a page may be opened in the background
+    this.#onvisibility(); // the page may have been opened in the background
   }
 
-  /** Do not wait any longer, if a try is due. */
+  /** Connect now instead of waiting for the backoff. */
   retryNow() {
     if (!this.#source) this.#open();
   }
@@ -67,7 +67,7 @@ export class Feed {
     this.#source = null;
   }
 
-  /** A dead connection looks like one on which nothing happens; but a live one is never silent. */
+  /** Restart the silence timer: heartbeats tell an idle connection from a dead one. */
   #listenOn() {
     clearTimeout(this.#silenceTimer);
     this.#silenceTimer = setTimeout(() => this.#onerror(), SILENCE);
@@ -76,7 +76,7 @@ export class Feed {
   #told(event, tell) {
     this.#listenOn();
     tell();
-    // The position stands behind what was told, so it counts only once that was taken in.
+    // The position is that after the event, so store it only once the event was processed.
     if (event.lastEventId) this.#position = event.lastEventId;
   }
 
@@ -86,9 +86,9 @@ export class Feed {
   }
 
   #onerror() {
-    // A browser tries again by itself after some errors and never after others, and does not say
-    // when; so it is always done here.
-    const wasAnswered = this.#source?.readyState === EventSource.CLOSED; // but not with a stream
+    // EventSource reconnects after some errors only, and does not tell when. So always close it and
+    // reconnect here.
+    const wasAnswered = this.#source?.readyState === EventSource.CLOSED; // with an error response
     this.#close();
     if (document.hidden) return this.onstate("resting");
     const wait = pause(this.#failures);
@@ -98,11 +98,11 @@ export class Feed {
     if (wasAnswered) this.#ask();
   }
 
-  /** A browser does not say what a stream was answered with. */
+  /** Find out whether the token was rejected: EventSource does not tell the status. */
   async #ask() {
     const timer = this.#timer;
     const isRefused = await this.isRefused();
-    if (!isRefused || timer !== this.#timer || this.#source) return; // it has gone on meanwhile
+    if (!isRefused || timer !== this.#timer || this.#source) return; // another attempt has begun
     this.#close();
     this.onstate("refused");
   }

@@ -1,6 +1,6 @@
-/** Where the focus goes when the part of the page that has it is hidden. */
+/** Keeps the keyboard focus on a visible element. */
 
-/** Show or hide a part; the focus goes to `refuge` rather than away with it. */
+/** Show or hide an element; if it has the focus, move that to `refuge`. */
 export function setHidden(part, isHidden, refuge) {
   if (isHidden && part.contains(document.activeElement)) refuge.focus({ preventScroll: true });
   part.hidden = isHidden;

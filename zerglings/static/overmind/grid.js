@@ -1,11 +1,11 @@
-/** Paints the plane itself: lines, axes, coordinates along two edges, and the end of the world. */
+/** Paints the background: grid lines, axes, coordinate labels, and the edge of the grid. */
 
 import { EDGE } from "./camera.js";
 
 const LEAST_GAP = 11; // CSS pixels between lines
-const FULL_GAP = 60; // from here on the finest lines are as strong as the others
+const FULL_GAP = 60; // CSS pixels from which the finest lines have full strength
 const LABEL_GAP = 76;
-const DIGIT = 7; // CSS pixels
+const DIGIT = 7; // CSS pixels, the width of a digit
 
 export function paintGrid(context, camera, theme) {
   context.fillStyle = theme.beyond;
@@ -41,7 +41,7 @@ function paintLines(context, camera, theme, step, alpha) {
   context.globalAlpha = alpha;
   context.lineWidth = 1;
   context.beginPath();
-  // Zerglings stand in the middle of squares, so the lines are half a step beside the places.
+  // A location is the centre of a square, so the lines are half a step beside it.
   for (const x of multiples(camera.box(1).minX, camera.box(1).maxX, step)) {
     const left = Math.round(camera.screenX(x) - camera.scale / 2) + 0.5;
     context.moveTo(left, 0);
@@ -82,7 +82,7 @@ function* multiples(least, most, step) {
   for (let n = first; n <= last; n += 1) yield n * step;
 }
 
-/** The smallest of 1, 2, 5, 10, 20, … that is not below `least`. */
+/** The smallest of 1, 2, 5, 10, 20, … that is at least `least`. */
 function roundStep(least) {
   const power = Math.max(1, 10 ** Math.floor(Math.log10(Math.max(1, least))));
   return [1, 2, 5, 10].map((n) => n * power).find((step) => step >= least) ?? power * 10;

@@ -1,4 +1,4 @@
-/** Finds the slot of an id: a hash table in one typed array, with open addressing. */
+/** Maps ids to slots: a hash table in one typed array, with open addressing. */
 
 import { WORDS } from "./uuid.js";
 
@@ -25,7 +25,7 @@ export class IdTable {
     this.#insert(words, slot);
   }
 
-  /** Take out a slot that is in the table. */
+  /** Remove a slot that is in the table. */
   remove(words, slot) {
     const mask = this.#cells.length - 1;
     let cell = hash(words, slot * WORDS) & mask;
@@ -44,7 +44,7 @@ export class IdTable {
   #rebuild(words) {
     const old = this.#cells;
     const living = old.reduce((sum, entry) => sum + (entry > EMPTY), 0);
-    // Cells of the dead only fill it up: it is made larger where the living need the room.
+    // Drop the REMOVED entries; grow only if the others need more room.
     this.#cells = new Int32Array(living * 4 > old.length ? old.length * 2 : old.length);
     this.#used = 0;
     for (const entry of old) {
@@ -54,7 +54,7 @@ export class IdTable {
 }
 
 function hash(words, at) {
-  // The ids are random, but nobody promises that; so all words count.
+  // Ids need not be random, so hash all words.
   let mixed = words[at] ^ Math.imul(words[at + 1], 0x9e3779b1);
   mixed ^= Math.imul(words[at + 2], 0x85ebca6b) ^ Math.imul(words[at + 3], 0xc2b2ae35);
   return (mixed ^ (mixed >>> 15)) >>> 0;

@@ -1,10 +1,10 @@
-/** Keys to actions; not while somebody types, and never with a key that the browser may mean. */
+/** Keyboard shortcuts: inactive in form fields and dialogs, and with modifier keys. */
 
 const FIELDS = "input, textarea, select, [contenteditable]";
 
 /**
- * Call `actions[name]()` for the key of that name; letters count in either case. Those in `once`
- * are called once however long the key is held.
+ * Call `actions[name]()` when the key of that name is pressed; letters are case-insensitive.
+ * Actions named in `once` ignore the repetition of a held key.
  */
 export function listen(actions, once) {
   document.addEventListener("keydown", (event) => {

@@ -1,15 +1,15 @@
 /**
- * Reads the list of all zerglings while it arrives. Holds a piece of it at a time, never the whole,
- * and lets the page breathe between pieces.
+ * Parses the list of all zerglings while it arrives, in chunks. Between chunks it yields to the
+ * event loop, so that the page stays responsive.
  */
 
-const BETWEEN = "},{"; // neither ids nor facings have braces, so this stands only between entries
-const STRETCH = 10; // milliseconds of work without a break
+const BETWEEN = "},{"; // no id or facing has braces, so this occurs between entries only
+const STRETCH = 10; // milliseconds of work before yielding
 
-/** What came is not a whole list. */
+/** The response is no complete list. */
 export class BrokenList extends Error {}
 
-/** Call `take(entries)` with each few entries; resolves when the list has come to its end. */
+/** Call `take(entries)` for each chunk of entries; resolves at the end of the list. */
 export async function readList(path, signal, take) {
   const response = await fetch(path, {
     headers: { Accept: "application/json" },
@@ -33,13 +33,13 @@ export async function readList(path, signal, take) {
   take(pieces.end());
 }
 
-/** Cuts the bytes of a list into entries. */
+/** An incremental parser of the list's bytes. */
 export class Pieces {
   #decoder = new TextDecoder();
   #rest = "";
   #hasBegun = false;
 
-  /** The entries that are complete with these bytes. */
+  /** The entries that these bytes complete. */
   push(bytes) {
     this.#rest += this.#decoder.decode(bytes, { stream: true });
     if (!this.#hasBegun) {
@@ -55,7 +55,7 @@ export class Pieces {
     return entries;
   }
 
-  /** The last entries; throws where the list broke off. */
+  /** The last entries; throws BrokenList if the list is incomplete. */
   end() {
     const rest = this.#rest.trim();
     if (!this.#hasBegun && rest === "{}") return [];
@@ -64,7 +64,7 @@ export class Pieces {
   }
 }
 
-/** Let the page paint and listen. A message comes back sooner than the least time of a timer. */
+/** Yield to the event loop; a message is faster than the shortest timer. */
 function breath() {
   return new Promise((resolve) => {
     const { port1, port2 } = new MessageChannel();

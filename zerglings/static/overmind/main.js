@@ -1,4 +1,4 @@
-/** The live map: makes the parts and tells each what it needs to know of the others. */
+/** The live map: creates the components and connects them. */
 
 import { isSignedOut, spawn } from "./api.js";
 import { Camera } from "./camera.js";
@@ -21,9 +21,9 @@ import { Traces } from "./traces.js";
 import { View } from "./view.js";
 import { counted, facingName, placeText, shortId } from "./words.js";
 
-const ZOOM = 1.5; // a key or a button
-const CLOSE = 40; // CSS pixels a step: near enough to see one found by search
-const NOTICE = 8000; // milliseconds that a notice stays
+const ZOOM = 1.5; // factor per key press or click
+const CLOSE = 40; // CSS pixels per step, at least, when showing a search result
+const NOTICE = 8000; // milliseconds that a notice is shown
 
 const $ = (id) => document.getElementById(id);
 
@@ -60,7 +60,7 @@ const status = new Status(
 
 roster.onpick = showPanel;
 
-/** Where the side scrolls, the panel may be out of sight; what does not fit begins at its top. */
+/** Scroll the panel into view; show the top of one that is taller than the sidebar. */
 function showPanel() {
   const isTall = $("panel").offsetHeight > $("panel").parentElement.clientHeight;
   $("panel").scrollIntoView({ block: isTall ? "start" : "nearest" });
@@ -68,7 +68,7 @@ function showPanel() {
 
 painter.onview = () => {
   const stage = $("stage").dataset;
-  // The view in words, for whoever reads the page without seeing it.
+  // The view as data attributes: tests and scripts cannot read it from a canvas.
   stage.x = camera.originX;
   stage.y = camera.originY;
   stage.offset = `${camera.offsetX} ${camera.offsetY}`;
@@ -88,10 +88,10 @@ function resize() {
   view.follow();
 }
 
-resize(); // at once: the list may be complete before an observer calls
+resize(); // now, because the list may be complete before the observer is called
 new ResizeObserver(resize).observe($("stage"));
 
-// What is said to the person.
+// Notices to the user.
 
 let noticeTimer = 0;
 
@@ -102,7 +102,7 @@ function notice(text, isError = false) {
   noticeTimer = setTimeout(() => ($("notice").textContent = ""), NOTICE);
 }
 
-// What the service tells.
+// Events and answers of the service.
 
 let countTimer = 0;
 
@@ -120,7 +120,7 @@ news.onchange = (id) => {
   roster.refresh();
   refreshCount();
   if (swarm.size) markOnce("overmind:first");
-  if (!id) view.followSoon(); // a part of the list
+  if (!id) view.followSoon(); // a chunk of the list
   else if (news.isComplete) view.welcome();
   if (id && id === selection.id) {
     if (selection.slot < 0) return onGone(id);
@@ -143,7 +143,7 @@ const marked = new Set();
 
 function markOnce(name) {
   if (marked.has(name)) return;
-  marked.add(name); // now: no frame comes while the page is in the background
+  marked.add(name); // before the frame, which a page in the background does not get
   requestAnimationFrame(() => performance.mark(name));
 }
 
@@ -155,16 +155,16 @@ function onGone(id) {
 feed.onready = () => news.ready();
 feed.onreset = () => {
   news.reread();
-  panel.show(selection.id); // from the start: the store may be an older one
+  panel.show(selection.id); // reset the panel: the store may be an older one with lower counts
 };
 feed.onheard = (kind, zergling) => news.heard(kind, zergling);
 feed.isRefused = isSignedOut;
 feed.onstate = (state, nextTry) => {
   status.set(state, nextTry);
-  if (state === "live") panel.refresh(); // it may say that the service cannot be reached
+  if (state === "live") panel.refresh(); // replaces a message that the service cannot be reached
 };
 
-// What the person does.
+// Actions of the user.
 
 async function spawnAt(wanted) {
   try {
@@ -188,7 +188,7 @@ orders.ondone = (zergling) => {
   news.take(zergling);
   panel.fill(zergling);
   const slot = swarm.find(zergling.id);
-  if (slot < 0) return; // it has died since
+  if (slot < 0) return; // it has died meanwhile
   const place = placeText(zergling.location.x, zergling.location.y);
   notice(`${shortId(zergling.id)} is at ${place}, facing ${facingName(swarm.facings[slot])}.`);
   if (zergling.id === selection.id) view.keep(selection.slot);

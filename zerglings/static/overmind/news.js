@@ -1,4 +1,4 @@
-/** Brings what the service tells into the model: the list, events, and answers to commands. */
+/** Updates the model from the list, from events and from responses to commands. */
 
 import { countOf } from "./api.js";
 import { after, pause, seen } from "./backoff.js";
@@ -10,9 +10,9 @@ import { isCalm } from "./theme.js";
 const LIST = `${ROOT}zerglings/`;
 
 export class News {
-  /** Called after anything was taken in; with the id where it was about one zergling. */
+  /** Called after each update; with an id if it concerned a single zergling. */
   onchange = () => {};
-  /** Called when the list begins to be read and when it is complete. */
+  /** Called when reading the list begins and when it is complete. */
   onlist = () => {};
   isComplete = false;
   #reading = null;
@@ -22,12 +22,12 @@ export class News {
     this.traces = traces;
   }
 
-  /** A connection stands: read the list, unless one is complete and was kept up since. */
+  /** The stream is connected: read the list, unless it is complete and kept current by events. */
   ready() {
     if (!this.isComplete && !this.#reading) this.reread();
   }
 
-  /** Read the list from the start, again and again until it is complete. */
+  /** Read the list from the start, with retries until it is complete. */
   async reread() {
     this.#reading?.abort();
     const reading = new AbortController();
@@ -42,19 +42,19 @@ export class News {
         this.onlist();
         return;
       } catch {
-        // Broken off, refused, or replaced by a newer reading: only the last is an end.
+        // The list failed, or a newer reading has replaced this one. Retry in the first case only.
         if (!reading.signal.aborted) await after(pause(tries)).then(seen);
       }
     }
   }
 
-  /** An event: `kind` is spawned, moved or died. */
+  /** Process an event: `kind` is spawned, moved or died. */
   heard(kind, zergling) {
     if (kind === "died") this.#bury(zergling.id);
     else this.take(zergling, zergling.commandCount);
   }
 
-  /** A zergling as an event or an answer shows it. */
+  /** Process a zergling in an event or a response. */
   take(zergling, count = countOf(zergling)) {
     const { id, location, facing } = zergling;
     const { swarm } = this;
@@ -67,7 +67,7 @@ export class News {
     this.onchange(id);
   }
 
-  /** The service says that there is none with this id. */
+  /** Remove a zergling after a 404. */
   gone(id) {
     this.#bury(id);
   }

@@ -1,16 +1,16 @@
-/** Commands in the order in which they were given: one call at a time for each zergling. */
+/** Sends commands in order: one request at a time for each zergling. */
 
 import { command } from "./api.js";
 
-const MOST = 1000; // commands a call
+const MOST = 1000; // commands per request
 
 export class Orders {
-  /** Called with the zergling after commands, and with an error and the id after a failure. */
+  /** Called with the zergling after success, and with the error and the id after a failure. */
   ondone = () => {};
   onerror = () => {};
-  #waiting = new Map(); // words that are not sent yet, by id
+  #waiting = new Map(); // by id: commands that are not sent yet
 
-  /** Give one command; those that come while a call is under way go out together after it. */
+  /** Send a command. Commands given during a request are sent together after it. */
   async give(id, word) {
     const isUnderWay = this.#waiting.has(id);
     this.#waiting.set(id, (this.#waiting.get(id) ?? "") + word);
@@ -18,7 +18,7 @@ export class Orders {
     try {
       while (this.#waiting.get(id)) this.ondone(await command(id, this.#next(id)));
     } catch (error) {
-      this.onerror(error, id); // what was to follow is dropped: it was meant to come after this
+      this.onerror(error, id); // drop the waiting commands: they were meant to follow this one
     } finally {
       this.#waiting.delete(id);
     }

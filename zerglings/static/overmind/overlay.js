@@ -1,10 +1,10 @@
-/** Paints what changes by the moment: trails, who is on the way, who is selected, the cursor. */
+/** Paints the animated layer: trails, pulses, the selection and the cursor. */
 
 import { TRAIL_MILLISECONDS } from "./traces.js";
 
 const PULSE_MILLISECONDS = 900;
 
-/** Trails and pulses of those who moved a moment ago; `isNear` where creatures are drawn. */
+/** Trails and pulses of recent moves; `isNear` tells whether creatures are drawn. */
 export function paintTrails(context, camera, theme, trails, now, isNear, isCalm) {
   context.lineCap = "round";
   for (const trail of trails) {
@@ -43,7 +43,7 @@ function paintPulse(context, camera, theme, trail, part, isNear) {
   context.stroke();
 }
 
-/** A ring around the selected one, to be seen on any ground. */
+/** A ring around the selected zergling, visible on any background. */
 export function paintSelection(context, camera, theme, x, y) {
   const left = camera.screenX(x);
   const top = camera.screenY(y);

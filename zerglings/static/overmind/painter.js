@@ -1,6 +1,6 @@
 /**
- * Three canvases above each other, each painted only when what it shows has changed: the grid, the
- * swarm that stands still, and what is under way. Nothing runs while nothing happens.
+ * Paints three stacked canvases: the grid, the zerglings at rest, and the animations. Each is
+ * painted only after a change, so that an idle map costs no CPU time.
  */
 
 import { Creatures } from "./creature.js";
@@ -9,16 +9,16 @@ import { paintCursor, paintSelection, paintTrails } from "./overlay.js";
 import { Points } from "./points.js";
 import { isCalm } from "./theme.js";
 
-const NEAR = 7; // CSS pixels a step from which on zerglings have a shape
-const COUNTED = 22; // and from which on a crowd at one place shows its number
-const MOST_PIXELS = 6_000_000; // a canvas
-const PATIENCE = 2; // of the time that a costly painting took, until the swarm is painted again
-const COSTLY = 8; // milliseconds
+const NEAR = 7; // CSS pixels per step from which creatures are drawn instead of points
+const COUNTED = 22; // CSS pixels per step from which crowded locations show their number
+const MOST_PIXELS = 6_000_000; // per canvas
+const PATIENCE = 2; // after a slow painting, pause for this multiple of its time
+const COSTLY = 8; // milliseconds from which a painting is slow
 
 export class Painter {
-  /** The point of the screen under the pointer, in CSS pixels; null while it is elsewhere. */
+  /** The pointer's position in CSS pixels; null while it is outside the map. */
   pointed = null;
-  /** Called after the view or its size has changed, once a frame. */
+  /** Called at most once per frame after the view or its size has changed. */
   onview = () => {};
   #contexts;
   #points = new Points();
@@ -36,7 +36,7 @@ export class Painter {
     Object.assign(this, { swarm, camera, traces, theme, selection });
   }
 
-  /** Fit the canvases to their element; sharp on dense screens, up to a bound. */
+  /** Fit the canvases to their element, in device pixels up to `MOST_PIXELS`. */
   resize(width, height) {
     const affordable = Math.sqrt(MOST_PIXELS / (width * height));
     this.#ratio = Math.min(devicePixelRatio, affordable);
@@ -47,24 +47,24 @@ export class Painter {
     }
     this.#isGridStale = true;
     this.#isSwarmStale = true;
-    this.#frame(performance.now()); // at once: a canvas of another size is blank
+    this.#frame(performance.now()); // at once, because resizing clears a canvas
   }
 
-  /** Something happened to the swarm, the selection or the cursor. */
+  /** Repaint after a change of the swarm, the selection or the cursor. */
   refresh() {
     if (this.#isRequested) return;
     this.#isRequested = true;
     requestAnimationFrame((now) => this.#frame(now));
   }
 
-  /** The camera was moved, or the theme is another: all of it is stale. */
+  /** Repaint everything after a change of the camera or the theme. */
   refreshView() {
     this.#isGridStale = true;
     this.#isSwarmStale = true;
     this.refresh();
   }
 
-  /** Let the view glide to another camera; at once for those who want calm. */
+  /** Animate to another camera; jump if it is far away or the user prefers reduced motion. */
   flyTo(target, milliseconds = 320) {
     const from = this.camera.copy();
     const far = Math.abs(from.originX - target.originX) + Math.abs(from.originY - target.originY);
@@ -74,17 +74,17 @@ export class Painter {
     this.refreshView();
   }
 
-  /** The place under the pointer as the view is now, or null. */
+  /** The location under the pointer, or null. */
   get cursor() {
     return this.pointed && this.camera.placeAt(this.pointed.left, this.pointed.top);
   }
 
-  /** Where the view is going, or is. */
+  /** The camera at the end of the present animation. */
   get destination() {
     return this.#flight?.target ?? this.camera;
   }
 
-  /** The person has taken the view into the own hands. */
+  /** Stop the animation, because the user has moved the view. */
   stopFlight() {
     this.#flight = null;
   }
@@ -138,7 +138,7 @@ export class Painter {
     this.#restUntil = cost > COSTLY ? now + cost * (1 + PATIENCE) : 0;
   }
 
-  /** One at each place, however many stand there; those on their way are painted elsewhere. */
+  /** Paint one creature per occupied location; moving ones are painted on the overlay. */
   #paintCreatures(context, { slots, count }) {
     const { camera, swarm, traces } = this;
     const box = camera.box(1);

@@ -1,4 +1,4 @@
-/** What is known of the selected zergling, in words. */
+/** The panel with the details of the selected zergling. */
 
 import { ApiError, countOf, look } from "./api.js";
 import { setHidden } from "./focus.js";
@@ -6,22 +6,22 @@ import { counted, facingName, grouped, placeText } from "./words.js";
 import { FACINGS } from "./swarm.js";
 
 const SHOWN = 20; // commands
-const GAP = 300; // milliseconds between two looks at one zergling
+const GAP = 300; // milliseconds between two requests for the zergling, at least
 const SAYS = { L: "left", R: "right", M: "move" };
 
 export class Panel {
-  /** Called with an id that turned out to be gone. */
+  /** Called with an id after a 404. */
   ongone = () => {};
-  /** Called with a zergling that was looked at. */
+  /** Called with each zergling that was requested. */
   onlook = () => {};
   #parts;
   #id = null;
   #count = 0;
   #timer = 0;
   #lookedAt = -Infinity;
-  #looks = new Map(); // ids that are being looked at: whether another look is due after it
+  #looks = new Map(); // by id of a pending request: whether another must follow
 
-  /** `refuge` gets the focus when the panel is hidden with it. */
+  /** `refuge` gets the focus if the panel has it while being hidden. */
   constructor(root, swarm, refuge) {
     Object.assign(this, { root, swarm, refuge });
     const part = (name) => root.querySelector(`[data-part="${name}"]`);
@@ -30,7 +30,7 @@ export class Panel {
     );
   }
 
-  /** Show a zergling, or with null nothing. */
+  /** Show a zergling; hide the panel for null. */
   show(id) {
     this.#id = id;
     this.#count = 0;
@@ -45,7 +45,7 @@ export class Panel {
     this.refresh();
   }
 
-  /** The pose, which the model knows. */
+  /** Update the pose from the model. */
   refreshPose() {
     const slot = this.#id === null ? -1 : this.swarm.find(this.#id);
     if (slot < 0) return;
@@ -56,7 +56,7 @@ export class Panel {
     this.#parts.compass.dataset.facing = FACINGS[facing];
   }
 
-  /** Something happened to it: look soon, but not at each of many events. */
+  /** Request the zergling soon, at most once every `GAP`. */
   refresh() {
     if (this.#timer || this.#id === null) return;
     const wait = Math.max(0, this.#lookedAt + GAP - performance.now());
@@ -66,10 +66,10 @@ export class Panel {
     }, wait);
   }
 
-  /** A zergling in full, as an answer has it. */
+  /** Show a zergling's history from a response. */
   fill(zergling) {
     const count = countOf(zergling);
-    if (zergling.id !== this.#id || count < this.#count) return; // answers may overtake each other
+    if (zergling.id !== this.#id || count < this.#count) return; // responses can be reordered
     this.#count = count;
     const words = zergling.commandHistory ?? [];
     this.#parts.count.textContent = grouped(count);

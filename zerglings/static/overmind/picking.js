@@ -1,9 +1,9 @@
-/** Who is meant by a point of the map, and where there is room for one more. */
+/** Finds the zergling at a point of the map, and a free location for a new one. */
 
-const REACH = 14; // CSS pixels that a fingertip may miss by
-const RINGS = 6; // steps around a place in which room is looked for
+const REACH = 14; // CSS pixels of tolerance, for fingertips
+const RINGS = 6; // steps: how far to look for a free location
 
-/** The slot of the zergling at a point, or -1; where several stand, the one after `current`. */
+/** The slot of the zergling at a point, or -1; of several, the one after `current`. */
 export function pick(point, { swarm, camera, current }) {
   const reach = Math.max(0.75, REACH / camera.scale);
   const middle = camera.placeAt(point.left, point.top);
@@ -24,7 +24,7 @@ export function pick(point, { swarm, camera, current }) {
   return found.length ? found[(found.indexOf(current) + 1) % found.length] : -1;
 }
 
-/** The nearest place around `x`, `y` where nobody stands; itself where all are taken. */
+/** The free location nearest to `x`, `y`; if there is none, `x`, `y` itself. */
 export function freePlace(swarm, { x, y }) {
   for (let ring = 0; ring <= RINGS; ring += 1) {
     for (const place of ringAround(x, y, ring)) {

@@ -1,16 +1,16 @@
-/** Mouse and fingers on the map: drag to pan, wheel or pinch to zoom, click or tap to select. */
+/** Mouse and touch input: drag to pan, wheel or pinch to zoom, click or tap to select. */
 
-const STILL = 6; // CSS pixels that a click may wander
-const WHEEL = 0.0015; // zoom a pixel of the wheel, as an exponent
-const LINE = 16; // pixels a line, for wheels that count lines
+const STILL = 6; // CSS pixels that the pointer may move during a click
+const WHEEL = 0.0015; // zoom exponent per pixel of the wheel
+const LINE = 16; // pixels per line, for wheels that report lines
 
 export class Pointer {
-  /** Called with the point of a click, and with the point under a hovering mouse or null. */
+  /** Called with the point of a click, and with the point under a hovering mouse, or null. */
   onclick = () => {};
   onhover = () => {};
   /** Called after the view was moved. */
   onmove = () => {};
-  #down = new Map(); // fingers by id: where they are
+  #down = new Map(); // points of the pressed pointers, by id
   #wandered = 0;
 
   constructor(element, camera) {
@@ -69,7 +69,7 @@ export class Pointer {
 
   #cancel(event) {
     this.#down.delete(event.pointerId);
-    this.#wandered = Infinity; // what the browser took over is no click
+    this.#wandered = Infinity; // the browser has taken the gesture over, so it is no click
     if (!this.#down.size) this.element.classList.remove("is-dragged");
   }
 
@@ -77,7 +77,7 @@ export class Pointer {
     event.preventDefault();
     const pixels = event.deltaY * (event.deltaMode === WheelEvent.DOM_DELTA_LINE ? LINE : 1);
     const { left, top } = this.#point(event);
-    // A pinch on a touchpad comes as a wheel with Ctrl, in much smaller steps.
+    // Browsers report a touchpad pinch as wheel events with Ctrl, in much smaller steps.
     this.camera.zoom(Math.exp(-pixels * WHEEL * (event.ctrlKey ? 6 : 1)), left, top);
     this.onmove();
   }

@@ -1,7 +1,7 @@
-/** Paints a swarm from far away: each zergling a few pixels, brighter where many stand together. */
+/** Paints zerglings from far away: a few pixels each, stronger where several overlap. */
 
 const LEVELS = 8;
-const FAINTEST = 0.75; // alpha of a pixel with one zergling, when many are on the screen
+const FAINTEST = 0.75; // alpha of a pixel with one zergling, if more than MANY are visible
 const MANY = 60_000;
 const FEW = 3_000;
 
@@ -10,11 +10,11 @@ export class Points {
   #height = 0;
   #image = null;
   #pixels = null;
-  #crowd = null; // zerglings a pixel
+  #crowd = null; // zerglings per pixel, up to LEVELS
   #theme = null;
   #palette = null;
 
-  /** Paint the first `count` of `slots` over all of a canvas, with `ratio` pixels a CSS pixel. */
+  /** Fill a canvas with the first `count` of `slots`; `ratio` is device pixels per CSS pixel. */
   paint(context, camera, swarm, theme, { slots, count }, ratio) {
     const { width, height } = context.canvas;
     this.#prepare(context, width, height);
@@ -32,7 +32,7 @@ export class Points {
     const { originX, originY } = camera;
     for (let n = 0; n < count; n += 1) {
       const slot = slots[n];
-      // These fit into 32 bits, since all are near the screen; that is the fastest way to round.
+      // `| 0` is the fastest way to round; all slots are near the screen, so 32 bits are enough.
       const column = (left + (xs[slot] - originX) * scale + 0.5) | 0;
       const row = (top - (ys[slot] - originY) * scale + 0.5) | 0;
       if (column < 0 || row < 0 || column > lastColumn || row > lastRow) continue;
@@ -83,7 +83,7 @@ function square(pixels, at, width, size, colour) {
   }
 }
 
-/** Pixels in the machine's order of bytes, a facing's levels one behind the other. */
+/** Pixel values in native byte order: for each facing, one for each level. */
 function palette(colours, faintest) {
   const context = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
   const pixels = new Uint32Array(colours.length * LEVELS);

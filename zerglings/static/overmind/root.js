@@ -1,2 +1,2 @@
-/** Where the service is, with a final slash: this file is two levels below, under any prefix. */
+/** The service's base path, with a final slash. This file is two levels below it. */
 export const ROOT = new URL("../../", import.meta.url).pathname;

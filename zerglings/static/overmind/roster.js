@@ -1,12 +1,12 @@
 /**
- * The map in words: a list of those in view, for keyboards and screen readers, bounded in length.
- * Its rows stay in the order in which their zerglings became known, so that it does not jump.
+ * The list of zerglings in view, for keyboards and screen readers, at most `ROWS` long. Rows are in
+ * the order of slots, so that they stay where they are while zerglings move.
  */
 
 import { counted, facingName, grouped, placeText, shortId } from "./words.js";
 
 const ROWS = 50;
-const GAP = 250; // milliseconds between two looks
+const GAP = 250; // milliseconds between two updates, at least
 
 export class Roster {
   /** Called after a row was clicked. */
@@ -25,7 +25,7 @@ export class Roster {
     list.addEventListener("keydown", (event) => this.#onkey(event));
   }
 
-  /** Something may have changed: look soon, and not while nobody sees it. */
+  /** Update the list soon, unless the page is in the background. */
   refresh() {
     if (this.#timer || document.hidden) return;
     this.#timer = setTimeout(() => {
@@ -40,7 +40,7 @@ export class Roster {
     const seen = swarm.within(box);
     const chosen = lowest(seen, ROWS);
     const selected = this.selection.slot;
-    // The selected one is listed wherever it is in view; its slot is beyond the lowest ones.
+    // List the selected zergling too if it is in view but not among the lowest slots.
     if (selected >= 0 && !chosen.includes(selected) && isWithin(box, swarm, selected)) {
       chosen[chosen.length - 1] = selected;
     }
@@ -94,7 +94,7 @@ export class Roster {
     const next = { ArrowDown: down, ArrowUp: up, Home: 0, End: last }[event.key];
     if (next === undefined) return;
     event.preventDefault();
-    event.stopPropagation(); // here the arrows choose a row, elsewhere they move the map
+    event.stopPropagation(); // outside the list, arrow keys move the map
     this.selection.select(this.#ids[next]);
     this.#markSelected();
     this.list.children[next].scrollIntoView({ block: "nearest" });
@@ -106,7 +106,7 @@ function isWithin(box, { xs, ys }, slot) {
   return x >= box.minX && x <= box.maxX && y >= box.minY && y <= box.maxY;
 }
 
-/** The lowest of some slots, at most `limit`, in order. */
+/** The lowest slots in ascending order, at most `limit`. */
 function lowest({ slots, count }, limit) {
   const chosen = [];
   for (let n = 0; n < count; n += 1) {
@@ -129,7 +129,7 @@ function newRow(n) {
   for (const name of ["id", "place", "facing"]) {
     const cell = document.createElement("span");
     cell.className = name;
-    // A space between the cells, or a screen reader takes them for one word.
+    // Without the space, screen readers would read the cells as one word.
     row.append(cell, " ");
   }
   return row;

@@ -1,12 +1,12 @@
-/** What was typed into the search: a place to go to, or the beginning of an id. */
+/** Interprets the search field: a location, or the start of an id. */
 
 import { EDGE } from "./camera.js";
 
 const PLACE = /^\s*([-−+]?\d{1,16})\s*[,;\s]\s*([-−+]?\d{1,16})\s*$/;
 const ID = /^[0-9a-f][0-9a-f-]{0,35}$/;
-const ENOUGH = 2; // matches: more need not be counted to know that it was not the only one
+const ENOUGH = 2; // matches; two are enough to know that there are several
 
-/** `{x, y}`, or `{ids}` of those that match (two at most), or `{error}` with a sentence. */
+/** Returns `{x, y}`, or `{ids}` of at most two matches, or `{error}` with a sentence. */
 export function find(text, swarm) {
   const place = PLACE.exec(text);
   if (place) {

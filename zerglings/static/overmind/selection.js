@@ -1,15 +1,15 @@
-/** Which zergling is selected: by its id, because slots are used again. */
+/** The selected zergling, kept by id because slots are reused. */
 
 export class Selection {
   id = null;
-  /** Called after another one, or nobody, was selected. */
+  /** Called after the selection has changed. */
   onchange = () => {};
 
   constructor(swarm) {
     this.swarm = swarm;
   }
 
-  /** The slot of the selected one; -1 where nobody is, or it has gone. */
+  /** The slot of the selected zergling; -1 if there is none or it has died. */
   get slot() {
     return this.id === null ? -1 : this.swarm.find(this.id);
   }

@@ -1,4 +1,4 @@
-/** The connection in words: live, connecting, resting, refused, or offline with the seconds to go. */
+/** Shows the state of the connection, and the seconds until the next attempt while offline. */
 
 import { setHidden } from "./focus.js";
 import { grouped } from "./words.js";
@@ -9,8 +9,8 @@ export class Status {
   #timer = 0;
 
   /**
-   * `text` is a live region; `countdown` beside it is not read out each second. `refuge` gets the
-   * focus when `retry` or `signIn` is hidden with it.
+   * `text` is a live region. `countdown` is outside it, so that screen readers do not read it out
+   * every second. `refuge` gets the focus if `retry` or `signIn` has it while being hidden.
    */
   constructor({ root, text, countdown, retry, signIn }, news, refuge) {
     Object.assign(this, { root, text, countdown, retry, signIn, news, refuge });

@@ -1,6 +1,6 @@
 /**
- * The model: every zergling that is known of, in typed arrays, one slot each.
- * Knows neither the network nor the screen.
+ * The model: all known zerglings, in typed arrays with one slot each.
+ * Independent of the network and the screen.
  */
 
 import { Cells } from "./cells.js";
@@ -8,27 +8,27 @@ import { IdTable } from "./idtable.js";
 import { WORDS, pack, unpack } from "./uuid.js";
 
 export const FACINGS = "NESW";
-const FREE = 255; // as a facing: nobody has this slot
-const UNKNOWN = -1; // as a count: the list does not tell
-const MOST_DEAD = 1000; // ids remembered; an answer is late by seconds, not by a thousand deaths
+const FREE = 255; // the facing of an unused slot
+const UNKNOWN = -1; // the count of a zergling from the list, which has no counts
+const MOST_DEAD = 1000; // remembered ids of dead zerglings, against late responses
 const FIRST_CAPACITY = 1024;
-const WORTH = 200; // slots that are looked at in a row in the time that one cell may take
+const WORTH = 200; // slots that a linear scan visits in the time of one cell lookup
 
 export class Swarm {
   size = 0;
-  /** Grows with every change, so that others can see whether they have shown the newest state. */
+  /** Incremented with every change, so that views can detect changes. */
   version = 0;
   #top = 0; // slots from here on were never used
   #free = [];
   #table = new IdTable();
   #key = new Uint32Array(WORDS);
-  #reading = 0; // number of the list that is being read, or was read last
+  #reading = 0; // number of the present or last reading of the list
   #isReading = false;
-  #dead = new Set(); // ids that died since the list began, oldest first: they never live again
+  #dead = new Set(); // ids that died since that reading began, oldest first
   #newest = -1;
   #cells;
-  #seenIn = new Uint32Array(0); // the number of the last list that it was in, or heard of during
-  #heardIn = new Uint32Array(0); // the number of the list during which an event told of it
+  #seenIn = new Uint32Array(0); // by slot: the last reading whose list or events had it
+  #heardIn = new Uint32Array(0); // by slot: the last reading during which an event had it
 
   constructor() {
     this.#resize(FIRST_CAPACITY);
@@ -49,8 +49,8 @@ export class Swarm {
   }
 
   /**
-   * Begin to read a list; what is heard from now on wins over it. What was heard before does not:
-   * the store may be an older one, with lower counts.
+   * Begin a reading of the list. Events from now on take precedence over the list. Earlier ones do
+   * not, because the store may have been replaced by an older one with lower counts.
    */
   beginList() {
     this.#reading += 1;
@@ -59,7 +59,7 @@ export class Swarm {
     this.#dead.clear();
   }
 
-  /** Take over one entry of the list. */
+  /** Process an entry of the list. */
   list(id, x, y, facing) {
     if (this.#dead.size && this.#dead.has(id)) return;
     const slot = this.find(id);
@@ -68,7 +68,7 @@ export class Swarm {
     this.#seenIn[slot < 0 ? this.#newest : slot] = this.#reading;
   }
 
-  /** The list is complete: who is neither in it nor was heard of meanwhile has gone. */
+  /** End the reading: remove zerglings that neither the list nor an event had meanwhile. */
   endList() {
     this.#isReading = false;
     for (let slot = 0; slot < this.#top; slot += 1) {
@@ -77,10 +77,9 @@ export class Swarm {
   }
 
   /**
-   * Take over what was heard of one zergling; `count` is how many commands it has had.
-   * Returns null if that was known or is older than what is known, such as that it has died, else
-   * what it was before:
-   * `{slot, isNew, x, y, facing}`.
+   * Process a zergling's state from an event or a response; `count` is its number of commands.
+   * Returns its previous state, `{slot, isNew, x, y, facing}`, or null if the state is not new: it
+   * was known, is older than the known one, or the zergling has died.
    */
   hear(id, x, y, facing, count) {
     if (this.#dead.has(id)) return null;
@@ -100,10 +99,10 @@ export class Swarm {
     return before;
   }
 
-  /** One has died; returns whether it was known. */
+  /** Remove a zergling that has died; returns whether it was known. */
   bury(id) {
     this.#dead.add(id);
-    // While a list is read, all of them count: it may name any of them yet.
+    // During a reading keep all: the list may still contain any of them.
     while (!this.#isReading && this.#dead.size > MOST_DEAD) {
       this.#dead.delete(this.#dead.values().next().value);
     }
@@ -112,7 +111,7 @@ export class Swarm {
     return slot >= 0;
   }
 
-  /** The slots within a rectangle: the first `count` of `slots`, until the next call. */
+  /** The slots within a rectangle: the first `count` of `slots`, valid until the next call. */
   within(box) {
     if (Cells.across(box) * WORTH < this.size) {
       return { slots: this.found, count: this.#cells.within(box, this.xs, this.ys, this.found) };
@@ -130,7 +129,7 @@ export class Swarm {
     return { slots: found, count };
   }
 
-  /** The smallest rectangle around all of them, or null if there are none. */
+  /** The smallest rectangle around all zerglings, or null without any. */
   extent() {
     if (!this.size) return null;
     const box = { minX: Infinity, minY: Infinity, maxX: -Infinity, maxY: -Infinity };
@@ -144,7 +143,7 @@ export class Swarm {
     return box;
   }
 
-  /** The slots of those whose id begins with `start`, at most `limit`. */
+  /** The slots of at most `limit` zerglings whose id starts with `start`. */
   beginningWith(start, limit) {
     const digits = start.replaceAll("-", "").slice(0, 8);
     const rest = 2 ** (4 * (8 - digits.length));

@@ -1,11 +1,11 @@
-/** The colours of the page's theme, for those who paint. Colours themselves are in theme.css. */
+/** Reads the theme's colours from theme.css, for painting on canvases. */
 
 const NAMES = ["paper", "beyond", "line", "axis", "ink", "muted", "glow", "eye", "pupil"];
 const FACINGS = ["north", "east", "south", "west"];
 const QUERIES = ["(prefers-color-scheme: dark)", "(forced-colors: active)"];
 
 export class Theme {
-  /** `onchange` is called when the person switches between light and dark. */
+  /** `onchange` is called when the user switches between light, dark and forced colours. */
   constructor(onchange) {
     this.#read();
     for (const query of QUERIES) {
@@ -26,7 +26,7 @@ export class Theme {
   }
 }
 
-/** Whether the person wants things to stay calm. */
+/** Whether the user prefers reduced motion. */
 export function isCalm() {
   return matchMedia("(prefers-reduced-motion: reduce)").matches;
 }

@@ -1,18 +1,18 @@
 /**
- * Who moved a moment ago, from where: for the short animation of a step and the trail behind it.
- * Keeps what happened relative to where it led, so that it is exact anywhere on the plane.
+ * Recent moves: the animation of each step, and the trail behind it. Positions are relative to the
+ * end of the move, so that they are exact at any coordinates.
  */
 
 export const STEP_MILLISECONDS = 240;
 export const TRAIL_MILLISECONDS = 2600;
-const LIMIT = 800; // trails kept; the oldest go first
-const LEAP = 40; // steps beyond which nobody is shown on the way
+const LIMIT = 800; // trails; the oldest are dropped first
+const LEAP = 40; // steps; longer moves are not animated
 
 export class Traces {
   trails = [];
   #motions = new Map(); // by slot
 
-  /** Note that a slot, which is at `x`, `y` now, was at `before` until now. */
+  /** Add a move of a slot from `before` to `x`, `y`. */
   add(slot, x, y, facing, before, now, isCalm) {
     const dx = before.x - x;
     const dy = before.y - y;
@@ -43,7 +43,7 @@ export class Traces {
     return this.#motions.has(slot);
   }
 
-  /** Where a slot is still to be shown, relative to where it stands; null once it has arrived. */
+  /** A slot's animated offset from its location; null after the animation. */
   at(slot, now) {
     const motion = this.#motions.get(slot);
     if (!motion) return null;
@@ -57,7 +57,7 @@ export class Traces {
     };
   }
 
-  /** Drop what is over; returns whether somebody has arrived, who now stands still. */
+  /** Drop finished trails and animations; returns whether an animation has ended. */
   settle(now) {
     let fresh = 0;
     while (fresh < this.trails.length && now - this.trails[fresh].start > TRAIL_MILLISECONDS) {
@@ -83,7 +83,7 @@ export class Traces {
   }
 }
 
-/** Quarter turns to the right that lead from one facing back to another, the short way. */
+/** Right quarter turns from the facing `to` back to `from`, the short way: -1, 0, 1 or 2. */
 function quarters(from, to) {
   const turn = (from - to + 4) % 4;
   return turn === 3 ? -1 : turn;

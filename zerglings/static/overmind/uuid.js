@@ -1,15 +1,15 @@
-/** Ids as four words of 32 bits: a million of them fit into 16 MB. Knows nothing of zerglings. */
+/** UUIDs as four 32-bit words: a million of them take 16 MB. */
 
 export const WORDS = 4;
 
 const WHOLE = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
-/** Whether a text is an id as the service writes it. */
+/** Whether a text is a lower-case UUID, as the service writes them. */
 export function isUuid(text) {
   return WHOLE.test(text);
 }
 
-/** Write the words of an id into `words`, from index `at` on. */
+/** Write an id into `words`, from index `at` on. */
 export function pack(id, words, at) {
   words[at] = parseInt(id.slice(0, 8), 16);
   words[at + 1] = parseInt(id.slice(9, 13) + id.slice(14, 18), 16);
@@ -17,7 +17,7 @@ export function pack(id, words, at) {
   words[at + 3] = parseInt(id.slice(28), 16);
 }
 
-/** The id whose words begin at index `at`. */
+/** The id in `words` at index `at`. */
 export function unpack(words, at) {
   const hex = [0, 1, 2, 3].map((n) => words[at + n].toString(16).padStart(8, "0")).join("");
   return [

@@ -1,13 +1,13 @@
-/** Moves the view: as the person asks for it, and until then so that everybody is in it. */
+/** Moves the view on the user's actions. Before the first action it shows all zerglings. */
 
-const PAN = 0.15; // of the view, a key
+const PAN = 0.15; // of the view, per key press
 const ZOOM_MILLISECONDS = 160;
-const FIT_GAP = 120; // milliseconds
-const MARGIN = 48; // CSS pixels from the edge within which somebody is kept
-const START = 40; // CSS pixels a step while nobody is there
+const FIT_GAP = 120; // milliseconds between two fits while the list arrives
+const MARGIN = 48; // CSS pixels between a zergling kept in view and the edge
+const START = 40; // CSS pixels per step on an empty grid
 
 export class View {
-  /** Whether it is left where it is; until then it follows the swarm. */
+  /** Whether the view stays where it is; before that it follows the swarm. */
   isOwn = false;
   #timer = 0;
 
@@ -15,7 +15,7 @@ export class View {
     Object.assign(this, { camera, painter, swarm });
   }
 
-  /** Show everyone; `milliseconds` is how long the view may glide there. */
+  /** Show all zerglings; `milliseconds` is the duration of the animation. */
   fit(milliseconds) {
     const extent = this.swarm.extent();
     const target = this.camera.copy();
@@ -24,18 +24,18 @@ export class View {
     this.painter.flyTo(target, milliseconds);
   }
 
-  /** Show everyone if the person has not moved the view. */
+  /** Show all zerglings if the view still follows the swarm. */
   follow() {
     if (!this.isOwn) this.fit(0);
   }
 
-  /** Show everyone once, as soon as there is somebody; from then on the view is the person's. */
+  /** Show all zerglings; once there are any, stop following. */
   welcome() {
     this.follow();
     this.isOwn ||= this.swarm.size > 0;
   }
 
-  /** For while the list arrives: to look where all are at each few entries would be costly. */
+  /** Follow with a delay: while the list arrives, fitting at each chunk would be slow. */
   followSoon() {
     if (this.isOwn) return;
     this.#timer ||= setTimeout(() => {
@@ -44,7 +44,7 @@ export class View {
     }, FIT_GAP);
   }
 
-  /** The person has moved the camera, with the pointer. */
+  /** The user has moved the camera with the pointer. */
   taken() {
     this.isOwn = true;
     this.painter.stopFlight();
@@ -58,7 +58,7 @@ export class View {
     this.painter.flyTo(target, ZOOM_MILLISECONDS);
   }
 
-  /** Look further to a side: 1 is right, or down, and −1 the other way. */
+  /** Pan by `PAN` of the view: 1 is right or down, −1 left or up. */
   pan(right, down) {
     this.camera.pan(-right * PAN * this.camera.width, -down * PAN * this.camera.height);
     this.taken();
@@ -71,14 +71,14 @@ export class View {
     this.painter.flyTo(target);
   }
 
-  /** Move only as far as a slot needs to stay in view. */
+  /** Centre a slot unless it is in view. */
   keep(slot) {
     const { xs, ys } = this.swarm;
     if (slot < 0 || this.camera.shows(xs[slot], ys[slot], MARGIN)) return;
     this.goTo(xs[slot], ys[slot]);
   }
 
-  /** The place in the middle. */
+  /** The location at the centre. */
   get middle() {
     return this.camera.placeAt(this.camera.width / 2, this.camera.height / 2);
   }

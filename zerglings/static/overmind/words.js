@@ -1,4 +1,4 @@
-/** How places, facings and numbers are written for people. */
+/** Formats locations, facings and numbers. */
 
 const NAMES = ["north", "east", "south", "west"];
 const NUMBERS = new Intl.NumberFormat("en");
@@ -17,7 +17,7 @@ export function placeText(x, y) {
   return `${signed(x)}, ${signed(y)}`;
 }
 
-/** The beginning of an id, enough to tell a few apart. */
+/** The first eight characters of an id. */
 export function shortId(id) {
   return id.slice(0, 8);
 }
