@@ -28,7 +28,7 @@ class ChangeReader:
     def _read_since(self, seq: str, limit: int, timeout: float, wait: float) -> Changes:
         if self._database.is_modern(timeout):
             return self._read(seq, limit, timeout, wait)
-        # CouchDB 1.x numbers its changes, and treats a number from the future as a valid position.
+        # CouchDB 1.x numbers its changes, and accepts a number beyond the last one as a position.
         if int(seq) > self._last_seq(timeout):
             raise UnknownPosition("the position is ahead of CouchDB's last change")
         return wait_for_changes(lambda: self._read(seq, limit, timeout, 0.0), wait)

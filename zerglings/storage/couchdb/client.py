@@ -93,6 +93,7 @@ class CouchDBClient:
             ErrorResponse: the status is not a success.
             NoResponse: there is no complete response, or it is an ``UnreadableResponse``.
             AccountRefused: CouchDB rejects the account, or did so too recently to retry.
+            StoreUnavailable: the account is locked, or not confirmed within ``timeout``.
         """
         for _ in range(2):
             with self.account.serialize_until_accepted(timeout):
@@ -141,7 +142,8 @@ class CouchDBClient:
         except (ErrorResponse, NoResponse) as answer:
             answer.request_id = name
             raise
-        except (OSError, HTTPError, orjson.JSONDecodeError) as error:  # requests' are OSErrors
+        # The exceptions of requests are OSErrors.
+        except (OSError, HTTPError, orjson.JSONDecodeError) as error:
             reason = describe_failure(error)
             if reason == TIMED_OUT:
                 self._session.drop_idle_connections()

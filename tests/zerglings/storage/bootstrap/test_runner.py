@@ -120,7 +120,7 @@ def test_an_act_that_found_nothing_to_do_is_no_change(lines: Lines) -> None:
     assert not run.changed
 
 
-def test_a_check_sees_nothing_behind_a_step_that_carries_all(lines: Lines) -> None:
+def test_a_check_sees_nothing_behind_a_prerequisite(lines: Lines) -> None:
     last = Scripted("b", None)
     assert find_drift([Scripted("a", "open", is_prerequisite=True), last], lines)
     assert last.looks == 0
