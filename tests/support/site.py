@@ -13,8 +13,9 @@ from zerglings.storage.bootstrap.access import user_id
 from zerglings.storage.bootstrap.plan import CouchDBPlan
 from zerglings.storage.bootstrap.runner import Run, Status, bring_about
 from zerglings.storage.couchdb.account import Account
-from zerglings.storage.couchdb.client import Answered, CouchDBClient
-from zerglings.storage.couchdb.store import databases
+from zerglings.storage.couchdb.client import CouchDBClient
+from zerglings.storage.couchdb.responses import ErrorResponse
+from zerglings.storage.couchdb.store import database_names
 
 TIMEOUT = 10.0
 NOT_FOUND = 404
@@ -61,7 +62,7 @@ class CouchDBServer:
 
     def drop(self, database: str) -> None:
         """Delete the databases of an installation, as far as they exist."""
-        for name in databases(database):
+        for name in database_names(database):
             with missing_is_fine():
                 self.ask("DELETE", name)
 
@@ -77,7 +78,7 @@ class Site:
 
     @property
     def databases(self) -> tuple[str, str]:
-        return databases(self.database)
+        return database_names(self.database)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -144,7 +145,7 @@ def missing_is_fine() -> Iterator[None]:
     """Ignore the answer that there is nothing to delete."""
     try:
         yield
-    except Answered as answer:
+    except ErrorResponse as answer:
         if answer.status != NOT_FOUND:
             raise
 

@@ -11,9 +11,9 @@ from zerglings.storage import breaker
 def hasty_breaker(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have breakers judge as in earnest, only faster."""
     for name, seconds in {
-        "LOOK_EVERY": 0.02,
-        "SUSPICIOUS": 0.1,
-        "SILENCE": 0.2,
+        "CHECK_INTERVAL": 0.02,
+        "PROBE_AFTER": 0.1,
+        "PROBE_SILENCE": 0.2,
         "PROBE_TIMEOUT": 0.3,
     }.items():
         monkeypatch.setattr(breaker, name, seconds)

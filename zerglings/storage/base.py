@@ -1,11 +1,11 @@
-"""The store contract: what the hive may rely on, whichever backend remembers the zerglings.
+"""The store contract: what callers may rely on with every backend.
 
-A store keeps JSON documents by id, each with a revision that every write changes. It knows nothing
-of zerglings. Whatever goes wrong inside a backend leaves it as one of the errors below, no other.
+A store keeps JSON documents by id. Every write gives a document a new revision. The store does not
+interpret the content, and every failure of a backend is raised as one of the errors below.
 
-A CouchDB cluster can accept rival revisions of one document; each is then a leaf of its tree of
-revisions, and lives until it is deleted by its exact revision. The store shows them and settles
-nothing.
+A CouchDB cluster can accept conflicting revisions (rivals) of one document. Each is a leaf of the
+document's revision tree and stays until it is deleted by its exact revision. The store returns all
+of them; callers merge them.
 """
 
 from __future__ import annotations
@@ -17,33 +17,33 @@ from dataclasses import dataclass
 from zerglings.documents import Document
 
 PAGE_LIMIT = 1000
-"""Largest number of documents that a page may be asked for."""
+"""Maximum ``limit`` of ``Store.page``."""
 
 
 class StoreError(Exception):
-    """Anything a store call can end with instead of its result. The text never holds a secret."""
+    """Base class of all store errors. Messages never contain a password or a URL."""
 
 
 class Conflict(StoreError):
-    """The document was not written: its revision is not the current one."""
+    """The document was not written: the given revision is not current."""
 
 
 class StoreUnavailable(StoreError):
-    """The store did not do what was asked and nothing was changed."""
+    """The call failed and nothing was changed."""
 
 
 class AccountRefused(StoreUnavailable):
-    """The store does not accept the configured account, or does not let it do this."""
+    """The store rejects the configured account, or the account lacks a permission."""
 
 
 class NotBootstrapped(StoreUnavailable):
-    """The store answers but lacks what ``manage.py bootstrap_couch`` prepares."""
+    """The store answers, but ``manage.py bootstrap_couch`` has not prepared it."""
 
 
 class TooLarge(StoreUnavailable):
-    """The store takes nothing as large as what it was given; nothing of it was written.
+    """A document or request exceeds the store's size limit; nothing of it was written.
 
-    ``document_id`` is the document that is too large, if the store has told.
+    ``document_id`` is the oversized document if the store names it, else None.
     """
 
     def __init__(self, text: str, document_id: str | None = None) -> None:
@@ -56,27 +56,28 @@ class CopiesBehind(StoreUnavailable):
 
 
 class NotAsked(StoreUnavailable):
-    """The store was spared the call: it answers nobody at present, or too many wait for it."""
+    """The store was not called: the circuit breaker is open, or too many calls are queued."""
 
 
 class UnknownPosition(StoreError):
-    """The store has no such place in the order of its changes, or has it no more."""
+    """The position in the order of changes is invalid or no longer known."""
 
 
 class OutcomeUnknown(StoreError):
-    """A write was sent, and no answer tells whether it was carried out."""
+    """A write was sent but its answer was lost, so it may have been carried out."""
 
 
 class WriteFailed(OutcomeUnknown):
-    """The store answered that a write failed, which does not rule out that some copy has it."""
+    """The store reported that a write failed, but some copy may hold it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What became of a document that was stored, under its new revision.
+    """The result of a successful write.
 
-    ``is_minority`` says that only a minority of a cluster's copies has it so far (CouchDB's 202,
-    ``accepted``), so that a rival may have been accepted elsewhere and a usual read may miss it.
+    ``is_minority`` is true if only a minority of a cluster's copies has stored the revision so far
+    (CouchDB's 202 with ``accepted``). Another node may then accept a conflicting revision, and a
+    normal read may miss this one.
     """
 
     revision: str
@@ -85,9 +86,9 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some documents in the order of their ids.
+    """One page of documents in id order.
 
-    ``after`` is where the next page begins, None on the last.
+    ``after`` is the argument that gets the next page, None on the last page.
     """
 
     documents: list[Document]
@@ -96,56 +97,59 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """Ids of documents that were changed or deleted, each once, and the place to go on from."""
+    """Ids of changed or deleted documents, each once, and the position to continue from."""
 
     ids: list[str]
     position: str
 
 
 class Store(ABC):
-    """A place that keeps documents. Safe to use from many threads at once.
+    """A document store. Its methods may be called from many threads at once.
 
-    Every ``timeout`` is in seconds and bounds each wait of the call: for a connection, for a lock,
-    for an answer. Every method raises ``StoreUnavailable`` (or one of its kinds) when the store
-    cannot be reached or will not answer; only ``put_many`` can raise ``OutcomeUnknown``.
+    Every ``timeout`` is in seconds. It limits each wait inside a call separately: for a connection,
+    for a lock, for an answer. Every method raises ``StoreUnavailable`` or a subclass of it when the
+    store cannot be reached or does not answer; only ``put_many`` can raise ``OutcomeUnknown``.
     """
 
     @property
     @abstractmethod
     def history(self) -> Store:
-        """The store beside this one, for the older parts of histories."""
+        """The companion store for the older parts of histories."""
 
     @abstractmethod
     def get_many(
         self, document_ids: Collection[str], *, timeout: float, all_copies: bool = False
     ) -> dict[str, list[Document]]:
-        """Return the living leaves of each document, the current revision first.
+        """Return the leaves of each document that are not deleted, the current revision first.
 
-        More than one leaf are rivals. An empty list: the document was deleted. An id that is not
-        in the result was never stored. A usual read asks a majority of a cluster's copies; with
-        ``all_copies`` every copy that answers is asked, which costs more.
+        More than one leaf means that there are conflicting revisions. An empty list means that the
+        document was deleted. Ids that were never stored are absent from the result. A normal read
+        asks a majority of a cluster's copies. ``all_copies`` asks every copy that answers, which
+        costs more.
         """
 
     @abstractmethod
     def put_many(
         self, documents: Sequence[Document], *, timeout: float
     ) -> list[Written | StoreError]:
-        """Store documents durably and return what became of each, in the same order.
+        """Store documents durably and return the result for each, in the same order.
 
-        No id may be given twice. With ``_rev`` a write succeeds only while that is a living leaf;
-        without it, only while there is no living document of that id. A document that is
-        ``{"_id", "_rev", "_deleted": True}`` deletes that leaf. Of several writers with the same
-        ``_rev`` one succeeds, on one node. The documents are written independently of each other:
-        a refused one changes nothing for the rest.
+        Each id may occur only once. The documents are written independently: an error for one does
+        not affect the others.
 
-        The errors in the result: ``Conflict`` (not written, the revision is not a living leaf),
-        ``TooLarge`` (not written, however often it is tried), ``StoreUnavailable`` (not written),
-        ``OutcomeUnknown`` (perhaps written). Nobody may rely
-        on what happens to a ``_rev`` whose document has gone: CouchDB 1.x takes it, and so does
-        3.4 where the document never was and others are.
+        - With ``_rev``, a write succeeds only while that revision is a leaf and not deleted. On
+          one node, only one of several writers with the same ``_rev`` succeeds.
+        - Without ``_rev``, a write succeeds only while no document of that id exists.
+        - ``{"_id", "_rev", "_deleted": True}`` deletes that leaf.
+        - A ``_rev`` whose document is deleted or was never stored has no defined result: CouchDB
+          1.x accepts it, and 3.4 does for some documents.
+
+        Errors in the result: ``Conflict`` (not written, the revision is not a leaf), ``TooLarge``
+        (not written, a retry will fail too), ``StoreUnavailable`` (not written) and
+        ``OutcomeUnknown`` (perhaps written).
 
         Raises:
-            OutcomeUnknown: the answer was lost; read again to learn what became of each.
+            OutcomeUnknown: the answer was lost; read the documents to learn the outcome.
         """
 
     @abstractmethod
@@ -158,58 +162,65 @@ class Store(ABC):
         until: str | None = None,
         descending: bool = False,
     ) -> Page:
-        """Return up to ``limit`` documents with ids greater than ``after``, in byte order of ids.
+        """Return documents with ids greater than ``after``, in byte order of their ids.
 
-        Descending, the ids are less than ``after`` and come from the greatest down. ``until`` is
-        the bound at the other end, not itself included. Of rivals the current revision is shown.
-        Ids that begin with an underscore are the store's own and are left out; a page may
-        therefore hold fewer than ``limit`` documents without being the last.
+        A document with conflicting revisions appears once, with its current one. Ids that begin
+        with an underscore belong to the store and are left out, so a page may hold fewer than
+        ``limit`` documents without being the last.
+
+        Args:
+            after: exclusive lower bound of the ids, None to begin with the first. With
+                ``descending`` it is the upper bound, and None begins with the last.
+            limit: maximum number of documents, at most ``PAGE_LIMIT``.
+            timeout: seconds.
+            until: exclusive bound at the other end, None for no bound.
+            descending: whether to go from the greatest id to the smallest.
         """
 
     @abstractmethod
     def changes(
         self, since: str | None, limit: int, *, timeout: float, wait: float = 0.0
     ) -> Changes:
-        """Return which documents were changed after a position.
+        """Return the ids of the documents that were changed after a position.
+
+        A document appears once, at its last change. CouchDB keeps the order within each shard only,
+        may report a change twice, and in a cluster may report it late.
 
         Args:
-            since: a position that an earlier answer gave; None for now, after all that was changed.
-            limit: ids to return at most; fewer mean that there were no more.
-            timeout: seconds to wait for the answer, beyond ``wait``.
-            wait: seconds to wait for a change while there is none.
-
-        They come in the order of their last changes, which a store of several shards keeps for each
-        shard only. So a document shows once however often it was changed; yet the same change may
-        be shown twice, and on a cluster a little late.
+            since: the ``position`` of an earlier result, or None for the current end.
+            limit: maximum number of ids; fewer in the result mean that there are no more.
+            timeout: seconds to wait for the answer, in addition to ``wait``.
+            wait: seconds to wait for a change if there is none yet.
 
         Raises:
             UnknownPosition: the store cannot tell what was changed after ``since``. A ``history``
-                may say so of any position.
+                store may raise this for any position.
         """
 
     @abstractmethod
     def forget_deleted_leaves(self, document_ids: Collection[str], *, timeout: float) -> int:
-        """Purge the deleted leaves beside living ones; return how many there were.
+        """Purge deleted leaves of documents that exist, and return how many were purged.
 
-        They are what settled rivals leave behind; CouchDB carries them along for ever, at a price
-        in every read and write. A document without a living leaf stays deleted. Needs the rights
-        of a server admin.
+        Merging conflicting revisions deletes the losing leaves. CouchDB keeps them as tombstones,
+        which slow down every read and write of the document. Deleted documents are left as they
+        are. Needs a server admin.
         """
 
     @abstractmethod
     def is_whole(self, *, timeout: float) -> bool:
-        """Whether all nodes that hold copies are connected. Needs the rights of a server admin."""
+        """Return whether all nodes of the cluster are connected. Needs a server admin."""
 
     @abstractmethod
     def ping(self, *, timeout: float) -> None:
-        """Return if the store answers this service, whether its database exists or not."""
+        """Check that the store answers this account; the database need not exist."""
 
     @abstractmethod
     def check_ready(self, *, timeout: float) -> None:
-        """Return if documents can be kept.
+        """Check that the store is prepared for reading and writing.
 
         Raises:
-            NotBootstrapped: the store answers but is not prepared; the text says what is missing.
+            NotBootstrapped: the store answers but is not prepared; the message says what is
+                missing.
         """
 
     def lacking(self, *, timeout: float) -> int | None:
@@ -235,13 +246,15 @@ class Store(ABC):
             )
 
     def identity(self, *, timeout: float) -> str | None:
-        """Return what tells this store from one that takes its place, None if nothing does.
+        """Return an id that changes when the database is recreated, None if there is none.
 
         Raises:
-            StoreUnavailable: it cannot be found out at present.
+            StoreUnavailable: the id cannot be read now.
         """
         return None
 
     @abstractmethod
     def close(self) -> None:
-        """Release connections and files, also those of ``history``. It is not used afterwards."""
+        """Close connections and files, including those of ``history``. Do not use the store
+        afterwards.
+        """

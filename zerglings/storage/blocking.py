@@ -1,4 +1,4 @@
-"""Calls that block a thread, made from a worker whose threads may be greenlets."""
+"""Run blocking calls without blocking the gevent hub."""
 
 from __future__ import annotations
 
@@ -11,24 +11,25 @@ T = TypeVar("T")
 
 
 def run_blocking(function: Callable[[], T]) -> T:
-    """Return what ``function`` returns, without holding up the other greenlets of this thread.
+    """Call ``function`` and return its result, without blocking other greenlets.
 
-    It runs in another thread where gevent has taken the place of threads, so it must use no lock
-    of the ``threading`` module, which would be a greenlet's, and nothing that belongs to a thread.
+    When gevent has patched ``threading``, the function runs in a thread of the hub's pool. It must
+    then not use locks of ``threading``, which are gevent's, or objects that are bound to one
+    thread.
     """
     if not monkey.is_module_patched("threading"):
         return function()
     outcome: list[T] = []
-    error = get_hub().threadpool.apply(_kept, (function, outcome))
+    error = get_hub().threadpool.apply(_catch, (function, outcome))
     if error is not None:
         raise error
     return outcome[0]
 
 
-def _kept(function: Callable[[], T], outcome: list[T]) -> Exception | None:
-    """Return an error instead of raising it: gevent would print it, expected or not."""
+def _catch(function: Callable[[], T], outcome: list[T]) -> Exception | None:
+    """Return an error instead of raising it, because gevent prints errors of pool threads."""
     try:
         outcome.append(function())
-    except Exception as error:  # noqa: BLE001 - raised again where it is waited for
+    except Exception as error:  # noqa: BLE001 - raised again by the caller
         return error
     return None

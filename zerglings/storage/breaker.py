@@ -1,10 +1,11 @@
-"""A circuit breaker: keeps a store that hangs from holding all who call it.
+"""A circuit breaker: fails fast while the store hangs.
 
-It bounds how many calls are under way and how many wait to begin. Once a call was left without an
-answer, nobody else had one meanwhile and a probe of its own has none either, calls are refused at
-once, until the probe is answered. So neither a slow document nor a slow store is taken for one that
-hangs, nor is one that fails quickly, which holds nobody up. Knows of stores no more than their
-contract.
+It limits how many calls run concurrently and how many wait in the queue. It opens when a call timed
+out, no other call was answered meanwhile, and a probe of its own is not answered either. While it
+is open every call fails at once; the first answered probe closes it. A single slow document or a
+slow store does not open it, nor do errors that arrive quickly, because they block no thread.
+
+It depends on the store contract only.
 """
 
 from __future__ import annotations
@@ -32,225 +33,240 @@ from zerglings.storage.base import (
 
 logger = logging.getLogger(__name__)
 
-AT_ONCE = 32
-"""Calls under way at most: batches need two, lists and histories one each."""
+MAX_CALLS = 32
+"""Maximum number of concurrent calls. Write batches use two, lists and histories one each."""
 
-WAITING = 256
-"""Calls that may wait to begin; one more is refused at once."""
+MAX_QUEUED = 256
+"""Maximum number of calls in the queue; further calls fail at once."""
 
-LEAST = 0.05
-"""Seconds that a call which had to wait has left in any case."""
+MIN_TIMEOUT = 0.05
+"""Minimum timeout in seconds of a call that has waited in the queue."""
 
-LOOK_EVERY = 0.2
-"""Seconds between two looks at what is under way, and between two probes."""
+CHECK_INTERVAL = 0.2
+"""Seconds between two checks of the running calls, and between two probes."""
 
-SUSPICIOUS = 0.4
-"""Seconds without any answer, while one is awaited, after which the probe asks for one itself; and
-that a call has to have waited in vain to count. A healthy store nearby takes milliseconds."""
+PROBE_AFTER = 0.4
+"""Seconds without an answer to any running call after which a probe is sent. A timed-out call
+counts as hanging only if it waited this long. A healthy store nearby answers within milliseconds.
+"""
 
-SILENCE = 1.0
-"""Seconds after which a probe without an answer confirms that the store hangs."""
+PROBE_SILENCE = 1.0
+"""Seconds without an answer after which a running probe confirms that the store hangs."""
 
 PROBE_TIMEOUT = 1.5
-"""Seconds that a probe may wait: nearly as long as any call, so that a slow store is not taken for
-one that is away for good, and no longer, as one that gets lost puts recovery off."""
+"""Timeout of a probe in seconds. It is almost as long as that of any call, so that a slow store can
+still close the breaker. It is not longer, because a lost probe delays the recovery."""
 
 _OPEN = Gauge(
     "overmind_store_breaker_open",
-    "Processes that do not call the store at present, except by a probe, because it hangs.",
+    "Processes whose circuit breaker is open: the store hangs, and only probes call it.",
     multiprocess_mode="livesum",
 )
 _REFUSED = Counter(
     "overmind_store_refused_total",
-    "Calls that the store was spared: hanging (it answers nobody), full (too many wait).",
+    "Calls that failed without calling the store: hanging (breaker open), full (queue full).",
     ("reason",),
 )
 _HANGING, _FULL = _REFUSED.labels("hanging"), _REFUSED.labels("full")
 
 
 class Breaker:
-    """Lets calls on one store through, or refuses them. Safe to use from many threads at once.
+    """Limits and rejects calls to one store. Its methods may be called from many threads at once.
 
-    A thread watches while calls are under way; it begins with the first of them.
+    The first call starts a watchdog thread, which sleeps while no call is running.
 
     Args:
-        probe: asks the store whether it answers, waiting so many seconds at most.
-        at_once: calls under way at most.
-        waiting: calls that may wait to begin.
+        probe: calls the store with the given timeout in seconds, and raises ``StoreError`` if it
+            fails.
+        max_calls: maximum number of concurrent calls.
+        max_queued: maximum number of calls in the queue.
     """
 
     def __init__(
-        self, probe: Callable[[float], None], *, at_once: int = AT_ONCE, waiting: int = WAITING
+        self,
+        probe: Callable[[float], None],
+        *,
+        max_calls: int = MAX_CALLS,
+        max_queued: int = MAX_QUEUED,
     ) -> None:
         self._probe = probe
-        self._at_once = at_once
-        self._most_waiting = waiting
+        self._max_calls = max_calls
+        self._max_queued = max_queued
         self._condition = threading.Condition()
-        self._busy = threading.Event()
+        self._active = threading.Event()
         self._closing = threading.Event()
-        self._is_watched = False
-        self._numbers = count()
-        self._calls: dict[int, float] = {}  # when each began, the oldest first
-        self._waiting = 0
+        self._has_watchdog = False
+        self._call_numbers = count()
+        self._calls: dict[int, float] = {}  # start time by call number, the oldest first
+        self._queued = 0
         self._answered_at = 0.0
-        self._hung_at = 0.0
-        self._silent_at = 0.0
-        self._probed_since: float | None = None
-        self._turn_away: list[Callable[[], None]] = []
+        self._call_failed_at = 0.0
+        self._probe_failed_at = 0.0
+        self._probing_since: float | None = None
+        self._callbacks: list[Callable[[], None]] = []
         self.is_open = False
 
-    def when_open(self, turn_away: Callable[[], None]) -> None:
-        """Have this called each time that the store is found to hang, once no call is let through.
+    def when_open(self, callback: Callable[[], None]) -> None:
+        """Call ``callback`` each time the breaker opens.
 
-        It is for those who wait elsewhere for calls of others to end, which may take two seconds.
+        It allows other components to release threads that wait for a call of another thread, which
+        may take two seconds to time out.
         """
-        self._turn_away.append(turn_away)
+        self._callbacks.append(callback)
 
     def check(self) -> None:
-        """Return if the store may be called.
+        """Fail if the breaker is open.
 
         Raises:
-            NotAsked: it hangs.
+            NotAsked: the store hangs.
         """
         if self.is_open:
             _HANGING.inc()
-            raise NotAsked("the store does not answer anybody at present")
+            raise NotAsked("the store does not answer")
 
     @contextmanager
     def call(self, timeout: float) -> Iterator[float]:
-        """Call the store inside the block, which is told how many seconds are left for it.
+        """Run a store call in this context, which yields the remaining timeout in seconds.
+
+        The context waits in the queue while too many calls are running.
+
+            with breaker.call(timeout) as remaining:
+                store.ping(timeout=remaining)
+
+        Args:
+            timeout: seconds for the queue and the call together.
 
         Raises:
-            NotAsked: the store hangs, or too many call it.
+            NotAsked: the breaker is open, the queue is full, or the timeout expired in the queue.
         """
         began = time.monotonic()
         with self._condition:
             self.check()
-            if len(self._calls) >= self._at_once:
-                self._wait_for_room(timeout)
-            number, now = next(self._numbers), time.monotonic()
+            if len(self._calls) >= self._max_calls:
+                self._wait_in_queue(timeout)
+            number, now = next(self._call_numbers), time.monotonic()
             self._calls[number] = now
-            self._have_watched()
-        is_answered: bool | None = None  # neither, where the call crashes
+            self._ensure_watchdog()
+        is_answered: bool | None = None  # stays None if the call crashes
         try:
-            yield max(LEAST, timeout - (now - began))
+            yield max(MIN_TIMEOUT, timeout - (now - began))
             is_answered = True
         except StoreError as error:
             is_answered = _is_answer(error)
             raise
         finally:
-            self._ended(number, is_answered=is_answered)
+            self._finish(number, is_answered=is_answered)
 
     def close(self) -> None:
-        """End the watch."""
+        """Stop the watchdog thread."""
         self._closing.set()
-        self._busy.set()
+        self._active.set()
 
-    def _wait_for_room(self, timeout: float) -> None:
-        if self._waiting >= self._most_waiting:
+    def _wait_in_queue(self, timeout: float) -> None:
+        if self._queued >= self._max_queued:
             _FULL.inc()
             raise NotAsked("too many calls wait for the store")
-        self._waiting += 1
+        self._queued += 1
         try:
             self._condition.wait_for(
-                lambda: self.is_open or len(self._calls) < self._at_once, timeout
+                lambda: self.is_open or len(self._calls) < self._max_calls, timeout
             )
         finally:
-            self._waiting -= 1
+            self._queued -= 1
         self.check()
-        if len(self._calls) >= self._at_once:
+        if len(self._calls) >= self._max_calls:
             _FULL.inc()
-            raise NotAsked("too many calls took too long")
+            raise NotAsked("the call waited too long in the queue for the store")
 
-    def _ended(self, number: int, *, is_answered: bool | None) -> None:
+    def _finish(self, number: int, *, is_answered: bool | None) -> None:
         with self._condition:
             began = self._calls.pop(number)
             now = time.monotonic()
             if is_answered:
                 self._answered_at = now
-            elif is_answered is False and now - max(began, self._answered_at) >= SUSPICIOUS:
-                self._hung_at = now
-                self._judge(now)
-            if self._waiting:
+            elif is_answered is False and now - max(began, self._answered_at) >= PROBE_AFTER:
+                self._call_failed_at = now
+                self._open_if_hanging(now)
+            if self._queued:
                 self._condition.notify()
 
-    def _judge(self, now: float) -> None:
-        """Refuse calls from now on if both a call and a probe have waited in vain."""
-        since = self._probed_since
-        is_silent = self._silent_at > self._answered_at or (
-            since is not None and now - since >= SILENCE and self._answered_at < since
+    def _open_if_hanging(self, now: float) -> None:
+        """Open the breaker if both a call and a probe remained unanswered."""
+        since = self._probing_since
+        is_probe_unanswered = self._probe_failed_at > self._answered_at or (
+            since is not None and now - since >= PROBE_SILENCE and self._answered_at < since
         )
-        if is_silent and self._hung_at > self._answered_at and not self.is_open:
-            self._set(is_open=True)
-            self._have_watched()
-            threading.Thread(target=self._clear, name="breaker-opened", daemon=True).start()
-            logger.warning("The store hangs: it is asked by a probe only, until that is answered")
+        if is_probe_unanswered and self._call_failed_at > self._answered_at and not self.is_open:
+            self._set_open(is_open=True)
+            self._ensure_watchdog()
+            threading.Thread(target=self._wake_waiting, name="breaker-opened", daemon=True).start()
+            logger.warning("The store hangs: only probes call it until it answers")
 
-    def _set(self, *, is_open: bool) -> None:
+    def _set_open(self, *, is_open: bool) -> None:
         self.is_open = is_open
         _OPEN.set(is_open)
 
-    def _clear(self) -> None:
-        """Have all go that wait, here and elsewhere, none of whom will be let through any more."""
-        for turn_away in self._turn_away:
-            turn_away()
-        for _ in with_yields(range(self._waiting)):
+    def _wake_waiting(self) -> None:
+        """Wake everything that waits, here and in other components, so that it fails at once."""
+        for callback in self._callbacks:
+            callback()
+        for _ in with_yields(range(self._queued)):
             with self._condition:
                 self._condition.notify()
 
-    def _have_watched(self) -> None:
-        if not self._busy.is_set():
-            self._busy.set()
-        if not self._is_watched:
-            self._is_watched = True
-            threading.Thread(target=self._watch, name="breaker", daemon=True).start()
+    def _ensure_watchdog(self) -> None:
+        if not self._active.is_set():
+            self._active.set()
+        if not self._has_watchdog:
+            self._has_watchdog = True
+            threading.Thread(target=self._run_watchdog, name="breaker", daemon=True).start()
 
-    def _watch(self) -> None:
-        """Send a probe whenever one is due; rest while nothing is under way."""
+    def _run_watchdog(self) -> None:
+        """Send a probe whenever one is due; sleep while no call is running."""
         try:
             while not self._closing.is_set():
                 if self._is_probe_due():
-                    self._ask()
-                self._closing.wait(LOOK_EVERY)
+                    self._send_probe()
+                self._closing.wait(CHECK_INTERVAL)
                 with self._condition:
                     if not self._calls and not self.is_open and not self._closing.is_set():
-                        self._busy.clear()
-                self._busy.wait()
-        finally:  # if it ends by a crash, the next call has another one watch
+                        self._active.clear()
+                self._active.wait()
+        finally:  # after a crash, the next call starts another watchdog
             with self._condition:
-                self._is_watched, self._probed_since = False, None
-                self._set(is_open=False)
+                self._has_watchdog, self._probing_since = False, None
+                self._set_open(is_open=False)
 
     def _is_probe_due(self) -> bool:
         with self._condition:
             oldest = next(iter(self._calls.values()), None)
             if self.is_open or oldest is None:
                 return self.is_open
-            return time.monotonic() - max(oldest, self._answered_at) >= SUSPICIOUS
+            return time.monotonic() - max(oldest, self._answered_at) >= PROBE_AFTER
 
-    def _ask(self) -> None:
-        self._probed_since = began = time.monotonic()
+    def _send_probe(self) -> None:
+        self._probing_since = began = time.monotonic()
         error: StoreError | None = None
         try:
             self._probe(PROBE_TIMEOUT)
         except StoreError as failure:
             error = failure
         with self._condition:
-            self._probed_since = None
+            self._probing_since = None
             now = time.monotonic()
-            is_quick = now - began < SUSPICIOUS
+            is_quick = now - began < PROBE_AFTER
             if error is None or _is_answer(error) or is_quick:
                 self._answered_at = now
                 if self.is_open:
-                    self._set(is_open=False)
-                    logger.warning("The store does not hang any more")
+                    self._set_open(is_open=False)
+                    logger.warning("The store answers again")
             elif self._answered_at < began:
-                self._silent_at = now
-                self._judge(now)
+                self._probe_failed_at = now
+                self._open_if_hanging(now)
 
 
 def _is_answer(error: StoreError) -> bool:
-    """Whether an error is what the store said, rather than that it said nothing of use."""
+    """Whether the store answered with this error, as opposed to a timeout or a lost connection."""
     if isinstance(error, AccountRefused | NotBootstrapped | TooLarge | WriteFailed):
         return True
     return not isinstance(error, StoreUnavailable | OutcomeUnknown)

@@ -1,4 +1,4 @@
-"""A store behind a circuit breaker: no call waits for one that hangs. It changes nothing else."""
+"""Decorator that puts a circuit breaker in front of a store."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from zerglings.storage.breaker import Breaker
 
 
 class GuardedStore(Store):
-    """A store behind which another one does the work; the one beside it shares its breaker.
+    """Wraps every call of ``store`` in a circuit breaker; ``history`` shares the breaker.
 
-    A call that waits to begin has that much less time for the rest.
+    Time spent in the breaker's queue is subtracted from the call's timeout.
 
     Args:
-        store: the other one.
-        breaker: lets calls through or refuses them; it has one of its own by default.
+        store: the wrapped store.
+        breaker: the breaker to use; by default a new one that probes ``store.ping``.
     """
 
     def __init__(self, store: Store, breaker: Breaker | None = None) -> None:
@@ -26,20 +26,20 @@ class GuardedStore(Store):
 
     @cached_property
     def history(self) -> Store:
-        """The store beside this one, guarded too."""
+        """The companion store behind the same breaker."""
         return GuardedStore(self._store.history, self.breaker)
 
     def get_many(
         self, document_ids: Collection[str], *, timeout: float, all_copies: bool = False
     ) -> dict[str, list[Document]]:
-        with self.breaker.call(timeout) as left:
-            return self._store.get_many(document_ids, timeout=left, all_copies=all_copies)
+        with self.breaker.call(timeout) as remaining:
+            return self._store.get_many(document_ids, timeout=remaining, all_copies=all_copies)
 
     def put_many(
         self, documents: Sequence[Document], *, timeout: float
     ) -> list[Written | StoreError]:
-        with self.breaker.call(timeout) as left:
-            return self._store.put_many(documents, timeout=left)
+        with self.breaker.call(timeout) as remaining:
+            return self._store.put_many(documents, timeout=remaining)
 
     def page(
         self,
@@ -50,41 +50,43 @@ class GuardedStore(Store):
         until: str | None = None,
         descending: bool = False,
     ) -> Page:
-        with self.breaker.call(timeout) as left:
-            return self._store.page(after, limit, timeout=left, until=until, descending=descending)
+        with self.breaker.call(timeout) as remaining:
+            return self._store.page(
+                after, limit, timeout=remaining, until=until, descending=descending
+            )
 
     def changes(
         self, since: str | None, limit: int, *, timeout: float, wait: float = 0.0
     ) -> Changes:
-        if wait:  # to be left without an answer for some time is what it asks for
+        if wait:  # a long poll is expected to be slow, so it must not count as a hanging call
             self.breaker.check()
             return self._store.changes(since, limit, timeout=timeout, wait=wait)
-        with self.breaker.call(timeout) as left:
-            return self._store.changes(since, limit, timeout=left)
+        with self.breaker.call(timeout) as remaining:
+            return self._store.changes(since, limit, timeout=remaining)
 
     def forget_deleted_leaves(self, document_ids: Collection[str], *, timeout: float) -> int:
-        with self.breaker.call(timeout) as left:
-            return self._store.forget_deleted_leaves(document_ids, timeout=left)
+        with self.breaker.call(timeout) as remaining:
+            return self._store.forget_deleted_leaves(document_ids, timeout=remaining)
 
     def is_whole(self, *, timeout: float) -> bool:
-        with self.breaker.call(timeout) as left:
-            return self._store.is_whole(timeout=left)
+        with self.breaker.call(timeout) as remaining:
+            return self._store.is_whole(timeout=remaining)
 
     def ping(self, *, timeout: float) -> None:
-        with self.breaker.call(timeout) as left:
-            self._store.ping(timeout=left)
+        with self.breaker.call(timeout) as remaining:
+            self._store.ping(timeout=remaining)
 
     def check_ready(self, *, timeout: float) -> None:
-        with self.breaker.call(timeout) as left:
-            self._store.check_ready(timeout=left)
+        with self.breaker.call(timeout) as remaining:
+            self._store.check_ready(timeout=remaining)
 
     def lacking(self, *, timeout: float) -> int | None:
         with self.breaker.call(timeout) as left:
             return self._store.lacking(timeout=left)
 
     def identity(self, *, timeout: float) -> str | None:
-        with self.breaker.call(timeout) as left:
-            return self._store.identity(timeout=left)
+        with self.breaker.call(timeout) as remaining:
+            return self._store.identity(timeout=remaining)
 
     def close(self) -> None:
         self.breaker.close()

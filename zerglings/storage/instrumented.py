@@ -1,4 +1,4 @@
-"""A store that is observed: every call on it is counted and timed. It changes nothing else."""
+"""Decorator that counts and times the calls of a store for Prometheus."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from zerglings.storage.base import (
 
 Result = TypeVar("Result")
 
-_Tally = tuple[Callable[[], None], Callable[[float], None]]
+_Recorders = tuple[Callable[[], None], Callable[[float], None]]
 
 _CALLS = Counter(
     "overmind_store_calls_total",
@@ -48,29 +48,29 @@ _DOCUMENTS = Counter(
 )
 
 
-class ObservedStore(Store):
-    """A store behind which another one does the work.
+class InstrumentedStore(Store):
+    """Wraps ``store`` and records metrics of every call.
 
     Args:
-        store: the other one.
-        part: what it keeps, ``zerglings`` or ``history``.
+        store: the wrapped store.
+        part: value of the metrics' ``part`` label, ``zerglings`` or ``history``.
     """
 
     def __init__(self, store: Store, part: str = "zerglings") -> None:
         self._store = store
         self._part = part
-        self._tallies: dict[tuple[str, str], _Tally] = {}
+        self._recorders: dict[tuple[str, str], _Recorders] = {}
 
     @cached_property
     def history(self) -> Store:
-        """The store beside this one, observed too."""
-        return ObservedStore(self._store.history, "history")
+        """The companion store, instrumented too."""
+        return InstrumentedStore(self._store.history, "history")
 
     def get_many(
         self, document_ids: Collection[str], *, timeout: float, all_copies: bool = False
     ) -> dict[str, list[Document]]:
         operation = "read_all_copies" if all_copies else "read"
-        return self._observed(
+        return self._measured(
             operation,
             lambda: self._store.get_many(document_ids, timeout=timeout, all_copies=all_copies),
         )
@@ -79,7 +79,7 @@ class ObservedStore(Store):
         self, documents: Sequence[Document], *, timeout: float
     ) -> list[Written | StoreError]:
         try:
-            results = self._observed(
+            results = self._measured(
                 "write", lambda: self._store.put_many(documents, timeout=timeout)
             )
         except StoreError as error:
@@ -98,7 +98,7 @@ class ObservedStore(Store):
         until: str | None = None,
         descending: bool = False,
     ) -> Page:
-        return self._observed(
+        return self._measured(
             "page",
             lambda: self._store.page(
                 after, limit, timeout=timeout, until=until, descending=descending
@@ -109,34 +109,34 @@ class ObservedStore(Store):
         self, since: str | None, limit: int, *, timeout: float, wait: float = 0.0
     ) -> Changes:
         operation = "wait_for_changes" if wait else "changes"
-        return self._observed(
+        return self._measured(
             operation, lambda: self._store.changes(since, limit, timeout=timeout, wait=wait)
         )
 
     def forget_deleted_leaves(self, document_ids: Collection[str], *, timeout: float) -> int:
-        return self._observed(
+        return self._measured(
             "forget", lambda: self._store.forget_deleted_leaves(document_ids, timeout=timeout)
         )
 
     def is_whole(self, *, timeout: float) -> bool:
-        return self._observed("is_whole", lambda: self._store.is_whole(timeout=timeout))
+        return self._measured("is_whole", lambda: self._store.is_whole(timeout=timeout))
 
     def ping(self, *, timeout: float) -> None:
-        self._observed("ping", lambda: self._store.ping(timeout=timeout))
+        self._measured("ping", lambda: self._store.ping(timeout=timeout))
 
     def check_ready(self, *, timeout: float) -> None:
-        self._observed("check_ready", lambda: self._store.check_ready(timeout=timeout))
+        self._measured("check_ready", lambda: self._store.check_ready(timeout=timeout))
 
     def lacking(self, *, timeout: float) -> int | None:
-        return self._observed("lacking", lambda: self._store.lacking(timeout=timeout))
+        return self._measured("lacking", lambda: self._store.lacking(timeout=timeout))
 
     def identity(self, *, timeout: float) -> str | None:
-        return self._observed("identity", lambda: self._store.identity(timeout=timeout))
+        return self._measured("identity", lambda: self._store.identity(timeout=timeout))
 
     def close(self) -> None:
         self._store.close()
 
-    def _observed(self, operation: str, call: Callable[[], Result]) -> Result:
+    def _measured(self, operation: str, call: Callable[[], Result]) -> Result:
         outcome = "crash"
         began = time.perf_counter()
         try:
@@ -146,17 +146,18 @@ class ObservedStore(Store):
             outcome = _outcome_of(error)
             raise
         finally:
-            self._count(operation, outcome, time.perf_counter() - began)
+            self._record(operation, outcome, time.perf_counter() - began)
         return result
 
-    def _count(self, operation: str, outcome: str, seconds: float) -> None:
-        tally = self._tallies.get((operation, outcome))
-        if tally is None:
+    def _record(self, operation: str, outcome: str, seconds: float) -> None:
+        recorders = self._recorders.get((operation, outcome))
+        if recorders is None:
             count = _CALLS.labels(self._part, operation, outcome).inc
-            tally = count, _SECONDS.labels(self._part, operation).observe
-            self._tallies[operation, outcome] = tally
-        tally[0]()
-        tally[1](seconds)
+            recorders = count, _SECONDS.labels(self._part, operation).observe
+            self._recorders[operation, outcome] = recorders
+        increment, observe = recorders
+        increment()
+        observe(seconds)
 
 
 def _outcome_of(result: Written | StoreError) -> str:

@@ -1,4 +1,4 @@
-"""Waiting for changes in a store that tells nobody of them."""
+"""Polling for stores that cannot push changes."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Callable
 
 from zerglings.storage.base import Changes
 
-EVERY = 0.05
-"""Seconds between two looks."""
+POLL_INTERVAL = 0.05
+"""Seconds between two polls."""
 
 
-def wait_for_changes(look: Callable[[], Changes], seconds: float) -> Changes:
-    """Look until there are changes, ``seconds`` long at most; return what the last look found."""
+def wait_for_changes(read: Callable[[], Changes], seconds: float) -> Changes:
+    """Call ``read`` until it returns changes or ``seconds`` have passed; return the last result."""
     deadline = time.monotonic() + seconds
-    while not (changes := look()).ids and (left := deadline - time.monotonic()) > 0:
-        time.sleep(min(EVERY, left))
+    while not (changes := read()).ids and (remaining := deadline - time.monotonic()) > 0:
+        time.sleep(min(POLL_INTERVAL, remaining))
     return changes

@@ -66,7 +66,7 @@ class Hanging:
     def _call_in_vain(self) -> bool:
         def call() -> None:
             with self.breaker.call(1.0):
-                time.sleep(2 * module.SUSPICIOUS)  # so long it waits
+                time.sleep(2 * module.PROBE_AFTER)  # so long it waits
                 raise StoreUnavailable("no answer in time")
 
         with pytest.raises(StoreUnavailable):

@@ -34,7 +34,7 @@ class Slow:
         self.is_well = threading.Event()
         self.is_well.set()
         self.probes = 0
-        self.breaker = Breaker(self.probe, at_once=4, waiting=2)
+        self.breaker = Breaker(self.probe, max_calls=4, max_queued=2)
 
     def probe(self, timeout: float) -> None:
         self.probes += 1
@@ -144,8 +144,8 @@ def test_errors_that_come_quickly_are_no_outage(
 ) -> None:
     slow.is_well.clear()
     with held(slow, 1):
-        wait_until(lambda: slow.breaker._silent_at > 0, "a probe was left without an answer")
-        monkeypatch.setattr(breaker, "SUSPICIOUS", DEADLINE)  # so that any machine is quick
+        wait_until(lambda: slow.breaker._probe_failed_at > 0, "a probe was left without an answer")
+        monkeypatch.setattr(breaker, "PROBE_AFTER", DEADLINE)  # so that any machine is quick
         for _ in range(50):
             with pytest.raises(type(error)):
                 slow.call(error=error)
@@ -169,7 +169,7 @@ def test_a_call_that_crashes_is_nobody_s_outage(slow: Slow) -> None:
 
 def test_only_so_many_calls_are_under_way_and_so_many_wait(slow: Slow) -> None:
     with held(slow, 6):
-        wait_until(lambda: slow.breaker._waiting == 2, "two calls wait")
+        wait_until(lambda: slow.breaker._queued == 2, "two calls wait")
         with pytest.raises(NotAsked, match="too many"):
             slow.call()
     slow.call()
@@ -182,7 +182,7 @@ def test_who_waits_to_begin_has_that_much_less_time(slow: Slow) -> None:
 
     with ThreadPoolExecutor(1) as pool, held(slow, 4) as release:
         waiting = pool.submit(seconds_left)
-        wait_until(lambda: slow.breaker._waiting == 1, "the call waits")
+        wait_until(lambda: slow.breaker._queued == 1, "the call waits")
         seen = time.monotonic()
         wait_until(lambda: time.monotonic() > seen + 0.2, "it has waited for a while")
         release.set()

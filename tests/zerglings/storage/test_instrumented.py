@@ -12,7 +12,7 @@ from tests.support.faulty_store import FaultyStore, raising
 from zerglings.documents import Document
 from zerglings.storage import base
 from zerglings.storage.base import Conflict, OutcomeUnknown, Store, StoreUnavailable
-from zerglings.storage.instrumented import ObservedStore
+from zerglings.storage.instrumented import InstrumentedStore
 
 
 def value(name: str, **labels: str) -> float:
@@ -37,15 +37,15 @@ def faulty(store: Store) -> FaultyStore:
 
 
 @pytest.fixture
-def observed(faulty: FaultyStore) -> ObservedStore:
-    return ObservedStore(faulty)
+def observed(faulty: FaultyStore) -> InstrumentedStore:
+    return InstrumentedStore(faulty)
 
 
 def document() -> Document:
     return {"_id": str(uuid.uuid4()), "n": 1}
 
 
-def test_what_it_answers_is_the_other_s_answer(observed: ObservedStore, store: Store) -> None:
+def test_what_it_answers_is_the_other_s_answer(observed: InstrumentedStore, store: Store) -> None:
     kept = document()
     revision = write(observed, kept)
     assert read(observed, kept["_id"]) == read(store, kept["_id"]) == kept | {"_rev": revision}
@@ -58,7 +58,7 @@ def test_what_it_answers_is_the_other_s_answer(observed: ObservedStore, store: S
     observed.check_ready(timeout=SOON)
 
 
-def test_each_operation_is_counted_and_timed(observed: ObservedStore) -> None:
+def test_each_operation_is_counted_and_timed(observed: InstrumentedStore) -> None:
     operations = ("write", "read", "read_all_copies", "page", "ping", "check_ready")
     before = {each: (calls(each), timed(each)) for each in operations}
     kept = document()
@@ -73,7 +73,7 @@ def test_each_operation_is_counted_and_timed(observed: ObservedStore) -> None:
         assert (calls(each), timed(each)) == (count + 1, times + 1), each
 
 
-def test_the_store_beside_it_is_observed_apart(observed: ObservedStore) -> None:
+def test_the_store_beside_it_is_observed_apart(observed: InstrumentedStore) -> None:
     here, beside = calls("write"), calls("write", part="history")
     write(observed.history, document())
     assert (calls("write"), calls("write", part="history")) == (here, beside + 1)
@@ -90,7 +90,7 @@ def test_the_store_beside_it_is_observed_apart(observed: ObservedStore) -> None:
     ],
 )
 def test_a_call_that_fails_counts_as_what_it_is(
-    observed: ObservedStore, faulty: FaultyStore, error: Exception, outcome: str
+    observed: InstrumentedStore, faulty: FaultyStore, error: Exception, outcome: str
 ) -> None:
     before, times = calls("read", outcome), timed("read")
     faulty.before_get = raising(error)
@@ -100,7 +100,7 @@ def test_a_call_that_fails_counts_as_what_it_is(
 
 
 def test_of_a_write_each_document_s_outcome_counts(
-    observed: ObservedStore, faulty: FaultyStore
+    observed: InstrumentedStore, faulty: FaultyStore
 ) -> None:
     kept = [document() for _ in range(4)]
     before = {each: documents(each) for each in ("ok", "conflict", "minority")}
@@ -122,7 +122,7 @@ def test_of_a_write_each_document_s_outcome_counts(
     }
 
 
-def test_to_close_it_closes_the_other(observed: ObservedStore, faulty: FaultyStore) -> None:
+def test_to_close_it_closes_the_other(observed: InstrumentedStore, faulty: FaultyStore) -> None:
     closed: list[bool] = []
     faulty.close = lambda: closed.append(True)  # type: ignore[method-assign]  # to see the call
     observed.close()

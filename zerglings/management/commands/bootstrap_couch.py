@@ -205,7 +205,7 @@ def _steps(run: Run, only: Sequence[str], retired: str) -> list[Step]:
         retired=retired or None,
         writes=writes,
         waits=set(only) == {"copies"},
-        authorities=settings.COUCHDB_CA_FILE,
+        ca_file=settings.COUCHDB_CA_FILE,
     )
     return plan.steps(run)
 

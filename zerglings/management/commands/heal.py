@@ -11,7 +11,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from zerglings.hive.healing import Healer
-from zerglings.storage import store_of_admin
+from zerglings.storage import open_admin_store
 from zerglings.storage.base import AccountRefused, CopiesBehind, Store, StoreError
 
 DAY = 24 * 60 * 60
@@ -56,7 +56,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run all steps, and print what each has done."""
-        store = store_of_admin()
+        store = open_admin_store()
         healer = Healer(store, settings.OVERMIND_HISTORY_TAIL)
         try:
             self._heal(store, healer, options["grace"])

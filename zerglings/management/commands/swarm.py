@@ -180,7 +180,7 @@ class Command(BaseCommand):
         since: str | None = None
         while True:
             try:
-                batch = with_retries(partial(hive.news, since, wait=WAIT))
+                batch = with_retries(partial(hive.changes_after, since, wait=WAIT))
             except UnknownPosition:
                 self.stderr.write("the store was replaced; some changes are not shown")
                 since = None

@@ -1,1 +1,1 @@
-"""Brings a store from any state to ready. ``runner`` knows no store; the steps beside it do."""
+"""Prepares a store from any state. ``runner`` is independent of stores; the steps are not."""

@@ -1,4 +1,4 @@
-"""Who may use the databases: the service's own account, and nobody whom no one let in."""
+"""Bootstrap steps for access: the service's account and the databases' ``_security``."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _PASSWORD_FIELDS = (
 
 
 def user_id(name: str) -> str:
-    """Return the document id of an account in ``_users``."""
+    """Return the id of an account's document in ``_users``."""
     return f"org.couchdb.user:{name}"
 
 
@@ -38,48 +38,51 @@ def _roles(user: dict[str, Any]) -> list[Any]:
 
 
 class User(ServerStep):
-    """The service has an account of its own, not an admin's."""
+    """The service's account exists, with the configured password and role.
+
+    Without a separate admin account there is nothing to do: the service uses the admin's.
+    """
 
     name = "user"
     wants = f"the service's account exists, has the role {ROLE!r} and the configured password"
 
     def drift(self) -> str | None:
-        """Compare the account with what is configured, without signing in.
+        """Compare the account's document with the configuration, without signing in.
 
-        A sign-in with a password that is yet to be changed would count as refused, and fifty of
-        them at once would lock the account.
+        A sign-in with a password that is not set yet would fail. Many runs in parallel would then
+        lock the account.
         """
         if not self.server.has_separate_admin:
             return None
         if self.server.service.is_anonymous:
             raise Misconfigured(
                 f"{self.server.service.variable}: not given, so the account "
-                f"{self.server.service.username!r} cannot be made"
+                f"{self.server.service.username!r} cannot be created"
             )
         user = self._user()
         if user is None:
             return "the account is missing"
         if user.get("_conflicts"):
-            return "the account has rival revisions, with which CouchDB does not let it in"
+            return "the account has rival revisions, so CouchDB refuses it"
         if ROLE not in _roles(user):
             return f"the account lacks the role {ROLE!r}"
         if not self._has_password(user):
-            return "the account has another password"
+            return "the account has a different password"
         self.server.password_is_known = True
         return None
 
     def act(self) -> str | None:
-        """Create the account or bring it to the configured password; keep whatever else it has."""
+        """Create the account, or set its password and role and keep everything else."""
         account = self.server.service
         path = ["_users", user_id(account.username)]
         old = self._user()
         if old is not None and old.get("_conflicts"):
-            return self._settle(path, old["_conflicts"])
-        kept = {k: v for k, v in (old or {}).items() if k not in _PASSWORD_FIELDS}
-        user = kept | {
+            return self._delete_conflicts(path, old["_conflicts"])
+        unchanged = {k: v for k, v in (old or {}).items() if k not in _PASSWORD_FIELDS}
+        user = unchanged | {
             "name": account.username,
             "type": "user",
-            "roles": [*(role for role in _roles(kept) if role != ROLE), ROLE],
+            "roles": [*(role for role in _roles(unchanged) if role != ROLE), ROLE],
             "password": account.password,
         }
         if not self.server.change("PUT", *path, body=user, harmless=(CONFLICT,)):
@@ -87,12 +90,12 @@ class User(ServerStep):
         self.server.password_was_set = True
         return f"{'created' if old is None else 'updated'} the account {account.username!r}"
 
-    def _settle(self, path: list[str], rivals: list[str]) -> str:
-        """Remove the revisions that lost, which runs on several nodes of a cluster can leave."""
-        for revision in rivals:
+    def _delete_conflicts(self, path: list[str], conflicts: list[str]) -> str:
+        """Delete conflicting revisions, which concurrent runs on several nodes can create."""
+        for revision in conflicts:
             params = {"rev": revision}
             self.server.change("DELETE", *path, params=params, harmless=(NOT_FOUND, CONFLICT))
-        return f"removed rival revisions of the account: {len(rivals)}"
+        return f"removed rival revisions of the account: {len(conflicts)}"
 
     def _user(self) -> dict[str, Any] | None:
         path = ["_users", user_id(self.server.service.username)]
@@ -108,7 +111,7 @@ class User(ServerStep):
 
 
 class Retire(ServerStep):
-    """An account that the service no longer uses is gone."""
+    """The account of ``--retire`` is removed."""
 
     name = "retire"
     wants = "the account named by --retire is gone"
@@ -116,29 +119,29 @@ class Retire(ServerStep):
     def __init__(self, server: Server, retired: str) -> None:
         super().__init__(server)
         self._retired = retired
-        self._was_there = False
+        self._was_found = False
 
     def drift(self) -> str | None:
-        """Look for the account; one without the role is none of the service's.
+        """Check whether the account exists; reject one without the service's role.
 
-        One that is gone already is no error, as the command may be repeated; but the name may be a
-        wrong one, and the account that was meant still be good.
+        A missing account is only a warning, because the command may be repeated. The warning shows
+        a mistyped name.
         """
         user = self.server.look("_users", user_id(self._retired))
         if user is None:
-            if not self._was_there:
+            if not self._was_found:
                 self.warnings.append(
-                    f"there is no account {self._retired!r}: it was retired before, or the name is "
+                    f"there is no account {self._retired!r}: it was removed before, or the name is "
                     "wrong"
                 )
             return None
-        self._was_there = True
+        self._was_found = True
         if ROLE not in _roles(user):
-            raise Misconfigured(f"--retire: {self._retired!r} is no account of this service")
+            raise Misconfigured(f"--retire: {self._retired!r} is not an account of this service")
         return f"the account {self._retired!r} still exists"
 
     def act(self) -> str:
-        """Remove the account."""
+        """Delete the account."""
         path = ["_users", user_id(self._retired)]
         user = self.server.look(*path)
         if user is not None:
@@ -148,7 +151,7 @@ class Retire(ServerStep):
 
 
 class Security(ServerStep):
-    """The databases are open to the service's role and to those whom operators added."""
+    """Only admins, the service's role and members added by operators may use the databases."""
 
     name = "security"
     wants = f"only admins, the role {ROLE!r} and members added by operators may use the databases"
@@ -159,7 +162,7 @@ class Security(ServerStep):
         self._nodes = Nodes(server)
 
     def drift(self) -> str | None:
-        """Look at who may read and write, on each node that can be asked."""
+        """Check ``_security`` of each database, on every node that can be asked."""
         self._nodes.unseen = self.unseen = []
         found = []
         for database in self._databases:
@@ -167,57 +170,61 @@ class Security(ServerStep):
             if security is None:
                 found.append(f"{database} is missing")
                 continue
-            seen = self._seen(database, security)
-            best = _best([other for _, other in seen], shown=security)
-            for place, other in seen:
-                drift = security_drift(other) or (other != best and "has another _security")
+            by_copy = self._by_copy(database, security)
+            preferred = _preferred([each for _, each in by_copy], shown=security)
+            for copy, each in by_copy:
+                drift = security_drift(each) or (each != preferred and "has a different _security")
                 if drift:
-                    found.append(f"{database} {drift}{on_node(place)}")
+                    found.append(f"{database} {drift}{on_node(copy)}")
         return "; ".join(dict.fromkeys(found)) or None
 
     def act(self) -> str | None:
-        """Add the role to the members, which also closes a database that had none."""
+        """Add the role to the members. This also closes a database that was open to everybody."""
         done = []
         for database in self._databases:
             security = self.server.look(database, "_security")
             if security is None:
                 raise BootstrapError(f"{database} is missing; run the step 'database' first")
-            seen = self._seen(database, security)
-            wanted = _closed(_best([other for _, other in seen], shown=security))
-            for place in [place for place, other in seen if other != wanted]:
-                path = place.path if place else (database,)
+            by_copy = self._by_copy(database, security)
+            target = _with_role(_preferred([each for _, each in by_copy], shown=security))
+            for copy in [copy for copy, each in by_copy if each != target]:
+                path = copy.path if copy else (database,)
                 changed = self.server.change(
-                    "PUT", *path, "_security", body=wanted, harmless=(CONFLICT,)
+                    "PUT", *path, "_security", body=target, harmless=(CONFLICT,)
                 )
                 if changed and database not in done:
                     done.append(database)
         return f"closed {' and '.join(done)} to all but members" if done else None
 
-    def _seen(
+    def _by_copy(
         self, database: str, security: dict[str, Any]
     ) -> list[tuple[Copy | None, dict[str, Any]]]:
-        """Return what each copy says; None for all at once, where none can be asked."""
+        """Return ``_security`` of each copy; a single entry for None if copies cannot be asked."""
         copies = self._nodes.copies(database)
         if copies is None:
             return [(None, security)]
-        seen = list(self._nodes.read(copies, "_security"))
-        if not all(isinstance(other, dict) for _, other in seen):
+        by_copy = list(self._nodes.read(copies, "_security"))
+        if not all(isinstance(each, dict) for _, each in by_copy):
             raise NotYet(NOT_COUCHDB)
-        return [*seen]
+        return [*by_copy]
 
 
-def _best(objects: Sequence[dict[str, Any]], *, shown: dict[str, Any]) -> dict[str, Any]:
-    """Return the object that all copies should share.
+def _preferred(objects: Sequence[dict[str, Any]], *, shown: dict[str, Any]) -> dict[str, Any]:
+    """Return the ``_security`` that all copies should share.
 
-    Of those that admit the role, else of all, it is the most frequent one; of equally frequent
-    ones that which CouchDB shows. Without any it is the latter too.
+    It is the most frequent one among those that admit the role, or among all if none does. Ties go
+    to ``shown``.
+
+    Args:
+        objects: the copies' objects.
+        shown: the object that CouchDB returns for the database.
     """
     candidates = [each for each in objects if security_drift(each) is None] or objects
     return max(candidates, key=lambda each: (candidates.count(each), each == shown), default=shown)
 
 
-def _closed(security: dict[str, Any]) -> dict[str, Any]:
-    """Return the object with the role among its members."""
+def _with_role(security: dict[str, Any]) -> dict[str, Any]:
+    """Return ``security`` with the role among its members."""
     if security_drift(security) is None:
         return security
     members = members_of(security)

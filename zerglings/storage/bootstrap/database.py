@@ -1,4 +1,4 @@
-"""The databases: they exist, cheap to write however long a zergling lives, and can be used."""
+"""Bootstrap steps for the databases: create them, and verify that the service can use them."""
 
 from __future__ import annotations
 
@@ -22,20 +22,21 @@ from zerglings.storage.bootstrap.server import (
     ServerStep,
     is_missing_database,
 )
-from zerglings.storage.couchdb.client import Answered, CouchDBClient
+from zerglings.storage.couchdb.client import CouchDBClient
+from zerglings.storage.couchdb.responses import ErrorResponse
 
-_NO_CLAUSE = ("case_clause", "function_clause")
+_ERLANG_CLAUSE_ERRORS = ("case_clause", "function_clause")
 
 
 class Database(ServerStep):
-    """The databases exist, with few old revisions.
+    """The databases exist, with a low ``_revs_limit``.
 
     Args:
-        server: where they are.
-        databases: their names.
-        shards: ``q`` and ``n`` for new databases, where the operator chose them.
-        revs_limit: how many revisions of a document CouchDB remembers. Each update costs as much
-            as what it remembers: CouchDB's own default, 1000, makes it 13 times dearer in time.
+        server: the CouchDB server.
+        databases: names of the databases.
+        shards: ``q`` and ``n`` of new databases, if the operator chose them.
+        revs_limit: number of revisions that CouchDB remembers per document. The cost of an update
+            grows with it: CouchDB's default of 1,000 makes updates 13 times slower.
     """
 
     name = "database"
@@ -55,7 +56,7 @@ class Database(ServerStep):
         self._nodes = Nodes(server)
 
     def drift(self) -> str | None:
-        """Look at each database, on each node that can be asked."""
+        """Check each database, on every node that can be asked."""
         self._nodes.unseen = self.unseen = []
         found = []
         for database in self._databases:
@@ -71,7 +72,7 @@ class Database(ServerStep):
         return "; ".join(dict.fromkeys(found)) or None
 
     def act(self) -> str | None:
-        """Create what is missing and set the limits; that another run did so is as good."""
+        """Create missing databases and set the limits. Concurrent runs may do the same."""
         done = []
         for database in self._databases:
             if self.server.look(database) is None:
@@ -97,7 +98,7 @@ class Database(ServerStep):
                 )
 
     def _wrong_limits(self, database: str) -> Iterator[tuple[Copy | None, object]]:
-        """Yield the copies with another limit; None for all at once, where none can be asked."""
+        """Yield copies with a different limit; None stands for all if copies cannot be asked."""
         copies = self._nodes.copies(database)
         seen: Iterable[tuple[Copy | None, object]]
         if copies is None:
@@ -111,15 +112,17 @@ class Database(ServerStep):
                 yield copy, limit
 
     def _limit(self, database: str) -> int | None:
-        """Return the database's limit, None where the server has no such thing."""
+        """Return the database's limit, None if the server does not support limits."""
         try:
             limit = self.server.ask(self.server.as_admin, "GET", database, "_revs_limit")
-        except Answered as answer:
+        except ErrorResponse as answer:
             if is_missing_database(answer):
-                raise NotYet(f"{database} is not there yet") from answer
+                raise NotYet(f"{database} does not exist yet") from answer
             if answer.status not in (BAD_REQUEST, NOT_FOUND):
                 raise BootstrapError(f"cannot read the limit of {database}: {answer}") from answer
-            self.warnings.append("this server has no _revs_limit: much-moved zerglings get slow")
+            self.warnings.append(
+                "this server has no _revs_limit: zerglings with many moves become slow"
+            )
             return None
         if not isinstance(limit, int):
             raise NotYet(NOT_COUCHDB)
@@ -127,21 +130,22 @@ class Database(ServerStep):
 
 
 class _HashRefused(NotYet):
-    """CouchDB does not take the account, although the stored password is the configured one."""
+    """CouchDB rejects the account although the stored password is the configured one."""
 
 
 class Verify(ServerStep):
-    """The service's account can do what the service does.
+    """The service's account can sign in, read and write.
 
-    Reads; and writes when a step of this run has changed something, or when asked to. CouchDB may
-    refuse a stored hash whose password is right: its iterations are out of the server's bounds, or
-    an older server does not know its scheme. Then the password is set once more, which has the
-    server hash it by its own rules.
+    The step always reads. It writes only if this run has changed something or if it was asked to.
+
+    CouchDB may reject a stored hash of the correct password: its iterations are out of the server's
+    bounds, or an older server does not know its scheme. The step then sets the password again, so
+    that the server hashes it itself.
     """
 
     name = "verify"
     wants = "the service's account can sign in, read and write"
-    needs_all = True
+    requires_previous = True
 
     def __init__(self, server: Server, databases: tuple[str, ...], *, writes: bool) -> None:
         super().__init__(server)
@@ -150,7 +154,7 @@ class Verify(ServerStep):
         self._has_written = False
         self._sign_ins = 0
         self._is_hash_refused = False
-        self._was_set_anew = False
+        self._was_set_again = False
 
     def drift(self) -> str | None:
         """Sign in and read."""
@@ -163,13 +167,16 @@ class Verify(ServerStep):
             self._is_hash_refused = True
             return str(error)
         if (self._writes or self.server.run.changed) and not self._has_written:
-            return "not yet tried to write"
+            return "writing is not verified yet"
         return None
 
     def act(self) -> str | None:
-        """Write, read and delete a document that no list and no feed shows; or set the password."""
+        """Write, read and delete a local document; or set the password again.
+
+        Local documents appear in no list and in no change feed.
+        """
         if self._is_hash_refused:
-            self._sign_ins, self._was_set_anew = 0, True
+            self._sign_ins, self._was_set_again = 0, True
             return User(self.server).act()
         with self._signed_in() as client:
             for database in self._databases:
@@ -184,29 +191,30 @@ class Verify(ServerStep):
 
     @contextmanager
     def _signed_in(self) -> Iterator[CouchDBClient]:
-        """Lend a client of the service's account."""
+        """Yield a client that signs in as the service."""
         client = self.server.as_service()
         try:
             yield client
         except (Refused, NotYet) as error:
             if self.server.password_is_known and _is_about_the_account(error):
-                self._judge(error)
+                self._handle_rejection(error)
             raise
         finally:
             client.close()
 
-    def _judge(self, error: Refused | NotYet) -> None:
-        """Look at a refusal although the stored password is the right one.
+    def _handle_rejection(self, error: Refused | NotYet) -> None:
+        """Handle a rejection of the account although the stored password is correct.
 
-        It may pass: CouchDB takes a moment to know a new one. It is asked again, but before and
-        after the password is set anew not so often that it locks the account.
+        CouchDB may need a moment to accept a new password, so the sign-in is repeated. The number
+        of attempts, before and after the password is set again, stays below the limit that locks
+        the account.
         """
         self._sign_ins += 1
-        can_be_set = not self.server.password_was_set and not self._was_set_anew
-        tries = SIGN_INS // 2 if can_be_set or self._was_set_anew else SIGN_INS
-        if self._sign_ins < tries:
+        can_set_again = not self.server.password_was_set and not self._was_set_again
+        max_sign_ins = SIGN_INS // 2 if can_set_again or self._was_set_again else SIGN_INS
+        if self._sign_ins < max_sign_ins:
             raise NotYet(f"{error}, although it has this password") from error
-        if can_be_set:
+        if can_set_again:
             raise _HashRefused(f"{error}, although it has this password") from error
         if isinstance(error, Refused):
             raise Refused(f"{error}, although its password was just set") from error
@@ -221,22 +229,25 @@ class Verify(ServerStep):
     ) -> Any:  # noqa: ANN401 - any JSON
         try:
             return self.server.ask(client, method, *path, body=body, params=params)
-        except Answered as answer:
+        except ErrorResponse as answer:
             if is_missing_database(answer):
                 raise BootstrapError(
                     f"{path[0]} does not exist; run the step 'database'"
                 ) from answer
             if answer.status in (UNAUTHORIZED, FORBIDDEN):
+                reason = answer.reason.rstrip(".")
                 raise Refused(
-                    f"{client.account.who} may not use {path[0]}: {answer.reason.rstrip('.')}"
+                    f"{client.account.description} may not use {path[0]}: {reason}"
                 ) from answer
             raise BootstrapError(f"the service cannot use {path[0]}: {answer}") from answer
 
 
 def _is_about_the_account(error: Refused | NotYet) -> bool:
-    """Whether CouchDB refuses the account, or stumbles over a stored scheme that it does not know.
+    """Whether CouchDB rejected the account, or failed on an unknown password scheme.
 
-    An Erlang server answers 500 ``case_clause`` or ``function_clause`` then.
+    In the latter case it answers 500 with ``case_clause`` or ``function_clause``.
     """
     why = error.__cause__
-    return isinstance(error, Refused) or (isinstance(why, Answered) and why.error in _NO_CLAUSE)
+    return isinstance(error, Refused) or (
+        isinstance(why, ErrorResponse) and why.error in _ERLANG_CLAUSE_ERRORS
+    )

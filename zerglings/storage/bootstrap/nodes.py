@@ -1,8 +1,8 @@
-"""The nodes of a cluster one by one: each has its own copies of a database's shards.
+"""Access to the individual nodes of a cluster and their copies of a database's shards.
 
-CouchDB keeps ``_revs_limit`` and ``_security`` in each copy, answers for the cluster with what one
-copy says, and does not bring them to a node that was away. Since version 3 a server admin can ask
-every node through any other, at ``/_node/<name>/…``.
+CouchDB stores ``_revs_limit`` and ``_security`` in each copy. For the cluster it answers with the
+value of one copy, and it does not update a node that was away. Since version 3 a server admin can
+reach every node through any other, at ``/_node/<name>/…``.
 """
 
 from __future__ import annotations
@@ -20,36 +20,36 @@ from zerglings.storage.bootstrap.server import (
     UNAUTHORIZED,
     Server,
 )
-from zerglings.storage.couchdb.client import Answered
+from zerglings.storage.couchdb.responses import ErrorResponse
 
 FIRST_WITH_NODES = 3
-"""The major version from which each node's own copies can be asked."""
+"""First major version in which a node's own copies can be read."""
 
-PATIENCE = 10.0
-"""Seconds for which a connected node that does not answer is waited for; then it counts as away."""
+SILENCE_LIMIT = 10.0
+"""Seconds to wait for a connected node that does not answer; after that it counts as away."""
 
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """One node's file of one shard of a database."""
+    """One node's copy of one shard of a database."""
 
     node: str
     shard: str
 
     def is_of(self, database: str) -> bool:
-        """Whether it is one of a database's."""
+        """Whether this is a copy of a shard of ``database``."""
         return self.shard.split("/", 2)[2].rpartition(".")[0] == database
 
     @property
     def path(self) -> tuple[str, ...]:
-        """Where a server admin reaches it through any node."""
+        """Path of the copy's HTTP API, through any node."""
         return "_node", self.node, self.shard
 
 
 class Nodes:
-    """Asks each node of the cluster that ``server`` belongs to for its own copies.
+    """Reads the copies of each node in the cluster of ``server``.
 
-    ``unseen`` collects what could not be looked at since it was emptied last, a sentence each.
+    ``unseen`` lists, one sentence each, what could not be read. Callers reset it.
     """
 
     def __init__(self, server: Server) -> None:
@@ -58,14 +58,14 @@ class Nodes:
         self.unseen: list[str] = []
 
     def are_separate(self) -> bool:
-        """Whether nodes can be asked one by one."""
+        """Whether the server supports requests to individual nodes."""
         return self._server.major_version() >= FIRST_WITH_NODES
 
     def copies(self, database: str) -> list[Copy] | None:
-        """Return every copy of a database's shards; None where nodes cannot be asked one by one.
+        """Return all copies of a database's shards, None if nodes cannot be asked individually.
 
         Raises:
-            NotYet: the node that was asked has not heard of the database yet.
+            NotYet: the server's node does not know the database yet.
         """
         if not self.are_separate():
             return None
@@ -75,7 +75,7 @@ class Nodes:
         return list(copies_of(database, layout))
 
     def databases(self) -> list[str]:
-        """Return the names of all databases that have shards."""
+        """Return the names of all databases of the cluster."""
         found = self._server.look("_node", "_local", "_dbs", "_all_docs")
         try:
             ids = [row["id"] for row in (found or {})["rows"]]
@@ -84,10 +84,10 @@ class Nodes:
         return [name for name in ids if not name.startswith("_design/")]
 
     def read(self, copies: Iterable[Copy], *path: str) -> Iterator[tuple[Copy, Any]]:
-        """Yield what each copy that can be asked answers to a GET; note the others as unseen.
+        """Yield each copy and its response to a GET of ``path``; add failed copies to ``unseen``.
 
         Raises:
-            NotYet: a connected node does not answer, and has not been silent for long.
+            NotYet: a connected node has not answered, and its time is not up yet.
             BootstrapError: a node refuses to answer.
         """
         connected = self.connected()
@@ -97,23 +97,23 @@ class Nodes:
                 continue
             try:
                 yield copy, self._get(copy.node, copy.shard, *path)
-            except _Unseen as unseen:
+            except _NodeSilent as unseen:
                 self._note(str(unseen))
-            except Answered as answer:
+            except ErrorResponse as answer:
                 self._note(f"the node {copy.node} has no copy of {copy.shard} yet: {answer}")
 
     def setting(self, node: str, section: str, name: str) -> object:
-        """Return a setting of a connected node; None where it has none or does not answer."""
+        """Return a setting of a connected node, None if it is not set or the node is silent."""
         try:
             return self._get(node, "_config", section, name)
-        except _Unseen as unseen:
+        except _NodeSilent as unseen:
             self._note(str(unseen))
-        except Answered:
+        except ErrorResponse:
             pass
         return None
 
     def connected(self) -> set[str]:
-        """Return the names of the nodes that can be asked."""
+        """Return the names of the connected nodes."""
         membership = self._server.look("_membership")
         names = (membership or {}).get("all_nodes")
         if not isinstance(names, list):
@@ -121,42 +121,48 @@ class Nodes:
         return set(names)
 
     def _get(self, node: str, *path: str) -> object:
-        """Ask a connected node. Raises Answered where it does not have what is asked for."""
+        """Send a GET to a connected node.
+
+        Raises:
+            ErrorResponse: the node does not have what is asked for.
+            NotYet, BootstrapError: see ``read``.
+            _NodeSilent: the node did not answer for ``SILENCE_LIMIT`` seconds.
+        """
         server = self._server
         try:
             answer = server.ask(server.as_admin, "GET", "_node", node, *path)
         except NotYet as error:
-            self._await(node, error)
-        except Answered as error:
+            self._raise_silent(node, error)
+        except ErrorResponse as error:
             if error.status == NOT_FOUND:
                 raise
             if error.status in (UNAUTHORIZED, FORBIDDEN):
-                raise BootstrapError(f"cannot ask the node {node}: {error}") from error
-            self._await(node, error)  # a node that starts has been seen to answer 409
+                raise BootstrapError(f"cannot query the node {node}: {error}") from error
+            self._raise_silent(node, error)  # a starting node may answer 409
         self._silent_since.pop(node, None)
         return answer
 
-    def _await(self, node: str, error: Exception) -> NoReturn:
-        """Have a node that does not answer waited for, or not any more."""
+    def _raise_silent(self, node: str, error: Exception) -> NoReturn:
+        """Raise ``NotYet`` for a node that does not answer, and ``_NodeSilent`` after the limit."""
         since = self._silent_since.setdefault(node, time.monotonic())
-        if time.monotonic() - since < PATIENCE:
+        if time.monotonic() - since < SILENCE_LIMIT:
             raise NotYet(f"the node {node}: {error}") from error
-        raise _Unseen(f"the node {node} does not answer: {error}") from error
+        raise _NodeSilent(f"the node {node} does not answer: {error}") from error
 
     def _note(self, sentence: str) -> None:
         if sentence not in self.unseen:
             self.unseen.append(sentence)
 
 
-class _Unseen(Exception):
-    """A copy cannot be looked at; the text says why."""
+class _NodeSilent(Exception):
+    """A node has not answered for ``SILENCE_LIMIT`` seconds."""
 
 
 def copies_of(database: str, layout: dict[str, Any]) -> Iterator[Copy]:
-    """Yield the copies that a document of the database ``_dbs`` tells of.
+    """Yield the copies that a document of the database ``_dbs`` lists.
 
     Raises:
-        NotYet: it is no such document.
+        NotYet: ``layout`` is not such a document.
     """
     try:
         suffix = bytes(layout["shard_suffix"]).decode()
@@ -168,5 +174,5 @@ def copies_of(database: str, layout: dict[str, Any]) -> Iterator[Copy]:
 
 
 def on_node(copy: Copy | None) -> str:
-    """Return the end of a sentence that says where a copy is; None is all copies at once."""
+    """Return " on <node>" for messages, or "" for None, which stands for all copies."""
     return f" on {copy.node}" if copy else ""

@@ -1,7 +1,7 @@
-"""Passwords in the forms in which CouchDB stores them: to compare them, and to set them at once.
+"""CouchDB's password hashes: comparing them, and creating them for new admins.
 
-The schemes are CouchDB's: PBKDF2 (RFC 8018) over the salt as it is written, with SHA-1 unless said
-otherwise, a plain salted SHA-1 in old databases, and the former of the latter, which 3.5 knows.
+CouchDB's schemes are: PBKDF2 (RFC 8018) over the salt as text, with SHA-1 by default; a salted
+SHA-1 in old databases; and PBKDF2 over that SHA-1, since 3.5.
 """
 
 from __future__ import annotations
@@ -13,21 +13,20 @@ import secrets
 from typing import Any
 
 ITERATIONS = 600_000
-"""What CouchDB 3.4 takes by default; it remembers good passwords, so this is paid once."""
+"""Default of CouchDB 3.4. It caches verified passwords, so the cost occurs once."""
 
 OLD_ITERATIONS = 10
-"""What servers before 3.4 take by default, which pay it at every request."""
+"""Default before CouchDB 3.4. These servers hash the password with every request."""
 
 
-MOST_ITERATIONS = 10_000_000
-"""More than any server asks for; beyond it, comparing would take minutes."""
+MAX_ITERATIONS = 10_000_000
+"""Upper bound for comparing: above it a comparison would take minutes. No server needs more."""
 
 
 def admin_entry(password: str, version: str) -> str:
-    """Return a password as a server of this version keeps it among its admins.
+    """Return the hash of a new admin's password, in the form of the server's ``version``.
 
-    One given as it is would be stored as it is and hashed some time after, and until then nobody
-    could sign in with it.
+    CouchDB stores a plain-text password first and hashes it later. Until then no sign-in works.
     """
     salt = secrets.token_hex(16)
     if _is_3_4_or_later(version):
@@ -36,7 +35,7 @@ def admin_entry(password: str, version: str) -> str:
 
 
 def password_matches(user: dict[str, Any], password: str) -> bool | None:
-    """Whether an account of ``_users`` has this password; None if its scheme is not known."""
+    """Whether an account of ``_users`` has this password, None if the scheme is unknown."""
     salt = str(user.get("salt", ""))
     scheme = user.get("password_scheme")
     if scheme in ("pbkdf2", "simple+pbkdf2"):
@@ -45,8 +44,8 @@ def password_matches(user: dict[str, Any], password: str) -> bool | None:
         if digest not in hashlib.algorithms_available:
             return None
         iterations = user.get("iterations")
-        if not isinstance(iterations, int) or not 0 < iterations <= MOST_ITERATIONS:
-            return False  # nobody can sign in with that, and writing it anew mends it
+        if not isinstance(iterations, int) or not 0 < iterations <= MAX_ITERATIONS:
+            return False  # no sign-in works with this; setting the password again repairs it
         hashed = password if scheme == "pbkdf2" else _simple(password, salt)
         key = _pbkdf2(digest, hashed, salt, iterations)
         return hmac.compare_digest(key, str(user.get("derived_key", "")))

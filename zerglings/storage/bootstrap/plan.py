@@ -1,4 +1,4 @@
-"""Which steps there are for each store, in their order."""
+"""The bootstrap steps of each store, in order."""
 
 from __future__ import annotations
 
@@ -8,38 +8,39 @@ from functools import partial
 from pathlib import Path
 
 from zerglings.storage.bootstrap.access import Retire, Security, User
+from zerglings.storage.bootstrap.cluster import Admin, Cluster, Wait
 from zerglings.storage.bootstrap.copies import Copies
 from zerglings.storage.bootstrap.database import Database, Verify
 from zerglings.storage.bootstrap.runner import Misconfigured, Run, Step
-from zerglings.storage.bootstrap.server import Admin, Cluster, Server, Wait
+from zerglings.storage.bootstrap.server import Server
 from zerglings.storage.bootstrap.sqlite import File, Usable
 from zerglings.storage.couchdb.account import Account
 from zerglings.storage.couchdb.client import CouchDBClient
-from zerglings.storage.couchdb.store import databases
+from zerglings.storage.couchdb.store import database_names
 
 STEPS: tuple[type[Step], ...] = (Wait, Admin, Cluster, User, Database, Security, Copies, Verify)
-"""What CouchDB goes through, for help texts."""
+"""The steps for CouchDB, for help texts."""
 
 REVS_LIMIT = 50
-"""Revisions that CouchDB remembers of a document unless the operator chose otherwise."""
+"""Default number of revisions that CouchDB remembers per document."""
 
 
 @dataclass(frozen=True, slots=True)
 class CouchDBPlan:
-    """What a CouchDB server is to become.
+    """The desired state of a CouchDB server.
 
     Attributes:
         url: base URL of the server.
         admin: the server admin's account.
-        service: the service's account; the admin's own if there is no other.
-        database: name of the zerglings' database.
-        nodes: how many nodes the cluster has, 1 for a single server.
-        shards: ``q`` and ``n`` of new databases, as far as they were chosen.
-        revs_limit: revisions to remember of each document.
-        retired: an account to remove.
-        writes: whether to verify by writing even if nothing was changed.
-        waits: whether copies that are behind the others are waited for.
-        authorities: a file of the certificates of those who may vouch for the server.
+        service: the service's account; the admin's if there is no other.
+        database: name of the main database.
+        nodes: number of nodes in the cluster, 1 for a single server.
+        shards: ``q`` and ``n`` of new databases, if they were chosen.
+        revs_limit: number of revisions to remember per document.
+        retired: name of an account to remove.
+        writes: whether to verify with a write even if nothing was changed.
+        waits: whether to wait for copies that lack documents.
+        ca_file: PEM file of the certificate authorities to trust, None for the public ones.
     """
 
     url: str
@@ -52,25 +53,25 @@ class CouchDBPlan:
     retired: str | None = None
     writes: bool = False
     waits: bool = False
-    authorities: Path | None = None
+    ca_file: Path | None = None
 
     def steps(self, run: Run) -> list[Step]:
-        """Return the steps in their order.
+        """Return the steps in order.
 
         Raises:
             Misconfigured: the account to remove is in use, or one account has two passwords.
         """
         if self.retired in (self.admin.username, self.service.username):
             raise Misconfigured(f"--retire: the account {self.retired!r} is in use")
-        is_one = self.admin.username == self.service.username
-        if is_one and self.admin.password != self.service.password:
+        is_same_account = self.admin.username == self.service.username
+        if is_same_account and self.admin.password != self.service.password:
             raise Misconfigured(
-                f"{self.admin.variable}: is not {self.service.variable}, but both are for the "
-                f"account {self.admin.username!r}"
+                f"{self.admin.variable}: differs from {self.service.variable}, but both are for "
+                f"the account {self.admin.username!r}"
             )
-        client_of = partial(CouchDBClient, self.url, authorities=self.authorities)
-        server = Server(client_of, self.admin, self.service, run)
-        names = databases(self.database)
+        create_client = partial(CouchDBClient, self.url, ca_file=self.ca_file)
+        server = Server(create_client, self.admin, self.service, run)
+        names = database_names(self.database)
         database = Database(server, names, self.shards or {}, self.revs_limit)
         security = Security(server, names)
         steps: list[Step] = [
@@ -92,12 +93,12 @@ def sqlite_steps(path: Path) -> list[Step]:
 
 
 def chosen(steps: list[Step], names: Sequence[str]) -> list[Step]:
-    """Return the steps that go by these names, all of them if there are none.
+    """Return the steps with these names, all of them if ``names`` is empty.
 
-    An account to retire was asked for by name, so that step always stays.
+    The step for ``--retire`` always stays, because that option requests it.
 
     Raises:
-        Misconfigured: none of the steps goes by one of these names.
+        Misconfigured: there is no step of one of these names.
     """
     known = [step.name for step in steps]
     for name in names:

@@ -1,7 +1,7 @@
-"""Steps in order, each looked at and, where it does not hold, brought about.
+"""Runs steps in order: checks each, and acts until its required state holds.
 
-The runner knows no store. A step looks at the store every time anew, so a run that was killed, or
-that others raced, is simply followed by another one.
+The runner is independent of the store. Steps keep no progress outside the store, so a run that was
+killed, or that ran in parallel with others, is completed by the next one.
 """
 
 from __future__ import annotations
@@ -16,37 +16,38 @@ from typing import ClassVar
 
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 2.0
-"""Seconds between two looks at a store that is not there yet; each pause is partly random."""
+"""Limits of the pause between two checks of a store that is not ready, in seconds. The pause
+doubles each time and is partly random."""
 
-ACTS = 20
-"""How often a step may act before it is clear that acting does not help."""
+MAX_ACTS = 20
+"""Maximum number of actions of a step; a step that needs more does not converge."""
 
 
-ANOTHER_WAS_FASTER = "another run was faster"
+DONE_BY_ANOTHER_RUN = "another run has done this already"
 
 
 class NotYet(Exception):
-    """The store cannot be asked or changed at the moment; waiting may help. The text says why."""
+    """The store cannot be read or changed now, but waiting may help. The message says why."""
 
 
 class BootstrapError(Exception):
-    """The store cannot be made ready; the text is one sentence for the operator."""
+    """The store cannot be prepared. The message is one sentence for the operator."""
 
 
 class TimedOut(BootstrapError):
-    """The store did not become ready in time."""
+    """The store was not ready within the timeout."""
 
 
 class Refused(BootstrapError):
-    """The store does not accept an account."""
+    """The store rejects an account."""
 
 
 class Misconfigured(BootstrapError):
-    """The configuration contradicts itself or the store."""
+    """The configuration is inconsistent, or does not match the store."""
 
 
 class Status(StrEnum):
-    """What a report is about."""
+    """Kinds of reported lines."""
 
     OK = "ok"
     CHANGED = "changed"
@@ -57,15 +58,15 @@ class Status(StrEnum):
 
 
 Report = Callable[[str, Status, str], None]
-"""Takes the name of a step, a status and a line for people."""
+"""Called with the name of a step, a status and a message."""
 
 
 @dataclass
 class Run:
-    """What one run of the command knows of itself.
+    """The state of one run of the command.
 
     Attributes:
-        timeout: seconds for all steps together; 0 waits for ever.
+        timeout: seconds for all steps together; 0 means no limit.
         changed: whether a step of this run has changed something.
     """
 
@@ -75,23 +76,27 @@ class Run:
 
     @property
     def seconds_left(self) -> float:
-        """Seconds until the run has to end."""
+        """Seconds until the timeout of the run, infinite without one."""
         return self._began + self.timeout - time.monotonic() if self.timeout else float("inf")
 
 
 class Step(ABC):
-    """One thing that must be so before the service can work.
+    """One condition of a working store: a check and an action that establishes it.
 
-    ``warnings`` collects what an operator should know and no action can mend. ``unseen`` is what
-    the last look could not see: a warning, but for ``--check``, which cannot say that it holds.
-    ``needs_all`` says that looking makes no sense while any step before it does not hold,
-    ``carries_all`` that looking at any step after it makes no sense while it does not hold.
+    Attributes:
+        name: the step's name in options and reports.
+        wants: the required state, for help texts.
+        requires_previous: ``find_drift`` skips the step while an earlier one has drift.
+        is_prerequisite: ``find_drift`` skips all later steps while this one has drift.
+        warnings: findings for the operator that no action can fix.
+        unseen: what the last check could not read. These are warnings; ``find_drift`` counts them
+            as drift.
     """
 
     name: ClassVar[str]
     wants: ClassVar[str]
-    needs_all: ClassVar[bool] = False
-    carries_all: ClassVar[bool] = False
+    requires_previous: ClassVar[bool] = False
+    is_prerequisite: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self.warnings: list[str] = []
@@ -99,44 +104,52 @@ class Step(ABC):
 
     @abstractmethod
     def drift(self) -> str | None:
-        """Look, and say what is not as it should be; None when all is well. Changes nothing.
+        """Check the required state without changing anything.
+
+        Returns:
+            A description of what differs, None if nothing does.
 
         Raises:
-            NotYet: it cannot be seen now.
-            BootstrapError: it cannot be mended.
+            NotYet: the state cannot be read now.
+            BootstrapError: the drift cannot be fixed.
         """
 
     @abstractmethod
     def act(self) -> str | None:
-        """Mend the drift and say what was done; None if another run was faster.
+        """Fix the drift.
 
-        Raises as ``drift`` does.
+        Returns:
+            A description of what was done, None if another run had done it already.
+
+        Raises:
+            NotYet: the state cannot be changed now.
+            BootstrapError: the drift cannot be fixed.
         """
 
 
 def bring_about(steps: Sequence[Step], run: Run, report: Report) -> None:
-    """Bring each step in turn to where it holds.
+    """Run each step in order until its required state holds.
 
     Raises:
-        BootstrapError: the store could not be made ready.
+        BootstrapError: the store cannot be prepared.
     """
     for step in steps:
-        _bring_about(step, run, report)
+        _run_step(step, run, report)
 
 
 def find_drift(steps: Sequence[Step], report: Report) -> bool:
-    """Look at each step, change nothing, wait for nothing; return whether something is not so.
+    """Check each step once, without changes or waiting; return whether there is any drift.
 
-    A store that cannot be asked ends the look: what comes after it is not to be seen either.
+    Checking stops at a step whose state cannot be read.
 
     Raises:
-        Refused: the store does not accept an account, which must not be tried again.
-        Misconfigured: the configuration contradicts itself or the store.
+        Refused: the store rejects an account; a retry could lock it.
+        Misconfigured: the configuration is inconsistent, or does not match the store.
     """
-    has_drifted = is_blind = False
+    has_drifted = is_blocked = False
     for step in steps:
-        if is_blind or (has_drifted and step.needs_all):
-            report(step.name, Status.SKIPPED, "not looked at, as a step before it does not hold")
+        if is_blocked or (has_drifted and step.requires_previous):
+            report(step.name, Status.SKIPPED, "not checked, because an earlier step has drift")
             continue
         try:
             drift = step.drift()
@@ -147,11 +160,11 @@ def find_drift(steps: Sequence[Step], report: Report) -> bool:
         _report_all(step.warnings, step, report)
         report(step.name, Status.DRIFT if drift else Status.OK, drift or "ok")
         has_drifted = has_drifted or drift is not None
-        is_blind = is_blind or (drift is not None and step.carries_all)
+        is_blocked = is_blocked or (drift is not None and step.is_prerequisite)
     return has_drifted
 
 
-def _bring_about(step: Step, run: Run, report: Report) -> None:
+def _run_step(step: Step, run: Run, report: Report) -> None:
     pause, last_line, acts = FIRST_PAUSE, "", 0
     while True:
         try:
@@ -160,13 +173,15 @@ def _bring_about(step: Step, run: Run, report: Report) -> None:
                 _report_all([*step.warnings, *step.unseen], step, report)
                 report(step.name, Status.OK, "ok")
                 return
-            if acts == ACTS:
-                raise BootstrapError(f"{step.name}: acted {ACTS} times, and still: {drift}")
+            if acts == MAX_ACTS:
+                raise BootstrapError(
+                    f"{step.name}: still not ready after {MAX_ACTS} actions: {drift}"
+                )
             acts += 1
             done = step.act()
             run.changed = run.changed or done is not None
             status, line = (
-                (Status.WAITING, ANOTHER_WAS_FASTER) if done is None else (Status.CHANGED, done)
+                (Status.WAITING, DONE_BY_ANOTHER_RUN) if done is None else (Status.CHANGED, done)
             )
         except NotYet as error:
             status, line = Status.WAITING, str(error)
@@ -174,15 +189,15 @@ def _bring_about(step: Step, run: Run, report: Report) -> None:
             report(step.name, status, line)
             last_line = line
         if status is Status.CHANGED and acts == 1:
-            continue  # most often that was all
-        _pause(run, pause, f"{step.name}: the time is up while waiting: {line}")
+            continue  # check again at once: usually one action suffices
+        _pause(run, pause, f"{step.name}: timed out while waiting: {line}")
         pause = min(2 * pause, LONGEST_PAUSE)
 
 
-def _pause(run: Run, longest: float, complaint: str) -> None:
+def _pause(run: Run, longest: float, message: str) -> None:
     delay = random.uniform(longest / 2, longest)
     if delay > run.seconds_left:
-        raise TimedOut(complaint)
+        raise TimedOut(message)
     time.sleep(delay)
 
 

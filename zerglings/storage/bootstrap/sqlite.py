@@ -1,4 +1,4 @@
-"""What must be so before the embedded store can work."""
+"""Bootstrap steps of the embedded store."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from zerglings.storage.sqlite.file import (
     SCHEMA,
     SCHEMA_VERSION,
     TABLES,
-    try_to_write,
+    check_writable,
 )
 
 LOCK_TIMEOUT = 10.0
-"""Seconds to wait for others who prepare the same file."""
+"""Seconds to wait for the lock of another process that prepares the file."""
 
 
 class FileStep(Step):
-    """A step that looks at a file."""
+    """A step for the SQLite file at ``path``."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
         self.path = path
 
     def connect(self, mode: str) -> sqlite3.Connection:
-        """Open the file; ``mode`` is ro, rw or rwc."""
+        """Open the file with SQLite's ``mode``: ro, rw or rwc."""
         uri = f"{self.path.absolute().as_uri()}?mode={mode}"
         return sqlite3.connect(uri, uri=True, timeout=LOCK_TIMEOUT, isolation_level=None)
 
-    def meaning(self, error: sqlite3.DatabaseError) -> Exception:
-        """Say what an error of SQLite means for the operator."""
+    def translate(self, error: sqlite3.DatabaseError) -> Exception:
+        """Translate an error of SQLite to one of the runner's errors."""
         name = getattr(error, "sqlite_errorname", "")
         if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
             return NotYet(f"{self.path} is locked")
@@ -43,31 +43,32 @@ class FileStep(Step):
 
 
 class File(FileStep):
-    """The file is there, is ours and has the schema."""
+    """The file exists, belongs to this service and has the schema."""
 
     name = "database"
     wants = "the embedded store's file exists and has the schema"
 
     def drift(self) -> str | None:
-        """Look at the marks that SQLite keeps in a file's head."""
+        """Check the application id, the schema version and the tables."""
         try:
             self.path.stat()
         except FileNotFoundError:
             return f"{self.path} is missing"
         except OSError as error:
-            raise BootstrapError(f"cannot look at {self.path}: {error.strerror}") from error
+            raise BootstrapError(f"cannot read {self.path}: {error.strerror}") from error
         try:
             with closing(self.connect("ro")) as connection:
                 return self._drift_of(connection)
         except sqlite3.DatabaseError as error:
             if getattr(error, "sqlite_errorname", "") == "SQLITE_READONLY_ROLLBACK":
-                return f"{self.path} was left in the midst of a change"  # which is undone by acting
-            raise self.meaning(error) from error
+                # Opening the file for writing, as act() does, rolls the transaction back.
+                return f"{self.path} has an unfinished transaction"
+            raise self.translate(error) from error
 
     def act(self) -> str:
-        """Create the schema in one transaction, unless another process just did."""
+        """Create the schema in one transaction, unless another process has done so meanwhile."""
         try:
-            _make_lastingly(self.path.parent)
+            _create_durably(self.path.parent)
             with closing(self.connect("rwc")) as connection:
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("BEGIN IMMEDIATE")
@@ -76,7 +77,7 @@ class File(FileStep):
                         connection.execute(statement)
                 connection.execute("COMMIT")
         except sqlite3.DatabaseError as error:
-            raise self.meaning(error) from error
+            raise self.translate(error) from error
         except OSError as error:
             raise BootstrapError(f"cannot create {self.path.parent}: {error.strerror}") from error
         return f"prepared {self.path}"
@@ -93,41 +94,41 @@ class File(FileStep):
                 f"{self.path} has schema version {version}, this service knows {SCHEMA_VERSION}"
             )
         if tables:
-            raise Misconfigured(f"OVERMIND_SQLITE_PATH: {self.path} is another program's")
+            raise Misconfigured(f"OVERMIND_SQLITE_PATH: {self.path} belongs to another program")
         return f"{self.path} is empty"
 
 
 class Usable(FileStep):
-    """Documents can be written, which SQLite finds out only by trying."""
+    """The file is writable, which only a write can show."""
 
     name = "verify"
     wants = "the file can be written"
-    needs_all = True
+    requires_previous = True
 
     def drift(self) -> str | None:
-        """Write a document and take it back."""
+        """Insert a document and roll back."""
         try:
             with closing(self.connect("rw")) as connection:
-                try_to_write(connection)
+                check_writable(connection)
         except sqlite3.DatabaseError as error:
-            raise self.meaning(error) from error
+            raise self.translate(error) from error
         return None
 
     def act(self) -> str:
-        """Never called: a file that cannot be written is not mended by trying harder."""
+        """Never called, because ``drift`` raises an error instead of reporting drift."""
         raise BootstrapError("verify: there is nothing to do")
 
 
-def _make_lastingly(folder: Path) -> None:
-    """Make a folder and those above it that are missing, each on the disk before it is used.
+def _create_durably(folder: Path) -> None:
+    """Create a folder and its missing parents, and sync each to disk.
 
-    SQLite syncs the folder that its file is in, but not where that folder itself is noted.
+    SQLite syncs the folder of its file, but not the entry of that folder in its parent.
     """
-    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)
-    for made in missing:
-        above = os.open(made.parent, os.O_RDONLY | os.O_DIRECTORY)
+    for created in missing:
+        parent = os.open(created.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            os.fsync(above)
+            os.fsync(parent)
         finally:
-            os.close(above)
+            os.close(parent)

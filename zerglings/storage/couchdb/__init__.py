@@ -1,1 +1,1 @@
-"""The store over Apache CouchDB. Knows nothing of zerglings."""
+"""The store over Apache CouchDB. It does not interpret the content of documents."""

@@ -1,8 +1,9 @@
-"""The account that the service shows to CouchDB, slow to knock again with a refused password.
+"""The account for requests to CouchDB, with rate-limited retries of a rejected password.
 
-CouchDB 3.4 locks an account after five refused sign-ins from one address, for everybody behind that
-address and for the right password too. So a refused password is not sent again at the rate of
-the requests, and a password that comes from a file is read again when it was refused.
+CouchDB 3.4 locks an account after five failed sign-ins from one address. The lock applies to every
+client at that address and to the correct password too. Therefore a rejected password is not sent
+again with every request. If the password comes from a file, the file is read again after a
+rejection.
 """
 
 from __future__ import annotations
@@ -24,27 +25,27 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-SECOND_TRY = 1.0
-"""Seconds until a password that was good before, or was just changed, is sent a second time.
+FIRST_RETRY_SECONDS = 1.0
+"""Seconds before the first retry of a password that was accepted before or has just changed.
 
-CouchDB may not know a new password for a moment, nor an old one while it starts.
+CouchDB may not know a new password at first, or any password while it starts.
 """
 
-LATER_TRIES = 300.0
-"""Seconds between all other tries: as long as CouchDB counts a refusal against the account."""
+RETRY_SECONDS = 300.0
+"""Seconds between all other retries: the time for which CouchDB counts a failed sign-in."""
 
-LOCK_REST = 10.0
-"""Seconds between two tries while CouchDB has locked the account, which takes it minutes."""
+LOCKED_RETRY_SECONDS = 10.0
+"""Seconds between retries while CouchDB has locked the account. A lock lasts some minutes."""
 
 
 class Account(AuthBase):
-    """A name and a password for HTTP basic authentication; without a password nothing is sent.
+    """Signs requests with HTTP basic authentication; without a password it sends nothing.
 
     Args:
-        username: the name.
-        read_password: gives the password as it is configured now.
-        variable: the environment variable that the password comes from, for messages.
-        clock: seconds that only grow.
+        username: the account's name.
+        read_password: returns the password as configured now.
+        variable: the environment variable of the password, for messages.
+        clock: monotonic time in seconds.
     """
 
     def __init__(
@@ -61,128 +62,133 @@ class Account(AuthBase):
         self._password = read_password()
         self._clock = clock
         self._lock = threading.Lock()
-        self._trial = threading.Lock()
-        self._is_proven = False
-        self._deserves_second_try = False
+        self._until_accepted = threading.Lock()
+        self._is_accepted = False
+        self._allows_first_retry = False
         self._refusals = 0
-        self._quiet_until = 0.0
+        self._blocked_until = 0.0
         self._locked_until = 0.0
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
-        """Sign a request that is about to be sent.
+        """Add the ``Authorization`` header to a request that is about to be sent.
 
         Raises:
-            AccountRefused: this password was refused lately, so the request is not sent.
-            StoreUnavailable: nor is it while CouchDB has locked the account.
+            AccountRefused: CouchDB rejected this password recently, so the request is not sent.
+            StoreUnavailable: CouchDB has locked the account, so the request is not sent.
         """
         if self._locked_until and self._clock() < self._locked_until:
-            raise StoreUnavailable(self.lock)
+            raise StoreUnavailable(self.lock_message)
         with self._lock:
-            is_quiet = self._refusals > 0 and self._clock() < self._quiet_until
-            if is_quiet and not self._reread():
-                raise AccountRefused(self.refusal)
-            signature = self._signature()
+            is_blocked = self._refusals > 0 and self._clock() < self._blocked_until
+            if is_blocked and not self._reload_password():
+                raise AccountRefused(self.refusal_message)
+            authorization = self._authorization()
         if not self.is_anonymous:
-            request.headers["Authorization"] = signature
+            request.headers["Authorization"] = authorization
         return request
 
-    def _signature(self) -> str:
+    def _authorization(self) -> str:
         credentials = base64.b64encode(f"{self.username}:{self._password}".encode()).decode()
         return f"Basic {credentials}"
 
     @property
     def password(self) -> str:
-        """The password that is sent at present."""
+        """The current password."""
         return self._password
 
     @property
     def is_anonymous(self) -> bool:
-        """Whether there is no password, so that nothing is sent."""
+        """Whether there is no password, so that requests are not signed."""
         return not self._password
 
     @property
-    def who(self) -> str:
-        """The account's name, and where it comes from."""
+    def description(self) -> str:
+        """The account's name and the variables that configure it, for messages."""
         names = f"{self.variable.removesuffix('PASSWORD')}USERNAME and {self.variable}"
         return f"the account {self.username!r} (from {names})"
 
     @property
-    def refusal(self) -> str:
-        """A sentence for the person who has to mend a refused sign-in."""
-        return f"CouchDB refuses {self.who}"
+    def refusal_message(self) -> str:
+        """The error message for a rejected sign-in."""
+        return f"CouchDB refuses {self.description}"
 
     @property
-    def lock(self) -> str:
-        """A sentence for the person who wonders why nothing works any more."""
+    def lock_message(self) -> str:
+        """The error message while CouchDB has locked the account."""
         return f"CouchDB has locked the account {self.username!r} for some minutes"
 
-    def fresh(self) -> Account:
-        """Return the same account without any memory of refusals."""
+    def copy(self) -> Account:
+        """Return a new object for the same account, without recorded rejections."""
         return Account(
             self.username, self._read_password, variable=self.variable, clock=self._clock
         )
 
-    def forgive(self) -> None:
-        """Forget that it was refused or locked, where the caller knows why and waits by itself."""
+    def reset(self) -> None:
+        """Clear recorded rejections and locks, for callers that limit their retries themselves."""
         with self._lock:
             self._refusals, self._locked_until = 0, 0.0
 
     @contextmanager
-    def trial(self, timeout: float) -> Iterator[None]:
-        """Send requests one at a time until the password has proved good.
+    def serialize_until_accepted(self, timeout: float) -> Iterator[None]:
+        """Serialize requests until CouchDB has accepted the password once.
 
-        Else all that are under way at the first refusal would be refused too, and lock the account.
+        Without this, all concurrent requests would be rejected and lock the account.
+
+        Args:
+            timeout: seconds to wait for the request of another thread.
 
         Raises:
-            StoreUnavailable: after ``timeout`` seconds another thread still waits for an answer.
+            StoreUnavailable: the timeout expired.
         """
-        if self._is_proven or self.is_anonymous:
+        if self._is_accepted or self.is_anonymous:
             yield
             return
-        if not self._trial.acquire(timeout=timeout):
-            raise StoreUnavailable(f"whether CouchDB takes {self.who} is not known yet")
+        if not self._until_accepted.acquire(timeout=timeout):
+            raise StoreUnavailable(f"CouchDB has not confirmed {self.description} yet")
         try:
             yield
         finally:
-            self._trial.release()
+            self._until_accepted.release()
 
-    def accepted(self) -> None:
-        """Note that the store took the account."""
-        if self._refusals or self._locked_until or not self._is_proven:
+    def record_success(self) -> None:
+        """Record that CouchDB accepted the account."""
+        if self._refusals or self._locked_until or not self._is_accepted:
             with self._lock:
                 self._refusals, self._locked_until = 0, 0.0
-                self._is_proven = self._deserves_second_try = True
+                self._is_accepted = self._allows_first_retry = True
 
-    def refused(self, signature: str | None) -> bool:
-        """Note a refusal; return whether there is another password by now, worth a new try.
+    def record_refusal(self, authorization: str | None) -> bool:
+        """Record a rejected sign-in; return whether there is a new password to retry with at once.
 
         Args:
-            signature: of the request that was refused, perhaps by a password that is not used any
-                more, which says nothing about the one that is.
+            authorization: the ``Authorization`` header of the rejected request. If it is not that
+                of the current password, the rejection is not recorded.
         """
         with self._lock:
-            if signature is not None and signature != self._signature():
+            if authorization is not None and authorization != self._authorization():
                 return True
-            self._is_proven = False
-            if self._reread():
+            self._is_accepted = False
+            if self._reload_password():
                 return True
             self._refusals += 1
-            is_soon = self._refusals == 1 and self._deserves_second_try
-            self._quiet_until = self._clock() + (SECOND_TRY if is_soon else LATER_TRIES)
+            is_first_retry = self._refusals == 1 and self._allows_first_retry
+            self._blocked_until = self._clock() + (
+                FIRST_RETRY_SECONDS if is_first_retry else RETRY_SECONDS
+            )
             return False
 
-    def locked(self) -> None:
-        """Note that the store does not listen to the account, whatever its password is."""
-        self._locked_until = self._clock() + LOCK_REST
+    def record_lock(self) -> None:
+        """Record that CouchDB has locked the account, whatever the password."""
+        self._locked_until = self._clock() + LOCKED_RETRY_SECONDS
 
-    def _reread(self) -> bool:
-        """Look whether another password is configured by now."""
+    def _reload_password(self) -> bool:
+        """Read the password again; return whether it has changed."""
         try:
             password = self._read_password()
-        except Exception as error:  # noqa: BLE001 - whatever it is, there is no other password
+        except Exception as error:  # noqa: BLE001 - after any failure the old password stays in use
             logger.warning("The password cannot be read again: %s", error)
             return False
         if password == self._password:
             return False
-        self._password, self._refusals, self._deserves_second_try = password, 0, True
+        self._password, self._refusals, self._allows_first_retry = password, 0, True
         return True

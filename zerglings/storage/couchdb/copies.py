@@ -13,8 +13,8 @@ import time
 from collections.abc import Iterable, Sequence
 
 from zerglings.storage.base import StoreUnavailable
-from zerglings.storage.couchdb.client import Answered
 from zerglings.storage.couchdb.database import Database
+from zerglings.storage.couchdb.responses import ErrorResponse
 
 SETTLING_TIME = 1.0
 """Seconds within which a healthy copy gets what another one has: many times what it takes."""
@@ -56,7 +56,9 @@ class CopyCounter:
 
     def _layers(self, timeout: float) -> list[Layer]:
         """Return all copies, in groups that hold each shard once."""
-        shards = self._database.ask("GET", "_shards", timeout=timeout, wanted="shards")["shards"]
+        shards = self._database.ask("GET", "_shards", timeout=timeout, required_key="shards")[
+            "shards"
+        ]
         copies = min(len(nodes) for nodes in shards.values())
         return [
             tuple((range_, sorted(nodes)[number]) for range_, nodes in sorted(shards.items()))
@@ -78,7 +80,7 @@ class CopyCounter:
         params = {"since": beginning_of(layer), "limit": "1"}
         try:
             answer = self._database.ask(
-                "GET", "_changes", timeout=left, params=params, wanted="pending"
+                "GET", "_changes", timeout=left, params=params, required_key="pending"
             )
         except StoreUnavailable as error:
             if _is_out_of_service(error):
@@ -91,7 +93,7 @@ class CopyCounter:
 
 def _is_out_of_service(error: StoreUnavailable) -> bool:
     cause = error.__cause__
-    return isinstance(cause, Answered) and cause.error == "nodedown"
+    return isinstance(cause, ErrorResponse) and cause.error == "nodedown"
 
 
 def beginning_of(layer: Iterable[tuple[str, str]]) -> str:

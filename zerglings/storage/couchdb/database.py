@@ -1,4 +1,4 @@
-"""One CouchDB database: requests to it, and its answers in the terms of the store contract."""
+"""Requests to one CouchDB database, with errors translated to those of the store contract."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from zerglings.storage.base import (
     TooLarge,
     WriteFailed,
 )
-from zerglings.storage.couchdb.client import Answered, CouchDBClient, NoAnswer, Reply, Unreadable
+from zerglings.storage.couchdb.client import CouchDBClient
+from zerglings.storage.couchdb.responses import ErrorResponse, NoResponse, Reply, UnreadableResponse
 from zerglings.storage.couchdb.session import REQUEST_ID
 
 MISSING_DATABASE = ("no_db_file", "Database does not exist.")
-"""How CouchDB 1.x and later ones say that there is no such database, rather than no document."""
+"""How CouchDB reports a missing database (1.x, then later), as opposed to a missing document."""
 
 BOOTSTRAP = "run manage.py bootstrap_couch"
 
@@ -29,15 +30,15 @@ _FIRST_MODERN = 2
 
 
 class NoDocument(StoreUnavailable):
-    """There is no such document."""
+    """The document does not exist."""
 
 
 class UnreadableAnswer(StoreUnavailable):
-    """A read was answered with a document in it that this service cannot read."""
+    """The response to a read contains JSON that this service cannot read."""
 
 
 class Database:
-    """The database ``name`` of the server that ``client`` speaks to."""
+    """The database ``name`` on the server of ``client``."""
 
     def __init__(self, client: CouchDBClient, name: str) -> None:
         self.client = client
@@ -45,18 +46,21 @@ class Database:
         self._is_modern: bool | None = None
 
     def is_modern(self, timeout: float) -> bool:
-        """Whether the server is Apache CouchDB 2 or later; it is asked once."""
+        """Whether the server is Apache CouchDB 2 or later. The answer is cached."""
         if self._is_modern is None:
-            welcome = self.ask_server(timeout=timeout, wanted="version")
+            welcome = self.ask_server(timeout=timeout, required_key="version")
             major = str(welcome["version"]).partition(".")[0]
             is_new = major.isdigit() and int(major) >= _FIRST_MODERN
             self._is_modern = welcome.get("couchdb") == "Welcome" and is_new
         return self._is_modern
 
-    def made_at(self, timeout: float) -> str | None:
-        """Return what another database of this name does not have; CouchDB tells since 3.4."""
-        info = self.ask("GET", timeout=timeout, wanted="db_name")
-        # Before version 2 it is when the file was opened.
+    def instance_start_time(self, timeout: float) -> str | None:
+        """Return the database's creation time; None in 1.x, which does not store it.
+
+        CouchDB distinguishes recreated databases by it from 3.4 on.
+        """
+        info = self.ask("GET", timeout=timeout, required_key="db_name")
+        # In CouchDB 1.x it is the time at which the file was opened.
         return str(info.get("instance_start_time")) if self.is_modern(timeout) else None
 
     def ask(
@@ -64,28 +68,38 @@ class Database:
         method: str,
         *path: str,
         timeout: float,
-        wanted: str | None = None,
+        required_key: str | None = None,
         body: object = None,
         params: dict[str, str] | None = None,
     ) -> dict[str, Any]:
-        """Send what can be sent again without harm; return the answer, which has ``wanted``.
+        """Send a request that is safe to repeat, and return the JSON object of the response.
+
+        Args:
+            method: the HTTP method.
+            path: path segments below the database.
+            timeout: seconds.
+            required_key: a key that the response must have, None for any object.
+            body: JSON to send, None for no body.
+            params: the query parameters.
 
         Raises:
-            NoDocument: the path leads to none.
-            UnreadableAnswer: see there.
-            StoreUnavailable: whatever else goes wrong.
+            NoDocument: the document does not exist.
+            UnreadableAnswer: the response contains JSON that cannot be read.
+            StoreUnavailable: any other failure.
         """
         reply = self._send(method, (self.name, *path), timeout, body, params, is_write=False)
-        return _object(reply.content, wanted)
+        return _checked_object(reply.content, required_key)
 
-    def ask_server(self, *path: str, timeout: float, wanted: str) -> dict[str, Any]:
-        """Do as ``ask`` for what is not the database's; without a path for the welcome."""
-        return _object(self._send("GET", path, timeout, None, None, is_write=False).content, wanted)
+    def ask_server(self, *path: str, timeout: float, required_key: str) -> dict[str, Any]:
+        """Get an object from a path of the server as ``ask`` does; without a path, from ``/``."""
+        return _checked_object(
+            self._send("GET", path, timeout, None, None, is_write=False).content, required_key
+        )
 
     def ask_for_list(
         self, *path: str, timeout: float, params: dict[str, str] | None = None
     ) -> list[dict[str, Any]]:
-        """Do as ``ask`` where the answer is a list of objects."""
+        """Get a list of objects from a path of the database as ``ask`` does."""
         reply = self._send("GET", (self.name, *path), timeout, None, params, is_write=False)
         if not _is_list_of_objects(reply.content):
             raise StoreUnavailable("the answer is not CouchDB's")
@@ -93,15 +107,15 @@ class Database:
         return objects
 
     def write(self, method: str, *path: str, timeout: float, body: object) -> Reply:
-        """Send what must not be taken for undone when its answer is lost.
+        """Send a write, and report a lost response as an unknown outcome.
 
-        Of several documents some may have been written although the reply is no success: it has a
-        row for each.
+        When CouchDB writes only some documents of a bulk, it answers with an error status and a row
+        for each. That response is returned, not raised.
 
         Raises:
-            Conflict: the revision is not a living leaf.
-            WriteFailed, OutcomeUnknown: no answer tells whether it was carried out.
-            TooLarge, StoreUnavailable: it was not carried out.
+            Conflict: the revision is not a leaf.
+            WriteFailed, OutcomeUnknown: the write may have been carried out.
+            TooLarge, StoreUnavailable: the write was not carried out.
         """
         return self._send(method, (self.name, *path), timeout, body, None, is_write=True)
 
@@ -117,71 +131,73 @@ class Database:
     ) -> Reply:
         try:
             return self.client.send(method, list(path), timeout=timeout, body=body, params=params)
-        except Answered as refusal:
-            if is_write and refusal.rows is not None:
-                return Reply(refusal.status, refusal.rows)
-            raise _named(self._meaning(refusal, is_write=is_write), refusal) from refusal
-        except NoAnswer as silence:
-            raise _named(_meaning_of_silence(silence, is_write=is_write), silence) from silence
+        except ErrorResponse as error:
+            if is_write and error.rows is not None:
+                return Reply(error.status, error.rows)
+            raise _with_request_id(self._translate(error, is_write=is_write), error) from error
+        except NoResponse as error:
+            raise _with_request_id(
+                _translate_no_response(error, is_write=is_write), error
+            ) from error
 
-    def _meaning(self, answer: Answered, *, is_write: bool) -> StoreError:
-        """Say in the contract's terms what an answer other than a success means."""
+    def _translate(self, error: ErrorResponse, *, is_write: bool) -> StoreError:
+        """Translate an error response to an error of the store contract."""
         account = self.client.account.username
-        match answer.status:
-            case 403 if answer.is_lock:
-                return StoreUnavailable(self.client.account.lock)
+        match error.status:
+            case 403 if error.is_account_locked:
+                return StoreUnavailable(self.client.account.lock_message)
             case 401 | 403:
                 return AccountRefused(
                     f"the account {account!r} may not use the databases; {BOOTSTRAP}"
                 )
-            case 404 if answer.reason in MISSING_DATABASE:
+            case 404 if error.reason in MISSING_DATABASE:
                 return NotBootstrapped(f"{self.name!r} does not exist; {BOOTSTRAP}")
-            case 404 if answer.reason in _MISSING_DOCUMENT:
-                return NoDocument(f"CouchDB answered {answer}")
-            case 409 | 412 if is_write and answer.error in ("conflict", "file_exists"):
-                return Conflict(str(answer))
+            case 404 if error.reason in _MISSING_DOCUMENT:
+                return NoDocument(f"CouchDB answered {error}")
+            case 409 | 412 if is_write and error.error in ("conflict", "file_exists"):
+                return Conflict(str(error))
             case _:
-                error = _of_write(answer) if is_write else None
-                return _noted(
-                    error or StoreUnavailable(f"CouchDB answered {answer.status}"), answer
+                translated = _translate_write_error(error) if is_write else None
+                return _with_response(
+                    translated or StoreUnavailable(f"CouchDB answered {error.status}"), error
                 )
 
 
-def _of_write(answer: Answered) -> StoreError | None:
-    """Say what only a write's answer can mean; None if it was just not carried out."""
-    if answer.status == requests.codes.request_entity_too_large:
-        is_named = answer.error == "document_too_large"
-        return TooLarge("CouchDB answered 413", answer.reason if is_named else None)
-    if answer.status < 500:
+def _translate_write_error(error: ErrorResponse) -> StoreError | None:
+    """Return the error that is specific to writes, None if the write was just not carried out."""
+    if error.status == requests.codes.request_entity_too_large:
+        is_named = error.error == "document_too_large"
+        return TooLarge("CouchDB answered 413", error.reason if is_named else None)
+    if error.status < 500:
         return None
-    if answer.is_foreign:
-        return OutcomeUnknown(f"CouchDB answered {answer.status}")
-    return WriteFailed(f"CouchDB answered {answer.status} to a write")
+    if error.is_from_proxy:
+        return OutcomeUnknown(f"CouchDB answered {error.status}")
+    return WriteFailed(f"CouchDB answered {error.status} to a write")
 
 
-def _meaning_of_silence(silence: NoAnswer, *, is_write: bool) -> StoreError:
-    if is_write and silence.was_sent:
-        return OutcomeUnknown(f"CouchDB's answer was lost: {silence}")
-    if isinstance(silence, Unreadable):
-        return UnreadableAnswer(f"CouchDB's answer is no use: {silence}")
-    return StoreUnavailable(f"CouchDB cannot be reached: {silence}")
+def _translate_no_response(error: NoResponse, *, is_write: bool) -> StoreError:
+    if is_write and error.was_sent:
+        return OutcomeUnknown(f"CouchDB's answer was lost: {error}")
+    if isinstance(error, UnreadableResponse):
+        return UnreadableAnswer(f"CouchDB's answer cannot be used: {error}")
+    return StoreUnavailable(f"CouchDB cannot be reached: {error}")
 
 
-def _named(error: StoreError, answer: Answered | NoAnswer) -> StoreError:
-    """Have the log say where CouchDB's log has the same call."""
-    if answer.request_id:
-        error.add_note(f"{REQUEST_ID} {answer.request_id}")
+def _with_request_id(error: StoreError, cause: ErrorResponse | NoResponse) -> StoreError:
+    """Add the request id, so that our log can be matched with CouchDB's."""
+    if cause.request_id:
+        error.add_note(f"{REQUEST_ID} {cause.request_id}")
     return error
 
 
-def _noted(error: StoreError, answer: Answered) -> StoreError:
-    """Have the log say what was answered; a text of the server's is nothing to show to clients."""
-    error.add_note(str(answer))
+def _with_response(error: StoreError, response: ErrorResponse) -> StoreError:
+    """Add the response for the log only: CouchDB's texts are not shown to clients."""
+    error.add_note(str(response))
     return error
 
 
-def _object(content: object, wanted: str | None) -> dict[str, Any]:
-    if not isinstance(content, dict) or (wanted is not None and wanted not in content):
+def _checked_object(content: object, required_key: str | None) -> dict[str, Any]:
+    if not isinstance(content, dict) or (required_key is not None and required_key not in content):
         raise StoreUnavailable("the answer is not CouchDB's")
     return content
 

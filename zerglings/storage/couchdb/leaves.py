@@ -1,7 +1,8 @@
-"""Reading the leaves of documents from one CouchDB database, of each server in its cheapest way.
+"""Reads the leaves of documents from a CouchDB database, in the cheapest way per server.
 
-``_bulk_get`` is nearly three times as fast as ``_all_docs`` and shows rivals, but on Apache CouchDB
-since 2.0 only, and every deleted leaf too: those of hundreds of settled rivals make it slow.
+``_bulk_get`` is almost three times as fast as ``_all_docs`` and returns conflicting revisions. It
+needs Apache CouchDB 2.0. It also returns every deleted leaf, so it is slow for documents that have
+hundreds of them.
 """
 
 from __future__ import annotations
@@ -14,71 +15,74 @@ from typing import Any
 
 from zerglings.documents import Document, rank
 from zerglings.storage.base import NotBootstrapped, StoreUnavailable
-from zerglings.storage.couchdb.client import Answered
 from zerglings.storage.couchdb.database import Database, NoDocument, UnreadableAnswer
+from zerglings.storage.couchdb.responses import ErrorResponse
 
 logger = logging.getLogger(__name__)
 
 Leaves = dict[str, list[Document]]
-"""The living leaves of each document, the winner first; a deleted one has none."""
+"""The leaves of each document that are not deleted, the winner first; empty if it is deleted."""
 
-EVERY_COPY = "100"
-"""A number of copies to ask: CouchDB asks as many as there are."""
+ALL_COPIES = "100"
+"""A read quorum (``r``) larger than any number of copies: CouchDB then asks all of them."""
 
-CROWD = 8
-"""A document that shows more deleted leaves than this is not read by ``_bulk_get`` again."""
+MAX_DELETED_LEAVES = 8
+"""Documents with more deleted leaves than this are read by ``_all_docs`` from then on."""
 
-CROWDED_LIMIT = 10_000
-"""How many such documents are remembered, the latest."""
+MAX_SLOW_IDS = 10_000
+"""Maximum number of such documents to remember; the oldest are dropped."""
 
-_NO_SUCH_PATH = (404, 405)
+_UNSUPPORTED = (404, 405)
 _TOO_LARGE = 413
 _NEVER_STORED = ("not_found", "illegal_docid")
 
 
 class LeafReader:
-    """Reads the leaves of one database's documents. Safe to use from many threads at once."""
+    """Reads leaves of one database. May be used from many threads at once."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._lacks_bulk_get = False
-        self._crowded: dict[str, None] = {}
-        self._crowding = threading.Lock()
+        self._slow_ids: dict[str, None] = {}
+        self._slow_ids_lock = threading.Lock()
 
     def read(self, document_ids: Iterable[str], *, timeout: float) -> Leaves:
-        """Return what a majority of the copies has; an id without an entry was never stored.
+        """Read the leaves that a majority of the copies has; ids that were never stored are absent.
 
-        A document that this service cannot read has no entry either, of which the log tells.
+        A document that this service cannot read is logged and absent, too.
         """
-        quick, crowded = self._split(document_ids, timeout)
+        fast, slow = self._split(document_ids, timeout)
         try:
-            found = _in_halves(self._bulk_get, quick, timeout)
+            found = _read_splitting(self._bulk_get, fast, timeout)
         except StoreUnavailable as error:
-            if not _is_unknown_path(error):
+            if not _is_unsupported(error):
                 raise
             self._lacks_bulk_get = True
-            found = _in_halves(self._all_docs, quick, timeout)
-        return found | _in_halves(self._all_docs, crowded, timeout)
+            found = _read_splitting(self._all_docs, fast, timeout)
+        return found | _read_splitting(self._all_docs, slow, timeout)
 
-    def read_every_copy(self, document_ids: Iterable[str], *, timeout: float) -> Leaves:
-        """Return what any copy that answers has, a request for each, all within the time."""
+    def read_all_copies(self, document_ids: Iterable[str], *, timeout: float) -> Leaves:
+        """Read the leaves that any copy has, with one request per document.
+
+        ``timeout`` is in seconds and applies to all requests together.
+        """
 
         def read(ids: Sequence[str], timeout: float) -> Leaves:
-            shown = self.all_leaves(ids[0], timeout=timeout, copies=EVERY_COPY)
-            return {ids[0]: _living(shown)} if shown else {}
+            leaves = self.all_leaves(ids[0], timeout=timeout, copies=ALL_COPIES)
+            return {ids[0]: _live(leaves)} if leaves else {}
 
         found: Leaves = {}
         end = time.monotonic() + timeout
         for document_id in dict.fromkeys(document_ids):
-            if (left := end - time.monotonic()) <= 0:
+            if (remaining := end - time.monotonic()) <= 0:
                 raise StoreUnavailable("not all documents could be read in time")
-            found |= _in_halves(read, [document_id], left)
+            found |= _read_splitting(read, [document_id], remaining)
         return found
 
     def all_leaves(
         self, document_id: str, *, timeout: float, copies: str | None = None
     ) -> list[Document]:
-        """Return the leaves of one document as CouchDB shows them, deleted ones too."""
+        """Return all leaves of a document, deleted ones included, with CouchDB's metadata."""
         params = {"open_revs": "all"} | ({"r": copies} if copies else {})
         try:
             rows = self._database.ask_for_list(document_id, timeout=timeout, params=params)
@@ -87,39 +91,39 @@ class LeafReader:
         return [row["ok"] for row in rows if "ok" in row]
 
     def _split(self, document_ids: Iterable[str], timeout: float) -> tuple[list[str], list[str]]:
-        """Tell apart what ``_bulk_get`` is good for and what it is not."""
+        """Split ids into those for ``_bulk_get`` and those for ``_all_docs``."""
         ids = dict.fromkeys(document_ids)
         if not ids:
             return [], []
         if self._lacks_bulk_get or not self._database.is_modern(timeout):
             return [], list(ids)
-        crowded = [document_id for document_id in ids if document_id in self._crowded]
-        for document_id in crowded:
+        slow = [document_id for document_id in ids if document_id in self._slow_ids]
+        for document_id in slow:
             del ids[document_id]
-        return list(ids), crowded
+        return list(ids), slow
 
     def _bulk_get(self, ids: Sequence[str], timeout: float) -> Leaves:
         body = {"docs": [{"id": document_id} for document_id in ids]}
         answer = self._database.ask(
-            "POST", "_bulk_get", timeout=timeout, body=body, wanted="results"
+            "POST", "_bulk_get", timeout=timeout, body=body, required_key="results"
         )
         found: Leaves = {}
         for result in answer["results"]:
-            shown = [row["ok"] for row in result["docs"] if "ok" in row]
-            if shown:
-                found[result["id"]] = _living(shown)
-                self._note_crowd(result["id"], len(shown) - len(found[result["id"]]))
+            leaves = [row["ok"] for row in result["docs"] if "ok" in row]
+            if leaves:
+                found[result["id"]] = _live(leaves)
+                self._remember_if_slow(result["id"], len(leaves) - len(found[result["id"]]))
             for row in result["docs"]:
                 _check_error(row.get("error"))
         return found
 
-    def _note_crowd(self, document_id: str, deleted: int) -> None:
-        if deleted <= CROWD:
+    def _remember_if_slow(self, document_id: str, deleted: int) -> None:
+        if deleted <= MAX_DELETED_LEAVES:
             return
-        with self._crowding:
-            self._crowded[document_id] = None
-            if len(self._crowded) > CROWDED_LIMIT:
-                del self._crowded[next(iter(self._crowded))]
+        with self._slow_ids_lock:
+            self._slow_ids[document_id] = None
+            if len(self._slow_ids) > MAX_SLOW_IDS:
+                del self._slow_ids[next(iter(self._slow_ids))]
 
     def _all_docs(self, ids: Sequence[str], timeout: float) -> Leaves:
         answer = self._database.ask(
@@ -127,21 +131,21 @@ class LeafReader:
             timeout=timeout,
             body={"keys": list(ids)},
             params={"include_docs": "true", "conflicts": "true"},
-            wanted="rows",
+            required_key="rows",
         )
         found: Leaves = {}
         for row in answer["rows"]:
             if "id" not in row:
                 _check_error(row)
             elif (winner := row.get("doc")) and "_conflicts" in winner:
-                found[row["id"]] = _living(self.all_leaves(row["id"], timeout=timeout))
+                found[row["id"]] = _live(self.all_leaves(row["id"], timeout=timeout))
             else:
-                found[row["id"]] = [clean(winner)] if winner else []
+                found[row["id"]] = [without_metadata(winner)] if winner else []
         return found
 
 
-def clean(document: Document) -> Document:
-    """Return a document without what CouchDB adds beyond id and revision."""
+def without_metadata(document: Document) -> Document:
+    """Return a document without CouchDB's metadata except ``_id`` and ``_rev``."""
     return {
         key: value
         for key, value in document.items()
@@ -149,37 +153,37 @@ def clean(document: Document) -> Document:
     }
 
 
-def _living(leaves: Iterable[Document]) -> list[Document]:
-    """Return the leaves that are not deleted, in CouchDB's own order of winning."""
-    living = [clean(leaf) for leaf in leaves if not leaf.get("_deleted")]
+def _live(leaves: Iterable[Document]) -> list[Document]:
+    """Return the leaves that are not deleted, in the order in which CouchDB picks the winner."""
+    living = [without_metadata(leaf) for leaf in leaves if not leaf.get("_deleted")]
     return sorted(living, key=lambda leaf: rank(leaf["_rev"]), reverse=True)
 
 
-def _check_error(error: Any) -> None:  # noqa: ANN401 - what CouchDB says of one id
+def _check_error(error: Any) -> None:  # noqa: ANN401 - any JSON
     if error and error.get("error") not in _NEVER_STORED:
         raise StoreUnavailable(f"CouchDB could not read a document: {error.get('error')}")
 
 
-def _is_unknown_path(error: StoreUnavailable) -> bool:
-    """Whether the server lacks what was asked of it, and the database is not what it lacks."""
+def _is_unsupported(error: StoreUnavailable) -> bool:
+    """Whether the server does not support the request, as opposed to a missing database."""
     cause = error.__cause__
     return type(error) is not NotBootstrapped and (
-        isinstance(cause, Answered) and cause.status in _NO_SUCH_PATH
+        isinstance(cause, ErrorResponse) and cause.status in _UNSUPPORTED
     )
 
 
 def _is_too_large(error: StoreUnavailable) -> bool:
-    """Whether the request was refused for its size."""
+    """Whether the server rejected the request for its size."""
     cause = error.__cause__
-    return isinstance(cause, Answered) and cause.status == _TOO_LARGE
+    return isinstance(cause, ErrorResponse) and cause.status == _TOO_LARGE
 
 
-def _in_halves(
+def _read_splitting(
     read: Callable[[Sequence[str], float], Leaves], ids: Sequence[str], timeout: float
 ) -> Leaves:
-    """Read, in parts where so many ids are too large a request.
+    """Read documents, and split the request if it is too large or its response unreadable.
 
-    Where one document spoils the answer for all, find it and go without it.
+    A single document that cannot be read is logged and left out.
     """
     if not ids:
         return {}
@@ -195,5 +199,5 @@ def _in_halves(
             logger.warning("The document %r is left out: %s", ids[0], error)
             return {}
     middle = len(ids) // 2
-    first = _in_halves(read, ids[:middle], timeout)
-    return first | _in_halves(read, ids[middle:], timeout)
+    first = _read_splitting(read, ids[:middle], timeout)
+    return first | _read_splitting(read, ids[middle:], timeout)

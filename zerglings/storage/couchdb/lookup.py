@@ -1,8 +1,8 @@
-"""Looks up the addresses of a host without being held up by name servers that do not answer.
+"""Resolves host names without blocking on name servers that do not answer.
 
-A look-up blocks a thread until the system's resolver gives up, which may take a minute. So where
-greenlets have taken the place of threads it runs in a pool of its own, those who ask at about the
-same time share one, and each waits for it no longer than it wants to.
+The system's resolver blocks a thread until it gives up, which may take a minute. Therefore, when
+gevent has patched the process, look-ups run in a thread pool, concurrent look-ups of a host share
+one result, and each caller waits no longer than its timeout.
 """
 
 from __future__ import annotations
@@ -17,76 +17,80 @@ from gevent.event import AsyncResult
 from gevent.threadpool import ThreadPool
 from gevent.timeout import Timeout
 
-SHARED_FOR = 0.5
-"""Seconds after its beginning in which those who ask wait for the look-up that is under way. After
-that it is taken for lost, and another one may find the name servers back."""
+SHARE_SECONDS = 0.5
+"""Seconds for which callers share a running look-up. After that it is considered lost, and a new
+one is started, which may succeed if the name servers have recovered."""
 
-AT_ONCE = 32
-"""Look-ups that may be lost at the same time; one more waits for the end of another."""
+MAX_THREADS = 32
+"""Size of the thread pool: the number of look-ups that can hang before others have to wait."""
 
-IDLE = 5
-"""Seconds after which a thread without a look-up ends."""
+IDLE_SECONDS = 5
+"""Seconds after which an idle thread ends."""
 
 
 def addresses_of(host: str, *, timeout: float) -> list[str]:
-    """Return the addresses of a host, the best first; an address is its own.
+    """Return the IP addresses of ``host``, the preferred one first.
 
-    Without gevent the system's resolver decides how long it takes.
+    Without gevent, ``timeout`` has no effect and the system's resolver decides.
+
+    Args:
+        host: a host name or an IP address, which is returned as it is.
+        timeout: seconds.
 
     Raises:
-        socket.gaierror: there are none.
-        TimeoutError: that could not be found out within ``timeout`` seconds.
+        socket.gaierror: the host has no address.
+        TimeoutError: the look-up took longer than ``timeout``.
     """
     if _is_address(host):
         return [host]
     if not monkey.is_module_patched("socket"):
-        return _look_up(host)
-    return _lookups().find(host, timeout)
+        return _resolve(host)
+    return _resolver().resolve(host, timeout)
 
 
-class _Lookups:
-    """The look-ups of this process; for the greenlets of one thread."""
+class _Resolver:
+    """The look-ups of this process. Used by the greenlets of a single thread."""
 
     def __init__(self) -> None:
-        self._pool = ThreadPool(AT_ONCE, idle_task_timeout=IDLE)
+        self._pool = ThreadPool(MAX_THREADS, idle_task_timeout=IDLE_SECONDS)
         self._host = ""
         self._began = 0.0
         self._result: AsyncResult[list[str] | OSError] = AsyncResult()
 
-    def find(self, host: str, timeout: float) -> list[str]:
+    def resolve(self, host: str, timeout: float) -> list[str]:
         now = time.monotonic()
         is_shared = (
-            host == self._host and not self._result.ready() and now - self._began < SHARED_FOR
+            host == self._host and not self._result.ready() and now - self._began < SHARE_SECONDS
         )
-        with Timeout(timeout, TimeoutError("the host's name is not looked up in time")):
+        with Timeout(timeout, TimeoutError("the host's name was not resolved in time")):
             if not is_shared:
                 self._host, self._began = host, now
-                self._result = self._pool.spawn(_kept, host)
+                self._result = self._pool.spawn(_catch, host)
             found = self._result.get()
         if not isinstance(found, list):
-            raise found or OSError("the look-up came to nothing")
+            raise found or OSError("the look-up failed")
         return found
 
 
 @cache
-def _lookups() -> _Lookups:
-    return _Lookups()
+def _resolver() -> _Resolver:
+    return _Resolver()
 
 
-def _kept(host: str) -> list[str] | OSError:
-    """Return an error instead of raising it: gevent would print it."""
+def _catch(host: str) -> list[str] | OSError:
+    """Return an error instead of raising it, because gevent prints errors of pool threads."""
     try:
-        return _look_up(host)
+        return _resolve(host)
     except OSError as error:
         return error
 
 
-def _look_up(host: str) -> list[str]:
+def _resolve(host: str) -> list[str]:
     getaddrinfo = monkey.get_original("socket", "getaddrinfo")
     try:
         found = getaddrinfo(host, None, 0, socket.SOCK_STREAM)
     except UnicodeError as error:
-        raise socket.gaierror("this cannot be the name of a host") from error
+        raise socket.gaierror("this is not a valid host name") from error
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 

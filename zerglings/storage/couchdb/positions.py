@@ -1,9 +1,9 @@
-"""Places in CouchDB's order of changes that clients may bring back.
+"""Signed positions in CouchDB's change feed, which clients send back.
 
-CouchDB decodes such a place as a term of its language, and new words in it are kept for ever: a
-client that makes places up could fill its memory. So each is given out with a code, made with what
-only those know who can ask CouchDB themselves, and only these are passed on. A database that was
-made anew does not know the places of the old one.
+CouchDB decodes a position as an Erlang term, and new atoms in it are never freed: a client that
+forges positions could exhaust its memory. Therefore each position is signed with a key that only
+clients with access to CouchDB can derive, and only correctly signed positions are passed on.
+Positions become invalid when the database is recreated.
 """
 
 from __future__ import annotations
@@ -16,57 +16,59 @@ import time
 from zerglings.storage.base import UnknownPosition
 from zerglings.storage.couchdb.database import Database
 
-CODE_BYTES = 12
+SIGNATURE_BYTES = 12
 
-TRUSTED_FOR = 3.0
-"""Seconds after which it is asked again whether the database is still the one it was."""
+KEY_SECONDS = 3.0
+"""Seconds after which the key is derived again, in case the database was recreated."""
 
-_PLACE = re.compile(r"(?P<seq>[0-9]{1,18}(-[A-Za-z0-9_-]{1,4000})?)\.(?P<code>[A-Za-z0-9_-]{16})")
+_POSITION = re.compile(
+    r"(?P<seq>[0-9]{1,18}(-[A-Za-z0-9_-]{1,4000})?)\.(?P<signature>[A-Za-z0-9_-]{16})"
+)
 
 
 class Positions:
-    """The places of one database. Safe to use from many threads at once."""
+    """Signs and verifies positions of one database. May be used from many threads at once."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._key = b""
         self._server: object = None
-        self._asked_at = 0.0
+        self._derived_at = 0.0
 
-    def given_out(self, seq: str, timeout: float) -> str:
-        """Return what a client may bring back for CouchDB's ``seq``."""
-        return f"{seq}.{self._code(seq, timeout)}"
+    def sign(self, seq: str, timeout: float) -> str:
+        """Return the signed position for CouchDB's ``seq``."""
+        return f"{seq}.{self._sign(seq, timeout)}"
 
-    def taken_back(self, position: str, timeout: float) -> str:
-        """Return CouchDB's ``seq`` for a position.
+    def verify(self, position: str, timeout: float) -> str:
+        """Return CouchDB's ``seq`` of a signed position.
 
         Raises:
-            UnknownPosition: it was not given out by this database.
+            UnknownPosition: the signature is not valid for this database.
         """
-        match = _PLACE.fullmatch(position)
+        match = _POSITION.fullmatch(position)
         if match is None or not hmac.compare_digest(
-            match["code"], self._code(match["seq"], timeout)
+            match["signature"], self._sign(match["seq"], timeout)
         ):
-            raise UnknownPosition("this position was not given out here")
+            raise UnknownPosition("the position does not belong to this database")
         return match["seq"]
 
     def forget(self) -> None:
-        """Ask anew the next time: the server and the database may be others."""
+        """Drop the key, because the server or the database may have been replaced."""
         self._key, self._server = b"", None
 
-    def _code(self, seq: str, timeout: float) -> str:
-        if not self._key or time.monotonic() - self._asked_at > TRUSTED_FOR:
-            self._key = self._found_key(timeout)
-            self._asked_at = time.monotonic()
-        code = hmac.digest(self._key, seq.encode(), "sha256")[:CODE_BYTES]
-        return base64.urlsafe_b64encode(code).decode()
+    def _sign(self, seq: str, timeout: float) -> str:
+        if not self._key or time.monotonic() - self._derived_at > KEY_SECONDS:
+            self._key = self._derive_key(timeout)
+            self._derived_at = time.monotonic()
+        signature = hmac.digest(self._key, seq.encode(), "sha256")[:SIGNATURE_BYTES]
+        return base64.urlsafe_b64encode(signature).decode()
 
-    def _found_key(self, timeout: float) -> bytes:
-        """Return what all replicas find alike: which server and which database this is."""
+    def _derive_key(self, timeout: float) -> bytes:
+        """Derive the key from the identity of server and database, equal for all replicas."""
         if self._server is None:
-            welcome = self._database.ask_server(timeout=timeout, wanted="version")
+            welcome = self._database.ask_server(timeout=timeout, required_key="version")
             self._server = welcome.get("uuid")
         if self._key and not self._database.is_modern(timeout):
             return self._key
-        made_at = self._database.made_at(timeout)
-        return f"{self._server} {self._database.name} {made_at}".encode()
+        instance_start_time = self._database.instance_start_time(timeout)
+        return f"{self._server} {self._database.name} {instance_start_time}".encode()

@@ -1,7 +1,7 @@
-"""The HTTP session under pycouchdb: only what CouchDB needs, and never giving way needlessly.
+"""The HTTP session that pycouchdb uses, reduced to what CouchDB needs.
 
-``requests`` looks for cookies, redirects, proxies and .netrc at every call, and urllib3 lets other
-greenlets go first before it sends. Knows nothing of what CouchDB's answers mean.
+``requests`` checks cookies, redirects, proxies and .netrc on every call, and urllib3 yields to
+other greenlets before it sends. This session does neither. It does not interpret responses.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from zerglings.log_context import CONTEXT
 from zerglings.storage.couchdb.lookup import addresses_of
 
 REQUEST_ID = "X-Couch-Request-ID"
-"""The header with which CouchDB's log and ours name a call."""
+"""Header of the id that identifies a request in CouchDB's log and in ours."""
 
-_KEPT_ID = re.compile(r"[A-Za-z0-9_-]{1,36}")
-"""What CouchDB 3 keeps of that header; it puts an id of its own in the place of all else."""
+_ACCEPTED_ID = re.compile(r"[A-Za-z0-9_-]{1,36}")
+"""Ids that CouchDB 3 accepts in that header; it replaces all others by its own."""
 
 CONNECT_LIMIT = 1.0
-"""Seconds for finding a host's addresses, and as much again for trying them all."""
+"""Seconds for resolving a host, and again for trying all of its addresses."""
 
 KEEP_ALIVE = (
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
@@ -44,30 +44,30 @@ KEEP_ALIVE = (
     (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5),
     (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
 )
-"""Has the system ask on idle connections whether the other end is still there, in seconds: one that
-has gone without a word shows as closed after 25, before somebody waits for an answer on it."""
+"""TCP keep-alive, in seconds. An idle connection whose peer has vanished is closed after 25
+seconds, before a request waits on it for an answer."""
 
 
-class _Prompt(HTTPConnection):
-    """A connection that does not give way to other greenlets while it looks whether it is open.
+class _DirectConnection(HTTPConnection):
+    """A connection that does not yield to other greenlets when it checks whether it is open.
 
-    urllib3 asks with a poll that waits for nothing, but gevent's gives way all the same. A leader
-    of many would stand in line behind all of them, its batch in hand and the store idle.
+    urllib3 checks with a non-blocking poll, but gevent's poll yields even then. A group-commit
+    leader would be rescheduled behind all other greenlets while the store is idle.
 
-    Whatever goes wrong before there is a connection is told apart from what goes wrong later, also
-    where TLS is agreed upon: nothing was sent yet.
+    All errors before the connection is established, including those of the TLS handshake, are
+    raised as connection errors, because nothing was sent yet.
     """
 
     @property
     def is_connected(self) -> bool:
-        """Whether the server has neither closed the connection nor sent what nobody asked for."""
+        """Whether the connection is open and without unexpected data."""
         return self.sock is not None and not _is_readable(self.sock)
 
     def connect(self) -> None:
-        """Connect, within the time for it.
+        """Connect within ``CONNECT_LIMIT`` and the connect timeout of the request.
 
         Raises:
-            ConnectTimeoutError, NewConnectionError: there is no connection.
+            ConnectTimeoutError, NewConnectionError: the connection was not established.
         """
         try:
             super().connect()
@@ -77,14 +77,16 @@ class _Prompt(HTTPConnection):
             raise NewConnectionError(self, f"no connection: {error}") from error
 
     def _new_conn(self) -> socket.socket:
-        """Connect to the first of the host's addresses that can be reached."""
+        """Connect to the first of the host's addresses that accepts."""
         addresses = addresses_of(self._dns_host.strip("[]"), timeout=CONNECT_LIMIT)
         end = time.monotonic() + CONNECT_LIMIT
         failure: OSError = OSError("the host has no address")
         for address in addresses:
-            if (left := end - time.monotonic()) <= 0:
+            if (remaining := end - time.monotonic()) <= 0:
                 break
-            wait = min(left, self.timeout) if isinstance(self.timeout, float | int) else left
+            wait = (
+                min(remaining, self.timeout) if isinstance(self.timeout, float | int) else remaining
+            )
             try:
                 return create_connection((address, self.port), wait, None, self.socket_options)
             except OSError as error:
@@ -92,21 +94,21 @@ class _Prompt(HTTPConnection):
         raise failure
 
 
-class _PromptHTTPS(_Prompt, HTTPSConnection):
+class _DirectHTTPSConnection(_DirectConnection, HTTPSConnection):
     pass
 
 
 class _HTTPPool(HTTPConnectionPool):
-    ConnectionCls = _Prompt
+    ConnectionCls = _DirectConnection
 
 
 class _HTTPSPool(HTTPSConnectionPool):
-    ConnectionCls = _PromptHTTPS
+    ConnectionCls = _DirectHTTPSConnection
 
 
-class _PromptAdapter(HTTPAdapter):
+class _DirectAdapter(HTTPAdapter):
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """Have the pools make prompt connections, which the system looks after."""
+        """Use the connection classes of this module, with TCP keep-alive."""
         options = [*HTTPConnection.default_socket_options, *KEEP_ALIVE]
         super().init_poolmanager(*args, **kwargs, socket_options=options)
         self.poolmanager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
@@ -119,40 +121,40 @@ def _is_readable(sock: socket.socket) -> bool:
 
 
 def request_id() -> str:
-    """Return the id of the request on whose behalf CouchDB is asked, or a random one.
+    """Return the id of the HTTP request that is being served, or a random id.
 
-    A call that serves many requests has the id of the one that makes it.
+    A batched call carries the id of the request whose greenlet sends it.
     """
     given = str(CONTEXT.get().get("request_id", ""))
-    return given if _KEPT_ID.fullmatch(given) else f"{random.getrandbits(128):032x}"
+    return given if _ACCEPTED_ID.fullmatch(given) else f"{random.getrandbits(128):032x}"
 
 
 class LeanSession(requests.Session):
-    """A session that leaves out what CouchDB does not need: cookies, redirects, proxies, .netrc.
+    """A session without cookies, redirects, proxies and .netrc.
 
-    To look for them anew makes up more than a third of what an exchange costs with ``requests``.
+    Checking for them takes more than a third of the time of a ``requests`` call.
 
     Args:
         account: signs each request.
-        connections: how many to keep open.
-        judge: is shown each answer, and raises if it is no success.
-        authorities: a file of the certificates of those who may vouch for the server; None for the
-            public ones. It is read for each new connection.
+        connections: size of the connection pool.
+        check_response: called with each response, and raises for an error status.
+        ca_file: PEM file of the certificate authorities to trust, None for the public ones. It is
+            read again for each new connection.
     """
 
     def __init__(
         self,
         account: AuthBase,
         connections: int,
-        judge: Callable[[requests.Response], None],
-        authorities: Path | None = None,
+        check_response: Callable[[requests.Response], None],
+        ca_file: Path | None = None,
     ) -> None:
         super().__init__()
         self._account = account
-        self._judge = judge
-        self._verify = True if authorities is None else str(authorities)
+        self._check_response = check_response
+        self._verify = True if ca_file is None else str(ca_file)
         for scheme in ("http://", "https://"):
-            self.mount(scheme, _PromptAdapter(pool_connections=1, pool_maxsize=connections))
+            self.mount(scheme, _DirectAdapter(pool_connections=1, pool_maxsize=connections))
         self._headers = {
             "Accept": "application/json",
             "Content-Type": "application/json",
@@ -160,7 +162,7 @@ class LeanSession(requests.Session):
         }
 
     def prepare_request(self, request: requests.Request) -> requests.PreparedRequest:
-        """Make the request that is sent of what pycouchdb asks for, which is in order already."""
+        """Build the request from pycouchdb's arguments, which need no further checks."""
         prepared = requests.PreparedRequest()
         prepared.method = request.method
         query = f"?{urlencode(request.params)}" if request.params else ""
@@ -181,25 +183,25 @@ class LeanSession(requests.Session):
         verify: object,
         cert: object,
     ) -> Any:  # noqa: ANN401 - a type of the stubs only
-        """Say how requests are sent, whatever the environment says."""
+        """Return fixed settings instead of those of the environment."""
         return {"proxies": {}, "stream": True, "verify": self._verify, "cert": None}
 
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
-        """Send a request and judge the answer before pycouchdb does."""
+        """Send a request and check the response before pycouchdb sees it."""
         del options["allow_redirects"]
         response = self.get_adapter(str(request.url)).send(request, **options)
-        self._judge(response)
+        self._check_response(response)
         return response
 
     def drop_idle_connections(self) -> None:
-        """Close the connections that nobody uses, and those in use when they are not any more.
+        """Close idle connections now, and active ones after their current request.
 
-        Where one has turned out to be dead, those beside it may be so too.
+        After one connection has turned out to be dead, the others may be dead, too.
         """
         for adapter in self.adapters.values():
             if isinstance(adapter, HTTPAdapter):
                 pools = adapter.poolmanager.pools
-                left = [pools.get(key) for key in pools.keys()]  # noqa: SIM118 - it is no dict
+                removed = [pools.get(key) for key in pools.keys()]  # noqa: SIM118 - not a dict
                 pools.clear()
-                for pool in filter(None, left):
+                for pool in filter(None, removed):
                     pool.close()

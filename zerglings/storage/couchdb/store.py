@@ -1,4 +1,4 @@
-"""The store contract over one CouchDB database and the one beside it."""
+"""The store contract, implemented over a CouchDB database and its history database."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ from zerglings.storage.couchdb.client import CouchDBClient
 from zerglings.storage.couchdb.copies import CopyCounter
 from zerglings.storage.couchdb.database import BOOTSTRAP, Database, UnreadableAnswer
 from zerglings.storage.couchdb.database import MISSING_DATABASE as MISSING_DATABASE
-from zerglings.storage.couchdb.leaves import LeafReader, clean
+from zerglings.storage.couchdb.leaves import LeafReader, without_metadata
 from zerglings.storage.couchdb.writes import DocumentWriter
 
 PURGE_IDS = 100
 PURGE_REVISIONS = 1000
-"""What CouchDB takes in one ``_purge`` before 3.5.1, unless configured otherwise."""
+"""CouchDB's limits for one ``_purge`` before 3.5.1, unless configured otherwise."""
 
 ROLE = "overmind"
-"""The role of the service's account: it and admins may use the databases."""
+"""The role of the service's account. Only this role and admins may use the databases."""
 
 
-def databases(name: str) -> tuple[str, str]:
-    """Return the zerglings' database and that of their older history."""
+def database_names(name: str) -> tuple[str, str]:
+    """Return the names of the main database and of its history database."""
     return name, f"{name}-history"
 
 
 def security_drift(security: Mapping[str, Any]) -> str | None:
-    """Say what is wrong with a database's ``_security``; None if the role may use it."""
+    """Return what is wrong with a database's ``_security``, None if it admits the role."""
     members = members_of(security)
     if not members["names"] and not members["roles"]:
         return "is open to everybody"
@@ -50,7 +50,7 @@ def security_drift(security: Mapping[str, Any]) -> str | None:
 
 
 def members_of(security: Mapping[str, Any]) -> dict[str, list[Any]]:
-    """Return the names and roles that may read and write; old databases call them readers."""
+    """Return the member names and roles of ``_security``; old databases call them readers."""
     members = security.get("members", security.get("readers"))
     holder = members if isinstance(members, Mapping) else {}
     found = {key: holder.get(key) for key in ("names", "roles")}
@@ -58,9 +58,9 @@ def members_of(security: Mapping[str, Any]) -> dict[str, list[Any]]:
 
 
 class CouchDBStore(Store):
-    """Documents in the database ``database`` of the server that ``client`` speaks to.
+    """Stores documents in the database ``database`` on the server of ``client``.
 
-    The database beside it is its ``history``, which has none of its own but itself.
+    Its ``history`` uses the history database. The ``history`` of that store is itself.
     """
 
     def __init__(self, client: CouchDBClient, database: str, *, is_history: bool = False) -> None:
@@ -71,7 +71,9 @@ class CouchDBStore(Store):
         self._changes = ChangeReader(self._database)
         self._copies = CopyCounter(self._database)
         self._history = (
-            self if is_history else CouchDBStore(client, databases(database)[1], is_history=True)
+            self
+            if is_history
+            else CouchDBStore(client, database_names(database)[1], is_history=True)
         )
 
     @property
@@ -82,7 +84,7 @@ class CouchDBStore(Store):
         self, document_ids: Collection[str], *, timeout: float, all_copies: bool = False
     ) -> dict[str, list[Document]]:
         if all_copies:
-            return self._reader.read_every_copy(document_ids, timeout=timeout)
+            return self._reader.read_all_copies(document_ids, timeout=timeout)
         return self._reader.read(document_ids, timeout=timeout)
 
     def put_many(
@@ -99,17 +101,19 @@ class CouchDBStore(Store):
         until: str | None = None,
         descending: bool = False,
     ) -> Page:
-        # One more than asked for, because CouchDB begins with the key itself.
+        # One more, because CouchDB includes the start key, and to detect the last page.
         params = {"limit": str(limit + 1), "descending": json.dumps(descending)}
         if after is not None:
             params["startkey"] = json.dumps(after)
         if until is not None:
             params |= {"endkey": json.dumps(until), "inclusive_end": "false"}
-        rows = self._range(params, timeout)
+        rows = self._rows(params, timeout)
         is_last = len(rows) <= limit
         rows = [row for row in rows if row["id"] != after][:limit]
         documents = [
-            clean(row["doc"]) for row in rows if row.get("doc") and not row["id"].startswith("_")
+            without_metadata(row["doc"])
+            for row in rows
+            if row.get("doc") and not row["id"].startswith("_")
         ]
         return Page(documents, None if is_last else rows[-1]["id"])
 
@@ -119,24 +123,26 @@ class CouchDBStore(Store):
         return self._changes.read(since, limit, timeout=timeout, wait=wait)
 
     def forget_deleted_leaves(self, document_ids: Collection[str], *, timeout: float) -> int:
-        forgotten = 0
-        for batch in in_batches(self._deleted_leaves(document_ids, timeout)):
-            forgotten += self._purge(batch, timeout)
-        return forgotten
+        purged = 0
+        for batch in purge_batches(self._deleted_leaves(document_ids, timeout)):
+            purged += self._purge(batch, timeout)
+        return purged
 
     def is_whole(self, *, timeout: float) -> bool:
         if not self._database.is_modern(timeout):
-            return True  # older ones know no cluster
-        nodes = self._database.ask_server("_membership", timeout=timeout, wanted="cluster_nodes")
+            return True  # CouchDB 1.x has no clusters
+        nodes = self._database.ask_server(
+            "_membership", timeout=timeout, required_key="cluster_nodes"
+        )
         return set(nodes["cluster_nodes"]) <= set(nodes.get("all_nodes", ()))
 
     def ping(self, *, timeout: float) -> None:
         with contextlib.suppress(NotBootstrapped):
-            self._database.ask("GET", timeout=timeout, wanted="db_name")
+            self._database.ask("GET", timeout=timeout, required_key="db_name")
 
     def check_ready(self, *, timeout: float) -> None:
         for database in (self._database, self._history._database):
-            # A database without the step 'security' shows here, one without 'database' too.
+            # This read fails for a missing database, too.
             security = database.ask("GET", "_security", timeout=timeout)
             if drift := security_drift(security):
                 raise NotBootstrapped(f"the database {database.name!r} {drift}; {BOOTSTRAP}")
@@ -145,32 +151,32 @@ class CouchDBStore(Store):
         return self._copies.lacking(timeout)
 
     def identity(self, *, timeout: float) -> str | None:
-        return self._database.made_at(timeout)
+        return self._database.instance_start_time(timeout)
 
     def close(self) -> None:
         self._client.close()
 
-    def _range(self, params: dict[str, str], timeout: float) -> list[dict[str, Any]]:
-        """Return the rows of a range of ids with their documents, except those unreadable."""
+    def _rows(self, params: dict[str, str], timeout: float) -> list[dict[str, Any]]:
+        """Return the rows of an id range with their documents, leaving out unreadable ones."""
 
-        def ask(**more: str) -> list[dict[str, Any]]:
+        def request(**more: str) -> list[dict[str, Any]]:
             answer = self._database.ask(
-                "GET", "_all_docs", timeout=timeout, params=params | more, wanted="rows"
+                "GET", "_all_docs", timeout=timeout, params=params | more, required_key="rows"
             )
             rows: list[dict[str, Any]] = answer["rows"]
             return rows
 
         try:
-            return ask(include_docs="true")
+            return request(include_docs="true")
         except UnreadableAnswer:
-            rows = ask()
+            rows = request()
             found = self._reader.read([row["id"] for row in rows], timeout=timeout)
             return [row | {"doc": next(iter(found.get(row["id"], [])), None)} for row in rows]
 
     def _deleted_leaves(
         self, document_ids: Collection[str], timeout: float
     ) -> Iterator[tuple[str, str]]:
-        """Yield id and revision of the deleted leaves beside living ones."""
+        """Yield (id, revision) of deleted leaves of documents that exist."""
         for document_id in document_ids:
             leaves = self._reader.all_leaves(document_id, timeout=timeout)
             deleted = [leaf["_rev"] for leaf in leaves if leaf.get("_deleted")]
@@ -180,7 +186,7 @@ class CouchDBStore(Store):
     def _purge(self, revisions: dict[str, list[str]], timeout: float) -> int:
         try:
             answer = self._database.ask(
-                "POST", "_purge", timeout=timeout, body=revisions, wanted="purged"
+                "POST", "_purge", timeout=timeout, body=revisions, required_key="purged"
             )
         except AccountRefused as error:
             raise AccountRefused(f"only a server admin may purge: {error}") from error
@@ -191,8 +197,8 @@ class CouchDBStore(Store):
         return sum(len(gone) for gone in answer["purged"].values())
 
 
-def in_batches(revisions: Iterable[tuple[str, str]]) -> Iterator[dict[str, list[str]]]:
-    """Group pairs of id and revision by id, no more of either than CouchDB takes in one purge."""
+def purge_batches(revisions: Iterable[tuple[str, str]]) -> Iterator[dict[str, list[str]]]:
+    """Group (id, revision) pairs by id, in batches within CouchDB's purge limits."""
     batch: dict[str, list[str]] = {}
     size = 0
     for document_id, revision in revisions:

@@ -1,7 +1,7 @@
-"""Writing documents to one CouchDB database, many with one request.
+"""Writes documents to one CouchDB database, many per request.
 
-CouchDB answers 413 to a whole bulk for one document that is too large, and so does whatever bounds
-the size of requests, before it or in it. The others are then written without that one.
+CouchDB, and any proxy in front of it, answers 413 to a whole bulk if one document or the request is
+too large. The bulk is then split until only the oversized documents fail.
 """
 
 from __future__ import annotations
@@ -29,40 +29,40 @@ Outcome = Written | StoreError
 
 
 class DocumentWriter:
-    """Writes to one database. Safe to use from many threads at once."""
+    """Writes to one database. May be used from many threads at once."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def write(self, documents: Sequence[Document], *, timeout: float) -> list[Outcome]:
-        """Store documents and return what became of each, as the store contract has it.
+        """Implement ``Store.put_many``.
 
-        All requests together take no longer than the ``timeout`` of a single one.
+        ``timeout`` is in seconds and applies to all requests together.
 
         Raises:
-            StoreError: the only request came to this for all of them.
+            StoreError: the first request failed for all documents, other than by their size.
         """
         if not documents:
             return []
         end = time.monotonic() + timeout
         try:
             return self._write(documents, timeout)
-        except TooLarge as refusal:
-            outcomes, parts = _divided(documents, refusal)
-        while parts:
-            part = parts.pop()
+        except TooLarge as error:
+            outcomes, bulks = _split(documents, error)
+        while bulks:
+            bulk = bulks.pop()
             try:
-                if (left := end - time.monotonic()) <= 0:
+                if (remaining := end - time.monotonic()) <= 0:
                     raise StoreUnavailable("not all documents could be written in time")
-                written = self._write(part, left)
-            except TooLarge as refusal:
-                told, smaller = _divided(part, refusal)
-                outcomes |= told
-                parts += smaller
+                results = self._write(bulk, remaining)
+            except TooLarge as error:
+                rejected, smaller = _split(bulk, error)
+                outcomes |= rejected
+                bulks += smaller
             except StoreError as error:
-                outcomes |= {document["_id"]: error for document in part}
+                outcomes |= {document["_id"]: error for document in bulk}
             else:
-                outcomes |= {doc["_id"]: result for doc, result in zip(part, written, strict=True)}
+                outcomes |= {doc["_id"]: result for doc, result in zip(bulk, results, strict=True)}
         return [outcomes[document["_id"]] for document in documents]
 
     def _write(self, documents: Sequence[Document], timeout: float) -> list[Outcome]:
@@ -72,11 +72,11 @@ class DocumentWriter:
             "POST", "_bulk_docs", timeout=timeout, body={"docs": documents}
         )
         rows = reply.content if isinstance(reply.content, list) else []
-        told = {row.get("id"): row for row in rows if isinstance(row, dict)}
-        return [_outcome(told.get(document["_id"], {})) for document in documents]
+        by_id = {row.get("id"): row for row in rows if isinstance(row, dict)}
+        return [_outcome(by_id.get(document["_id"], {})) for document in documents]
 
     def _put(self, document: Document, timeout: float) -> Outcome:
-        """Store one document, which costs CouchDB less than a bulk of one."""
+        """Store one document with PUT, which costs CouchDB less than a bulk."""
         try:
             reply = self._database.write("PUT", document["_id"], timeout=timeout, body=document)
         except (Conflict, WriteFailed) as failure:
@@ -85,32 +85,32 @@ class DocumentWriter:
         return _outcome(row | {"accepted": reply.status == requests.codes.accepted})
 
 
-def _divided(
-    documents: Sequence[Document], refusal: TooLarge
+def _split(
+    documents: Sequence[Document], error: TooLarge
 ) -> tuple[dict[str, Outcome], list[Sequence[Document]]]:
-    """Return which documents are too large, and the parts in which to try the others."""
+    """Return the errors of oversized documents, and the smaller bulks to try next."""
     if len(documents) == 1:
-        return {documents[0]["_id"]: _refused(documents[0], refusal)}, []
-    named = [document for document in documents if document["_id"] == refusal.document_id]
+        return {documents[0]["_id"]: _too_large(documents[0], error)}, []
+    named = [document for document in documents if document["_id"] == error.document_id]
     if named:
-        rest = [document for document in documents if document is not named[0]]
-        return {named[0]["_id"]: _refused(named[0], refusal)}, [rest]
+        others = [document for document in documents if document is not named[0]]
+        return {named[0]["_id"]: _too_large(named[0], error)}, [others]
     middle = len(documents) // 2
     return {}, [documents[middle:], documents[:middle]]
 
 
-def _refused(document: Document, refusal: TooLarge) -> TooLarge:
-    """Return the refusal of one document, with what an operator has to know of it."""
+def _too_large(document: Document, cause: TooLarge) -> TooLarge:
+    """Return the error for one document, with its id and size in bytes."""
     document_id, size = document["_id"], len(orjson.dumps(document))
     error = TooLarge(f"the document {document_id!r} of {size} bytes is too large", document_id)
-    error.__cause__ = refusal.with_traceback(None)
-    for note in getattr(refusal, "__notes__", ()):
+    error.__cause__ = cause.with_traceback(None)
+    for note in getattr(cause, "__notes__", ()):
         error.add_note(note)
     return error
 
 
 def _outcome(row: Mapping[str, object]) -> Outcome:
-    """Say in the contract's terms what a row of CouchDB's answer to a write means."""
+    """Translate a row of CouchDB's response to a write."""
     match row:
         case {"error": "conflict"}:
             return Conflict("Document update conflict.")
@@ -121,4 +121,4 @@ def _outcome(row: Mapping[str, object]) -> Outcome:
         case {"rev": str(revision)}:
             return Written(revision, is_minority=bool(row.get("accepted")))
         case _:
-            return OutcomeUnknown("CouchDB said nothing of a document")
+            return OutcomeUnknown("CouchDB's answer has no result for a document")

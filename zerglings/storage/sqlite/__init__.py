@@ -1,1 +1,1 @@
-"""The embedded store: one SQLite file."""
+"""The embedded store: documents in one SQLite file."""

@@ -1,4 +1,4 @@
-"""One SQLite file: its schema, its connections, and its errors in the terms of the contract."""
+"""A SQLite file: its schema, its connection pool, and the translation of its errors."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from zerglings.storage.blocking import run_blocking
 
 SCHEMA_VERSION = 1
 APPLICATION_ID = 0x4F564D44
-"""SQLite's mark of what a file is for ("OVMD"): somebody else's file is never taken over."""
+"""SQLite's application id of our files ("OVMD"). Files of other programs are never changed."""
 
 DOCUMENTS, HISTORY = ("documents", "history")
 CHANGES = "changes"
-"""The ids of all documents in the order of their last change, which is the table's own key."""
+"""Table with the ids of all documents, in the order of their last change."""
 
 TABLES = (DOCUMENTS, HISTORY, CHANGES)
 
-# AUTOINCREMENT never gives a number twice, so a changed id moves to the end.
-_NOTE_CHANGE = (
+# AUTOINCREMENT never reuses a number, so a changed document moves to the end.
+_RECORD_CHANGE = (
     f"DELETE FROM {CHANGES} WHERE id = new.id; INSERT INTO {CHANGES} (id) VALUES (new.id)"  # nosec B608 # noqa: S608 - a name of ours
 )
 
@@ -39,18 +39,18 @@ SCHEMA = (
     "(sequence INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE)",
     *(
         f"CREATE TRIGGER IF NOT EXISTS documents_{event.lower()} AFTER {event} ON {DOCUMENTS} "
-        f"BEGIN {_NOTE_CHANGE}; END"
+        f"BEGIN {_RECORD_CHANGE}; END"
         for event in ("INSERT", "UPDATE")
     ),
     f"PRAGMA application_id = {APPLICATION_ID}",
     f"PRAGMA user_version = {SCHEMA_VERSION}",
 )
-"""Statements that may be repeated: what later versions added is added to an older file."""
+"""Idempotent statements. Running them upgrades a file of an older version."""
 
 CACHE_KIB = 512
-"""What a connection keeps of the file. SQLite's default of 2,000 makes nothing faster that is done
-here, as the system has the file in memory; but as many connections fill it, memory rises for hours.
-"""
+"""Page cache of a connection in KiB. SQLite's default of 2,000 is no faster here, because the
+operating system caches the file, but it makes memory grow for hours as more connections fill their
+cache."""
 
 _NOT_BOOTSTRAPPED = "the embedded store is not prepared; run manage.py bootstrap_couch"
 
@@ -60,63 +60,66 @@ Identity = tuple[int, int]
 
 
 class SQLiteFile:
-    """Lends connections to one file. Safe to use from many threads and greenlets at once."""
+    """Pools connections to one file. May be used from many threads and greenlets at once."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        # A list's append and pop are atomic, and work may be done in any thread.
+        # list.append and list.pop are atomic. A connection may be used by any thread.
         self._idle: list[tuple[Identity, sqlite3.Connection]] = []
         self._is_closed = False
-        # SQLite makes waiting writers poll; within one process a lock lets them queue instead.
+        # Waiting writers poll in SQLite; within one process this lock queues them instead.
         self._writing = threading.Lock()
 
     def read(self, work: Work[T], timeout: float) -> T:
-        """Return what ``work`` reads; it waits up to ``timeout`` seconds for a lock."""
-        return run_blocking(lambda: self._work(work, timeout, writing=False))
+        """Return the result of ``work``; wait up to ``timeout`` seconds for a lock."""
+        return run_blocking(lambda: self._run(work, timeout, writing=False))
 
     def write(self, work: Work[T], timeout: float) -> T:
-        """Return what ``work`` returns, done in one transaction that is on disk by then."""
+        """Run ``work`` in a transaction, sync it to disk, and return its result.
+
+        ``timeout`` limits the wait for locks, in seconds.
+        """
         deadline = time.monotonic() + timeout
         if not self._writing.acquire(timeout=timeout):
             raise StoreUnavailable("the embedded store has too many writers")
         try:
-            left = max(0.0, deadline - time.monotonic())
-            return run_blocking(lambda: self._work(_in_transaction(work), left, writing=True))
+            remaining = max(0.0, deadline - time.monotonic())
+            return run_blocking(lambda: self._run(_in_transaction(work), remaining, writing=True))
         finally:
             self._writing.release()
 
     def close(self) -> None:
-        """Close the connections; one that is still lent is closed when it comes back."""
+        """Close all connections. Those in use are closed when they are returned."""
         self._is_closed = True
         with suppress(IndexError):
             while True:
                 self._idle.pop()[1].close()
 
-    def _work(self, work: Work[T], timeout: float, *, writing: bool) -> T:
+    def _run(self, work: Work[T], timeout: float, *, writing: bool) -> T:
         try:
             with self._connection() as connection:
                 connection.execute(f"PRAGMA busy_timeout = {int(timeout * 1000)}")
                 return work(connection)
         except sqlite3.Error as error:
-            raise _translated(error, writing=writing) from error
+            raise _translate(error, writing=writing) from error
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
         identity = self._identity()
-        connection = self._take(identity) or self._open()
+        connection = self._take_idle(identity) or self._open()
         try:
             yield connection
         finally:
             self._idle.append((identity, connection))
-            if self._is_closed:  # looked at after the append, so that none slips through
+            if self._is_closed:  # checked after the append, so that close() misses none
                 self.close()
 
-    def _take(self, identity: Identity) -> sqlite3.Connection | None:
-        # A file that was removed or replaced lives on, unseen, for those who still hold it open.
+    def _take_idle(self, identity: Identity) -> sqlite3.Connection | None:
+        # A connection to a removed or replaced file still works, on the old file. Close it.
         with suppress(IndexError):
             while True:
-                held, connection = self._idle.pop()
-                if held == identity:
+                opened_as, connection = self._idle.pop()
+                if opened_as == identity:
                     return connection
                 connection.close()
         return None
@@ -146,10 +149,11 @@ class SQLiteFile:
         return status.st_dev, status.st_ino
 
 
-def try_to_write(connection: sqlite3.Connection) -> None:
-    """Write a document and take it back; raises ``sqlite3.Error`` where that cannot be done.
+def check_writable(connection: sqlite3.Connection) -> None:
+    """Insert a document and roll back, to find a file that is readable but not writable.
 
-    Only an actual write finds a file that this process may read but not write.
+    Raises:
+        sqlite3.Error: the file cannot be written.
     """
     connection.execute("BEGIN IMMEDIATE")
     try:
@@ -174,7 +178,7 @@ def _in_transaction(work: Work[T]) -> Work[T]:
     return transaction
 
 
-def _translated(error: sqlite3.Error, *, writing: bool) -> Exception:
+def _translate(error: sqlite3.Error, *, writing: bool) -> Exception:
     name = getattr(error, "sqlite_errorname", "")
     if "no such table" in str(error) or name == "SQLITE_NOTADB":
         return NotBootstrapped(_NOT_BOOTSTRAPPED)

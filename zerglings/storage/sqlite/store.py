@@ -1,7 +1,8 @@
-"""The store contract over one SQLite file: the embedded default, for one machine.
+"""The store contract, implemented over a SQLite file: the default store, for one machine.
 
-Several processes may share the file (WAL). Every commit is synced to the disk before the answer.
-A deleted document keeps its row, with an empty body, so that its id is known to have been used.
+Several processes may share the file (WAL). Every commit is synced to disk before it is
+acknowledged. A deleted document leaves a tombstone, a row with an empty body, which distinguishes
+its id from one that was never stored.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from zerglings.storage.sqlite.file import (
     HISTORY,
     SCHEMA_VERSION,
     SQLiteFile,
-    try_to_write,
+    check_writable,
 )
 
 Row = tuple[str, str, bytes]
@@ -43,9 +44,9 @@ _POSITION = re.compile(r"[0-9]{1,18}")
 
 
 class SQLiteStore(Store):
-    """Documents in one file, which ``bootstrap_couch`` has prepared.
+    """Stores documents in the file ``path``, which ``bootstrap_couch`` has prepared.
 
-    The table beside them is its ``history``, which has none of its own but itself.
+    Its ``history`` uses another table of the same file. The ``history`` of that store is itself.
     """
 
     def __init__(self, path: Path, *, history_in: SQLiteFile | None = None) -> None:
@@ -108,29 +109,29 @@ class SQLiteStore(Store):
         self, since: str | None, limit: int, *, timeout: float, wait: float = 0.0
     ) -> Changes:
         if self._history is self:
-            raise UnknownPosition("no order is kept of the changes of older history")
+            raise UnknownPosition("the history store does not record the order of changes")
 
-        def look() -> Changes:
+        def read() -> Changes:
             return self._file.read(lambda connection: _changes(connection, since, limit), timeout)
 
-        return look() if since is None else wait_for_changes(look, wait)
+        return read() if since is None else wait_for_changes(read, wait)
 
     def forget_deleted_leaves(self, document_ids: Collection[str], *, timeout: float) -> int:
-        return 0  # there are no rivals here, so none was settled
+        return 0  # SQLite has no conflicting revisions
 
     def is_whole(self, *, timeout: float) -> bool:
         return True
 
     def ping(self, *, timeout: float) -> None:
-        self._file.read(self._look, timeout)
+        self._file.read(self._select_one, timeout)
 
     def check_ready(self, *, timeout: float) -> None:
-        def look(connection: sqlite3.Connection) -> int:
-            try_to_write(connection)
+        def read(connection: sqlite3.Connection) -> int:
+            check_writable(connection)
             version: int = connection.execute("PRAGMA user_version").fetchone()[0]
             return version
 
-        version = self._file.read(look, timeout)
+        version = self._file.read(read, timeout)
         if version != SCHEMA_VERSION:
             raise NotBootstrapped(
                 f"the embedded store's schema is version {version}, not {SCHEMA_VERSION}"
@@ -139,7 +140,7 @@ class SQLiteStore(Store):
     def close(self) -> None:
         self._file.close()
 
-    def _look(self, connection: sqlite3.Connection) -> None:
+    def _select_one(self, connection: sqlite3.Connection) -> None:
         connection.execute(f"SELECT 1 FROM {self._table} LIMIT 1").fetchone()  # nosec B608 # noqa: S608 - a name of ours
 
 
@@ -150,13 +151,13 @@ def _body(document: Document) -> bytes:
 
 
 def _write(
-    connection: sqlite3.Connection, table: str, document_id: str, given: str | None, body: bytes
+    connection: sqlite3.Connection, table: str, document_id: str, expected: str | None, body: bytes
 ) -> Written | Conflict:
-    """Store a document if the revision that was given for it is the one it has."""
+    """Store a document if ``expected`` is its current revision, None for a new document."""
     query = f"SELECT revision, body != ? FROM {table} WHERE id = ?"  # nosec B608 # noqa: S608 - a name of ours
     row = connection.execute(query, (_TOMBSTONE, document_id)).fetchone()
     current, is_living = row or (None, False)
-    if given != (current if is_living else None):
+    if expected != (current if is_living else None):
         return Conflict(document_id)
     revision = _next_revision(current, body)
     connection.execute(
@@ -168,7 +169,7 @@ def _write(
 
 
 def _changes(connection: sqlite3.Connection, since: str | None, limit: int) -> Changes:
-    """Return what ``Store.changes`` promises, as it is now."""
+    """Read the changes as ``Store.changes`` does, without waiting."""
     query = "SELECT seq FROM sqlite_sequence WHERE name = ?"
     row = connection.execute(query, (CHANGES,)).fetchone()
     newest: int = row[0] if row else 0
@@ -185,7 +186,7 @@ def _changes(connection: sqlite3.Connection, since: str | None, limit: int) -> C
 def _document(document_id: str, revision: str, body: bytes) -> Document:
     try:
         content = orjson.loads(body)
-    except orjson.JSONDecodeError:  # damaged; what is left of it is shown
+    except orjson.JSONDecodeError:  # damaged: return the document without content
         content = {}
     return {"_id": document_id, "_rev": revision, **content}
 

@@ -83,7 +83,7 @@ def test_a_node_without_a_copy_yet_is_a_warning(site: Site, proxy: FaultProxy) -
 def test_a_node_that_does_not_answer_is_waited_for_only_so_long(
     site: Site, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
-    monkeypatch.setattr(nodes_module, "PATIENCE", 0.3)
+    monkeypatch.setattr(nodes_module, "SILENCE_LIMIT", 0.3)
     cluster = Cluster(site, proxy)
     for part, value in (("_revs_limit", REVS_LIMIT), ("_security", CLOSED)):
         for node in NODES[:2]:

@@ -30,13 +30,13 @@ class Scripted(Step):
         name: str,
         *looks: Look,
         done: str | None = "acted",
-        needs_all: bool = False,
-        carries_all: bool = False,
+        requires_previous: bool = False,
+        is_prerequisite: bool = False,
     ) -> None:
         super().__init__()
         self.name = name  # type: ignore[misc]  # a ClassVar, but here one for each step
-        self.needs_all = needs_all  # type: ignore[misc]  # likewise
-        self.carries_all = carries_all  # type: ignore[misc]  # likewise
+        self.requires_previous = requires_previous  # type: ignore[misc]  # likewise
+        self.is_prerequisite = is_prerequisite  # type: ignore[misc]  # likewise
         self._done = done
         self._looks = list(looks)
         self.looks = self.acts = 0
@@ -100,7 +100,7 @@ def test_acting_without_effect_ends(lines: Lines, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("zerglings.storage.bootstrap.runner.LONGEST_PAUSE", 0.001)
     monkeypatch.setattr("zerglings.storage.bootstrap.runner.FIRST_PAUSE", 0.001)
     step = Scripted("a", "missing")
-    with pytest.raises(BootstrapError, match="still: missing"):
+    with pytest.raises(BootstrapError, match="still not ready after 20 actions: missing"):
         bring_about([step], Run(), lines)
     assert step.acts == 20
 
@@ -116,13 +116,13 @@ def test_acting_again_and_again_is_said_once_and_not_done_in_a_hurry(lines: Line
 def test_an_act_that_found_nothing_to_do_is_no_change(lines: Lines) -> None:
     step, run = Scripted("a", "missing", None, done=None), Run()
     bring_about([step], run, lines)
-    assert lines == ["a waiting another run was faster", "a ok ok"]
+    assert lines == ["a waiting another run has done this already", "a ok ok"]
     assert not run.changed
 
 
-def test_a_check_sees_nothing_behind_a_step_that_carries_all(lines: Lines) -> None:
+def test_a_check_sees_nothing_behind_a_prerequisite(lines: Lines) -> None:
     last = Scripted("b", None)
-    assert find_drift([Scripted("a", "open", carries_all=True), last], lines)
+    assert find_drift([Scripted("a", "open", is_prerequisite=True), last], lines)
     assert last.looks == 0
 
 
@@ -141,11 +141,11 @@ def test_a_check_looks_at_everything_and_acts_on_nothing(lines: Lines) -> None:
 
 
 def test_a_check_of_what_holds_finds_nothing(lines: Lines) -> None:
-    assert not find_drift([Scripted("a", None), Scripted("b", None, needs_all=True)], lines)
+    assert not find_drift([Scripted("a", None), Scripted("b", None, requires_previous=True)], lines)
 
 
 def test_a_check_does_not_look_where_looking_makes_no_sense(lines: Lines) -> None:
-    last = Scripted("b", None, needs_all=True)
+    last = Scripted("b", None, requires_previous=True)
     assert find_drift([Scripted("a", "missing"), last], lines)
     assert last.looks == 0
     assert lines[1].startswith("b skipped ")

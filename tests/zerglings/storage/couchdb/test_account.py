@@ -7,7 +7,12 @@ import requests
 from django.core.exceptions import ImproperlyConfigured
 
 from zerglings.storage.base import AccountRefused, StoreUnavailable
-from zerglings.storage.couchdb.account import LATER_TRIES, LOCK_REST, SECOND_TRY, Account
+from zerglings.storage.couchdb.account import (
+    FIRST_RETRY_SECONDS,
+    LOCKED_RETRY_SECONDS,
+    RETRY_SECONDS,
+    Account,
+)
 
 
 class Clock:
@@ -39,19 +44,19 @@ def test_without_a_password_nothing_is_sent() -> None:
 
 def test_a_password_refused_from_the_first_rests_long(clock: Clock) -> None:
     account = Account("a", lambda: "b", clock=clock)
-    rests_for(account, clock, LATER_TRIES, LATER_TRIES)
+    rests_for(account, clock, RETRY_SECONDS, RETRY_SECONDS)
 
 
 def test_a_password_that_was_good_before_has_a_second_try_soon(clock: Clock) -> None:
     account = Account("a", lambda: "b", clock=clock)
-    account.accepted()
-    rests_for(account, clock, SECOND_TRY, LATER_TRIES, LATER_TRIES)
+    account.record_success()
+    rests_for(account, clock, FIRST_RETRY_SECONDS, RETRY_SECONDS, RETRY_SECONDS)
 
 
 def rests_for(account: Account, clock: Clock, *rests: float) -> None:
     for rest in rests:
         assert header(account)
-        assert not account.refused(None)
+        assert not account.record_refusal(None)
         clock.now += rest - 0.1
         with pytest.raises(AccountRefused):
             header(account)
@@ -61,7 +66,7 @@ def rests_for(account: Account, clock: Clock, *rests: float) -> None:
 
 def test_five_minutes_see_fewer_tries_than_lock_the_account(clock: Clock) -> None:
     account = Account("a", lambda: "b", clock=clock)
-    account.accepted()
+    account.record_success()
     tries = 0
     for _ in range(2990):
         clock.now += 0.1
@@ -69,7 +74,7 @@ def test_five_minutes_see_fewer_tries_than_lock_the_account(clock: Clock) -> Non
             header(account)
         except AccountRefused:
             continue
-        account.refused(None)
+        account.record_refusal(None)
         tries += 1
     assert tries == 2, "two processes of a pod stay below five"
 
@@ -77,7 +82,7 @@ def test_five_minutes_see_fewer_tries_than_lock_the_account(clock: Clock) -> Non
 def test_a_new_password_is_sent_at_once(clock: Clock) -> None:
     passwords = ["old"]
     account = Account("a", lambda: passwords[0], clock=clock)
-    assert not account.refused(None)
+    assert not account.record_refusal(None)
     passwords[0] = "new"
     assert header(account) == "Basic YTpuZXc="
 
@@ -86,19 +91,19 @@ def test_a_refusal_that_meets_a_new_password_is_worth_another_try(clock: Clock) 
     passwords = ["old"]
     account = Account("a", lambda: passwords[0], clock=clock)
     passwords[0] = "new"
-    assert account.refused(None)
+    assert account.record_refusal(None)
     assert account.password == "new"
 
 
 def test_an_accepted_password_may_be_refused_afresh(clock: Clock) -> None:
     account = Account("a", lambda: "b", clock=clock)
     for _ in range(3):
-        account.refused(None)
-        clock.now += LATER_TRIES
-        account.accepted()
+        account.record_refusal(None)
+        clock.now += RETRY_SECONDS
+        account.record_success()
         assert header(account)
-        account.refused(None)
-        clock.now += SECOND_TRY
+        account.record_refusal(None)
+        clock.now += FIRST_RETRY_SECONDS
         assert header(account)
 
 
@@ -112,7 +117,7 @@ def test_a_file_that_is_gone_is_no_new_password(
 
     account = Account("a", gone, clock=clock)
     clock.now += 1
-    assert not account.refused(None)
+    assert not account.record_refusal(None)
     with pytest.raises(AccountRefused):
         header(account)
     assert "cannot read it" in caplog.text
@@ -121,37 +126,41 @@ def test_a_file_that_is_gone_is_no_new_password(
 def test_a_locked_account_rests_whatever_its_password(clock: Clock) -> None:
     passwords = ["old"]
     account = Account("a", lambda: passwords[0], clock=clock)
-    account.accepted()
-    account.locked()
+    account.record_success()
+    account.record_lock()
     passwords[0] = "new"
-    clock.now += LOCK_REST - 0.1
+    clock.now += LOCKED_RETRY_SECONDS - 0.1
     with pytest.raises(StoreUnavailable, match="has locked the account 'a'"):
         header(account)
     clock.now += 0.2
     assert header(account)
-    account.locked()
-    account.accepted()
+    account.record_lock()
+    account.record_success()
     assert header(account)
 
 
 def test_whether_a_password_is_good_is_waited_for_no_longer_than_asked() -> None:
     account = Account("a", lambda: "b")
-    with account.trial(1.0), pytest.raises(StoreUnavailable) as caught, account.trial(0.05):
+    with (
+        account.serialize_until_accepted(1.0),
+        pytest.raises(StoreUnavailable) as caught,
+        account.serialize_until_accepted(0.05),
+    ):
         pass
     assert not isinstance(caught.value, AccountRefused), "nobody has refused it"
-    with account.trial(0.05):
-        account.accepted()
-    with account.trial(0.05), account.trial(0.05):
+    with account.serialize_until_accepted(0.05):
+        account.record_success()
+    with account.serialize_until_accepted(0.05), account.serialize_until_accepted(0.05):
         pass
 
 
 def test_a_late_refusal_of_an_old_password_says_nothing_about_the_new_one(clock: Clock) -> None:
     passwords = ["old"]
     account = Account("a", lambda: passwords[0], clock=clock)
-    account.accepted()
+    account.record_success()
     under_way = [header(account) for _ in range(3)]
     passwords[0] = "new"
-    assert account.refused(under_way[0])
-    account.accepted()
-    assert all(account.refused(late) for late in under_way[1:])
+    assert account.record_refusal(under_way[0])
+    account.record_success()
+    assert all(account.record_refusal(late) for late in under_way[1:])
     assert header(account) == header(Account("a", lambda: "new"))

@@ -317,7 +317,7 @@ def test_certificates_that_are_gone_let_nothing_be_sent(tmp_path: Path) -> None:
         client = CouchDBClient(
             f"https://127.0.0.1:{server.getsockname()[1]}",
             Account("a", lambda: "b"),
-            authorities=tmp_path / "gone.pem",
+            ca_file=tmp_path / "gone.pem",
         )
         store = CouchDBStore(client, "zerglings")
         for call in (read, write):

@@ -23,8 +23,8 @@ from zerglings.storage.base import (
     Written,
 )
 from zerglings.storage.couchdb.client import CouchDBClient
-from zerglings.storage.couchdb.leaves import CROWD
-from zerglings.storage.couchdb.store import CouchDBStore, in_batches
+from zerglings.storage.couchdb.leaves import MAX_DELETED_LEAVES
+from zerglings.storage.couchdb.store import CouchDBStore, purge_batches
 
 JSON = {"Content-Type": "application/json"}
 WELCOME = Answer(200, b'{"couchdb":"Welcome","version":"3.4.3"}', JSON)
@@ -84,7 +84,7 @@ def deleted(document_id: str, count: int) -> list[Document]:
 
 
 @pytest.mark.parametrize("all_copies", [False, True])
-@pytest.mark.parametrize("crowd", [0, CROWD + 1])
+@pytest.mark.parametrize("crowd", [0, MAX_DELETED_LEAVES + 1])
 def test_all_living_leaves_are_shown_the_winner_first(
     store: CouchDBStore, rivals: Rivals, all_copies: bool, crowd: int
 ) -> None:
@@ -138,7 +138,12 @@ def test_the_last_of_rivals_that_is_deleted_ends_the_document(
 def test_a_crowded_document_is_not_read_in_bulk_again(
     store: CouchDBStore, rivals: Rivals, proxy: FaultProxy, is_couchdb_2: bool
 ) -> None:
-    rivals.add(*deleted("a", CROWD + 1), leaf("a", 2, "a"), *deleted("b", CROWD), leaf("b", 2, "a"))
+    rivals.add(
+        *deleted("a", MAX_DELETED_LEAVES + 1),
+        leaf("a", 2, "a"),
+        *deleted("b", MAX_DELETED_LEAVES),
+        leaf("b", 2, "a"),
+    )
     for _ in range(3):
         assert set(store.get_many(["a", "b"], timeout=SOON)) == {"a", "b"}
     asked = [request.path.split("?")[0].rpartition("/")[2] for request in proxy.requests]
@@ -299,9 +304,9 @@ def test_what_only_an_admin_may_does_not_cost_the_account_its_good_name(
 def test_no_more_is_purged_at_once_than_couchdb_takes() -> None:
     revisions = [(f"{n}", f"1-{m}") for n in range(150) for m in range(30)]
     revisions += [("a", f"1-{m}") for m in range(2500)]
-    batches = list(in_batches(revisions))
+    batches = list(purge_batches(revisions))
     assert [(key, one) for batch in batches for key in batch for one in batch[key]] == revisions
     for batch in batches:
         assert len(batch) <= 100
         assert sum(map(len, batch.values())) <= 1000
-    assert len(list(in_batches([(f"{n}", "1-a") for n in range(201)]))) == 3
+    assert len(list(purge_batches([(f"{n}", "1-a") for n in range(201)]))) == 3

@@ -34,10 +34,10 @@ def test_a_database_that_is_made_anew_does_not_know_the_places_of_the_old_one(
         client = couchdb.client()
         database = Renewed(client, backend.environment["COUCHDB_DATABASE"])
         positions = Positions(database)
-        place = positions.given_out("5-abc", TIMEOUT)
+        place = positions.sign("5-abc", TIMEOUT)
         database.since = "1700000001"
-        assert positions.taken_back(place, TIMEOUT) == "5-abc", "it is not asked every time"
-        monkeypatch.setattr(module, "TRUSTED_FOR", 0.0)
+        assert positions.verify(place, TIMEOUT) == "5-abc", "it is not asked every time"
+        monkeypatch.setattr(module, "KEY_SECONDS", 0.0)
         with pytest.raises(UnknownPosition):
-            positions.taken_back(place, TIMEOUT)
+            positions.verify(place, TIMEOUT)
         client.close()

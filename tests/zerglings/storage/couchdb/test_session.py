@@ -16,7 +16,7 @@ from zerglings.storage.base import Store, StoreUnavailable
 from zerglings.storage.couchdb.account import Account
 from zerglings.storage.couchdb.client import CouchDBClient
 from zerglings.storage.couchdb.lookup import addresses_of
-from zerglings.storage.couchdb.session import KEEP_ALIVE, _PromptAdapter
+from zerglings.storage.couchdb.session import KEEP_ALIVE, _DirectAdapter
 from zerglings.storage.couchdb.store import CouchDBStore
 
 
@@ -52,7 +52,7 @@ def test_where_one_connection_is_dead_those_beside_it_are_given_up(
 
 
 def test_the_system_looks_after_idle_connections(proxy: FaultProxy) -> None:
-    adapter = _PromptAdapter()
+    adapter = _DirectAdapter()
     connection = adapter.poolmanager.connection_from_url(proxy.url)._get_conn(timeout=1.0)
     connection.timeout = 1.0
     connection.connect()

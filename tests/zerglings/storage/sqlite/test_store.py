@@ -24,7 +24,7 @@ from zerglings.storage.bootstrap.runner import (
     TimedOut,
     bring_about,
 )
-from zerglings.storage.sqlite.file import APPLICATION_ID, SQLiteFile, try_to_write
+from zerglings.storage.sqlite.file import APPLICATION_ID, SQLiteFile, check_writable
 from zerglings.storage.sqlite.store import SQLiteStore
 
 
@@ -97,7 +97,7 @@ def test_what_is_lent_while_the_file_is_closed_is_closed_as_it_comes_back(path: 
 def test_trying_to_write_finds_what_only_can_be_read(store: SQLiteStore, path: Path) -> None:
     with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, isolation_level=None)) as ro:
         with pytest.raises(sqlite3.OperationalError, match="readonly"):
-            try_to_write(ro)
+            check_writable(ro)
         assert ro.in_transaction is False
     store.check_ready(timeout=1)
     assert store.page(None, 9, timeout=1).documents == []
@@ -268,7 +268,7 @@ def test_bootstrap_takes_over_nobody_elses_database(tmp_path: Path) -> None:
     other = sqlite3.connect(path)
     other.execute("CREATE TABLE theirs (x)")
     other.commit()
-    with pytest.raises(Misconfigured, match="another program's"):
+    with pytest.raises(Misconfigured, match="belongs to another program"):
         bootstrap(path, timeout=1)
     assert other.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID
     other.close()
@@ -276,7 +276,7 @@ def test_bootstrap_takes_over_nobody_elses_database(tmp_path: Path) -> None:
 
 def test_bootstrap_says_why_a_folder_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(BootstrapError, match="cannot look at"):
+    with pytest.raises(BootstrapError, match="cannot read"):
         bootstrap(tmp_path / "file" / "x.sqlite3", timeout=1)
 
 
