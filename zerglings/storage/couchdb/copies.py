@@ -56,9 +56,10 @@ class CopyCounter:
 
     def _layers(self, timeout: float) -> list[Layer]:
         """Return all copies, in groups that hold each shard once."""
-        shards = self._database.ask("GET", "_shards", timeout=timeout, required_key="shards")[
+        info = self._database.ask("GET", "_shards", timeout=timeout, required_key="shards")
             "shards"
         ]
+        shards = info["shards"]
         copies = min(len(nodes) for nodes in shards.values())
         return [
             tuple((range_, sorted(nodes)[number]) for range_, nodes in sorted(shards.items()))
