@@ -6,7 +6,6 @@ import secrets
 import sys
 from pathlib import Path
 
-from overmind_project import __version__
 from overmind_project.auth.tokens import TokensError, tokens_of
 from overmind_project.env import Environment
 from overmind_project.http.client_address import Network, networks
@@ -222,24 +221,6 @@ REST_FRAMEWORK = {
 }
 
 SPECTACULAR_SETTINGS = {
-    "TITLE": "Overmind",
-    "DESCRIPTION": (
-        "Spawns zerglings on a grid and moves them.\n\n"
-        "Every path answers with and without its trailing slash, and to `HEAD` where it answers "
-        "to `GET`; other methods that it does not know are 405, and `Allow` says which it knows. "
-        "Every answer says in `Cache-Control` what caches may keep. "
-        'Errors are `{"error": "<a sentence that a person can act on>"}` with a true status.'
-    ),
-    "LICENSE": {"name": "MIT", "identifier": "MIT"},
-    "VERSION": __version__,
-    "OAS_VERSION": "3.1.0",
-    "TAGS": [
-        {"name": "zerglings", "description": "One zergling at a time: spawn, command, watch."},
-        {"name": "swarm", "description": "Many zerglings at once."},
-        {"name": "feed", "description": "What happens, as it happens."},
-        {"name": "operation", "description": "Where to begin, and how the service is."},
-    ],
-    "SERVERS": [{"url": OVERMIND_PATH_PREFIX}] if OVERMIND_PATH_PREFIX else [],
     "DEFAULT_GENERATOR_CLASS": "overmind_project.openapi.generator.Generator",
 }
 

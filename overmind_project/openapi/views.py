@@ -50,7 +50,7 @@ class Schema(PageView):
         body, tag = _document(renderer.format)
         headers = {"ETag": tag, "Cache-Control": REVALIDATE}
         if is_unmodified(request.META.get("HTTP_IF_NONE_MATCH"), tag):
-            return Response(status=304, headers=headers)
+            return HttpResponse(status=304, headers=headers)
         return HttpResponse(body, content_type=renderer.media_type, headers=headers)
 
 

@@ -77,16 +77,16 @@ def _shared(operation: str, *statuses: int, body: str = "") -> list[Case]:
     """Return a case for each error that many operations answer with."""
     writes = "/zerglings" in operation and not operation.startswith("GET")
     shared = {
-        404: Case(operation, 404, "Nobody", body, is_nobody=True),
+        404: Case(operation, 404, "An unknown id", body, is_nobody=True),
         406: Case(operation, 406, "A picture", body, headers=PICTURE),
-        409: Case(operation, 409, "Crowded", body, fault=TooMuchContention()),
-        412: Case(operation, 412, "Overtaken", body, headers={"If-Match": '"7-0a"'}),
+        409: Case(operation, 409, "Contention", body, fault=TooMuchContention()),
+        412: Case(operation, 412, "Another revision", body, headers={"If-Match": '"7-0a"'}),
         415: Case(operation, 415, "A picture", "GIF89a", "image/gif"),
     }
     away = [
         Case(operation, 503, "No answer", body, fault=StoreUnavailable("away")),
         Case(operation, 503, "Not prepared", body, fault=NotBootstrapped("no database")),
-        Case(operation, 503, "Refused", body, fault=AccountRefused("wrong password")),
+        Case(operation, 503, "Account refused", body, fault=AccountRefused("wrong password")),
     ]
     in_doubt = [
         Case(operation, 503, "Outcome unknown", body, fault=OutcomeUnknown("lost")),
@@ -101,11 +101,11 @@ def _refused(operation: str) -> list[Case]:
     def case(status: int, says: str, headers: dict[str, str]) -> Case:
         return Case(operation, status, says, headers=headers, is_closed=True)
 
-    found = [case(401, "No token", {}), case(401, "Another token", bearer(STRANGER))]
+    found = [case(401, "No token", {}), case(401, "An unknown token", bearer(STRANGER))]
     found.append(Case(operation, 401, headers=PAGE, is_closed=True))
     if not operation.startswith("GET"):
-        found.append(case(403, "Only a reader", bearer(READER)))
-        found.append(case(403, "From elsewhere", {"Cookie": f"overmind-token={WRITER}"}))
+        found.append(case(403, "A token that may only read", bearer(READER)))
+        found.append(case(403, "Another site", {"Cookie": f"overmind-token={WRITER}"}))
     return found
 
 
@@ -130,7 +130,7 @@ CASES: list[Case] = [
     Case(LIST, 200, query="limit=1"),
     Case(LIST, 200, headers=PAGE),
     Case(LIST, 400, "A page too large", query="limit=1001"),
-    Case(LIST, 400, "After nobody", query="after=me"),
+    Case(LIST, 400, "An invalid id", query="after=me"),
     *_shared(LIST, 406),
     Case(LIST, 406, "A picture", query="format=gif"),
     Case(SPAWN, 201),
@@ -146,14 +146,14 @@ CASES: list[Case] = [
     Case(SPAWN, 201, body="M", content_type=BYTES),
     Case(SPAWN, 201, headers=KEYED, before=""),
     Case(SPAWN, 201, headers=PAGE),
-    Case(SPAWN, 400, "A place that is none", '{"location": {"x": 1.5, "y": 0}}'),
-    Case(SPAWN, 400, "Half a place", '{"location": {"x": 1}}'),
-    Case(SPAWN, 400, "A facing that is none", '{"facing": "north"}'),
+    Case(SPAWN, 400, "An invalid location", '{"location": {"x": 1.5, "y": 0}}'),
+    Case(SPAWN, 400, "Half a location", '{"location": {"x": 1}}'),
+    Case(SPAWN, 400, "An invalid facing", '{"facing": "north"}'),
     Case(SPAWN, 400, "An unknown field", '{"colour": "red"}'),
     Case(SPAWN, 400, "Cut off JSON", '{"facing":'),
-    Case(SPAWN, 400, "A key that is none", headers=NO_KEY),
+    Case(SPAWN, 400, "An invalid key", headers=NO_KEY),
     Case(SPAWN, 422, "Used before", '{"facing": "W"}', headers=KEYED, before=""),
-    Case(SPAWN, 404, "Nobody", fault=NoSuchZergling()),
+    Case(SPAWN, 404, "An unknown id", fault=NoSuchZergling()),
     *_shared(SPAWN, 406, 409, 415),
     Case(SHOW, 200),
     Case(SHOW, 200, headers=PAGE),
@@ -172,19 +172,19 @@ CASES: list[Case] = [
     Case(COMMAND, 400, "No such command", '"X"'),
     Case(COMMAND, 400, "No command"),
     Case(COMMAND, 400, "Too many at once", json.dumps("M" * 1001)),
-    Case(COMMAND, 400, "Neither word nor list", '{"command": 1}'),
+    Case(COMMAND, 400, "Neither string nor list", '{"command": 1}'),
     Case(COMMAND, 400, "An unknown field", '{"order": "M"}'),
     Case(COMMAND, 400, "Over the edge", '"M"', spawn=EDGE),
     Case(COMMAND, 400, "Cut off JSON", '{"command":'),
-    Case(COMMAND, 400, "A key that is none", '"M"', headers=NO_KEY),
-    Case(COMMAND, 400, "A condition that is none", '"M"', headers=NO_TAG),
+    Case(COMMAND, 400, "An invalid key", '"M"', headers=NO_KEY),
+    Case(COMMAND, 400, "An invalid condition", '"M"', headers=NO_TAG),
     Case(COMMAND, 422, "Used before", '"L"', headers=KEYED, before='"M"'),
-    Case(COMMAND, 412, "Altered", '"M"', fault=TagAltered()),
+    Case(COMMAND, 412, "An altered tag", '"M"', fault=TagAltered()),
     *_shared(COMMAND, 404, 406, 409, 412, 415, body='"M"'),
     Case(KILL, 204),
     Case(KILL, 200, headers=PAGE),
-    Case(KILL, 400, "A condition that is none", headers=NO_TAG),
-    Case(KILL, 412, "Altered", fault=TagAltered()),
+    Case(KILL, 400, "An invalid condition", headers=NO_TAG),
+    Case(KILL, 412, "An altered tag", fault=TagAltered()),
     *_shared(KILL, 404, 406, 409, 412),
     Case(HISTORY, 200),
     Case(HISTORY, 200, query="limit=1&offset=0"),
@@ -197,18 +197,18 @@ CASES: list[Case] = [
     Case(SWARM_SPAWN, 200, body='{"count": 2}', headers=PAGE),
     Case(SWARM_SPAWN, 400, "No count", "{}"),
     Case(SWARM_SPAWN, 400, "Too many", '{"count": 10001}'),
-    Case(SWARM_SPAWN, 400, "A facing that is none", '{"count": 2, "facing": "north"}'),
+    Case(SWARM_SPAWN, 400, "An invalid facing", '{"count": 2, "facing": "north"}'),
     Case(SWARM_SPAWN, 400, "Cut off JSON", '{"count":'),
-    Case(SWARM_SPAWN, 400, "A key that is none", '{"count": 2}', headers=NO_KEY),
+    Case(SWARM_SPAWN, 400, "An invalid key", '{"count": 2}', headers=NO_KEY),
     Case(SWARM_SPAWN, 422, "Used before", '{"count": 2}', headers=KEYED, before='{"count": 1}'),
     *_shared(SWARM_SPAWN, 406, 415, body='{"count": 2}'),
     Case(SWARM_COMMANDS, 200, body=ORDERS),
     Case(SWARM_COMMANDS, 200, body='{"commands": [1, {"id": "x", "command": "X"}]}'),
     Case(SWARM_COMMANDS, 400, "No commands", "{}"),
-    Case(SWARM_COMMANDS, 400, "None at all", '{"commands": []}'),
+    Case(SWARM_COMMANDS, 400, "An empty list", '{"commands": []}'),
     Case(SWARM_COMMANDS, 400, "Too many to repeat", TOO_MANY, headers={"Idempotency-Key": KEY}),
     Case(SWARM_COMMANDS, 400, "Cut off JSON", '{"commands":'),
-    Case(SWARM_COMMANDS, 400, "A key that is none", ORDERS, headers=NO_KEY),
+    Case(SWARM_COMMANDS, 400, "An invalid key", ORDERS, headers=NO_KEY),
     Case(SWARM_COMMANDS, 422, "Used before", '{"commands": [1]}', headers=KEYED, before=ORDERS),
     *_shared(SWARM_COMMANDS, 406, 415, body=ORDERS),
     Case("GET /", 200),
@@ -221,31 +221,31 @@ CASES: list[Case] = [
     Case("GET /schema/", 406, "A picture", headers=PICTURE),
     Case("GET /docs/", 200),
     Case("GET /docs/", 406, "A picture", headers=PICTURE),
-    Case("GET /_health", 200),
-    Case("GET /healthz", 200),
+    Case("GET /_health", 200, "Well"),
+    Case("GET /healthz", 200, "Well"),
     Case("GET /metrics", 200),
-    Case("GET /readyz", 200),
+    Case("GET /readyz", 200, "Well"),
     Case("GET /readyz", 503, "Not prepared", fault=NotBootstrapped(UNPREPARED)),
     Case(EVENTS, 200),
     Case(EVENTS, 406, "A picture", headers=PICTURE),
     *_shared(EVENTS),
-    Case(EVENTS, 503, "Too many listen", fault=TooManyListeners()),
-    Case(EVENTS, 429, "Too many of one", fault=TooManyForCaller()),
-    Case(EVENTS, 503, "About to stop", fault=FeedEnded()),
+    Case(EVENTS, 503, "Too many streams", fault=TooManyListeners()),
+    Case(EVENTS, 429, "Too many streams of one caller", fault=TooManyForCaller()),
+    Case(EVENTS, 503, "Shutting down", fault=FeedEnded()),
     Case("GET /sign-in", 200),
     Case("GET /sign-in", 200, is_closed=True),
     Case(SIGN_IN, 303, body="token=x", content_type=FORM, headers=FROM_HERE),
     Case(
         SIGN_IN, 303, body=f"token={READER}", content_type=FORM, headers=FROM_HERE, is_closed=True
     ),
-    Case(SIGN_IN, 401, "Another token", "token=x", FORM, FROM_HERE, is_closed=True),
+    Case(SIGN_IN, 401, "An unknown token", "token=x", FORM, FROM_HERE, is_closed=True),
     Case(SIGN_IN, 401, "", "token=x", FORM, headers=PAGE | FROM_HERE, is_closed=True),
     Case(SIGN_IN, 400, "Not a form", "{}", headers=FROM_HERE),
     Case(SIGN_IN, 413, "Too long", "a" * 4097, FORM, headers=FROM_HERE),
-    Case(SIGN_IN, 403, "From elsewhere", content_type=FORM),
+    Case(SIGN_IN, 403, "Another site", content_type=FORM),
     Case(SIGN_OUT, 303, headers=FROM_HERE),
     Case(SIGN_OUT, 303, headers=FROM_HERE, is_closed=True),
-    Case(SIGN_OUT, 403, "From elsewhere"),
+    Case(SIGN_OUT, 403, "Another site"),
 ]
 CASES += [
     case

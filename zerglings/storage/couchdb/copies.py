@@ -57,8 +57,6 @@ class CopyCounter:
     def _layers(self, timeout: float) -> list[Layer]:
         """Return all copies, in groups that hold each shard once."""
         info = self._database.ask("GET", "_shards", timeout=timeout, required_key="shards")
-            "shards"
-        ]
         shards = info["shards"]
         copies = min(len(nodes) for nodes in shards.values())
         return [

@@ -1,0 +1,110 @@
+"""What ``openapi.yaml`` repeats from the code and the settings is the same there."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from overmind_project import __version__
+from overmind_project.auth.credentials import COOKIE, SECURE_COOKIE
+from overmind_project.openapi.generator import Generator, description
+from tests.support.backends import Backend
+from tests.support.service import Service
+from tests.support.tokens import LINES, READER, bearer
+from zerglings.api.viewset import MAX_OFFSET
+from zerglings.domain.zergling import COMMANDS, COMMANDS_PER_REQUEST, COORDINATE_LIMIT, FACINGS
+from zerglings.hive.bulk import LIMIT
+from zerglings.storage.base import PAGE_LIMIT
+
+PREFIX = "/a.b/c"
+WITHIN_GRID = {"minimum": -COORDINATE_LIMIT, "maximum": COORDINATE_LIMIT}
+COUNT = {"minimum": 1, "maximum": LIMIT}
+
+REPEATED: dict[str, Any] = {
+    "schemas Facing enum": list(FACINGS),
+    "schemas Location properties x": WITHIN_GRID,
+    "schemas Location properties y": WITHIN_GRID,
+    "schemas SpawnForm properties location.x": WITHIN_GRID,
+    "schemas SpawnForm properties location.y": WITHIN_GRID,
+    "schemas SwarmSpawnForm properties location.x": WITHIN_GRID,
+    "schemas SwarmSpawnForm properties location.y": WITHIN_GRID,
+    "schemas Word pattern": f"^[{''.join(COMMANDS)}]{{1,{COMMANDS_PER_REQUEST}}}$",
+    "schemas Commands anyOf 1": {"maxItems": COMMANDS_PER_REQUEST},
+    "schemas Commands anyOf 1 items enum": list(COMMANDS),
+    "schemas SwarmSpawn properties count": COUNT,
+    "schemas SwarmSpawnForm properties count": COUNT,
+    "schemas SwarmCommands properties commands": {"maxItems": LIMIT},
+    "parameters Limit schema": {"minimum": 1, "maximum": PAGE_LIMIT},
+    "parameters Offset schema": {"minimum": 0, "maximum": MAX_OFFSET},
+    "securitySchemes cookie name": COOKIE,
+}
+"""Places in the components, and the values that the code has."""
+
+
+def place(path: str) -> Any:
+    """Return what is at a place in the components."""
+
+    def below(part: Any, step: str) -> Any:
+        return part[int(step)] if isinstance(part, list) else part[step]
+
+    return reduce(below, path.split(), description()["components"])
+
+
+@pytest.mark.parametrize("path", REPEATED)
+def test_a_limit_is_the_one_that_the_code_has(path: str) -> None:
+    expected = REPEATED[path]
+    if isinstance(expected, dict):
+        assert expected.items() <= place(path).items()
+    else:
+        assert place(path) == expected
+
+
+def test_texts_name_the_limits_that_the_code_has() -> None:
+    command = description()["paths"]["/zerglings/{id}"]["post"]["description"]
+    assert re.findall(r"\d+", command) == [str(COMMANDS_PER_REQUEST)]
+    assert re.findall(r"\d+", place("schemas Position description"))[0] == str(COORDINATE_LIMIT)
+    assert SECURE_COOKIE in place("securitySchemes cookie description")
+
+
+def test_it_is_the_version_that_runs() -> None:
+    info = Generator().get_schema(public=True)["info"]
+    assert (info["title"], info["version"]) == ("Overmind", __version__)
+    assert info["license"]["name"] == "MIT"
+
+
+def test_every_placeholder_is_filled_in() -> None:
+    assert "${" not in json.dumps(description())
+
+
+def test_credentials_are_optional_unless_tokens_are_configured(
+    sqlite: Backend, tmp_path: Path
+) -> None:
+    anonymous: dict[str, Any] = {}
+    assert anonymous in Generator().get_schema(public=True)["security"]
+    assert "servers" not in Generator().get_schema(public=True)
+    with Service(sqlite.environment | {"OVERMIND_TOKENS": LINES}, tmp_path) as service:
+        document = service.call("GET", "/schema/", headers=bearer(READER)).json
+    assert document["security"] == [{"bearer": []}, {"cookie": []}]
+
+
+def test_the_path_prefix_is_in_every_path_that_is_named(sqlite: Backend, tmp_path: Path) -> None:
+    environment = sqlite.environment | {"OVERMIND_PATH_PREFIX": PREFIX}
+    with Service(environment, tmp_path) as service:
+        document = service.call("GET", f"{PREFIX}/schema/").json
+        location = service.call("POST", f"{PREFIX}/zerglings/").headers["Location"]
+        unknown = service.call("GET", f"{PREFIX}/zerglings/nobody").json
+    assert document["servers"] == [{"url": PREFIX}]
+    parts = document["components"]
+    header = parts["headers"]["Location"]
+    assert re.fullmatch(header["schema"]["pattern"], location)
+    assert re.fullmatch(header["schema"]["pattern"], header["example"])
+    assert not re.fullmatch(header["schema"]["pattern"], location.replace(".", "x"))
+    examples = parts["responses"]["NoSuchZergling"]["content"]["application/json"]["examples"]
+    assert [example["value"] for example in examples.values()] == [unknown]
+    assert f"{PREFIX}/sign-in" in json.dumps(parts["responses"]["Unauthorised"])
+    assert "__Secure-" in parts["securitySchemes"]["cookie"]["description"]
