@@ -1,4 +1,4 @@
-"""The metrics of all processes of this service, as Prometheus reads them."""
+"""The `/metrics` view: the metrics of all processes of this service in a Prometheus format."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import Collector
 
 from overmind_project import __version__
-from overmind_project.multiprocess import SHARED
+from overmind_project.multiprocess import METRICS_DIRECTORY
 from zerglings.api.negotiation import chosen
 
 PLAIN, OPEN_METRICS = "text/plain", "application/openmetrics-text"
@@ -25,11 +25,11 @@ PLAIN, OPEN_METRICS = "text/plain", "application/openmetrics-text"
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
-class AboutTheService(Collector):
-    """What is looked up when it is asked for: the version, the processes and their memory."""
+class ServiceCollector(Collector):
+    """Values that are read at each scrape: the version, the processes and their memory."""
 
     def collect(self) -> Iterator[Metric]:
-        """Yield what is known now."""
+        """Yield the current values."""
         about = {
             "version": __version__,
             "python": platform.python_version(),
@@ -50,12 +50,13 @@ class AboutTheService(Collector):
 
 
 def _resident_bytes() -> list[int]:
-    """Return the memory of each process of this service, in bytes.
+    """Return the resident memory of each process of this service, in bytes.
 
-    They are this process and, where it is one of gunicorn's workers, its parent with all workers.
+    Outside gunicorn that is this process only. In a gunicorn worker it is the main process and
+    all workers.
     """
     ids = {os.getpid()}
-    if SHARED.has_slot:
+    if METRICS_DIRECTORY.has_slot:
         parent = os.getppid()
         children = Path(f"/proc/{parent}/task/{parent}/children")
         ids |= {parent, *map(int, children.read_text().split())} if children.exists() else set()
@@ -65,27 +66,27 @@ def _resident_bytes() -> list[int]:
 def _resident_bytes_of(process_id: int) -> int:
     try:
         pages = Path(f"/proc/{process_id}/statm").read_text().split()[1]
-    except (FileNotFoundError, ProcessLookupError):  # it has just ended
+    except (FileNotFoundError, ProcessLookupError):  # the process has just ended
         return 0
     return int(pages) * _PAGE_BYTES
 
 
 @cache
 def _registry() -> CollectorRegistry:
-    if not SHARED.has_slot:
+    if not METRICS_DIRECTORY.has_slot:
         registry = REGISTRY
     else:
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # has no types
-    registry.register(AboutTheService())
+    registry.register(ServiceCollector())
     return registry
 
 
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Show the metrics, as OpenMetrics to those who prefer it."""
+    """Return the metrics, in the OpenMetrics format if the client prefers it."""
     if chosen(request.META.get("HTTP_ACCEPT"), (PLAIN, OPEN_METRICS)) == OPEN_METRICS:
         text = openmetrics.generate_latest(_registry())  # type: ignore[no-untyped-call]  # has no types
         content_type = openmetrics.CONTENT_TYPE_LATEST
-    else:  # to those as well who accept neither
+    else:  # also for a client that accepts neither
         text, content_type = generate_latest(_registry()), CONTENT_TYPE_PLAIN_0_0_4
     return HttpResponse(text, content_type=content_type, headers={"Vary": "Accept"})

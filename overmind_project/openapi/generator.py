@@ -19,7 +19,7 @@ from rest_framework.request import Request
 from rest_framework.schemas.generators import is_api_view
 from rest_framework.views import APIView
 
-from overmind_project.middleware.rate_limit import PROBES
+from overmind_project.middleware.rate_limit import PROBE_PATHS
 from overmind_project.openapi import access, bulk, service, zerglings
 from overmind_project.openapi.answers import RESPONSES
 from overmind_project.openapi.headers import HEADERS, PARAMETERS
@@ -29,7 +29,7 @@ _TOO_MANY: Json = {"429": ref("TooManyRequests", "responses")}
 
 OPERATIONS = {
     (method, path): operation
-    if path in PROBES
+    if path in PROBE_PATHS
     else operation | {"responses": _TOO_MANY | operation["responses"]}
     for (method, path), operation in access.guarded(
         zerglings.OPERATIONS | bulk.OPERATIONS | access.OPERATIONS | service.OPERATIONS

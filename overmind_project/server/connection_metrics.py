@@ -1,4 +1,4 @@
-"""Counts connections. Imported by a worker only, once it knows where it counts."""
+"""The metrics of connections. A worker imports it after its metrics slot is set."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _DROPPED = Counter(
 
 
 def note_open(counts: Mapping[str, int]) -> None:
-    """Note how many connections are open now, by their state."""
+    """Set the number of open connections in each state."""
     for state, count in counts.items():
         _OPEN.labels(state).set(count)
 
 
 def note_dropped(reason: str) -> None:
-    """Count a connection that was dropped."""
+    """Count a dropped connection by its reason."""
     _DROPPED.labels(reason).inc()

@@ -103,7 +103,7 @@ def test_every_id_of_a_check_of_the_settings_is_explained() -> None:
 
 def families() -> set[str]:
     """The names of all metrics, as they are asked for."""
-    known = [*REGISTRY.collect(), *metrics.AboutTheService().collect()]
+    known = [*REGISTRY.collect(), *metrics.ServiceCollector().collect()]
     return {_asked_for(each) for each in known if each.name.startswith("overmind_")}
 
 
