@@ -18,9 +18,9 @@ def main() -> None:
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
 
-    from overmind_project.server.output import print_anything
+    from overmind_project.server.output import escape_unencodable_output
 
-    print_anything()
+    escape_unencodable_output()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "overmind_project.settings")
     if os.environ.get("NO_COLOR"):  # Django only reads DJANGO_COLORS
         os.environ["DJANGO_COLORS"] = "nocolor"

@@ -114,8 +114,8 @@ def _meant_by(name: str) -> list[str]:
     """Return the known variables that a name resembles.
 
     Names are compared word by word: `COUCHDB_Q` and `COUCHDB_N` share most letters, but are
-    different variables. If no name with as many words is similar, a name with one word more or
-    less is.
+    different variables. If no name with the same number of words is similar, names with one word
+    more or fewer are considered.
     """
     words = name.split("_")
     likeness = {known: _likeness(words, known.split("_")) for known in settings.VARIABLES}

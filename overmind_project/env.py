@@ -72,7 +72,7 @@ class Environment:
         self.names: set[str] = set()
         self.problems: list[Problem] = []
 
-    def wrong(self, name: str, sentence: str, hint: str) -> None:
+    def report_problem(self, name: str, sentence: str, hint: str) -> None:
         """Record a problem."""
         self.problems.append(Problem(name, sentence, hint))
 
@@ -111,7 +111,7 @@ class Environment:
         try:
             value.encode()
         except UnicodeEncodeError:
-            self.wrong(name, "not UTF-8", "Write it in UTF-8.")
+            self.report_problem(name, "not UTF-8", "Write it in UTF-8.")
             return default
         return value
 
@@ -120,30 +120,21 @@ class Environment:
         return [word.strip() for word in self.text(name).split(",") if word.strip()]
 
     def matching(self, name: str, pattern: str, what: str, default: str) -> str:
-        """Return a value that must match a regular expression as a whole.
-
-        Args:
-            name: the variable.
-            pattern: the regular expression.
-            what: its description in messages, such as "a name without ':'".
-            default: the value if the variable is unset or invalid.
+        """Return a value that matches `pattern` as a whole; `what` describes a valid value in
+        messages.
         """
         value = self.text(name, default)
         if not re.fullmatch(pattern, value):
-            self.wrong(name, f"not {what}", f"Give {what}{_or_nothing(default)}.")
+            self.report_problem(name, f"not {what}", f"Give {what}{_or_empty(default)}.")
             return default
         return value
 
     def parsed(
         self, name: str, parse: Callable[[str], _Value], what: str, default: _Value
     ) -> _Value:
-        """Return the result of `parse` for a variable.
+        """Return the result of `parse`, which raises `ValueError` for an invalid value.
 
-        Args:
-            name: the variable.
-            parse: converts the text; raises `ValueError` if it is invalid.
-            what: the description of a valid value in messages.
-            default: the result if the variable is unset or invalid.
+        `what` describes a valid value in messages.
         """
         value = self.text(name)
         if not value:
@@ -151,7 +142,9 @@ class Environment:
         try:
             return parse(value)
         except ValueError:
-            self.wrong(name, f"{value!r} is not {what}", f"Give {what}, or nothing for none.")
+            self.report_problem(
+                name, f"{value!r} is not {what}", f"Give {what}, or leave it empty."
+            )
             return default
 
     def choice(self, name: str, choices: Collection[str], default: str) -> str:
@@ -159,10 +152,10 @@ class Environment:
         value = self.text(name, default)
         if value not in choices:
             listed = ", ".join(choices)
-            self.wrong(
+            self.report_problem(
                 name,
-                f"{value!r} is none of {listed}",
-                f"Give one of {listed}{_or_nothing(default)}.",
+                f"{value!r} is not one of {listed}",
+                f"Give one of {listed}{_or_empty(default)}.",
             )
             return default
         return value
@@ -172,10 +165,10 @@ class Environment:
         value = self.text(name).lower()
         if value and value not in _TRUE | _FALSE:
             usual = "on" if default else "off"
-            self.wrong(
+            self.report_problem(
                 name,
                 f"{value!r} is neither on nor off",
-                f"Give 1, true, yes or on, or 0, false, no or off{_or_nothing(usual)}.",
+                f"Give 1, true, yes or on, or 0, false, no or off{_or_empty(usual)}.",
             )
             return default
         return value in _TRUE if value else default
@@ -188,7 +181,7 @@ class Environment:
         if not re.fullmatch(r"[0-9]{1,9}", value) or not least <= int(value) <= most:
             what = f"a whole number from {least} to {most}"
             usual = "the server's choice" if default is None else str(default)
-            self.wrong(name, f"{value!r} is not {what}", f"Give {what}{_or_nothing(usual)}.")
+            self.report_problem(name, f"{value!r} is not {what}", f"Give {what}{_or_empty(usual)}.")
             return default
         return int(value)
 
@@ -205,7 +198,7 @@ class Environment:
         if not _is_address(value):
             what = "of the form host:port or :port"
             hint = f"Give an address {what}, with a port from 1 to {_LAST_PORT}"
-            self.wrong(name, f"{value!r} is not {what}", f"{hint}{_or_nothing(default)}.")
+            self.report_problem(name, f"{value!r} is not {what}", f"{hint}{_or_empty(default)}.")
             return default
         return value
 
@@ -213,7 +206,9 @@ class Environment:
         """Return a host name or address; an IPv6 address has no brackets."""
         value = self.text(name)
         if value and not _is_host(value):
-            self.wrong(name, "not a host", "Give a name or an address, without scheme and port.")
+            self.report_problem(
+                name, "not a host", "Give a name or an address, without scheme and port."
+            )
             return ""
         return value
 
@@ -222,7 +217,7 @@ class Environment:
         value = self.text(name)
         problem = _problem_of_url(value)
         if problem:
-            self.wrong(
+            self.report_problem(
                 name,
                 problem,
                 "Give http(s)://host:port and nothing more than perhaps a path, and the account in "
@@ -237,27 +232,25 @@ class Environment:
         if not value:
             return None
         if problem := _problem_of_certificates(Path(value)):
-            self.wrong(name, problem, "Name a file of one or more certificates in PEM form.")
+            self.report_problem(
+                name, problem, "Name a file of one or more certificates in PEM form."
+            )
             return None
         return Path(value)
 
     def secret(self, name: str, default: Secret | None = None) -> Secret:
-        """Return a secret from `NAME`, or from the file that `NAME_FILE` names. The file is read
-        once as a check.
-
-        Args:
-            name: the variable with the value.
-            default: the secret to use if neither variable is set.
+        """Return a secret from `NAME`, or from the file that `NAME_FILE` names; the file must be
+        readable.
         """
         value, path = self.text(name), self.text(f"{name}_FILE")
         if value and path:
-            self.wrong(name, f"given twice, also as {name}_FILE", "Give one of the two.")
+            self.report_problem(name, f"given twice, also as {name}_FILE", "Give one of the two.")
             return Secret(name)
         if not value and not path and default is not None:
             return default
         found = Secret(name, value, Path(path) if path else None)
         if problem := found.complaint():
-            self.wrong(
+            self.report_problem(
                 f"{name}_FILE",
                 problem,
                 f"Name a text file that this process may read, or give {name} itself.",
@@ -295,8 +288,8 @@ def _is_der(block: str) -> bool:
         return False
 
 
-def _or_nothing(default: str) -> str:
-    return f", or nothing for {default}" if default else ", or nothing"
+def _or_empty(default: str) -> str:
+    return f", or leave it empty for {default}" if default else ", or leave it empty"
 
 
 def _is_address(value: str) -> bool:

@@ -20,10 +20,10 @@ from gunicorn import glogging
 from overmind_project.http.gcra import shared_limiters
 from overmind_project.multiprocess import METRICS_DIRECTORY, shared_directory
 from overmind_project.server.listening import EVERY, EVERY_IPV4, binds
-from overmind_project.server.output import print_anything
+from overmind_project.server.output import escape_unencodable_output
 from zerglings.log_context import CONTEXT, NOTHING
 
-print_anything()
+escape_unencodable_output()
 
 # Modules that workers import read settings before wsgi.py runs.
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "overmind_project.settings")

@@ -93,7 +93,7 @@ def _couchdb_url() -> str:
         port = env.number("COUCHDB_SERVICE_PORT", 5984, least=1, most=65535)
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     if OVERMIND_STORE == "couchdb":
-        env.wrong(
+        env.report_problem(
             "COUCHDB_SERVICE_HOST",
             "not given, nor is COUCHDB_URL; set one of them, or OVERMIND_STORE=sqlite",
             "Give the host of CouchDB, or its URL in COUCHDB_URL.",
@@ -142,7 +142,7 @@ def _tokens() -> Secret:
         if source.is_given:
             tokens_of(source)
     except TokensError as error:
-        env.wrong(
+        env.report_problem(
             "OVERMIND_TOKENS_FILE" if source.path else "OVERMIND_TOKENS",
             str(error),
             "Give lines of name:scope:sha256-of-token, as manage.py make_token prints them.",
@@ -152,7 +152,7 @@ def _tokens() -> Secret:
 
 # The access tokens; without any, the service is open to everybody.
 OVERMIND_TOKENS = _tokens()
-# Whether /metrics is open when tokens are configured.
+# Whether /metrics needs no token although tokens are configured.
 OVERMIND_OPEN_METRICS = env.boolean("OVERMIND_OPEN_METRICS", default=False)
 
 # Django.
@@ -251,7 +251,7 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "filters": {
-        # The code that calls the store logs its outages; do not log them again as a bad answer.
+        # Store outages are logged where they are detected; do not log the resulting 503 as well.
         "not_503": {
             "()": "django.utils.log.CallbackFilter",
             "callback": lambda record: getattr(record, "status_code", None) != 503,

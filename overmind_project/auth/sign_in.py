@@ -18,7 +18,7 @@ from overmind_project.auth.denials import (
 )
 from zerglings.api.exceptions import error_response
 
-LIMIT = 4096
+MAX_FORM_BYTES = 4096
 """Maximum size of the form in bytes: a token of about 1,000, and the path of the next page."""
 
 
@@ -32,8 +32,8 @@ def sign_in(request: HttpRequest) -> HttpResponse:
         return error_response(FOREIGN.status, FOREIGN.sentence)
     if request.content_type != "application/x-www-form-urlencoded":
         return error_response(400, "Send a form: application/x-www-form-urlencoded.")
-    if len(request.body) > LIMIT:
-        return error_response(413, f"The form is longer than {LIMIT} bytes.")
+    if len(request.body) > MAX_FORM_BYTES:
+        return error_response(413, f"The form is longer than {MAX_FORM_BYTES} bytes.")
     # Django's form parser logs a form with many fields as an attack.
     fields = dict(parse_qsl(request.body.decode(errors="replace"), keep_blank_values=True))
     token, next_path = fields.get("token", "").strip(), fields.get("next")

@@ -1,7 +1,6 @@
 """Parses the configured tokens: a name, a scope and the SHA-256 hash of each token.
 
-The settings use this module before the workers are forked, so it must not import Django's HTTP
-code.
+The settings import this module, so it must not depend on them.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ from hashlib import blake2b
 from overmind_project.multiprocess import shared_directory
 
 SECOND = 1_000_000_000
-"""In nanoseconds."""
+"""Nanoseconds in a second."""
 
 _PERIODS = {"s": SECOND, "min": 60 * SECOND, "h": 3600 * SECOND}
 _RATE = re.compile(r"([1-9][0-9]{0,5})/(s|min|h)(?::([1-9][0-9]{0,5}))?")
@@ -133,8 +133,8 @@ class Limiter:
     def _due(self, key: SlotKey) -> int:
         """Return the caller's arrival time, 0 if it has no slot.
 
-        It takes no lock. If the slot changes hands meanwhile, the second look at the fingerprint
-        shows it.
+        It takes no lock. Comparing the fingerprint again detects that the slot was reassigned
+        meanwhile.
         """
         words = self._words
         first = key.row * _WORDS_PER_ROW
@@ -150,7 +150,7 @@ class Limiter:
 
         Args:
             key: the caller.
-            allow_overdraft: take one in any case. The debt is at most the burst and one more.
+            allow_overdraft: take one in any case. A caller owes at most one more than its burst.
 
         Returns:
             0 if one was taken, else after how many nanoseconds the caller may try again.

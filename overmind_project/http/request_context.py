@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
     from django.http import HttpRequest
 
-KEY = "overmind.request_context"
+CONTEXT_KEY = "overmind.request_context"
 """Key of the `RequestContext` in a request's WSGI environment."""
 
 NO_ROUTE = "none"
@@ -85,7 +85,7 @@ class RequestContext:
 
 def note_route(request: HttpRequest) -> None:
     """Record the route and the zergling of a request whose URL Django has resolved."""
-    context: RequestContext | None = request.META.get(KEY)
+    context: RequestContext | None = request.META.get(CONTEXT_KEY)
     match = request.resolver_match
     if context is None or match is None:
         return

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from overmind_project.http.request_context import KEY, NO_ROUTE, RequestContext
+from overmind_project.http.request_context import CONTEXT_KEY, NO_ROUTE, RequestContext
 from overmind_project.logs import RecordWithFields
 from zerglings.log_context import CONTEXT
 
@@ -87,10 +87,8 @@ class AccessLog:
         context = RequestContext(environ)
         if self._proxies is not None:
             context.client = self._proxies.client_of(environ)
-        environ[KEY] = context
-        CONTEXT.set(
-            context.ids
-        )  # not reset here: the server may still log something about the request
+        environ[CONTEXT_KEY] = context
+        CONTEXT.set(context.ids)  # gunicorn_conf.post_request resets it after the last log line
         _IN_FLIGHT.inc()
 
         def begin(status: str, headers: list[tuple[str, str]], *exc_info: object) -> object:

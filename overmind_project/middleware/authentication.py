@@ -26,7 +26,7 @@ from overmind_project.auth.credentials import (
 from overmind_project.auth.denials import Denial
 from overmind_project.auth.tokens import Token
 from overmind_project.http.gcra import shared_limiters
-from overmind_project.http.request_context import KEY, RequestContext, note_route
+from overmind_project.http.request_context import CONTEXT_KEY, RequestContext, note_route
 from overmind_project.middleware.every_request import rate_limit_response
 from zerglings.api.caching import NOT_KEPT
 from zerglings.api.exceptions import error_response
@@ -69,7 +69,7 @@ class Authentication:
             self._attach_caller(
                 request, token, is_cookie=credentials is not None and credentials.is_cookie
             )
-        elif credentials is not None and (context := request.META.get(KEY)) is not None:
+        elif credentials is not None and (context := request.META.get(CONTEXT_KEY)) is not None:
             context.has_invalid_token = True
         denial = _denial_for(request, credentials, token)
         if denial is None or self._is_public(request):
@@ -81,7 +81,7 @@ class Authentication:
 
     def _attach_caller(self, request: HttpRequest, token: Token, *, is_cookie: bool) -> None:
         """Make the caller known to the views and the access log."""
-        context: RequestContext | None = request.META.get(KEY)
+        context: RequestContext | None = request.META.get(CONTEXT_KEY)
         if context is not None:
             context.caller = token.name
         request.META[CALLER] = token.name
@@ -90,9 +90,7 @@ class Authentication:
             request.META[SIGNED_IN_TOKEN] = token
 
     def _deny(self, request: HttpRequest, denial: Denial, token: Token | None) -> HttpResponseBase:
-        """Return the denial, or 429: a caller with a valid token is charged for denied requests
-        too.
-        """
+        """Return the denial, or 429 if a caller with a valid token has used up its limit."""
         if token is not None and self._limiter is not None:
             response = rate_limit_response(self._limiter, request)
             if response is not None:

@@ -1,6 +1,6 @@
 """Reads a request's whole body before Django does, up to a limit.
 
-Django needs this for three reasons. It ignores chunked bodies, because it relies on
+Three properties of Django make this necessary. It ignores chunked bodies, because it relies on
 `Content-Length`. It accepts a body that was cut off. And it looks up any `charset` among
 Python's codecs: some are not charsets and fail later, and every unknown name stays in a cache.
 Here all bodies are UTF-8, and the charset is removed.
@@ -41,7 +41,7 @@ STEP = 64 * 1024
 """Bytes by which a long body is read, and by which its share of the budget grows."""
 
 TOO_MANY = "Too many long bodies are being read at once; nothing was changed, so try again."
-RETRY_AFTER = ("Retry-After", "1")
+RETRY_AFTER_HEADER = ("Retry-After", "1")
 
 _BOUNDARY = re.compile(r';\s*boundary\s*=\s*(?:"([^"]{1,200})"|([^";\s]{1,200}))', re.IGNORECASE)
 """The separator of form fields, the only parameter of a content type that is kept."""
@@ -107,13 +107,14 @@ class _Share:
         self._size = 0
 
     def grow(self) -> None:
-        """Take another step from the budget.
+        """Take another step from the budget, without waiting for free budget: that could take for
+        ever.
 
         Raises:
-            BodyError: the budget is used up. Waiting for it could take for ever.
+            BodyError: the budget is used up.
         """
         if self._budget.free < STEP:
-            raise BodyError("503 Service Unavailable", TOO_MANY, RETRY_AFTER)
+            raise BodyError("503 Service Unavailable", TOO_MANY, RETRY_AFTER_HEADER)
         self._budget.free -= STEP
         self._size += STEP
 
@@ -218,7 +219,7 @@ def _read(environ: WSGIEnvironment, size: int) -> bytes:
         raise BodyError("408 Request Timeout", "The body came too slowly.") from error
     except CrowdedOut as error:
         sentence = ERROR_RESPONSES[CrowdedOut].sentence
-        raise BodyError("503 Service Unavailable", sentence, RETRY_AFTER) from error
+        raise BodyError("503 Service Unavailable", sentence, RETRY_AFTER_HEADER) from error
     except OSError as error:
         raise BodyError("400 Bad Request", "The body broke off.") from error
     return body

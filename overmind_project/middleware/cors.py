@@ -1,9 +1,9 @@
 """CORS: allows the pages of the configured origins to read the answers.
 
 See https://fetch.spec.whatwg.org/#http-cors-protocol. It wraps Django and most middleware, so
-that pages can read errors that are answered in front of Django too. Cross-origin requests never
-carry cookies: `Access-Control-Allow-Credentials` is not sent. Preflight requests need no token;
-they are answered here.
+that pages can also read errors that are answered in front of Django. Pages cannot use a
+visitor's cookies: `Access-Control-Allow-Credentials` is not sent. Preflight requests need no
+token and are answered here.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from overmind_project.http.origins import ANY
-from overmind_project.http.request_context import KEY, RequestContext
+from overmind_project.http.request_context import CONTEXT_KEY, RequestContext
 from overmind_project.server.connection import Connection
 from zerglings.api.caching import NOT_KEPT
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 ROUTE = "preflight"
 """The route label of preflight requests."""
 
-METHODS = "GET, HEAD, POST, DELETE"
+ALLOWED_METHODS = "GET, HEAD, POST, DELETE"
 REQUEST_HEADERS = (
     "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, "
     "X-Request-ID, traceparent"
@@ -50,7 +50,7 @@ class CrossOriginHeaders:
             and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ
         )
         if is_preflight and allow_origin:
-            context: RequestContext = environ[KEY]
+            context: RequestContext = environ[CONTEXT_KEY]
             context.route = ROUTE
             if "HTTP_TRANSFER_ENCODING" in environ or environ.get("CONTENT_LENGTH", "0") != "0":
                 _refuse_body(environ)
@@ -92,7 +92,7 @@ def _refuse_body(environ: WSGIEnvironment) -> None:
 
 _PREFLIGHT_HEADERS = (
     ("Cache-Control", NOT_KEPT),  # for caches; browsers use Access-Control-Max-Age
-    ("Access-Control-Allow-Methods", METHODS),
+    ("Access-Control-Allow-Methods", ALLOWED_METHODS),
     ("Access-Control-Allow-Headers", REQUEST_HEADERS),
     ("Access-Control-Max-Age", MAX_AGE),
 )

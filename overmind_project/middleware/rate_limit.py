@@ -1,19 +1,19 @@
 """Rate limits: one for each caller with a valid token, else one for each address.
 
-There are two checks. `AddressRateLimit`, in front of Django, rejects requests of an address that
-has used up its limit at almost no cost. `charge`, after the authentication, charges the request
-to the caller or the address. A request that is answered before `charge`, such as one with an
+There are two checks. `AddressRateLimit`, in front of Django, cheaply rejects requests of an
+address that has used up its limit. `charge`, after the authentication, charges the request to
+the caller or the address. A request that is answered before `charge`, such as one with an
 invalid token, is charged when its answer begins.
 
 An address that guesses tokens is soon rejected, even with a valid token. Callers behind the same
 address continue to be served if their token was valid there recently.
 
-`/metrics` has its own limit, so that scrapes and other requests do not use up each other's. An
-invalid token counts as a guess there too.
+`/metrics` has a limit of its own, so that scrapes and other requests do not use up each other's.
+An invalid token counts as a guess there too.
 
-A request counts as one, whatever its size. Its size is only known after the body has been read
-and parsed, which the limit is meant to avoid. A limit below 10,000 would also reject large bulk
-calls for ever.
+A request counts as one, however many commands it contains. Counting commands would require
+parsing the body before a rejection, and a limit below 10,000 would reject large bulk calls for
+ever.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from overmind_project.auth.credentials import credentials_in
 from overmind_project.http.client_address import rate_limit_network
 from overmind_project.http.error_response import refuse
 from overmind_project.http.gcra import SECOND, Limiter, SlotKey
-from overmind_project.http.request_context import KEY, RequestContext
+from overmind_project.http.request_context import CONTEXT_KEY, RequestContext
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,13 +34,13 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 SENTENCE = (
-    "Too many requests: nothing was changed; try again after the seconds that Retry-After gives."
+    "Too many requests: nothing was changed; Retry-After says in how many seconds to try again."
 )
 
 PROBE_PATHS = frozenset(
     f"/{name}{slash}" for name in ("_health", "healthz", "readyz") for slash in ("", "/")
 )
-"""Paths that are never limited. Static files are not either."""
+"""Paths that are never limited; static files are exempt as well."""
 
 METRICS_PATHS = frozenset(("/metrics", "/metrics/"))
 """Paths with a limit of their own."""
@@ -55,7 +55,7 @@ class AddressRateLimit:
     Args:
         application: the application to wrap.
         limiter: the limit of callers and addresses.
-        recent_tokens: remembers the tokens that were valid lately.
+        recent_tokens: remembers the tokens that were valid recently.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class AddressRateLimit:
         path = environ["PATH_INFO"]
         if path in PROBE_PATHS or path.startswith(self._static):
             return self._application(environ, start_response)
-        context: RequestContext = environ[KEY]
+        context: RequestContext = environ[CONTEXT_KEY]
         wait = self._limiter.wait(_caller_key(self._limiter, environ))
         if path in METRICS_PATHS and credentials_in(environ) is not None:
             guesser = self._limiter.slot_key(rate_limit_network(context.client))
@@ -102,7 +102,7 @@ class AddressRateLimit:
         shown = credentials_in(environ)
         token = shown.token if shown is not None else ""
         return self._recent_tokens.compute_slot_key(
-            f"{rate_limit_network(environ[KEY].client)}\n{token}"
+            f"{rate_limit_network(environ[CONTEXT_KEY].client)}\n{token}"
         )
 
 
@@ -120,7 +120,7 @@ def charge(limiter: Limiter, environ: WSGIEnvironment) -> str | None:
 
 def _caller_key(limiter: Limiter, environ: WSGIEnvironment) -> SlotKey:
     """Return the key of the request's caller, as far as it is known yet."""
-    context: RequestContext = environ[KEY]
+    context: RequestContext = environ[CONTEXT_KEY]
     caller = rate_limit_network(context.client) if context.caller is None else f"@{context.caller}"
     if environ["PATH_INFO"] in METRICS_PATHS and not context.has_invalid_token:
         caller = f"metrics {caller}"

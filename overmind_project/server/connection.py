@@ -90,6 +90,7 @@ class Connection(gevent.socket.socket):
         self._has_sent = self._drains_at_end = False
         self.dropped: Reason | None = None
         self.since = time.monotonic()
+        # After the deadline (monotonic seconds) it is dropped for the reason `overdue`.
         self.deadline, self.overdue = self.since + limits.HEAD_SECONDS, Reason.SLOW_HEAD
 
     def begin(self, request: Request) -> None:

@@ -6,8 +6,8 @@ import sys
 from io import TextIOWrapper
 
 
-def print_anything() -> None:
-    """Print characters that the encoding lacks as escape sequences.
+def escape_unencodable_output() -> None:
+    """Escape characters that the output's encoding cannot represent.
 
     The encoding is the terminal's, or that of `PYTHONIOENCODING`. Without this, a user name
     could stop a command halfway with an encoding error.

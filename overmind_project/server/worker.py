@@ -143,14 +143,14 @@ class Worker(GeventWorker):
         """Set no timeout: `Connections` enforces all deadlines together, which costs less."""
         return nullcontext()
 
-    def handle(self, listener: _Listener, client: socket.socket, addr: Address) -> None:  # type: ignore[override]  # see below
+    def handle(self, listener: _Listener, client: socket.socket, addr: Address) -> None:  # type: ignore[override]  # always gets a _Listener
         """Serve one connection."""
         if isinstance(addr, tuple):
             addr = (plain(addr[0]), *addr[1:])
         with self._connections.opened(client) as connection:
-            super().handle(listener, connection, addr)  # type: ignore[arg-type]  # asked for its name
+            super().handle(listener, connection, addr)  # type: ignore[arg-type]  # gunicorn calls its getsockname()
 
-    def handle_request(  # type: ignore[override]  # gets what handle() made
+    def handle_request(  # type: ignore[override]  # gets the Connection from handle()
         self, listener_name: Address, req: Request, sock: Connection, addr: Address
     ) -> bool:
         """Answer a request.
@@ -166,7 +166,7 @@ class Worker(GeventWorker):
         finally:
             sock.end()
 
-    def handle_error(  # type: ignore[override]  # gets what handle() made
+    def handle_error(  # type: ignore[override]  # gets the Connection from handle()
         self,
         req: Request | None,
         client: Connection,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
-from overmind_project.http.request_context import KEY
+from overmind_project.http.request_context import CONTEXT_KEY
 from overmind_project.middleware.access_log import AccessLog
 from zerglings.log_context import CONTEXT, NOTHING
 
@@ -68,7 +68,7 @@ class Application:
         self.status = "200 OK"
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Application:
-        environ[KEY].route = self.route
+        environ[CONTEXT_KEY].route = self.route
         start_response(self.status, [("Content-Type", "text/plain")])
         return self
 

@@ -11,7 +11,7 @@ from contextlib import closing, suppress
 import pytest
 
 from overmind_project.http.origins import origins
-from overmind_project.middleware.cors import EXPOSED_HEADERS, METHODS, REQUEST_HEADERS
+from overmind_project.middleware.cors import ALLOWED_METHODS, EXPOSED_HEADERS, REQUEST_HEADERS
 from tests.support.backends import sqlite_backend
 from tests.support.prometheus import Metrics
 from tests.support.raw import line_to
@@ -126,7 +126,7 @@ def test_a_preflight_asks_what_is_allowed_and_touches_nothing(service: Service) 
         assert (reply.status, reply.body) == (204, b"")
     assert told(reply) == {
         "allow-origin": OURS,
-        "allow-methods": METHODS,
+        "allow-methods": ALLOWED_METHODS,
         "allow-headers": REQUEST_HEADERS,
         "max-age": "7200",
     }
@@ -194,7 +194,7 @@ def _read_on(line: socket.socket) -> int:
 def test_the_methods_of_the_api_are_allowed(plain: Service) -> None:
     for path in ("/zerglings/", "/zerglings/nobody", "/swarm/spawn", "/events"):
         known = plain.call("PATCH", path).headers["Allow"].split(", ")
-        assert set(known) - {"OPTIONS"} <= set(METHODS.split(", "))
+        assert set(known) - {"OPTIONS"} <= set(ALLOWED_METHODS.split(", "))
 
 
 def test_unless_configured_nothing_is_said_and_a_preflight_is_like_any(plain: Service) -> None:

@@ -26,7 +26,7 @@ from pytest_django import Settings
 from overmind_project import metrics, probes
 from overmind_project.auth.access import configured_tokens
 from overmind_project.http.gcra import SECOND, Rate, shared_limiters
-from overmind_project.http.request_context import KEY
+from overmind_project.http.request_context import CONTEXT_KEY
 from overmind_project.middleware.access_log import AccessLog
 from overmind_project.middleware.every_request import CallerRateLimit
 from overmind_project.middleware.rate_limit import (
@@ -63,9 +63,9 @@ class Guarded:
     def __call__(self, environ: dict[str, Any], start_response: Any) -> list[bytes]:
         name = environ.get("HTTP_AUTHORIZATION", "").removeprefix("Bearer ")
         if name in self.good:
-            environ[KEY].caller = name
-        if name and environ[KEY].caller is None:
-            environ[KEY].has_invalid_token = True
+            environ[CONTEXT_KEY].caller = name
+        if name and environ[CONTEXT_KEY].caller is None:
+            environ[CONTEXT_KEY].has_invalid_token = True
             reply = error_response(401, "No.")
         else:
             reply = self._counting(WSGIRequest(environ))  # type: ignore[assignment]  # a plain one
