@@ -35,16 +35,16 @@ class ServiceCollector(Collector):
             "python": platform.python_version(),
             "store": settings.OVERMIND_STORE,
         }
-        yield InfoMetricFamily("overmind_build", "What is running here.", about)
+        yield InfoMetricFamily("overmind_build", "The running version.", about)
         sizes = _resident_bytes()
         yield GaugeMetricFamily(
             "overmind_processes",
-            "Processes of this service, gunicorn's main one too.",
+            "Processes of this service, including gunicorn's main process.",
             len(sizes),
         )
         yield GaugeMetricFamily(
             "overmind_resident_memory_bytes",
-            "Memory of all processes of this service; what they share counts for each.",
+            "Resident memory of all processes; shared memory counts for each process.",
             sum(sizes),
         )
 

@@ -43,29 +43,28 @@ LATENCIES = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 
 
 _REQUESTS = Counter(
     "overmind_http_requests_total",
-    "Requests answered, by the name of the route (none: no such URL, or a body that was refused),"
-    " method and status.",
+    "Requests answered, by route name (none: unknown URL or rejected body), method and status.",
     ("route", "method", "status"),
 )
 _DURATION = Histogram(
     "overmind_http_request_duration_seconds",
-    "Time from a request's headers to the end of its answer; of event streams, to its beginning.",
+    "Time from the headers to the end of the answer; for event streams, to its beginning.",
     ("route", "method"),
     buckets=LATENCIES,
 )
 _CUT = Counter(
     "overmind_http_answers_cut_total",
-    "Answers that broke off midway, because the client hung up or the service failed.",
+    "Answers that were cut off, because the client disconnected or the service failed.",
     ("route", "by"),
 )
 _IN_FLIGHT = Gauge(
     "overmind_http_requests_in_flight",
-    "Requests that are being answered now, event streams among them.",
+    "Requests in progress, including event streams.",
     multiprocess_mode="livesum",
 )
 _STREAMS_OPEN = Gauge(
     "overmind_http_streams_open",
-    "Event streams that are open now.",
+    "Open event streams.",
     multiprocess_mode="livesum",
 )
 

@@ -8,13 +8,13 @@ from prometheus_client import Counter, Gauge
 
 _OPEN = Gauge(
     "overmind_connections_open",
-    "Connections that are open: idle between requests, reading a request, or answering.",
+    "Open connections by state: idle between requests, reading a request, or answering.",
     ("state",),
     multiprocess_mode="livesum",
 )
 _DROPPED = Counter(
     "overmind_connections_dropped_total",
-    "Connections that the service closed before their clients did, by the reason.",
+    "Connections that the service closed, by reason.",
     ("reason",),
 )
 
