@@ -1,4 +1,4 @@
-# Two commands matter: `make run` and `make test`. Both need only Python 3.11+ (and find or install the rest).
+# The main commands are `make run` and `make test`. They need Python 3.11+ and install everything else.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -6,7 +6,7 @@ STATIC := zerglings/static/overmind
 STATICS := $(wildcard $(STATIC)/*)
 COLLECTED := staticfiles/overmind/main.js
 LOCKED := requirements requirements-dev requirements-audit requirements-redbot tests/peer/requirements
-# Without --no-deps, a pip before 23.3 takes the newest release of what is asked for with and without an extra.
+# Without --no-deps, pip before 23.3 ignores the pin of a package that is required both with and without an extra.
 INSTALL := install --quiet --disable-pip-version-check --require-hashes --no-deps
 # uv asks the index that pip is configured with.
 UV = index=$${PIP_INDEX_URL:-$$($(BIN)/python -m pip config get global.index-url 2>/dev/null)}; \
@@ -14,7 +14,7 @@ UV = index=$${PIP_INDEX_URL:-$$($(BIN)/python -m pip config get global.index-url
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' overmind_project/__init__.py)
 
 .DEFAULT_GOAL := help
-unexport PYTHONDONTWRITEBYTECODE  # hundreds of processes would each compile the service anew
+unexport PYTHONDONTWRITEBYTECODE  # without bytecode, each of hundreds of test processes would compile the service
 FUZZ_MINUTES ?= 10
 WORKERS = auto
 COVERAGE := build/coverage
@@ -23,54 +23,54 @@ PARALLEL = $(PYTEST) --numprocesses=$(WORKERS) --dist=worksteal $(if $(MEASURE),
 LOGGING = -p no:randomly -o log_cli=true -o log_cli_level=INFO
 .PHONY: help run test proof coverage peer browser stress crash fuzz faults rollover soak drill check format lock licenses sbom audit bench bench-map image e2e e2e-production clean
 
-help: ## Show what can be made
+help: ## List the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 run: $(COLLECTED) ## Bootstrap the store and serve on OVERMIND_HTTP_ADDR (default 0.0.0.0:8080)
 	@$(BIN)/python manage.py bootstrap_couch
 	@exec $(BIN)/python manage.py serve
 
-test: WORKERS = $(shell echo $$((2 * $$(nproc))))  # half of them wait: for a browser, a clock, a process that starts
-test: peer browser $(COLLECTED) ## Run the tests of every promise, over both stores and in a browser; in WORKERS processes; MEASURE=1 for coverage
-	@rm -rf $(COVERAGE)  # what an earlier run measured
+test: WORKERS = $(shell echo $$((2 * $$(nproc))))  # about half of the tests wait for a browser, a clock or a process
+test: peer browser $(COLLECTED) ## Run the fast tests, with both stores and in a browser; WORKERS= sets the processes, MEASURE=1 measures coverage
+	@rm -rf $(COVERAGE)  # data of an earlier run
 	$(PARALLEL) -m "not proof"
 
-proof: peer browser $(COLLECTED) build/audit/.installed build/redbot/.installed ## Run the slow proofs: faults of the store, crashes, load, hostile input, proxies, upgrades, the commands of the docs
+proof: peer browser $(COLLECTED) build/audit/.installed build/redbot/.installed ## Run the slow tests: store faults, crashes, load, hostile input, proxies, upgrades, commands in the docs
 	$(PARALLEL) -m "proof and not alone"
 	$(PYTEST) -m "proof and alone"
 
-coverage: ## Report how much of the product `make test MEASURE=1` ran, at least 95 %; runs it first unless it just has been
+coverage: ## Report the coverage, at least 95 %; runs `make test MEASURE=1` unless it has just run
 	@test -e $(COVERAGE)/data || $(MAKE) test MEASURE=1
 	@$(BIN)/python -m coverage report; status=$$?; rm -r $(COVERAGE); exit $$status
 
-stress: peer $(COLLECTED) ## Try what was promised under load, a minute each (see tests/proof/load/test_under_fire.py)
+stress: peer $(COLLECTED) ## Check the promises under load, a minute for each (see tests/proof/load/test_under_fire.py)
 	OVERMIND_STRESS=1 $(PYTEST) $(LOGGING) tests/proof/load/test_under_fire.py
 
-crash: peer $(COLLECTED) ## Kill at random under load, ten minutes on each store: make crash CRASH="--store sqlite --seconds 60"
+crash: peer $(COLLECTED) ## Kill processes at random under load, ten minutes on each store: make crash CRASH="--store sqlite --seconds 60"
 	@$(BIN)/python -m tests.proof.crashes.crash $(CRASH)
 
-fuzz: peer $(COLLECTED) ## Send it what breaks services for FUZZ_MINUTES (10), another seed each round
+fuzz: peer $(COLLECTED) ## Send hostile input for FUZZ_MINUTES (10), with a new seed each round
 	@$(BIN)/python -m tests.proof.hostile $(FUZZ_MINUTES)
 
-rollover: peer $(COLLECTED) ## Roll from the previous release to this one and back under load, minutes long
+rollover: peer $(COLLECTED) ## Upgrade from the previous release and roll back under load; takes minutes
 	OVERMIND_STRESS=1 $(PYTEST) $(LOGGING) tests/proof/upgrade/test_rollover.py
 
-faults: peer $(COLLECTED) ## Break the store in every way under load, and print a table of what clients saw
+faults: peer $(COLLECTED) ## Inject every store fault under load, and print what clients saw
 	OVERMIND_FAULTS=1 $(PYTEST) -q $(LOGGING) tests/proof/faults/test_store_faults.py tests/proof/faults/test_store_places.py
 
-peer: $(VENV)/.development # The CouchDB-protocol server that tests run against
+peer: $(VENV)/.development # Install the CouchDB-compatible server for the tests
 	@sh tests/peer/install.sh $(VENV)
 
-browser: $(VENV)/.development # The browser that tests drive
+browser: $(VENV)/.development # Install the browser for the tests
 	@sh tests/browser/install.sh $(VENV)
 
-soak: $(COLLECTED) ## Load the service for SOAK_MINUTES (default 30) and tell whether it stays as it is; STORE_URL as for bench
+soak: $(COLLECTED) ## Load the service for SOAK_MINUTES (30) and report leaks and slowdowns; STORE_URL as for bench
 	@$(BIN)/python -m bench.soak
 
 drill: $(COLLECTED) ## Back up under load, destroy the store, restore it and compare; STORE_URL as for bench
 	@$(BIN)/python -m bench.drill
 
-check: peer ## Check format, lint, types, settings, installed packages and the API's description
+check: peer ## Check format, lint, types, imports, settings, installed packages and the API description
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive overmind_project zerglings bench k8s manage.py
@@ -82,26 +82,26 @@ check: peer ## Check format, lint, types, settings, installed packages and the A
 	$(BIN)/python manage.py check --deploy --fail-level WARNING
 	$(BIN)/python manage.py spectacular --validate --fail-on-warn --file /dev/null
 
-format: $(VENV)/.development ## Format the code and mend what the linter can
+format: $(VENV)/.development ## Format the code and apply the linter's fixes
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lock: $(VENV)/.development ## Write the requirements*.txt anew, with hashes, from the requirements*.in
+lock: $(VENV)/.development ## Regenerate requirements*.txt, with hashes, from requirements*.in
 	@for each in $(LOCKED); do \
 		$(UV) pip compile --quiet --universal --python-version=3.11 --no-strip-extras --generate-hashes \
 			--output-file=$$each.txt $$each.in || exit 1; done
 
-licenses: $(VENV)/.development ## Write LICENSES.md anew: the licence of all that the service runs with
+licenses: $(VENV)/.development ## Regenerate LICENSES.md: the licences of the runtime dependencies
 	@$(BIN)/python -m tests.supply.licenses
 
-sbom: $(VENV)/.development build/audit/.installed ## Write build/overmind.cdx.json: all that the service runs with, as CycloneDX
+sbom: $(VENV)/.development build/audit/.installed ## Write build/overmind.cdx.json: the runtime dependencies as a CycloneDX SBOM
 	@mkdir -p build
 	@$(BIN)/python -m tests.supply.runtime build/runtime
 	build/audit/bin/cyclonedx-py environment --pyproject pyproject.toml --mc-type application --no-validate \
 		--output-reproducible --output-file build/overmind.cdx.json build/runtime
 	@build/audit/bin/python -m tests.proof.supply.bill build/overmind.cdx.json
 
-audit: build/audit/.installed ## Ask the public database of vulnerabilities for those of what is locked
+audit: build/audit/.installed ## Check the locked packages for known vulnerabilities
 	build/audit/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements.txt
 	build/audit/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements-dev.txt
 	build/audit/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements-audit.txt
@@ -117,18 +117,18 @@ bench-map: browser $(COLLECTED) ## Measure the map in a browser with 100,000 and
 image: ## Build the container image, tagged with the version
 	docker build --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD) --tag overmind:$(VERSION) .
 
-e2e: ## Try the whole stack on the cluster that kubectl speaks to (see k8s/e2e.sh)
+e2e: ## Test the whole stack on kubectl's current cluster (see k8s/e2e.sh)
 	k8s/e2e.sh
 
-e2e-production: ## Try the production overlay there: each node of the CouchDB cluster deleted in turn
+e2e-production: ## Test the production overlay there: delete each node of the CouchDB cluster in turn
 	k8s/e2e_production.sh
 
-clean: ## Remove everything that was made, the embedded store excepted
+clean: ## Remove all generated files except the embedded store
 	rm -rf $(VENV) build staticfiles tests/peer/node_modules .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
 $(BIN)/python:
-	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; say PYTHON=/path/to/it") if sys.version_info < (3, 11) else None'
-	rm -rf $(VENV)  # one whose Python has gone, with what is installed for it
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; set PYTHON=/path/to/python3") if sys.version_info < (3, 11) else None'
+	rm -rf $(VENV)  # a virtual environment whose Python was removed
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
 $(VENV)/.runtime: requirements.txt | $(BIN)/python

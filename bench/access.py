@@ -44,12 +44,12 @@ def _cost(lines: str, headers: dict[str, str]) -> float:
     from django.http import HttpRequest, HttpResponse
     from django.test import RequestFactory
 
-    from overmind_project.auth.access import configured_ring
+    from overmind_project.auth.access import configured_tokens
     from overmind_project.middleware.authentication import Authentication
     from zerglings.secret import Secret
 
     settings.OVERMIND_TOKENS = Secret("OVERMIND_TOKENS", lines)
-    configured_ring.cache_clear()
+    configured_tokens.cache_clear()
 
     def answer(_: HttpRequest) -> HttpResponse:
         return HttpResponse(b"{}", content_type="application/json")

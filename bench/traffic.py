@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.plan import ROOT
-from overmind_project.http.client_address import TrustedProxies, neighbourhood, networks
+from overmind_project.http.client_address import TrustedProxies, networks, rate_limit_network
 from overmind_project.http.gcra import Limiter, Rate
 
 ROUNDS = 5
@@ -101,13 +101,13 @@ def _of_application() -> float:
 
 def _parts() -> Iterator[tuple[str, Callable[[], object]]]:
     limiter, numbers = Limiter(Rate.parse("999999/s")), count()
-    here = limiter.place_of(neighbourhood("127.0.0.1"))
+    here = limiter.slot_key(rate_limit_network("127.0.0.1"))
     yield "a look whether any is left", lambda: limiter.wait(here)
     yield "one taken", lambda: limiter.take(here)
     yield (
         "one taken by an address that is new",
         lambda: limiter.take(
-            limiter.place_of(neighbourhood(f"2001:db8:{next(numbers) % 65536:x}::1"))
+            limiter.slot_key(rate_limit_network(f"2001:db8:{next(numbers) % 65536:x}::1"))
         ),
     )
     proxies = TrustedProxies(networks("10.0.0.0/8"))

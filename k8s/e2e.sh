@@ -1,18 +1,18 @@
 #!/usr/bin/env bash
-# Tries the whole stack on a cluster of one machine, in a namespace of its own, under load.
+# Tests the whole stack under load on a single-node cluster, in a namespace of its own.
 #
-# Environment, beside that of k8s/e2e_lib.sh:
+# Environment, in addition to that of k8s/e2e_lib.sh:
 #   OVERLAY        folder to apply, with a NodePort and a fixed number of replicas  (k8s/overlays/minikube)
-#   OVERMIND_URL   where the service is                                             (first node's InternalIP:30080)
-#   SECOND_IMAGE   image of the second version; without it, the second version differs by an annotation
+#   OVERMIND_URL   URL of the service                                               (first node's InternalIP:30080)
+#   SECOND_IMAGE   image of the second version; by default, only an annotation changes
 #
-# Exits non-zero on any failed request (but for 503 with Retry-After while CouchDB is deleted), any lost
-# command, any step that does not come to its end.
+# Exits non-zero if a request fails (except 503 with Retry-After while CouchDB is deleted), a command is
+# lost, or a step does not finish.
 OVERLAY=${OVERLAY:-k8s/overlays/minikube}
 . "$(dirname "$0")/e2e_lib.sh"
 
 transcript() {
-  say "the original's transcript, through the NodePort"
+  say "replay the transcript of the original service through the NodePort"
   OVERMIND_URL=${OVERMIND_URL:-http://$($KUBECTL get nodes --output 'jsonpath={.items[0].status.addresses[?(@.type=="InternalIP")].address}'):30080}
   local id
   call -XGET /zerglings/ '{}'
@@ -38,7 +38,7 @@ call() {
 a_pod() { k get pods --selector app=overmind,tier=web --field-selector status.phase=Running --output 'jsonpath={.items[0].metadata.name}'; }
 
 delete_a_pod() {
-  say "delete a pod: its successor is bootstrapped again"
+  say "delete a pod: its replacement runs the bootstrap"
   local old new; old=$(k get pods --selector app=overmind,tier=web --output name | sort)
   k delete pod "$(a_pod)" --wait=true
   rolled_out deployment/overmind
@@ -87,19 +87,19 @@ broken_image() {
 is_stuck() { k get pods --selector app=overmind,tier=web | grep -Eq 'ErrImage|ImagePull'; }
 
 delete_couchdb() {
-  say "delete couchdb-0: 503 for a while, and the data is there again"
+  say "delete couchdb-0: 503 for a while, then the data is back"
   k delete pod couchdb-0 --wait=true
   rolled_out statefulset/couchdb
-  until_true 60 "the brain to be well" brain_is_ok
+  until_true 60 "the store to be healthy" brain_is_ok
   step_done "delete couchdb-0" may-be-unavailable
   [ "$(k get deployment overmind --output 'jsonpath={.status.readyReplicas}')" = 3 ] || die "the outage cost replicas"
 }
 brain_is_ok() { $CURL --silent --max-time 5 "$OVERMIND_URL/_health" | grep -q '"brain":"ok"'; }
 
 rotate() {
-  say "exchange the service's account"
+  say "rotate the service's account"
   k8s/secrets.sh --rotate
-  step_done "exchange the service's account"
+  step_done "rotate the service's account"
 }
 
 apply

@@ -1,7 +1,7 @@
-"""Steady load on the service for k8s/e2e.sh: moves zerglings over new connections, and keeps count.
+"""Generates the load for k8s/e2e.sh: moves zerglings over new connections and counts the answers.
 
-Prints a JSON line a second with what was sent so far; when the file STOP appears, reads every
-zergling back, compares it with what was acknowledged, prints the last line and ends.
+Prints a JSON line with the counts every second. When the file STOP appears, it compares every
+zergling with the acknowledged commands, prints a final line and exits.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ import time
 from collections import Counter
 from pathlib import Path
 
-STOP = Path("/tmp/stop")  # nosec B108 # noqa: S108 - in a container of its own
+STOP = Path("/tmp/stop")  # nosec B108 # noqa: S108 - the container runs nothing else
 THREADS = 4
 PAUSE = 0.05  # seconds between two requests of a thread
 TIMEOUT = 15  # seconds
-COUNTED = ("sent", "ok", "unavailable", "doubtful", "failed")
+OUTCOMES = ("sent", "ok", "unavailable", "doubtful", "failed")
 CREATED, UNAVAILABLE = 201, 503
-LONGEST = 3600  # seconds; after that it ends by itself
+MAX_SECONDS = 3600  # maximum seconds of a run
 
 
 class Load:
-    """Requests sent to one address, and what became of them."""
+    """Sends requests to one address and counts the results."""
 
     def __init__(self, address: str, port: int, host: str) -> None:
-        self._place = (address, port)
+        self._address = (address, port)
         self._headers = {"Host": host}
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
@@ -38,8 +38,8 @@ class Load:
     def call(
         self, method: str, path: str, body: str | None = None
     ) -> tuple[int, str | None, bytes]:
-        """Send one request over a connection of its own."""
-        connection = http.client.HTTPConnection(*self._place, timeout=TIMEOUT)
+        """Send one request over a new connection; return status, Retry-After and body."""
+        connection = http.client.HTTPConnection(*self._address, timeout=TIMEOUT)
         try:
             connection.request(method, path, body, self._headers)
             response = connection.getresponse()
@@ -48,7 +48,7 @@ class Load:
             connection.close()
 
     def spawn(self) -> str:
-        """Return a new zergling's id; the load has not begun yet, so a 503 is only asked again."""
+        """Return a new zergling's id. Retries on 503: the load has not begun yet."""
         while True:
             status, _, body = self.call("POST", "/zerglings/")
             if status == CREATED:
@@ -58,7 +58,7 @@ class Load:
             time.sleep(1)
 
     def move(self, zergling_id: str) -> None:
-        """Move a zergling, and note the answer."""
+        """Move a zergling and count the answer."""
         try:
             status, retry_after, body = self.call("POST", f"/zerglings/{zergling_id}", "M")
         except (OSError, http.client.HTTPException) as error:
@@ -84,19 +84,19 @@ class Load:
                 self.failures.append(failure)
 
     def report(self, **more: object) -> None:
-        """Print the counts so far."""
+        """Print the counts so far as a JSON line."""
         with self._lock:
-            counts = {name: self._counts[name] for name in COUNTED}
+            counts = {name: self._counts[name] for name in OUTCOMES}
             line = counts | {"failures": self.failures[-5:]} | more
         sys.stdout.write(json.dumps(line) + "\n")
         sys.stdout.flush()
 
     def wrong_zerglings(self, ids: list[str]) -> list[str]:
-        """Return what does not agree with what was acknowledged."""
+        """Return a message for each zergling that differs from the acknowledged commands."""
         wrong = []
         for zergling_id in ids:
             zergling = json.loads(self.call("GET", f"/zerglings/{zergling_id}")[2])["zergling"]
-            moves = zergling["location"]["y"]  # it only ever moves ahead, facing north
+            moves = zergling["location"]["y"]  # it only moves ahead, facing north
             least = self._acknowledged[zergling_id]
             if not least <= moves <= least + self._doubtful[zergling_id]:
                 wrong.append(f"{zergling_id}: {least} acknowledged, {moves} made")
@@ -106,26 +106,26 @@ class Load:
 
 
 def main() -> None:
-    """Run until STOP appears."""
+    """Generate load until STOP appears."""
     load = Load(sys.argv[1], int(sys.argv[2]), sys.argv[3])
     ids = [load.spawn() for _ in range(12)]
-    ends = threading.Event()
+    stopped = threading.Event()
 
     def client(number: int) -> None:
         turn = number
-        while not ends.is_set():
+        while not stopped.is_set():
             load.move(ids[turn % len(ids)])
             turn += THREADS
-            ends.wait(PAUSE)
+            stopped.wait(PAUSE)
 
     threads = [threading.Thread(target=client, args=(number,)) for number in range(THREADS)]
     for thread in threads:
         thread.start()
     began = time.monotonic()
-    while not STOP.exists() and time.monotonic() - began < LONGEST:
+    while not STOP.exists() and time.monotonic() - began < MAX_SECONDS:
         load.report()
         time.sleep(1)
-    ends.set()
+    stopped.set()
     for thread in threads:
         thread.join()
     wrong = load.wrong_zerglings(ids)

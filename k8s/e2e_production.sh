@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Tries the production overlay: a CouchDB cluster finishes itself from empty volumes, and then loses each of
-# its nodes in turn, under load. The cluster must have room for it, or FILTER must lower the requests.
+# Tests the production overlay: a CouchDB cluster sets itself up on empty volumes, then each of its nodes is
+# deleted in turn under load. Use FILTER to lower the resource requests on a small cluster.
 #
-# Environment: that of k8s/e2e_lib.sh, and
+# Environment, in addition to that of k8s/e2e_lib.sh:
 #   OVERLAY   folder to apply   (k8s/overlays/production)
 #
-# Exits non-zero on any failed request, also a 503, and on any lost command.
+# Exits non-zero if a request fails, also with 503, or a command is lost.
 OVERLAY=${OVERLAY:-k8s/overlays/production}
 . "$(dirname "$0")/e2e_lib.sh"
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Makes the Secrets that the manifests refer to, and exchanges the service's account.
+# Creates the Secrets that the manifests refer to, and rotates the service's account.
 #
-#   k8s/secrets.sh            create in the cluster what is missing; never change what exists
-#   k8s/secrets.sh --rotate   a new account for the service: make it, roll the pods, retire the old one
+#   k8s/secrets.sh            create the missing Secrets; never change existing ones
+#   k8s/secrets.sh --rotate   create a new account, restart the pods, delete the old account
 #
 # Environment: KUBECTL (default: kubectl), NAMESPACE (default: that of the current context),
 # ROLLOUT_TIMEOUT (default: 10m). Needs bash and python3. Prints no secret.
@@ -16,7 +16,7 @@ say() { printf 'secrets: %s\n' "$*"; }
 random() { python3 -c 'import secrets; print(secrets.token_hex(24))'; }
 exists() { k get secret "$1" --ignore-not-found --output name | grep -q .; }
 
-# A byte order mark and one line end are no part of a value, to the service neither (env.py).
+# Strips a byte order mark and one line end, as the service does (zerglings/secret.py).
 BARE='
 def bare(value):
     value = value.removeprefix(b"\xef\xbb\xbf")
@@ -24,8 +24,8 @@ def bare(value):
     return value.removesuffix(end)
 '
 
-# apply_secret VERB NAME KEY=VALUE ... : values travel on standard input, where `ps` does not show them.
-# What RETIRE holds is noted on the Secret: accounts that are to go when all pods have the new one.
+# apply_secret VERB NAME KEY=VALUE ... : passes the values on standard input, where `ps` does not show them.
+# RETIRE is stored as an annotation: the account to delete when all pods use the new one.
 apply_secret() {
   local verb=$1 name=$2; shift 2
   printf '%s\n' "$@" | python3 -c '
@@ -42,10 +42,10 @@ create_missing() {
   exists overmind-couchdb || apply_secret create overmind-couchdb "username=overmind-$(random | cut -c1-8)" "password=$(random)"
   exists overmind || apply_secret create overmind "django-secret-key=$(random)$(random)"
   exists couchdb-cluster || create_cluster_secret
-  say "all there: couchdb-password, overmind-couchdb, overmind, couchdb-cluster"
+  say "all Secrets exist: couchdb-password, overmind-couchdb, overmind, couchdb-cluster"
 }
 
-# What all nodes of a CouchDB cluster must have in common; a single node does not look at it.
+# The values that all nodes of a CouchDB cluster share; a single node ignores them.
 create_cluster_secret() {
   local hash
   hash=$(k get secret couchdb-password --output 'jsonpath={.data.password}' | python3 -c "$BARE"'
@@ -63,28 +63,28 @@ import base64, sys
 sys.stdout.buffer.write(bare(base64.b64decode(sys.stdin.read())))'
 }
 
-# rotate: may be killed at any point; the next call goes on where it stopped
+# rotate: if it is interrupted at any point, the next call continues
 rotate() {
   local retired old_pods pod
   retired=$(k get secret overmind-couchdb --output 'jsonpath={.metadata.annotations.overmind/retire}')
   if [ -n "$retired" ]; then
-    say "going on with a rotation that was not finished"
+    say "continuing an unfinished rotation"
   else
     retired=$(value overmind-couchdb username)
     RETIRE=$retired apply_secret replace overmind-couchdb "username=overmind-$(random | cut -c1-8)" "password=$(random)"
   fi
-  say "new account $(value overmind-couchdb username), old account $retired; rolling the pods"
+  say "new account $(value overmind-couchdb username), old account $retired; restarting the pods"
   old_pods=$(k get pods --selector app=overmind,tier=web --output name)
   k rollout restart deployment/overmind
   k rollout status deployment/overmind --timeout "$ROLLOUT_TIMEOUT"
-  for pod in $old_pods; do  # they go on serving for some seconds after the roll-out
+  for pod in $old_pods; do  # the old pods serve for some seconds after the rollout
     until [ -z "$(k get "$pod" --ignore-not-found --output name)" ]; do sleep 1; done
   done
   retire "$retired"
   k annotate secret overmind-couchdb overmind/retire= --overwrite >/dev/null
 }
 
-# retire NAME: runs the pods' own init container once more, with --retire
+# retire NAME: run the pods' init container once more, to delete the account NAME
 retire() {
   local job=overmind-retire
   k delete job "$job" --ignore-not-found >/dev/null
@@ -97,8 +97,8 @@ env += [{"name": "OVERMIND_BOOTSTRAP_RETIRE", "value": sys.argv[2]},
         {"name": "OVERMIND_BOOTSTRAP_TIMEOUT", "value": "120"}]
 spec |= {"restartPolicy": "Never", "containers": [container | {"env": env}]}
 spec.pop("topologySpreadConstraints", None)
-# "app" is what the network policies go by; another "tier" keeps the Service from sending requests to it.
-# The others keep sidecars of service meshes away, which would go on when the job is done.
+# The network policies select by "app"; a different "tier" keeps the pod out of the Service.
+# The others disable sidecars of service meshes, which would keep running after the job.
 labels = {"app": "overmind", "tier": "job", "sidecar.istio.io/inject": "false"}
 annotations = {"linkerd.io/inject": "disabled"}
 json.dump({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": sys.argv[1]},
@@ -107,7 +107,7 @@ json.dump({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": sys.arg
           sys.stdout)' "$job" "$1" | k create --filename -
   if ! k wait --for=condition=complete "job/$job" --timeout 310s; then
     k logs "job/$job" >&2 || true
-    say "the old account $1 could not be retired: look at job/$job, then call this again" >&2
+    say "cannot delete the old account $1: see the logs of job/$job, then run this again" >&2
     exit 1
   fi
   k logs "job/$job" | grep '^retire:'

@@ -1,3 +1,3 @@
-"""The Django project that serves zerglings over HTTP."""
+"""The Django project that serves the zerglings over HTTP."""
 
 __version__ = "3.0.0"

@@ -1,4 +1,4 @@
-"""The project's applications: its system checks, and the static files that are collected."""
+"""Django application configurations: registers the system checks and filters the static files."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from django.contrib.staticfiles.apps import StaticFilesConfig
 
 
 class ProjectConfig(AppConfig):
-    """Registers the checks when everything else is there."""
+    """Registers the system checks once Django is set up."""
 
     name = "overmind_project"
     default = True
 
     def ready(self) -> None:
-        """Register the checks."""
+        """Register the system checks."""
         from overmind_project import checks
 
         checks.register_all()
 
 
 class StaticFiles(StaticFilesConfig):
-    """Leaves out what no page asks for, which would make up most of the bytes."""
+    """Collects static files without those that no page loads, which are most of the bytes."""
 
     ignore_patterns = [  # noqa: RUF012 - Django's own declaration is not a ClassVar
         *StaticFilesConfig.ignore_patterns,

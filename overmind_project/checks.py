@@ -1,7 +1,7 @@
-"""System checks of the settings: ``manage.py check`` lists all that is wrong or doubtful, at once.
+"""Django system checks of the settings: `manage.py check` lists all problems at once.
 
-An error says what also stops the start; a warning is about values that are valid, but seldom meant.
-The ids are for people's scripts and never change their meaning: a new variable gets a new one.
+Errors also stop the start. Warnings are for valid values that are probably a mistake. Scripts
+may rely on the ids: an id never changes its meaning, and a new variable gets a new one.
 """
 
 from __future__ import annotations
@@ -61,36 +61,36 @@ IDS = {
     "DJANGO_DEBUG": "overmind.E052",
     "DJANGO_ALLOWED_HOSTS": "overmind.E053",
 }
-"""The id of what can be wrong with each variable."""
+"""The id of the error for each variable."""
 
 PLAIN_HTTP = "overmind.W001"
 NO_PASSWORD = "overmind.W002"  # noqa: S105 - the id of a warning
 UNUSED_COUCHDB = "overmind.W003"
 OPEN_FILE = "overmind.W004"
-NO_PLACE_FOR_FILE = "overmind.W005"
+UNWRITABLE_FILE = "overmind.W005"
 SHORT_GRACE = "overmind.W006"
 MISSPELT = "overmind.W007"
 NO_SUCH_HOST = "overmind.W008"
 
 CLUSTER_SUFFIXES = (".svc", ".svc.cluster.local", ".cluster.local", ".internal", ".localhost")
 MOUNTED_SECRETS = ("/run/secrets/", "/var/run/secrets/")
-"""Where orchestrators put the files of secrets, readable by all in a container of one's own."""
+"""Where orchestrators mount secrets. Every user of the container can read them there."""
 
 LIKENESS = 0.6
-"""From which share of common letters a word is taken for a misspelt one."""
+"""Minimum share of common letters for a word to count as misspelt."""
 
 MATCHING_HOST = re.compile(r"\*|\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9A-Fa-f:.]+\]")
-"""What Django can find equal to the host of a request, of which it has cut off the port."""
+"""What Django can match against a request's host, which it compares without the port."""
 
 
 def register_all() -> None:
-    """Let Django run these checks."""
+    """Register the checks with Django."""
     for check in (errors, misspelt, warnings_of_hosts, warnings_of_couchdb, warnings_of_files):
         register(check, "overmind")
 
 
 def errors(**_: object) -> list[CheckMessage]:
-    """Return everything that is wrong with the environment."""
+    """Return an error for every invalid variable."""
     return [
         Error(str(problem), hint=problem.hint, id=IDS[problem.variable])
         for problem in settings.PROBLEMS
@@ -98,11 +98,11 @@ def errors(**_: object) -> list[CheckMessage]:
 
 
 def misspelt(**_: object) -> list[CheckMessage]:
-    """Return variables that were probably meant to be others: they have no effect."""
+    """Return a warning for each unknown variable whose name resembles a known one."""
     return [
         Warning(
-            f"{name}: there is no such variable, so it has no effect",
-            hint=f"Is {' or '.join(meant)} meant?",
+            f"{name}: unknown variable, it has no effect",
+            hint=f"Did you mean {' or '.join(meant)}?",
             id=MISSPELT,
         )
         for name in settings.UNREAD_VARIABLES
@@ -111,10 +111,11 @@ def misspelt(**_: object) -> list[CheckMessage]:
 
 
 def _meant_by(name: str) -> list[str]:
-    """Return the variables whose words are most like those of a name, else all but one of them.
+    """Return the known variables that a name resembles.
 
-    The words are compared one by one: names that differ in one short word have most letters in
-    common and mean different things.
+    Names are compared word by word: `COUCHDB_Q` and `COUCHDB_N` share most letters, but are
+    different variables. If no name with the same number of words is similar, names with one word
+    more or fewer are considered.
     """
     words = name.split("_")
     likeness = {known: _likeness(words, known.split("_")) for known in settings.VARIABLES}
@@ -125,7 +126,7 @@ def _meant_by(name: str) -> list[str]:
 
 
 def _likeness(words: list[str], known: list[str]) -> float:
-    """Return the share of common letters, 0 if two words have little in common."""
+    """Return the share of common letters, 0 if any two words differ too much."""
     if len(words) != len(known):
         return 0
     shares = [SequenceMatcher(None, *pair).ratio() for pair in zip(words, known, strict=True)]
@@ -133,19 +134,19 @@ def _likeness(words: list[str], known: list[str]) -> float:
 
 
 def _is_one_word_longer(one: str, other: str) -> bool:
-    """Whether a name is another one but for a word in its midst, either way round."""
+    """Return whether one name is the other with a word added in the middle, either way round."""
     short, long = sorted((one.split("_"), other.split("_")), key=len)
-    shortened = [long[:place] + long[place + 1 :] for place in range(1, len(long) - 1)]
+    shortened = [long[:index] + long[index + 1 :] for index in range(1, len(long) - 1)]
     return short in shortened
 
 
 def warnings_of_hosts(**_: object) -> list[CheckMessage]:
-    """Return the names of hosts that no request can have."""
+    """Return a warning for each allowed host that no request can have."""
     return [
         Warning(
-            f"DJANGO_ALLOWED_HOSTS: {host!r} is never the host of a request",
-            hint="Give names without scheme, port, path and blanks, separated by commas; "
-            ".example.org for a domain with all below it; an IPv6 address in brackets.",
+            f"DJANGO_ALLOWED_HOSTS: {host!r} matches no request",
+            hint="Give names without scheme, port, path or spaces, separated by commas; "
+            ".example.org for a domain and its subdomains; an IPv6 address in brackets.",
             id=NO_SUCH_HOST,
         )
         for host in settings.ALLOWED_HOSTS
@@ -154,12 +155,12 @@ def warnings_of_hosts(**_: object) -> list[CheckMessage]:
 
 
 def warnings_of_couchdb(**_: object) -> list[CheckMessage]:
-    """Return what is doubtful about the way to CouchDB."""
+    """Return warnings about the connection to CouchDB."""
     return list(_couchdb() if settings.OVERMIND_STORE == "couchdb" else _unused_couchdb())
 
 
 def warnings_of_files(**_: object) -> list[CheckMessage]:
-    """Return what is doubtful about files: the embedded store's, and those of secrets."""
+    """Return warnings about the embedded store's file and the files of secrets."""
     return [*_embedded_file(), *_secret_files()]
 
 
@@ -168,20 +169,20 @@ def _couchdb() -> Iterator[Warning]:
     url = urlsplit(settings.COUCHDB_URL)
     if url.scheme == "http" and has_password and not _is_near(url.hostname or ""):
         yield Warning(
-            f"COUCHDB_URL: the password goes to {url.hostname} over plain http",
-            hint="Give an https URL, or a host in this network.",
+            f"COUCHDB_URL: the password is sent to {url.hostname} over plain http",
+            hint="Give an https URL, or a host in a private network.",
             id=PLAIN_HTTP,
         )
     if not has_password:
         yield Warning(
-            "COUCHDB_PASSWORD: not given; CouchDB 3 serves nobody without one",
+            "COUCHDB_PASSWORD: not given; CouchDB 3 requires one",
             hint="Give COUCHDB_PASSWORD or COUCHDB_PASSWORD_FILE.",
             id=NO_PASSWORD,
         )
     if settings.COUCHDB_CLUSTER_NODES > 1 and settings.OVERMIND_HEAL_GRACE < 1:
         yield Warning(
-            "OVERMIND_HEAL_GRACE: a node that was away may bring the dead back",
-            hint="Give more days than any node of the cluster was ever away.",
+            "OVERMIND_HEAL_GRACE: a node that was down may bring deleted zerglings back",
+            hint="Give more days than a node of the cluster may be down.",
             id=SHORT_GRACE,
         )
 
@@ -196,7 +197,7 @@ def _unused_couchdb() -> Iterator[Warning]:
 
 
 def _is_near(host: str) -> bool:
-    """Whether a host is this machine, in a private network or in the same cluster."""
+    """Return whether a host is this machine, in a private network or in the same cluster."""
     try:
         return ip_address(host).is_private
     except ValueError:
@@ -204,19 +205,20 @@ def _is_near(host: str) -> bool:
 
 
 def _embedded_file() -> Iterator[Warning]:
-    """Look at the file, or at the directory in which bootstrap_couch makes it."""
+    """Check the file, or the directory in which `bootstrap_couch` creates it."""
     if settings.OVERMIND_STORE != "sqlite":
         return
     path: Path = settings.OVERMIND_SQLITE_PATH
-    # Beside the file SQLite keeps others; and of a directory that is hidden nothing exists.
-    place = next(parent for parent in path.parents if os.path.exists(parent))
-    wanted = [place, path] if os.path.exists(path) else [place]
-    is_file = place.is_dir() and not path.is_dir()
-    if not is_file or not all(os.access(each, os.W_OK) for each in wanted):
+    # SQLite creates more files beside it. os.path.exists is False for a directory without
+    # permission.
+    directory = next(parent for parent in path.parents if os.path.exists(parent))
+    paths = [directory, path] if os.path.exists(path) else [directory]
+    is_file = directory.is_dir() and not path.is_dir()
+    if not is_file or not all(os.access(each, os.W_OK) for each in paths):
         yield Warning(
             f"OVERMIND_SQLITE_PATH: this process cannot write to {path}",
             hint="Name a file in a directory that belongs to the service's user.",
-            id=NO_PLACE_FOR_FILE,
+            id=UNWRITABLE_FILE,
         )
 
 
@@ -229,7 +231,7 @@ def _secret_files() -> Iterator[Warning]:
         seen.add(path)
         if path.stat().st_mode & stat.S_IROTH:
             yield Warning(
-                f"{secret.name}_FILE: everybody on this machine may read {path}",
+                f"{secret.name}_FILE: every user of this machine can read {path}",
                 hint=f"chmod o= {path}",
                 id=OPEN_FILE,
             )

@@ -1,10 +1,11 @@
-"""Typed readers of environment variables, which find out all that is wrong with them.
+"""Typed readers of environment variables that collect every problem they find.
 
-A variable with a bad value reads as its default, and its problem is kept, with a hint that says
-what would be right: ``raise_first`` is for whoever must not go on then. No text repeats the value
-of a secret. A byte order mark at the beginning and one line end at the end are no part of a value,
-in variables and in files. A variable that is empty counts as not given, and so does one that
-Kubernetes injects for a Service whose name merely looks like the beginning of a variable's.
+An invalid variable reads as its default, and the problem is recorded with a hint. `raise_first`
+stops a program that needs valid settings. Messages never contain the value of a secret.
+
+A byte order mark at the start and one line end at the end of a value are ignored, in variables
+and files. Empty variables count as unset. So do addresses that Kubernetes injects for a Service
+whose name matches a prefix of ours, such as `COUCHDB_PORT=tcp://…`.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ _ADDRESS = re.compile(rf"(?P<host>{_HOST}):(?P<port>[0-9]{{1,5}})")
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong with a variable, and what would be right."""
+    """An invalid variable, the reason, and a hint how to correct it."""
 
     variable: str
     sentence: str
@@ -54,10 +55,16 @@ class Problem:
 
 
 class Environment:
-    """Variables, the names of those that were asked for, and the problems that were found.
+    """Reads variables; records the names that were read and the problems that were found.
 
     Args:
-        variables: by name; those of this process unless given.
+        variables: values by name; the process's environment by default.
+
+    >>> env = Environment({"WEB_CONCURRENCY": "many"})
+    >>> env.number("WEB_CONCURRENCY", 1, least=1, most=256)
+    1
+    >>> str(env.problems[0])
+    "WEB_CONCURRENCY: 'many' is not a whole number from 1 to 256"
     """
 
     def __init__(self, variables: Mapping[str, str] | None = None) -> None:
@@ -65,21 +72,21 @@ class Environment:
         self.names: set[str] = set()
         self.problems: list[Problem] = []
 
-    def wrong(self, name: str, sentence: str, hint: str) -> None:
-        """Keep a problem."""
+    def report_problem(self, name: str, sentence: str, hint: str) -> None:
+        """Record a problem."""
         self.problems.append(Problem(name, sentence, hint))
 
     def raise_first(self) -> None:
-        """Return if nothing is wrong.
+        """Raise the first problem, if there is one.
 
         Raises:
-            ImproperlyConfigured: something is; one line that begins with the variable's name.
+            ImproperlyConfigured: one line that begins with the variable's name.
         """
         for problem in self.problems:
             raise ImproperlyConfigured(str(problem))
 
     def unread(self) -> list[str]:
-        """Return the names that nobody has asked for, in order, without what Kubernetes injects."""
+        """Return the sorted names that were not read, without those that Kubernetes injects."""
         return sorted(
             name
             for name, value in self._variables.items()
@@ -89,7 +96,7 @@ class Environment:
         )
 
     def given(self, *names: str) -> bool:
-        """Whether any of these variables has a value."""
+        """Return whether any of these variables has a value."""
         self.names.update(names)
         return any(self._value(name) for name in names)
 
@@ -98,34 +105,36 @@ class Environment:
         return "" if _is_injected_address(name, value) else value
 
     def text(self, name: str, default: str = "") -> str:
-        """Return the variable's value."""
+        """Return the value of a variable."""
         self.names.add(name)
         value = self._value(name) or default
         try:
             value.encode()
         except UnicodeEncodeError:
-            self.wrong(name, "not UTF-8", "Write it in UTF-8.")
+            self.report_problem(name, "not UTF-8", "Write it in UTF-8.")
             return default
         return value
 
     def words(self, name: str) -> list[str]:
-        """Return the parts of a variable that are separated by commas."""
+        """Return the parts of a comma-separated list."""
         return [word.strip() for word in self.text(name).split(",") if word.strip()]
 
     def matching(self, name: str, pattern: str, what: str, default: str) -> str:
-        """Return a variable whose whole value matches ``pattern``, known to people as ``what``."""
+        """Return a value that matches `pattern` as a whole; `what` describes a valid value in
+        messages.
+        """
         value = self.text(name, default)
         if not re.fullmatch(pattern, value):
-            self.wrong(name, f"not {what}", f"Give {what}{_or_nothing(default)}.")
+            self.report_problem(name, f"not {what}", f"Give {what}{_or_empty(default)}.")
             return default
         return value
 
     def parsed(
         self, name: str, parse: Callable[[str], _Value], what: str, default: _Value
     ) -> _Value:
-        """Return what ``parse`` makes of a variable, known to people as ``what``.
+        """Return the result of `parse`, which raises `ValueError` for an invalid value.
 
-        ``parse`` raises ``ValueError`` for what it does not understand.
+        `what` describes a valid value in messages.
         """
         value = self.text(name)
         if not value:
@@ -133,78 +142,84 @@ class Environment:
         try:
             return parse(value)
         except ValueError:
-            self.wrong(name, f"{value!r} is not {what}", f"Give {what}, or nothing for none.")
+            self.report_problem(
+                name, f"{value!r} is not {what}", f"Give {what}, or leave it empty."
+            )
             return default
 
     def choice(self, name: str, choices: Collection[str], default: str) -> str:
-        """Return a variable that must be one of ``choices``."""
+        """Return a value that must be one of `choices`."""
         value = self.text(name, default)
         if value not in choices:
             listed = ", ".join(choices)
-            self.wrong(
+            self.report_problem(
                 name,
-                f"{value!r} is none of {listed}",
-                f"Give one of {listed}{_or_nothing(default)}.",
+                f"{value!r} is not one of {listed}",
+                f"Give one of {listed}{_or_empty(default)}.",
             )
             return default
         return value
 
     def boolean(self, name: str, *, default: bool) -> bool:
-        """Return a switch: 1, true, yes, on or 0, false, no, off, in any case."""
+        """Return a switch: 1, true, yes, on or 0, false, no, off; case does not matter."""
         value = self.text(name).lower()
         if value and value not in _TRUE | _FALSE:
             usual = "on" if default else "off"
-            self.wrong(
+            self.report_problem(
                 name,
                 f"{value!r} is neither on nor off",
-                f"Give 1, true, yes or on, or 0, false, no or off{_or_nothing(usual)}.",
+                f"Give 1, true, yes or on, or 0, false, no or off{_or_empty(usual)}.",
             )
             return default
         return value in _TRUE if value else default
 
     def integer(self, name: str, default: int | None, *, least: int, most: int) -> int | None:
-        """Return a whole number between ``least`` and ``most``."""
+        """Return a whole number between `least` and `most`."""
         value = self.text(name)
         if not value:
             return default
         if not re.fullmatch(r"[0-9]{1,9}", value) or not least <= int(value) <= most:
             what = f"a whole number from {least} to {most}"
             usual = "the server's choice" if default is None else str(default)
-            self.wrong(name, f"{value!r} is not {what}", f"Give {what}{_or_nothing(usual)}.")
+            self.report_problem(name, f"{value!r} is not {what}", f"Give {what}{_or_empty(usual)}.")
             return default
         return int(value)
 
     def number(self, name: str, default: int, *, least: int, most: int) -> int:
-        """Return a whole number that has a default."""
+        """Return a whole number between `least` and `most`; unlike `integer`, it always has a
+        default.
+        """
         value = self.integer(name, default, least=least, most=most)
         return default if value is None else value
 
     def listen_address(self, name: str, default: str) -> str:
-        """Return an address to listen on, ``host:port``, or ``:port`` for all addresses."""
+        """Return a listen address, `host:port`, or `:port` for all addresses."""
         value = self.text(name, default)
         if not _is_address(value):
             what = "of the form host:port or :port"
             hint = f"Give an address {what}, with a port from 1 to {_LAST_PORT}"
-            self.wrong(name, f"{value!r} is not {what}", f"{hint}{_or_nothing(default)}.")
+            self.report_problem(name, f"{value!r} is not {what}", f"{hint}{_or_empty(default)}.")
             return default
         return value
 
     def host(self, name: str) -> str:
-        """Return the name or address of a host, an IPv6 address without brackets."""
+        """Return a host name or address; an IPv6 address has no brackets."""
         value = self.text(name)
         if value and not _is_host(value):
-            self.wrong(name, "not a host", "Give a name or an address, without scheme and port.")
+            self.report_problem(
+                name, "not a host", "Give a name or an address, without scheme and port."
+            )
             return ""
         return value
 
     def base_url(self, name: str) -> str:
-        """Return an http or https URL without account, query and trailing slash."""
+        """Return an http or https URL without credentials, query and trailing slash."""
         value = self.text(name)
-        complaint = _complaint_about_url(value)
-        if complaint:
-            self.wrong(
+        problem = _problem_of_url(value)
+        if problem:
+            self.report_problem(
                 name,
-                complaint,
+                problem,
                 "Give http(s)://host:port and nothing more than perhaps a path, and the account in "
                 "COUCHDB_USERNAME and COUCHDB_PASSWORD.",
             )
@@ -212,28 +227,32 @@ class Environment:
         return value.rstrip("/")
 
     def certificates(self, name: str) -> Path | None:
-        """Return a file of certificates in PEM form, None when none is given."""
+        """Return the path of a PEM file with certificates, None if the variable is unset."""
         value = self.text(name)
         if not value:
             return None
-        if complaint := _complaint_about_certificates(Path(value)):
-            self.wrong(name, complaint, "Name a file of one or more certificates in PEM form.")
+        if problem := _problem_of_certificates(Path(value)):
+            self.report_problem(
+                name, problem, "Name a file of one or more certificates in PEM form."
+            )
             return None
         return Path(value)
 
     def secret(self, name: str, default: Secret | None = None) -> Secret:
-        """Return a secret from ``NAME`` or from the file that ``NAME_FILE`` names, checked once."""
+        """Return a secret from `NAME`, or from the file that `NAME_FILE` names; the file must be
+        readable.
+        """
         value, path = self.text(name), self.text(f"{name}_FILE")
         if value and path:
-            self.wrong(name, f"given twice, also as {name}_FILE", "Give one of the two.")
+            self.report_problem(name, f"given twice, also as {name}_FILE", "Give one of the two.")
             return Secret(name)
         if not value and not path and default is not None:
             return default
         found = Secret(name, value, Path(path) if path else None)
-        if complaint := found.complaint():
-            self.wrong(
+        if problem := found.complaint():
+            self.report_problem(
                 f"{name}_FILE",
-                complaint,
+                problem,
                 f"Name a text file that this process may read, or give {name} itself.",
             )
             return Secret(name)
@@ -241,15 +260,16 @@ class Environment:
 
 
 def _is_injected_address(name: str, value: str) -> bool:
-    """Whether Kubernetes says with it where a Service is: ``X_PORT=tcp://…`` for a Service ``x``.
+    """Return whether Kubernetes injected the address of a Service: `X_PORT=tcp://…` for a Service
+    `x`.
 
     See https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables.
     """
     return name.endswith("_PORT") and _INJECTED_ADDRESS.fullmatch(value) is not None
 
 
-def _complaint_about_certificates(path: Path) -> str | None:
-    """Look at the file without the library for TLS, which workers are to load after the fork."""
+def _problem_of_certificates(path: Path) -> str | None:
+    """Check the file without the ssl module, which only the workers load, after the fork."""
     try:
         text = path.read_text("ascii", errors="replace")
     except OSError as error:
@@ -261,15 +281,15 @@ def _complaint_about_certificates(path: Path) -> str | None:
 
 
 def _is_der(block: str) -> bool:
-    """Whether a block decodes to what every certificate begins with, an ASN.1 sequence."""
+    """Return whether a block decodes to an ASN.1 sequence, as every certificate does."""
     try:
         return base64.b64decode("".join(block.split()), validate=True)[:1] == b"\x30"
     except binascii.Error:
         return False
 
 
-def _or_nothing(default: str) -> str:
-    return f", or nothing for {default}" if default else ", or nothing"
+def _or_empty(default: str) -> str:
+    return f", or leave it empty for {default}" if default else ", or leave it empty"
 
 
 def _is_address(value: str) -> bool:
@@ -280,7 +300,9 @@ def _is_address(value: str) -> bool:
 
 
 def _is_host(text: str) -> bool:
-    """Whether it is a name or an address; one with a zone means something to one machine only."""
+    """Return whether the text is a host name or an address. A zone is invalid: it is local to one
+    machine.
+    """
     if ":" not in text:
         return _HOST_NAME.fullmatch(text) is not None
     try:
@@ -289,7 +311,7 @@ def _is_host(text: str) -> bool:
         return False
 
 
-def _complaint_about_url(value: str) -> str | None:
+def _problem_of_url(value: str) -> str | None:
     if "@" in value:
         return "give the account in COUCHDB_USERNAME and COUCHDB_PASSWORD, not in the URL"
     try:

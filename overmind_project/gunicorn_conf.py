@@ -1,6 +1,6 @@
-"""How gunicorn serves: ``gunicorn -c python:overmind_project.gunicorn_conf``.
+"""The gunicorn configuration: `gunicorn -c python:overmind_project.gunicorn_conf`.
 
-The figures behind these choices are in docs/performance.md.
+docs/performance.md has the measurements behind the values.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from django.core.exceptions import ImproperlyConfigured
 from gunicorn import glogging
 
 from overmind_project.http.gcra import shared_limiters
-from overmind_project.multiprocess import SHARED, shared_place
+from overmind_project.multiprocess import METRICS_DIRECTORY, shared_directory
 from overmind_project.server.listening import EVERY, EVERY_IPV4, binds
-from overmind_project.server.output import print_anything
+from overmind_project.server.output import escape_unencodable_output
 from zerglings.log_context import CONTEXT, NOTHING
 
-print_anything()
+escape_unencodable_output()
 
-# What the workers import asks for a setting before wsgi.py could name their module.
+# Modules that workers import read settings before wsgi.py runs.
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "overmind_project.settings")
 
 try:
@@ -43,39 +43,41 @@ if TYPE_CHECKING:
 
 wsgi_app = "overmind_project.wsgi:application"
 bind = binds(settings.OVERMIND_HTTP_ADDR)
-backlog = 2048  # connections that may wait while all hands are full
+backlog = 2048  # connections that may wait to be accepted
 workers = settings.WEB_CONCURRENCY
-worker_class = "overmind_project.server.worker.Worker"  # who waits costs a greenlet, not a thread
+worker_class = (
+    "overmind_project.server.worker.Worker"  # a waiting connection costs a greenlet, not a thread
+)
 worker_connections = settings.OVERMIND_THREADS
 try:
-    worker_tmp_dir = shared_place()  # heartbeats in memory, not on a slow disk
+    worker_tmp_dir = shared_directory()  # heartbeats go to memory, not to a slow disk
 except OSError as error:
-    sys.exit(f"overmind: a directory for temporary files is needed: {error.strerror}")
-control_socket_disable = True  # the root may be read-only
-accesslog = None  # observation.py logs a line for each request
+    sys.exit(f"overmind: no directory for temporary files: {error.strerror}")
+control_socket_disable = True  # the root file system may be read-only
+accesslog = None  # AccessLog logs a line for each request
 graceful_timeout = 20  # seconds; longer than any use case takes
-timeout = 30  # seconds without a heartbeat after which a process is taken for dead
-forwarder_headers = ""  # nobody sets SCRIPT_NAME from outside
+timeout = 30  # seconds without a heartbeat after which a worker is replaced
+forwarder_headers = ""  # no client may set SCRIPT_NAME
 forwarded_allow_ips = ""  # nor the scheme, which nothing here depends on
 keepalive = settings.OVERMIND_KEEP_ALIVE
-limit_request_line = 8190  # bytes; a position in the news of a large cluster takes thousands
+limit_request_line = 8190  # bytes; an event position of a large cluster takes thousands
 limit_request_fields = 100
-limit_request_field_size = 8190  # bytes; connections.py bounds all of them together
+limit_request_field_size = 8190  # bytes; limits.py bounds all fields together
 
-TO_STOP = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
-"""What gunicorn tells its workers to stop by."""
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+"""The signals with which gunicorn stops its workers."""
 
 
 class Logger(glogging.Logger):
-    """gunicorn's own lines in the form of all others, without what a client may have sent."""
+    """Formats gunicorn's log lines like all others, without data that a client may have sent."""
 
     def setup(self, cfg: Config) -> None:
-        """Set up every logger, also in the main process, where Django is not."""
+        """Configure all loggers. The main process does not load Django, which would do it."""
         super().setup(cfg)
         logging.config.dictConfig(settings.LOGGING)
 
     def exception(self, msg: object, *args: object, **kwargs: Any) -> None:
-        """Log an error with its traceback, but not the URL, which may hold anything."""
+        """Log an error with its traceback, but without the URL, which may contain anything."""
         if str(msg).startswith("Error handling request"):
             msg, args = "Error handling a request", ()
         super().exception(msg, *args, **kwargs)
@@ -85,64 +87,66 @@ logger_class = Logger
 
 
 def on_starting(server: Arbiter) -> None:
-    """Make the places where the workers count together."""
-    SHARED.open()
+    """Create what the workers share: the metrics directory and the rate limiters."""
+    METRICS_DIRECTORY.open()
     if settings.OVERMIND_RATE_LIMIT is not None:
         shared_limiters(settings.OVERMIND_RATE_LIMIT)
     os.register_at_fork(
         before=lambda: _mask(signal.SIG_BLOCK),
         after_in_parent=lambda: _mask(signal.SIG_UNBLOCK),
-        after_in_child=_leave_when_told,
+        after_in_child=_exit_on_stop_signals,
     )
 
 
 def _mask(how: signal.Sigmasks) -> None:
-    signal.pthread_sigmask(how, TO_STOP)
+    signal.pthread_sigmask(how, STOP_SIGNALS)
 
 
-def _leave_when_told() -> None:
-    """Have a newborn worker end when it is told to, until it has handlers of its own.
+def _exit_on_stop_signals() -> None:
+    """Make a new worker exit on a stop signal until it has installed its own handlers.
 
-    Those of the main process, which it has by birth, would note it in vain, and the service would
-    take the whole ``graceful_timeout`` to end.
+    It inherits the handlers of the main process, which would ignore the signal in a worker.
+    Stopping would then take the whole `graceful_timeout`.
     """
-    for told in TO_STOP:
-        signal.signal(told, lambda *_: sys.exit(0))
+    for number in STOP_SIGNALS:
+        signal.signal(number, lambda *_: sys.exit(0))
     _mask(signal.SIG_UNBLOCK)
 
 
 def pre_fork(server: Arbiter, worker: Worker) -> None:
-    """Give a worker that is about to start a seat that nobody has."""
-    SHARED.take_slot(worker.age)
+    """Assign a metrics slot to a worker that is about to start."""
+    METRICS_DIRECTORY.take_slot(worker.age)
 
 
 def post_fork(server: Arbiter, worker: Worker) -> None:
-    """Have a worker count there, before it loads anything that counts."""
-    SHARED.occupy_slot(worker.age)
+    """Make the worker use its slot, before it imports code that counts."""
+    METRICS_DIRECTORY.use_slot(worker.age)
 
 
 def post_request(
     worker: Worker, request: Request, environ: dict[str, Any], response: Response
 ) -> None:
-    """What is logged from here on is not about this request."""
+    """Reset the log context: further lines do not belong to the request."""
     CONTEXT.set(NOTHING)
 
 
 def child_exit(server: Arbiter, worker: Worker) -> None:
-    """Forget what a worker had under way when it ended."""
-    SHARED.leave(worker.age)
+    """Free the slot of a worker that has ended."""
+    METRICS_DIRECTORY.release_slot(worker.age)
 
 
 def on_exit(server: Arbiter) -> None:
-    """Leave nothing behind."""
-    SHARED.close()
+    """Remove what the workers shared."""
+    METRICS_DIRECTORY.close()
     if settings.OVERMIND_RATE_LIMIT is not None:
         for limiter in shared_limiters(settings.OVERMIND_RATE_LIMIT):
             limiter.close()
 
 
 def post_worker_init(worker: Worker) -> None:
-    """Spare the garbage collector what stays: it took a fifth of the time of a request."""
+    """Exclude long-lived objects from garbage collection, which took a fifth of each request's
+    time.
+    """
     gc.collect()
     gc.freeze()
     gc.set_threshold(2_000, 10, 10)
@@ -150,7 +154,7 @@ def post_worker_init(worker: Worker) -> None:
 
 
 def _end_streams_with(worker: Worker) -> None:
-    """End all streams as soon as the process is to stop: it waits for whatever is under way."""
+    """End all event streams when the worker begins to stop, because it waits for open requests."""
     worker.stopping.wait()
     from zerglings.feed.reader import configured_feed
 
@@ -158,15 +162,15 @@ def _end_streams_with(worker: Worker) -> None:
 
 
 def when_ready(server: Arbiter) -> None:
-    """Say where to begin."""
+    """Log the addresses to begin with."""
     log = logging.getLogger("gunicorn.error")
     host, _, port = settings.OVERMIND_HTTP_ADDR.rpartition(":")
     name = "localhost" if host in ("", EVERY, EVERY_IPV4) else host
-    place = f"http://{name}:{port}{settings.OVERMIND_PATH_PREFIX}"
-    closed = "asks for a token" if settings.OVERMIND_TOKENS.is_given else "is open to all"
-    log.info("Access: the service %s", closed)
-    log.info("In a browser: %s/", place)
-    log.info("Spawn: curl -X POST %s/zerglings/", place)
-    log.info("List:  curl %s/zerglings/", place)
-    log.info("Move:  curl -X POST %s/zerglings/<id> -d '\"M\"'", place)
-    log.info("Health: %s/_health", place)
+    url = f"http://{name}:{port}{settings.OVERMIND_PATH_PREFIX}"
+    access = "requires a token" if settings.OVERMIND_TOKENS.is_given else "is open to all"
+    log.info("Access: the service %s", access)
+    log.info("In a browser: %s/", url)
+    log.info("Spawn: curl -X POST %s/zerglings/", url)
+    log.info("List:  curl %s/zerglings/", url)
+    log.info("Move:  curl -X POST %s/zerglings/<id> -d '\"M\"'", url)
+    log.info("Health: %s/_health", url)

@@ -1,4 +1,4 @@
-"""Where people and programs begin: the live map, or the service's entry points as JSON."""
+"""The start page: the live map for browsers, the service's entry points as JSON for programs."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ ENTRY_POINTS = {
     "readyz": "readyz",
     "metrics": "metrics",
 }
-"""What a program may begin with, and the names of the routes that lead there."""
+"""Keys of the JSON document, and the name of the route that each one links to."""
 
-PAGE_POLICY = "; ".join(
+STRICT_CSP = "; ".join(
     (
         "default-src 'none'",
         "script-src 'self'",
@@ -36,18 +36,18 @@ PAGE_POLICY = "; ".join(
         "frame-ancestors 'none'",
     )
 )
-"""Content-Security-Policy of the map: it loads its own files and calls its own service."""
+"""Content-Security-Policy of the map and the sign-in page: own scripts, styles and API only."""
 
 
-class Entry(PageView):
-    """The live map for a browser, the entry points for everybody else."""
+class Home(PageView):
+    """The live map for a browser, the list of entry points for other clients."""
 
     name = "Overmind"
     renderer_classes = (CompactJSONRenderer, TemplateHTMLRenderer)
 
     def get(self, request: Request) -> Response:
-        """Show where to begin."""
+        """Return the start page in the negotiated format."""
         entry_points = {name: reverse(route) for name, route in ENTRY_POINTS.items()}
         response = Response(entry_points, template_name="zerglings/map.html")
-        response["Content-Security-Policy"] = PAGE_POLICY
+        response["Content-Security-Policy"] = STRICT_CSP
         return response

@@ -1,8 +1,8 @@
-"""How a log line looks: text for people or JSON for machines, with what it was logged on behalf of.
+"""Log formatters: text for people, JSON for log collectors.
 
-Whatever is in a message stays within its line: control characters are escaped, and in text the
-further lines of a traceback are indented, so that no line can pass for another. Knows nothing of
-HTTP: what a line belongs to is a few fields, which whoever serves a request sets.
+Each record stays on its own line. Control characters are escaped, and the lines of a traceback
+are indented in text, so that no input can forge a log line. The fields in `CONTEXT` are added to
+every line; the code that serves a request sets them.
 """
 
 from __future__ import annotations
@@ -20,30 +20,41 @@ _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069
 _UNSAFE_IN_JSON = re.compile(r"[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
-class Fields(logging.LogRecord):
-    """A record with further fields, of which a text line shows all that are not in its message."""
+class RecordWithFields(logging.LogRecord):
+    """A log record with structured fields.
+
+    Args:
+        logger: the logger's name.
+        message: the text of the line.
+        extra: fields that both formats show.
+        in_message: fields that the message contains already; only JSON shows them.
+    """
 
     def __init__(
-        self, logger: str, message: str, shown: Mapping[str, object], told: Mapping[str, object]
+        self,
+        logger: str,
+        message: str,
+        extra: Mapping[str, object],
+        in_message: Mapping[str, object],
     ) -> None:
         super().__init__(logger, logging.INFO, "", 0, message, None, None)
-        self.shown = shown
-        self.told = told
+        self.extra = extra
+        self.in_message = in_message
 
 
 class _Formatter(logging.Formatter):
-    """What both forms share: the time, to the millisecond, as RFC 3339 says, in UTC."""
+    """The common part: timestamps in UTC with milliseconds (RFC 3339), and tracebacks."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._second = (0, "")
+        self._cached_second = (0, "")
 
     def _time_of(self, record: logging.LogRecord) -> str:
         second = int(record.created)
-        known, text = self._second
-        if known != second:
+        cached, text = self._cached_second
+        if cached != second:
             text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-            self._second = second, text
+            self._cached_second = second, text
         return f"{text}.{int(record.msecs):03d}Z"
 
     def _traceback_of(self, record: logging.LogRecord) -> str:
@@ -54,13 +65,13 @@ class _Formatter(logging.Formatter):
 
 
 class TextFormatter(_Formatter):
-    """`<time> <level> <logger>: <message> name=value …`, a traceback indented below."""
+    """Formats `<time> <level> <logger>: <message> name=value …`; a traceback is indented below."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return a line, and further ones only for a traceback."""
+        """Return the line; only a traceback adds further lines."""
         line = f"{self._time_of(record)} {record.levelname} {record.name}: {record.getMessage()}"
-        if isinstance(record, Fields):
-            line += "".join([f" {name}={value}" for name, value in record.shown.items()])
+        if isinstance(record, RecordWithFields):
+            line += "".join([f" {name}={value}" for name, value in record.extra.items()])
         line += "".join([f" {name}={value}" for name, value in CONTEXT.get().items()])
         if _UNSAFE.search(line):
             line = _UNSAFE.sub(_escaped, line)
@@ -71,10 +82,10 @@ class TextFormatter(_Formatter):
 
 
 class JSONFormatter(_Formatter):
-    """One JSON object a line, its names stable; a traceback is in `exception`."""
+    """Formats one JSON object a line, with stable names; a traceback is in `exception`."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the object."""
+        """Return the JSON object."""
         line: dict[str, object] = {
             "timestamp": self._time_of(record),
             "level": record.levelname,
@@ -82,9 +93,9 @@ class JSONFormatter(_Formatter):
             "message": _clean(record.getMessage()),
         }
         line.update(CONTEXT.get())
-        if isinstance(record, Fields):
-            line.update(record.told)
-            line.update(record.shown)
+        if isinstance(record, RecordWithFields):
+            line.update(record.in_message)
+            line.update(record.extra)
         if record.exc_info or record.stack_info:
             line["exception"] = _clean(self._traceback_of(record))
         return orjson.dumps(line).decode()

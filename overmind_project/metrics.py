@@ -1,4 +1,4 @@
-"""The metrics of all processes of this service, as Prometheus reads them."""
+"""The `/metrics` view: the metrics of all processes of this service in a Prometheus format."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import Collector
 
 from overmind_project import __version__
-from overmind_project.multiprocess import SHARED
+from overmind_project.multiprocess import METRICS_DIRECTORY
 from zerglings.api.negotiation import best_media_type
 from zerglings.hive.hive import configured_hive
 
@@ -31,35 +31,37 @@ ASK_EVERY = 10.0
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
-class AboutTheService(Collector):
-    """What is looked up when it is asked for: the version, the processes and their memory."""
+class ServiceCollector(Collector):
+    """Values that are read at each scrape: the version, the processes and their memory."""
 
     def collect(self) -> Iterator[Metric]:
-        """Yield what is known now."""
+        """Yield the current values."""
         about = {
             "version": __version__,
             "python": platform.python_version(),
             "store": settings.OVERMIND_STORE,
         }
-        yield InfoMetricFamily("overmind_build", "What is running here.", about)
+        yield InfoMetricFamily("overmind_build", "The running version.", about)
         sizes = _resident_bytes()
         yield GaugeMetricFamily(
             "overmind_processes",
-            "Processes of this service, gunicorn's main one too.",
+            "Processes of this service, including gunicorn's main process.",
             len(sizes),
         )
         yield GaugeMetricFamily(
             "overmind_resident_memory_bytes",
-            "Memory of all processes of this service; what they share counts for each.",
+            "Resident memory of all processes; shared memory counts for each process.",
             sum(sizes),
         )
 
 
-class CopiesOfTheStore(Collector):
-    """What copies in the store lack, which it is asked for, seldom, when this is asked for.
+class CopiesCollector(Collector):
+    """Reports how many documents CouchDB copies in service lack; asks the store at each scrape.
+
+    It asks at most once in ``ASK_EVERY`` seconds. A concurrent scrape gets the previous number.
 
     Args:
-        ask: returns how many documents that are; None where that is not known.
+        ask: returns the number of documents, None if it is unknown.
     """
 
     def __init__(self, ask: Callable[[], int | None]) -> None:
@@ -69,8 +71,8 @@ class CopiesOfTheStore(Collector):
         self._lacking: int | None = None
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the number; nothing where there is but one copy, or the store does not tell."""
-        if self._lock.acquire(blocking=False):  # a second scrape meanwhile gets the last number
+        """Yield the number; nothing if each shard has one copy, or if the number is unknown."""
+        if self._lock.acquire(blocking=False):
             try:
                 if time.monotonic() - self._asked_at >= ASK_EVERY:
                     self._lacking = self._ask()
@@ -80,18 +82,19 @@ class CopiesOfTheStore(Collector):
         if self._lacking is not None:
             yield GaugeMetricFamily(
                 "overmind_store_copies_lacking_documents",
-                "Documents that copies in service lack of what other copies hold.",
+                "Documents that copies in service lack compared with other copies.",
                 self._lacking,
             )
 
 
 def _resident_bytes() -> list[int]:
-    """Return the memory of each process of this service, in bytes.
+    """Return the resident memory of each process of this service, in bytes.
 
-    They are this process and, where it is one of gunicorn's workers, its parent with all workers.
+    Outside gunicorn that is this process only. In a gunicorn worker it is the main process and
+    all workers.
     """
     ids = {os.getpid()}
-    if SHARED.has_slot:
+    if METRICS_DIRECTORY.has_slot:
         parent = os.getppid()
         children = Path(f"/proc/{parent}/task/{parent}/children")
         ids |= {parent, *map(int, children.read_text().split())} if children.exists() else set()
@@ -101,28 +104,28 @@ def _resident_bytes() -> list[int]:
 def _resident_bytes_of(process_id: int) -> int:
     try:
         pages = Path(f"/proc/{process_id}/statm").read_text().split()[1]
-    except (FileNotFoundError, ProcessLookupError):  # it has just ended
+    except (FileNotFoundError, ProcessLookupError):  # the process has just ended
         return 0
     return int(pages) * _PAGE_BYTES
 
 
 @cache
 def _registry() -> CollectorRegistry:
-    if not SHARED.has_slot:
+    if not METRICS_DIRECTORY.has_slot:
         registry = REGISTRY
     else:
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # has no types
-    registry.register(AboutTheService())
-    registry.register(CopiesOfTheStore(lambda: configured_hive().lacking()))
+    registry.register(ServiceCollector())
+    registry.register(CopiesCollector(lambda: configured_hive().lacking()))
     return registry
 
 
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Show the metrics, as OpenMetrics to those who prefer it."""
+    """Return the metrics, in the OpenMetrics format if the client prefers it."""
     if best_media_type(request.META.get("HTTP_ACCEPT"), (PLAIN, OPEN_METRICS)) == OPEN_METRICS:
         text = openmetrics.generate_latest(_registry())  # type: ignore[no-untyped-call]  # has no types
         content_type = openmetrics.CONTENT_TYPE_LATEST
-    else:  # to those as well who accept neither
+    else:  # also for a client that accepts neither
         text, content_type = generate_latest(_registry()), CONTENT_TYPE_PLAIN_0_0_4
     return HttpResponse(text, content_type=content_type, headers={"Vary": "Accept"})

@@ -1,9 +1,9 @@
-"""Where the processes of one service keep their metrics together, so that any can show them all.
+"""The directory in which the worker processes of one service share their metrics.
 
-Each worker writes files of its own, named after its seat: the lowest number that no living worker
-has. A successor takes over the seat, and with it the counts of the one that died, so nothing that
-was counted is lost and the files do not grow in number. Only gunicorn's main process and what it
-calls on the way to a worker belong here; whoever counts knows nothing of it.
+Each worker writes its own files, which are named after its slot: the lowest number that no
+living worker has. A replacement worker takes over the slot and the counts of its predecessor, so
+that no count is lost and the number of files stays constant. Only gunicorn's hooks use this
+module; code that counts need not know of it.
 """
 
 from __future__ import annotations
@@ -17,40 +17,40 @@ from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
-SHARED_MEMORY = "/dev/shm"  # nosec B108 # noqa: S108 - directories there get unguessable names and are private
-ROOM = 2**20
-"""Bytes that must be free: the files of three processes take about so many."""
+SHARED_MEMORY = "/dev/shm"  # nosec B108 # noqa: S108 - the directories made there have unguessable names and are private
+FREE_BYTES = 2**20
+"""Bytes that must be free there: about what the files of three processes take."""
 
-PREFIX = "overmind-metrics-"
-VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
-"""What prometheus_client looks at when it is imported."""
+DIRECTORY_PREFIX = "overmind-metrics-"
+DIRECTORY_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+"""The environment variable that prometheus_client reads when it is imported."""
 
 
-class SharedCounts:
-    """The directory of one service, and who counts in which of its files."""
+class MetricsDirectory:
+    """The shared directory of one service, and the slot of each worker."""
 
     def __init__(self) -> None:
         self._opened: tuple[int, Path] | None = None
         self.slots: dict[int, int] = {}
-        """Of each living worker, by a number of its own."""
+        """The slot of each living worker, by gunicorn's number of the worker."""
         self.has_slot = False
-        """Whether this process is a worker that counts together with others."""
+        """Whether this process is a worker whose metrics are shared."""
 
     def open(self) -> None:
-        """Make a new private directory, in memory where possible.
+        """Create a new private directory, in memory where possible.
 
-        A lock on it, which the workers inherit, tells the living from what a killed service left
-        behind; the latter is removed.
+        The directory is locked, and the workers inherit the lock. Directories without a lock
+        were left by a killed service and are removed.
 
         Raises:
-            OSError: there is no place to write to.
+            OSError: no directory has enough free space.
         """
-        place = shared_place()
-        for each in {place, SHARED_MEMORY}:
+        directory = shared_directory()
+        for each in {directory, SHARED_MEMORY}:
             _remove_abandoned(Path(each))
-        self._opened = _new_locked(place)
-        os.environ[VARIABLE] = str(self._opened[1])
-        # Once for all workers, which cannot be told to stop before they have come further.
+        self._opened = _new_locked(directory)
+        os.environ[DIRECTORY_VARIABLE] = str(self._opened[1])
+        # Import it before the fork: a worker handles no signals until its imports are done.
         import_module("prometheus_client.multiprocess")
 
     def close(self) -> None:
@@ -62,64 +62,65 @@ class SharedCounts:
             os.close(lock)
 
     def take_slot(self, worker: int) -> None:
-        """Give a worker a seat before it is started."""
+        """Assign the lowest free slot to a worker before it starts."""
         taken = self.slots.values()
         self.slots[worker] = next(slot for slot in range(len(taken) + 1) if slot not in taken)
 
-    def occupy_slot(self, worker: int) -> None:
-        """Have this process, a new worker, count in the files of its seat.
+    def use_slot(self, worker: int) -> None:
+        """Make this process, a new worker, count in the files of its slot.
 
-        It comes before anything is counted. The library asks for a number at each step, by default
-        for the process id.
+        Call it before anything is counted. The library names files by the process id unless it
+        gets another function.
         """
-        from prometheus_client import values  # looks at VARIABLE when it is imported
+        from prometheus_client import values  # reads DIRECTORY_VARIABLE when it is imported
 
         slot = self.slots[worker]
         values.ValueClass = values.MultiProcessValue(lambda: slot)  # type: ignore[no-untyped-call]  # has no types
         self.has_slot = True
 
-    def leave(self, worker: int) -> None:
-        """Forget what a worker that has ended had under way; what it counted stays."""
+    def release_slot(self, worker: int) -> None:
+        """Free the slot of a worker that has ended, and drop its gauges; its counters stay."""
         from prometheus_client.multiprocess import mark_process_dead
 
         mark_process_dead(self.slots.pop(worker))  # type: ignore[no-untyped-call]  # has no types
 
 
-SHARED = SharedCounts()
-"""Those of this process's service."""
+METRICS_DIRECTORY = MetricsDirectory()
+"""The directory of this process's service."""
 
 
-def shared_place() -> str:
-    """Return where this service's processes may share files: in memory where possible.
+def shared_directory() -> str:
+    """Return a directory for files that the processes share, in memory where possible.
 
     Raises:
-        OSError: there is no place to write to.
+        OSError: no directory has enough free space.
     """
     if _has_room(SHARED_MEMORY):
         return SHARED_MEMORY
-    place = tempfile.gettempdir()
-    if _has_room(place):
-        return place
-    raise OSError(errno.ENOSPC, f"there is no room in {SHARED_MEMORY} or {place}")
+    directory = tempfile.gettempdir()
+    if _has_room(directory):
+        return directory
+    raise OSError(errno.ENOSPC, f"not enough free space in {SHARED_MEMORY} or {directory}")
 
 
-def _has_room(place: str) -> bool:
-    """Whether files can be made there, and filled: what is counted is written through a mapping.
+def _has_room(directory: str) -> bool:
+    """Return whether a file can be created and filled there.
 
-    Where a page of that finds no room, the system ends the process.
+    The metrics are written through a memory map; if that finds no free space, the kernel kills
+    the process.
     """
     try:
-        with tempfile.TemporaryFile(dir=place) as file:
-            file.write(bytes(ROOM))
+        with tempfile.TemporaryFile(dir=directory) as file:
+            file.write(bytes(FREE_BYTES))
     except OSError:
         return False
     return True
 
 
-def _new_locked(place: str) -> tuple[int, Path]:
+def _new_locked(directory: str) -> tuple[int, Path]:
     while True:
-        path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
-        # Another start may take it for abandoned before it is locked.
+        path = Path(tempfile.mkdtemp(prefix=DIRECTORY_PREFIX, dir=directory))
+        # Another start of the service may remove the directory before it is locked.
         with suppress(FileNotFoundError, BlockingIOError):
             lock = _locked(path)
             if path.exists():
@@ -137,9 +138,9 @@ def _locked(path: Path) -> int:
     return lock
 
 
-def _remove_abandoned(place: Path) -> None:
-    for path in place.glob(f"{PREFIX}*"):
-        with suppress(OSError):  # it is in use, somebody else's, or gone by now
+def _remove_abandoned(directory: Path) -> None:
+    for path in directory.glob(f"{DIRECTORY_PREFIX}*"):
+        with suppress(OSError):  # in use, owned by another user, or removed meanwhile
             lock = _locked(path)
             shutil.rmtree(path, ignore_errors=True)
             os.close(lock)

@@ -1,4 +1,6 @@
-"""The three health URLs: for people, for the liveness probe and for the startup probe."""
+"""The health endpoints: `/_health` for clients of the original, `/healthz` and `/readyz` for
+probes.
+"""
 
 from __future__ import annotations
 
@@ -18,22 +20,22 @@ _WHY_NOT_READY: dict[type[StoreUnavailable], str] = {
     AccountRefused: "the store refuses the service's account",
     NotBootstrapped: "the store is not prepared; run manage.py bootstrap_couch",
 }
-"""What may be said to anybody; which store, and what it said, is in the log."""
+"""The public reason. The log has the details: which store, and its answer."""
 
 
 def health(request: HttpRequest) -> HttpResponse:
-    """Say in the original's words whether the brain answers; always 200."""
+    """Report in the original's format whether the store answers; always 200."""
     brain = "ok" if configured_hive().is_healthy() else "damaged"
     return json_response({"health": {"version": __version__, "brain": brain}})
 
 
 def healthz(request: HttpRequest) -> HttpResponse:
-    """Answer 200 while the process can serve, whatever the store does."""
+    """Return 200 while the process can serve, without calling the store."""
     return json_response({"status": "ok"})
 
 
 def readyz(request: HttpRequest) -> HttpResponse:
-    """Answer 200 when the store answers and is bootstrapped, else 503 and why not."""
+    """Return 200 if the store answers and is bootstrapped, else 503 with the reason."""
     try:
         configured_hive().check_ready()
     except StoreUnavailable as error:
@@ -43,4 +45,5 @@ def readyz(request: HttpRequest) -> HttpResponse:
     return json_response({"status": "ready"})
 
 
-PROBES = (health, healthz, readyz)
+PROBE_VIEWS = (health, healthz, readyz)
+"""The views that answer under any Host header and are never rate limited."""

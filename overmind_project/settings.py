@@ -1,4 +1,4 @@
-"""Every setting, and the only place that reads the environment."""
+"""All settings. This is the only module that reads the environment."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ env = Environment()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-# Where to listen, and with how many hands: processes, and connections that each serves at once,
-# every one in a light thread of its own.
+# The listen address, the number of processes, and the connections that each serves at once. Every
+# connection has its own greenlet.
 OVERMIND_HTTP_ADDR = env.listen_address("OVERMIND_HTTP_ADDR", "0.0.0.0:8080")
 WEB_CONCURRENCY = env.number("WEB_CONCURRENCY", 1, least=1, most=256)
 OVERMIND_THREADS = env.number("OVERMIND_THREADS", 2000, least=1, most=10_000)
-# Of these connections, how many may be streams of events, which last for hours.
+# The number of these connections that may be event streams, which last for hours.
 OVERMIND_STREAMS = env.number(
     "OVERMIND_STREAMS", min(500, OVERMIND_THREADS // 2), least=0, most=OVERMIND_THREADS - 1
 )
-# Seconds for which an idle connection is kept, to be longer than what is in front keeps it.
+# Seconds for which an idle connection is kept: longer than the proxy in front keeps it.
 OVERMIND_KEEP_ALIVE = env.number("OVERMIND_KEEP_ALIVE", 75, least=1, most=86_400)
 
-# How often each caller may call, whose word is taken for who that is, and which other sites' pages
-# may read the answers.
+# The rate limit of each caller, the proxies whose X-Forwarded-For is trusted, and the origins whose
+# pages may read answers.
 OVERMIND_RATE_LIMIT: Rate | None = env.parsed(
     "OVERMIND_RATE_LIMIT", Rate.parse, "a rate such as 100/s, 600/min or 100/s:20", None
 )
@@ -45,7 +45,7 @@ OVERMIND_CORS_ORIGINS: tuple[str, ...] = env.parsed(
     "origins such as https://example.org,http://localhost:3000, as browsers write them, or * alone",
     (),
 )
-# The path under which a proxy serves all this; every URL in an answer begins with it.
+# The path below which a proxy serves the service. Every URL in an answer begins with it.
 OVERMIND_PATH_PREFIX: str = env.parsed(
     "OVERMIND_PATH_PREFIX",
     path_prefix,
@@ -54,7 +54,7 @@ OVERMIND_PATH_PREFIX: str = env.parsed(
     "",
 )
 
-# Where the memory is. COUCHDB_PORT and the like are Kubernetes' own and mean nothing here.
+# The store. COUCHDB_PORT and similar variables are Kubernetes' own and are ignored.
 _COUCHDB_VARIABLES = (
     "COUCHDB_SERVICE_HOST",
     "COUCHDB_SERVICE_PORT",
@@ -79,9 +79,9 @@ OVERMIND_STORE = env.choice(
 )
 OVERMIND_SQLITE_PATH = BASE_DIR / env.text("OVERMIND_SQLITE_PATH", "var/overmind.sqlite3")
 
-# Words of a history that a zergling's document keeps at least; the older ones move out.
+# The minimum number of commands in a zergling's document; older ones move to the history database.
 OVERMIND_HISTORY_TAIL = env.number("OVERMIND_HISTORY_TAIL", 100, least=100, most=10_000)
-# Days that the dead are kept before `manage.py heal` removes them.
+# Days for which deleted zerglings are kept before `manage.py heal` removes them.
 OVERMIND_HEAL_GRACE = env.number("OVERMIND_HEAL_GRACE", 30, least=0, most=36_500)
 
 
@@ -93,10 +93,10 @@ def _couchdb_url() -> str:
         port = env.number("COUCHDB_SERVICE_PORT", 5984, least=1, most=65535)
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     if OVERMIND_STORE == "couchdb":
-        env.wrong(
+        env.report_problem(
             "COUCHDB_SERVICE_HOST",
-            "not given, nor is COUCHDB_URL; say where CouchDB is, or set OVERMIND_STORE=sqlite",
-            "Give the host, or the whole URL in COUCHDB_URL.",
+            "not given, nor is COUCHDB_URL; set one of them, or OVERMIND_STORE=sqlite",
+            "Give the host of CouchDB, or its URL in COUCHDB_URL.",
         )
     return ""
 
@@ -121,13 +121,13 @@ COUCHDB_ADMIN_USERNAME = env.matching(
 )
 COUCHDB_ADMIN_PASSWORD = env.secret("COUCHDB_ADMIN_PASSWORD", default=COUCHDB_PASSWORD)
 
-# How bootstrap_couch lays the databases out; None leaves the choice to the server.
+# The layout of the databases for bootstrap_couch; None leaves the choice to the server.
 COUCHDB_CLUSTER_NODES = env.number("COUCHDB_CLUSTER_NODES", 1, least=1, most=100)
 COUCHDB_Q = env.integer("COUCHDB_Q", None, least=1, most=256)
 COUCHDB_N = env.integer("COUCHDB_N", None, least=1, most=100)
 COUCHDB_REVS_LIMIT = env.number("COUCHDB_REVS_LIMIT", 50, least=1, most=100_000)
 
-# The options of bootstrap_couch, each of which the command line can overrule.
+# The options of bootstrap_couch; the command line takes precedence.
 OVERMIND_BOOTSTRAP_TIMEOUT = env.number("OVERMIND_BOOTSTRAP_TIMEOUT", 300, least=0, most=10**8)
 OVERMIND_BOOTSTRAP_CHECK = env.boolean("OVERMIND_BOOTSTRAP_CHECK", default=False)
 OVERMIND_BOOTSTRAP_ONLY = env.words("OVERMIND_BOOTSTRAP_ONLY")
@@ -136,13 +136,13 @@ OVERMIND_BOOTSTRAP_FORMAT = env.choice("OVERMIND_BOOTSTRAP_FORMAT", ("text", "js
 
 
 def _tokens() -> Secret:
-    """Return where the tokens are; none are good until all are."""
+    """Return the source of the tokens after checking them all."""
     source = env.secret("OVERMIND_TOKENS")
     try:
         if source.is_given:
             tokens_of(source)
     except TokensError as error:
-        env.wrong(
+        env.report_problem(
             "OVERMIND_TOKENS_FILE" if source.path else "OVERMIND_TOKENS",
             str(error),
             "Give lines of name:scope:sha256-of-token, as manage.py make_token prints them.",
@@ -150,9 +150,9 @@ def _tokens() -> Secret:
     return source
 
 
-# Who may come in; without tokens everybody.
+# The access tokens; without any, the service is open to everybody.
 OVERMIND_TOKENS = _tokens()
-# Whether /metrics asks for a token, where there are tokens.
+# Whether /metrics needs no token although tokens are configured.
 OVERMIND_OPEN_METRICS = env.boolean("OVERMIND_OPEN_METRICS", default=False)
 
 # Django.
@@ -172,16 +172,16 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    # Last, so that its answers are completed as all others are.
+    # last, so that the middleware above completes its answers
     "overmind_project.middleware.authentication.Authentication",
 ]
 if OVERMIND_RATE_LIMIT is not None:
     MIDDLEWARE.append(
         "overmind_project.middleware.every_request.CallerRateLimit"
-    )  # who calls is known by now
+    )  # after the authentication, which identifies the caller
 ROOT_URLCONF = "overmind_project.urls"
 WSGI_APPLICATION = "overmind_project.wsgi.application"
-APPEND_SLASH = False  # every URL answers in both forms; a redirect would lose a POST's body
+APPEND_SLASH = False  # every URL works in both forms; a redirect would lose a POST's body
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
@@ -196,7 +196,8 @@ FORCE_SCRIPT_NAME = OVERMIND_PATH_PREFIX or None
 STATIC_PATH = "/static/"
 STATIC_URL = f"{OVERMIND_PATH_PREFIX}{STATIC_PATH}"
 STATIC_ROOT = BASE_DIR / "staticfiles"
-WHITENOISE_ALLOW_ALL_ORIGINS = False  # other sites may read what OVERMIND_CORS_ORIGINS says
+# OVERMIND_CORS_ORIGINS decides which other sites may read answers.
+WHITENOISE_ALLOW_ALL_ORIGINS = False
 WHITENOISE_ADD_HEADERS_FUNCTION = add_headers
 STORAGES = {"staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"}}
 
@@ -224,7 +225,7 @@ SPECTACULAR_SETTINGS = {
     "DEFAULT_GENERATOR_CLASS": "overmind_project.openapi.generator.Generator",
 }
 
-# How a log line looks: to people, or to what collects lines.
+# The log format: text for people, JSON for log collectors.
 OVERMIND_LOG_FORMAT = env.choice("OVERMIND_LOG_FORMAT", ("text", "json"), "text")
 _FORMATTERS = {"text": "TextFormatter", "json": "JSONFormatter"}
 
@@ -232,7 +233,7 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "filters": {
-        # A store that is away is logged where it is known, not once more as a bad answer.
+        # Store outages are logged where they are detected; do not log the resulting 503 as well.
         "not_503": {
             "()": "django.utils.log.CallbackFilter",
             "callback": lambda record: getattr(record, "status_code", None) != 503,
@@ -250,27 +251,30 @@ LOGGING = {
     "root": {"handlers": ["stderr"], "level": "INFO"},
     "loggers": {
         "django": {"handlers": [], "propagate": True},
-        "overmind.request": {"handlers": ["stdout"], "propagate": False},  # a line for each
+        "overmind.request": {
+            "handlers": ["stdout"],
+            "propagate": False,
+        },  # one line for each request
         "gunicorn.error": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
-        # Answers below 500 are the client's affair and have their line.
+        # Client errors have their access log line.
         "django.request": {"level": "ERROR", "filters": ["not_503"]},
         "django.security": {"level": "CRITICAL"},
         "pycouchdb": {"level": "WARNING"},
     },
 }
 
-# What `manage.py check --deploy` would have, and why not.
+# Recommendations of `manage.py check --deploy` that do not apply here.
 SILENCED_SYSTEM_CHECKS = [
-    # The guard refuses what another site has a signed-in browser send, by where it comes from.
+    # CSRF middleware: the Authentication middleware checks the origin of requests with the cookie.
     "security.W003",
-    # TLS ends in front of the service, at the ingress: that is where HSTS belongs, and the redirect
-    # too, which would lose a POST's body; inside the cluster and for the probes there is no TLS.
+    # HSTS and the redirect to TLS belong to the ingress, which terminates TLS. A redirect would
+    # lose a POST's body, and there is no TLS inside the cluster.
     "security.W004",
     "security.W008",
 ]
 
-# What was read, and all that is wrong with it, for `manage.py check` to list. Whatever else starts
-# with these settings stops at the first problem.
+# The results of reading the environment, for `manage.py check`. All other programs that load these
+# settings stop at the first problem.
 VARIABLES = frozenset(env.names)
 UNREAD_VARIABLES = env.unread()
 PROBLEMS = tuple(env.problems)

@@ -1,4 +1,4 @@
-"""All URLs, each with and without its trailing slash."""
+"""The URL configuration. Every URL works with and without its trailing slash."""
 
 from __future__ import annotations
 
@@ -6,18 +6,20 @@ from django.urls import URLPattern, URLResolver, path, re_path
 
 from overmind_project import metrics, probes
 from overmind_project.auth import sign_in
-from overmind_project.home import Entry
+from overmind_project.home import Home
 from overmind_project.openapi.views import Docs, Schema
 from zerglings.api.bulk_views import SwarmCommands, SwarmSpawn
 from zerglings.api.urls import router
 from zerglings.feed.views import Events
 
 urlpatterns: list[URLPattern | URLResolver] = [
-    *reversed(router.urls),  # nearly all requests are for one zergling, which the router has last
+    *reversed(
+        router.urls
+    ),  # the router lists the zergling's URL last, and it gets nearly all requests
     re_path(r"^events/?$", Events.as_view(), name="events"),
     re_path(r"^swarm/spawn/?$", SwarmSpawn.as_view(), name="swarm-spawn"),
     re_path(r"^swarm/commands/?$", SwarmCommands.as_view(), name="swarm-commands"),
-    path("", Entry.as_view(), name="entry"),
+    path("", Home.as_view(), name="entry"),
     re_path(r"^schema/?$", Schema.as_view(), name="schema"),
     re_path(r"^docs/?$", Docs.as_view(), name="docs"),
     re_path(r"^sign-in/?$", sign_in.sign_in, name="sign-in"),

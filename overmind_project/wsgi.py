@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "overmind_project.settings")
 
-# Django looks after database connections and caches at both ends of each request; here are none.
+# Django checks database connections and caches before and after each request. There are none here.
 request_started.disconnect(db.reset_queries)
 request_started.disconnect(db.close_old_connections)
 request_finished.disconnect(db.close_old_connections)
 request_finished.disconnect(close_caches)
 
 
-def _assembled() -> WSGIApplication:
-    """Return the application behind all that is to stand before it, and nothing that is not."""
+def _build_application() -> WSGIApplication:
+    """Wrap Django in the enabled WSGI middleware."""
     inner: WSGIApplication = get_wsgi_application()
     if settings.OVERMIND_RATE_LIMIT is not None:
         inner = AddressRateLimit(inner, *shared_limiters(settings.OVERMIND_RATE_LIMIT))
@@ -45,4 +45,4 @@ def _assembled() -> WSGIApplication:
     return AccessLog(inner, TrustedProxies(trusted) if trusted else None)
 
 
-application = _assembled()
+application = _build_application()

@@ -1,1 +1,1 @@
-"""Tokens: which are valid, what a request presents, and what is answered without a valid one."""
+"""Access tokens: the valid ones, the credentials of a request, and the 401 and 403 responses."""

@@ -1,7 +1,7 @@
-"""Who may come in, and what for: the tokens that are good now.
+"""The access tokens that are valid now.
 
-They stand in a variable, or in a file that is read again while the service runs. A file that has
-become bad changes nothing, and says so once. Knows nothing of HTTP.
+They come from a variable, or from a file that is reread while the service runs. If the file
+becomes invalid, the last valid tokens stay in use and one error is logged.
 """
 
 from __future__ import annotations
@@ -20,31 +20,31 @@ from zerglings.secret import Secret
 
 logger = logging.getLogger(__name__)
 
-LOOK_EVERY = 1.0
-"""Seconds between two looks at the file at least."""
+RELOAD_SECONDS = 1.0
+"""Minimum seconds between two reads of the file."""
 
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{1,1024}={0,2}")
 """https://www.rfc-editor.org/rfc/rfc6750#section-2.1: what a header and a cookie can carry."""
 
 
-class TokenRing:
-    """The tokens that are good now. Safe to use from many threads at once.
+class TokenStore:
+    """The valid tokens. Safe to use from several threads.
 
     Args:
-        source: where they are. One that is bad from the first lets nobody in.
+        source: the variable or file. If it is invalid at the start, no token is accepted.
     """
 
     def __init__(self, source: Secret) -> None:
         self._source = source
         self._tokens: tuple[Token, ...] = ()
-        self._complaint: str | None = None
-        self._next_look = 0.0
+        self._last_error: str | None = None
+        self._next_reload = 0.0
         self._refresh()
 
     def find(self, token: str) -> Token | None:
-        """Return what is known of a token that somebody has shown, None if nothing.
+        """Return the configured token that equals `token`, None if there is none.
 
-        All are compared, each in a time that does not depend on how much of it is right.
+        Every comparison takes constant time, and all tokens are compared.
         """
         self._refresh()
         if not _TOKEN.fullmatch(token):
@@ -56,31 +56,35 @@ class TokenRing:
                 found = known
         return found
 
-    def holds(self, token: Token) -> bool:
-        """Whether a token that was found before is still good."""
+    def is_valid(self, token: Token) -> bool:
+        """Return whether a token that `find` returned is still configured."""
         self._refresh()
         return token in self._tokens
 
     def _refresh(self) -> None:
         now = time.monotonic()
-        if now < self._next_look:
+        if now < self._next_reload:
             return
-        self._next_look = now + LOOK_EVERY if self._source.path else float("inf")
-        # It is read, not asked for its age: two changes within one tick of its clock look alike.
+        self._next_reload = now + RELOAD_SECONDS if self._source.path else float("inf")
+        # Compare the content: a timestamp is too coarse to show two changes in quick succession.
         try:
             tokens = tokens_of(self._source)
         except (TokensError, ImproperlyConfigured) as error:
-            if self._complaint != str(error):
-                logger.error("Tokens stay as they were, %d of them: %s", len(self._tokens), error)
-            self._complaint = str(error)
+            if self._last_error != str(error):
+                logger.error(
+                    "Kept the previous %d tokens, the new ones are invalid: %s",
+                    len(self._tokens),
+                    error,
+                )
+            self._last_error = str(error)
             return
-        if self._tokens and (tokens != self._tokens or self._complaint):
-            logger.info("Tokens were read again, %d of them", len(tokens))
-        self._tokens, self._complaint = tokens, None
+        if self._tokens and (tokens != self._tokens or self._last_error):
+            logger.info("Reloaded the tokens, %d are valid now", len(tokens))
+        self._tokens, self._last_error = tokens, None
 
 
 @cache
-def configured_ring() -> TokenRing | None:
-    """Return this process's tokens, None where everybody may come in."""
+def configured_tokens() -> TokenStore | None:
+    """Return this process's tokens, None if the service is open to everybody."""
     source: Secret = settings.OVERMIND_TOKENS
-    return TokenRing(source) if source.is_given else None
+    return TokenStore(source) if source.is_given else None

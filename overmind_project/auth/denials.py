@@ -1,4 +1,4 @@
-"""What those are told who are not let in: a sentence, or for people a page to sign in on."""
+"""401 and 403 responses, and the sign-in page."""
 
 from __future__ import annotations
 
@@ -13,20 +13,24 @@ from django.urls import reverse
 from django.utils.cache import patch_vary_headers
 from django.utils.http import url_has_allowed_host_and_scheme
 
-from overmind_project.auth.access import configured_ring
-from overmind_project.home import PAGE_POLICY
+from overmind_project.auth.access import configured_tokens
+from overmind_project.home import STRICT_CSP
 from zerglings.api.exceptions import error_response
 from zerglings.api.negotiation import prefers_html
 
 _CHALLENGE = 'Bearer realm="overmind"'
-_PLACE = re.compile(r"/[!-~]*")
+_LOCAL_PATH = re.compile(r"/[!-~]*")
 
 
 @dataclass(frozen=True, slots=True)
 class Denial:
-    """Why a request is not let in, and what ``WWW-Authenticate`` says of it.
+    """A 401 or 403 response.
 
-    https://www.rfc-editor.org/rfc/rfc6750#section-3
+    Args:
+        status: the HTTP status.
+        sentence: the error message.
+        challenge: the `WWW-Authenticate` header
+            (https://www.rfc-editor.org/rfc/rfc6750#section-3).
     """
 
     status: int
@@ -55,44 +59,55 @@ FOREIGN = Denial(
 )
 
 
-def answer(request: HttpRequest, refusal: Denial, onward: str | None) -> HttpResponse:
-    """Return the answer to a request that is refused.
+def denial_response(request: HttpRequest, denial: Denial, next_path: str | None) -> HttpResponse:
+    """Return the response to a denied request: the sign-in page for a browser, else a JSON error.
 
-    ``onward`` is where somebody wants to be who signs in now.
+    Args:
+        request: the denied request.
+        denial: the reason.
+        next_path: the page to open after signing in.
     """
     if prefers_html(request.META.get("HTTP_ACCEPT")):
-        response = page(request, onward, refusal)
+        response = sign_in_page(request, next_path, denial)
     else:
-        response = error_response(refusal.status, refusal.sentence)
+        response = error_response(denial.status, denial.sentence)
     patch_vary_headers(response, ("Accept",))
-    if refusal.challenge is not None:
-        response["WWW-Authenticate"] = refusal.challenge
+    if denial.challenge is not None:
+        response["WWW-Authenticate"] = denial.challenge
     return response
 
 
-def page(request: HttpRequest, onward: str | None, refusal: Denial | None = None) -> HttpResponse:
-    """Return the page with a form that takes a token, and why it is shown unasked."""
-    shown = {
-        "onward": safe(onward),
-        "problem": "" if refusal in (None, ANONYMOUS) else refusal,
-        "is_open": configured_ring() is None,
+def sign_in_page(
+    request: HttpRequest, next_path: str | None, denial: Denial | None = None
+) -> HttpResponse:
+    """Return the page with the sign-in form.
+
+    Args:
+        request: the request to answer.
+        next_path: the page to open after signing in.
+        denial: the reason for which the page replaces the requested one.
+    """
+    context = {
+        "next_path": safe_path(next_path),
+        "problem": "" if denial in (None, ANONYMOUS) else denial,
+        "is_open": configured_tokens() is None,
     }
-    text = render_to_string("zerglings/sign_in.html", shown, request)
-    headers = {"Content-Security-Policy": PAGE_POLICY}
-    return HttpResponse(text, status=refusal.status if refusal else 200, headers=headers)
+    text = render_to_string("zerglings/sign_in.html", context, request)
+    headers = {"Content-Security-Policy": STRICT_CSP}
+    return HttpResponse(text, status=denial.status if denial else 200, headers=headers)
 
 
-def safe(path: str | None) -> str:
-    """Return a path if it leads to a page of this service, else that of the map."""
-    if path and _PLACE.fullmatch(path) and url_has_allowed_host_and_scheme(path, None):
+def safe_path(path: str | None) -> str:
+    """Return a path of this service unchanged, else the path of the start page."""
+    if path and _LOCAL_PATH.fullmatch(path) and url_has_allowed_host_and_scheme(path, None):
         prefix = settings.OVERMIND_PATH_PREFIX
-        if not prefix or _is_below(prefix, path):
+        if not prefix or _is_below_prefix(prefix, path):
             return path
     return reverse("entry")
 
 
-def _is_below(prefix: str, path: str) -> bool:
-    """Whether a path stays below a prefix, also where a browser resolves its dots."""
+def _is_below_prefix(prefix: str, path: str) -> bool:
+    """Return whether a path stays below a prefix, also when a browser resolves its dots."""
     return re.match(rf"{re.escape(prefix)}(/|\?|#|$)", path) is not None and ".." not in unquote(
         path
     )

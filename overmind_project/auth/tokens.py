@@ -1,7 +1,6 @@
-"""Tokens as they are configured: each a name, a scope and the SHA-256 by which it is known.
+"""Parses the configured tokens: a name, a scope and the SHA-256 hash of each token.
 
-Settings are made of it before the processes are, so it loads nothing of Django's. Knows nothing of
-who shows a token.
+The settings import this module, so it must not depend on them.
 """
 
 from __future__ import annotations
@@ -15,22 +14,22 @@ from zerglings.secret import Secret
 
 READ, WRITE = "read", "write"
 SCOPES = (READ, WRITE)
-"""What a token is good for; ``write`` includes ``read``."""
+"""The permissions of a token; `write` includes `read`."""
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-"""What a token may be called: it stands in log lines and on pages as it is."""
+"""A token's name. It appears unescaped in log lines and on pages."""
 
 _HASH = re.compile(r"[0-9A-Fa-f]{64}")
-_OF_NOTHING = hashlib.sha256().digest()
+_HASH_OF_EMPTY = hashlib.sha256().digest()
 
 
 class TokensError(Exception):
-    """These are no tokens; a sentence that repeats nothing of what they hold."""
+    """The configured tokens are invalid. The message does not repeat them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token as the service knows it."""
+    """A configured token; its secret is known by its hash only."""
 
     name: str
     scope: str
@@ -38,27 +37,30 @@ class Token:
 
     @property
     def may_write(self) -> bool:
-        """Whether it is good for more than reading."""
+        """Whether the token has the scope `write`."""
         return self.scope == WRITE
 
 
 def digest_of(token: str) -> bytes:
-    """Return the SHA-256 under which a token is known."""
+    """Return the SHA-256 hash of a token."""
     return hashlib.sha256(token.encode()).digest()
 
 
 def line_of(name: str, scope: str, token: str) -> str:
-    """Return the line that makes a token known."""
+    """Return the configuration line of a token: `name:scope:hash`."""
     return f"{name}:{scope}:{digest_of(token).hex()}"
 
 
 def tokens_of(source: Secret) -> tuple[Token, ...]:
-    """Return the tokens of a file, one a line, or of a variable, where a comma parts them too.
+    """Parse the configured tokens: one a line in a file; in a variable commas separate them as
+    well.
 
-    Several tokens may have one name, so that a new one can come before the old one goes.
+    Several tokens may share a name, so that a new token can be added before the old one is
+    removed.
 
     Raises:
-        TokensError: a line is none, repeats another or contradicts it, or there is no line.
+        TokensError: a line is invalid, repeats a hash or contradicts another line, or there is
+            none.
         ImproperlyConfigured: the file cannot be read.
     """
     text = source.read()
@@ -78,7 +80,7 @@ def _parsed(lines: Iterable[str]) -> tuple[Token, ...]:
             raise TokensError(f"line {number} gives a name another scope than a line before it")
         found[token.digest] = token
     if not found:
-        raise TokensError("no token, so nobody could come in")
+        raise TokensError("there is no token, so every request would be denied")
     return tuple(found.values())
 
 
@@ -91,6 +93,6 @@ def _token_in(line: str, where: str) -> Token:
         raise TokensError(f"{where} has no scope, read or write, behind its name")
     if not _HASH.fullmatch(digest):
         raise TokensError(f"{where} does not end with a SHA-256 in 64 hexadecimal digits")
-    if bytes.fromhex(digest) == _OF_NOTHING:
+    if bytes.fromhex(digest) == _HASH_OF_EMPTY:
         raise TokensError(f"{where} has the hash of an empty token")
     return Token(name, scope, bytes.fromhex(digest))

@@ -1,1 +1,1 @@
-"""What middleware and views share about one request: its context, its client, its prefix."""
+"""Request-level helpers shared by middleware and views: context, client address, limits, prefix."""

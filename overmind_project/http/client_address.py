@@ -1,8 +1,7 @@
-"""Whose address a request comes from, and which addresses belong together.
+"""Finds the client's address behind trusted proxies, and the network that shares a rate limit.
 
-Only what a trusted proxy has seen counts. Each proxy appends to ``X-Forwarded-For`` the address
-that it was called from, so the entries are read from the right, for as long as trusted proxies
-wrote them. A client can write what it likes further left.
+Each proxy appends to `X-Forwarded-For` the address that called it. The entries are read from the
+right for as long as trusted proxies wrote them; a client can forge those further left.
 """
 
 from __future__ import annotations
@@ -26,54 +25,59 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 _HOST_BITS = 64
-"""Last bits of an IPv6 address, which who has the first ones can choose at will."""
+"""The low bits of an IPv6 address, which a host can choose freely within its network."""
 
-_KNOWN = 4096
-_LONGEST = 45
-"""Characters of an address; nothing longer is kept in mind."""
+_CACHE_SIZE = 4096
+_MAX_ADDRESS_LENGTH = 45
+"""Characters of the longest address; longer text is not cached."""
 
 
 def networks(text: str) -> tuple[Network, ...]:
-    """Return networks that are separated by commas; a single address is one, too.
+    """Parse a comma-separated list of networks; a single address is a network of one.
 
     Raises:
-        ValueError: one is none, or has bits set behind its prefix.
+        ValueError: an entry is not a network, or has bits set behind its prefix.
     """
     return tuple(ip_network(word.strip()) for word in text.split(",") if word.strip())
 
 
-@lru_cache(_KNOWN)
-def neighbourhood(address: str) -> str:
-    """Return a name for what is limited together: an IPv4 address, or 64 bits of an IPv6 one."""
-    known = _address(address)
-    if isinstance(known, IPv6Address):
-        return f"{int(known) >> _HOST_BITS:x}::"
-    return address if known is None else str(known)
+@lru_cache(_CACHE_SIZE)
+def rate_limit_network(address: str) -> str:
+    """Return the key under which an address is rate limited.
+
+    That is an IPv4 address itself, or the upper 64 bits of an IPv6 address.
+    """
+    parsed = _address(address)
+    if isinstance(parsed, IPv6Address):
+        return f"{int(parsed) >> _HOST_BITS:x}::"
+    return address if parsed is None else str(parsed)
 
 
 class TrustedProxies:
-    """Tells a request's client apart from the proxies in front."""
+    """Finds the address of a request's client behind trusted proxies."""
 
     def __init__(self, trusted: Iterable[Network]) -> None:
         self._trusted = tuple(trusted)
-        self._look_at = lru_cache(_KNOWN)(self._judged)
+        self._parse_cached = lru_cache(_CACHE_SIZE)(self._parse)
 
     def client_of(self, environ: WSGIEnvironment) -> str:
-        """Return the address of the client, as far as trusted proxies tell it."""
+        """Return the client's address as far as trusted proxies report it."""
         client: str = environ.get("REMOTE_ADDR", "")
         forwarded: str = environ.get("HTTP_X_FORWARDED_FOR", "")
-        if not forwarded or not self._look_at(client)[1]:
+        if not forwarded or not self._parse_cached(client)[1]:
             return client
         for entry in reversed(forwarded.split(",")):
             word = entry.strip(" \t")
-            address, is_trusted = self._look_at(word) if len(word) <= _LONGEST else (None, False)
+            address, is_trusted = (
+                self._parse_cached(word) if len(word) <= _MAX_ADDRESS_LENGTH else (None, False)
+            )
             client = address or client
             if not is_trusted:
                 break
         return client
 
-    def _judged(self, text: str) -> tuple[str | None, bool]:
-        """Return the address, None if it is none, and whether it is a trusted proxy's."""
+    def _parse(self, text: str) -> tuple[str | None, bool]:
+        """Return the address, None if the text is not one, and whether it is a trusted proxy's."""
         address = _address(text)
         if address is None:
             return None, False
@@ -81,10 +85,10 @@ class TrustedProxies:
 
 
 def _address(text: str) -> Address | None:
-    """Return an address, None if it is none: IPv4 within IPv6 as what it stands for.
+    """Parse an address; return None if it is invalid. IPv4 within IPv6 becomes plain IPv4.
 
-    One with a zone is none here: zones mean something to one machine only, and their names may be
-    any text.
+    An address with a zone is invalid: zones are local to one machine, and their names may be any
+    text.
     """
     if "%" in text:
         return None

@@ -1,4 +1,4 @@
-"""Answers of what stands before Django, in the form of all other errors."""
+"""JSON errors of the middleware in front of Django, in the same form as all other errors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,15 @@ def refuse(
     sentence: str,
     *headers: tuple[str, str],
 ) -> Iterable[bytes]:
-    """Answer a request with a status line and a sentence."""
+    """Answer a WSGI request with an error.
+
+    Args:
+        environ: the request; HEAD gets no body.
+        start_response: the WSGI callable.
+        status: the status line, such as `429 Too Many Requests`.
+        sentence: the text of `{"error": …}`.
+        headers: further headers.
+    """
     answer = orjson.dumps({"error": sentence})
     start_response(
         status,

@@ -1,13 +1,12 @@
-"""How often each of many callers may do something, counted by all processes of a service together.
+"""A rate limiter that all processes of a service share: the generic cell rate algorithm (GCRA).
 
-The generic cell rate algorithm (ITU-T I.371, appendix A), in whole nanoseconds: of each caller only
-the time is kept at which all that it took would have been due at an even pace. In any t seconds a
-caller gets at most ``burst + t * count / period``.
+The algorithm is in ITU-T I.371, appendix A. It keeps one number for each caller, the theoretical
+arrival time: when all that the caller took would have been due at an even pace, in whole
+nanoseconds. In any `t` seconds a caller gets at most `burst + t * count / period`.
 
-The table is memory that is shared by whoever descends from the process that made it; it never
-grows. Where more callers are active than have room, the one that is nearest to having all its burst
-again is forgotten, which gives it that burst: room may run out, but nobody is refused for it. Knows
-nothing of HTTP.
+The table is shared memory of a fixed size, inherited by the forked workers. When a row is full,
+a new caller takes the slot of the one with the earliest arrival time, whose burst is thereby
+restored. A full table never refuses a request.
 """
 
 from __future__ import annotations
@@ -23,28 +22,34 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from hashlib import blake2b
 
-from overmind_project.multiprocess import shared_place
+from overmind_project.multiprocess import shared_directory
 
 SECOND = 1_000_000_000
-"""In nanoseconds."""
+"""Nanoseconds in a second."""
 
 _PERIODS = {"s": SECOND, "min": 60 * SECOND, "h": 3600 * SECOND}
 _RATE = re.compile(r"([1-9][0-9]{0,5})/(s|min|h)(?::([1-9][0-9]{0,5}))?")
 
 ROWS = 8192
-SLOTS = 8
-"""Callers that find room in a row."""
+SLOTS_PER_ROW = 8
+"""Callers for which a row has room."""
 
-_WORDS = 2 * SLOTS
-"""Of a row: first the marks of its callers, then when all is due that they took."""
+_WORDS_PER_ROW = 2 * SLOTS_PER_ROW
+"""A row holds the fingerprints of its callers, followed by their arrival times."""
 
 _WORD_BYTES = 8
-_KNOWN_PLACES = 4096
+_CACHED_KEYS = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """So many in a period of so many nanoseconds, and so many at once after a rest."""
+    """A number of requests in a period, and the burst that is allowed after a pause.
+
+    Args:
+        count: requests in a period.
+        period: length of the period in nanoseconds.
+        burst: requests that may come at once.
+    """
 
     count: int
     period: int
@@ -52,42 +57,46 @@ class Rate:
 
     @classmethod
     def parse(cls, text: str) -> Rate:
-        """Return the rate that is written as ``100/s``, ``600/min`` or ``100/s:20``.
+        """Parse a rate such as `100/s`, `600/min` or, with a burst, `100/s:20`.
+
+        >>> Rate.parse("100/s:20")
+        Rate(count=100, period=1000000000, burst=20)
 
         Raises:
-            ValueError: it is none.
+            ValueError: the text is not a rate.
         """
         match = _RATE.fullmatch(text)
         if match is None:
-            raise ValueError(f"{text!r} is no rate")
+            raise ValueError(f"{text!r} is not a rate")
         count = int(match[1])
         return cls(count, _PERIODS[match[2]], int(match[3] or count))
 
     @property
     def interval(self) -> int:
-        """Nanoseconds between two at an even pace, rounded up."""
+        """Nanoseconds between two requests at an even pace, rounded up."""
         return -(-self.period // self.count)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where in the table a caller is to be looked for, and by which mark."""
+class SlotKey:
+    """Identifies a caller in the table: the row to search, and the fingerprint to search for."""
 
     row: int
-    mark: int
+    fingerprint: int
 
 
 class Limiter:
-    """The table, for one rate.
+    """The table of one rate.
 
-    A row is locked by the kernel on behalf of a process, which loses the lock when it ends, however
-    it ends; nothing that it may leave half written is wrong by more than one caller's burst. The
-    methods must not be called by two threads of a process at once; greenlets never are here.
+    A lock for each row (`fcntl`) excludes other processes; the kernel releases it when its
+    process ends. A write that is cut short costs one caller at most its burst. Two threads of
+    one process must not call a method at once: the lock does not exclude them. Greenlets may,
+    because no method yields.
 
     Args:
-        rate: of each caller.
-        clock: nanoseconds since some point that all processes share.
-        rows: room, for ``SLOTS`` callers each; a power of two.
+        rate: the limit of each caller.
+        clock: returns nanoseconds; all processes must read the same clock.
+        rows: rows of `SLOTS_PER_ROW` callers each; a power of two.
     """
 
     def __init__(
@@ -97,100 +106,109 @@ class Limiter:
         self._interval = rate.interval
         self._burst = rate.burst * rate.interval
         self._rows = rows
-        self._words = memoryview(mmap.mmap(-1, rows * _WORDS * _WORD_BYTES)).cast("q")
-        self._lock = tempfile.TemporaryFile(dir=shared_place())  # noqa: SIM115 - as long as this object lives; never written
-        self._key = secrets.token_bytes(16)  # nobody can know who shares a row with whom
-        self.place_of = lru_cache(_KNOWN_PLACES)(self.new_place_of)
+        self._words = memoryview(mmap.mmap(-1, rows * _WORDS_PER_ROW * _WORD_BYTES)).cast("q")
+        self._lock = tempfile.TemporaryFile(dir=shared_directory())  # noqa: SIM115 - as long as this object lives; never written
+        # A random key: no caller can work out who shares its row.
+        self._hash_key = secrets.token_bytes(16)
+        self.slot_key = lru_cache(_CACHED_KEYS)(self.compute_slot_key)
 
     def close(self) -> None:
-        """Give up what the kernel keeps for it."""
+        """Close the file that is used for locking."""
         self._lock.close()
 
-    def new_place_of(self, who: str) -> Place:
-        """Return the place of a caller by its name; ``place_of`` keeps it in mind."""
-        digest = blake2b(who.encode(errors="surrogateescape"), digest_size=8, key=self._key)
-        mark = int.from_bytes(digest.digest(), signed=True) or 1  # 0 marks an empty seat
-        return Place(mark % self._rows, mark)
+    def compute_slot_key(self, caller: str) -> SlotKey:
+        """Return the key of a caller's name; `slot_key` is the same with a cache."""
+        digest = blake2b(caller.encode(errors="surrogateescape"), digest_size=8, key=self._hash_key)
+        fingerprint = int.from_bytes(digest.digest(), signed=True) or 1  # 0 is a free slot
+        return SlotKey(fingerprint % self._rows, fingerprint)
 
-    def wait(self, place: Place) -> int:
-        """Return in how many nanoseconds the caller may have one; 0 if now. Takes none."""
-        return max(0, self._due(place) + self._interval - self._clock() - self._burst)
+    def wait(self, key: SlotKey) -> int:
+        """Return after how many nanoseconds the caller may take one, 0 if now. Takes none."""
+        return max(0, self._due(key) + self._interval - self._clock() - self._burst)
 
-    def knows(self, place: Place) -> bool:
-        """Whether the caller does not have all its burst again."""
-        return self._due(place) > self._clock()
+    def is_known(self, key: SlotKey) -> bool:
+        """Return whether the caller has taken something that is not replenished yet."""
+        return self._due(key) > self._clock()
 
-    def _due(self, place: Place) -> int:
-        """Return when all is due that a caller took, 0 if that is forgotten.
+    def _due(self, key: SlotKey) -> int:
+        """Return the caller's arrival time, 0 if it has no slot.
 
-        It does not wait for the lock: a seat that gets another caller just now is not believed.
+        It takes no lock. Comparing the fingerprint again detects that the slot was reassigned
+        meanwhile.
         """
         words = self._words
-        first = place.row * _WORDS
-        marks = words[first : first + SLOTS].tolist()
-        if place.mark not in marks:
+        first = key.row * _WORDS_PER_ROW
+        fingerprints = words[first : first + SLOTS_PER_ROW].tolist()
+        if key.fingerprint not in fingerprints:
             return 0
-        slot = first + marks.index(place.mark)
-        due: int = words[slot + SLOTS]
-        return due if words[slot] == place.mark else 0
+        slot = first + fingerprints.index(key.fingerprint)
+        due: int = words[slot + SLOTS_PER_ROW]
+        return due if words[slot] == key.fingerprint else 0
 
-    def take(self, place: Place, *, on_credit: bool = False) -> int:
-        """Take one, and return 0; or take none, and return in how many nanoseconds there is one.
+    def take(self, key: SlotKey, *, allow_overdraft: bool = False) -> int:
+        """Take one for a caller, if its limit allows it.
 
-        On credit one is taken in any case, and what follows is due the later: by one more than the
-        whole burst at most, however much was taken.
+        Args:
+            key: the caller.
+            allow_overdraft: take one in any case. A caller owes at most one more than its burst.
+
+        Returns:
+            0 if one was taken, else after how many nanoseconds the caller may try again.
         """
-        row = place.row
+        row = key.row
         fcntl.lockf(self._lock, fcntl.LOCK_EX, 1, row)
         try:
             now = self._clock()
-            slot, due = self._slot_of(place)
+            slot, due = self._slot_of(key)
             due = max(due, now) + self._interval
             wait = due - now - self._burst
             if wait > 0:
-                if not on_credit:
+                if not allow_overdraft:
                     return wait
                 due = min(due, now + self._burst + self._interval)
-            self._words[slot] = place.mark
-            self._words[slot + SLOTS] = due
+            self._words[slot] = key.fingerprint
+            self._words[slot + SLOTS_PER_ROW] = due
         finally:
             fcntl.lockf(self._lock, fcntl.LOCK_UN, 1, row)
         return 0
 
-    def forget(self, place: Place) -> None:
-        """Have a caller all its burst again."""
-        row = place.row
+    def reset(self, key: SlotKey) -> None:
+        """Give a caller its whole burst back."""
+        row = key.row
         fcntl.lockf(self._lock, fcntl.LOCK_EX, 1, row)
         try:
-            if self._due(place):
-                slot, _ = self._slot_of(place)
-                self._words[slot] = self._words[slot + SLOTS] = 0
+            if self._due(key):
+                slot, _ = self._slot_of(key)
+                self._words[slot] = self._words[slot + SLOTS_PER_ROW] = 0
         finally:
             fcntl.lockf(self._lock, fcntl.LOCK_UN, 1, row)
 
-    def _slot_of(self, place: Place) -> tuple[int, int]:
-        """Return a caller's seat, its own or one to take over, and when all is due that it took."""
-        first = place.row * _WORDS
-        marks = self._words[first : first + SLOTS].tolist()
-        if place.mark in marks:
-            slot = first + marks.index(place.mark)
-            return slot, self._words[slot + SLOTS]
-        due = self._words[first + SLOTS : first + _WORDS].tolist()
+    def _slot_of(self, key: SlotKey) -> tuple[int, int]:
+        """Return the index of the caller's slot, and its arrival time.
+
+        A new caller takes over the slot with the earliest arrival time, and gets 0 for its own.
+        """
+        first = key.row * _WORDS_PER_ROW
+        fingerprints = self._words[first : first + SLOTS_PER_ROW].tolist()
+        if key.fingerprint in fingerprints:
+            slot = first + fingerprints.index(key.fingerprint)
+            return slot, self._words[slot + SLOTS_PER_ROW]
+        due = self._words[first + SLOTS_PER_ROW : first + _WORDS_PER_ROW].tolist()
         return first + due.index(min(due)), 0
 
 
-RECENT = Rate(1, 3600 * SECOND, burst=2)
-"""Remembers what was shown, for at least an hour after it was shown last.
+RECENT_TOKEN_RATE = Rate(1, 3600 * SECOND, burst=2)
+"""Makes a limiter remember a token for at least an hour after its last use.
 
-Each time it takes one if there is one left, which is then due in an hour or later. If none is left,
-the last is due in more than an hour anyway.
+Each use takes one, which is replenished after an hour. If none is left, the last one taken is
+not replenished for more than an hour anyway.
 """
 
 
 @cache
 def shared_limiters(rate: Rate) -> tuple[Limiter, Limiter]:
-    """Return what the processes of this service share: a limiter, and one that remembers.
+    """Return the limiter of callers, and the one that remembers recently used tokens.
 
-    The main process makes them before it forks.
+    The main process calls this before the fork, so that all workers share them.
     """
-    return Limiter(rate), Limiter(RECENT)
+    return Limiter(rate), Limiter(RECENT_TOKEN_RATE)

@@ -1,4 +1,4 @@
-"""How origins are written (https://www.rfc-editor.org/rfc/rfc6454#section-6), for the settings."""
+"""Parses the list of origins in a setting (https://www.rfc-editor.org/rfc/rfc6454#section-6)."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _LAST_PORT = 65535
 
 
 def origins(text: str) -> tuple[str, ...]:
-    """Return origins that are separated by commas, as browsers send them; or ``*`` alone.
+    """Parse a comma-separated list of origins as browsers send them, or `*` alone.
 
     Raises:
-        ValueError: one is none, or a browser would write it in another way.
+        ValueError: an entry is not an origin, or not in the form that browsers use.
     """
     words = tuple(word.strip() for word in text.split(",") if word.strip())
     if words == (ANY,):
@@ -26,7 +26,7 @@ def origins(text: str) -> tuple[str, ...]:
     for word in words:
         match = _ORIGIN.fullmatch(word)
         if match is None or match["port"] == _DEFAULT_PORTS[match["scheme"]]:
-            raise ValueError(f"{word!r} is no origin")
+            raise ValueError(f"{word!r} is not an origin")
         if int(match["port"] or 1) > _LAST_PORT:
-            raise ValueError(f"{word!r} is no origin")
+            raise ValueError(f"{word!r} is not an origin")
     return words

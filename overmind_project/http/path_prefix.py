@@ -1,7 +1,7 @@
-"""The path under which a proxy serves the service, such as ``/overmind``.
+"""Supports a reverse proxy that serves the service below a path such as `/overmind`.
 
-A proxy may take it off a request's path or leave it there: both are answered, and so is who calls
-the service without the proxy, such as a probe. What an answer says of URLs always begins with it.
+The proxy may strip the prefix or keep it: both forms work, and so do direct calls such as those
+of probes. URLs in answers always begin with the prefix.
 """
 
 from __future__ import annotations
@@ -14,42 +14,47 @@ if TYPE_CHECKING:
 
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-OWN = frozenset(
+SERVICE_SEGMENTS = frozenset(
     (
         *("zerglings", "swarm", "events", "schema", "docs", "sign-in", "sign-out"),
         *("_health", "healthz", "readyz", "metrics", "static"),
     )
 )
-"""The first segments of the service's own paths, which no prefix may begin with: ``/events`` would
-then mean two things."""
+"""First segments of the service's own paths. A prefix must not begin with one: the path `/events`
+would be ambiguous.
+"""
 
-_LONGEST = 200
+_MAX_LENGTH = 200
 _PREFIX = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)+")
 
 
 def path_prefix(text: str) -> str:
-    """Return a path without its final slash, "" for the root.
+    """Parse a prefix; return it without its final slash, or "" for the root.
 
     Raises:
-        ValueError: it is no path, or begins as one of the service's own.
+        ValueError: the text is not a path, or begins with a path of the service.
     """
     prefix = text.removesuffix("/")
     if not prefix and text:
         return ""
-    if len(prefix) > _LONGEST or not _PREFIX.fullmatch(prefix) or prefix.split("/")[1] in OWN:
-        raise ValueError(f"{text!r} is no prefix")
+    if (
+        len(prefix) > _MAX_LENGTH
+        or not _PREFIX.fullmatch(prefix)
+        or prefix.split("/")[1] in SERVICE_SEGMENTS
+    ):
+        raise ValueError(f"{text!r} is not a prefix")
     return prefix
 
 
 class PathPrefix:
-    """WSGI middleware: the application behind it finds every path without the prefix."""
+    """WSGI middleware that removes the prefix from a request's path."""
 
     def __init__(self, application: WSGIApplication, prefix: str) -> None:
         self._application = application
         self._prefix = prefix
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Pass a request on."""
+        """Remove the prefix, if there is one, and call the application."""
         path: str = environ["PATH_INFO"]
         if f"{path}/".startswith(f"{self._prefix}/"):
             environ["PATH_INFO"] = path.removeprefix(self._prefix) or "/"

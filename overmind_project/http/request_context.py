@@ -1,7 +1,7 @@
-"""One request and its answer, as they are counted and logged.
+"""What is known of one request and its answer, for metrics and the access log.
 
-What a client sends gets in only as far as it is known to be harmless: a method and a route of a
-fixed list, ids of a fixed form. Paths, queries, bodies and all other headers stay out.
+Only harmless parts of a request are kept: the method and the route from fixed lists, and ids of
+a fixed form. Paths, queries, bodies and other headers are left out.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
     from django.http import HttpRequest
 
-KEY = "overmind.exchange"
-"""Where in a request's environment its exchange is."""
+CONTEXT_KEY = "overmind.request_context"
+"""Key of the `RequestContext` in a request's WSGI environment."""
 
 NO_ROUTE = "none"
 OTHER_METHOD = "other"
@@ -31,20 +31,20 @@ _TRACE_PARENT = re.compile(
     r"(?!ff)(?P<version>[0-9a-f]{2})-(?!0{32})(?P<trace>[0-9a-f]{32})"
     r"-(?!0{16})(?P<span>[0-9a-f]{16})-[0-9a-f]{2}(?P<more>-[!-~]*)?"
 )
-"""https://www.w3.org/TR/trace-context/#traceparent-header: later versions may have more fields."""
+"""https://www.w3.org/TR/trace-context/#traceparent-header; later versions may add fields."""
 
 
 class RequestContext:
-    """A request under way, and what has become known of it."""
+    """The state of one request: filled in by the middleware, read by metrics and the access log."""
 
     __slots__ = (
         "began",
         "caller",
         "client",
         "cut_by",
+        "has_invalid_token",
         "ids",
         "is_counted",
-        "is_guess",
         "is_stream",
         "method",
         "request_id",
@@ -66,26 +66,26 @@ class RequestContext:
         self.cut_by: str | None = None
         self.caller: str | None = None
         self.is_stream = self.is_counted = False
-        self.is_guess = False  # shows a token that is nobody's
+        self.has_invalid_token = False  # sends a token that is not valid
         self.request_id = _request_id(environ.get("HTTP_X_REQUEST_ID"))
         self.ids: dict[str, object] = {"request_id": self.request_id}
         if (parent := environ.get("HTTP_TRACEPARENT")) is not None:
             self.ids.update(_trace_ids(parent))
 
     def seconds(self) -> float:
-        """Return how long it has taken so far."""
+        """Return the seconds since the request began."""
         return time.perf_counter() - self.began
 
-    def spawned_at(self, location: str) -> None:
-        """Learn which zergling it is about from where the answer says that it is."""
+    def note_spawn(self, location: str) -> None:
+        """Take the id of a new zergling from the `Location` header of the answer."""
         candidate = location.rpartition("/")[2]
         if is_zergling_id(candidate):
             self.zergling_id = candidate
 
 
 def note_route(request: HttpRequest) -> None:
-    """Tell a request's exchange, if it has one, what its URL has turned out to be."""
-    context: RequestContext | None = request.META.get(KEY)
+    """Record the route and the zergling of a request whose URL Django has resolved."""
+    context: RequestContext | None = request.META.get(CONTEXT_KEY)
     match = request.resolver_match
     if context is None or match is None:
         return

@@ -1,1 +1,1 @@
-"""What each request passes before its view: access log, body, CORS, limits, authentication."""
+"""Middleware, in the order of a request: access log, CORS, body, rate limits, authentication."""

@@ -1,9 +1,9 @@
-"""Sees every request from the outside: gives it an id, counts it, times it and logs one line.
+"""The outermost middleware: gives each request an id, counts it, times it and logs one line.
 
-It stands before everything else, so that answers that never come from Django count too. A request
-ends when the last of its answer has been handed over or its client has gone. Streams that live for
-hours are another matter: they are counted and timed when their answer begins, so that they show at
-once and do not spoil the latencies; their line is still logged at the end.
+It wraps all other middleware, so errors that are answered in front of Django count as well. A
+request ends when its answer has been sent or its client has disconnected. Event streams last for
+hours: they are counted and timed when the answer begins, to be visible at once and to keep the
+latencies meaningful. Their line is logged at the end.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from overmind_project.http.request_context import KEY, NO_ROUTE, RequestContext
-from overmind_project.logs import Fields
+from overmind_project.http.request_context import CONTEXT_KEY, NO_ROUTE, RequestContext
+from overmind_project.logs import RecordWithFields
 from zerglings.log_context import CONTEXT
 
 if TYPE_CHECKING:
@@ -28,44 +28,43 @@ if TYPE_CHECKING:
     from overmind_project.http.client_address import TrustedProxies
 
 STREAMS = frozenset(("events",))
-"""Routes whose answers live as long as their clients want."""
+"""Routes whose answers last as long as the client stays connected."""
 
 QUIET = frozenset(("health", "healthz", "readyz", "metrics"))
-"""Routes that are asked every few seconds, and logged only where they fail."""
+"""Routes that are called every few seconds; only their errors are logged."""
 
 STATIC = "static"
-"""What stands for the route of a file of the pages for people."""
+"""The route label of static files."""
 
 REQUEST_ID_HEADER = "X-Request-ID"
 
 LATENCIES = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-"""Bounds in seconds; a use case gives up after 5."""
+"""Upper bounds of the buckets in seconds; a use case times out after 5."""
 
 _REQUESTS = Counter(
     "overmind_http_requests_total",
-    "Requests answered, by the name of the route (none: no such URL, or a body that was refused),"
-    " method and status.",
+    "Requests answered, by route name (none: unknown URL or rejected body), method and status.",
     ("route", "method", "status"),
 )
 _DURATION = Histogram(
     "overmind_http_request_duration_seconds",
-    "Time from a request's headers to the end of its answer; of event streams, to its beginning.",
+    "Time from the headers to the end of the answer; for event streams, to its beginning.",
     ("route", "method"),
     buckets=LATENCIES,
 )
 _CUT = Counter(
     "overmind_http_answers_cut_total",
-    "Answers that broke off midway, because the client hung up or the service failed.",
+    "Answers that were cut off, because the client disconnected or the service failed.",
     ("route", "by"),
 )
 _IN_FLIGHT = Gauge(
     "overmind_http_requests_in_flight",
-    "Requests that are being answered now, event streams among them.",
+    "Requests in progress, including event streams.",
     multiprocess_mode="livesum",
 )
 _STREAMS_OPEN = Gauge(
     "overmind_http_streams_open",
-    "Event streams that are open now.",
+    "Open event streams.",
     multiprocess_mode="livesum",
 )
 
@@ -75,7 +74,7 @@ _Tally = tuple[Callable[[], None], Callable[[float], None]]
 
 
 class AccessLog:
-    """WSGI middleware: the application behind it is observed."""
+    """WSGI middleware that counts, times and logs each request."""
 
     def __init__(self, application: WSGIApplication, proxies: TrustedProxies | None = None) -> None:
         self._application = application
@@ -83,38 +82,38 @@ class AccessLog:
         self._tallies: dict[tuple[str, str, str], _Tally] = {}
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Pass a request on and watch its answer until its end."""
+        """Answer a request and observe its answer until the end."""
         context = RequestContext(environ)
         if self._proxies is not None:
             context.client = self._proxies.client_of(environ)
-        environ[KEY] = context
-        CONTEXT.set(context.ids)  # until the next request: the server may have to say something
+        environ[CONTEXT_KEY] = context
+        CONTEXT.set(context.ids)  # gunicorn_conf.post_request resets it after the last log line
         _IN_FLIGHT.inc()
 
         def begin(status: str, headers: list[tuple[str, str]], *exc_info: object) -> object:
             context.status = status[:3]
             if context.route == NO_ROUTE and context.status < "400":
-                context.route = STATIC  # nothing else is answered well without a route
+                context.route = STATIC  # only static files succeed without a route
             if context.status == "201":
-                context.spawned_at(next((v for name, v in headers if name == "Location"), ""))
+                context.note_spawn(next((v for name, v in headers if name == "Location"), ""))
             if context.route in STREAMS:
                 self._stream_began(context)
             return start_response(
                 status,
                 [*headers, (REQUEST_ID_HEADER, context.request_id)],
-                *exc_info,  # type: ignore[arg-type]  # passed on as it came
+                *exc_info,  # type: ignore[arg-type]  # passed on unchanged
             )
 
         try:
-            # A greenlet whose client always has the next request ready would never give way. Here
-            # each does, however it is answered, and its wait counts as a part of the answer.
+            # Yield once per request; otherwise a client that pipelines requests starves the others.
+            # The wait counts as part of the answer.
             time.sleep(0)
-            answer = self._application(environ, begin)  # type: ignore[arg-type]  # as said above
+            answer = self._application(environ, begin)  # type: ignore[arg-type]  # same as above
         except BaseException:
             context.status = "500"
             self.ended(context)
             raise
-        return _Answer(answer, context, self.ended)
+        return _LoggedBody(answer, context, self.ended)
 
     def ended(self, context: RequestContext) -> None:
         """Count and log a request whose answer has ended."""
@@ -147,10 +146,10 @@ class AccessLog:
         observe(seconds)
 
 
-class _Answer:
-    """An answer on its way to the client, part by part."""
+class _LoggedBody:
+    """The body of an answer: counts its bytes, and reports its end."""
 
-    __slots__ = ("_body", "_ended", "_exchange", "_is_whole", "_parts")
+    __slots__ = ("_body", "_context", "_ended", "_is_whole", "_parts")
 
     def __init__(
         self,
@@ -160,7 +159,7 @@ class _Answer:
     ) -> None:
         self._body = body
         self._parts = iter(body)
-        self._exchange = context
+        self._context = context
         self._ended = ended
         self._is_whole = False
 
@@ -174,16 +173,16 @@ class _Answer:
             self._is_whole = True
             raise
         except BaseException:
-            self._exchange.cut_by = "service"
+            self._context.cut_by = "service"
             raise
-        self._exchange.sent += len(part)
+        self._context.sent += len(part)
         return part
 
     def close(self) -> None:
-        """End the answer, which the server does in any case."""
-        context = self._exchange
+        """End the answer. The server calls this even if sending fails."""
+        context = self._context
         if not self._is_whole and context.cut_by is None:
-            # Sending failed, or else the process is about to stop.
+            # An OSError means that sending failed; otherwise the worker is about to stop.
             context.cut_by = "client" if isinstance(sys.exc_info()[1], OSError) else "service"
         try:
             if (close := getattr(self._body, "close", None)) is not None:
@@ -193,21 +192,21 @@ class _Answer:
 
 
 def _log_line(context: RequestContext, seconds: float) -> None:
-    told = {
+    in_message = {
         "method": context.method,
         "route": context.route,
         "status": int(context.status),
     }
-    shown: dict[str, object] = {
+    extra: dict[str, object] = {
         "duration_ms": round(seconds * 1000, 3),
         "bytes": context.sent,
         "client": context.client,
     }
     if context.caller is not None:
-        shown["caller"] = context.caller
+        extra["caller"] = context.caller
     if context.zergling_id is not None:
-        shown["zergling_id"] = context.zergling_id
+        extra["zergling_id"] = context.zergling_id
     if context.cut_by is not None:
-        shown["cut_by"] = context.cut_by
+        extra["cut_by"] = context.cut_by
     message = f"{context.method} {context.route} {context.status}"
-    _log.handle(Fields(_log.name, message, shown, told))
+    _log.handle(RecordWithFields(_log.name, message, extra, in_message))

@@ -1,6 +1,6 @@
-"""Lets a request in that shows a good token, and answers all others, before anything looks at them.
+"""Checks a request's token before any view runs. Only active if tokens are configured.
 
-It is there only where tokens are configured. A new URL is closed unless it is named here.
+A new URL requires a token unless its route is listed here.
 """
 
 from __future__ import annotations
@@ -16,103 +16,113 @@ from django.urls import Resolver404, resolve
 from django.utils.cache import patch_cache_control, patch_vary_headers
 
 from overmind_project.auth import denials
-from overmind_project.auth.access import configured_ring
-from overmind_project.auth.credentials import SIGNED_IN, Credentials, is_from_here, shown_in
+from overmind_project.auth.access import configured_tokens
+from overmind_project.auth.credentials import (
+    SIGNED_IN_TOKEN,
+    Credentials,
+    credentials_in,
+    is_same_origin,
+)
 from overmind_project.auth.denials import Denial
 from overmind_project.auth.tokens import Token
 from overmind_project.http.gcra import shared_limiters
-from overmind_project.http.request_context import KEY, RequestContext, note_route
-from overmind_project.middleware.every_request import too_often
+from overmind_project.http.request_context import CONTEXT_KEY, RequestContext, note_route
+from overmind_project.middleware.every_request import rate_limit_response
 from zerglings.api.caching import NO_STORE
 from zerglings.api.exceptions import error_response
 from zerglings.feed.views import CALLER, IS_STILL_ALLOWED
 
-OPEN = frozenset(("health", "healthz", "readyz", "sign-in", "sign-out"))
-"""Routes that ask for no token."""
+PUBLIC_ROUTES = frozenset(("health", "healthz", "readyz", "sign-in", "sign-out"))
+"""Routes that require no token."""
 
-METRICS = "metrics"
-"""The route that asks for one unless a setting says otherwise."""
+METRICS_ROUTE = "metrics"
+"""The route that requires a token unless OVERMIND_OPEN_METRICS is set."""
 
-SAFE = frozenset(("GET", "HEAD", "OPTIONS"))
-"""Methods that only read (RFC 9110, section 9.2.1); all others need the scope ``write``."""
+SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
+"""Methods that only read (RFC 9110, section 9.2.1); all others require the scope `write`."""
 
 
 class Authentication:
-    """Django middleware: every view behind it is asked only by those who may."""
+    """Django middleware that answers requests without a valid token with 401 or 403."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
-        ring = configured_ring()
-        if ring is None:
+        tokens = configured_tokens()
+        if tokens is None:
             raise MiddlewareNotUsed
-        self._ring = ring
+        self._tokens = tokens
         self._get_response = get_response
         rate = settings.OVERMIND_RATE_LIMIT
         self._limiter = None if rate is None else shared_limiters(rate)[0]
-        self._open = OPEN | {METRICS} if settings.OVERMIND_OPEN_METRICS else OPEN
+        self._public_routes = (
+            PUBLIC_ROUTES | {METRICS_ROUTE} if settings.OVERMIND_OPEN_METRICS else PUBLIC_ROUTES
+        )
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        """Answer a request, or have it answered."""
+        """Pass an authorised request on; deny all others."""
         if request.path_info.startswith(settings.STATIC_PATH):
-            # A file that is not there. Who asks for files is not charged, so no token is tried.
+            # WhiteNoise found no such file. Requests for files are not rate limited, so do not
+            # check a token: that would allow unlimited guesses.
             return error_response(404, "There is no such file.")
-        shown = shown_in(request.META)
-        token = self._ring.find(shown.token) if shown is not None else None
+        credentials = credentials_in(request.META)
+        token = self._tokens.find(credentials.token) if credentials is not None else None
         if token is not None:
-            self._introduce(request, token, is_cookie=shown is not None and shown.is_cookie)
-        elif shown is not None and (context := request.META.get(KEY)) is not None:
-            context.is_guess = True
-        refusal = _refusal(request, shown, token)
-        if refusal is None or self._is_open(request):
+            self._attach_caller(
+                request, token, is_cookie=credentials is not None and credentials.is_cookie
+            )
+        elif credentials is not None and (context := request.META.get(CONTEXT_KEY)) is not None:
+            context.has_invalid_token = True
+        denial = _denial_for(request, credentials, token)
+        if denial is None or self._is_public(request):
             response = self._get_response(request)
         else:
-            response = self._refused(request, refusal, token)
-        _keep_private(response)
+            response = self._deny(request, denial, token)
+        _make_private(response)
         return response
 
-    def _introduce(self, request: HttpRequest, token: Token, *, is_cookie: bool) -> None:
-        """Tell those behind it, and the log, who is calling."""
-        context: RequestContext | None = request.META.get(KEY)
+    def _attach_caller(self, request: HttpRequest, token: Token, *, is_cookie: bool) -> None:
+        """Make the caller known to the views and the access log."""
+        context: RequestContext | None = request.META.get(CONTEXT_KEY)
         if context is not None:
             context.caller = token.name
         request.META[CALLER] = token.name
-        request.META[IS_STILL_ALLOWED] = partial(self._ring.holds, token)
+        request.META[IS_STILL_ALLOWED] = partial(self._tokens.is_valid, token)
         if is_cookie:
-            request.META[SIGNED_IN] = token
+            request.META[SIGNED_IN_TOKEN] = token
 
-    def _refused(
-        self, request: HttpRequest, refusal: Denial, token: Token | None
-    ) -> HttpResponseBase:
-        """Answer who is not let in; a caller is charged for that as for any call."""
+    def _deny(self, request: HttpRequest, denial: Denial, token: Token | None) -> HttpResponseBase:
+        """Return the denial, or 429 if a caller with a valid token has used up its limit."""
         if token is not None and self._limiter is not None:
-            response = too_often(self._limiter, request)
+            response = rate_limit_response(self._limiter, request)
             if response is not None:
                 return response
-        return denials.answer(request, refusal, request.get_full_path())
+        return denials.denial_response(request, denial, request.get_full_path())
 
-    def _is_open(self, request: HttpRequest) -> bool:
-        """Whether a request that was not let in is for what is open to all."""
+    def _is_public(self, request: HttpRequest) -> bool:
+        """Return whether the request's route requires no token."""
         try:
             request.resolver_match = resolve(request.path_info)
         except Resolver404:
             return False
         note_route(request)
-        return request.resolver_match.view_name in self._open
+        return request.resolver_match.view_name in self._public_routes
 
 
-def _refusal(request: HttpRequest, shown: Credentials | None, token: Token | None) -> Denial | None:
-    if shown is None:
+def _denial_for(
+    request: HttpRequest, credentials: Credentials | None, token: Token | None
+) -> Denial | None:
+    if credentials is None:
         return denials.ANONYMOUS
     if token is None:
         return denials.NOT_KNOWN
-    if request.method in SAFE:
+    if request.method in SAFE_METHODS:
         return None
-    if shown.is_cookie and not is_from_here(request):
+    if credentials.is_cookie and not is_same_origin(request):
         return denials.FOREIGN
     return None if token.may_write else denials.READ_ONLY
 
 
-def _keep_private(response: HttpResponseBase) -> None:
-    """Keep caches from giving one caller's answer to another, whom nobody would have asked."""
+def _make_private(response: HttpResponseBase) -> None:
+    """Keep shared caches from serving one caller's answer to another."""
     patch_vary_headers(response, ("Authorization", "Cookie"))
     known = response.headers.get("Cache-Control")
     if known is None:

@@ -1,9 +1,9 @@
-"""Reads a request's body before Django does: whole, bounded, and chunked ones too.
+"""Reads a request's whole body before Django does, up to a limit.
 
-Django takes the length from ``Content-Length`` alone, so a chunked body looks empty to it; and a
-body that was cut off must never be taken for a shorter one that was meant. And Django looks up
-whatever ``charset`` a client names among Python's codecs, of which some are no charsets and fail
-later, and which remember for ever each name that they did not know; here every body is UTF-8.
+Three properties of Django make this necessary. It ignores chunked bodies, because it relies on
+`Content-Length`. It accepts a body that was cut off. And it looks up any `charset` among
+Python's codecs: some are not charsets and fail later, and every unknown name stays in a cache.
+Here all bodies are UTF-8, and the charset is removed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from gunicorn.http.errors import ParseException
 
 from overmind_project.http.error_response import refuse
 from overmind_project.server.connection import Connection
-from overmind_project.server.malformed import REFUSALS, CrowdedOut, TooMuchFraming
+from overmind_project.server.malformed import ERROR_RESPONSES, CrowdedOut, TooMuchFraming
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -24,31 +24,31 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 LIMIT = 64 * 1024
-"""Largest request body, in bytes."""
+"""Maximum request body in bytes."""
 
 SWARM_LIMIT = 2 * 1024 * 1024
-"""Largest body of a whole-swarm call, in bytes."""
+"""Maximum body of a bulk call in bytes."""
 
 SWARM_CALLS = frozenset(
     ("/swarm/spawn", "/swarm/spawn/", "/swarm/commands", "/swarm/commands/"),
 )
-"""The paths of whole-swarm calls."""
+"""The paths of the bulk calls."""
 
 BUDGET = 32 * 1024 * 1024
-"""Bytes of bodies over ``LIMIT`` that one process takes in at once."""
+"""Bytes that one process reserves for bodies over `LIMIT` at a time."""
 
 STEP = 64 * 1024
-"""Bytes by which a long body is taken in, and by which it takes of the budget."""
+"""Bytes by which a long body is read, and by which its share of the budget grows."""
 
 TOO_MANY = "Too many long bodies are being read at once; nothing was changed, so try again."
-RETRY_AFTER = ("Retry-After", "1")
+RETRY_AFTER_HEADER = ("Retry-After", "1")
 
 _BOUNDARY = re.compile(r';\s*boundary\s*=\s*(?:"([^"]{1,200})"|([^";\s]{1,200}))', re.IGNORECASE)
-"""What separates the fields of a form: the one parameter of a content type that matters here."""
+"""The separator of form fields, the only parameter of a content type that is kept."""
 
 
 class BodyError(Exception):
-    """A body that will not be passed on; carries the HTTP status line, a sentence and headers."""
+    """A body is rejected. Carries the HTTP status line, the error message and headers."""
 
     def __init__(self, status: str, sentence: str, *headers: tuple[str, str]) -> None:
         super().__init__(sentence)
@@ -57,49 +57,49 @@ class BodyError(Exception):
 
 
 class BoundedBody:
-    """WSGI middleware: the application behind it finds every body complete, with its length."""
+    """WSGI middleware that passes every body on complete, with its length."""
 
     def __init__(self, application: WSGIApplication) -> None:
         self._application = application
         self._budget = _Budget(BUDGET)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer one request, or refuse its body."""
+        """Read the body and call the application, or reject the body."""
         try:
-            announced = _announced(environ)
-            if announced.most > LIMIT:
-                return self._answer_to_long(environ, start_response, announced)
-            _take_in(environ, announced)
+            declared = _declared_length(environ)
+            if declared.max_bytes > LIMIT:
+                return self._answer_long(environ, start_response, declared)
+            _read_body(environ, declared)
         except BodyError as error:
             if isinstance(connection := environ.get("gunicorn.socket"), Connection):
-                connection.refuse()  # what is left of the body would pass for the next request
+                connection.stop_reading()  # the rest would be parsed as the next request
             return refuse(environ, start_response, error.status, str(error), *error.headers)
         return self._application(environ, start_response)
 
-    def _answer_to_long(
-        self, environ: WSGIEnvironment, start_response: StartResponse, announced: _Announced
+    def _answer_long(
+        self, environ: WSGIEnvironment, start_response: StartResponse, declared: _DeclaredLength
     ) -> Iterable[bytes]:
         share = _Share(self._budget)
         try:
-            _take_in(environ, announced, share)
+            _read_body(environ, declared, share)
             answer = self._application(environ, start_response)
         except BaseException:
             share.release()
             raise
-        return _Answer(answer, share.release)
+        return _BudgetedBody(answer, share.release)
 
 
 class _Budget:
-    """What is left for long bodies."""
+    """The bytes that are left for long bodies."""
 
     def __init__(self, size: int) -> None:
         self.free = size
 
 
 class _Share:
-    """What one long body has taken of the budget: about as much as has come of it.
+    """The share of one long body in the budget: about as many bytes as it has received.
 
-    What it announces takes nothing, or others could be kept out by who sends nothing.
+    Declared bytes do not count, or a client that sends nothing could block others.
     """
 
     def __init__(self, budget: _Budget) -> None:
@@ -107,20 +107,25 @@ class _Share:
         self._size = 0
 
     def grow(self) -> None:
-        """Take another step, or refuse the body; waiting for one could take for ever."""
+        """Take another step from the budget, without waiting for free budget: that could take for
+        ever.
+
+        Raises:
+            BodyError: the budget is used up.
+        """
         if self._budget.free < STEP:
-            raise BodyError("503 Service Unavailable", TOO_MANY, RETRY_AFTER)
+            raise BodyError("503 Service Unavailable", TOO_MANY, RETRY_AFTER_HEADER)
         self._budget.free -= STEP
         self._size += STEP
 
     def release(self) -> None:
-        """Give all of it back."""
+        """Return the whole share to the budget."""
         self._budget.free += self._size
         self._size = 0
 
 
-class _Answer:
-    """An answer that gives back what its request took of the budget."""
+class _BudgetedBody:
+    """The body of an answer; releases the request's share of the budget at the end."""
 
     def __init__(self, answer: Iterable[bytes], release: Callable[[], None]) -> None:
         self._answer = answer
@@ -130,7 +135,7 @@ class _Answer:
         return iter(self._answer)
 
     def close(self) -> None:
-        """End the answer, which the server does in any case."""
+        """End the answer. The server calls this even if sending fails."""
         try:
             if (close := getattr(self._answer, "close", None)) is not None:
                 close()
@@ -138,44 +143,46 @@ class _Answer:
             self._release()
 
 
-class _Announced(NamedTuple):
-    """What the head says of its body: the most bytes that it may have, and how they come."""
+class _DeclaredLength(NamedTuple):
+    """The length of a body according to the headers: at most `max_bytes`, chunked or not."""
 
-    most: int
+    max_bytes: int
     is_chunked: bool
 
 
-def _announced(environ: WSGIEnvironment) -> _Announced:
+def _declared_length(environ: WSGIEnvironment) -> _DeclaredLength:
     limit = SWARM_LIMIT if environ["PATH_INFO"] in SWARM_CALLS else LIMIT
     encoding = environ.get("HTTP_TRANSFER_ENCODING", "").strip().lower()
     is_chunked = encoding == "chunked"
     length = int(environ.get("CONTENT_LENGTH") or 0)
     if encoding and not is_chunked:
-        raise BodyError("400 Bad Request", "The only transfer coding known here is chunked.")
+        raise BodyError("400 Bad Request", "The only supported transfer coding is chunked.")
     if environ.get("HTTP_CONTENT_ENCODING", "identity").strip().lower() not in ("", "identity"):
         raise BodyError("415 Unsupported Media Type", "Send the body as it is, not compressed.")
     if length > limit:
         raise _too_large(limit)
-    return _Announced(limit if is_chunked else length, is_chunked)
+    return _DeclaredLength(limit if is_chunked else length, is_chunked)
 
 
 def _too_large(limit: int) -> BodyError:
     return BodyError("413 Content Too Large", f"The body is longer than {limit} bytes.")
 
 
-def _take_in(environ: WSGIEnvironment, announced: _Announced, share: _Share | None = None) -> None:
-    """Put the whole body where the application looks for it."""
-    most, is_chunked = announced
-    wanted = most + 1 if is_chunked else most
+def _read_body(
+    environ: WSGIEnvironment, declared: _DeclaredLength, share: _Share | None = None
+) -> None:
+    """Read the whole body and put it into the WSGI environment."""
+    max_bytes, is_chunked = declared
+    wanted = max_bytes + 1 if is_chunked else max_bytes
     if share is None:
-        data = _bytes_of(environ, wanted)
+        data = _read(environ, wanted)
         body, size = io.BytesIO(data), len(data)
     else:
         body = io.BytesIO()
-        size = _fill(body, environ, wanted, share)
-    if size > most:
-        raise _too_large(most)
-    if not is_chunked and size < most:
+        size = _read_in_steps(body, environ, wanted, share)
+    if size > max_bytes:
+        raise _too_large(max_bytes)
+    if not is_chunked and size < max_bytes:
         raise BodyError("400 Bad Request", "The body is shorter than its Content-Length.")
     environ["wsgi.input"] = body
     environ["CONTENT_LENGTH"] = str(size)
@@ -184,16 +191,16 @@ def _take_in(environ: WSGIEnvironment, announced: _Announced, share: _Share | No
 
 
 def _without_charset(content_type: str) -> str:
-    """Return a content type with no parameter but a boundary."""
+    """Return a content type without its parameters, except for a boundary."""
     media_type = content_type.partition(";")[0].strip().lower()
     found = _BOUNDARY.search(content_type)
     return f'{media_type}; boundary="{found[1] or found[2]}"' if found else media_type
 
 
-def _fill(body: io.BytesIO, environ: WSGIEnvironment, wanted: int, share: _Share) -> int:
-    """Take in a long body step by step, and return its size."""
+def _read_in_steps(body: io.BytesIO, environ: WSGIEnvironment, wanted: int, share: _Share) -> int:
+    """Read a long body step by step, and return its size."""
     size = 0
-    while size < wanted and (data := _bytes_of(environ, min(STEP, wanted - size))):
+    while size < wanted and (data := _read(environ, min(STEP, wanted - size))):
         size += body.write(data)
         if size >= LIMIT:
             share.grow()
@@ -201,7 +208,7 @@ def _fill(body: io.BytesIO, environ: WSGIEnvironment, wanted: int, share: _Share
     return size
 
 
-def _bytes_of(environ: WSGIEnvironment, size: int) -> bytes:
+def _read(environ: WSGIEnvironment, size: int) -> bytes:
     try:
         body: bytes = environ["wsgi.input"].read(size)
     except ParseException as error:
@@ -211,8 +218,8 @@ def _bytes_of(environ: WSGIEnvironment, size: int) -> bytes:
     except TimeoutError as error:
         raise BodyError("408 Request Timeout", "The body came too slowly.") from error
     except CrowdedOut as error:
-        sentence = REFUSALS[CrowdedOut].sentence
-        raise BodyError("503 Service Unavailable", sentence, RETRY_AFTER) from error
+        sentence = ERROR_RESPONSES[CrowdedOut].sentence
+        raise BodyError("503 Service Unavailable", sentence, RETRY_AFTER_HEADER) from error
     except OSError as error:
         raise BodyError("400 Bad Request", "The body broke off.") from error
     return body

@@ -1,9 +1,9 @@
-"""Lets the pages of other sites, those that are configured, read what is answered here (CORS).
+"""CORS: allows the pages of the configured origins to read the answers.
 
-https://fetch.spec.whatwg.org/#http-cors-protocol. It stands before Django, because some refusals do
-and a page is to understand them as well. Cookies of another site's visitor are never taken for
-theirs: ``Access-Control-Allow-Credentials`` is never sent. A preflight asks only what is allowed,
-without a token; it is answered here, and nothing else sees it.
+See https://fetch.spec.whatwg.org/#http-cors-protocol. It wraps Django and most middleware, so
+that pages can also read errors that are answered in front of Django. Pages cannot use a
+visitor's cookies: `Access-Control-Allow-Credentials` is not sent. Preflight requests need no
+token and are answered here.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from overmind_project.http.origins import ANY
-from overmind_project.http.request_context import KEY, RequestContext
+from overmind_project.http.request_context import CONTEXT_KEY, RequestContext
 from overmind_project.server.connection import Connection
 from zerglings.api.caching import NO_STORE
 
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 ROUTE = "preflight"
-"""What stands for the route of a preflight."""
+"""The route label of preflight requests."""
 
-METHODS = "GET, HEAD, POST, DELETE"
+ALLOWED_METHODS = "GET, HEAD, POST, DELETE"
 REQUEST_HEADERS = (
     "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, "
     "X-Request-ID, traceparent"
 )
-ANSWER_HEADERS = "ETag, Link, Location, Retry-After, X-Request-ID, WWW-Authenticate"
+EXPOSED_HEADERS = "ETag, Link, Location, Retry-After, X-Request-ID, WWW-Authenticate"
 MAX_AGE = "7200"
-"""Seconds for which a browser need not ask again; the longest that all put up with."""
+"""Seconds for which a browser may cache the preflight; no browser accepts more."""
 
 
 class CrossOriginHeaders:
-    """WSGI middleware: what the application behind it answers may be read by these origins."""
+    """WSGI middleware that adds the CORS headers and answers preflight requests."""
 
     def __init__(self, application: WSGIApplication, allowed: Collection[str]) -> None:
         self._application = application
@@ -42,56 +42,58 @@ class CrossOriginHeaders:
         self._allowed = frozenset(allowed)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer a preflight, or pass a request on and say who may read its answer."""
-        told = self._told(environ.get("HTTP_ORIGIN"))
+        """Answer a preflight request, or add the CORS headers to the answer."""
+        allow_origin = self._allow_origin(environ.get("HTTP_ORIGIN"))
         is_preflight = (
             environ["REQUEST_METHOD"] == "OPTIONS"
             and "HTTP_ORIGIN" in environ
             and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ
         )
-        if is_preflight and told:
-            context: RequestContext = environ[KEY]
+        if is_preflight and allow_origin:
+            context: RequestContext = environ[CONTEXT_KEY]
             context.route = ROUTE
             if "HTTP_TRANSFER_ENCODING" in environ or environ.get("CONTENT_LENGTH", "0") != "0":
                 _refuse_body(environ)
-            start_response("204 No Content", self._varied([*told, *_ALLOWED]))
+            start_response("204 No Content", self._with_vary([*allow_origin, *_PREFLIGHT_HEADERS]))
             return []
 
         def begin(status: str, headers: list[tuple[str, str]], *exc_info: object) -> object:
-            answered = self._varied([*headers, *told, *(_EXPOSED if told else ())])
-            return start_response(status, answered, *exc_info)  # type: ignore[arg-type]  # as it came
+            answered = self._with_vary(
+                [*headers, *allow_origin, *(_EXPOSE if allow_origin else ())]
+            )
+            return start_response(status, answered, *exc_info)  # type: ignore[arg-type]  # passed on unchanged
 
-        return self._application(environ, begin)  # type: ignore[arg-type]  # as said above
+        return self._application(environ, begin)  # type: ignore[arg-type]  # same as above
 
-    def _told(self, origin: str | None) -> tuple[tuple[str, str], ...]:
-        """Return the header that says who may read the answer, if it is whoever asks."""
+    def _allow_origin(self, origin: str | None) -> tuple[tuple[str, str], ...]:
+        """Return the header that allows the request's origin; nothing if it is not allowed."""
         if self._is_for_any:
             return (("Access-Control-Allow-Origin", ANY),)
         if origin in self._allowed:
             return (("Access-Control-Allow-Origin", origin or ""),)
         return ()
 
-    def _varied(self, headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
-        """Tell caches that the answer is another one for another origin, where it is."""
+    def _with_vary(self, headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Add `Vary: Origin` if the answer depends on the origin."""
         if self._is_for_any:
             return headers
-        for place, (name, value) in enumerate(headers):
+        for index, (name, value) in enumerate(headers):
             if name.lower() == "vary":
-                headers[place] = name, f"{value}, Origin"
+                headers[index] = name, f"{value}, Origin"
                 return headers
         return [*headers, ("Vary", "Origin")]
 
 
 def _refuse_body(environ: WSGIEnvironment) -> None:
-    """Have nothing be read any more of who sends what no browser does."""
+    """Leave the body unread: no browser sends one with a preflight request."""
     if isinstance(connection := environ.get("gunicorn.socket"), Connection):
-        connection.refuse()  # a body that nobody reads would pass for the next request
+        connection.stop_reading()  # an unread body would be parsed as the next request
 
 
-_ALLOWED = (
-    ("Cache-Control", NO_STORE),  # by others than browsers, which go by the age
-    ("Access-Control-Allow-Methods", METHODS),
+_PREFLIGHT_HEADERS = (
+    ("Cache-Control", NO_STORE),  # for caches; browsers use Access-Control-Max-Age
+    ("Access-Control-Allow-Methods", ALLOWED_METHODS),
     ("Access-Control-Allow-Headers", REQUEST_HEADERS),
     ("Access-Control-Max-Age", MAX_AGE),
 )
-_EXPOSED = (("Access-Control-Expose-Headers", ANSWER_HEADERS),)
+_EXPOSE = (("Access-Control-Expose-Headers", EXPOSED_HEADERS),)

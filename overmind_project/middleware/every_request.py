@@ -1,7 +1,4 @@
-"""What holds for every request: its route is noted, its Host checked, its answer completed.
-
-And, where a rate limit is configured, who sends it is charged for it.
-"""
+"""Middleware for every request to Django: checks the Host, completes headers, charges callers."""
 
 from __future__ import annotations
 
@@ -17,30 +14,29 @@ from overmind_project.http.hosts import check_host
 from overmind_project.http.request_context import note_route
 from overmind_project.metrics import metrics
 from overmind_project.middleware.rate_limit import SENTENCE, charge
-from overmind_project.probes import PROBES
+from overmind_project.probes import PROBE_VIEWS
 from zerglings.api.caching import NO_STORE
 from zerglings.api.exceptions import error_response
 
-ANY_HOST = (*PROBES, metrics)
-"""Views for what calls a pod by its IP."""
+ANY_HOST = (*PROBE_VIEWS, metrics)
+"""Views that probes and scrapers call by the pod's IP address, so any Host is valid."""
 
 
 BODILESS = (204, 304)
-"""Statuses without a body: a cache would take over a length of 0 into what it keeps."""
+"""Statuses without a body. With a Content-Length of 0, a cache would store an empty body."""
 
 
 class EveryRequest:
-    """Stands before all other middleware and completes whatever they answer.
+    """The outermost Django middleware; replaces Django's CommonMiddleware.
 
-    It is what Django's own common middleware is for, except that what calls a pod by its IP always
-    passes, and that every answer says what caches may keep.
+    Unlike that one, it skips the Host check for probes and adds `Cache-Control` to every answer.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        """Have a request answered; the body of an answer to HEAD is measured, but not sent."""
+        """Complete the answer's headers. HEAD gets the headers of GET without the body."""
         response = self._get_response(request)
         response.headers.setdefault("Cache-Control", NO_STORE)
         _measure(response)
@@ -58,25 +54,26 @@ class EveryRequest:
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> HttpResponse | None:
-        """Check the Host header of all but probes and the like, which may only be read."""
+        """Check the Host header; views without that check only allow GET and HEAD."""
         note_route(request)
         if view not in ANY_HOST:
-            check_host(request)  # what it raises Django answers with 400
+            check_host(request)  # Django answers its exception with 400
         elif request.method not in ("GET", "HEAD"):
             return error_response(405, "Send GET or HEAD.", {"Allow": "GET, HEAD"})
         return None
 
 
 def _measure(response: HttpResponseBase) -> None:
-    """Say how long the body is, unless there is none by definition (RFC 9110, section 8.6)."""
+    """Add Content-Length, except to responses that must not have one (RFC 9110, section 8.6)."""
     if isinstance(response, HttpResponse) and response.status_code not in BODILESS:
         response.headers.setdefault("Content-Length", str(len(response.content)))
 
 
 class CallerRateLimit:
-    """Charges each request that comes so far to whoever sends it, or refuses it.
+    """Charges each request to its caller, or answers 429.
 
-    It belongs behind whatever finds out who that is, and works with the door of ``rate_limit``.
+    It runs after the authentication, which identifies the caller. `AddressRateLimit` does the
+    rest.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
@@ -84,12 +81,12 @@ class CallerRateLimit:
         self._limiter, _ = shared_limiters(settings.OVERMIND_RATE_LIMIT)
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        """Have a request answered, or refuse it."""
-        refusal = too_often(self._limiter, request)
-        return self._get_response(request) if refusal is None else refusal
+        """Charge the caller; answer the request or return 429."""
+        rejection = rate_limit_response(self._limiter, request)
+        return self._get_response(request) if rejection is None else rejection
 
 
-def too_often(limiter: Limiter, request: HttpRequest) -> HttpResponse | None:
-    """Charge a request to whoever sends it; return its answer if that is one too many."""
+def rate_limit_response(limiter: Limiter, request: HttpRequest) -> HttpResponse | None:
+    """Charge a request to its caller; return a 429 if that exceeds the limit, else None."""
     seconds = charge(limiter, request.META)
     return None if seconds is None else error_response(429, SENTENCE, {"Retry-After": seconds})

@@ -1,18 +1,19 @@
-"""Refuses who calls too often: each caller that has shown its token, and else each address.
+"""Rate limits: one for each caller with a valid token, else one for each address.
 
-It stands in two places. The door, before Django, turns away whoever calls from an address that has
-used up its limit, for next to nothing. Behind the guard, which knows who has shown a token, the
-call is counted: to the caller, or else to the address. What was answered on the way, such as a
-token that is none, counts when its answer begins: so whoever guesses tokens is soon not heard any
-more, not even with the right one. Those who share the address and whose tokens have lately been
-good from there still are.
+There are two checks. `AddressRateLimit`, in front of Django, cheaply rejects requests of an
+address that has used up its limit. `charge`, after the authentication, charges the request to
+the caller or the address. A request that is answered before `charge`, such as one with an
+invalid token, is charged when its answer begins.
 
-The metrics have the same limit for themselves, so that neither whoever scrapes them is kept from
-it by other calls, nor the other way round. A token that is tried there in vain is a guess as any.
+An address that guesses tokens is soon rejected, even with a valid token. Callers behind the same
+address continue to be served if their token was valid there recently.
 
-A call counts as one, whatever it asks for. Only its body would tell more, which would have to be
-read and understood before it can be refused; and a limit below 10,000 a moment would forbid large
-whole-swarm calls for ever.
+`/metrics` has a limit of its own, so that scrapes and other requests do not use up each other's.
+An invalid token counts as a guess there too.
+
+A request counts as one, however many commands it contains. Counting commands would require
+parsing the body before a rejection, and a limit below 10,000 would reject large bulk calls for
+ever.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 
-from overmind_project.auth.credentials import shown_in
-from overmind_project.http.client_address import neighbourhood
+from overmind_project.auth.credentials import credentials_in
+from overmind_project.http.client_address import rate_limit_network
 from overmind_project.http.error_response import refuse
-from overmind_project.http.gcra import SECOND, Limiter, Place
-from overmind_project.http.request_context import KEY, RequestContext
+from overmind_project.http.gcra import SECOND, Limiter, SlotKey
+from overmind_project.http.request_context import CONTEXT_KEY, RequestContext
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,86 +37,96 @@ SENTENCE = (
     "Too many requests: nothing was changed; Retry-After says in how many seconds to try again."
 )
 
-PROBES = frozenset(
+PROBE_PATHS = frozenset(
     f"/{name}{slash}" for name in ("_health", "healthz", "readyz") for slash in ("", "/")
 )
-"""Paths that are never limited, nor are static files."""
+"""Paths that are never limited; static files are exempt as well."""
 
-METRICS = frozenset(("/metrics", "/metrics/"))
-"""Paths that have a limit of their own."""
+METRICS_PATHS = frozenset(("/metrics", "/metrics/"))
+"""Paths with a limit of their own."""
 
-_UNCHARGED = "overmind.uncharged"
-"""Is in a request's environment for as long as nobody was charged for it."""
+_NOT_CHARGED = "overmind.uncharged"
+"""Key in the WSGI environment of a request that has not been charged yet."""
 
 
 class AddressRateLimit:
-    """WSGI middleware: the application behind it is asked no more often than allowed."""
+    """WSGI middleware that rejects requests of addresses that have used up their limit.
 
-    def __init__(self, application: WSGIApplication, limiter: Limiter, lately: Limiter) -> None:
+    Args:
+        application: the application to wrap.
+        limiter: the limit of callers and addresses.
+        recent_tokens: remembers the tokens that were valid recently.
+    """
+
+    def __init__(
+        self, application: WSGIApplication, limiter: Limiter, recent_tokens: Limiter
+    ) -> None:
         self._application = application
         self._limiter = limiter
-        self._lately = lately
+        self._recent_tokens = recent_tokens
         self._static = settings.STATIC_PATH
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Pass a request on, or turn it away."""
+        """Answer a request, or reject it with 429."""
         path = environ["PATH_INFO"]
-        if path in PROBES or path.startswith(self._static):
+        if path in PROBE_PATHS or path.startswith(self._static):
             return self._application(environ, start_response)
-        context: RequestContext = environ[KEY]
-        wait = self._limiter.wait(_place_of(self._limiter, environ))
-        if path in METRICS and shown_in(environ) is not None:
-            guessing = self._limiter.place_of(neighbourhood(context.client))
-            wait = max(wait, self._limiter.wait(guessing))
-        if wait and not self._lately.knows(self._place_of_token(environ)):
+        context: RequestContext = environ[CONTEXT_KEY]
+        wait = self._limiter.wait(_caller_key(self._limiter, environ))
+        if path in METRICS_PATHS and credentials_in(environ) is not None:
+            guesser = self._limiter.slot_key(rate_limit_network(context.client))
+            wait = max(wait, self._limiter.wait(guesser))
+        if wait and not self._recent_tokens.is_known(self._token_key(environ)):
             retry = ("Retry-After", _seconds(wait))
             return refuse(environ, start_response, "429 Too Many Requests", SENTENCE, retry)
-        environ[_UNCHARGED] = True
+        environ[_NOT_CHARGED] = True
 
         def begin(status: str, headers: list[tuple[str, str]], *exc_info: object) -> object:
-            if environ.pop(_UNCHARGED, False):
-                # Nobody looked at the door whether a caller has any left: it gets no debts.
+            if environ.pop(_NOT_CHARGED, False):
+                # The front check looked at the address only, so never overdraw a known caller's
+                # allowance.
                 is_by_address = context.caller is None
-                self._limiter.take(_place_of(self._limiter, environ), on_credit=is_by_address)
+                self._limiter.take(
+                    _caller_key(self._limiter, environ), allow_overdraft=is_by_address
+                )
             if context.caller is not None:
-                self._lately.take(self._place_of_token(environ))
-            elif context.is_guess:
-                self._lately.forget(self._place_of_token(environ))
-            return start_response(status, headers, *exc_info)  # type: ignore[arg-type]  # as it came
+                self._recent_tokens.take(self._token_key(environ))
+            elif context.has_invalid_token:
+                self._recent_tokens.reset(self._token_key(environ))
+            return start_response(status, headers, *exc_info)  # type: ignore[arg-type]  # passed on unchanged
 
-        return self._application(environ, begin)  # type: ignore[arg-type]  # as said above
+        return self._application(environ, begin)  # type: ignore[arg-type]  # same as above
 
-    def _place_of_token(self, environ: WSGIEnvironment) -> Place:
-        """Return the place of the token that a request shows, and of where it comes from.
-
-        Only a hash of both is kept.
-        """
-        shown = shown_in(environ)
+    def _token_key(self, environ: WSGIEnvironment) -> SlotKey:
+        """Return the key of a request's token together with its address; only a hash is stored."""
+        shown = credentials_in(environ)
         token = shown.token if shown is not None else ""
-        return self._lately.new_place_of(f"{neighbourhood(environ[KEY].client)}\n{token}")
+        return self._recent_tokens.compute_slot_key(
+            f"{rate_limit_network(environ[CONTEXT_KEY].client)}\n{token}"
+        )
 
 
 def charge(limiter: Limiter, environ: WSGIEnvironment) -> str | None:
-    """Charge a request to whoever sends it, unless somebody has been charged or nobody is to be.
+    """Charge a request to its caller, unless it has been charged already or is exempt.
 
     Returns:
-        Seconds after which to come back, for ``Retry-After``, if it is refused instead.
+        None if the request may go on, else the seconds for `Retry-After`.
     """
-    if not environ.pop(_UNCHARGED, False):
+    if not environ.pop(_NOT_CHARGED, False):
         return None
-    wait = limiter.take(_place_of(limiter, environ))
+    wait = limiter.take(_caller_key(limiter, environ))
     return _seconds(wait) if wait else None
 
 
-def _place_of(limiter: Limiter, environ: WSGIEnvironment) -> Place:
-    """Return the place of who sends a request, as far as that is known by now."""
-    context: RequestContext = environ[KEY]
-    who = neighbourhood(context.client) if context.caller is None else f"@{context.caller}"
-    if environ["PATH_INFO"] in METRICS and not context.is_guess:
-        who = f"metrics {who}"
-    return limiter.place_of(who)  # no address begins like the others
+def _caller_key(limiter: Limiter, environ: WSGIEnvironment) -> SlotKey:
+    """Return the key of the request's caller, as far as it is known yet."""
+    context: RequestContext = environ[CONTEXT_KEY]
+    caller = rate_limit_network(context.client) if context.caller is None else f"@{context.caller}"
+    if environ["PATH_INFO"] in METRICS_PATHS and not context.has_invalid_token:
+        caller = f"metrics {caller}"
+    return limiter.slot_key(caller)  # "@" and "metrics " never begin an address
 
 
 def _seconds(wait: int) -> str:
-    """Return nanoseconds as whole seconds, after which it is certainly over."""
+    """Convert nanoseconds to whole seconds, rounded up."""
     return str(-(-wait // SECOND))

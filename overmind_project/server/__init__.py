@@ -1,1 +1,1 @@
-"""How gunicorn serves: the worker, its connections and their limits."""
+"""The gunicorn worker and its connections: limits, timeouts, malformed requests, shutdown."""

@@ -1,4 +1,4 @@
-"""Counts connections. Imported by a worker only, once it knows where it counts."""
+"""The metrics of connections. A worker imports it after its metrics slot is set."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from prometheus_client import Counter, Gauge
 
 _OPEN = Gauge(
     "overmind_connections_open",
-    "Connections that are open: idle between requests, reading a request, or answering.",
+    "Open connections by state: idle between requests, reading a request, or answering.",
     ("state",),
     multiprocess_mode="livesum",
 )
 _DROPPED = Counter(
     "overmind_connections_dropped_total",
-    "Connections that the service closed before their clients did, by the reason.",
+    "Connections that the service closed, by reason.",
     ("reason",),
 )
 
 
 def note_open(counts: Mapping[str, int]) -> None:
-    """Note how many connections are open now, by their state."""
+    """Set the number of open connections in each state."""
     for state, count in counts.items():
         _OPEN.labels(state).set(count)
 
 
 def note_dropped(reason: str) -> None:
-    """Count a connection that was dropped."""
+    """Count a dropped connection by its reason."""
     _DROPPED.labels(reason).inc()

@@ -1,7 +1,7 @@
-"""The connections of one process: which wait for their peers, since when, and which must go.
+"""The connections of one process: which of them wait for their peers, and which to drop.
 
-A connection is dropped only while it waits for its peer: for a next request, for the rest of one,
-or for room to send the answer. Knows nothing of what is counted where.
+A connection is dropped only while it waits for its peer: for the next request, for more of a
+request, or for the peer to read the response.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from itertools import chain
 from overmind_project.server.connection import Connection, Reason
 
 RANKS = 24
-"""Of those in the midst of a request: heads, then bodies by the magnitude of what has come."""
+"""Number of queues: one for heads, the others for bodies by the magnitude of the bytes received."""
 
 LINGER_SECONDS = 1.0
-"""Time that is waited for a next request while the process stops."""
+"""How long a connection waits for its next request while the process stops."""
 
 
 class Connections:
-    """Those that are open in this process.
+    """The open connections of this process.
 
     Args:
-        keepalive: seconds that a next request is waited for.
-        on_drop: is told why each time that a connection is dropped.
+        keepalive: seconds for which a connection waits for its next request.
+        on_drop: called with the reason whenever a connection is dropped.
     """
 
     def __init__(self, keepalive: float, on_drop: Callable[[Reason], None]) -> None:
@@ -35,70 +35,76 @@ class Connections:
         self._on_drop = on_drop
         self.open: set[Connection] = set()
         self.idle: OrderedDict[Connection, None] = OrderedDict()
-        """Those that wait for a next request, the longest first."""
-        self._pending = tuple(OrderedDict[Connection, None]() for _ in range(RANKS))
-        """Those that wait for their peers in the midst of a request, in the order of waiting, by
-        their rank: the lower make room first, so that who sends nothing does not displace others.
+        """Connections that wait for their next request, the longest waiting first."""
+        self._queues = tuple(OrderedDict[Connection, None]() for _ in range(RANKS))
+        """Connections that wait in the middle of a request, by rank, the longest waiting first.
+
+        Low ranks are dropped first, so that a client that sends little cannot displace others.
         """
-        self.heads = self._pending[0]
+        self.heads = self._queues[0]
         self.is_crowded = False
-        """Whether the next one that begins to wait has to make room."""
+        """Whether the next connection that waits has to be dropped."""
         self.is_stopping = False
-        self._leaving: set[Connection] = set()
+        self._closing: set[Connection] = set()
 
     @property
-    def leaving(self) -> int:
-        """How many make room but have not ended yet."""
-        return len(self._leaving)
+    def closing(self) -> int:
+        """Number of connections that were dropped to make room and have not ended yet."""
+        return len(self._closing)
 
     @contextmanager
     def opened(self, accepted: socket.socket) -> Iterator[Connection]:
-        """Take over an accepted socket for as long as the block lasts."""
+        """Manage an accepted socket for the duration of the block."""
         connection = Connection(accepted, self)
         self.open.add(connection)
         try:
             yield connection
         finally:
             self.open.discard(connection)
-            self._leaving.discard(connection)
+            self._closing.discard(connection)
             self.heads.pop(connection, None)
 
     def wait_idle(self, connection: Connection) -> None:
-        """Note that a connection waits for a next request."""
+        """Register a connection that waits for its next request."""
         self.idle[connection] = None
         if self.is_crowded:
             self.make_room()
 
     def wait(self, connection: Connection, rank: int) -> OrderedDict[Connection, None]:
-        """Note that a connection waits in the midst of a request; it keeps its place in the row.
+        """Register a connection that waits in the middle of a request; its position is kept.
 
-        Returns the row, from which it is to be taken when it waits no longer.
+        Args:
+            connection: the waiting connection.
+            rank: how much it has received; the higher, the later it is dropped.
+
+        Returns:
+            The queue, from which the caller removes the connection when it waits no longer.
         """
-        row = self._pending[min(rank, RANKS - 1)]
-        row.setdefault(connection)
+        queue = self._queues[min(rank, RANKS - 1)]
+        queue.setdefault(connection)
         if self.is_crowded:
             self.make_room()
-        return row
+        return queue
 
     def make_room(self) -> None:
-        """Drop one that waits, or else the next one that will."""
-        for row in (self.idle, *self._pending):
-            while row:
-                connection, _ = row.popitem(last=False)
+        """Drop a waiting connection; if none waits, drop the next one that does."""
+        for queue in (self.idle, *self._queues):
+            while queue:
+                connection, _ = queue.popitem(last=False)
                 if connection.drop(Reason.CROWDED):
                     self._on_drop(Reason.CROWDED)
-                    self._leaving.add(connection)
+                    self._closing.add(connection)
                     self.is_crowded = False
                     return
         self.is_crowded = True
 
-    def look_after(self) -> None:
-        """Drop those that have waited for too long."""
+    def enforce_deadlines(self) -> None:
+        """Drop the connections whose deadline has passed."""
         now = time.monotonic()
-        patience = LINGER_SECONDS if self.is_stopping else self._keepalive
-        while self.idle and next(iter(self.idle)).since + patience <= now:
+        idle_seconds = LINGER_SECONDS if self.is_stopping else self._keepalive
+        while self.idle and next(iter(self.idle)).since + idle_seconds <= now:
             self.idle.popitem(last=False)[0].drop(Reason.IDLE)
-        for connection in list(chain.from_iterable(self._pending)):
+        for connection in list(chain.from_iterable(self._queues)):
             if connection.deadline <= now:
                 self._drop_overdue(connection)
             elif (
@@ -114,13 +120,13 @@ class Connections:
             self._on_drop(reason)
 
     def stop(self) -> None:
-        """Wait no longer for next requests than a moment, and announce the end in every answer."""
+        """Shorten the wait for next requests, and announce the end in every response."""
         self.is_stopping = True
         for connection in self.open:
-            connection.announce_end()
+            connection.close_after_response()
 
     def count(self) -> dict[str, int]:
-        """Return how many are idle, reading or answering."""
-        reading = sum(each.is_reading for each in chain.from_iterable(self._pending))
+        """Return how many connections are idle, reading or answering."""
+        reading = sum(each.is_reading for each in chain.from_iterable(self._queues))
         idle = len(self.idle)
         return {"idle": idle, "reading": reading, "answering": len(self.open) - idle - reading}

@@ -1,4 +1,4 @@
-"""Where the service listens, in the form in which gunicorn takes it. Knows nothing of requests."""
+"""The listen addresses in the form that gunicorn takes."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from collections.abc import Sequence
 
 EVERY_IPV4 = "0.0.0.0"  # nosec B104 # noqa: S104 - in a container nothing else is reachable
 EVERY = "[::]"
-"""All addresses of IPv6, and those of IPv4 unless the system keeps them apart."""
+"""All IPv6 addresses; also all IPv4 addresses unless the system separates them."""
 
 _MAPPED = "::ffff:"
-"""How a connection over IPv4 shows on a socket of IPv6: RFC 4291, section 2.5.5.2."""
+"""Prefix of an IPv4 peer's address on an IPv6 socket (RFC 4291, section 2.5.5.2)."""
 
 
 def binds(address: str) -> Sequence[str]:
-    """Return what to bind to for ``host:port``, or for ``:port`` on all addresses there are."""
+    """Return the addresses to bind to for `host:port`, or for `:port` on all addresses."""
     if not address.startswith(":"):
         return [address]
-    return [f"{host}{address}" for host in _everywhere()]
+    return [f"{host}{address}" for host in _wildcard_hosts()]
 
 
 def plain(host: str) -> str:
-    """Return the address of a peer, over IPv4 in the form that it has there."""
+    """Return a peer's address, with IPv4 in its own form."""
     return host.removeprefix(_MAPPED) if "." in host else host
 
 
-def _everywhere() -> list[str]:
-    """Return the hosts that stand for all addresses, found out by binding to a free port."""
+def _wildcard_hosts() -> list[str]:
+    """Return the wildcard addresses to bind to; a test bind shows what the system supports."""
     try:
         with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as probe:
             probe.bind(("::", 0))

@@ -1,6 +1,6 @@
-"""What a peer is told whose bytes are no request that could be served: a status and a sentence.
+"""Responses to malformed or slow requests, as bytes: no application runs for them.
 
-Nothing that it sent is repeated. Knows nothing of connections.
+No response repeats what the client sent.
 """
 
 from __future__ import annotations
@@ -16,30 +16,36 @@ from zerglings.api.caching import NO_STORE
 
 
 class HeadTooSlow(Exception):
-    """A request's head that was not whole in time."""
+    """The head of a request is not complete in time."""
 
 
 class CrowdedOut(Exception):
-    """A request that was not whole when its connection had to make room for another."""
+    """A connection was dropped, before its request was complete, to make room for another one."""
 
 
 class TooMuchFraming(Exception):
-    """A body in chunks that are far longer than what is in them."""
+    """A chunked body whose framing is far longer than its data."""
 
 
 class NoHost(errors.ParseException):
-    """A request of HTTP/1.1 that does not say which host it is for (RFC 9112, section 3.2)."""
+    """An HTTP/1.1 request without a Host header (RFC 9112, section 3.2)."""
 
 
-class Refusal(NamedTuple):
-    """An answer that ends its connection."""
+class RawErrorResponse(NamedTuple):
+    """An error response that closes its connection.
+
+    Args:
+        status: the HTTP status.
+        sentence: the text of `{"error": …}`.
+        headers: further header lines, each with its line end.
+    """
 
     status: HTTPStatus
     sentence: str
     headers: str = ""
 
     def encoded(self, *, has_body: bool) -> bytes:
-        """Return the whole answer; ``has_body`` is false after HEAD."""
+        """Return the response as bytes; `has_body` is false after HEAD."""
         body = orjson.dumps({"error": self.sentence})
         head = (
             f"HTTP/1.1 {self.status.value} {self.status.phrase}\r\n"
@@ -53,48 +59,54 @@ class Refusal(NamedTuple):
         return head.encode("ascii") + (body if has_body else b"")
 
 
-FAILED = Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong here; try again.")
+FAILED = RawErrorResponse(HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong here; try again.")
 
 _BAD = HTTPStatus.BAD_REQUEST
 
-REFUSALS: dict[type[Exception], Refusal] = {
-    HeadTooSlow: Refusal(HTTPStatus.REQUEST_TIMEOUT, "The head of the request came too slowly."),
-    CrowdedOut: Refusal(
+ERROR_RESPONSES: dict[type[Exception], RawErrorResponse] = {
+    HeadTooSlow: RawErrorResponse(
+        HTTPStatus.REQUEST_TIMEOUT, "The head of the request came too slowly."
+    ),
+    CrowdedOut: RawErrorResponse(
         HTTPStatus.SERVICE_UNAVAILABLE,
-        "Too many are connected at once; nothing was changed, so try again.",
+        "Too many connections at once; nothing was changed, so try again.",
         "Retry-After: 1\r\n",
     ),
-    errors.LimitRequestLine: Refusal(HTTPStatus.REQUEST_URI_TOO_LONG, "The URL is too long."),
-    errors.LimitRequestHeaders: Refusal(
+    errors.LimitRequestLine: RawErrorResponse(
+        HTTPStatus.REQUEST_URI_TOO_LONG, "The URL is too long."
+    ),
+    errors.LimitRequestHeaders: RawErrorResponse(
         HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
         "There are too many header fields, or they are too long.",
     ),
-    errors.ExpectationFailed: Refusal(
-        HTTPStatus.EXPECTATION_FAILED, "The only expectation known here is 100-continue."
+    errors.ExpectationFailed: RawErrorResponse(
+        HTTPStatus.EXPECTATION_FAILED, "The only supported expectation is 100-continue."
     ),
-    errors.UnsupportedTransferCoding: Refusal(
-        _BAD, "The only transfer coding known here is chunked."
+    errors.UnsupportedTransferCoding: RawErrorResponse(
+        _BAD, "The only supported transfer coding is chunked."
     ),
-    errors.InvalidRequestMethod: Refusal(_BAD, "The method is none: send a word in capitals."),
-    errors.InvalidHTTPVersion: Refusal(_BAD, "Speak HTTP/1.1."),
-    errors.InvalidHeader: Refusal(_BAD, "A header field is malformed."),
-    errors.InvalidHeaderName: Refusal(_BAD, "The name of a header field is malformed."),
-    NoHost: Refusal(_BAD, "HTTP/1.1 asks for a Host field."),
-    errors.ObsoleteFolding: Refusal(_BAD, "A header field must be one line."),
-    errors.ParseException: Refusal(_BAD, "This is no HTTP request."),
+    errors.InvalidRequestMethod: RawErrorResponse(
+        _BAD, "Invalid HTTP method: send a word in capitals."
+    ),
+    errors.InvalidHTTPVersion: RawErrorResponse(_BAD, "Unsupported HTTP version: send HTTP/1.1."),
+    errors.InvalidHeader: RawErrorResponse(_BAD, "A header field is malformed."),
+    errors.InvalidHeaderName: RawErrorResponse(_BAD, "The name of a header field is malformed."),
+    NoHost: RawErrorResponse(_BAD, "HTTP/1.1 requires a Host field."),
+    errors.ObsoleteFolding: RawErrorResponse(_BAD, "A header field must be one line."),
+    errors.ParseException: RawErrorResponse(_BAD, "This is not an HTTP request."),
 }
-"""By the error; the last line is for all of its kind that have none of their own."""
+"""Responses by exception class; `ParseException` covers its other subclasses."""
 
 _OF_THE_SERVICE = (
     errors.InvalidResponseHeader,  # type: ignore[attr-defined]  # newer than the stubs
     errors.InvalidResponseHeaderName,  # type: ignore[attr-defined]  # newer than the stubs
 )
-"""What is wrong with an answer, though it descends from what is wrong with a request."""
+"""Errors in our own response; gunicorn derives them from request errors."""
 
 
-def refusal_of(error: Exception) -> Refusal | None:
-    """Return what to tell a peer about an error of its own; None where it is not the peer's."""
+def error_response_for(error: Exception) -> RawErrorResponse | None:
+    """Return the response to an error of the client; None for an error of the service."""
     if isinstance(error, _OF_THE_SERVICE):
         return None
     kinds = type(error).__mro__
-    return next((REFUSALS[kind] for kind in kinds if kind in REFUSALS), None)
+    return next((ERROR_RESPONSES[kind] for kind in kinds if kind in ERROR_RESPONSES), None)

@@ -1,4 +1,4 @@
-"""The standard streams. Loads nothing, as process 1 of a container comes here first."""
+"""Standard output. It imports nothing of ours: process 1 of a container runs it first."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import sys
 from io import TextIOWrapper
 
 
-def print_anything() -> None:
-    """Have what an encoding cannot express printed as an escape sequence.
+def escape_unencodable_output() -> None:
+    """Escape characters that the output's encoding cannot represent.
 
-    The encoding is the terminal's, or that of ``PYTHONIOENCODING``. Without this an account's name
-    would end a command in the middle of its work.
+    The encoding is the terminal's, or that of `PYTHONIOENCODING`. Without this, a user name
+    could stop a command halfway with an encoding error.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):

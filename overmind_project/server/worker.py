@@ -1,7 +1,7 @@
-"""A process that serves: gunicorn's gevent worker that watches over its connections.
+"""The gunicorn worker: a gevent worker that enforces limits on its connections.
 
-It makes room when they are nearly all taken, puts up with slow peers for a bounded time, answers
-in JSON what is no request, and stops without failing a request. Knows nothing of what is served.
+It drops waiting connections when nearly all slots are taken, bounds the time of slow clients,
+answers malformed requests in JSON, and stops without failing a request.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from gunicorn.workers.ggevent import GeventWorker
 from overmind_project.server.connection import Connection
 from overmind_project.server.connections import Connections
 from overmind_project.server.listening import plain
-from overmind_project.server.malformed import FAILED, NoHost, refusal_of
+from overmind_project.server.malformed import FAILED, NoHost, error_response_for
 
 if TYPE_CHECKING:
     import socket
@@ -35,123 +35,128 @@ if TYPE_CHECKING:
     from gunicorn.glogging import Logger
     from gunicorn.http.message import Request
 
-LOOK_EVERY = 1.0
-"""Seconds between two heartbeats, and two looks at who has waited for too long."""
+HEARTBEAT_SECONDS = 1.0
+"""Seconds between two heartbeats, each of which also enforces the deadlines."""
 
-LOOK_EVERY_WHILE_STOPPING = 0.1
+STOPPING_HEARTBEAT_SECONDS = 0.1
 
-UNREAD_BYTES = 128 * 1024
-"""What is kept for a peer that does not read, of which the kernel by itself would keep megabytes.
+SEND_BUFFER_BYTES = 128 * 1024
+"""Kernel buffer for a peer that does not read; the default would grow to megabytes.
 
-It allows 1.2 MiB a second where a packet and its acknowledgement take 0.1 s."""
+It allows 1.2 MiB a second at a round-trip time of 0.1 s.
+"""
 
-RESERVE = 32
-"""Places that are kept free for newcomers, or an eighth of few."""
+RESERVED_CONNECTIONS = 32
+"""Slots that are kept free for new connections; an eighth of the slots if there are few."""
 
 OTHER_FILES = 128
-"""Open files besides the connections: the store's, those that metrics are counted in, and so on."""
+"""Open files besides the connections: those of the store, of the metrics and so on."""
 
 
 class Worker(GeventWorker):
     """Serves the connections of one process."""
 
     stopping: Event
-    """Set as soon as the process is to stop."""
+    """Set as soon as the process begins to stop."""
 
     @classmethod
     def check_config(cls, cfg: Config, log: Logger) -> None:
-        """Refuse what this worker would silently leave out."""
+        """Reject settings that this worker would silently ignore."""
         if cfg.is_ssl:
-            sys.exit("overmind: TLS ends in front of the service, not in it")
+            sys.exit(
+                "overmind: TLS is not supported; terminate it at a proxy in front of the service"
+            )
 
     def init_process(self) -> None:
-        """Serve until told to stop."""
+        """Serve until the process is stopped."""
         self.stopping = Event()
         super().init_process()
 
     def run(self) -> None:
-        """Accept and answer until told to stop; then finish what has begun."""
-        # It looks for the place to count in when it is imported.
+        """Accept and answer until the process is stopped; then finish open requests."""
+        # Import it late: it needs the worker's metrics slot.
         from overmind_project.server import connection_metrics as metrics
 
         self._note_dropped = metrics.note_dropped
         self._connections = Connections(
             self.cfg.keepalive, lambda reason: metrics.note_dropped(reason.value)
         )
-        places = _Places(self._connections, self._places())
-        listeners = [self._listening(listener, places) for listener in self.sockets]
+        pool = _ConnectionPool(self._connections, self._connection_limit())
+        listeners = [self._start_listener(listener, pool) for listener in self.sockets]
         while self.alive:
-            self._look_after()
+            self._heartbeat()
             metrics.note_open(self._connections.count())
-            self._wait_for_signal(LOOK_EVERY)
+            self._wait_for_signal(HEARTBEAT_SECONDS)
         self.stopping.set()
         self._connections.stop()
         for listener in listeners:
             listener.finish(self.log)
-        self._finish(places)
+        self._finish(pool)
 
-    def _places(self) -> int:
-        """Return how many connections there may be: as many as wanted, if files can be opened."""
+    def _connection_limit(self) -> int:
+        """Return the limit of connections, which the limit of open files may lower."""
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         needed = self.worker_connections + OTHER_FILES
         if soft < needed:
             soft = min(needed, hard)
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        places = min(self.worker_connections, max(1, soft - OTHER_FILES))
-        if places < self.worker_connections:
-            self.log.warning("Serves %s connections at once: no more files may be open", places)
-        return places
+        limit = min(self.worker_connections, max(1, soft - OTHER_FILES))
+        if limit < self.worker_connections:
+            self.log.warning(
+                "Serves only %s connections at once: the limit of open files is too low", limit
+            )
+        return limit
 
-    def _listening(self, listener: socket.socket, places: Pool) -> _Listener:
+    def _start_listener(self, listener: socket.socket, pool: Pool) -> _Listener:
         def handle(client: socket.socket, address: Address) -> None:
             self.handle(server, client, address)
 
-        # Those that it accepts inherit it.
-        listener.setsockopt(SOL_SOCKET, SO_SNDBUF, UNREAD_BYTES)
-        server = _Listener(listener, handle, spawn=places)
-        # Other processes are to have some too; and who has been accepted stands in its row
-        # before the next one needs room, for which an upload would have to go otherwise.
+        # Accepted sockets inherit the option.
+        listener.setsockopt(SOL_SOCKET, SO_SNDBUF, SEND_BUFFER_BYTES)
+        server = _Listener(listener, handle, spawn=pool)
+        # Accept one at a time: other processes get their share, and each connection is registered
+        # before the next one needs room. Otherwise an upload might be dropped instead.
         server.max_accept = 1
         server.start()
         return server
 
-    def _look_after(self) -> None:
+    def _heartbeat(self) -> None:
         self.notify()
-        self._connections.look_after()
+        self._connections.enforce_deadlines()
 
     def _wait_for_signal(self, seconds: float) -> None:
         with suppress(TimeoutError):
             gevent.socket.wait_read(self.PIPE[0], timeout=seconds)
             os.read(self.PIPE[0], 4096)
 
-    def _finish(self, places: Pool) -> None:
-        """Wait until the last connection is closed, but for a bounded time."""
+    def _finish(self, pool: Pool) -> None:
+        """Wait for the connections to end, at most `graceful_timeout` seconds."""
         end = time.monotonic() + self.cfg.graceful_timeout
-        while not places.join(timeout=LOOK_EVERY_WHILE_STOPPING):
-            self._look_after()
+        while not pool.join(timeout=STOPPING_HEARTBEAT_SECONDS):
+            self._heartbeat()
             if time.monotonic() > end:
-                self.log.warning("Cut off %s connections that did not end in time", len(places))
-                places.kill(timeout=1)
+                self.log.warning("Cut off %s connections that did not end in time", len(pool))
+                pool.kill(timeout=1)
                 return
 
     def timeout_ctx(self) -> AbstractContextManager[None]:  # type: ignore[override]  # the stubs are wrong
-        """Bound nothing: connections are looked after all together, which costs them less."""
+        """Set no timeout: `Connections` enforces all deadlines together, which costs less."""
         return nullcontext()
 
-    def handle(self, listener: _Listener, client: socket.socket, addr: Address) -> None:  # type: ignore[override]  # see below
-        """Serve a connection."""
+    def handle(self, listener: _Listener, client: socket.socket, addr: Address) -> None:  # type: ignore[override]  # always gets a _Listener
+        """Serve one connection."""
         if isinstance(addr, tuple):
             addr = (plain(addr[0]), *addr[1:])
         with self._connections.opened(client) as connection:
-            super().handle(listener, connection, addr)  # type: ignore[arg-type]  # asked for its name
+            super().handle(listener, connection, addr)  # type: ignore[arg-type]  # gunicorn calls its getsockname()
 
-    def handle_request(  # type: ignore[override]  # gets what handle() made
+    def handle_request(  # type: ignore[override]  # gets the Connection from handle()
         self, listener_name: Address, req: Request, sock: Connection, addr: Address
     ) -> bool:
         """Answer a request.
 
         Raises:
-            NoHost: it is none that may be answered.
+            NoHost: an HTTP/1.1 request has no Host header.
         """
         sock.begin(req)
         if req.version != (1, 0) and not any(name == "HOST" for name, _ in req.headers):
@@ -161,39 +166,42 @@ class Worker(GeventWorker):
         finally:
             sock.end()
 
-    def handle_error(  # type: ignore[override]  # gets what handle() made
+    def handle_error(  # type: ignore[override]  # gets the Connection from handle()
         self,
         req: Request | None,
         client: Connection,
         addr: Address,
         exc: BaseException,
     ) -> None:
-        """Tell a peer what was wrong, with its request or with the service."""
+        """Send the error response, for a malformed request or an error of the service."""
         if not isinstance(exc, Exception):
-            return  # the process ends
-        refusal = refusal_of(exc)
-        if refusal is None:
+            return  # the worker is exiting
+        response = error_response_for(exc)
+        if response is None:
             self.log.error("Error handling a request", exc_info=exc)
         elif isinstance(exc, ParseException):
-            self.log.warning("Refused what is no request: %s", type(exc).__name__)
+            self.log.warning("Malformed request: %s", type(exc).__name__)
             self._note_dropped("malformed")
         has_body = req is None or req.method != "HEAD"
         with suppress(OSError):
-            client.sendall((refusal or FAILED).encoded(has_body=has_body))
-            client.bid_farewell()
+            client.sendall((response or FAILED).encoded(has_body=has_body))
+            client.drain()
 
 
-class _Places(Pool):
-    """The greenlets that serve connections: as many as there are places."""
+class _ConnectionPool(Pool):
+    """The greenlets that serve connections, one for each slot."""
 
     def __init__(self, connections: Connections, size: int) -> None:
         super().__init__(size)
         self._connections = connections
-        self._nearly_all = size - min(RESERVE, size // 8)
+        self._soft_limit = size - min(RESERVED_CONNECTIONS, size // 8)
 
     def full(self) -> bool:
-        """Whether none can be accepted now; asked before each, so it makes room in time."""
-        if len(self) - self._connections.leaving >= self._nearly_all:
+        """Return whether no connection can be accepted.
+
+        Called before each accept, so it makes room in time.
+        """
+        if len(self) - self._connections.closing >= self._soft_limit:
             self._connections.make_room()
         return super().full()
 
@@ -202,16 +210,16 @@ class _Listener(StreamServer):
     """Accepts connections."""
 
     def getsockname(self) -> Address:
-        """Return where it listens, or did: gunicorn asks when a connection is first looked at."""
+        """Return the listen address, also after the socket is closed: gunicorn asks for it late."""
         return self.address
 
     def finish(self, log: Logger) -> None:
-        """Accept all that have come, and no more: what is left when it closes would be reset."""
+        """Accept all pending connections before closing; the kernel would reset them."""
         try:
             while accepted := self.do_read():
-                self.full()  # makes room where there is none, or the next line would wait for it
+                self.full()  # makes room if there is none; the next line would block without it
                 self.do_handle(*accepted)
         except OSError as error:
-            # Those that have been accepted are to be served all the same.
+            # Accepted connections are served in any case.
             log.warning("Accepted no more connections before the end: %s", error)
         self.close()

@@ -50,7 +50,7 @@ NEVER_ANSWERED = {Conflict, LongHistory, UnknownPosition}
 """Errors of a store that the hive deals with, so that no request ends with them."""
 
 ANSWERING = {"Response", "HttpResponse", "json_response", "error_response"}
-REFUSING = {"Refusal", "BodyError", "refuse"}
+REFUSING = {"RawErrorResponse", "BodyError", "refuse"}
 """What answers before Django or instead of it: a number, a name of HTTPStatus or a status line."""
 
 _STATUS_LINE = re.compile(r"([1-5]\d\d) [A-Z]")

@@ -105,8 +105,8 @@ def families() -> set[str]:
     """The names of all metrics, as they are asked for."""
     known = [
         *REGISTRY.collect(),
-        *metrics.AboutTheService().collect(),
-        *metrics.CopiesOfTheStore(lambda: 0).collect(),
+        *metrics.ServiceCollector().collect(),
+        *metrics.CopiesCollector(lambda: 0).collect(),
     ]
     return {_asked_for(each) for each in known if each.name.startswith("overmind_")}
 

@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 from pytest_django import Settings
 
-from overmind_project.auth.access import configured_ring
+from overmind_project.auth.access import configured_tokens
 from tests.support.tokens import LINES
 from zerglings.secret import Secret
 
@@ -17,6 +17,6 @@ from zerglings.secret import Secret
 def closed(api: Client, settings: Settings) -> Iterator[Client]:
     """The API that lets in who may read and who may write; its streams are not read to the end."""
     settings.OVERMIND_TOKENS = Secret("OVERMIND_TOKENS", LINES)
-    configured_ring.cache_clear()
+    configured_tokens.cache_clear()
     yield Client()
-    configured_ring.cache_clear()
+    configured_tokens.cache_clear()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
-from overmind_project.http.request_context import KEY
+from overmind_project.http.request_context import CONTEXT_KEY
 from overmind_project.middleware.access_log import AccessLog
 from zerglings.log_context import CONTEXT, NOTHING
 
@@ -68,7 +68,7 @@ class Application:
         self.status = "200 OK"
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Application:
-        environ[KEY].route = self.route
+        environ[CONTEXT_KEY].route = self.route
         start_response(self.status, [("Content-Type", "text/plain")])
         return self
 
@@ -108,8 +108,8 @@ def test_an_answer_ends_with_its_last_part(told: Told) -> None:
     assert application.is_closed
     assert (total("under way"), total("requests")) == (0, requests + 1)
     (record,) = told.records
-    assert (record.shown["bytes"], record.told["status"]) == (6, 200)
-    assert "cut_by" not in record.shown
+    assert (record.extra["bytes"], record.in_message["status"]) == (6, 200)
+    assert "cut_by" not in record.extra
 
 
 @pytest.mark.parametrize(
@@ -123,14 +123,14 @@ def test_an_answer_that_cannot_be_sent_is_counted_as_cut(
         sent(asked(application), breaks_with=error)
     assert application.is_closed
     assert (total("cut"), total("under way")) == (cut + 1, 0)
-    assert told.records[0].shown["cut_by"] == by
+    assert told.records[0].extra["cut_by"] == by
 
 
 def test_an_answer_that_cannot_be_made_is_cut_by_the_service(told: Told) -> None:
     with pytest.raises(ConnectionError):
         sent(asked(Application(b"one", ConnectionError("the store's"))))
-    assert told.records[0].shown["cut_by"] == "service"
-    assert told.records[0].shown["bytes"] == 3
+    assert told.records[0].extra["cut_by"] == "service"
+    assert told.records[0].extra["bytes"] == 3
 
 
 def test_a_crash_is_counted_once_with_what_the_server_answers(told: Told) -> None:
@@ -141,7 +141,7 @@ def test_a_crash_is_counted_once_with_what_the_server_answers(told: Told) -> Non
     with pytest.raises(Broken):
         asked(crashing)
     assert (total("requests"), total("under way")) == (requests + 1, 0)
-    assert told.records[0].told["status"] == 500
+    assert told.records[0].in_message["status"] == 500
 
 
 def test_a_stream_is_counted_when_it_begins_and_logged_when_it_ends(told: Told) -> None:
@@ -164,7 +164,7 @@ def test_a_refused_stream_is_not_open(told: Told) -> None:
     assert total("streams") == 0
     sent(answer)
     assert total("streams") == 0
-    assert told.records[0].told["status"] == 503
+    assert told.records[0].in_message["status"] == 503
 
 
 @pytest.mark.parametrize(("status", "lines"), [("200 OK", 0), ("404 Not Found", 0), ("503 X", 1)])
@@ -182,7 +182,7 @@ def test_what_is_answered_well_without_a_route_is_a_file(
     application = Application(b"{}", route="none")
     application.status = status
     sent(asked(application))
-    assert told.records[0].told["route"] == route
+    assert told.records[0].in_message["route"] == route
 
 
 @pytest.mark.parametrize("location", ["", "/zerglings/", "/zerglings/hunter2", "/a/b?c=/d"])
@@ -196,7 +196,7 @@ def test_only_the_id_of_a_spawned_zergling_is_taken_from_where_it_is(
         return [b"{}"]
 
     sent(asked(application))
-    assert "zergling_id" not in told.records[0].shown
+    assert "zergling_id" not in told.records[0].extra
     location = f"/zerglings/{spawned}"
     sent(asked(application))
-    assert told.records[1].shown["zergling_id"] == spawned
+    assert told.records[1].extra["zergling_id"] == spawned

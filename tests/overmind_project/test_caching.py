@@ -10,7 +10,7 @@ import pytest
 from django.test import Client
 
 from overmind_project.http.error_response import refuse
-from overmind_project.server.malformed import FAILED, REFUSALS, Refusal
+from overmind_project.server.malformed import ERROR_RESPONSES, FAILED, RawErrorResponse
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 NOBODY = "/zerglings/00000000-0000-4000-8000-000000000000"
@@ -134,7 +134,9 @@ def test_a_refusal_before_django_is_not_kept(backend: object) -> None:
     assert begun["Cache-Control"] == "no-store"
 
 
-@pytest.mark.parametrize("status", {each.status for each in REFUSALS.values()} | {FAILED.status})
+@pytest.mark.parametrize(
+    "status", {each.status for each in ERROR_RESPONSES.values()} | {FAILED.status}
+)
 def test_what_is_no_request_is_not_kept(backend: object, status: HTTPStatus) -> None:
-    head = Refusal(status, "No.").encoded(has_body=True).partition(b"\r\n\r\n")[0]
+    head = RawErrorResponse(status, "No.").encoded(has_body=True).partition(b"\r\n\r\n")[0]
     assert b"Cache-Control: no-store" in head.split(b"\r\n")

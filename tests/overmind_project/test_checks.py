@@ -96,8 +96,8 @@ def test_all_that_is_wrong_is_listed_at_once() -> None:
             COUCHDB | {"OVERMIND_HEAL_GRACE": "0", "COUCHDB_CLUSTER_NODES": "3"},
             [checks.SHORT_GRACE],
         ),
-        ({"OVERMIND_SQLITE_PATH": "/dev/null/a/b.sqlite3"}, [checks.NO_PLACE_FOR_FILE]),
-        ({"OVERMIND_SQLITE_PATH": "/tmp"}, [checks.NO_PLACE_FOR_FILE]),
+        ({"OVERMIND_SQLITE_PATH": "/dev/null/a/b.sqlite3"}, [checks.UNWRITABLE_FILE]),
+        ({"OVERMIND_SQLITE_PATH": "/tmp"}, [checks.UNWRITABLE_FILE]),
         ({"WEB_CONCURRENCY": "4"}, []),
         ({"OVERMIND_TREADS": "4"}, [checks.MISSPELT]),
         ({"OVERMIND_SOMETHING": "4"}, []),
@@ -134,7 +134,7 @@ def hints(*names: str) -> list[str]:
     ],
 )
 def test_a_misspelt_variable_is_told_from_what_is_meant(name: str, meant: str) -> None:
-    assert hints(name) == [f"Is {meant} meant?"]
+    assert hints(name) == [f"Did you mean {meant}?"]
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_each_variable_is_recognised_by_any_slip_of_the_pen() -> None:
             name[: place - 1] + name[place] + name[place - 1] + name[place + 1 :],
         ):
             if slip not in settings.VARIABLES:
-                assert hints(slip) == [f"Is {name} meant?"], slip
+                assert hints(slip) == [f"Did you mean {name}?"], slip
 
 
 def test_a_port_given_by_hand_is_warned_of_and_an_injected_one_is_not() -> None:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from overmind_project.logs import Fields, JSONFormatter, TextFormatter
+from overmind_project.logs import JSONFormatter, RecordWithFields, TextFormatter
 from zerglings.log_context import CONTEXT, NOTHING
 
 HOSTILE = "ok\r\n2026-01-01T00:00:00.000Z INFO x: forged\x1b[2J\x85\u2028\u202e\ud800\x00\x7f\t"
@@ -88,7 +88,7 @@ def test_another_thread_has_no_part_in_them() -> None:
 
 
 def test_text_repeats_no_field_that_its_message_has() -> None:
-    made = Fields("overmind.request", "GET entry 200", {"bytes": 5}, {"status": 200})
+    made = RecordWithFields("overmind.request", "GET entry 200", {"bytes": 5}, {"status": 200})
     assert TextFormatter().format(made).endswith(" INFO overmind.request: GET entry 200 bytes=5")
     line = json.loads(JSONFormatter().format(made))
     assert (line["status"], line["bytes"], line["message"]) == (200, 5, "GET entry 200")

@@ -13,7 +13,13 @@ from pathlib import Path
 import pytest
 
 from overmind_project import multiprocess
-from overmind_project.multiprocess import PREFIX, ROOM, VARIABLE, SharedCounts, shared_place
+from overmind_project.multiprocess import (
+    DIRECTORY_PREFIX,
+    DIRECTORY_VARIABLE,
+    FREE_BYTES,
+    MetricsDirectory,
+    shared_directory,
+)
 from tests.support.backends import Backend
 from tests.support.manage import python
 from tests.support.prometheus import Metrics
@@ -25,20 +31,20 @@ from tests.support.waiting import wait_until
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where directories are made, instead of this machine's memory."""
     monkeypatch.setattr(multiprocess, "SHARED_MEMORY", str(tmp_path))
-    monkeypatch.setenv(VARIABLE, "")
+    monkeypatch.setenv(DIRECTORY_VARIABLE, "")
     return tmp_path
 
 
-def opened() -> SharedCounts:
-    counts = SharedCounts()
+def opened() -> MetricsDirectory:
+    counts = MetricsDirectory()
     counts.open()
     return counts
 
 
 def test_it_is_private_and_removed_at_the_end(place: Path) -> None:
     counts = opened()
-    (made,) = place.glob(f"{PREFIX}*")
-    assert os.environ[VARIABLE] == str(made)
+    (made,) = place.glob(f"{DIRECTORY_PREFIX}*")
+    assert os.environ[DIRECTORY_VARIABLE] == str(made)
     assert stat.S_IMODE(made.stat().st_mode) == 0o700
     counts.close()
     assert list(place.iterdir()) == []
@@ -49,15 +55,15 @@ def test_nothing_is_removed_that_was_not_made(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "precious").touch()
-    SharedCounts().close()
+    MetricsDirectory().close()
     assert (tmp_path / "precious").exists()
 
 
 def test_what_the_living_use_stays_and_what_the_dead_left_goes(place: Path) -> None:
     living = opened()
-    in_use = Path(os.environ[VARIABLE])
+    in_use = Path(os.environ[DIRECTORY_VARIABLE])
     (in_use / "counter_0.db").touch()
-    abandoned, foreign = place / f"{PREFIX}old", place / "other"
+    abandoned, foreign = place / f"{DIRECTORY_PREFIX}old", place / "other"
     abandoned.mkdir()
     (abandoned / "counter_0.db").touch()
     foreign.mkdir()
@@ -74,7 +80,7 @@ def test_a_link_does_not_lead_it_elsewhere(
 ) -> None:
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     (elsewhere / "precious").touch()
-    (place / f"{PREFIX}link").symlink_to(elsewhere)
+    (place / f"{DIRECTORY_PREFIX}link").symlink_to(elsewhere)
     counts = opened()
     assert (elsewhere / "precious").exists()
     counts.close()
@@ -85,9 +91,9 @@ def test_without_shared_memory_it_is_among_the_temporary_files(
 ) -> None:
     monkeypatch.setattr(multiprocess, "SHARED_MEMORY", str(tmp_path / "none"))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setenv(VARIABLE, "")
+    monkeypatch.setenv(DIRECTORY_VARIABLE, "")
     counts = opened()
-    assert Path(os.environ[VARIABLE]).parent == tmp_path
+    assert Path(os.environ[DIRECTORY_VARIABLE]).parent == tmp_path
     counts.close()
 
 
@@ -101,16 +107,16 @@ def test_where_shared_memory_cannot_be_written_temporary_files_are_used(
 ) -> None:
     monkeypatch.setattr(multiprocess, "SHARED_MEMORY", memory)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    assert shared_place() == str(tmp_path)
+    assert shared_directory() == str(tmp_path)
 
 
 def test_a_place_without_room_is_not_used(place: Path) -> None:
-    assert shared_place() == str(place)
+    assert shared_directory() == str(place)
     usual = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (ROOM - 1, usual[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (FREE_BYTES - 1, usual[1]))
     try:
         with pytest.raises(OSError, match="room"):
-            shared_place()
+            shared_directory()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, usual)
     assert list(place.iterdir()) == []
@@ -151,10 +157,10 @@ def test_a_seat_is_one_worker_s_until_it_has_ended(place: Path) -> None:
     for worker in (1, 2, 3):
         counts.take_slot(worker)
     assert counts.slots == {1: 0, 2: 1, 3: 2}
-    directory = Path(os.environ[VARIABLE])
+    directory = Path(os.environ[DIRECTORY_VARIABLE])
     for name in ("counter_1.db", "gauge_livesum_1.db", "gauge_livesum_2.db"):
         (directory / name).touch()
-    counts.leave(2)
+    counts.release_slot(2)
     left = {file.name for file in directory.iterdir()}
     assert left == {"counter_1.db", "gauge_livesum_2.db"}, "what it counted stays"
     counts.take_slot(4)
@@ -167,7 +173,7 @@ def directory_of(service: Service) -> Path:
     """Return the directory that a worker holds the lock on."""
     (worker,) = workers(service)
     files = [Path(os.readlink(link)) for link in Path(f"/proc/{worker}/fd").iterdir()]
-    (found,) = {file for file in files if file.name.startswith(PREFIX)}
+    (found,) = {file for file in files if file.name.startswith(DIRECTORY_PREFIX)}
     return found
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from overmind_project.middleware.cors import ANSWER_HEADERS
+from overmind_project.middleware.cors import EXPOSED_HEADERS
 from tests.support.backends import sqlite_backend
 from tests.support.listening import Ear
 from tests.support.service import Reply, Service, workers
@@ -79,7 +79,7 @@ def statuses(service: Service, clients: list[str], shown: dict[str, str]) -> Cou
 def is_readable(reply: Reply) -> bool:
     """Whether the page of the configured origin may read an answer."""
     allowed = reply.headers["Access-Control-Allow-Origin"]
-    return (allowed, reply.headers["Access-Control-Expose-Headers"]) == (OURS, ANSWER_HEADERS)
+    return (allowed, reply.headers["Access-Control-Expose-Headers"]) == (OURS, EXPOSED_HEADERS)
 
 
 def test_every_refusal_can_be_read_by_the_page_that_is_refused(service: Service) -> None:
@@ -102,7 +102,7 @@ def test_every_refusal_can_be_read_by_the_page_that_is_refused(service: Service)
 
 
 def test_the_log_says_at_the_start_that_a_token_is_asked_for(service: Service) -> None:
-    assert "Access: the service asks for a token" in service.log
+    assert "Access: the service requires a token" in service.log
 
 
 def test_a_preflight_needs_no_token_and_does_not_count(service: Service) -> None:

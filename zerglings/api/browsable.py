@@ -10,7 +10,7 @@ from typing import Any
 
 from rest_framework.renderers import BrowsableAPIRenderer
 
-PAGE_POLICY = "; ".join(
+BROWSABLE_API_CSP = "; ".join(
     (
         "default-src 'none'",
         "script-src 'self'",
@@ -38,7 +38,7 @@ class PageRenderer(BrowsableAPIRenderer):
     ) -> Any:  # noqa: ANN401 - the framework's own
         """Return the HTML page for ``data``, and set the policy header."""
         if renderer_context:
-            renderer_context["response"]["Content-Security-Policy"] = PAGE_POLICY
+            renderer_context["response"]["Content-Security-Policy"] = BROWSABLE_API_CSP
         return super().render(data, accepted_media_type, renderer_context)
 
     def get_context(self, *args: Any, **kwargs: Any) -> dict[str, Any]:

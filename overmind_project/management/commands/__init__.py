@@ -1,1 +1,1 @@
-"""Commands of the project itself."""
+"""Management commands of the project."""

@@ -1,4 +1,4 @@
-"""Makes a token, and the line that makes it known to the service."""
+"""`manage.py make_token`: creates an access token and its configuration line."""
 
 from __future__ import annotations
 
@@ -11,31 +11,38 @@ from django.core.management.base import BaseCommand, CommandParser
 from overmind_project.auth.tokens import NAME, SCOPES, line_of
 
 BYTES = 32
-"""Of randomness in a token: nobody guesses one, so a plain hash is enough to keep."""
+"""Random bytes of a token. That is enough entropy for a plain hash to protect it."""
 
 
 def name(text: str) -> str:
-    """Return a name that a token may have."""
+    """Return the name if it is valid.
+
+    Raises:
+        ArgumentTypeError: it is not.
+    """
     if not NAME.fullmatch(text):
-        raise ArgumentTypeError("a name is 1 to 64 letters, digits and ._-, no sign first")
+        raise ArgumentTypeError(
+            "a name has 1 to 64 letters, digits and ._-, and begins with a letter or a digit"
+        )
     return text
 
 
 class Command(BaseCommand):
-    """Print a new token and its line."""
+    """Prints a new token and its configuration line."""
 
     help = (
-        "Prints a new token, this once, and its line for OVERMIND_TOKENS_FILE or OVERMIND_TOKENS."
+        "Creates a token. Prints it, and its line for OVERMIND_TOKENS_FILE or OVERMIND_TOKENS. "
+        "The token is not stored anywhere."
     )
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Take the name and the scope."""
-        parser.add_argument("name", type=name, help="who will use it: it stands in the log")
+        """Declare the name and the scope."""
+        parser.add_argument("name", type=name, help="the user or program; shown in the log")
         parser.add_argument("scope", choices=SCOPES, help="write includes read")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Print both; nothing is kept."""
+        """Print the token and its line; store nothing."""
         token = secrets.token_urlsafe(BYTES)
         self.stdout.write(f"token {token}")
         self.stdout.write(f"line  {line_of(options['name'], options['scope'], token)}")

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from overmind_project.auth import access
-from overmind_project.auth.access import TokenRing
+from overmind_project.auth.access import TokenStore
 from overmind_project.auth.tokens import TokensError, tokens_of
 from tests.support.tokens import LINES, READER, READER_LINE, STRANGER, WRITER, WRITER_LINE, line
 from zerglings.secret import Secret
@@ -47,7 +47,7 @@ def later(monkeypatch: pytest.MonkeyPatch) -> Pass:
     monkeypatch.setattr(access, "time", SimpleNamespace(monotonic=lambda: now[0]))
 
     def pass_() -> None:
-        now[0] += access.LOOK_EVERY
+        now[0] += access.RELOAD_SECONDS
 
     return pass_
 
@@ -67,7 +67,7 @@ def test_a_variable_has_lines_or_commas_and_a_file_comments_too(file: Path) -> N
 
 
 def test_a_hash_may_be_written_in_capitals() -> None:
-    ring = TokenRing(given_in_variable(f"a:read:{hashlib.sha256(b'x').hexdigest().upper()}"))
+    ring = TokenStore(given_in_variable(f"a:read:{hashlib.sha256(b'x').hexdigest().upper()}"))
     assert ring.find("x") is not None
 
 
@@ -111,18 +111,18 @@ def test_what_is_no_token_is_refused_without_being_repeated(text: str) -> None:
 def test_an_empty_file_or_one_of_comments_alone_is_refused(file: Path) -> None:
     for text in ("", "\n", "# nobody\n"):
         file.write_text(text)
-        with pytest.raises(TokensError, match="nobody could come in"):
+        with pytest.raises(TokensError, match="every request would be denied"):
             tokens_of(given_in_file(file))
 
 
 @given(st.text(alphabet=string.printable + "äß\x00\u2028", max_size=200))
 def test_whatever_a_variable_holds_it_lets_nobody_else_in(text: str) -> None:
-    ring = TokenRing(given_in_variable(text))
+    ring = TokenStore(given_in_variable(text))
     assert ring.find(STRANGER) is None
 
 
 def test_a_token_is_found_by_itself_alone() -> None:
-    ring = TokenRing(given_in_variable(LINES))
+    ring = TokenStore(given_in_variable(LINES))
     reader, writer = ring.find(READER), ring.find(WRITER)
     assert reader is not None
     assert (reader.name, reader.may_write) == ("viewer", False)
@@ -148,12 +148,12 @@ def test_a_token_is_found_by_itself_alone() -> None:
 
 
 def test_one_name_may_have_two_tokens_so_that_one_can_follow_the_other() -> None:
-    ring = TokenRing(given_in_variable(f"{line('ci', 'read', 'old')},{line('ci', 'read', 'new')}"))
+    ring = TokenStore(given_in_variable(f"{line('ci', 'read', 'old')},{line('ci', 'read', 'new')}"))
     assert [token and token.name for token in map(ring.find, ("old", "new"))] == ["ci", "ci"]
 
 
 def test_every_token_is_compared_whichever_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    ring = TokenRing(given_in_variable(LINES))
+    ring = TokenStore(given_in_variable(LINES))
     compared: list[bytes] = []
     constant_time = hmac.compare_digest
 
@@ -175,13 +175,13 @@ def test_no_token_shows_its_hash() -> None:
 
 
 def test_a_changed_file_is_taken_over_without_a_restart(file: Path, later: Pass) -> None:
-    ring = TokenRing(given_in_file(file))
+    ring = TokenStore(given_in_file(file))
     reader = ring.find(READER)
     assert reader is not None
     file.write_text(f"{WRITER_LINE}\n{line('new', 'read', STRANGER)}\n")
     later()
     assert ring.find(READER) is None
-    assert not ring.holds(reader)
+    assert not ring.is_valid(reader)
     assert ring.find(STRANGER) is not None
     assert ring.find(WRITER) is not None
 
@@ -194,7 +194,7 @@ def test_a_mounted_secret_that_is_swapped_by_a_symlink_is_taken_over(
         (tmp_path / version / "tokens").write_text(text)
     (tmp_path / "..data").symlink_to("1")
     (tmp_path / "tokens").symlink_to("..data/tokens")
-    ring = TokenRing(given_in_file(tmp_path / "tokens"))
+    ring = TokenStore(given_in_file(tmp_path / "tokens"))
     assert ring.find(READER) is not None
     (tmp_path / "..data_tmp").symlink_to("2")
     (tmp_path / "..data_tmp").rename(tmp_path / "..data")
@@ -206,7 +206,7 @@ def test_a_mounted_secret_that_is_swapped_by_a_symlink_is_taken_over(
 def test_a_change_that_leaves_age_and_size_alone_is_noticed(file: Path, later: Pass) -> None:
     file.write_text(READER_LINE)
     before = file.stat()
-    ring = TokenRing(given_in_file(file))
+    ring = TokenStore(given_in_file(file))
     file.write_text(line("viewer", "read", STRANGER))
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
     later()
@@ -224,7 +224,7 @@ def test_the_file_is_looked_at_once_a_second_at_most(
         return tokens_of(source)
 
     monkeypatch.setattr(access, "tokens_of", look)
-    ring = TokenRing(given_in_file(file))
+    ring = TokenStore(given_in_file(file))
     for _ in range(100):
         ring.find(READER)
     assert len(looks) == 1
@@ -238,7 +238,7 @@ def test_a_broken_file_leaves_the_tokens_as_they_were_and_says_so_once(
     file: Path, later: Pass, caplog: pytest.LogCaptureFixture, broken: str | bytes
 ) -> None:
     good = file.read_text()
-    ring = TokenRing(given_in_file(file))
+    ring = TokenStore(given_in_file(file))
     if broken == "removed":
         file.unlink()
     else:
@@ -265,7 +265,7 @@ def test_a_file_that_is_broken_from_the_first_lets_nobody_in_until_it_is_mended(
 ) -> None:
     good = file.read_text()
     file.write_text("")
-    ring = TokenRing(given_in_file(file))
+    ring = TokenStore(given_in_file(file))
     assert ring.find(READER) is None
     file.write_text(good)
     later()

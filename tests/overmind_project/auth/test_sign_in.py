@@ -12,7 +12,7 @@ import pytest
 from django.contrib.staticfiles import finders
 from django.test import Client
 
-from overmind_project.auth.denials import safe
+from overmind_project.auth.denials import safe_path
 from tests.support.backends import Backend
 from tests.support.tokens import READER, STRANGER, WRITER
 
@@ -134,7 +134,7 @@ def test_no_other_site_signs_anybody_in_or_out(closed: Client) -> None:
 
 @pytest.mark.parametrize("path", ["/", "/zerglings/", "/zerglings/a?x=1&y=%20", "/a//b", "/a\\b"])
 def test_a_person_goes_on_to_where_they_wanted_to_be(closed: Client, path: str) -> None:
-    assert safe(path) == path
+    assert safe_path(path) == path
     page = closed.get("/sign-in", {"next": path}).content.decode()
     assert f'value="{path.replace("&", "&amp;")}"' in page
     assert sign_in(closed, READER, path).headers["Location"] == path
@@ -161,7 +161,7 @@ def test_a_person_goes_on_to_where_they_wanted_to_be(closed: Client, path: str) 
     ],
 )
 def test_nobody_is_sent_to_another_site(closed: Client, path: str) -> None:
-    assert safe(path) == "/"
+    assert safe_path(path) == "/"
     page = closed.get("/sign-in", {"next": path}).content.decode()
     assert 'name="next" value="/"' in page
     assert sign_in(closed, READER, path).headers["Location"] == "/"

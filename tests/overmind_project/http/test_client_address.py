@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from overmind_project.http.client_address import TrustedProxies, neighbourhood, networks
+from overmind_project.http.client_address import TrustedProxies, networks, rate_limit_network
 
 TRUSTED = "10.0.0.0/8, fd00::/8, 192.0.2.7"
 PROXIES = TrustedProxies(networks(TRUSTED))
@@ -81,24 +81,28 @@ def test_without_the_header_a_proxy_calls_for_itself() -> None:
 
 def test_ipv4_within_ipv6_is_what_it_stands_for() -> None:
     assert client("::ffff:10.0.0.1", "::ffff:198.51.100.9") == "198.51.100.9"
-    assert neighbourhood("::ffff:198.51.100.9") == neighbourhood("198.51.100.9") == "198.51.100.9"
+    assert (
+        rate_limit_network("::ffff:198.51.100.9")
+        == rate_limit_network("198.51.100.9")
+        == "198.51.100.9"
+    )
 
 
 @given(st.integers(2**64, 2**128 - 1), st.integers(0, 2**64 - 1))
 def test_a_site_of_ipv6_is_limited_together(address: int, host: int) -> None:
-    site = neighbourhood(str(IPv6Address(address)))
-    assert neighbourhood(str(IPv6Address(address >> 64 << 64 | host))) == site
-    assert neighbourhood(str(IPv6Address(address ^ 1 << 64))) != site
+    site = rate_limit_network(str(IPv6Address(address)))
+    assert rate_limit_network(str(IPv6Address(address >> 64 << 64 | host))) == site
+    assert rate_limit_network(str(IPv6Address(address ^ 1 << 64))) != site
 
 
 @given(st.ip_addresses(v=4), st.ip_addresses(v=4))
 def test_addresses_of_ipv4_are_limited_apart(one: IPv4Address, other: IPv4Address) -> None:
-    assert (neighbourhood(str(one)) == neighbourhood(str(other))) == (one == other)
+    assert (rate_limit_network(str(one)) == rate_limit_network(str(other))) == (one == other)
 
 
 @given(st.text(max_size=60))
 def test_whatever_an_address_is_it_belongs_somewhere(text: str) -> None:
-    assert isinstance(neighbourhood(text), str)
+    assert isinstance(rate_limit_network(text), str)
 
 
 @pytest.mark.parametrize("text", ["10.0.0.0/33", "10.0.0.1/8", "proxy", "10.0.0.0/8;fd00::/8", "*"])

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from overmind_project.http.gcra import SECOND, SLOTS, Limiter, Rate
+from overmind_project.http.gcra import SECOND, SLOTS_PER_ROW, Limiter, Rate
 
 RATES = st.builds(
     Rate,
@@ -57,11 +57,11 @@ def test_it_lets_through_what_a_bucket_would(rate: Rate, pauses: list[float]) ->
     clock = Clock()
     bucket = Bucket(rate, clock.now)
     with closing(Limiter(rate, clock, rows=1)) as limiter:
-        place = limiter.place_of("somebody")
+        key = limiter.slot_key("somebody")
         for pause in pauses:
             clock.now += int(pause * rate.interval)
-            may = limiter.wait(place) == 0
-            assert may == (limiter.take(place) == 0) == bucket.take(clock.now)
+            may = limiter.wait(key) == 0
+            assert may == (limiter.take(key) == 0) == bucket.take(clock.now)
 
 
 @given(RATES, STEPS)
@@ -69,10 +69,10 @@ def test_no_window_has_more_than_its_burst_and_its_share(rate: Rate, pauses: lis
     clock = Clock()
     taken = []
     with closing(Limiter(rate, clock, rows=1)) as limiter:
-        place = limiter.place_of("somebody")
+        key = limiter.slot_key("somebody")
         for pause in pauses:
             clock.now += int(pause * rate.interval)
-            if limiter.take(place) == 0:
+            if limiter.take(key) == 0:
                 taken.append(clock.now)
     for (first, start), (last, end) in combinations(enumerate(taken), 2):
         share = Fraction((end - start) * rate.count, rate.period)
@@ -83,15 +83,15 @@ def test_no_window_has_more_than_its_burst_and_its_share(rate: Rate, pauses: lis
 def test_the_wait_that_it_tells_is_true(rate: Rate, pauses: list[float]) -> None:
     clock = Clock()
     with closing(Limiter(rate, clock, rows=1)) as limiter:
-        place = limiter.place_of("somebody")
+        key = limiter.slot_key("somebody")
         for pause in pauses:
             clock.now += int(pause * rate.interval)
-            if wait := limiter.take(place):
-                assert limiter.wait(place) == wait
+            if wait := limiter.take(key):
+                assert limiter.wait(key) == wait
                 clock.now += wait - 1
-                assert limiter.take(place) == 1, "not a moment earlier"
+                assert limiter.take(key) == 1, "not a moment earlier"
                 clock.now += 1
-                assert limiter.take(place) == 0
+                assert limiter.take(key) == 0
 
 
 @given(RATES, STEPS)
@@ -100,46 +100,46 @@ def test_somebody_is_known_until_the_whole_burst_is_there_again(
 ) -> None:
     clock = Clock()
     with closing(Limiter(rate, clock, rows=1)) as limiter:
-        place = limiter.place_of("somebody")
+        key = limiter.slot_key("somebody")
         for pause in pauses:
-            limiter.take(place)
-            assert limiter.knows(place)
+            limiter.take(key)
+            assert limiter.is_known(key)
             clock.now += int(pause * rate.interval)
         clock.now += rate.burst * rate.interval
-        assert not limiter.knows(place)
+        assert not limiter.is_known(key)
 
 
 def test_what_is_taken_on_credit_delays_what_follows() -> None:
     clock, rate = Clock(), Rate(1, SECOND, burst=1)
     with closing(Limiter(rate, clock)) as limiter:
-        place = limiter.place_of("somebody")
-        assert limiter.take(place) == 0
-        assert limiter.take(place, on_credit=True) == 0
-        assert limiter.wait(place) == limiter.take(place) == 2 * SECOND
+        key = limiter.slot_key("somebody")
+        assert limiter.take(key) == 0
+        assert limiter.take(key, allow_overdraft=True) == 0
+        assert limiter.wait(key) == limiter.take(key) == 2 * SECOND
 
 
 @given(RATES, STEPS)
 def test_credit_costs_no_more_than_a_burst_and_one(rate: Rate, pauses: list[float]) -> None:
     clock = Clock()
     with closing(Limiter(rate, clock, rows=1)) as limiter:
-        place = limiter.place_of("somebody")
+        key = limiter.slot_key("somebody")
         for pause in pauses:
             clock.now += int(pause * rate.interval)
-            assert limiter.take(place, on_credit=True) == 0
-            assert limiter.wait(place) <= 2 * rate.interval
+            assert limiter.take(key, allow_overdraft=True) == 0
+            assert limiter.wait(key) <= 2 * rate.interval
         clock.now += (rate.burst + 1) * rate.interval
-        assert not any(limiter.take(place) for _ in range(rate.burst))
+        assert not any(limiter.take(key) for _ in range(rate.burst))
 
 
 def test_who_is_forgotten_has_all_its_burst_again() -> None:
     clock, rate = Clock(), Rate(1, SECOND, burst=2)
     with closing(Limiter(rate, clock, rows=1)) as limiter:
-        one, other = limiter.place_of("one"), limiter.place_of("other")
-        limiter.forget(one)  # of whom nothing was known
-        for place in (one, one, other, other):
-            assert limiter.take(place) == 0
-        limiter.forget(one)
-        assert not limiter.knows(one)
+        one, other = limiter.slot_key("one"), limiter.slot_key("other")
+        limiter.reset(one)  # of whom nothing was known
+        for key in (one, one, other, other):
+            assert limiter.take(key) == 0
+        limiter.reset(one)
+        assert not limiter.is_known(one)
         assert [limiter.take(one) for _ in range(3)] == [0, 0, SECOND]
         assert limiter.take(other) == SECOND
 
@@ -148,40 +148,40 @@ def test_who_is_forgotten_has_all_its_burst_again() -> None:
 def test_what_one_takes_is_not_taken_from_another(names: list[str]) -> None:
     with closing(Limiter(Rate(1, 3600 * SECOND, burst=2), Clock(), rows=1)) as limiter:
         for name in names:
-            assert [limiter.take(limiter.place_of(name)) for _ in range(2)] == [0, 0]
-        assert all(limiter.take(limiter.place_of(name)) for name in names)
+            assert [limiter.take(limiter.slot_key(name)) for _ in range(2)] == [0, 0]
+        assert all(limiter.take(limiter.slot_key(name)) for name in names)
 
 
 def test_a_full_table_refuses_no_newcomer_and_forgets_who_took_least() -> None:
     clock, rate = Clock(), Rate(1, SECOND, burst=100)
     with closing(Limiter(rate, clock, rows=1)) as limiter:
-        for number in range(SLOTS):
-            place = limiter.place_of(f"resident {number}")
-            assert not any(limiter.take(place) for _ in range(number + 2))
+        for number in range(SLOTS_PER_ROW):
+            key = limiter.slot_key(f"resident {number}")
+            assert not any(limiter.take(key) for _ in range(number + 2))
         for number in range(1000):
-            assert limiter.take(limiter.place_of(f"newcomer {number}")) == 0
-        most = limiter.place_of(f"resident {SLOTS - 1}")
-        assert not any(limiter.take(most) for _ in range(100 - SLOTS - 1))
+            assert limiter.take(limiter.slot_key(f"newcomer {number}")) == 0
+        most = limiter.slot_key(f"resident {SLOTS_PER_ROW - 1}")
+        assert not any(limiter.take(most) for _ in range(100 - SLOTS_PER_ROW - 1))
         assert limiter.take(most) == SECOND, "it was not forgotten"
 
 
 def test_who_has_all_its_burst_again_makes_room() -> None:
     clock, rate = Clock(), Rate(1, SECOND, burst=1)
     with closing(Limiter(rate, clock, rows=1)) as limiter:
-        for number in range(SLOTS):
-            assert limiter.take(limiter.place_of(f"early {number}")) == 0
+        for number in range(SLOTS_PER_ROW):
+            assert limiter.take(limiter.slot_key(f"early {number}")) == 0
         clock.now += SECOND
-        late = [limiter.place_of(f"late {number}") for number in range(SLOTS)]
-        assert not any(limiter.take(place) for place in late)
-        assert all(limiter.take(place) for place in late), "none of them was forgotten"
+        late = [limiter.slot_key(f"late {number}") for number in range(SLOTS_PER_ROW)]
+        assert not any(limiter.take(key) for key in late)
+        assert all(limiter.take(key) for key in late), "none of them was forgotten"
 
 
 def test_a_million_addresses_need_no_more_memory_than_one() -> None:
     with closing(Limiter(Rate(1, SECOND, burst=1), rows=2)) as limiter:
         size = limiter._words.nbytes
-        assert not any(limiter.take(limiter.place_of(f"{number}")) for number in range(10_000))
+        assert not any(limiter.take(limiter.slot_key(f"{number}")) for number in range(10_000))
         assert limiter._words.nbytes == size
-        assert limiter.place_of.cache_info().maxsize is not None
+        assert limiter.slot_key.cache_info().maxsize is not None
 
 
 def forked(work: Callable[[], object]) -> int:
@@ -206,13 +206,13 @@ def pipe() -> Iterator[tuple[int, int]]:
 def test_processes_together_get_exactly_what_one_would(pipe: tuple[int, int]) -> None:
     rate = Rate(10_000, SECOND, burst=50)
     with closing(Limiter(rate)) as limiter:
-        place = limiter.place_of("somebody")
+        key = limiter.slot_key("somebody")
         began = time.monotonic_ns()
 
         def hammer() -> None:
             got = 0
             while time.monotonic_ns() < began + SECOND // 2:
-                got += limiter.take(place) == 0
+                got += limiter.take(key) == 0
             os.write(pipe[1], got.to_bytes(8))
 
         children = [forked(hammer) for _ in range(4)]
@@ -237,22 +237,22 @@ def test_a_process_that_is_killed_while_it_writes_holds_up_nobody() -> None:
 
     parent = os.getpid()
     with closing(Limiter(rate, clock)) as limiter:
-        place = limiter.place_of("somebody")
-        assert limiter.take(place) == 0
-        child = forked(lambda: limiter.take(place))
+        key = limiter.slot_key("somebody")
+        assert limiter.take(key) == 0
+        child = forked(lambda: limiter.take(key))
         assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL, "it held the lock"
-        assert [bool(limiter.take(place)) for _ in range(3)] == [False, False, True]
+        assert [bool(limiter.take(key)) for _ in range(3)] == [False, False, True]
     assert asked
 
 
 def test_whatever_is_left_half_written_costs_nobody_more_than_a_burst() -> None:
     clock, rate = Clock(), Rate(1, SECOND, burst=4)
     with closing(Limiter(rate, clock, rows=1)) as limiter:
-        for number in range(SLOTS):
-            place = limiter.place_of(f"resident {number}")
-            assert not any(limiter.take(place) for _ in range(4))
-        newcomer = limiter.place_of("newcomer")
-        limiter._words[3] = newcomer.mark  # and there its process was killed
+        for number in range(SLOTS_PER_ROW):
+            key = limiter.slot_key(f"resident {number}")
+            assert not any(limiter.take(key) for _ in range(4))
+        newcomer = limiter.slot_key("newcomer")
+        limiter._words[3] = newcomer.fingerprint  # and there its process was killed
         assert limiter.wait(newcomer) <= 4 * SECOND
         clock.now += 4 * SECOND
         assert not any(limiter.take(newcomer) for _ in range(4))
@@ -277,13 +277,13 @@ def test_a_rate_is_read(text: str, rate: Rate) -> None:
     ["", "0/s", "10", "10/d", "1.5/s", "-1/s", "10/s:0", "10/s:", "1000000/s", "١/s", "1/s\n"],
 )
 def test_what_is_no_rate_is_none(text: str) -> None:
-    with pytest.raises(ValueError, match="is no rate"):
+    with pytest.raises(ValueError, match="is not a rate"):
         Rate.parse(text)
 
 
 def test_the_longest_burst_at_the_slowest_pace_fits_into_the_table() -> None:
     with closing(Limiter(Rate.parse("1/h:999999"))) as limiter:
-        place = limiter.place_of("somebody")
+        key = limiter.slot_key("somebody")
         for _ in range(1000):
-            limiter.take(place, on_credit=True)
-        assert limiter.wait(place) == 0
+            limiter.take(key, allow_overdraft=True)
+        assert limiter.wait(key) == 0

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.urls import get_resolver
 
-from overmind_project.http.path_prefix import OWN, PathPrefix, path_prefix
+from overmind_project.http.path_prefix import SERVICE_SEGMENTS, PathPrefix, path_prefix
 
 
 @pytest.mark.parametrize(
@@ -51,14 +51,14 @@ def test_a_prefix_is_a_path_with_or_without_its_final_slash(given: str, taken: s
     ],
 )
 def test_what_is_no_prefix_is_refused(given: str) -> None:
-    with pytest.raises(ValueError, match="is no prefix"):
+    with pytest.raises(ValueError, match="is not a prefix"):
         path_prefix(given)
 
 
 def test_no_prefix_begins_as_a_path_of_the_service_does() -> None:
     routes = (str(pattern.pattern).lstrip("^") for pattern in get_resolver().url_patterns)
     first = {route.split("/")[0].rstrip("?$") for route in routes}
-    assert first - {""} | {"static"} == OWN
+    assert first - {""} | {"static"} == SERVICE_SEGMENTS
 
 
 @pytest.mark.parametrize(

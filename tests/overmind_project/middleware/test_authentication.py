@@ -48,7 +48,7 @@ def routes() -> dict[str, str]:
 
 ROUTES = routes()
 each_closed_path = pytest.mark.parametrize(
-    "path", [path for name, path in ROUTES.items() if name not in authentication.OPEN]
+    "path", [path for name, path in ROUTES.items() if name not in authentication.PUBLIC_ROUTES]
 )
 
 
@@ -71,8 +71,8 @@ def test_without_tokens_everything_is_open(api: Client) -> None:
 
 
 def test_what_asks_for_no_token_is_just_this() -> None:
-    assert {"health", "healthz", "readyz", "sign-in", "sign-out"} == authentication.OPEN
-    assert set(ROUTES) > authentication.OPEN | {authentication.METRICS}
+    assert {"health", "healthz", "readyz", "sign-in", "sign-out"} == authentication.PUBLIC_ROUTES
+    assert set(ROUTES) > authentication.PUBLIC_ROUTES | {authentication.METRICS_ROUTE}
 
 
 @each_closed_path
@@ -110,7 +110,7 @@ def test_every_route_lets_a_reader_read_and_a_writer_do_everything(
         assert "may only read" in refused.json()["error"]
 
 
-@pytest.mark.parametrize("name", sorted(authentication.OPEN))
+@pytest.mark.parametrize("name", sorted(authentication.PUBLIC_ROUTES))
 def test_what_is_open_does_not_ask(closed: Client, name: str) -> None:
     for headers in ({}, bearer(STRANGER), cookie(STRANGER)):
         for method in READING + WRITING:

@@ -11,7 +11,7 @@ from contextlib import closing, suppress
 import pytest
 
 from overmind_project.http.origins import origins
-from overmind_project.middleware.cors import ANSWER_HEADERS, METHODS, REQUEST_HEADERS
+from overmind_project.middleware.cors import ALLOWED_METHODS, EXPOSED_HEADERS, REQUEST_HEADERS
 from tests.support.backends import sqlite_backend
 from tests.support.prometheus import Metrics
 from tests.support.raw import line_to
@@ -69,7 +69,7 @@ def varies(reply: Reply) -> set[str]:
     return {word.strip().lower() for word in value.split(",") if word.strip()}
 
 
-READABLE = {"allow-origin": OURS, "expose-headers": ANSWER_HEADERS}
+READABLE = {"allow-origin": OURS, "expose-headers": EXPOSED_HEADERS}
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_a_preflight_asks_what_is_allowed_and_touches_nothing(service: Service) 
         assert (reply.status, reply.body) == (204, b"")
     assert told(reply) == {
         "allow-origin": OURS,
-        "allow-methods": METHODS,
+        "allow-methods": ALLOWED_METHODS,
         "allow-headers": REQUEST_HEADERS,
         "max-age": "7200",
     }
@@ -194,7 +194,7 @@ def _read_on(line: socket.socket) -> int:
 def test_the_methods_of_the_api_are_allowed(plain: Service) -> None:
     for path in ("/zerglings/", "/zerglings/nobody", "/swarm/spawn", "/events"):
         known = plain.call("PATCH", path).headers["Allow"].split(", ")
-        assert set(known) - {"OPTIONS"} <= set(METHODS.split(", "))
+        assert set(known) - {"OPTIONS"} <= set(ALLOWED_METHODS.split(", "))
 
 
 def test_unless_configured_nothing_is_said_and_a_preflight_is_like_any(plain: Service) -> None:
@@ -216,7 +216,7 @@ def test_a_service_that_is_open_says_so_at_the_start(plain: Service) -> None:
 def test_to_any_origin_every_answer_is_the_same(public: Service) -> None:
     for headers in ({}, {"Origin": OURS}, {"Origin": "null"}):
         reply = public.call("GET", "/zerglings/", None, headers)
-        assert told(reply) == {"allow-origin": "*", "expose-headers": ANSWER_HEADERS}
+        assert told(reply) == {"allow-origin": "*", "expose-headers": EXPOSED_HEADERS}
         assert "origin" not in varies(reply)
     preflight = public.call("OPTIONS", "/zerglings/", None, {"Origin": ANOTHER} | PREFLIGHT)
     assert (preflight.status, told(preflight)["allow-origin"]) == (204, "*")
@@ -254,5 +254,5 @@ def test_origins_are_read(text: str) -> None:
     ],
 )
 def test_what_no_browser_would_send_is_no_origin(text: str) -> None:
-    with pytest.raises(ValueError, match="is no origin"):
+    with pytest.raises(ValueError, match="is not an origin"):
         origins(text)

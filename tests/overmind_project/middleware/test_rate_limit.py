@@ -24,14 +24,14 @@ from django.urls import get_resolver
 from pytest_django import Settings
 
 from overmind_project import metrics, probes
-from overmind_project.auth.access import configured_ring
+from overmind_project.auth.access import configured_tokens
 from overmind_project.http.gcra import SECOND, Rate, shared_limiters
-from overmind_project.http.request_context import KEY
+from overmind_project.http.request_context import CONTEXT_KEY
 from overmind_project.middleware.access_log import AccessLog
 from overmind_project.middleware.every_request import CallerRateLimit
 from overmind_project.middleware.rate_limit import (
-    METRICS,
-    PROBES,
+    METRICS_PATHS,
+    PROBE_PATHS,
     SENTENCE,
     AddressRateLimit,
 )
@@ -63,9 +63,9 @@ class Guarded:
     def __call__(self, environ: dict[str, Any], start_response: Any) -> list[bytes]:
         name = environ.get("HTTP_AUTHORIZATION", "").removeprefix("Bearer ")
         if name in self.good:
-            environ[KEY].caller = name
-        if name and environ[KEY].caller is None:
-            environ[KEY].is_guess = True
+            environ[CONTEXT_KEY].caller = name
+        if name and environ[CONTEXT_KEY].caller is None:
+            environ[CONTEXT_KEY].has_invalid_token = True
             reply = error_response(401, "No.")
         else:
             reply = self._counting(WSGIRequest(environ))  # type: ignore[assignment]  # a plain one
@@ -147,7 +147,7 @@ def test_a_token_that_was_removed_is_not_heard_on_and_on(guarded: Guarded) -> No
     guarded.good.remove("anna")
     assert [ask(guarded, "anna") for _ in range(20)] == [401] * 3 + [429] * 17
     limiter, _ = shared_limiters(Rate(1, HOUR, burst=3))
-    assert limiter.wait(limiter.place_of("192.0.2.1")) <= HOUR, "it costs its neighbours no more"
+    assert limiter.wait(limiter.slot_key("192.0.2.1")) <= HOUR, "it costs its neighbours no more"
     guarded.good.add("anna")
     assert ask(guarded, "anna") == 429, "nor is it told from a guess when it is good again"
 
@@ -214,8 +214,8 @@ def test_a_site_of_ipv6_shares_a_limit(guarded: Guarded) -> None:
 
 
 def test_the_paths_with_rules_of_their_own_are_those_of_the_probes_and_the_metrics() -> None:
-    found = {get_resolver().resolve(path).func: path for path in (*PROBES, *METRICS)}
-    assert set(found) == {*probes.PROBES, metrics.metrics}
+    found = {get_resolver().resolve(path).func: path for path in (*PROBE_PATHS, *METRICS_PATHS)}
+    assert set(found) == {*probes.PROBE_VIEWS, metrics.metrics}
 
 
 Answer = tuple[str, bytes, list[tuple[str, str]]]
@@ -236,7 +236,7 @@ def answer(api: Client, settings: Settings, opens_metrics: bool) -> Iterator[Cal
         *settings.MIDDLEWARE,
         "overmind_project.middleware.every_request.CallerRateLimit",
     ]
-    configured_ring.cache_clear()
+    configured_tokens.cache_clear()
     shared_limiters.cache_clear()
     limiters = shared_limiters(settings.OVERMIND_RATE_LIMIT)
     application = AccessLog(AddressRateLimit(WSGIHandler(), *limiters))
@@ -256,11 +256,13 @@ def answer(api: Client, settings: Settings, opens_metrics: bool) -> Iterator[Cal
     yield answer
     for limiter in limiters:
         limiter.close()
-    configured_ring.cache_clear()
+    configured_tokens.cache_clear()
     shared_limiters.cache_clear()
 
 
-@pytest.mark.parametrize("path", [*sorted(PROBES), *sorted(METRICS), "/static/no", "/static/../"])
+@pytest.mark.parametrize(
+    "path", [*sorted(PROBE_PATHS), *sorted(METRICS_PATHS), "/static/no", "/static/../"]
+)
 def test_nowhere_can_tokens_be_tried_without_limit(
     answer: Callable[..., Answer], path: str
 ) -> None:
@@ -382,7 +384,7 @@ def test_probes_and_files_are_never_refused_nor_the_metrics_for_other_calls(
     service: Service,
 ) -> None:
     assert calls(service, "127.4.0.1", 31) == {200: 30, 429: 1}
-    for path in (*PROBES, *METRICS, "/static/overmind/main.js"):
+    for path in (*PROBE_PATHS, *METRICS_PATHS, "/static/overmind/main.js"):
         for _ in range(3):
             assert call(service, "127.4.0.1", "GET", path).status == 200, path
 

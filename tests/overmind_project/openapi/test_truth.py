@@ -13,7 +13,7 @@ from django.http import HttpResponse
 from django.test import Client
 from drf_spectacular.settings import spectacular_settings
 
-from overmind_project.auth.access import configured_ring
+from overmind_project.auth.access import configured_tokens
 from overmind_project.middleware.body import LIMIT, SWARM_LIMIT
 from tests.overmind_project.openapi.cases import CASES, NOBODY, Case
 from tests.overmind_project.openapi.document import Document, examples_in
@@ -51,7 +51,7 @@ def client(api: Client) -> Iterator[Client]:
     yield Client()
     configured_feed().end()
     configured_feed.cache_clear()
-    configured_ring.cache_clear()
+    configured_tokens.cache_clear()
 
 
 def send(client: Client, case: Case, body: str, zergling_id: str) -> Any:
@@ -83,7 +83,7 @@ def answer(client: Client, case: Case, monkeypatch: pytest.MonkeyPatch) -> Any:
             monkeypatch.setattr(configured_hive().bulk, name, fail)
     if case.is_closed:
         monkeypatch.setattr(settings, "OVERMIND_TOKENS", Secret("OVERMIND_TOKENS", LINES))
-        configured_ring.cache_clear()
+        configured_tokens.cache_clear()
         client = Client()  # what is built with the settings is built anew
     return send(client, case, case.body, zergling_id)
 

@@ -40,7 +40,7 @@ def test_who_is_closed_already_is_bidden_no_farewell(
     connection: Connection, connections: Connections
 ) -> None:
     connection.close()
-    connection.bid_farewell()
+    connection.drain()
     assert connections.count() == {"idle": 0, "reading": 0, "answering": 1}
 
 

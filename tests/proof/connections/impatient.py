@@ -12,15 +12,15 @@ import sys
 
 from gunicorn.app.wsgiapp import run
 
-from overmind_project.server import connection
+from overmind_project.server import limits
 
 HEAD, BODY, SEND, KEEPALIVE = 1.0, 1.0, 2.0, 3
 """Seconds."""
 
 if __name__ == "__main__":
-    connection.HEAD_SECONDS = HEAD
-    connection.BODY_SECONDS = BODY
-    connection.SEND_SECONDS = SEND
+    limits.HEAD_SECONDS = HEAD
+    limits.BODY_SECONDS = BODY
+    limits.SEND_SECONDS = SEND
     os.environ["DJANGO_SETTINGS_MODULE"] = "overmind_project.settings"  # as manage.py does
     sys.argv[1:] = ["-c", "python:overmind_project.gunicorn_conf", "--keep-alive", str(KEEPALIVE)]
     run()

@@ -14,7 +14,7 @@ import pytest
 
 from bench.attackers import attacking
 from overmind_project.middleware.body import BUDGET, LIMIT, SWARM_LIMIT, TOO_MANY
-from overmind_project.server.malformed import REFUSALS, CrowdedOut
+from overmind_project.server.malformed import ERROR_RESPONSES, CrowdedOut
 from tests.support.backends import sqlite_backend
 from tests.support.prometheus import Metrics
 from tests.support.raw import READ_LIMIT, all_from, answers_in, line_to, read_until
@@ -169,7 +169,7 @@ def test_who_has_begun_and_makes_room_is_told_to_try_again(tmp_path: Path, begun
         assert answer.status == 503
         assert answer.headers["Retry-After"] == "1"
         assert answer.headers["Connection"] == "close"
-        assert answer.json == {"error": REFUSALS[CrowdedOut].sentence}
+        assert answer.json == {"error": ERROR_RESPONSES[CrowdedOut].sentence}
 
 
 @pytest.mark.parametrize("habit", ["heads", "bodies", "chunks", "silent"])
