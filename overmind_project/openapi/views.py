@@ -16,7 +16,7 @@ from overmind_project.openapi.generator import Generator
 from zerglings.api.caching import REVALIDATE
 from zerglings.api.conditions import is_unmodified
 from zerglings.api.renderers import CompactJSONRenderer
-from zerglings.api.responses import PageView
+from zerglings.api.responses import PageView, not_modified
 
 _CONTENT_POLICY = "; ".join(
     (
@@ -50,7 +50,7 @@ class Schema(PageView):
         body, tag = _document(renderer.format)
         headers = {"ETag": tag, "Cache-Control": REVALIDATE}
         if is_unmodified(request.META.get("HTTP_IF_NONE_MATCH"), tag):
-            return HttpResponse(status=304, headers=headers)
+            return not_modified(headers)
         return HttpResponse(body, content_type=renderer.media_type, headers=headers)
 
 

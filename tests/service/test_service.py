@@ -12,6 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
+import pytest
+
 from tests.support.backends import Backend
 from tests.support.documents import read
 from tests.support.fault_proxy import FaultProxy
@@ -53,6 +55,21 @@ def test_the_originals_walk_gives_the_originals_answers(service: Service) -> Non
     assert re.fullmatch(r"4-[0-9a-f]{32}", moved.pop("_rev"))
     there = here | {"location": {"x": -1, "y": 1}}
     assert moved == there | {"commandHistory": ["M", "L", "M"]}
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_a_304_has_no_body_that_the_server_would_have_to_drop(service: Service) -> None:
+    path = f"/zerglings/{service.call('POST', '/zerglings/').json['zergling']['id']}"
+    cases = [
+        *((path, accepted) for accepted in ("application/json", "text/html")),
+        *(("/schema/", accepted) for accepted in ("application/json", "application/yaml")),
+    ]
+    for url, accepted in cases:
+        tag = service.call("GET", url, headers={"Accept": accepted}).headers["ETag"]
+        headers = {"Accept": accepted, "If-None-Match": tag}
+        assert service.call("GET", url, headers=headers).status == 304
+    wait_until(lambda: service.log.count(" 304 ") == len(cases), "each is logged")
+    assert "no-body response" not in service.log
 
 
 def test_of_800_moves_by_32_clients_at_once_each_counts_once(

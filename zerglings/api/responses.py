@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from inspect import getdoc
 from itertools import chain
 from typing import Any
 
-from django.http import StreamingHttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from rest_framework.request import Request
@@ -38,6 +38,13 @@ def streamed(parts: Iterator[bytes]) -> StreamingHttpResponse:
         content_type="application/json",
         headers={"Cache-Control": STREAMED},
     )
+
+
+def not_modified(headers: Mapping[str, str]) -> HttpResponse:
+    """Return a 304. No renderer sees it, because it would write a body that may not be sent."""
+    response = HttpResponse(status=304, headers=headers)
+    del response["Content-Type"]
+    return response
 
 
 class PageView(APIView):

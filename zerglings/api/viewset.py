@@ -17,7 +17,7 @@ from zerglings.api import renderers
 from zerglings.api.caching import REVALIDATE
 from zerglings.api.conditions import etag, idempotency_key, if_match, is_unmodified
 from zerglings.api.parsers import Body, command_value, spawn_fields
-from zerglings.api.responses import is_html, streamed
+from zerglings.api.responses import is_html, not_modified, streamed
 from zerglings.api.serializers import CommandSerializer, SpawnSerializer, parse_commands
 from zerglings.domain.document import is_zergling_id
 from zerglings.domain.zergling import Zergling
@@ -62,7 +62,7 @@ class ZerglingViewSet(ViewSet):
         zergling = configured_hive().get(id)
         tag = _etag(request, zergling)
         if is_unmodified(request.META.get("HTTP_IF_NONE_MATCH"), tag):
-            return Response(status=304, headers=_etag_headers(tag))
+            return not_modified(_etag_headers(tag))
         return _response(request, renderers.zergling_body(zergling), headers=_etag_headers(tag))
 
     def command(self, request: Request, id: str) -> HttpResponseBase:  # noqa: A002 - named by the URL
