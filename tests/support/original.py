@@ -17,6 +17,9 @@ from zerglings.storage.base import Store, Written
 FIELDS = ("_id", "_rev", "id", "location", "facing")
 HISTORY = "commandHistory"
 
+KNOWN = ("L", "R", "M")
+"""The commands that it carries out, whatever others this service learns."""
+
 
 class Original:
     """The original over a store of either kind; safe to use from many threads at once."""
@@ -45,7 +48,8 @@ class Original:
         The client is told that it was in any case.
         """
         location = document["location"]
-        pose = Pose(location["x"], location["y"], document["facing"]).after(word)
+        pose = Pose(location["x"], location["y"], document["facing"])
+        pose = pose.after(word) if word in KNOWN else pose
         changed = {
             **document,
             "location": {"x": pose.x, "y": pose.y},

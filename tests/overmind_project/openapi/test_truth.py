@@ -144,7 +144,7 @@ def test_what_another_method_is_refused_with_is_described(api: Client) -> None:
 
 def test_every_answer_and_every_sentence_is_tried() -> None:
     refused_before_django = {("Too long", 413), ("Compressed", 415), ("Too many", 429)}
-    refused_by_the_store = {("Too large to store", 413)}  # see test_commits.py
+    refused_by_the_store = {("Too large to store", 413)}  # see hive/test_write_batch.py
     tried = {(case.operation, case.says, case.status) for case in CASES}
     answered = {(case.operation, case.status) for case in CASES}
     for operation, _ in DOCUMENT.operations():
