@@ -288,7 +288,7 @@ def _check_key(document: Document, newest: Chunk | None) -> None:
 
 
 def _orphaned(chunk: Chunk) -> str:
-    return f"the part of a history {chunk.id!r} has no zergling after it"
+    return f"the zergling is missing that the history part {chunk.id!r} belongs to"
 
 
 def _check_end(stream: BinaryIO, tally: Tally, trailer: Document, newest: Chunk | None) -> None:
