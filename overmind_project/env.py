@@ -220,8 +220,8 @@ class Environment:
             self.report_problem(
                 name,
                 problem,
-                "Give http(s)://host:port and nothing more than perhaps a path, and the account in "
-                "COUCHDB_USERNAME and COUCHDB_PASSWORD.",
+                "Give http(s)://host:port, with a path if needed, and nothing more; give the "
+                "account in COUCHDB_USERNAME and COUCHDB_PASSWORD.",
             )
             return ""
         return value.rstrip("/")

@@ -58,7 +58,7 @@ accesslog = None  # AccessLog logs a line for each request
 graceful_timeout = 20  # seconds; longer than any use case takes
 timeout = 30  # seconds without a heartbeat after which a worker is replaced
 forwarder_headers = ""  # no client may set SCRIPT_NAME
-forwarded_allow_ips = ""  # nor the scheme, which nothing here depends on
+forwarded_allow_ips = ""  # no client may set the scheme; nothing here depends on it
 keepalive = settings.OVERMIND_KEEP_ALIVE
 limit_request_line = 8190  # bytes; an event position of a large cluster takes thousands
 limit_request_fields = 100
@@ -144,8 +144,9 @@ def on_exit(server: Arbiter) -> None:
 
 
 def post_worker_init(worker: Worker) -> None:
-    """Exclude long-lived objects from garbage collection, which took a fifth of each request's
-    time.
+    """Exclude long-lived objects from garbage collection.
+
+    Collecting them took a fifth of each request's time.
     """
     gc.collect()
     gc.freeze()
@@ -162,7 +163,7 @@ def _end_streams_with(worker: Worker) -> None:
 
 
 def when_ready(server: Arbiter) -> None:
-    """Log the addresses to begin with."""
+    """Log whether a token is required, the URL of the map, and example calls of the API."""
     log = logging.getLogger("gunicorn.error")
     host, _, port = settings.OVERMIND_HTTP_ADDR.rpartition(":")
     name = "localhost" if host in ("", EVERY, EVERY_IPV4) else host

@@ -26,7 +26,7 @@ from zerglings.hive.hive import configured_hive
 PLAIN, OPEN_METRICS = "text/plain", "application/openmetrics-text"
 
 ASK_EVERY = 10.0
-"""Seconds in which this process asks the store no more than once on behalf of scrapers."""
+"""Least seconds between two questions to the store; scrapes in between get the last answer."""
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
@@ -56,9 +56,10 @@ class ServiceCollector(Collector):
 
 
 class CopiesCollector(Collector):
-    """Reports how many documents CouchDB copies in service lack; asks the store at each scrape.
+    """Reports how many documents are missing from copies in CouchDB that are in service.
 
-    It asks at most once in ``ASK_EVERY`` seconds. A concurrent scrape gets the previous number.
+    A scrape asks the store, unless it was asked in the last ``ASK_EVERY`` seconds or is being asked
+    by another scrape. Then the last number is reported again.
 
     Args:
         ask: returns the number of documents, None if it is unknown.

@@ -2,8 +2,8 @@
 
 Each worker writes its own files, which are named after its slot: the lowest number that no
 living worker has. A replacement worker takes over the slot and the counts of its predecessor, so
-that no count is lost and the number of files stays constant. Only gunicorn's hooks use this
-module; code that counts need not know of it.
+that no count is lost and the number of files stays constant. Only gunicorn's hooks assign slots;
+code that counts need not know of them.
 """
 
 from __future__ import annotations

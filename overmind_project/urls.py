@@ -13,9 +13,8 @@ from zerglings.api.urls import router
 from zerglings.feed.views import Events
 
 urlpatterns: list[URLPattern | URLResolver] = [
-    *reversed(
-        router.urls
-    ),  # the router lists the zergling's URL last, and it gets nearly all requests
+    # The router lists the URL of one zergling last, but nearly all requests are for it.
+    *reversed(router.urls),
     re_path(r"^events/?$", Events.as_view(), name="events"),
     re_path(r"^swarm/spawn/?$", SwarmSpawn.as_view(), name="swarm-spawn"),
     re_path(r"^swarm/commands/?$", SwarmCommands.as_view(), name="swarm-commands"),

@@ -47,11 +47,11 @@ def credentials_in(environ: Mapping[str, Any]) -> Credentials | None:
         scheme, _, token = header.partition(" ")
         if scheme.lower() == "bearer":
             return Credentials(token.strip(" "), is_cookie=False)
-    sent: str = environ.get("HTTP_COOKIE", "")
-    if COOKIE in sent:  # a cheap check: both names contain it
+    cookie_header: str = environ.get("HTTP_COOKIE", "")
+    if COOKIE in cookie_header:  # a cheap check: both names contain it
         # The cookie of the longer path comes first (RFC 6265, section 5.4), but parse_cookie keeps
         # the last one.
-        cookies = parse_cookie(";".join(reversed(sent.split(";"))))
+        cookies = parse_cookie(";".join(reversed(cookie_header.split(";"))))
         for name in (SECURE_COOKIE, COOKIE):
             if name in cookies:
                 return Credentials(cookies[name], is_cookie=True)

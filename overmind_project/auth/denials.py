@@ -46,16 +46,17 @@ ANONYMOUS = Denial(
 )
 NOT_KNOWN = Denial(
     401,
-    "This token is not known here, or not any more: send another, or sign in anew.",
+    "This token is not known here, or no longer valid: send another one, or sign in again.",
     f'{_CHALLENGE}, error="invalid_token"',
 )
 READ_ONLY = Denial(
     403,
-    "This token may only read: what changes anything needs one with the scope write.",
+    "This token may only read: changes need a token with the scope write.",
     f'{_CHALLENGE}, error="insufficient_scope", scope="write"',
 )
 FOREIGN = Denial(
-    403, "This came from a page of another site, or of none: use the pages of this service."
+    403,
+    "This request came from another site, or from no page at all: use the pages of this service.",
 )
 
 

@@ -52,8 +52,7 @@ def line_of(name: str, scope: str, token: str) -> str:
 
 
 def tokens_of(source: Secret) -> tuple[Token, ...]:
-    """Parse the configured tokens: one a line in a file; in a variable commas separate them as
-    well.
+    """Parse the configured tokens, one on each line. In a variable, commas separate them too.
 
     Several tokens may share a name, so that a new token can be added before the old one is
     removed.
@@ -77,7 +76,7 @@ def _parsed(lines: Iterable[str]) -> tuple[Token, ...]:
         if token.digest in found:
             raise TokensError(f"line {number} repeats the hash of another")
         if scopes.setdefault(token.name, token.scope) != token.scope:
-            raise TokensError(f"line {number} gives a name another scope than a line before it")
+            raise TokensError(f"line {number} gives a name a different scope than an earlier line")
         found[token.digest] = token
     if not found:
         raise TokensError("there is no token, so every request would be denied")
@@ -90,7 +89,7 @@ def _token_in(line: str, where: str) -> Token:
     if not NAME.fullmatch(name):
         raise TokensError(f"{where} does not begin with a name of letters, digits and ._-")
     if scope not in SCOPES:
-        raise TokensError(f"{where} has no scope, read or write, behind its name")
+        raise TokensError(f"{where} has no scope, read or write, after its name")
     if not _HASH.fullmatch(digest):
         raise TokensError(f"{where} does not end with a SHA-256 in 64 hexadecimal digits")
     if bytes.fromhex(digest) == _HASH_OF_EMPTY:

@@ -1,8 +1,9 @@
 """A rate limiter that all processes of a service share: the generic cell rate algorithm (GCRA).
 
 The algorithm is in ITU-T I.371, appendix A. It keeps one number for each caller, the theoretical
-arrival time: when all that the caller took would have been due at an even pace, in whole
-nanoseconds. In any `t` seconds a caller gets at most `burst + t * count / period`.
+arrival time in nanoseconds: the moment at which the caller's next request would be due if all of
+its requests had come at an even pace. In any `t` seconds a caller gets at most
+`burst + t * count / period`.
 
 The table is shared memory of a fixed size, inherited by the forked workers. When a row is full,
 a new caller takes the slot of the one with the earliest arrival time, whose burst is thereby
@@ -86,7 +87,7 @@ class SlotKey:
 
 
 class Limiter:
-    """The table of one rate.
+    """Limits the requests of each caller to one rate, with a table that all processes share.
 
     A lock for each row (`fcntl`) excludes other processes; the kernel releases it when its
     process ends. A write that is cut short costs one caller at most its burst. Two threads of
@@ -123,7 +124,7 @@ class Limiter:
         return SlotKey(fingerprint % self._rows, fingerprint)
 
     def wait(self, key: SlotKey) -> int:
-        """Return after how many nanoseconds the caller may take one, 0 if now. Takes none."""
+        """Return in how many nanoseconds the caller may take one, 0 for now. Takes none itself."""
         return max(0, self._due(key) + self._interval - self._clock() - self._burst)
 
     def is_known(self, key: SlotKey) -> bool:

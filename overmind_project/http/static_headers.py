@@ -7,9 +7,10 @@ from wsgiref.headers import Headers
 
 
 def add_headers(headers: Headers, path: str, _url: str) -> None:
-    """Give a file a weak entity tag, since WhiteNoise sends it compressed under the same one.
+    """Give a file a weak entity tag, and a lifetime of a minute.
 
-    A strong tag would name the bytes of one encoding only (RFC 9110, section 8.8.3.3).
+    WhiteNoise sends the same tag with the plain and the compressed file. A strong tag would name
+    the bytes of only one of them (RFC 9110, section 8.8.3.3).
     """
     file = Path(path).stat()
     headers["ETag"] = f'W/"{int(file.st_mtime):x}-{file.st_size:x}"'

@@ -1,1 +1,5 @@
-"""Middleware, in the order of a request: access log, CORS, body, rate limits, authentication."""
+"""Middleware, in the order of a request.
+
+In front of Django: access log, CORS, body, rate limit by address. In Django: ``every_request``,
+authentication, rate limit by caller.
+"""

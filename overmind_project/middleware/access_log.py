@@ -71,6 +71,7 @@ _STREAMS_OPEN = Gauge(
 _log = logging.getLogger("overmind.request")
 
 _Tally = tuple[Callable[[], None], Callable[[float], None]]
+"""Counts a request, and records its seconds."""
 
 
 class AccessLog:

@@ -53,7 +53,7 @@ class CrossOriginHeaders:
             context: RequestContext = environ[CONTEXT_KEY]
             context.route = ROUTE
             if "HTTP_TRANSFER_ENCODING" in environ or environ.get("CONTENT_LENGTH", "0") != "0":
-                _refuse_body(environ)
+                _leave_body_unread(environ)
             start_response("204 No Content", self._with_vary([*allow_origin, *_PREFLIGHT_HEADERS]))
             return []
 
@@ -84,8 +84,8 @@ class CrossOriginHeaders:
         return [*headers, ("Vary", "Origin")]
 
 
-def _refuse_body(environ: WSGIEnvironment) -> None:
-    """Leave the body unread: no browser sends one with a preflight request."""
+def _leave_body_unread(environ: WSGIEnvironment) -> None:
+    """Close the connection after the answer: no browser sends a body with a preflight request."""
     if isinstance(connection := environ.get("gunicorn.socket"), Connection):
         connection.stop_reading()  # an unread body would be parsed as the next request
 

@@ -39,7 +39,7 @@ class EveryRequest:
         """Complete the answer's headers. HEAD gets the headers of GET without the body."""
         response = self._get_response(request)
         response.headers.setdefault("Cache-Control", NO_STORE)
-        _measure(response)
+        _add_content_length(response)
         if request.method == "HEAD":
             if isinstance(response, StreamingHttpResponse):
                 response.streaming_content = ()
@@ -63,7 +63,7 @@ class EveryRequest:
         return None
 
 
-def _measure(response: HttpResponseBase) -> None:
+def _add_content_length(response: HttpResponseBase) -> None:
     """Add Content-Length, except to responses that must not have one (RFC 9110, section 8.6)."""
     if isinstance(response, HttpResponse) and response.status_code not in BODILESS:
         response.headers.setdefault("Content-Length", str(len(response.content)))
@@ -72,8 +72,8 @@ def _measure(response: HttpResponseBase) -> None:
 class CallerRateLimit:
     """Charges each request to its caller, or answers 429.
 
-    It runs after the authentication, which identifies the caller. `AddressRateLimit` does the
-    rest.
+    It runs after the authentication, which identifies the caller. `AddressRateLimit` charges the
+    requests that never get here.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:

@@ -99,8 +99,8 @@ class AddressRateLimit:
 
     def _token_key(self, environ: WSGIEnvironment) -> SlotKey:
         """Return the key of a request's token together with its address; only a hash is stored."""
-        shown = credentials_in(environ)
-        token = shown.token if shown is not None else ""
+        credentials = credentials_in(environ)
+        token = credentials.token if credentials is not None else ""
         return self._recent_tokens.compute_slot_key(
             f"{rate_limit_network(environ[CONTEXT_KEY].client)}\n{token}"
         )

@@ -1,1 +1,1 @@
-"""The API's document: ``openapi.yaml`` describes it, ``generator`` fits it to what is served."""
+"""The API description: ``openapi.yaml``, and the code that completes and serves it."""

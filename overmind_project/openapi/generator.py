@@ -1,7 +1,7 @@
-"""The document that is served: what ``openapi.yaml`` says of the routes that exist.
+"""Generates the API description that is served: ``openapi.yaml``, limited to existing routes.
 
-A route that the file does not describe is a warning, which fails ``make check``. An operation that
-the file describes and no route serves is left out.
+An operation that the file describes is left out if no route serves it. A route that the file does
+not describe causes a warning, which fails ``make check``.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Endpoints(EndpointEnumerator):
     """Finds the routes, each of which is served with and without its trailing slash."""
 
     def get_path_from_regex(self, path_regex: str) -> str:
-        """Return the path of a route as the description writes it."""
+        """Return the path of a route, with its final slash only if the description has it."""
         path: str = super().get_path_from_regex(path_regex)
         return path if path in description()["paths"] else path.rstrip("/")
 
@@ -63,7 +63,7 @@ class Endpoints(EndpointEnumerator):
 
 
 class Generator(SchemaGenerator):
-    """Makes the document, for the views and for ``manage.py spectacular``."""
+    """Makes the description that is served, for the views and ``manage.py spectacular``."""
 
     def parse(self, input_request: Request | None, public: bool) -> Json:
         """Return the operations that are served, by path and method."""
@@ -79,7 +79,10 @@ class Generator(SchemaGenerator):
         return {path: methods for path, methods in operations.items() if methods}
 
     def _served(self) -> Iterator[tuple[str, str]]:
-        """Yield the path and method of every operation; of functions those that are described."""
+        """Yield the path and method of every operation.
+
+        Of a plain Django view, all described methods count as served.
+        """
         endpoints = Endpoints(self.patterns, self.urlconf)
         for path, _regex, method, _view in endpoints.get_api_endpoints():
             yield path, method.lower()
@@ -88,7 +91,7 @@ class Generator(SchemaGenerator):
                 yield path, method
 
     def get_schema(self, request: Request | None = None, public: bool = False) -> Json:
-        """Return the whole document."""
+        """Return the whole description that is served."""
         document = description() | {"paths": super().get_schema(request, public)["paths"]}
         if settings.OVERMIND_TOKENS.is_given:
             document["security"] = [scheme for scheme in document["security"] if scheme]

@@ -1,4 +1,4 @@
-"""The API's document over HTTP: for programs at /schema/, for people at /docs/."""
+"""The API description over HTTP: for programs at /schema/, for people at /docs/."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ class YAMLRenderer(OpenApiYamlRenderer):
 
 
 class Schema(PageView):
-    """The document, as JSON unless YAML is asked for."""
+    """The API description, as JSON unless YAML is asked for."""
 
     renderer_classes = (CompactJSONRenderer, YAMLRenderer)
 
     def get(self, request: Request) -> HttpResponseBase:
-        """Send the document, which is made once and never changes while the process lives."""
+        """Send the description, which is made once and never changes while the process lives."""
         renderer = request.accepted_renderer
         body, tag = _document(renderer.format)
         headers = {"ETag": tag, "Cache-Control": REVALIDATE}
@@ -55,7 +55,7 @@ class Schema(PageView):
 
 
 class Docs(PageView):
-    """The document for people, who can try everything out there."""
+    """A page with the API description, on which people can try each call."""
 
     renderer_classes = (TemplateHTMLRenderer,)
 
@@ -67,7 +67,7 @@ class Docs(PageView):
 
 @cache
 def _document(form: str) -> tuple[bytes, str]:
-    """Return the document in one form, and its entity tag."""
+    """Return the description in one format, and its entity tag."""
     renderer = YAMLRenderer() if form == YAMLRenderer.format else CompactJSONRenderer()
     body: bytes = renderer.render(Generator().get_schema(public=True), renderer_context={})
     return body, f'"{hashlib.sha256(body).hexdigest()[:32]}"'

@@ -1,4 +1,4 @@
-"""An accepted connection with deadlines, which its process can drop while it waits for the peer.
+"""An accepted connection with deadlines, which can be dropped while it waits for its peer.
 
 A dropped socket is shut down. That wakes the greenlet that waits for it, which then ends as if
 the peer had hung up. This module knows when requests begin and end, and nothing else of them.
@@ -250,7 +250,7 @@ class Connection(gevent.socket.socket):
         """Shut the connection down, which wakes the greenlet that waits for it.
 
         Returns:
-            Whether it was dropped: not if its next request has arrived meanwhile.
+            False if its next request has arrived meanwhile, so that it was not dropped; else True.
         """
         with (
             suppress(OSError),

@@ -16,7 +16,10 @@ from itertools import chain
 from overmind_project.server.connection import Connection, Reason
 
 RANKS = 24
-"""Number of queues: one for heads, the others for bodies by the magnitude of the bytes received."""
+"""Number of queues: one for heads, the others for bodies by the magnitude of the bytes received.
+
+Unread responses wait in one of the latter, see ``limits.RESPONSE_RANK``.
+"""
 
 LINGER_SECONDS = 1.0
 """How long a connection waits for its next request while the process stops."""

@@ -29,8 +29,8 @@ READ_BYTES = 64 * 1024
 """Bytes of a body that are read at once; gunicorn alone would read a mebibyte ahead."""
 
 RESPONSE_RANK = BODY_RATE.bit_length()
-"""Rank of an unread response. Bodies of which BODY_RATE bytes or more have arrived are dropped
-later.
+"""The rank at which an unread response waits. It is dropped before all bodies of which BODY_RATE
+bytes or more have arrived.
 """
 
 SEND_SECONDS = 30.0

@@ -221,5 +221,5 @@ class _Listener(StreamServer):
                 self.do_handle(*accepted)
         except OSError as error:
             # Accepted connections are served in any case.
-            log.warning("Accepted no more connections before the end: %s", error)
+            log.warning("Could not accept all waiting connections before closing: %s", error)
         self.close()

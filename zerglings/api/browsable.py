@@ -28,7 +28,7 @@ BROWSABLE_API_CSP = "; ".join(
 
 
 class PageRenderer(BrowsableAPIRenderer):
-    """DRF's browsable API renderer with ``PAGE_POLICY`` on every page."""
+    """DRF's browsable API renderer with ``BROWSABLE_API_CSP`` on every page."""
 
     def render(
         self,

@@ -33,6 +33,8 @@ logger = logging.getLogger(__name__)
 
 
 class _BulkView(APIView):
+    """Executes the items of a bulk request; subclasses say what an item is."""
+
     serializer_class: type[BaseSerializer[Any]]
 
     def post(self, request: Request) -> HttpResponseBase:

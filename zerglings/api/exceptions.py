@@ -43,7 +43,7 @@ _ANSWERS: dict[type[Exception], tuple[int, str]] = {
     ),
     retry_budget.TooMuchContention: (
         409,
-        "Too many others command this zergling; nothing was changed, so try again.",
+        "Too many other clients command this zergling; nothing was changed, so try again.",
     ),
     mutations.KeyReused: (
         422,
@@ -55,7 +55,7 @@ _ANSWERS: dict[type[Exception], tuple[int, str]] = {
 _UNAVAILABLE_REASONS: dict[type[storage.StoreError], str] = {
     storage.AccountRefused: "The store refuses the service's account",
     storage.NotBootstrapped: "The store is not prepared yet",
-    storage.CopiesBehind: "A node of the store has not got all documents back yet",
+    storage.CopiesBehind: "A node of the store does not have all documents yet",
     moving.StillMoving: "The zergling's long history is being moved to the history database",
 }
 _TOO_LARGE = (

@@ -48,7 +48,7 @@ def best_media_type(accept: str | None, offered: Sequence[str]) -> str | None:
     """
     weights = _weights(accept)
     best = max(offered, key=lambda media_type: _weight(media_type, weights))
-    if best == HTML and JSON in offered and _weight(JSON, weights) and not _is_browser(weights):
+    if best == HTML and JSON in offered and _weight(JSON, weights) and not _means_html(weights):
         best = JSON
     return best if _weight(best, weights) else None
 
@@ -142,10 +142,10 @@ def _weight(media_type: str, weights: Mapping[str, float]) -> float:
     return 0.0
 
 
-def _is_browser(weights: Mapping[str, float]) -> bool:
-    """Whether a preference for HTML is meant.
+def _means_html(weights: Mapping[str, float]) -> bool:
+    """Whether a header that weights HTML highest comes from a client that shows HTML.
 
-    It is if the list has XHTML, as browsers' lists have, or text types only, or JSON explicitly.
+    That is so if it names XHTML, as browsers do, or JSON as well, or nothing but text types.
     """
     named = {range_ for range_, weight in weights.items() if weight and range_ != "*/*"}
     return bool(named & {_XHTML, JSON}) or all(name.startswith("text/") for name in named)

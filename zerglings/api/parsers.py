@@ -68,6 +68,8 @@ class Body:
 
 
 class _RawBodyParser(BaseParser):
+    """Keeps the bytes of a body: its content decides the format later."""
+
     def parse(
         self,
         stream: IO[Any],
@@ -157,7 +159,7 @@ def _check_parsing_cost(raw: bytes, boundary: bytes) -> None:
 def _check_nothing_was_skipped(raw: bytes, boundary: bytes, fields: int) -> None:
     """Reject a form (RFC 2046, section 5.1.1) if Django's parser has skipped a part of it.
 
-    That parser ignores what it does not understand: garbage is a form without fields to it.
+    It skips what it does not understand, so it takes garbage for a form without fields.
     """
     body = b"\r\n" + raw.rstrip(b"\r\n")
     parts = body.count(b"\r\n--" + boundary + b"\r\n")

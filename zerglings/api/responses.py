@@ -41,7 +41,7 @@ def streamed(parts: Iterator[bytes]) -> StreamingHttpResponse:
 
 
 def not_modified(headers: Mapping[str, str]) -> HttpResponse:
-    """Return a 304. No renderer sees it, because it would write a body that may not be sent."""
+    """Return a 304. It bypasses the renderers, which would add a body that may not be sent."""
     response = HttpResponse(status=304, headers=headers)
     del response["Content-Type"]
     return response

@@ -186,7 +186,7 @@ def _check_keys_are_remembered(items: Iterable[Item]) -> None:
             words[item[0]] += len(item[1].words)
     if any(count > WORDS_REMEMBERED for count in words.values()):
         raise serializers.ValidationError(
-            f"under an Idempotency-Key at most {WORDS_REMEMBERED} commands for one zergling"
+            f"with an Idempotency-Key, send at most {WORDS_REMEMBERED} commands to one zergling"
         )
 
 

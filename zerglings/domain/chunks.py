@@ -212,8 +212,8 @@ def _in_small_slices(cuts: Sequence[int]) -> Iterator[int]:
 def _cut_positions(zergling: Zergling, tail: int, stored: int | None) -> Sequence[int]:
     """Return the indexes at which to cut, each at the beginning of a request.
 
-    They depend mostly on the words from the base on, and hardly on how many were added since. So
-    all attempts that lose a race cut at the same place, and create the same chunks.
+    The oldest words decide where to cut; how many words follow them hardly matters. So attempts
+    that compete, each with other new words, cut at the same places and create the same chunks.
     """
     length = len(zergling.history)
     last = length - tail if stored is None else min(stored, length - tail)

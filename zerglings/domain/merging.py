@@ -17,10 +17,10 @@ from zerglings.domain.zergling import CommandRequest, Zergling
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """One rival revision, with its older requests as far as they differ from the others'.
+    """One rival revision, with those older requests that it may not share with the others.
 
-    All leaves of a merge begin at the same point of the history: at the spawn, or after the newest
-    chunk that all of them share.
+    The requests of all leaves of a merge begin at the same point of the history: at the spawn, or
+    after the newest chunk that all of them share.
 
     Args:
         zergling: the revision.
@@ -77,14 +77,16 @@ def _align_ids(leaf: Leaf, references: Sequence[Sequence[CommandRequest]]) -> Le
     The leaf's older requests, which come from chunks, still have their ids. Only references that
     begin with all of them are compared.
     """
-    older, kept = list(leaf.older), leaf.zergling
+    older, zergling = list(leaf.older), leaf.zergling
     candidates = [rival[len(older) :] for rival in references if list(rival[: len(older)]) == older]
     common = max(
-        (_common_requests(kept.history, rival) for rival in candidates), key=_word_count, default=[]
+        (_common_requests(zergling.history, rival) for rival in candidates),
+        key=_word_count,
+        default=[],
     )
     ids = [id_ for request in common for id_ in (request.id, *[""] * (len(request.words) - 1))]
-    aligned = (*ids, *kept.request_ids[len(ids) :])
-    return replace(leaf, zergling=replace(kept, request_ids=aligned))
+    aligned = (*ids, *zergling.request_ids[len(ids) :])
+    return replace(leaf, zergling=replace(zergling, request_ids=aligned))
 
 
 def _word_count(requests: Sequence[CommandRequest]) -> int:

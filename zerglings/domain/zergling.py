@@ -207,10 +207,12 @@ class CommandRequest:
         return key_mark(self.id)
 
 
-_KEY_BYTES, _BODY_BYTES = 12, 3
+_KEY_BYTES, _WORDS_BYTES = 12, 3
+"""Bytes of a keyed id before encoding: hashes of the key and of the words."""
+
 DERIVED_ID_BYTES, _RANDOM_BYTES = 8, 9
-"""Bytes of ids before encoding: derived from the words alone, or random. Derived ids must be the
-same in all releases."""
+"""Bytes of the other ids before encoding: derived from the history, or random. Derived ids must be
+the same in all releases."""
 
 _KEY_LENGTH, _KEYED_LENGTH = 16, 20  # characters of ids in base64
 DERIVED_ID_LENGTH = 11
@@ -239,7 +241,7 @@ def _random_id() -> str:
 
 def _keyed_id(key: str, words: Sequence[str]) -> str:
     key_part = hashlib.sha256(key.encode()).digest()[:_KEY_BYTES]
-    words_part = hashlib.sha256("".join(words).encode()).digest()[:_BODY_BYTES]
+    words_part = hashlib.sha256("".join(words).encode()).digest()[:_WORDS_BYTES]
     return _base64(key_part) + _base64(words_part)
 
 
@@ -323,8 +325,8 @@ class Zergling:
     def merged_with(self, requests: Sequence[CommandRequest]) -> Zergling:
         """Return the zergling with requests of a rival history appended.
 
-        The grid's edge is not checked: each request was valid in its own history and is
-        acknowledged.
+        The grid's edge is not checked: each request was valid in its own history and has
+        been acknowledged.
         """
         words = (word for request in requests for word in request.words)
         return self._append(requests, replay(self.pose, words))

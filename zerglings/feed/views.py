@@ -59,7 +59,7 @@ class EventStreamRenderer(BaseRenderer):
 
 
 class Events(APIView):
-    """Tells what happens to zerglings as it happens."""
+    """Streams every change to a zergling as it happens."""
 
     renderer_classes = (EventStreamRenderer, CompactJSONRenderer)
 

@@ -91,11 +91,11 @@ class BulkCalls:
         if key is not None:
             self._keys.claim(key, f"spawn {count} {pose}".encode())
 
-        def newborn(number: int) -> Mutation:
+        def mutation(number: int) -> Mutation:
             zergling_id = new_id(item_key(key, number))
             return SpawnMutation(Zergling.spawned(zergling_id, pose), is_keyed=key is not None)
 
-        yield from self._run_in_parts(map(newborn, range(count)))
+        yield from self._run_in_parts(map(mutation, range(count)))
 
     def command(self, items: Sequence[Item], key: str | None = None) -> Iterator[Sequence[Outcome]]:
         """Apply each request exactly once. Requests to one zergling are applied in their order.
@@ -118,12 +118,14 @@ class BulkCalls:
         outage: StoreUnavailable | None = None
         while part := list(islice(changes, PART)):
             outcomes = (
-                self._part(part) if outage is None else [_own_error_or(c, outage) for c in part]
+                self._execute_part(part)
+                if outage is None
+                else [_own_error_or(change, outage) for change in part]
             )
             outage = outage or _common_failure(part, outcomes)
             yield outcomes
 
-    def _part(self, part: Sequence[Mutation | Exception]) -> list[Outcome]:
+    def _execute_part(self, part: Sequence[Mutation | Exception]) -> list[Outcome]:
         mutations = [change for change in part if isinstance(change, Mutation)]
         try:
             if mutations:

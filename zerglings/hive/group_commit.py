@@ -117,7 +117,7 @@ class GroupCommit(Generic[QueuedCall]):
     """Executes calls in batches, one batch at a time, in the order of arrival.
 
     Args:
-        flush: executes a batch. A call that it leaves unanswered becomes part of the next batch,
+        execute: executes a batch. A call that it leaves unanswered becomes part of the next batch,
             ahead of newer calls. It must answer each call eventually. If it raises, the unanswered
             calls of the batch fail with ``Abandoned``; other calls are not affected.
         batch_limit: most calls in a batch.

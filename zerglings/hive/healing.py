@@ -134,7 +134,7 @@ class Healer:
         return self._delete(list(self._unreachable(unwanted)), self._store.history)
 
     def _unreachable(self, chunks: Iterable[Document]) -> Iterator[Document]:
-        """Yield the unreachable ones of some chunks, which must be sorted by id."""
+        """Yield those of the given chunks that are unreachable. ``chunks`` must be sorted by id."""
         for zergling_id, group in groupby(chunks, lambda chunk: chunk["_id"].partition(":")[0]):
             try:
                 leaves = [decode(leaf) for leaf in self._leaves(zergling_id)]
@@ -214,12 +214,11 @@ def _old_death(document: Document, moment: float) -> CommandRequest | None:
 
 
 def _is_certainly_unrelated(document: Document, zergling: Zergling) -> bool:
-    """Whether it is certain that a chunk is not part of a leaf's past, given that it is not
-    reached.
+    """Whether a chunk that is not reached from a leaf certainly holds no part of its history.
 
     A leaf that the original service wrote names no chunk. The chunks found for it may differ
-    between two reads, so a chunk that is not reached now may still be its past. Such a chunk is
-    only obsolete if its words are still in the document.
+    between two reads, so a chunk that is not reached now may still be part of its history. Such a
+    chunk is only obsolete if its words are still in the document.
     """
     if zergling.base.chunk is not None:
         return True

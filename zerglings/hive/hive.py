@@ -249,7 +249,7 @@ class Hive:
         try:
             self._store.ping(timeout=PROBE_TIMEOUT)
         except StoreUnavailable as error:
-            logger.warning("The brain is damaged: %s", error)
+            logger.warning("The store does not answer: %s", error)
             return False
         return True
 
@@ -262,7 +262,7 @@ class Hive:
         self._store.check_ready(timeout=PROBE_TIMEOUT)
 
     def lacking(self) -> int | None:
-        """Return how many documents some copies of the store lack; None if that is not known."""
+        """Return how many documents are missing from copies of the store, None if unknown."""
         try:
             parts = [
                 store.lacking(timeout=PROBE_TIMEOUT) for store in (self._store, self._store.history)
@@ -273,8 +273,8 @@ class Hive:
         return sum(known) if known else None
 
     def _reject_queued(self) -> None:
-        for group in (self._changes, self._reads):
-            group.reject_queued(NotAsked("the store stopped answering while this request waited"))
+        for queue in (self._changes, self._reads):
+            queue.reject_queued(NotAsked("the store stopped answering while this request waited"))
 
     def _page(self, after: str | None, limit: int) -> Page:
         budget = RetryBudget()
@@ -301,10 +301,10 @@ class Hive:
 AnyCall = TypeVar("AnyCall", Mutation, PendingRead)
 
 
-def _run(group: GroupCommit[AnyCall], call: AnyCall) -> Zergling:
+def _run(queue: GroupCommit[AnyCall], call: AnyCall) -> Zergling:
     """Queue a call, wait for its batch, and return its result."""
     try:
-        group.run([call])
+        queue.run([call])
     except QueueFull as error:
         raise StoreUnavailable("too many calls wait for the store") from error
     return call.result()

@@ -13,8 +13,13 @@ from hashlib import sha256
 from zerglings.documents import Document
 from zerglings.hive.mutations import KeyReused
 from zerglings.repository.retry_budget import RetryBudget
-from zerglings.storage.base import Conflict, OutcomeUnknown, Store, StoreError
-from zerglings.storage.base import StoreUnavailable as Unavailable
+from zerglings.storage.base import (
+    Conflict,
+    OutcomeUnknown,
+    Store,
+    StoreError,
+    StoreUnavailable,
+)
 
 PREFIX = "key:"
 """The prefix of all records' ids."""
@@ -49,7 +54,9 @@ class KeyRegister:
                 return self._store_record(record, budget.call_timeout)
             except StoreError as error:
                 if (end := budget.record_failure(error, time.monotonic() - began)) is not None:
-                    raise Unavailable(f"could not record the idempotency key: {end}") from error
+                    raise StoreUnavailable(
+                        f"could not record the idempotency key: {end}"
+                    ) from error
             time.sleep(budget.next_pause())
 
     def _store_record(self, record: Document, timeout: float) -> None:

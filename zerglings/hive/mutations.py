@@ -36,7 +36,10 @@ class PreconditionFailed(Refused):
 
 
 class TagAltered(PreconditionFailed):
-    """The precondition names the current revision, but in a form that can never match."""
+    """The precondition names the current revision, but altered, so that it never matches.
+
+    A proxy that compresses adds a suffix, for example, or marks the entity tag as weak.
+    """
 
 
 class KeyReused(Refused):
@@ -193,9 +196,9 @@ class CommandMutation(Mutation):
     def _was_applied(self, current: Zergling, archive: Archive, time_left: TimeLeft) -> bool:
         """Whether an earlier attempt applied the request, even if a death followed.
 
-        A conflict does not rule that out: a proxy may have sent the write twice and returned the
-        second answer. With an idempotency key that case is left to ``_is_repeated_key``, because
-        the request found may be another client's.
+        Even an attempt that ended in a conflict may have: a proxy may have sent the write twice and
+        returned the second answer. With an idempotency key, ``_is_repeated_key`` handles a conflict
+        instead, because another client may have sent the request that is found.
 
         Raises:
             NeverKnown: the outcome is unknown, and the original service has dropped the request

@@ -2,7 +2,7 @@
 
 The write's compare-and-swap detects a stale entry. That costs more than it saves if other processes
 often change the same zerglings. So the cache tracks how often its entries are stale, and is
-bypassed while that is too often. It is never the source of an answer without a store call.
+bypassed while that is too often. No answer comes from the cache without a store call.
 """
 
 from __future__ import annotations

@@ -86,8 +86,9 @@ class _Group:
 
     @property
     def every_change_has_effect(self) -> bool:
-        """Whether every change alters the zergling. Then the result of the write decides all of
-        them.
+        """Whether every change alters the zergling.
+
+        Then every answer waits for the write, and the write detects a stale cached zergling.
         """
         states = {id(outcome) for outcome in self.outcomes if isinstance(outcome, Zergling)}
         return len(states - {id(self.start)}) == len(self.changes)
@@ -117,7 +118,12 @@ class _Group:
         self.answer()
 
     def answer(self, stored: Zergling | None = None) -> None:
-        """Answer every caller. Where ``pending`` is the outcome, the answer is ``stored``."""
+        """Answer every caller.
+
+        Args:
+            stored: ``pending`` with its new revision, once it is stored; it is the answer to the
+                changes whose outcome is ``pending``.
+        """
         for change, outcome in zip(self.changes, self.outcomes, strict=False):
             if isinstance(outcome, StoreError):
                 change.attempt_failed(outcome)
@@ -246,10 +252,10 @@ class WriteBatch:
         if not groups:
             return
         pending = [group.pending for group in groups if group.pending]
-        stored = [len(group.start.history) if group.start else 0 for group in groups]
+        stored_words = [len(group.start.history) if group.start else 0 for group in groups]
         began = time.monotonic()
         try:
-            attempts = self._writer.write(pending, stored, time_left)
+            attempts = self._writer.write(pending, stored_words, time_left)
         except StoreError as error:
             if isinstance(error, NotBootstrapped):
                 self._cache.clear()

@@ -240,7 +240,7 @@ class Archive:
                     break
 
     def check_copies(self, *, timeout: float) -> None:
-        """Check that a list of chunks is complete, whichever copy of the database it was read from.
+        """Check that no copy of the database lacks documents, so that a list just read is complete.
 
         Raises:
             CopiesBehind: copies in service lack documents.
@@ -286,6 +286,10 @@ class Archive:
         return found[chunk_id][0]
 
     def _keys_of(self, zergling: Zergling, chunk_id: str, time_left: TimeLeft) -> _ChunkKeys:
+        """Return the keys of one of a zergling's chunks.
+
+        If they are not cached, read the chunk and all older ones that ``find_keyed_id`` may need.
+        """
         with self._lock:
             if (known := self._keys.get(chunk_id)) is not None:
                 self._keys.move_to_end(chunk_id)

@@ -17,11 +17,11 @@ from zerglings.domain.zergling import Base, Zergling
 from zerglings.repository.archive import SHORTEST_TAIL, Archive
 
 CHUNKLESS_CACHE_SIZE = 2000
-"""Cached revisions of the original's documents that have no chunks."""
+"""Revisions to remember that the original service wrote and that have no chunks."""
 
 
 class BaseRecovery:
-    """Restores the bases of stripped zerglings. Thread-safe.
+    """Restores the bases of stripped zerglings (see ``Zergling``). Thread-safe.
 
     Args:
         archive: holds their chunks.
@@ -33,11 +33,11 @@ class BaseRecovery:
         self._lock = threading.Lock()
 
     def restore(self, zergling: Zergling, *, timeout: float) -> Zergling:
-        """Return a stripped zergling with its base and spawn restored, and any other one unchanged.
+        """Restore the base and spawn of a stripped zergling. Return any other zergling unchanged.
 
-        Its history continues the newest chunk whose last pose is the pose at which the history
-        begins. If several chunks have the same start, they are competing attempts at one cut, and
-        hold the same words.
+        A stripped zergling's history continues the newest chunk whose last pose is the pose at
+        which the history begins. If several chunks have the same start, they are competing attempts
+        at one cut, and hold the same words.
 
         Args:
             zergling: any zergling.
@@ -69,9 +69,9 @@ class BaseRecovery:
         *_, first = self._archive.newest_first(found, timeout=timeout)
         return replace(found, spawn=first.before)
 
-    def _remember_chunkless(self, mark: str) -> None:
+    def _remember_chunkless(self, cache_key: str) -> None:
         with self._lock:
-            self._chunkless[mark] = None
+            self._chunkless[cache_key] = None
             while len(self._chunkless) > CHUNKLESS_CACHE_SIZE:
                 self._chunkless.popitem(last=False)
 

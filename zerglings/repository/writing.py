@@ -45,6 +45,7 @@ class Writer:
         """
         states = self._archive.shorten(zerglings, stored, time_left)
         results = self._store.put_many(list(map(encode, states)), timeout=time_left())
+        # Shortening has moved the base, so the shortened history begins with fewer stored words.
         return [
             self._write_smaller(
                 state, known - (state.base.count - before.base.count), result, time_left
@@ -57,6 +58,7 @@ class Writer:
     def _write_smaller(
         self, zergling: Zergling, stored: int, refusal: TooLarge, time_left: TimeLeft
     ) -> Attempt:
+        """Store the largest form of a zergling that the store accepts, or return the refusal."""
         for shorter, chunks in self._archive.smaller_forms(zergling, stored):
             try:
                 if chunks:

@@ -52,7 +52,7 @@ class TooLarge(StoreUnavailable):
 
 
 class CopiesBehind(StoreUnavailable):
-    """Some copies lack documents, so a list may lack them too; what it told is not to be used."""
+    """Some copies lack documents, so a list that was just read may be incomplete: do not use it."""
 
 
 class NotAsked(StoreUnavailable):
@@ -224,25 +224,25 @@ class Store(ABC):
         """
 
     def lacking(self, *, timeout: float) -> int | None:
-        """Return how many documents some copies lack which others hold; None if there is but one.
+        """Return how many documents some copies lack that others hold, None if there is one copy.
 
-        A page, and the changes, are read from one copy, which may lack them: of a node that was
-        replaced by an empty one. What is on its way to a copy is waited for, a second at most, and
-        ``timeout`` bounds the whole. A node that is away, or out of service, is asked for nothing
-        and so lacks nothing.
+        ``page`` and ``changes`` read one copy, which may be incomplete: for example that of an
+        empty node that has replaced another. Documents on their way to a copy get up to a second to
+        arrive. ``timeout`` limits the whole call. Nodes that are disconnected or out of service
+        count as complete, because nothing is read from them.
         """
         return None
 
     def check_copies(self, *, timeout: float) -> None:
-        """Return if no copy lacks documents, so that pages just read were whole.
+        """Check that no copy lacks documents, so that pages just read are complete.
 
         Raises:
-            CopiesBehind: some do.
+            CopiesBehind: some copies lack documents.
         """
         if lacking := self.lacking(timeout=timeout):
             raise CopiesBehind(
-                f"a copy in CouchDB lacks {lacking} documents that another one holds, so that "
-                "lists may be short"
+                f"copies in CouchDB lack {lacking} documents that other copies hold, so lists may "
+                "be incomplete"
             )
 
     def identity(self, *, timeout: float) -> str | None:

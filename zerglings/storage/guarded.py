@@ -81,8 +81,8 @@ class GuardedStore(Store):
             self._store.check_ready(timeout=remaining)
 
     def lacking(self, *, timeout: float) -> int | None:
-        with self.breaker.call(timeout) as left:
-            return self._store.lacking(timeout=left)
+        with self.breaker.call(timeout) as remaining:
+            return self._store.lacking(timeout=remaining)
 
     def identity(self, *, timeout: float) -> str | None:
         with self.breaker.call(timeout) as remaining:

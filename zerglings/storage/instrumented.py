@@ -26,6 +26,7 @@ from zerglings.storage.base import (
 Result = TypeVar("Result")
 
 _Recorders = tuple[Callable[[], None], Callable[[float], None]]
+"""Counts a call, and records its seconds."""
 
 _CALLS = Counter(
     "overmind_store_calls_total",

@@ -1,8 +1,8 @@
-"""Exports every zergling of a store, dead ones too, with its whole history; and the keys.
+"""Exports a store: its zerglings, dead ones too, with their whole histories, and the keys.
 
-The service may be running: each zergling is exported as it was at some moment during the export.
-The chunks of its history that it referred to then never change. Dead zerglings that ``heal`` has
-removed are not exported.
+The keys are the idempotency keys of bulk requests. The service may be running: each zergling is
+exported as it was at some moment during the export, which is consistent because the chunks of its
+history never change. Dead zerglings that ``heal`` has removed are not exported.
 """
 
 from __future__ import annotations
@@ -59,7 +59,8 @@ class Exporter:
         """Write all zerglings after the last one that ``writer`` has, the keys and the trailer.
 
         Raises:
-            CopiesBehind: copies still lacked documents at the last retry, so lists may be short.
+            CopiesBehind: copies still lacked documents at the last retry, so lists may be
+                incomplete.
             StoreError: the store still failed at the last retry. The export can be resumed.
         """
         after, more = writer.tally.last_id or None, True
@@ -75,7 +76,7 @@ class Exporter:
     def _listed(self, after: str | None) -> tuple[list[str], str | None]:
         """List the ids of up to ``PAGES`` pages after an id.
 
-        The copies are compared before and after, because lists are short while a copy lacks
+        The copies are compared before and after, because lists are incomplete while a copy lacks
         documents. So the file is complete up to its last zergling, and can be resumed there.
 
         Returns:
@@ -96,8 +97,8 @@ class Exporter:
         after: str | None = idempotency.PREFIX
         while after is not None:
             page = with_retries(partial(self._page_of_keys, after), self._pause)
-            for note in page.documents:
-                content = {name: note[name] for name in sorted(note) if name != "_rev"}
+            for record in page.documents:
+                content = {name: record[name] for name in sorted(record) if name != "_rev"}
                 if is_key(content):
                     writer.key(content)
                 else:
@@ -118,7 +119,7 @@ class Exporter:
             if isinstance(zergling, Zergling):
                 self._write(zergling, writer)
             elif isinstance(zergling, StoreError):
-                self._pass_over(id_, zergling)
+                self._count_damaged(id_, zergling)
             else:
                 self.skipped += 1
 
@@ -133,7 +134,7 @@ class Exporter:
         try:
             chunks = with_retries(lambda: self._checked(zergling), self._pause)
         except (MissingChunk, NotAZergling) as error:
-            self._pass_over(zergling.id, error)
+            self._count_damaged(zergling.id, error)
             return
         for chunk in chunks:
             writer.chunk(chunk)
@@ -162,6 +163,6 @@ class Exporter:
             return reversed(newest)
         return self._archive.oldest_first(zergling, 0, timeout=CALL_TIMEOUT)
 
-    def _pass_over(self, zergling_id: str, error: Exception) -> None:
+    def _count_damaged(self, zergling_id: str, error: Exception) -> None:
         self.damaged += 1
         logger.warning("Zergling %s is not exported: %s", zergling_id, error)

@@ -57,14 +57,14 @@ class _Batch:
 
 @dataclass(frozen=True, slots=True)
 class _Comparison:
-    """The entries of a batch that the store does not have, or has differently."""
+    """The entries of a batch that the store lacks, or has with different content."""
 
     missing: list[Entry]
     different: list[Entry]
 
 
 class Importer:
-    """Imports into one store. Every method may raise ``StoreError`` and can be called again then.
+    """Imports into one store. If a method raises ``StoreError``, it can be called again.
 
     ``written`` and ``skipped`` count documents by their kind.
 

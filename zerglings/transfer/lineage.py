@@ -19,16 +19,16 @@ def check_chunk(chunk: Chunk, before: Chunk | None) -> None:
         before: its predecessor, None for the first chunk of a history.
 
     Raises:
-        NotAZergling: it does not.
+        NotAZergling: it is inconsistent, or does not continue its predecessor.
     """
     if before is not None and before.zergling_id != chunk.zergling_id:
         raise NotAZergling("the part before it belongs to another zergling")
     if chunk.start != (before.end if before else 0) or chunk.previous != (before and before.id):
         raise NotAZergling("it does not follow the part of the history that comes before it")
     if before is not None and chunk.before != before.after:
-        raise NotAZergling("it begins where the part before it does not end")
+        raise NotAZergling("it does not begin where the part before it ends")
     if replay(chunk.before, chunk.words) != chunk.after:
-        raise NotAZergling("its commands do not lead where it ends")
+        raise NotAZergling("its commands do not lead to the position at its end")
 
 
 def check_zergling(zergling: Zergling, newest: Chunk | None) -> None:
@@ -42,10 +42,10 @@ def check_zergling(zergling: Zergling, newest: Chunk | None) -> None:
         NotAZergling: they do not.
     """
     if newest is not None and newest.zergling_id != zergling.id:
-        raise NotAZergling("the part of a history before it belongs to another zergling")
+        raise NotAZergling("the part of a history that precedes it belongs to another zergling")
     if newest is None and (zergling.base.chunk is not None or zergling.base.count):
         raise NotAZergling("the older part of its history is missing")
     if newest is not None and zergling.base != Base(newest.after, newest.end, newest.id):
-        raise NotAZergling("it does not go on where the older part of its history ends")
+        raise NotAZergling("it does not continue where the older part of its history ends")
     if replay(zergling.base.pose, zergling.history) != zergling.pose:
         raise NotAZergling("its history does not lead to its location")

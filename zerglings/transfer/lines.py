@@ -43,7 +43,7 @@ LONGEST_LINE = 64 * 2**20
 
 
 class BadFile(Exception):
-    """The file is no export or a damaged one; the text names the line."""
+    """The file is not an export, or is damaged. The text names the line."""
 
     def __init__(self, line: int, why: str) -> None:
         super().__init__(f"line {line}: {why}")
@@ -155,7 +155,7 @@ def entries(stream: BinaryIO, tally: Tally) -> Iterator[Entry]:
     """Yield the documents of an export; ``tally`` begins empty and is kept up to date.
 
     Raises:
-        BadFile: the file is invalid. The entries before may be invalid too.
+        BadFile: the file is invalid. The entries yielded before may be damaged too.
         CutFile: the file ends too early.
     """
     _check_header(_next_line(stream, tally), tally)
@@ -288,7 +288,7 @@ def _check_key(document: Document, newest: Chunk | None) -> None:
 
 
 def _orphaned(chunk: Chunk) -> str:
-    return f"the zergling of the part {chunk.id!r} of a history is missing"
+    return f"the zergling is missing that the history part {chunk.id!r} belongs to"
 
 
 def _check_end(stream: BinaryIO, tally: Tally, trailer: Document, newest: Chunk | None) -> None:

@@ -22,7 +22,7 @@ CONDITIONS = {
 
 FORBIDDEN = (
     "The grid ends at ±",
-    "under an Idempotency-Key at most 1000 commands for one zergling.",
+    "with an Idempotency-Key, send at most 1000 commands to one zergling.",
 )
 """How the sentences begin with which a request is refused that is as described."""
 

@@ -106,7 +106,7 @@ def test_an_export_that_was_killed_is_resumed(swarm: Backend, tmp_path: Path) ->
     running.kill()
     running.communicate()
     assert 0 < file.stat().st_size < len(whole)
-    assert "is there already" in failed(manage(swarm.environment, "export_zerglings", str(file)))
+    assert "exists already" in failed(manage(swarm.environment, "export_zerglings", str(file)))
     said = succeeded(manage(swarm.environment, "export_zerglings", "--resume", str(file)))
     assert f"holds {SWARM} zerglings and 0 parts" in said
     assert file.read_bytes() == whole

@@ -132,7 +132,7 @@ BAD = {
         "does not match the hash in its id",
     ),
     "a chunk left out": (without(CHUNK), CHUNK, "does not follow"),
-    "the later chunk left out": (without(LATER_CHUNK), LATER_CHUNK, "does not go on"),
+    "the later chunk left out": (without(LATER_CHUNK), LATER_CHUNK, "does not continue"),
     "all chunks left out": (without(CHUNK, LATER_CHUNK), CHUNK, "is missing"),
     "the zergling left out": (without(ZERGLING), ZERGLING, "another zergling"),
     "the last zergling left out": (without(LAST), LAST, "is missing"),

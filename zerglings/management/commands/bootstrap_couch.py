@@ -188,7 +188,11 @@ def _without_secrets(message: str) -> str:
 
 
 def _steps(run: Run, only: Sequence[str], retired: str) -> list[Step]:
-    writes = set(only) == {"verify"}
+    """Return the steps of the configured store.
+
+    If ``verify`` or ``copies`` is the only step asked for, it does more than usual: ``verify`` then
+    always writes, and ``copies`` waits until all copies are complete.
+    """
     if settings.OVERMIND_STORE == "sqlite":
         if retired:
             raise Misconfigured("--retire: the embedded store has no accounts")
@@ -203,7 +207,7 @@ def _steps(run: Run, only: Sequence[str], retired: str) -> list[Step]:
         shards={name: number for name, number in shards.items() if number is not None},
         revs_limit=settings.COUCHDB_REVS_LIMIT,
         retired=retired or None,
-        writes=writes,
+        writes=set(only) == {"verify"},
         waits=set(only) == {"copies"},
         ca_file=settings.COUCHDB_CA_FILE,
     )

@@ -62,7 +62,7 @@ class Command(BaseCommand):
             raise CommandError(f"{name} cannot be resumed: {error}; begin a new one") from error
         except FileExistsError as error:
             raise CommandError(
-                f"{name} is there already: --resume goes on with it, or give another name"
+                f"{name} exists already: continue it with --resume, or give another name"
             ) from error
         except (StoreError, OSError) as error:
             raise CommandError(f"the export stopped: {error}{_advice(name)}") from error
@@ -72,7 +72,7 @@ class Command(BaseCommand):
         if not is_resumed:
             return Tally()
         if name == STANDARD or name.endswith(COMPRESSED):
-            raise CommandError("--resume: only an uncompressed file can be gone on with")
+            raise CommandError("--resume: only an uncompressed file can be continued")
         try:
             with Path(name).open("rb") as file:
                 return whole_part(file)

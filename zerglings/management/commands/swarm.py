@@ -48,7 +48,7 @@ def location(text: str) -> Pose:
     match = _LOCATION.fullmatch(text)
     pose = Pose(int(match[1]), int(match[2])) if match else None
     if pose is None or pose.reach > COORDINATE_LIMIT:
-        raise ArgumentTypeError(f"{text!r} is not a place X,Y on the grid, as in --at=-3,4")
+        raise ArgumentTypeError(f"{text!r} is not a location X,Y on the grid, as in --at=-3,4")
     return pose
 
 
@@ -117,7 +117,7 @@ class Command(BaseCommand):
                 "there is no zergling with this id: `swarm list` shows all"
             ) from error
         except TooMuchContention as error:
-            raise CommandError("too many others command this zergling; try again") from error
+            raise CommandError("too many other clients command this zergling; try again") from error
         except OutcomeUnknown as error:
             raise CommandError(
                 f"the outcome is unknown: {error}; check before you repeat it"

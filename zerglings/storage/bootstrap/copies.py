@@ -1,7 +1,8 @@
-"""Copies that lack documents: of a node that was replaced by an empty one, or was away.
+"""Bootstrap step for complete copies: finds copies that lack documents, and has them filled.
 
-A list reads one copy of each shard, which may be such a copy. A node in maintenance mode is asked
-for no list, and is filled by the others all the same.
+A copy lacks documents if its node is new and empty, or was disconnected. Lists are read from one
+copy of each shard, so they may be incomplete then. CouchDB reads no list from a node in maintenance
+mode, but still fills its copies. So such a node is put into service once its copies are complete.
 """
 
 from __future__ import annotations
@@ -15,24 +16,28 @@ from zerglings.storage.bootstrap.runner import NotYet, Step
 from zerglings.storage.bootstrap.server import NOT_COUCHDB, NOT_FOUND, Server, ServerStep
 
 SETTLING_TIME = 2.0
-"""Seconds within which a healthy copy gets what another one has: several times what it takes."""
+"""Seconds to wait for documents on their way to a copy. A healthy copy needs far less."""
 
 PAUSE = 0.1
-"""Seconds between two looks at a copy meanwhile."""
+"""Seconds between two counts meanwhile."""
 
 MAINTENANCE = ("couchdb", "maintenance_mode")
-"""The setting that takes a node out of service: ``"true"``. Of ``nolb`` operators make use."""
+"""The setting that takes a node out of service, with the value ``"true"``.
+
+This step ignores nodes with the value ``"nolb"``, which operators use.
+"""
 
 
 class Copies(ServerStep):
-    """Each node's copies hold what the others hold, and whole nodes are in service.
+    """All copies hold the same documents, and nodes with complete copies are in service.
 
     Args:
-        server: where they are.
-        databases: those of the service; while a node is in maintenance mode all are looked at.
-        first: steps that have to hold in the copies of a node before it is put into service.
-        waits: whether copies that are behind are waited for. Else they are a warning, because the
-            service can work meanwhile.
+        server: the CouchDB server.
+        databases: the service's databases. While a node is in maintenance mode, all databases of
+            the cluster are checked instead.
+        first: steps that must hold in the copies of a node before it is put into service.
+        waits: whether to wait for incomplete copies. Otherwise they are only a warning, because the
+            service works meanwhile.
     """
 
     name = "copies"
@@ -46,8 +51,9 @@ class Copies(ServerStep):
         self._databases = databases
         self._waits = waits
         self._nodes = Nodes(server)
-        self._short: list[str] = []  # databases with copies that lack documents
-        self._is_pushed = False  # CouchDB may not begin by itself to fill a node that was slow
+        self._incomplete: list[str] = []  # databases with copies that lack documents
+        # Whether CouchDB was told to fill them: it may not begin by itself if the node was slow.
+        self._was_told_to_fill = False
 
     def drift(self) -> str | None:
         """Count the documents of each copy."""
@@ -55,19 +61,19 @@ class Copies(ServerStep):
         if whole:
             return f"in maintenance, with whole copies: {', '.join(whole)}"
         if self._waits and self.unseen:
-            if self._short and not self._is_pushed:
+            if self._incomplete and not self._was_told_to_fill:
                 return "; ".join(self.unseen)
             raise NotYet("; ".join(self.unseen))
         return None
 
     def act(self) -> str | None:
-        """Put nodes whose copies are whole into service; have CouchDB fill the others."""
+        """Put nodes whose copies are complete into service; have CouchDB fill the others."""
         whole = self._whole_in_maintenance()
-        if not whole and self._short:
-            self._is_pushed = True
-            for name in self._short:
+        if not whole and self._incomplete:
+            self._was_told_to_fill = True
+            for name in self._incomplete:
                 self.server.change("POST", name, "_sync_shards", body={}, harmless=(NOT_FOUND,))
-            return f"had the copies filled of {', '.join(self._short)}"
+            return f"told CouchDB to fill the copies of {', '.join(self._incomplete)}"
         for step in self._first if whole and self._existing() else ():
             if step.drift() is not None:
                 step.act()
@@ -76,33 +82,39 @@ class Copies(ServerStep):
         return f"ended the maintenance of {', '.join(whole)}" if whole else None
 
     def _whole_in_maintenance(self) -> list[str]:
-        """Return the nodes that may end it; ``unseen`` tells what speaks against others."""
+        """Return the nodes in maintenance mode whose copies are complete.
+
+        ``unseen`` then lists the incomplete copies of any node, and what could not be read.
+        """
         self._nodes.unseen = self.unseen = []
-        self._short = []
+        self._incomplete = []
         if not self._nodes.are_separate():
             return []
         connected = sorted(self._nodes.connected())
-        resting = [node for node in connected if self._nodes.setting(node, *MAINTENANCE) == "true"]
-        names = self._nodes.databases() if resting else self._existing()
+        in_maintenance = [
+            node for node in connected if self._nodes.setting(node, *MAINTENANCE) == "true"
+        ]
+        names = self._nodes.databases() if in_maintenance else self._existing()
         copies = [copy for name in names for copy in self._nodes.copies(name) or ()]
-        # Nodes in maintenance first: what the others hold later, they have to hold already.
-        copies.sort(key=lambda copy: copy.node not in resting)
+        # Count the copies in maintenance first: a write between the counts can then make them look
+        # incomplete, but never complete.
+        copies.sort(key=lambda copy: copy.node not in in_maintenance)
         seen, lacking = self._compared(copies)
-        self._short = [name for name in names if any(copy.is_of(name) for copy in lacking)]
-        behind = _uncertain(copies, seen, resting) | {copy.node for copy in lacking}
+        self._incomplete = [name for name in names if any(copy.is_of(name) for copy in lacking)]
+        behind = _uncertain(copies, seen, in_maintenance) | {copy.node for copy in lacking}
         for node in sorted({copy.node for copy in lacking}):
             number = sum(lacks for copy, lacks in lacking.items() if copy.node == node)
             self.unseen.append(f"the copies of the node {node} lack {number} documents")
-        return [node for node in resting if node not in behind]
+        return [node for node in in_maintenance if node not in behind]
 
     def _existing(self) -> list[str]:
         return [name for name in self._databases if self.server.look(name) is not None]
 
     def _compared(self, copies: Sequence[Copy]) -> tuple[Collection[Copy], dict[Copy, int]]:
-        """Return the copies that could be looked at, and how many documents some of them lack.
+        """Return the copies that could be counted, and how many documents incomplete ones lack.
 
-        What a copy lacks may be on its way to it. So it is looked at again, each time before the
-        others are: writes that come meanwhile to all of them never make up for what it lacks.
+        Missing documents may be on their way. So incomplete copies are counted again, each time
+        before the other copies: otherwise writes to all copies could hide that some lack documents.
         """
         counts = self._counts(copies)
         lacking = _lacking(counts, counts)
@@ -120,7 +132,10 @@ class Copies(ServerStep):
 
 
 def _lacking(counts: Mapping[Copy, int], suspects: Iterable[Copy]) -> dict[Copy, int]:
-    """Return how many documents the suspects lack of what the fullest copy holds."""
+    """Return how many documents each suspect lacks compared with the fullest copy of its shard.
+
+    Suspects that lack none are left out.
+    """
     most: dict[str, int] = {}
     for copy, count in counts.items():
         most[copy.shard] = max(most.get(copy.shard, 0), count)
@@ -132,17 +147,21 @@ def _lacking(counts: Mapping[Copy, int], suspects: Iterable[Copy]) -> dict[Copy,
 
 
 def _uncertain(
-    copies: Sequence[Copy], seen: Collection[Copy], resting: Collection[str]
+    copies: Sequence[Copy], seen: Collection[Copy], in_maintenance: Collection[str]
 ) -> set[str]:
-    """Return the nodes that lack a whole copy, or whose copies no node in service confirms."""
+    """Return the nodes whose copies cannot be shown to be complete.
+
+    A copy of theirs could not be read, or another copy of its shard could not be read and none of
+    those that could is in service.
+    """
     unseen = [copy for copy in copies if copy not in seen]
-    in_service = {copy.shard for copy in seen if copy.node not in resting}
+    in_service = {copy.shard for copy in seen if copy.node not in in_maintenance}
     doubtful = {copy.shard for copy in unseen} - in_service
     return {copy.node for copy in unseen} | {copy.node for copy in copies if copy.shard in doubtful}
 
 
 def _count(info: Any) -> int:  # noqa: ANN401 - any JSON
-    """Return how many documents a copy has ever held, those deleted too."""
+    """Return how many documents a copy has ever held, including deleted ones."""
     try:
         return int(info["doc_count"]) + int(info["doc_del_count"])
     except (KeyError, TypeError, ValueError) as error:

@@ -91,7 +91,7 @@ class CouchDBClient:
 
         Raises:
             ErrorResponse: the status is not a success.
-            NoResponse: there is no complete response, or it is an ``UnreadableResponse``.
+            NoResponse: there is no complete response, or none that can be decoded.
             AccountRefused: CouchDB rejects the account, or did so too recently to retry.
             StoreUnavailable: the account is locked, or not confirmed within ``timeout``.
         """

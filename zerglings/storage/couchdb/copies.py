@@ -1,9 +1,10 @@
-"""How many documents the copies of one CouchDB database hold, asked without an admin's rights.
+"""Counts the documents in each copy of a CouchDB database, without the rights of an admin.
 
-A list of documents and the changes are read from one copy of each shard, whichever answers first.
-Only a position in the changes names the copies that it is for, and so lets one be asked: CouchDB
-tells how many documents are to come after it. Such a position is a term of Erlang's external format
-(https://www.erlang.org/doc/apps/erts/erl_ext_dist), a list of a node, a range and a number each.
+CouchDB reads a list or the changes from one copy of each shard, whichever answers first. The only
+way to choose the copy is a position in the changes, because it names the copies that it belongs to.
+So this module builds the position before the first change of a copy, and CouchDB answers how many
+changes follow. A position is a list in Erlang's external format
+(https://www.erlang.org/doc/apps/erts/erl_ext_dist); each entry has a node, a range and a number.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from zerglings.storage.couchdb.database import Database
 from zerglings.storage.couchdb.responses import ErrorResponse
 
 SETTLING_TIME = 1.0
-"""Seconds within which a healthy copy gets what another one has: many times what it takes."""
+"""Seconds to wait for documents on their way to a copy. A healthy copy needs far less."""
 
 PAUSE = 0.05
-"""Seconds between two looks at a copy meanwhile."""
+"""Seconds between two counts meanwhile."""
 
 Layer = tuple[tuple[str, str], ...]
 """One copy of each shard: the range of its hashes, as CouchDB writes it, and its node."""
@@ -36,7 +37,7 @@ class CopyCounter:
         self._database = database
 
     def lacking(self, timeout: float) -> int | None:
-        """Return what ``Store.lacking`` promises."""
+        """Implement ``Store.lacking``."""
         end = time.monotonic() + timeout
         if not self._database.is_modern(timeout):
             return None
@@ -44,7 +45,7 @@ class CopyCounter:
         if len(layers) < 2:
             return None
         counts = self._counts(layers, end)
-        # What came later than the first look may be on its way; what was there then may not.
+        # Only documents of the first count must be in every copy: later ones may be on their way.
         most = max(counts.values(), default=0)
         settled = time.monotonic() + min(SETTLING_TIME, timeout / 2)
         while behind := [layer for layer, count in counts.items() if count < most]:
@@ -69,10 +70,10 @@ class CopyCounter:
         return {layer: count for layer, count in counts.items() if count is not None}
 
     def _count(self, layer: Layer, end: float) -> int | None:
-        """Return how many documents some copies hold, those deleted too.
+        """Return how many documents a layer holds, including deleted ones.
 
-        For a copy whose node is away CouchDB asks another one, as it does for a list. None: one of
-        them is on a node in maintenance, from which no list is read.
+        If a node is disconnected, CouchDB counts another copy instead, as it does for lists. None
+        if a node is in maintenance mode, because no list is read from it.
         """
         if (left := end - time.monotonic()) <= 0:
             raise StoreUnavailable("the copies could not be compared in time")
@@ -96,7 +97,7 @@ def _is_out_of_service(error: StoreUnavailable) -> bool:
 
 
 def beginning_of(layer: Iterable[tuple[str, str]]) -> str:
-    """Return the position before the first change of certain copies."""
+    """Return the position before the first change of a layer."""
     places = [
         _tuple(
             [_atom(node), _list([_number(int(end, 16)) for end in range_.split("-")]), _number(0)]

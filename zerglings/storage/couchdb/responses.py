@@ -71,7 +71,10 @@ class ErrorResponse(Exception):
 
     @property
     def is_account_refused(self) -> bool:
-        """Whether CouchDB rejected the account; requests that need an admin also get 401."""
+        """Whether CouchDB rejected the account.
+
+        CouchDB also answers 401 to a request that needs an admin. That does not count.
+        """
         return self.status == requests.codes.unauthorized and "admin" not in self.reason
 
     @property
