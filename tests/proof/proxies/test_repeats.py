@@ -33,7 +33,8 @@ sub vcl_backend_fetch {
     if (bereq.method == "POST") { set bereq.http.Connection = "close"; }
 }
 """
-RETRIES = "retry-on all-retryable-errors"
+RETRIES = "option http-buffer-request\n    retry-on all-retryable-errors"
+"""HAProxy repeats only what it has received completely before it sends it on."""
 
 FRONTS: dict[str, Front] = {
     "HAProxy": haproxy,
