@@ -16,8 +16,8 @@ from zerglings.hive.idempotency import KeyRegister
 from zerglings.hive.mutations import (
     CommandMutation,
     Mutation,
+    MutationRefused,
     NoSuchZergling,
-    Refused,
     SpawnMutation,
     new_id,
 )
@@ -39,7 +39,7 @@ PART = 64
 """Changes per part: half of ``hive.BATCH_LIMIT``."""
 
 
-_ERRORS = (Refused, RuleError, StoreError, TooMuchContention)
+_ERRORS = (MutationRefused, RuleError, StoreError, TooMuchContention)
 """Errors that a single change may end with."""
 
 Item = tuple[str, CommandRequest] | Exception

@@ -23,15 +23,15 @@ Precondition = Callable[[Zergling], bool]
 ``PreconditionFailed`` with a reason instead."""
 
 
-class Refused(Exception):
+class MutationRefused(Exception):
     """The change is not allowed. Nothing was changed."""
 
 
-class NoSuchZergling(Refused):
+class NoSuchZergling(MutationRefused):
     """No living zergling has this id."""
 
 
-class PreconditionFailed(Refused):
+class PreconditionFailed(MutationRefused):
     """The zergling's revision does not satisfy the caller's precondition."""
 
 
@@ -42,7 +42,7 @@ class TagAltered(PreconditionFailed):
     """
 
 
-class KeyReused(Refused):
+class KeyReused(MutationRefused):
     """The idempotency key was used before for something else."""
 
 
@@ -81,7 +81,7 @@ class Mutation(PendingCall):
             time_left: the time for reading them.
 
         Raises:
-            Refused, RuleError: the change is not allowed.
+            MutationRefused, RuleError: the change is not allowed.
             StoreError: the archive could not be read to find out if it was applied already.
         """
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from zerglings.domain.zergling import RuleError, Zergling
-from zerglings.hive.mutations import CommandMutation, Mutation, Refused, Snapshot
+from zerglings.hive.mutations import CommandMutation, Mutation, MutationRefused, Snapshot
 from zerglings.hive.pending import pause_before_next_attempt, timeout_for
 from zerglings.hive.revision_cache import RevisionCache
 from zerglings.repository import counters
@@ -77,7 +77,7 @@ class _Group:
                 break
             try:
                 zergling = change.apply_to(snapshot, archive, archive_time_left)
-            except (Refused, RuleError, StoreError) as error:
+            except (MutationRefused, RuleError, StoreError) as error:
                 self.outcomes.append(error)
                 continue
             self.outcomes.append(zergling)

@@ -23,7 +23,7 @@ from zerglings.repository.archive import Archive, MissingChunk
 from zerglings.repository.reading import Found, Reader
 from zerglings.storage.base import Page, Store, StoreError
 from zerglings.transfer.lineage import check_chunk, check_zergling
-from zerglings.transfer.lines import Tally, Writer, is_key
+from zerglings.transfer.lines import ExportWriter, Tally, is_key
 from zerglings.transfer.retrying import CALL_TIMEOUT, Pause, with_retries
 
 logger = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ class Exporter:
         self.skipped = 0
         self.damaged = 0
 
-    def write(self, writer: Writer, progress: Callable[[Tally], None]) -> None:
+    def write(self, writer: ExportWriter, progress: Callable[[Tally], None]) -> None:
         """Write all zerglings after the last one that ``writer`` has, the keys and the trailer.
 
         Raises:
@@ -93,7 +93,7 @@ class Exporter:
         self._store.check_copies(timeout=CALL_TIMEOUT)
         return ids, after
 
-    def _write_keys(self, writer: Writer) -> None:
+    def _write_keys(self, writer: ExportWriter) -> None:
         after: str | None = idempotency.PREFIX
         while after is not None:
             page = with_retries(partial(self._page_of_keys, after), self._pause)
@@ -112,7 +112,7 @@ class Exporter:
         history.check_copies(timeout=CALL_TIMEOUT)
         return page
 
-    def _write_all(self, ids: Sequence[str], writer: Writer) -> None:
+    def _write_all(self, ids: Sequence[str], writer: ExportWriter) -> None:
         found = with_retries(lambda: self._read(ids), self._pause)
         for id_ in ids:
             zergling = found.get(id_)
@@ -130,7 +130,7 @@ class Exporter:
                 raise zergling
         return found
 
-    def _write(self, zergling: Zergling, writer: Writer) -> None:
+    def _write(self, zergling: Zergling, writer: ExportWriter) -> None:
         try:
             chunks = with_retries(lambda: self._checked(zergling), self._pause)
         except (MissingChunk, NotAZergling) as error:

@@ -115,7 +115,7 @@ def describe_counts(counts: Counter[str]) -> str:
     return f"{text}, {counts[KEY]} keys" if counts[KEY] else text
 
 
-class Writer:
+class ExportWriter:
     """Writes an export's lines. ``tally`` has the lines before them, and is kept up to date."""
 
     def __init__(self, stream: BinaryIO, tally: Tally) -> None:

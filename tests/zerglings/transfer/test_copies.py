@@ -12,12 +12,12 @@ from tests.support.lives import TAIL, populate
 from zerglings.storage.base import CopiesBehind, Store
 from zerglings.transfer import exporting
 from zerglings.transfer.exporting import Exporter
-from zerglings.transfer.lines import ZERGLING, Tally, Writer, whole_part
+from zerglings.transfer.lines import ZERGLING, ExportWriter, Tally, whole_part
 
 
 def write_all(store: Store, stream: io.BytesIO, tally: Tally | None = None) -> None:
     exporter = Exporter(store, TAIL, pause=lambda _: None)
-    exporter.write(Writer(stream, tally or Tally()), lambda _: None)
+    exporter.write(ExportWriter(stream, tally or Tally()), lambda _: None)
 
 
 def exported(store: Store) -> bytes:

@@ -14,7 +14,15 @@ from hypothesis import strategies as st
 from zerglings.domain.chunks import shorten
 from zerglings.domain.document import encode
 from zerglings.domain.zergling import CommandRequest, Pose, Zergling
-from zerglings.transfer.lines import BadFile, CutFile, Entry, Tally, Writer, entries, whole_part
+from zerglings.transfer.lines import (
+    BadFile,
+    CutFile,
+    Entry,
+    ExportWriter,
+    Tally,
+    entries,
+    whole_part,
+)
 
 IDS = tuple(f"{digit * 8}-0000-4000-8000-000000000000" for digit in "1234")
 TAIL = 5
@@ -29,7 +37,7 @@ def lived(zergling_id: str, commands: int) -> Zergling:
 def written() -> bytes:
     """An export of four zerglings, two of which have chunks."""
     stream = io.BytesIO()
-    writer = Writer(stream, Tally())
+    writer = ExportWriter(stream, Tally())
     for number, zergling_id in enumerate(IDS):
         commands = 10 if number % 2 else number
         zergling, chunks = shorten(lived(zergling_id, commands), TAIL)

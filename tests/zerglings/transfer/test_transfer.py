@@ -40,8 +40,8 @@ from zerglings.transfer.lines import (
     KEY,
     ZERGLING,
     CutFile,
+    ExportWriter,
     Tally,
-    Writer,
     entries,
     whole_part,
 )
@@ -58,7 +58,7 @@ def no_pause(_: float) -> None:
 def exported(store: Store, after: Tally | None = None) -> bytes:
     stream = io.BytesIO()
     exporter = Exporter(store, TAIL, pause=no_pause)
-    exporter.write(Writer(stream, after or Tally()), no_progress)
+    exporter.write(ExportWriter(stream, after or Tally()), no_progress)
     return stream.getvalue()
 
 
@@ -110,7 +110,7 @@ def test_no_revision_and_nothing_but_zerglings_is_exported(store: Store) -> None
     write(store, {"_id": "notes", "text": "no zergling"})
     stream = io.BytesIO()
     exporter = Exporter(store, TAIL)
-    exporter.write(Writer(stream, Tally()), no_progress)
+    exporter.write(ExportWriter(stream, Tally()), no_progress)
     assert exporter.skipped == 1
     assert b"_rev" not in stream.getvalue()
     assert b"notes" not in stream.getvalue()
@@ -375,7 +375,7 @@ def test_an_export_whose_store_fails_at_any_call_is_never_taken_for_whole(store:
         stream = io.BytesIO()
         exporter = Exporter(failing_after(store, calls), TAIL, pause=no_pause)
         try:
-            exporter.write(Writer(stream, Tally()), no_progress)
+            exporter.write(ExportWriter(stream, Tally()), no_progress)
         except AccountRefused:
             calls += 1
         else:
@@ -398,7 +398,7 @@ def test_a_zergling_whose_history_is_not_whole_is_passed_over(store: Store) -> N
     write(store, read(store, wrong) | {"location": {"x": 99, "y": 99}})
     stream = io.BytesIO()
     exporter = Exporter(store, TAIL, pause=no_pause)
-    exporter.write(Writer(stream, Tally()), no_progress)
+    exporter.write(ExportWriter(stream, Tally()), no_progress)
     assert exporter.damaged == 2
     tally = Tally()
     found = {entry.id for entry in entries(io.BytesIO(stream.getvalue()), tally)}

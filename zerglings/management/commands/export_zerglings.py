@@ -16,7 +16,7 @@ from zerglings.storage import configured_store
 from zerglings.storage.base import StoreError
 from zerglings.transfer.exporting import Exporter
 from zerglings.transfer.files import COMPRESSED, STANDARD, continued, created
-from zerglings.transfer.lines import ZERGLING, BadFile, Tally, Writer, whole_part
+from zerglings.transfer.lines import ZERGLING, BadFile, ExportWriter, Tally, whole_part
 
 READY_TIMEOUT = 5.0
 
@@ -85,7 +85,7 @@ class Command(BaseCommand):
         store.check_ready(timeout=READY_TIMEOUT)
         exporter = Exporter(store, settings.OVERMIND_HISTORY_TAIL)
         with target as stream, _Bar() as bar:
-            writer = Writer(stream, tally)
+            writer = ExportWriter(stream, tally)
             exporter.write(writer, bar.show)
         new = tally.counts[ZERGLING] - before
         say = self.stderr if name == STANDARD else self.stdout

@@ -18,7 +18,7 @@ from zerglings.api.serializers import parse_commands
 from zerglings.domain.zergling import COORDINATE_LIMIT, FACINGS, Pose, RuleError, Zergling, undo
 from zerglings.hive.change_events import KIND_DIED, KIND_MOVED, KIND_SPAWNED, Event
 from zerglings.hive.hive import Hive, configured_hive
-from zerglings.hive.mutations import NoSuchZergling, Refused
+from zerglings.hive.mutations import MutationRefused, NoSuchZergling
 from zerglings.management.drawing import drawing
 from zerglings.management.pipes import exit_on_broken_pipe
 from zerglings.repository.retry_budget import TooMuchContention
@@ -122,7 +122,7 @@ class Command(BaseCommand):
             raise CommandError(
                 f"the outcome is unknown: {error}; check before you repeat it"
             ) from error
-        except (Refused, RuleError, StoreError) as error:
+        except (MutationRefused, RuleError, StoreError) as error:
             raise CommandError(str(error)) from error
 
     def _spawn(self, hive: Hive, options: dict[str, Any]) -> None:

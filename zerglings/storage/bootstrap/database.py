@@ -28,7 +28,7 @@ from zerglings.storage.couchdb.responses import ErrorResponse
 _ERLANG_CLAUSE_ERRORS = ("case_clause", "function_clause")
 
 
-class Database(ServerStep):
+class DatabaseStep(ServerStep):
     """The databases exist, with a low ``_revs_limit``.
 
     Args:

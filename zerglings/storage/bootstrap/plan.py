@@ -10,7 +10,7 @@ from pathlib import Path
 from zerglings.storage.bootstrap.access import Retire, Security, User
 from zerglings.storage.bootstrap.cluster import Admin, Cluster, Wait
 from zerglings.storage.bootstrap.copies import Copies
-from zerglings.storage.bootstrap.database import Database, Verify
+from zerglings.storage.bootstrap.database import DatabaseStep, Verify
 from zerglings.storage.bootstrap.runner import Misconfigured, Run, Step
 from zerglings.storage.bootstrap.server import Server
 from zerglings.storage.bootstrap.sqlite import File, Usable
@@ -18,7 +18,7 @@ from zerglings.storage.couchdb.account import Account
 from zerglings.storage.couchdb.client import CouchDBClient
 from zerglings.storage.couchdb.store import database_names
 
-STEPS: tuple[type[Step], ...] = (Wait, Admin, Cluster, User, Database, Security, Copies, Verify)
+STEPS: tuple[type[Step], ...] = (Wait, Admin, Cluster, User, DatabaseStep, Security, Copies, Verify)
 """The steps for CouchDB, for help texts."""
 
 REVS_LIMIT = 50
@@ -72,7 +72,7 @@ class CouchDBPlan:
         create_client = partial(CouchDBClient, self.url, ca_file=self.ca_file)
         server = Server(create_client, self.admin, self.service, run)
         names = database_names(self.database)
-        database = Database(server, names, self.shards or {}, self.revs_limit)
+        database = DatabaseStep(server, names, self.shards or {}, self.revs_limit)
         security = Security(server, names)
         steps: list[Step] = [
             Wait(server),
