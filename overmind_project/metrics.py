@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import threading
@@ -27,6 +28,9 @@ PLAIN, OPEN_METRICS = "text/plain", "application/openmetrics-text"
 
 ASK_EVERY = 10.0
 """Least seconds between two questions to the store; scrapes in between get the last answer."""
+
+KEPT_FOR = 300.0
+"""Seconds for which the last number is reported while the store does not tell a new one."""
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
@@ -59,7 +63,8 @@ class CopiesCollector(Collector):
     """Reports how many documents are missing from copies in CouchDB that are in service.
 
     A scrape asks the store, unless it was asked in the last ``ASK_EVERY`` seconds or is being asked
-    by another scrape. Then the last number is reported again.
+    by another scrape. Then the last number is reported again, also for ``KEPT_FOR`` seconds while
+    the store does not answer in time: filling a copy keeps it busy, and an alert must not reset.
 
     Args:
         ask: returns the number of documents, None if it is unknown.
@@ -68,7 +73,7 @@ class CopiesCollector(Collector):
     def __init__(self, ask: Callable[[], int | None]) -> None:
         self._ask = ask
         self._lock = threading.Lock()
-        self._asked_at = -ASK_EVERY
+        self._asked_at = self._known_at = -math.inf
         self._lacking: int | None = None
 
     def collect(self) -> Iterator[Metric]:
@@ -76,8 +81,7 @@ class CopiesCollector(Collector):
         if self._lock.acquire(blocking=False):
             try:
                 if time.monotonic() - self._asked_at >= ASK_EVERY:
-                    self._lacking = self._ask()
-                    self._asked_at = time.monotonic()
+                    self._update(self._ask())
             finally:
                 self._lock.release()
         if self._lacking is not None:
@@ -86,6 +90,13 @@ class CopiesCollector(Collector):
                 "Documents that copies in service lack compared with other copies.",
                 self._lacking,
             )
+
+    def _update(self, lacking: int | None) -> None:
+        self._asked_at = time.monotonic()
+        if lacking is not None:
+            self._known_at = self._asked_at
+        if lacking is not None or self._asked_at - self._known_at >= KEPT_FOR:
+            self._lacking = lacking
 
 
 def _resident_bytes() -> list[int]:

@@ -158,5 +158,8 @@ def test_what_couchdb_was_told_about_its_node_outlives_the_pod(
 def test_what_puts_nodes_into_service_is_one_step_of_the_bootstrap(
     objects: dict[str, Object],
 ) -> None:
-    job = objects["CronJob/couchdb-copies"]["spec"]["jobTemplate"]["spec"]["template"]["spec"]
-    assert job["containers"][0]["command"][-2:] == ["--only", Copies.name]
+    pod = objects["CronJob/couchdb-copies"]["spec"]["jobTemplate"]["spec"]["template"]
+    assert pod["spec"]["containers"][0]["command"][-2:] == ["--only", Copies.name]
+    # A sidecar would keep running when the job is done, and no other job would start.
+    assert pod["metadata"]["labels"]["sidecar.istio.io/inject"] == "false"
+    assert pod["metadata"]["annotations"]["linkerd.io/inject"] == "disabled"

@@ -6,19 +6,21 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from django.test import Client
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics
 from prometheus_client.parser import text_string_to_metric_families
 
-from overmind_project import __version__
+from overmind_project import __version__, metrics
 from tests.support.backends import Backend, sqlite_backend
-from tests.support.copies import hold, looks
+from tests.support.copies import hold
 from tests.support.fault_proxy import FaultProxy
 from tests.support.faults import Fault, Hang
 from tests.support.prometheus import Metrics
 from tests.support.service import Service
+from tests.support.waiting import wait_until
 
 OPEN_METRICS = "application/openmetrics-text"
 
@@ -135,13 +137,31 @@ def on_a_cluster(couch: Backend, proxy: FaultProxy, tmp_path: Path) -> Iterator[
         yield service
 
 
-def test_what_copies_lack_is_shown_and_asked_for_seldom(
-    on_a_cluster: Service, proxy: FaultProxy
+def test_what_copies_lack_is_shown(on_a_cluster: Service) -> None:
+    def shown() -> list[object]:
+        return list(Metrics.of(on_a_cluster).samples(LACKING))
+
+    wait_until(lambda: shown() == [({}, 2 * 27)], "27 in each database", seconds=60)
+
+
+def test_the_number_is_asked_for_seldom_and_kept_while_the_store_does_not_tell(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for _ in range(5):
-        shown = list(Metrics.of(on_a_cluster).samples(LACKING))
-        assert shown == [({}, 2 * 27)], "27 in each database"
-    assert looks(proxy) == 2
+    now = 1000.0
+    monkeypatch.setattr(metrics, "time", SimpleNamespace(monotonic=lambda: now))
+    answers = iter([27, None, None, 3])
+    collector = metrics.CopiesCollector(lambda: next(answers))
+
+    def shown() -> list[float]:
+        return [sample.value for family in collector.collect() for sample in family.samples]
+
+    assert [shown(), shown()] == [[27], [27]], "one answer for two scrapes"
+    now += metrics.ASK_EVERY
+    assert shown() == [27]
+    now += metrics.KEPT_FOR
+    assert shown() == []
+    now += metrics.ASK_EVERY
+    assert shown() == [3]
 
 
 def test_a_store_that_does_not_tell_holds_no_scraper_up(

@@ -12,6 +12,9 @@ from zerglings.storage.couchdb.copies import beginning_of
 RESTING = -1
 """The count of a node that is in maintenance, which CouchDB does not ask."""
 
+AWAY = -2
+"""The count of a node that is disconnected: CouchDB asks another one."""
+
 RANGES = ("00000000-7fffffff", "80000000-ffffffff")
 
 
@@ -40,17 +43,20 @@ def _counts(node: str, counts: tuple[int | None, ...]) -> list[Fault]:
         return "/_changes?" in path and f"since={since}&" in path
 
     return [
-        *(Fault(_told(count), is_look, times=1) for count in counts[:-1]),
-        Fault(_told(counts[-1]), is_look),
+        *(Fault(_told(node, count), is_look, times=1) for count in counts[:-1]),
+        Fault(_told(node, counts[-1]), is_look),
     ]
 
 
-def _told(count: int | None) -> Answer:
+def _told(node: str, count: int | None) -> Answer:
     if count == RESTING:
         return says({"error": "nodedown", "reason": "progress not possible"}, 412)
+    answering = "another@node" if count == AWAY else node
+    count = 30 if count == AWAY else count
     rows: list[object] = [{"id": "x", "seq": None, "changes": []}] if count else []
     pending = count - len(rows) if count is not None else None
-    return says({"results": rows, "last_seq": "1-x", "pending": pending})
+    position = beginning_of([(range_, answering) for range_ in RANGES])
+    return says({"results": rows, "last_seq": position, "pending": pending})
 
 
 def looks(proxy: FaultProxy) -> int:

@@ -53,6 +53,9 @@ class BaseRecovery:
         cache_key = f"{zergling.id}@{zergling.revision}"
         if cache_key in self._chunkless:
             return zergling
+        # The chunks are older than what the original has written, so each complete copy lists them.
+        # An incomplete list would lose older history.
+        self._archive.check_copies(timeout=timeout)
         ending = (
             chunk
             for chunk in self._archive.all_newest_first(zergling.id, timeout=timeout)
@@ -60,7 +63,6 @@ class BaseRecovery:
         )
         attempts = list(islice(ending, 1))
         attempts += takewhile(lambda chunk: chunk.start == attempts[0].start, ending)
-        self._archive.check_copies(timeout=timeout)  # an incomplete list would lose older history
         if not attempts:
             self._remember_chunkless(cache_key)
             return zergling

@@ -12,6 +12,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from copy import copy
 from typing import TypeVar
 
 from zerglings.domain.zergling import Zergling
@@ -66,6 +67,7 @@ class Mover:
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
         self._moves: OrderedDict[str, _Move] = OrderedDict()
+        self._unfinished = 0
         self._lock = threading.Lock()
         self._one_at_a_time = threading.Lock()
 
@@ -104,7 +106,7 @@ class Mover:
         if not move.done.wait(max(0.0, timeout)):
             raise StillMoving(f"the history of {zergling.id} is still being moved into chunks")
         if move.moved is None:
-            raise type(move.error)(*move.error.args) from move.error
+            raise copy(move.error) from move.error  # several callers may raise it
 
     def _join_or_start(self, zergling: Zergling) -> _Move:
         """Return the move of this revision's history, and start it if necessary."""
@@ -112,8 +114,9 @@ class Mover:
             move = self._moves.get(zergling.id)
             if move is not None and move.revision == zergling.revision and not move.has_failed:
                 return move
-            if sum(not other.done.is_set() for other in self._moves.values()) >= MOVES_LIMIT:
+            if self._unfinished >= MOVES_LIMIT:
                 raise StillMoving("too many long histories are being moved")
+            self._unfinished += 1
             move = self._moves[zergling.id] = _Move(zergling.revision)
             self._moves.move_to_end(zergling.id)
             while len(self._moves) > MOVES_REMEMBERED:
@@ -131,4 +134,6 @@ class Mover:
             logger.warning("Could not move the history of %s into chunks: %s", zergling.id, error)
             move.error = error
         finally:
+            with self._lock:
+                self._unfinished -= 1
             move.done.set()

@@ -53,6 +53,14 @@ def test_a_past_that_an_empty_copy_does_not_list_is_not_taken_for_none(
     assert words(hive, overwritten) == ["M", "R"] * 30 + ["M", "L"]
 
 
+def test_a_copy_that_catches_up_after_it_was_listed_is_not_believed(
+    overwritten: str, faulty: FaultyStore
+) -> None:
+    lacks = iter([12])
+    faulty.history.lacks = lambda: next(lacks, 0)
+    assert words(Hive(faulty, tail=TAIL), overwritten) == ["M", "R"] * 30 + ["M"]
+
+
 def test_what_a_short_list_does_not_reach_is_not_removed(
     overwritten: str, faulty: FaultyStore, store: Store
 ) -> None:

@@ -6,9 +6,12 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
 from itertools import count, cycle, islice
 from types import FrameType
 from typing import TYPE_CHECKING
+from unittest.mock import Mock
 
 import pytest
 
@@ -21,7 +24,7 @@ from zerglings.domain import document
 from zerglings.domain.chunks import LONG_HISTORY, shorten
 from zerglings.domain.document import decode
 from zerglings.domain.merging import Leaf, merge
-from zerglings.domain.zergling import CommandRequest
+from zerglings.domain.zergling import CommandRequest, Pose, Zergling
 from zerglings.hive.hive import Hive
 from zerglings.hive.mutations import NoSuchZergling
 from zerglings.repository import moving
@@ -203,6 +206,26 @@ def test_who_cannot_wait_for_the_move_is_told_and_finds_it_done_later(
     may_go_on.set()
     assert hive.command(old, CommandRequest.command("L")).command_count == len(WORDS) + 1
     assert words_of(hive, old) == [*WORDS, "L"]
+
+
+def test_moves_of_one_zergling_count_each_however_often_the_original_changes_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(moving, "TIME_LIMIT", 0.0)
+    may_go_on, archive = threading.Event(), Mock()
+    archive.move_history.side_effect = lambda zergling, timeout: may_go_on.wait(60)
+    mover = moving.Mover(archive)
+
+    def change(revision: int) -> None:
+        zergling = Zergling.spawned("z", Pose())
+        raise moving.LongHistory(replace(zergling, revision=f"{revision}-a"))
+
+    for revision in range(moving.MOVES_LIMIT):
+        with pytest.raises(moving.StillMoving, match="is still being moved"):
+            mover.retry_after_moving(partial(change, revision))
+    with pytest.raises(moving.StillMoving, match="too many"):
+        mover.retry_after_moving(partial(change, moving.MOVES_LIMIT))
+    may_go_on.set()
 
 
 def assert_true(value: bool) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import time
+import zlib
 from collections.abc import Iterable, Sequence
 
 from zerglings.storage.base import StoreUnavailable
@@ -26,6 +27,7 @@ PAUSE = 0.05
 Layer = tuple[tuple[str, str], ...]
 """One copy of each shard: the range of its hashes, as CouchDB writes it, and its node."""
 
+_COMPRESSED = b"\x50"
 _VERSION, _TUPLE, _LIST, _NIL, _ATOM = b"\x83", b"\x68", b"\x6c", b"\x6a", b"\x77"
 _BYTE, _INTEGER, _BIG = b"\x61", b"\x62", b"\x6e"
 
@@ -45,8 +47,10 @@ class CopyCounter:
         if len(layers) < 2:
             return None
         counts = self._counts(layers, end)
+        if len(counts) <= len(layers) // 2:
+            raise StoreUnavailable(f"only {len(counts)} of {len(layers)} copies can be compared")
         # Only documents of the first count must be in every copy: later ones may be on their way.
-        most = max(counts.values(), default=0)
+        most = max(counts.values())
         settled = time.monotonic() + min(SETTLING_TIME, timeout / 2)
         while behind := [layer for layer, count in counts.items() if count < most]:
             if time.monotonic() >= settled:
@@ -56,12 +60,20 @@ class CopyCounter:
         return sum(most - counts[layer] for layer in behind)
 
     def _layers(self, timeout: float) -> list[Layer]:
-        """Return all copies, in groups that hold each shard once."""
+        """Return all copies, in groups that hold each shard once.
+
+        If one shard has more copies than another, a copy of the other is in several groups.
+        """
         info = self._database.ask("GET", "_shards", timeout=timeout, required_key="shards")
         shards = info["shards"]
-        copies = min(len(nodes) for nodes in shards.values())
+        if not shards or not all(shards.values()):
+            raise StoreUnavailable("CouchDB names no copies")
+        copies = max(len(nodes) for nodes in shards.values())
         return [
-            tuple((range_, sorted(nodes)[number]) for range_, nodes in sorted(shards.items()))
+            tuple(
+                (range_, sorted(nodes)[number % len(nodes)])
+                for range_, nodes in sorted(shards.items())
+            )
             for number in range(copies)
         ]
 
@@ -72,8 +84,8 @@ class CopyCounter:
     def _count(self, layer: Layer, end: float) -> int | None:
         """Return how many documents a layer holds, including deleted ones.
 
-        If a node is disconnected, CouchDB counts another copy instead, as it does for lists. None
-        if a node is in maintenance mode, because no list is read from it.
+        None if a node is in maintenance mode, from which no list is read, or disconnected: CouchDB
+        counts another copy instead then, as the position in its answer shows.
         """
         if (left := end - time.monotonic()) <= 0:
             raise StoreUnavailable("the copies could not be compared in time")
@@ -86,14 +98,32 @@ class CopyCounter:
             if _is_out_of_service(error):
                 return None
             raise
-        if not isinstance(answer["pending"], int):
+        pending, rows, position = (answer.get(key) for key in ("pending", "results", "last_seq"))
+        if not isinstance(pending, int) or not isinstance(rows, list):
             raise StoreUnavailable("CouchDB does not tell how many changes there are")
-        return len(answer["results"]) + answer["pending"]
+        names = _names_in(str(position))
+        if not all(node.encode() in names for _, node in layer):
+            return None
+        return len(rows) + pending
 
 
 def _is_out_of_service(error: StoreUnavailable) -> bool:
     cause = error.__cause__
     return isinstance(cause, ErrorResponse) and cause.error == "nodedown"
+
+
+def _names_in(position: str) -> bytes:
+    """Return the term in a position, uncompressed; it holds the names of the nodes that answered.
+
+    Raises:
+        StoreUnavailable: it is no position of CouchDB's.
+    """
+    opaque = position.partition("-")[2]
+    try:
+        term = base64.urlsafe_b64decode(opaque + "=" * (-len(opaque) % 4))
+        return zlib.decompress(term[6:]) if term[1:2] == _COMPRESSED else term
+    except (ValueError, zlib.error) as error:
+        raise StoreUnavailable("CouchDB's position in the changes cannot be read") from error
 
 
 def beginning_of(layer: Iterable[tuple[str, str]]) -> str:

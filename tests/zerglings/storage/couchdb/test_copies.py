@@ -5,13 +5,16 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator
 from contextlib import closing
+from urllib.parse import quote
 
 import pytest
 
 from tests.support.backends import Backend
-from tests.support.copies import RESTING, hold, looks
+from tests.support.cluster import NODES, says
+from tests.support.copies import AWAY, RANGES, RESTING, hold, looks
 from tests.support.documents import SOON
 from tests.support.fault_proxy import FaultProxy
+from tests.support.faults import Fault
 from zerglings.storage.base import CopiesBehind, Store, StoreUnavailable
 from zerglings.storage.couchdb import copies as couchdb_copies
 from zerglings.storage.couchdb.copies import beginning_of
@@ -51,9 +54,12 @@ def test_what_several_copies_lack_is_added_up(remote: Store, proxy: FaultProxy) 
     assert remote.lacking(timeout=SOON) == 31
 
 
-def test_a_document_on_its_way_to_a_copy_is_waited_for(remote: Store, proxy: FaultProxy) -> None:
+def test_a_document_on_its_way_to_a_copy_is_waited_for(
+    remote: Store, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(couchdb_copies, "SETTLING_TIME", 30.0)
     hold(proxy, a=(30,), b=(29, 29, 31), c=(28, 30))
-    assert remote.lacking(timeout=SOON) == 0
+    assert remote.lacking(timeout=60.0) == 0
 
 
 def test_where_each_shard_has_one_copy_there_is_nothing_to_compare(
@@ -75,6 +81,53 @@ def test_a_node_in_maintenance_is_not_read_and_so_lacks_nothing(
 def test_a_node_in_maintenance_hides_no_other(remote: Store, proxy: FaultProxy) -> None:
     hold(proxy, a=(30,), b=(3,), c=(RESTING,))
     assert remote.lacking(timeout=SOON) == 27
+
+
+def test_a_node_that_is_away_is_not_taken_for_a_copy(remote: Store, proxy: FaultProxy) -> None:
+    hold(proxy, a=(30,), b=(30,), c=(AWAY,))
+    assert remote.lacking(timeout=SOON) == 0
+
+
+@pytest.mark.parametrize(("b", "c"), [(AWAY, AWAY), (AWAY, RESTING), (RESTING, RESTING)])
+def test_too_few_copies_to_be_compared_are_not_taken_for_complete(
+    remote: Store, proxy: FaultProxy, b: int, c: int
+) -> None:
+    hold(proxy, a=(3,), b=(b,), c=(c,))
+    with pytest.raises(StoreUnavailable):
+        remote.lacking(timeout=SOON)
+    with pytest.raises(StoreUnavailable):
+        remote.check_copies(timeout=SOON)
+
+
+@pytest.mark.parametrize("shards", [{}, {RANGES[0]: [], RANGES[1]: []}])
+def test_shards_without_copies_are_not_taken_for_complete(
+    remote: Store, proxy: FaultProxy, shards: dict[str, list[str]]
+) -> None:
+    hold(proxy, a=(30,), b=(30,), c=(30,))
+    are_named = Fault(says({"shards": shards}), lambda _method, path: path.endswith("/_shards"))
+    proxy.faults = [are_named, *proxy.faults]
+    with pytest.raises(StoreUnavailable):
+        remote.lacking(timeout=SOON)
+
+
+@pytest.mark.usefixtures("_hasty")
+def test_a_further_copy_of_one_shard_is_compared_too(remote: Store, proxy: FaultProxy) -> None:
+    a, b, c = NODES[:3]
+    hold(proxy, a=(30,), b=(30,), c=(30,))
+    shards = {RANGES[0]: [a, b, c], RANGES[1]: [a, b]}
+    are_named = Fault(says({"shards": shards}), lambda _method, path: path.endswith("/_shards"))
+    proxy.faults = [are_named, *proxy.faults]
+    further = quote(beginning_of([(RANGES[0], c), (RANGES[1], a)]))
+    told = {
+        "results": [],
+        "last_seq": beginning_of([(RANGES[0], c), (RANGES[1], a)]),
+        "pending": 12,
+    }
+    proxy.faults = [
+        Fault(says(told), lambda _method, path: f"since={further}&" in path),
+        *proxy.faults,
+    ]
+    assert remote.lacking(timeout=SOON) == 18
 
 
 def test_a_store_without_copies_lacks_nothing(store: Store) -> None:

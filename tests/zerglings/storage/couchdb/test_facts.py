@@ -15,7 +15,7 @@ import requests
 
 from tests.support.site import CouchDBServer, missing_is_fine
 from tests.support.waiting import wait_until
-from zerglings.storage.couchdb.copies import beginning_of
+from zerglings.storage.couchdb.copies import _names_in, beginning_of
 
 Version = tuple[int, ...]
 
@@ -193,6 +193,8 @@ def test_a_position_in_the_changes_counts_the_documents_of_the_copies_that_it_na
     since = beginning_of([(range_, nodes[0]) for range_, nodes in shards.items()])
     found = server.ask("GET", f"{database}/_changes?limit=1&since={since}").json()
     assert len(found["results"]) + found["pending"] == 30
+    names = _names_in(found["last_seq"])
+    assert all(nodes[0].encode() in names for nodes in shards.values())
 
 
 def test_whoever_may_read_a_database_may_ask_for_its_shards(
