@@ -16,7 +16,8 @@ from tests.support.waiting import wait_until
 @contextmanager
 def running(program: str, *arguments: str, port: int) -> Iterator[int]:
     """Run a program that listens on a port until the block ends; yields the port."""
-    found = shutil.which(program)
+    # Debian has them where only root looks.
+    found = shutil.which(program) or shutil.which(program, path="/usr/sbin")
     if found is None:
         pytest.skip(f"BEHIND {program.upper()} NOTHING IS TESTED: it is not installed")
     with subprocess.Popen([found, *arguments]) as process:
