@@ -1,4 +1,4 @@
-"""Fixtures: a browser, and in it the map of a service, watched.
+"""Fixtures: a browser, and the live map of a service in it, checked for console errors.
 
 The tests of a module share one service, whose store is emptied after each of them. A module whose
 tests stop the service, or start it with other settings, overrides ``service`` by ``own_service``.

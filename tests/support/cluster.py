@@ -1,4 +1,4 @@
-"""A cluster of three as one node of it answers for it, before a server that is no cluster."""
+"""Simulates a CouchDB cluster of three nodes with a fault proxy before a single server."""
 
 from __future__ import annotations
 

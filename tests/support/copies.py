@@ -1,4 +1,4 @@
-"""A server that answers as a cluster of three: how many documents each node's copies hold."""
+"""Simulates the document counts of shard copies in a CouchDB cluster of three nodes."""
 
 from __future__ import annotations
 

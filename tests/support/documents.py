@@ -1,4 +1,4 @@
-"""Reads and writes single documents of a store, whose interface only takes many at once."""
+"""Reads and writes single documents through a store's batch interface."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """An HTTP proxy on a loopback port that injects faults and records the requests it has seen.
 
-It tests how a client of an HTTP service behaves when the service or the network fails. It knows
-HTTP/1.x and nothing of the service behind it.
+It tests how an HTTP client handles failures of the service or the network. It knows HTTP/1.x and
+nothing of the service behind it.
 """
 
 from __future__ import annotations

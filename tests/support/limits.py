@@ -1,4 +1,4 @@
-"""Limits to the size of what is sent to CouchDB, as it and proxies before it impose them."""
+"""Faults that limit request and document sizes as CouchDB and proxies do."""
 
 from __future__ import annotations
 

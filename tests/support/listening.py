@@ -1,4 +1,4 @@
-"""A client for server-sent events over a real socket, after the WHATWG HTML specification."""
+"""A client for server-sent events over a real socket, following the WHATWG HTML standard."""
 
 from __future__ import annotations
 

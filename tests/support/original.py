@@ -1,8 +1,8 @@
 """Changes documents in a store exactly as the original service does.
 
-It reads a document into its own five fields, carries out the command, appends it to the history
-whether it knows it or not, and writes the document under the revision that it has read. Fields that
-it does not know are lost. It ignores a conflict and reports success.
+It reads a document's five known fields, carries out the command, appends it to the history (unknown
+commands too) and writes the document with the revision that it has read. All other fields are lost.
+It ignores a conflict and reports success.
 """
 
 from __future__ import annotations

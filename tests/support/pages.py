@@ -1,8 +1,8 @@
-"""The documentation as tests read it: headings, links, tables, code, and what is to be run.
+"""Parses the documentation: headings, links, tables, code blocks and commands to run.
 
-A fenced block of ``console`` is run, in the order of the page, unless ``<!-- by hand -->`` stands
-directly above it. ``<!-- service: NAME=value … -->`` gives the service these variables from there
-on.
+Fenced ``console`` blocks are run in the order of the page, except those directly below
+``<!-- by hand -->``. ``<!-- service: NAME=value … -->`` sets variables of the service for all
+blocks that follow.
 """
 
 from __future__ import annotations

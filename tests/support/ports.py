@@ -1,4 +1,4 @@
-"""Ports for servers that a test stops and starts again. Knows nothing of what listens on them."""
+"""Ports for servers that a test stops and starts again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A CouchDB server, and an installation of the service on it under names of its own."""
+"""A CouchDB server, and an installation of the service on it with unique names."""
 
 from __future__ import annotations
 

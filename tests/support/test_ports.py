@@ -1,4 +1,4 @@
-"""Two processes that run tests never get the same port, whatever the machine looks like."""
+"""Tests that concurrent test processes never get the same port."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fault proxy injects the faults that it names, and the peer keeps its data over a restart."""
+"""Tests for the fault proxy's faults and for the peer's data after a restart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Access tokens for tests: a reader's, a writer's and one that the service does not know."""
+"""Access tokens for tests: one that may read, one that may write, and an unknown one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fixtures: a circuit breaker in a hurry."""
+"""Fixtures: a circuit breaker with short intervals."""
 
 from __future__ import annotations
 
