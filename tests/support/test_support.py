@@ -20,7 +20,7 @@ from tests.support.waiting import wait_until
 
 
 class Upstream(ThreadingHTTPServer):
-    """Echoes what it is sent, and remembers which requests it carried out."""
+    """A server that echoes request bodies and records the requests."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), EchoHandler)
@@ -98,7 +98,7 @@ def get_a(connection: http.client.HTTPConnection) -> bytes:
 
 
 def in_background(proxy: FaultProxy) -> tuple[threading.Thread, list[str]]:
-    """GET /slow on a thread; the list says how it went."""
+    """Send GET /slow on a thread, which adds the outcome to the returned list."""
     outcome: list[str] = []
 
     def get() -> None:
