@@ -22,7 +22,7 @@ from tests.support.site import CouchDBServer, Site, new_site
 from zerglings.hive.hive import Hive
 from zerglings.storage.base import Store
 
-# On a busy machine a single example may take long: that is no fault of what is tested.
+# A busy machine may be slow at a single example, which must not fail the test.
 of_properties.register_profile(
     "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
@@ -31,7 +31,7 @@ of_properties.load_profile("any machine")
 
 @pytest.fixture(scope="session")
 def couchdb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CouchDBServer]:
-    """The server named by COUCHDB_TEST_URL (http://admin:password@host:port), else the peer."""
+    """The CouchDB in COUCHDB_TEST_URL (http://admin:password@host:port); by default the peer."""
     if url := os.environ.get("COUCHDB_TEST_URL"):
         yield CouchDBServer.at(url)
         return
@@ -52,7 +52,7 @@ def couch(couchdb: CouchDBServer) -> Iterator[Backend]:
 
 @pytest.fixture(params=["sqlite", "couch"])
 def backend(request: pytest.FixtureRequest) -> Backend:
-    """A bootstrapped, empty store of either kind: a test that takes it runs over both."""
+    """A bootstrapped, empty store; each test that uses it runs once per kind of store."""
     backend: Backend = request.getfixturevalue(request.param)
     return backend
 
@@ -71,7 +71,7 @@ def hive(store: Store) -> Hive:
 
 @pytest.fixture
 def api(backend: Backend, settings: Settings) -> Iterator[Client]:
-    """Django's test client for the whole API, in this process, over a store of either kind."""
+    """Django's test client for the whole API in this process, once per kind of store."""
     for name, value in settings_of(backend).items():
         setattr(settings, name, value)
     with configured_anew():
@@ -82,7 +82,7 @@ def api(backend: Backend, settings: Settings) -> Iterator[Client]:
 def shared_service(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Service]:
-    """A service for all tests of a module, over either store: they add to it and never stop it."""
+    """A service that all tests of a module share, once per kind of store; they must not stop it."""
     directory = tmp_path_factory.mktemp("shared")
     with ExitStack() as stack:
         if request.param == "sqlite":
@@ -95,27 +95,27 @@ def shared_service(
 
 @pytest.fixture
 def service(backend: Backend, tmp_path: Path) -> Iterator[Service]:
-    """The service in processes of its own, over a store of either kind."""
+    """A running service for one test, once per kind of store."""
     with Service(backend.environment, tmp_path) as service:
         yield service
 
 
 @pytest.fixture
 def site(couchdb: CouchDBServer) -> Iterator[Site]:
-    """An installation on the server that has nothing there yet."""
+    """An installation on the CouchDB server that is not bootstrapped yet."""
     with new_site(couchdb) as site:
         yield site
 
 
 @pytest.fixture
 def proxy(couchdb: CouchDBServer) -> Iterator[FaultProxy]:
-    """A proxy in front of the server, that fails on demand."""
+    """A fault proxy in front of the CouchDB server."""
     with FaultProxy(couchdb.host, couchdb.port) as proxy:
         yield proxy
 
 
 @pytest.fixture
 def party(tmp_path: Path) -> Iterator[Peer]:
-    """A server of its own without an admin: everybody is one."""
+    """A separate peer in admin-party mode: without an admin account, every client is an admin."""
     with Peer.start(tmp_path / "party") as peer:
         yield peer

@@ -1,4 +1,4 @@
-"""The bench reads what wrk prints, compares rounds with each other, and says what is missing."""
+"""Tests for the benchmark: parsing of wrk's output, comparison of rounds, missing data."""
 
 from __future__ import annotations
 

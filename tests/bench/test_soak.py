@@ -1,4 +1,4 @@
-"""The soak's arithmetic is right, and a short one runs to its end and leaves nothing behind."""
+"""Tests for the soak run: its calculations, and a short run that cleans up after itself."""
 
 from __future__ import annotations
 

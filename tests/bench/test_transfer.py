@@ -1,4 +1,4 @@
-"""The bench of transfers runs to its end, and compares what it says that it compares."""
+"""Tests that the transfer benchmark completes and reports each of its comparisons."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fixtures: a browser, and in it the map of a service, watched.
+"""Fixtures: a browser, and the live map of a service in it, checked for console errors.
 
 The tests of a module share one service, whose store is emptied after each of them. A module whose
 tests stop the service, or start it with other settings, overrides ``service`` by ``own_service``.
@@ -21,7 +21,7 @@ from tests.support.service import Service
 
 Spawn = Callable[..., str]
 
-expect.set_options(timeout=30_000)  # milliseconds that a busy machine has to show what is expected
+expect.set_options(timeout=30_000)  # milliseconds, enough for a busy machine
 
 
 @pytest.fixture(scope="package")
@@ -32,7 +32,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def backend(request: pytest.FixtureRequest) -> Backend:
-    """The embedded store unless a test names others: a browser cannot tell them apart."""
+    """The embedded store by default, as the stores look the same in a browser."""
     backend: Backend = request.getfixturevalue(getattr(request, "param", "sqlite"))
     return backend
 
@@ -46,7 +46,7 @@ def shared_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service
 
 @pytest.fixture
 def service(shared_service: Service) -> Iterator[Service]:
-    """The service that the tests of a module share, without a zergling at first."""
+    """The service that the tests of a module share; every zergling is killed after each test."""
     yield shared_service
     for zergling in shared_service.call("GET", "/zerglings/").json.get("zerglings", []):
         shared_service.call("DELETE", f"/zerglings/{zergling['id']}")
@@ -54,14 +54,14 @@ def service(shared_service: Service) -> Iterator[Service]:
 
 @pytest.fixture
 def own_service(backend: Backend, tmp_path: Path) -> Iterator[Service]:
-    """A service that one test may stop, start and configure as it likes."""
+    """A service that one test may stop, restart and configure."""
     with Service(backend.environment, tmp_path) as service:
         yield service
 
 
 @pytest.fixture
 def look() -> dict[str, Any]:
-    """What kind of browser it is, for tests to change: Playwright's options of a context."""
+    """Playwright's options for the browser context, which a test may override."""
     return {"viewport": {"width": 1280, "height": 800}}
 
 
@@ -79,7 +79,7 @@ def watched(
 
 @pytest.fixture
 def live_map(watched: tuple[LiveMap, Watch]) -> LiveMap:
-    """The map, not opened yet; nothing may go wrong in it."""
+    """The map, not opened yet; any unexpected console error fails the test."""
     return watched[0]
 
 
@@ -90,7 +90,7 @@ def watch(watched: tuple[LiveMap, Watch]) -> Watch:
 
 @pytest.fixture
 def spawn(service: Service) -> Spawn:
-    """Spawns a zergling behind the page's back and returns its id."""
+    """A function that spawns a zergling through the API and returns its id."""
 
     def spawn(x: int = 0, y: int = 0, facing: str = "N") -> str:
         body = json.dumps({"location": {"x": x, "y": y}, "facing": facing})

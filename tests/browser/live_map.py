@@ -1,4 +1,4 @@
-"""The map at ``/`` as a person with a browser meets it: what is said, listed, drawn and pressed."""
+"""Page object for the live map at ``/``: its text, list, drawing and controls."""
 
 from __future__ import annotations
 

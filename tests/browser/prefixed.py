@@ -1,4 +1,4 @@
-"""A walk through everything that has pages, for services below a path of their host."""
+"""Visits every page of a service that runs below a path prefix."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The map in a tab that nobody looks at: it rests, and comes back."""
+"""Tests that the map stops drawing in a background tab and resumes in the foreground."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the map shows of changes made elsewhere, over either store."""
+"""Tests that the map shows changes made elsewhere, over either store."""
 
 from __future__ import annotations
 

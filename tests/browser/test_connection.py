@@ -1,4 +1,4 @@
-"""What the map does when the service goes, refuses, or is slow: it says so, and comes back."""
+"""Tests how the map reports a lost, refused or slow connection and recovers from it."""
 
 from __future__ import annotations
 

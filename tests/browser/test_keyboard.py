@@ -1,4 +1,4 @@
-"""The map without a mouse and without eyes: keys, focus, names and roles."""
+"""Tests for keyboard and screen-reader use of the map: keys, focus, names and roles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The map on other screens, in other colours, and for people who want less motion."""
+"""Tests for the map on other screen sizes, colour themes and motion preferences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the map draws and says, and that it changes as things happen."""
+"""Tests for what the map draws and lists, and how it follows changes."""
 
 from __future__ import annotations
 

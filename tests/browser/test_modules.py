@@ -1,4 +1,4 @@
-"""The page's modules that need no page: camera, swarm, list parser, search, traces."""
+"""Unit tests for the page's modules: camera, swarm, list parser, search and traces."""
 
 from __future__ import annotations
 

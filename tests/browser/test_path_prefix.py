@@ -1,4 +1,4 @@
-"""The pages of a service below a path, as a proxy passes them on that leaves the path as it is."""
+"""Tests for the pages below a path prefix, behind a proxy that does not strip the prefix."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signing in with a browser: the page, the map behind it, and what becomes of it all."""
+"""Tests for signing in with a browser, using the map afterwards, and signing out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever the documentation points to is there."""
+"""Tests that every link in the documentation leads to something that exists."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The tables of docs/operations.md about statuses and log lines, held against the code.
+"""Tests the tables of statuses and log lines in docs/operations.md against the code.
 
-Both are read from the source: every log call with its message and its logger, and every status that
-is written down somewhere or that the API's description promises.
+The code is read as source: every log call with its message and logger, and every status that
+appears in it or in the OpenAPI document.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The tables of the documentation hold exactly what there is."""
+"""Tests that the tables in the documentation list exactly what the code defines."""
 
 from __future__ import annotations
 

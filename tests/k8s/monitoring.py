@@ -1,4 +1,4 @@
-"""The files of the monitoring component, and the alerts in them."""
+"""Reads the files of the monitoring component and the alerts in them."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What we promise of every manifest, as functions from rendered objects to complaints.
+"""Rules for the manifests, as functions from rendered objects to error messages.
 
-Each promise takes all objects of an overlay and returns sentences that name the object, and the
-container where there is one; none means that the promise holds. Nothing here renders, and nothing
-looks into the files that the objects come from.
+Each rule takes all objects of an overlay and returns messages that name the object and, if there is
+one, the container. An empty result means that the rule holds. This module renders nothing and reads
+no files.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The objects that a cluster would be given: rendered from an overlay, seen as pods and containers.
+"""Renders the objects of an overlay with kustomize, and finds pods and containers in them.
 
-It knows how to start kustomize and where Kubernetes keeps what, and nothing of what we promise.
+It knows the structure of Kubernetes objects and none of the rules for them.
 """
 
 from __future__ import annotations

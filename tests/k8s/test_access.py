@@ -1,4 +1,4 @@
-"""The access component, added to an overlay as docs/kubernetes.md shows it."""
+"""Tests for the access component, added to an overlay as docs/kubernetes.md shows it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Whether the alerts fire when they are to: at limits, at a first event, not for what is over.
-
-Their expressions are reckoned out for one pod, whose metrics have given values.
-"""
+"""Tests that each alert fires at its limit or first event, and not for a past problem."""
 
 from __future__ import annotations
 

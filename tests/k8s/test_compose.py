@@ -1,4 +1,4 @@
-"""docker-compose.yaml, by the schema of the Compose Specification and by our own promises."""
+"""Tests docker-compose.yaml against the Compose Specification's schema and the project's rules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CouchDB's probes: whatever answers is alive, and only a node that is in order gets requests."""
+"""Tests for CouchDB's probes: a node that answers is alive, only a healthy node is ready."""
 
 from __future__ import annotations
 

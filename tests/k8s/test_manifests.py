@@ -1,4 +1,4 @@
-"""The manifests, the scripts beside them and the Dockerfile, and that our promises can fail."""
+"""Tests that manifests, scripts and Dockerfile keep the rules, and that each rule can fail."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The monitoring component: what it adds, and that dashboard and alerts ask for what is."""
+"""Tests for the monitoring component: its objects, dashboard queries and alert rules."""
 
 from __future__ import annotations
 

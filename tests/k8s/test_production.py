@@ -1,4 +1,4 @@
-"""What only the production overlay promises: numbers and names in it that have to agree."""
+"""Tests for the production overlay: its numbers and names have to agree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The scripts for the cluster, against a kubectl that only writes down what it was asked for."""
+"""Tests for the cluster scripts, run with a fake kubectl that records its arguments."""
 
 from __future__ import annotations
 

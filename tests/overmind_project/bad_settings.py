@@ -1,4 +1,4 @@
-"""Variables with values that stop the start, by the variable that the error names."""
+"""Invalid values of environment variables that stop the start, by variable."""
 
 from __future__ import annotations
 

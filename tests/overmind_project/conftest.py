@@ -15,7 +15,7 @@ from zerglings.secret import Secret
 
 @pytest.fixture
 def closed(api: Client, settings: Settings) -> Iterator[Client]:
-    """The API that lets in who may read and who may write; its streams are not read to the end."""
+    """The API with a read token and a write token; the client does not read streams to the end."""
     settings.OVERMIND_TOKENS = Secret("OVERMIND_TOKENS", LINES)
     configured_tokens.cache_clear()
     yield Client()

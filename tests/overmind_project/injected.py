@@ -1,4 +1,4 @@
-"""What Kubernetes injects into every container for each Service of its namespace.
+"""Environment variables that Kubernetes injects into a container for each Service.
 
 https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables; which
 variables there are is in ``pkg/kubelet/envvars`` of Kubernetes.

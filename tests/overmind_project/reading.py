@@ -1,4 +1,4 @@
-"""The module of the settings, read again in this process with the environment of a test."""
+"""Reloads the settings module in this process with a test's environment."""
 
 from __future__ import annotations
 

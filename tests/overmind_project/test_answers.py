@@ -1,4 +1,4 @@
-"""What the outermost layer makes of answers of every kind, in this process."""
+"""Tests for the outermost middleware, in this process: streams, crashes, logs and metrics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What caches and proxies are told about every kind of answer, its length too."""
+"""Tests for the caching headers and the length of every kind of response."""
 
 from __future__ import annotations
 

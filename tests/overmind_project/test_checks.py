@@ -1,4 +1,4 @@
-"""`manage.py check`: everything that is wrong or doubtful, at once, each with an id and a hint."""
+"""Tests for `manage.py check`: it reports every problem at once, each with an id and a hint."""
 
 from __future__ import annotations
 

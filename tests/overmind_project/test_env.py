@@ -1,4 +1,4 @@
-"""The typed readers of the environment."""
+"""Tests for the typed readers of environment variables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The service's root: a page for people, entry points for programs."""
+"""Tests for the service's root: a page for browsers, entry points for other clients."""
 
 from __future__ import annotations
 

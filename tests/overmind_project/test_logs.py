@@ -1,4 +1,4 @@
-"""Log lines: each one its own, whatever is in it, and with what it was logged on behalf of."""
+"""Tests for log lines: their formats, their request ids, and escaping of control characters."""
 
 from __future__ import annotations
 

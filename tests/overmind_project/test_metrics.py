@@ -1,4 +1,4 @@
-"""`/metrics`: what a scraper gets, under any Host, and nobody can break it."""
+"""Tests for `/metrics`: its content, access under any Host, and invalid input."""
 
 from __future__ import annotations
 

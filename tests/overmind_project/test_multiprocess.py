@@ -1,4 +1,4 @@
-"""The directory where processes count together: private, removed, and never that of the living."""
+"""Tests for the metrics directory that processes share: private, and removed at the end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The settings as a process finds them: what each variable does, and what stops the start."""
+"""Tests for the settings: the effect of each variable, and values that stop the start."""
 
 from __future__ import annotations
 

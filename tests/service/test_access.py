@@ -1,4 +1,4 @@
-"""A closed service as its callers meet it: in processes of its own, whose tokens change."""
+"""Tests token authentication in a running service whose token file changes."""
 
 from __future__ import annotations
 

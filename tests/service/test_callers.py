@@ -1,4 +1,4 @@
-"""Tokens, a rate limit, other origins and a proxy at once, in two processes."""
+"""Tests tokens, rate limit, CORS and a proxy together, in a service of two processes."""
 
 from __future__ import annotations
 

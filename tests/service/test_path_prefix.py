@@ -1,4 +1,4 @@
-"""Under a path prefix: every URL that an answer names is below it, whatever the proxy sends."""
+"""Tests that every URL in a response is below the path prefix, whatever the proxy sends."""
 
 from __future__ import annotations
 

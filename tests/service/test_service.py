@@ -1,4 +1,4 @@
-"""The service as a whole, in processes of its own: the original's walk, races, and a lost store."""
+"""End-to-end tests of a running service: the original's walk, races and a lost store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers that are sent while they are made, over a real socket."""
+"""Tests for streamed responses over a real socket."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What comes with packages for browsers, which no metadata names: licences, versions and files."""
+"""Licences, versions and files of the browser assets in packages, which no metadata lists."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""LICENSES.md: the licence of all that the service runs with, as ``make licenses`` writes it.
+"""Writes LICENSES.md, the licences of all runtime dependencies, for ``make licenses``.
 
-What a package says of itself is read from its metadata by pip-licenses. What the pages bring along
-for the browser has none, so the service keeps its own list.
+pip-licenses reads the licence of each package from its metadata. Browser assets have no metadata,
+so the service keeps its own list of them.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What the files of requirements say: the pins that people write, and the locks made of them.
+"""Reads the requirements files: the pins that people edit, and the lock files made from them.
 
-It reads; nothing here resolves, installs or asks anybody.
+It resolves and installs nothing, and asks no registry.
 """
 
 from __future__ import annotations

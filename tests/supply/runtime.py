@@ -1,7 +1,7 @@
-"""An environment that has what requirements.txt names and nothing else, without installing it anew.
+"""Makes an environment with only the packages of requirements.txt, without installing them again.
 
-It is a virtual environment whose packages are links to those of this one, so that it takes a
-second and no network: to see that the service runs with it, and to list what is in it.
+It is a virtual environment whose packages are links to those of the current one, so it takes a
+second and no network. Tests run the service with it and list its content.
 ``python -m tests.supply.runtime DIRECTORY`` makes one.
 """
 

@@ -1,4 +1,4 @@
-"""What runs on others' machines: the workflow and the updater, as far as files can show it."""
+"""Tests for the CI workflow and the dependency updater's configuration."""
 
 from __future__ import annotations
 

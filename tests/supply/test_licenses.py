@@ -1,4 +1,4 @@
-"""LICENSES.md is current, and nothing comes in under a licence that was not thought about."""
+"""Tests that LICENSES.md is current and that every licence in it is an approved one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The lock files are complete and current, as far as that can be seen without asking a registry."""
+"""Tests that the lock files are complete and current, without asking a registry."""
 
 from __future__ import annotations
 

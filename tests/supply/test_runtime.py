@@ -1,4 +1,4 @@
-"""The service runs with what requirements.txt names; what only development needs is not missed."""
+"""Tests that the service runs with only the packages in requirements.txt."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Helpers that tests of more than one folder share; a helper of one test stands next to it."""
+"""Helpers that tests in more than one folder share."""

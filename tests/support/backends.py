@@ -22,7 +22,7 @@ SOON = 10.0
 
 @dataclass(frozen=True)
 class Backend:
-    """A bootstrapped store, as a process finds it: by its environment."""
+    """A store, described by the environment variables of a process that uses it."""
 
     environment: dict[str, str]
 
@@ -38,12 +38,12 @@ class Backend:
         return CouchDBStore(self.server.client(), self.environment["COUCHDB_DATABASE"])
 
     def through(self, url: str) -> Backend:
-        """Return the same CouchDB behind another URL, that of a proxy."""
+        """Return the same CouchDB with a proxy's URL."""
         return Backend(self.environment | {"COUCHDB_URL": url})
 
 
 def silent(_step: str, _status: Status, _line: str) -> None:
-    """Ignore what a bootstrap reports."""
+    """Ignore the reports of a bootstrap."""
 
 
 def sqlite_backend(directory: Path) -> Backend:
@@ -53,13 +53,13 @@ def sqlite_backend(directory: Path) -> Backend:
 
 
 def sqlite_at(path: Path) -> Backend:
-    """Return the backend whose file is there, bootstrapped or not."""
+    """Return the backend for this SQLite file, which need not exist or be bootstrapped."""
     return Backend({"OVERMIND_STORE": "sqlite", "OVERMIND_SQLITE_PATH": str(path)})
 
 
 @contextmanager
 def couchdb_backend(server: CouchDBServer) -> Iterator[Backend]:
-    """Lend databases as a bootstrap makes them, which the service uses as the server's admin."""
+    """Yield a bootstrapped backend that uses the admin's account; delete it at the end."""
     database = f"overmind-test-{uuid.uuid4().hex[:12]}"
     site = Site(server, database, server.username, server.password)
     with closing(server.client()) as client:
@@ -77,7 +77,7 @@ def couchdb_backend(server: CouchDBServer) -> Iterator[Backend]:
 
 @cache
 def _made_by_a_bootstrap(server: CouchDBServer) -> dict[str, object]:
-    """Return what a bootstrap sets for a database of this server, by path; it takes a moment."""
+    """Return the values that a bootstrap sets in a database, by path; cached, as it is slow."""
     with new_site(server) as site:
         lines = site.bootstrap()
         paths = ["_security"]
@@ -87,7 +87,7 @@ def _made_by_a_bootstrap(server: CouchDBServer) -> dict[str, object]:
 
 
 def erased(backend: Backend) -> None:
-    """Remove all that the bootstrap of a backend has made."""
+    """Delete the database files or the CouchDB databases of a backend."""
     environment = backend.environment
     if environment["OVERMIND_STORE"] == "sqlite":
         for ending in ("", "-wal", "-shm"):

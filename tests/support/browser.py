@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Request, sync_playwright
 
 SHELL = "chromium-headless-shell"
-"""Draws the same and takes a third of the processor's time, but has no window to look at."""
+"""Chromium without any window: the same rendering with a third of the CPU time."""
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
-"""What the machine's own browser may be called; without one it is Playwright's."""
+"""Names of an installed browser; without one, Playwright's is used."""
 
 ARGUMENTS = [
     "--no-sandbox",  # it does not start as root otherwise
@@ -40,9 +40,9 @@ def chromium(*more: str) -> Iterator[Browser]:
 
 
 class Watch:
-    """Notes what goes wrong in the pages of a context, and whom they call.
+    """Records errors in the pages of a browser context, and their requests to other hosts.
 
-    ``expected`` are patterns of console errors that belong to what a test does.
+    ``expected`` holds patterns of the console errors that a test causes on purpose.
     """
 
     def __init__(self, context: BrowserContext, host: str) -> None:
@@ -55,7 +55,7 @@ class Watch:
         context.on("request", self._look)
 
     def check(self) -> None:
-        """Fail for anything that nobody expected."""
+        """Fail if there was an unexpected error or a request to another host."""
         unexpected = [
             error
             for error in self.errors

@@ -21,7 +21,7 @@ from zerglings.storage import configured_store
 
 
 class ReadingClient(Client):
-    """Reads a streamed answer to its end, as HTTP clients do."""
+    """A test client that reads a streamed response to its end."""
 
     def request(self, **request: Any) -> Any:
         reply = super().request(**request)
@@ -38,24 +38,24 @@ AS_SETTING: dict[str, Callable[[str], object]] = {
     "COUCHDB_PASSWORD": partial(Secret, "COUCHDB_PASSWORD"),
     "OVERMIND_SQLITE_PATH": Path,
 }
-"""What the settings make of some variables."""
+"""Types of the settings that are not strings."""
 
 
 def settings_of(backend: Backend) -> dict[str, object]:
-    """Return the settings that a service with the backend's environment has."""
+    """Return the Django settings that the backend's environment results in."""
     return {name: AS_SETTING.get(name, str)(value) for name, value in backend.environment.items()}
 
 
 @contextmanager
 def served_over(backend: Backend) -> Iterator[None]:
-    """Have the application in this process use a backend inside the block."""
+    """Use a backend for the application in this process inside the block."""
     with override_settings(**settings_of(backend)), configured_anew():
         yield
 
 
 @contextmanager
 def configured_anew() -> Iterator[None]:
-    """Have store, hive, feed and document made from the settings in the block, and closed after."""
+    """Recreate store, hive, feed and OpenAPI document from the settings, for the block."""
     _forget()
     try:
         yield

@@ -1,4 +1,4 @@
-"""A cluster of three as one node of it answers for it, before a server that is no cluster."""
+"""Simulates a CouchDB cluster of three nodes with a fault proxy before a single server."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def says(content: object, status: int = 200) -> Answer:
 
 
 def held(count: int) -> dict[str, int]:
-    """Return what CouchDB tells of a copy with so many documents, one of them deleted."""
+    """Return CouchDB's information about a copy of ``count`` documents, one of them deleted."""
     return {"doc_count": max(0, count - 1), "doc_del_count": min(1, count)}
 
 
@@ -30,9 +30,9 @@ def is_look_at_copy(method: str, path: str) -> bool:
 
 
 class Cluster:
-    """Has a proxy answer as a cluster of three does for its nodes' copies of a site's databases.
+    """Makes a fault proxy answer as a cluster of three nodes with copies of a site's databases.
 
-    The peer behind it is a server of its own, so this says what no single server can be made to.
+    The server behind the proxy is a single node, which cannot give these responses itself.
     """
 
     def __init__(self, site: Site, proxy: FaultProxy, *, away: tuple[str, ...] = ()) -> None:
@@ -61,14 +61,14 @@ class Cluster:
         proxy.faults = self._defaults
 
     def keep(self, node: str, part: str, *contents: Any, status: int = 200) -> None:
-        """Have a node's copies answer with each of the contents for one look, then the last."""
+        """Make a node's copies answer with one of the contents per check; the last one stays."""
         end = f"/{part}"
         start = f"/_node/{quote(node, safe='')}/"
 
         def is_look(method: str, path: str) -> bool:
             return method == "GET" and path.startswith(start) and path.endswith(end)
 
-        # Each is looked at to find the drift and to mend it, for two databases.
+        # Two databases, each read twice: to find the drift and to fix it.
         earlier = [Fault(says(content, status), is_look, times=4) for content in contents[:-1]]
         self._faults += [
             *earlier,
@@ -78,7 +78,7 @@ class Cluster:
         self.proxy.faults = [*self._faults, *self._defaults]
 
     def hold(self, node: str, *counts: int) -> None:
-        """Have a node's copies hold so many documents at each look at them all, then the last."""
+        """Set the document counts of a node's copies, one per check; the last one stays."""
         start = f"/_node/{quote(node, safe='')}/"
 
         def is_look(method: str, path: str) -> bool:
@@ -102,6 +102,6 @@ class Cluster:
         return self.site.through(self.proxy.url).bootstrap(**changes)
 
     def changed(self, part: str) -> set[str]:
-        """Return the nodes whose copies got a new value."""
+        """Return the nodes to which a new value of ``part`` was written."""
         puts = [r.path for r in self.proxy.requests if r.method == "PUT" and r.path.endswith(part)]
         return {path.split("/")[2].replace("%40", "@") for path in puts}

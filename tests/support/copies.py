@@ -1,4 +1,4 @@
-"""A server that answers as a cluster of three: how many documents each node's copies hold."""
+"""Simulates the document counts of shard copies in a CouchDB cluster of three nodes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.support.faults import Answer, Fault
 from zerglings.storage.couchdb.copies import beginning_of
 
 RESTING = -1
-"""The count of a node that is in maintenance, which CouchDB does not ask."""
+"""Stands for the count of a node in maintenance, which CouchDB does not query."""
 
 AWAY = -2
 """The count of a node that is disconnected: CouchDB asks another one."""
@@ -19,9 +19,9 @@ RANGES = ("00000000-7fffffff", "80000000-ffffffff")
 
 
 def hold(proxy: FaultProxy, **held: tuple[int | None, ...]) -> None:
-    """Have each node's copies of a database hold so many documents at each look, then the last.
+    """Set the document counts of each node's copies, one per comparison; the last one stays.
 
-    The nodes are called by the letter at the end of their names.
+    The keyword arguments are the last letters of the nodes' names.
     """
     nodes = [node for node in NODES if node[-1] in held]
     shards = dict.fromkeys(RANGES, nodes)

@@ -1,4 +1,4 @@
-"""Reads and writes single documents of a store, whose interface only takes many at once."""
+"""Reads and writes single documents through a store's batch interface."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from zerglings.documents import Document
 from zerglings.storage.base import Store, StoreError
 
 SOON = 5.0
-"""Seconds that a call on a healthy store may take."""
+"""Timeout in seconds for a call to a healthy store."""
 
 
 def leaves(store: Store, document_id: str, *, all_copies: bool = False) -> list[Document] | None:
-    """Return the living leaves of a document, None if it was never stored."""
+    """Return the leaves of a document that are not deleted, or None if it was never stored."""
     return store.get_many([document_id], timeout=SOON, all_copies=all_copies).get(document_id)
 
 
 def read(store: Store, document_id: str) -> Document:
-    """Return the current revision of a document that is there."""
+    """Return the current revision of a document; fail if there is none."""
     found = leaves(store, document_id)
     assert found, f"there is no {document_id}"
     return found[0]
 
 
 def write(store: Store, document: Document) -> str:
-    """Store a document and return its new revision; raises what became of it instead."""
+    """Store a document and return its new revision; raise the store's error if it fails."""
     (result,) = store.put_many([document], timeout=SOON)
     if isinstance(result, StoreError):
         raise result

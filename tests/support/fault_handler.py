@@ -48,7 +48,7 @@ Forwarded = ResetAfter | CutBody | Drip | Hang | WrongType
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One connection of a client."""
+    """Handles one client connection."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -60,7 +60,7 @@ class Handler(BaseHTTPRequestHandler):
         self.generation = self.server.proxy.generation
 
     def log_message(self, *_: object) -> None:
-        """Say nothing: a test reads `FaultProxy.requests`."""
+        """Log nothing: tests read `FaultProxy.requests`."""
 
     def handle_one_request(self) -> None:
         self.raw_requestline = self.rfile.readline(65537)
@@ -100,7 +100,7 @@ class Handler(BaseHTTPRequestHandler):
                 self._forward(fault, body)
 
     def _forward(self, fault: Forwarded | None, body: bytes | None, *, first: bool = False) -> None:
-        # A connection for each request: none can have gone stale.
+        # One connection per request, so none can be stale.
         upstream = http.client.HTTPConnection(
             *self.server.proxy.upstream, timeout=UPSTREAM_TIMEOUT_SECONDS
         )
@@ -141,7 +141,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         if isinstance(fault, Hang):
             self._wait_for(fault.release)
-        # A HEAD or a 304 tells the length of a body that does not come.
+        # A HEAD or a 304 has the length of a body that is not sent.
         length = response.getheader("Content-Length") if not body else str(len(body))
         framing = {} if length is None else {"Content-Length": length}
         if isinstance(fault, WrongType):
@@ -164,7 +164,7 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(body[start : start + 1])
 
     def _stream(self, response: http.client.HTTPResponse) -> None:
-        """Pass on a body of unknown length as it comes, which may be slowly (a feed of changes)."""
+        """Pass on a body of unknown length as it arrives, such as a changes feed."""
         self._record(response.status)
         self._send_head(response, {"Transfer-Encoding": "chunked"})
         for chunk in iter(lambda: response.read1(65536), b""):
@@ -222,12 +222,12 @@ class Handler(BaseHTTPRequestHandler):
         self.server.proxy.record(self.command, self.path, status)
 
     def _reset(self) -> None:
-        """Have the connection end by an RST instead of an orderly FIN."""
+        """Close the connection with an RST instead of a FIN."""
         self.close_connection = True
         with suppress(OSError):
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def _end_to_end(headers: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    """Leave out what belongs to one connection: each side of the proxy has its own."""
+    """Return the headers that a proxy passes on: all but the hop-by-hop headers."""
     return ((name, value) for name, value in headers if name.lower() not in HOP_BY_HOP)

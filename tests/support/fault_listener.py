@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 CLOSE_DEADLINE_SECONDS = 1.0
 HANDSHAKE_SECONDS = 5.0
 SWALLOWED = 4
-"""Connections that fill a backlog of none for sure; the system ignores those that come later."""
+"""Enough connections to fill a backlog of 0; the system then ignores new ones."""
 
 
 class BlackHole:
-    """A port on which nobody answers, not even the system: new connections get no reply."""
+    """A port whose backlog is full, so that new connections get no reply, not even a refusal."""
 
     def __init__(self, port: int) -> None:
         self._sockets = [socket.socket()]
@@ -39,13 +39,13 @@ class BlackHole:
     def close(self) -> None:
         """Refuse connections from now on."""
         for each in self._sockets:
-            # By an RST, so that nothing keeps the port taken.
+            # Closed with an RST, so that no TIME_WAIT keeps the port in use.
             each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
             each.close()
 
 
 class Listener(socketserver.TCPServer):
-    """One life of the proxy, from up() to down(): its socket, its connections, its threads."""
+    """The proxy's socket, connections and threads from one up() to the next down()."""
 
     allow_reuse_address = True
     request_queue_size = 128
@@ -77,7 +77,7 @@ class Listener(socketserver.TCPServer):
 
     @contextmanager
     def holding(self, connection: socket.socket) -> Iterator[None]:
-        """Have close() end the connection, which wakes the thread that waits for it."""
+        """Register the connection, so that close() ends it and wakes the thread that uses it."""
         with self._lock:
             self._sockets.add(connection)
         try:
@@ -98,7 +98,7 @@ class Listener(socketserver.TCPServer):
         thread.start()
 
     def _serve_connection(self, connection: socket.socket, client_address: object) -> None:
-        # Closed without a shutdown() before, which would make an orderly end of a reset.
+        # Closed without shutdown(), which would send a FIN where a fault asks for an RST.
         with (
             suppress(ConnectionError, ssl.SSLError, TimeoutError),
             self._encrypted(connection) as talk,

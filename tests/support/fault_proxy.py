@@ -1,7 +1,7 @@
 """An HTTP proxy on a loopback port that injects faults and records the requests it has seen.
 
-It tests how a client of an HTTP service behaves when the service or the network fails. It knows
-HTTP/1.x and nothing of the service behind it.
+It tests how an HTTP client handles failures of the service or the network. It knows HTTP/1.x and
+nothing of the service behind it.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from tests.support.ports import free_port
 
 @dataclass(frozen=True)
 class SeenRequest:
-    """A request that was carried out or met a fault.
+    """A request that the proxy received.
 
-    `path` has the query with it. `status` is the upstream's or the canned answer's, even if the
-    client never got it; None if there was no answer.
+    `path` includes the query. `status` is that of the upstream's or the canned response, even if
+    the client never got it; None if there was none.
     """
 
     method: str
@@ -33,12 +33,12 @@ class SeenRequest:
 class FaultProxy:
     """A proxy in front of `upstream_host:upstream_port`; without faults it only forwards.
 
-    An upstream that cannot be reached, or that breaks off, resets the client's connection.
+    If the upstream cannot be reached or closes early, the client's connection is reset.
 
     Args:
         upstream_host: where the server is.
         upstream_port: its port.
-        tls: how new connections of clients are encrypted, if they are.
+        tls: the TLS context for client connections; None for plain HTTP.
         address: where to listen.
     """
 
@@ -68,12 +68,12 @@ class FaultProxy:
         return f"{'https' if self.tls else 'http'}://{self.address}:{self.port}"
 
     def start(self) -> Self:
-        """Listen on a free port, which stays this proxy's own over down() and up()."""
+        """Listen on a free port, which down() and up() keep."""
         self.up()
         return self
 
     def stop(self) -> None:
-        """Close everything; what is held or under way is dropped."""
+        """Close the listener and all connections; requests in progress are dropped."""
         self.down()
 
     def up(self) -> None:
@@ -95,12 +95,12 @@ class FaultProxy:
             self._black_hole = None
 
     def swallow(self) -> None:
-        """Go down, and leave those who connect without any reply, until the proxy is up again."""
+        """Go down, and let new connections hang without a reply until up()."""
         self.down()
         self._black_hole = BlackHole(self.port)
 
     def forsake(self) -> None:
-        """Say no more on the connections that there are, as if they led nowhere; serve new ones."""
+        """Stop answering on the present connections, as after a lost route; serve new ones."""
         self.generation += 1
 
     def __enter__(self) -> Self:
@@ -111,7 +111,7 @@ class FaultProxy:
 
     @property
     def requests(self) -> list[SeenRequest]:
-        """A snapshot of the requests seen so far; each is there before its client has an answer."""
+        """A copy of the requests so far; each is recorded before its client gets a response."""
         with self._lock:
             return list(self._requests)
 
@@ -122,7 +122,7 @@ class FaultProxy:
 
     @property
     def faults(self) -> Sequence[Fault]:
-        """Tried in order: the first that matches and is not used up decides about a request."""
+        """The faults, in order: the first one that matches and is not used up is applied."""
         with self._lock:
             return tuple(self._faults)
 
@@ -134,7 +134,7 @@ class FaultProxy:
 
     @property
     def fault(self) -> Fault | None:
-        """The first of `faults`; assigning replaces them all, None by no fault at all."""
+        """The first of `faults`, or None. Assigning a fault replaces all; None removes all."""
         return next(iter(self.faults), None)
 
     @fault.setter
@@ -142,7 +142,7 @@ class FaultProxy:
         self.faults = [] if fault is None else [fault]
 
     def take(self, method: str, path: str) -> Kind | None:
-        """Return what shall go wrong with this request, and count the use of it."""
+        """Return the fault to apply to this request and count its use; None to forward it."""
         with self._lock:
             for index, fault in enumerate(self._faults):
                 unused = fault.times is None or self._uses[index] < fault.times

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Answer:
-    """This answer, without forwarding: only these headers and a Content-Length are sent."""
+    """Sends this response with only these headers and a Content-Length; forwards nothing."""
 
     status: int
     body: bytes = b""
@@ -19,33 +19,33 @@ class Answer:
 
 @dataclass(frozen=True)
 class ResetBefore:
-    """The client's connection is reset; the upstream sees nothing."""
+    """Resets the client's connection without forwarding the request."""
 
 
 @dataclass(frozen=True)
 class ResetAfter:
-    """The upstream carries the request out, then the client's connection is reset."""
+    """Forwards the request, then resets the client's connection."""
 
 
 @dataclass(frozen=True)
 class Twice:
-    """The upstream carries the request out twice; the second answer is passed on."""
+    """Forwards the request twice and passes on the second response."""
 
 
 @dataclass(frozen=True)
 class CutBody:
-    """The upstream's answer with its true Content-Length, closed after `bytes_kept` of the body."""
+    """Sends the upstream's Content-Length, and closes after `bytes_kept` bytes of the body."""
 
     bytes_kept: int
 
 
 @dataclass(frozen=True)
 class Hang:
-    """No answer until `release` is set or the proxy goes down.
+    """Holds the response back until `release` is set or the proxy goes down.
 
-    With `forward` the upstream carries the request out first, and its answer comes on release.
-    Without, the upstream never sees the request, and release resets the connection. Either way
-    the request is in `FaultProxy.requests` as soon as it hangs.
+    With `forward`, the request is forwarded first, and `release` sends the response. Without it,
+    the request is never forwarded, and `release` resets the connection. Either way the request is
+    in `FaultProxy.requests` as soon as it hangs.
     """
 
     release: threading.Event
@@ -54,9 +54,9 @@ class Hang:
 
 @dataclass(frozen=True)
 class Delay:
-    """The request is forwarded after so many seconds, or never if the proxy goes down before.
+    """Forwards the request after `seconds`, or never if the proxy goes down before.
 
-    A random part of `jitter` seconds comes on top.
+    A random share of `jitter` seconds is added.
     """
 
     seconds: float
@@ -65,21 +65,21 @@ class Delay:
 
 @dataclass(frozen=True)
 class Drip:
-    """The upstream's answer, byte by byte with so many seconds between them."""
+    """Sends the upstream's response byte by byte, with `every` seconds between two bytes."""
 
     every: float
 
 
 @dataclass(frozen=True)
 class WrongType:
-    """The upstream's answer under another content type."""
+    """Sends the upstream's response with another content type."""
 
     content_type: str
 
 
 @dataclass(frozen=True)
 class Judged:
-    """What ``judge`` answers to the body of a request; it is forwarded where that is None."""
+    """Sends what ``judge`` returns for the request's body; forwards the request if that is None."""
 
     judge: Callable[[bytes], Answer | None]
 
@@ -90,18 +90,18 @@ Kind = (
 
 
 def every_request(_method: str, _path: str) -> bool:
-    """Match whatever comes."""
+    """Match every request."""
     return True
 
 
 def some_writes(method: str, path: str) -> bool:
-    """Match a third of the requests that write documents, by chance."""
+    """Match a random third of the requests that write documents."""
     return (method == "PUT" or path.endswith("/_bulk_docs")) and random.random() < 1 / 3
 
 
 @dataclass(frozen=True)
 class Fault:
-    """What happens to the requests that match, to the first `times` of them if it is given."""
+    """Applies `kind` to matching requests; only to the first `times` of them if given."""
 
     kind: Kind
     matches: Callable[[str, str], bool] = every_request

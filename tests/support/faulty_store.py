@@ -9,10 +9,10 @@ from zerglings.storage.base import Changes, Conflict, Page, Store, StoreError, T
 
 
 class FaultyStore(Store):
-    """Passes calls on to a real store, except where a test says otherwise.
+    """Passes calls on to a real store, with hooks that make them fail.
 
-    A hook that raises makes the call fail; a ``Conflict`` at a write is that document's result,
-    and so is ``TooLarge``. While copies lack documents, lists are those of an empty one.
+    A hook that raises makes the call fail. A ``Conflict`` or ``TooLarge`` raised at a write becomes
+    that document's result. While ``lacks`` returns a count, ``page`` returns an empty page.
     """
 
     def __init__(self, store: Store) -> None:
@@ -103,7 +103,7 @@ class FaultyStore(Store):
 
 
 def raising(error: Exception, times: int = 1) -> Callable[..., None]:
-    """Return a hook that raises the first so many times."""
+    """Return a hook that raises the error on its first ``times`` calls."""
     left = [times]
 
     def hook(*_: object) -> None:

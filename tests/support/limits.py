@@ -1,4 +1,4 @@
-"""Limits to the size of what is sent to CouchDB, as it and proxies before it impose them."""
+"""Faults that limit request and document sizes as CouchDB and proxies do."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ JSON = {"Content-Type": "application/json"}
 
 
 def body_limit(limit: int) -> Fault:
-    """Refuse longer bodies as a proxy does, which names nothing."""
+    """Reject longer bodies as a proxy does: a 413 in HTML that names no document."""
     html = Answer(413, b"<html><h1>413 Request Entity Too Large</h1></html>")
     return Fault(Judged(lambda body: html if len(body) > limit else None))
 
 
 def request_limit(limit: int) -> Fault:
-    """Refuse longer bodies as CouchDB's ``max_http_request_size`` does."""
+    """Reject longer bodies as CouchDB's ``max_http_request_size`` does."""
     reason = b'{"error":"too_large","reason":"the request entity is too large"}'
     refusal = Answer(413, reason, JSON)
     return Fault(Judged(lambda body: refusal if len(body) > limit else None))
 
 
 def document_limit(limit: int) -> Fault:
-    """Refuse a request for the first longer document as CouchDB's ``max_document_size`` does."""
+    """Reject a request with a longer document as CouchDB's ``max_document_size`` does."""
 
     def judge(body: bytes) -> Answer | None:
         content = orjson.loads(body) if body else {}
@@ -43,7 +43,7 @@ def document_limit(limit: int) -> Fault:
 
 
 def refusing_over(limit: int) -> Callable[[Document], None]:
-    """Return a hook for a faulty store that refuses larger documents."""
+    """Return a hook for `FaultyStore` that rejects documents longer than ``limit`` bytes."""
 
     def refuse(document: Document) -> None:
         if len(orjson.dumps(document)) > limit:

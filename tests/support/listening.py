@@ -1,4 +1,4 @@
-"""A client for server-sent events over a real socket, after the WHATWG HTML specification."""
+"""A client for server-sent events over a real socket, following the WHATWG HTML standard."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.service import Service
 
 @dataclass(frozen=True)
 class Heard:
-    """One event."""
+    """One event of the stream."""
 
     kind: str
     data: Any
@@ -26,7 +26,7 @@ class Heard:
 
 
 class Ear:
-    """Listens to a service; ``last_id`` is what it would send to go on after a break."""
+    """A connection to the event stream; ``last_id`` is the Last-Event-ID for a reconnect."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class Ear:
         if last_id:
             headers["Last-Event-ID"] = last_id
         self._connection.request("GET", path, headers=headers)
-        self._socket = self._connection.sock  # the connection gives it away with the answer
+        self._socket = self._connection.sock  # getresponse() may detach it from the connection
         self.reply = self._connection.getresponse()
         self.last_id = last_id
         self.heartbeats = 0
@@ -62,7 +62,7 @@ class Ear:
         self._connection.close()
 
     def leave_after(self, seconds: float) -> None:
-        """Raise a ``TimeoutError`` when nothing is heard for so long."""
+        """Make reads raise ``TimeoutError`` after this many seconds without data."""
         self._socket.settimeout(seconds)
 
     def events(self) -> Iterator[Heard]:

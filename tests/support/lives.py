@@ -34,7 +34,7 @@ def populate(store: Store) -> list[str]:
 
 
 def of_the_original(history: list[str]) -> Document:
-    """Return a document as the original service writes it; this one has come to (5, 6)."""
+    """Return a document as the original service writes it, at location (5, 6)."""
     id_ = str(uuid.uuid4())
     return {
         "_id": id_,

@@ -15,14 +15,14 @@ from collections.abc import Mapping
 from tests.support.service import ROOT, clean_environment
 
 TIMEOUT = 120.0
-"""Seconds; fifty bootstraps at once on two cores take more than one minute."""
+"""In seconds: fifty concurrent bootstraps on two cores take more than one minute."""
 
 Environment = Mapping[str, str]
 Done = subprocess.CompletedProcess[str]
 
 
 def python(*arguments: str, **environment: str) -> Done:
-    """Run the interpreter to its end and return what it printed as text."""
+    """Run the Python interpreter and return its completed process with text output."""
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=ROOT,
@@ -37,7 +37,7 @@ def python(*arguments: str, **environment: str) -> Done:
 def manage(
     environment: Environment, *arguments: str, given: bytes | None = None
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run a command to its end; ``given`` is its standard input."""
+    """Run a management command to its end; ``given`` is its standard input."""
     return subprocess.run(
         [sys.executable, "manage.py", *arguments],
         cwd=ROOT,
@@ -50,7 +50,7 @@ def manage(
 
 
 def started(environment: Environment, *arguments: str) -> subprocess.Popen[bytes]:
-    """Start a command whose output is read from it."""
+    """Start a management command with pipes for its output."""
     return subprocess.Popen(
         [sys.executable, "manage.py", *arguments],
         cwd=ROOT,
@@ -63,7 +63,7 @@ def started(environment: Environment, *arguments: str) -> subprocess.Popen[bytes
 def through_head(
     environment: Environment, command: str, size: int
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run a command whose reader goes after so many bytes; the status is the command's."""
+    """Pipe a command into ``head -c size``; the exit status is the command's."""
     return subprocess.run(
         [
             "bash",
@@ -79,7 +79,7 @@ def through_head(
 
 
 def on_a_terminal(environment: Environment, *arguments: str) -> bytes:
-    """Run a command on a terminal of its own and return what shows there."""
+    """Run a command on a pseudo-terminal and return its output."""
     mine, its = pty.openpty()
     termios.tcsetwinsize(its, (24, 80))
     running = subprocess.Popen(
@@ -94,7 +94,7 @@ def on_a_terminal(environment: Environment, *arguments: str) -> bytes:
     try:
         while part := os.read(mine, 4096):
             shown += part
-    except OSError:  # Linux says so when the other end is closed
+    except OSError:  # Linux raises it when the other end is closed
         pass
     os.close(mine)
     assert running.wait(TIMEOUT) == 0
@@ -102,14 +102,14 @@ def on_a_terminal(environment: Environment, *arguments: str) -> bytes:
 
 
 def succeeded(done: subprocess.CompletedProcess[bytes]) -> str:
-    """Return the output of a command that had nothing to complain about."""
+    """Assert that a command succeeded without any error output; return its output."""
     assert done.returncode == 0, done.stderr
     assert done.stderr == b""
     return done.stdout.decode()
 
 
 def failed(done: subprocess.CompletedProcess[bytes]) -> str:
-    """Return the complaint of a command that was refused what it wanted."""
+    """Assert that a command failed without a traceback; return its error output."""
     assert done.returncode == 1
     assert b"Traceback" not in done.stderr
     return done.stderr.decode()

@@ -11,13 +11,13 @@ from pathlib import Path
 
 
 class NodeError(RuntimeError):
-    """There is no node; the message says what to do."""
+    """No node was found; the message says how to install it."""
 
 
 def find_node() -> Path:
     """Return the virtual environment's node if there is one, else the machine's.
 
-    The script puts one there only when the machine's is missing, too old or too new.
+    ``install.sh`` installs one there only if the machine's is missing, too old or too new.
     """
     if wheel := _wheel():
         return wheel / "bin/node"

@@ -1,8 +1,8 @@
 """Changes documents in a store exactly as the original service does.
 
-It reads a document into its own five fields, carries out the command, appends it to the history
-whether it knows it or not, and writes the document under the revision that it has read. Fields that
-it does not know are lost. It ignores a conflict and reports success.
+It reads a document's five known fields, carries out the command, appends it to the history (unknown
+commands too) and writes the document with the revision that it has read. All other fields are lost.
+It ignores a conflict and reports success.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ FIELDS = ("_id", "_rev", "id", "location", "facing")
 HISTORY = "commandHistory"
 
 KNOWN = ("L", "R", "M")
-"""The commands that it carries out, whatever others this service learns."""
+"""The commands that the original carries out; it only records any other."""
 
 
 class Original:
-    """The original over a store of either kind; safe to use from many threads at once."""
+    """The original service's operations over either store; thread-safe."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -35,17 +35,17 @@ class Original:
         return id_
 
     def read(self, zergling_id: str) -> Document:
-        """Return what the original keeps of a document that it reads."""
+        """Return a document with only the fields that the original reads."""
         stored = read(self._store, zergling_id)
         document = {field: stored[field] for field in FIELDS}
         if history := stored.get(HISTORY):
-            document[HISTORY] = history  # it leaves an empty one out
+            document[HISTORY] = history  # the original leaves out an empty history
         return document
 
     def write(self, document: Document, word: str) -> bool:
-        """Carry a command out on a document that was read, and put it; whether it was stored.
+        """Carry out a command on a document from `read` and write it; return whether it was stored.
 
-        The client is told that it was in any case.
+        The original reports success to its client in either case.
         """
         location = document["location"]
         pose = Pose(location["x"], location["y"], document["facing"])
@@ -60,5 +60,5 @@ class Original:
         return isinstance(result, Written)
 
     def command(self, zergling_id: str, word: str) -> bool:
-        """Read, carry out and write; whether it was stored."""
+        """Read, carry out the command and write; return whether it was stored."""
         return self.write(self.read(zergling_id), word)

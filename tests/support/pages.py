@@ -1,8 +1,8 @@
-"""The documentation as tests read it: headings, links, tables, code, and what is to be run.
+"""Parses the documentation: headings, links, tables, code blocks and commands to run.
 
-A fenced block of ``console`` is run, in the order of the page, unless ``<!-- by hand -->`` stands
-directly above it. ``<!-- service: NAME=value … -->`` gives the service these variables from there
-on.
+Fenced ``console`` blocks are run in the order of the page, except those directly below
+``<!-- by hand -->``. ``<!-- service: NAME=value … -->`` sets variables of the service for all
+blocks that follow.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _PROMPT, _MORE = "$ ", "> "
 
 @dataclass(frozen=True)
 class Command:
-    """A command of a block, and what the page says that it prints."""
+    """A command of a block, and its output on the page."""
 
     line: int
     text: str
@@ -92,7 +92,7 @@ class Page:
 
     @property
     def steps(self) -> list[Command | dict[str, str]]:
-        """What is to be run, and from where on the service gets which variables."""
+        """The commands to run and the service's variables to set, in the page's order."""
         found: list[tuple[int, Command | dict[str, str]]] = []
         for match in _SERVICE.finditer(self.text):
             variables = dict(word.split("=", 1) for word in match[1].split())
@@ -104,20 +104,20 @@ class Page:
 
     @property
     def code(self) -> Iterator[str]:
-        """Each line of code in blocks, and each piece of it in the text."""
+        """Each line of the code blocks, and each piece of inline code."""
         for block in self.blocks:
             yield from block.text.replace("\\\n", " ").splitlines()
         yield from _INLINE.findall(self.prose)
 
     @property
     def links(self) -> list[str]:
-        """Where links and pictures point to, those to other sites left out."""
+        """The targets of links and images, except those on other sites."""
         found = [first or second for first, second in _LINK.findall(self.prose)]
         return [link for link in found if not re.match(r"[a-z]+:", link)]
 
     @property
     def anchors(self) -> set[str]:
-        """What GitHub makes of the headings."""
+        """The anchors that GitHub makes from the headings."""
         kept = (
             re.sub(r"[^\w\- ]", "", heading.lower()) for heading in _HEADING.findall(self.prose)
         )
@@ -149,5 +149,5 @@ class Page:
 
 
 def codes(cell: str) -> list[str]:
-    """Return the pieces of code in a cell of a table."""
+    """Return the inline code in a table cell."""
     return _INLINE.findall(cell)

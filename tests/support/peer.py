@@ -31,15 +31,15 @@ OUTPUT_TAIL_CHARACTERS = 2000
 
 
 class PeerError(RuntimeError):
-    """The peer is missing or did not start; the message says what to do, or what it printed."""
+    """The peer is missing or did not start; the message has the remedy or the peer's output."""
 
 
 class Peer:
-    """One server process on a loopback port, with its files in a directory of its own.
+    """One server process on a loopback port, with its files in one directory.
 
-    Two things it does otherwise than CouchDB: with an admin set, a PUT of a database without the
-    admin's credentials ends the process (CouchDB answers 401), and a restart without `persistent`
-    forgets every database, as the data is held in memory.
+    It differs from CouchDB in two ways. With an admin set, a PUT of a database without the admin's
+    credentials ends the process (CouchDB answers 401). A restart without `persistent` loses every
+    database, as the data is in memory.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Peer:
 
         `directory` (created if missing) takes its configuration, its output and, if `persistent`,
         its data. `port` is a free one by default. `admin` is a name and a password; without it
-        everybody is an admin. Raises PeerError.
+        every client is an admin. Raises PeerError.
         """
         peer = cls(
             directory.resolve(), persistent=persistent, port=port or free_port(), admin=admin
@@ -76,7 +76,7 @@ class Peer:
         return peer
 
     def stop(self) -> None:
-        """End the process by SIGTERM, or by SIGKILL when it does not comply in time."""
+        """Stop the process with SIGTERM, and with SIGKILL if it does not end in time."""
         if self._process is None:
             return
         self._settle()
@@ -86,7 +86,7 @@ class Peer:
         self._reap(self._process)
 
     def kill(self) -> None:
-        """End the process by SIGKILL, as a lost machine would."""
+        """Kill the process with SIGKILL, to simulate a lost machine."""
         if self._process is None:
             return
         self._settle()
@@ -94,11 +94,11 @@ class Peer:
 
     @property
     def pid(self) -> int | None:
-        """Its process id while it runs."""
+        """The process id; only while the process runs."""
         return self._process.pid if self._process else None
 
     def restart(self) -> None:
-        """Start the process again, stopped before or not, on the same port and directory."""
+        """Restart the process, running or not, with the same port and directory."""
         self.stop()
         self._launch()
 
@@ -151,10 +151,10 @@ class Peer:
             raise
 
     def _settle(self) -> None:
-        """Have the databases made so far survive the process, as CouchDB's would.
+        """Wait until the databases created so far would survive the process, as CouchDB's do.
 
-        The server answers the PUT of a database before it has noted the name; the list of names
-        waits for that.
+        The server answers the PUT of a database before it has stored the name. The request for the
+        list of names waits for that.
         """
         if self._persistent:
             self._get("/_all_dbs")
@@ -176,7 +176,7 @@ class Peer:
                 )
 
     def _answers(self) -> bool:
-        """Say whether this peer answers, and not another server that took the port before it."""
+        """Return whether this peer answers, and not another server on the same port."""
         status, body = self._get("/")
         return status == 200 and self._uuid in body
 
@@ -199,7 +199,7 @@ class Peer:
 
 
 def _hashed(password: str) -> str:
-    """Return the password as CouchDB keeps it in its configuration."""
+    """Return the password's hash in the format of CouchDB's configuration."""
     salt, iterations = secrets.token_hex(16), 10
     key = hashlib.pbkdf2_hmac("sha1", password.encode(), salt.encode(), iterations, 20)
     return f"-pbkdf2-{key.hex()},{salt},{iterations}"

@@ -1,4 +1,4 @@
-"""Ports for servers that a test stops and starts again. Knows nothing of what listens on them."""
+"""Ports for servers that a test stops and starts again."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from pathlib import Path
 
 LOWEST = 12_000
 BLOCK = 100
-"""Ports that a process has for itself; on Linux as it comes, 207 processes can have a block."""
+"""Ports reserved for one process; with Linux's defaults there are blocks for 207 processes."""
 
 RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 FIRST_EPHEMERAL = 32_768
-"""Linux's own choice, for a system that does not tell, or leaves no port to listen on."""
+"""Linux's default, used if the system gives no range or one that leaves no free ports."""
 
 
 class NoPorts(RuntimeError):
@@ -28,15 +28,15 @@ class NoPorts(RuntimeError):
 def free_port() -> int:
     """Return a loopback port that nothing listens on now.
 
-    No other process that runs these tests gets the same one, and the system does not use it for an
-    outgoing connection while the server is away. A port comes up again only after ``BLOCK`` others.
+    No other test process gets the same port, and the system does not use it for outgoing
+    connections while the server is stopped. A port is returned again only after ``BLOCK`` others.
 
     Raises:
-        NoPorts: all are in use.
+        NoPorts: if all ports are in use.
     """
     for port in islice(_ports(), BLOCK):
         with socket.socket() as probe, suppress(OSError):  # in use by something else
-            # A port whose last connections are still remembered is free: servers take it too.
+            # A port with connections in TIME_WAIT is free: servers can listen on it too.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", port))
             return port
@@ -45,7 +45,7 @@ def free_port() -> int:
 
 @cache
 def _ports() -> Iterator[int]:
-    """Return the ports of the first block that no other process has locked, round and round."""
+    """Return an endless cycle of the ports in the first block that no other process has locked."""
     end = _end()
     for first in range(LOWEST, end - BLOCK, BLOCK):
         if _is_ours(first):
@@ -60,7 +60,7 @@ def _end() -> int:
 
 
 def _is_ours(first: int) -> bool:
-    """Lock a block until this process ends; False where another process has it."""
+    """Lock a block until this process ends; return False if another process has it."""
     path = Path(tempfile.gettempdir()) / f"overmind-test-ports-{os.getuid()}-{first}"
     file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -68,4 +68,4 @@ def _is_ours(first: int) -> bool:
     except BlockingIOError:
         os.close(file)
         return False
-    return True  # the descriptor stays open, and with it the lock
+    return True  # the descriptor stays open, which keeps the lock

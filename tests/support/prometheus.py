@@ -23,22 +23,22 @@ class Metrics:
         return cls(reply.body.decode())
 
     def samples(self, name: str, **labels: str) -> Iterator[tuple[dict[str, str], float]]:
-        """Yield labels and values of a name's samples that have at least these labels."""
+        """Yield labels and value of each sample with this name and at least these labels."""
         for family in self._families:
             for sample in family.samples:
                 if sample.name == name and labels.items() <= sample.labels.items():
                     yield sample.labels, sample.value
 
     def total(self, name: str, **labels: str) -> float:
-        """Return the sum of those samples, 0 where there are none."""
+        """Return the sum of the samples with this name and these labels, or 0 if there are none."""
         return sum(value for _, value in self.samples(name, **labels))
 
     def labels(self, name: str, label: str) -> set[str]:
-        """Return the values that a label has."""
+        """Return all values of a label in the samples with this name."""
         return {labels[label] for labels, _ in self.samples(name)}
 
     def names(self) -> dict[str, set[str]]:
-        """Return the labels of each sample's name."""
+        """Return the label names that occur with each sample name."""
         found: dict[str, set[str]] = {}
         for family in self._families:
             for sample in family.samples:

@@ -15,7 +15,7 @@ READ_LIMIT = 30.0
 
 
 class Answer(NamedTuple):
-    """One answer, as it came over the line."""
+    """One HTTP response, parsed."""
 
     status: int
     headers: http.client.HTTPMessage
@@ -27,18 +27,18 @@ class Answer(NamedTuple):
 
 
 def line_to(service: Service) -> socket.socket:
-    """Return a connection, each wait on which is bounded."""
+    """Return a new connection with a timeout of ``READ_LIMIT`` seconds."""
     return socket.create_connection(("127.0.0.1", service.port), timeout=READ_LIMIT)
 
 
 def probe(line: socket.socket) -> None:
-    """Ask for the health on a connection and read the answer, after which it is idle."""
+    """Request /healthz on a connection and read the response, which leaves the connection idle."""
     line.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
     read_until(line, b'{"status":"ok"}')
 
 
 def read_until(line: socket.socket, ending: bytes) -> bytes:
-    """Return what comes up to these bytes, after which the service waits for the next request."""
+    """Return the bytes up to ``ending``; the service must send nothing after it."""
     data = b""
     while not data.endswith(ending):
         part = line.recv(65536)
@@ -48,16 +48,16 @@ def read_until(line: socket.socket, ending: bytes) -> bytes:
 
 
 def all_from(line: socket.socket) -> bytes:
-    """Return what comes until the service closes the connection.
+    """Return all bytes until the service closes the connection.
 
     Raises:
-        OSError: it does not, or not in order.
+        OSError: if it does not close in time, or resets the connection.
     """
     return b"".join(iter(lambda: line.recv(65536), b""))
 
 
 def answers_in(data: bytes, method: str = "GET") -> list[Answer]:
-    """Return the answers that the data holds, which must be whole."""
+    """Parse complete HTTP responses from bytes."""
     stream, answers = _Stream(data), []
     while stream.tell() < len(data):
         response = http.client.HTTPResponse(stream, method=method)  # type: ignore[arg-type]  # read from only
@@ -68,7 +68,7 @@ def answers_in(data: bytes, method: str = "GET") -> list[Answer]:
 
 
 def sent(service: Service, *parts: bytes, method: str = "GET") -> list[Answer]:
-    """Send bytes on a new connection and return the answers until its end, of which it waits."""
+    """Send bytes on a new connection; return all responses until the service closes it."""
     with line_to(service) as line:
         for part in parts:
             line.sendall(part)
@@ -76,7 +76,7 @@ def sent(service: Service, *parts: bytes, method: str = "GET") -> list[Answer]:
 
 
 class _Stream(io.BytesIO):
-    """Stands for a socket whose file is itself, and stays open behind each answer."""
+    """Gives http.client a socket over bytes, which stays open after each response."""
 
     def makefile(self, _mode: str) -> _Stream:
         return self

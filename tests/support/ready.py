@@ -15,12 +15,12 @@ ALL_OK = [f"{step.name} ok ok" for step in STEPS]
 
 
 def without_warnings(lines: list[str]) -> list[str]:
-    """Leave out what the peer has not: CouchDB's limit of revisions."""
+    """Leave out warnings, such as the peer's about the revision limit, which it does not have."""
     return [line for line in lines if " warning " not in line]
 
 
 def assert_ready(site: Site) -> None:
-    """The service's account can use the site, nobody else, and a second run writes nothing."""
+    """Assert that only the service's account can use the site and a second run writes nothing."""
     with FaultProxy(site.server.host, site.server.port) as proxy:
         behind = site.through(proxy.url)
         assert without_warnings(behind.bootstrap()) == ALL_OK

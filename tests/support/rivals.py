@@ -11,9 +11,9 @@ from zerglings.domain.zergling import Zergling
 
 
 def plant(backend: Backend, zergling: Zergling, *, after: str, generation: int = 0) -> str:
-    """Store a zergling as a rival that followed the revision ``after``; return its revision.
+    """Store a zergling as a conflicting child of revision ``after``; return its revision.
 
-    With a ``generation`` it followed by some revisions that nobody knows any more.
+    With ``generation``, unknown revisions fill the gap between ``after`` and this one.
     """
     return plant_document(backend, encode(zergling), after=after, generation=generation)
 

@@ -19,7 +19,7 @@ from tests.support.ports import free_port
 ROOT = Path(__file__).resolve().parents[2]
 SERVE = ("manage.py", "serve")
 GUNICORN = ("-m", "gunicorn", "-c", "python:overmind_project.gunicorn_conf")
-"""What ``SERVE`` becomes once it has loaded Django to check the settings, which takes a moment."""
+"""What ``SERVE`` becomes after its check of the settings; without that check it starts faster."""
 
 START_DEADLINE_SECONDS = 60.0
 STOP_DEADLINE_SECONDS = 30.0
@@ -28,7 +28,7 @@ CALL_TIMEOUT_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Reply:
-    """What the service answered."""
+    """A response of the service."""
 
     status: int
     headers: http.client.HTTPMessage
@@ -42,8 +42,8 @@ class Reply:
 class Service:
     """A running service, which can be stopped and started again on its port.
 
-    ``checkout`` is where its code is, ``python`` what runs it: those of this test, or of a release;
-    ``program`` is what is started, ``host`` where it listens.
+    ``checkout`` is the directory of its code and ``python`` its interpreter; by default this
+    test's. ``program`` is the command line to start, and ``host`` the address to listen on.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Service:
 
     @property
     def command(self) -> tuple[str, ...]:
-        """What is started."""
+        """The command line of the process."""
         return (self._python, *self._program)
 
     def __enter__(self) -> Self:
@@ -77,7 +77,7 @@ class Service:
         self.stop()
 
     def start(self) -> None:
-        """Start it, and wait until it answers."""
+        """Start the service and wait until it responds."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 self.command,
@@ -89,7 +89,7 @@ class Service:
         self._wait_until_it_answers()
 
     def stop(self, by: signal.Signals = signal.SIGTERM) -> None:
-        """Stop it, as an orchestrator does unless told otherwise, and wait until it has ended."""
+        """Send a signal, by default an orchestrator's SIGTERM, and wait for the end."""
         self._process.send_signal(by)
         try:
             self._process.wait(STOP_DEADLINE_SECONDS)
@@ -117,7 +117,7 @@ class Service:
         *,
         connection: http.client.HTTPConnection | None = None,
     ) -> Reply:
-        """Send a request as curl does: with a body, under its form content type by default."""
+        """Send a request; like curl, send a body with the form content type by default."""
         sent = dict(headers or {})
         if body is not None:
             sent.setdefault("Content-Type", "application/x-www-form-urlencoded")
@@ -144,29 +144,29 @@ class Service:
             except OSError:
                 assert self._process.poll() is None, f"the service ended:\n{self.log}"
                 assert time.monotonic() < deadline, f"the service does not answer:\n{self.log}"
-                time.sleep(0.02)  # between two looks
+                time.sleep(0.02)  # between two attempts
 
 
 def workers(service: Service) -> list[int]:
-    """Return the process ids of a service's workers: its processes whose parent is one too."""
+    """Return the process ids of a service's workers: those with a parent in the service."""
     parents = processes(service)
     return [pid for pid, parent in parents.items() if parent in parents]
 
 
 def processes(service: Service) -> dict[int, int]:
-    """Return the parents of a service's living processes, by process id."""
+    """Return a service's running processes, as a mapping of process id to parent id."""
     return dict(living_processes(f"OVERMIND_HTTP_ADDR=127.0.0.1:{service.port}".encode()))
 
 
 def living_processes(mark: bytes) -> Iterator[tuple[int, int]]:
-    """Yield process and parent ids of those with a mark in their environment."""
+    """Yield process and parent id of each running process with ``mark`` in its environment."""
     for place in Path("/proc").iterdir():
         if not place.name.isdigit():
             continue
         try:
             has_mark = mark in (place / "environ").read_bytes().split(b"\0")
             state, parent, *_ = (place / "stat").read_text().rpartition(")")[2].split()
-        except OSError:  # it has ended meanwhile, or is somebody else's
+        except OSError:  # it has ended meanwhile, or belongs to another user
             continue
         if has_mark and state != "Z":
             yield int(place.name), int(parent)

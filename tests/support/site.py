@@ -1,4 +1,4 @@
-"""A CouchDB server, and an installation of the service on it under names of its own."""
+"""A CouchDB server, and an installation of the service on it with unique names."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class CouchDBServer:
 
     @classmethod
     def at(cls, url: str) -> CouchDBServer:
-        """Take a server from a URL that holds the account."""
+        """Return the server for a URL that contains the admin's name and password."""
         parts = urlsplit(url)
         place = f"{parts.scheme}://{parts.hostname}:{parts.port or 5984}"
         return cls(place, unquote(parts.username or ""), unquote(parts.password or ""))
@@ -45,7 +45,7 @@ class CouchDBServer:
         return urlsplit(self.url).port or 5984
 
     def through(self, url: str) -> CouchDBServer:
-        """Return the same server behind another URL, that of a proxy."""
+        """Return the same server with a proxy's URL."""
         return replace(self, url=url)
 
     def client(self, connections: int = 8) -> CouchDBClient:
@@ -61,7 +61,7 @@ class CouchDBServer:
             client.close()
 
     def drop(self, database: str) -> None:
-        """Delete the databases of an installation, as far as they exist."""
+        """Delete the databases of an installation that exist."""
         for name in database_names(database):
             with missing_is_fine():
                 self.ask("DELETE", name)
@@ -69,7 +69,7 @@ class CouchDBServer:
 
 @dataclass(frozen=True)
 class Site:
-    """A server, and how an installation on it is configured."""
+    """An installation on a server: its databases and the service's account."""
 
     server: CouchDBServer
     database: str
@@ -82,7 +82,7 @@ class Site:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Return what the init container gets."""
+        """The environment of the init container."""
         return self.service_environment | {
             "COUCHDB_ADMIN_USERNAME": self.server.username,
             "COUCHDB_ADMIN_PASSWORD": self.server.password,
@@ -90,7 +90,7 @@ class Site:
 
     @property
     def service_environment(self) -> dict[str, str]:
-        """Return what the service gets."""
+        """The environment of the service."""
         return {
             "COUCHDB_URL": self.server.url,
             "COUCHDB_USERNAME": self.username,
@@ -118,7 +118,7 @@ class Site:
         return Account(username, lambda: password, variable=variable)
 
     def bootstrap(self, *, timeout: float = 30, **changes: Any) -> list[str]:
-        """Bring it to ready and return what was reported."""
+        """Bootstrap the site and return the reported lines."""
         lines: list[str] = []
 
         def report(step: str, status: Status, message: str) -> None:
@@ -133,7 +133,7 @@ class Site:
         return user
 
     def remove(self) -> None:
-        """Delete its databases and its account, as far as they exist."""
+        """Delete the databases and the account, if they exist."""
         self.server.drop(self.database)
         with missing_is_fine():
             user = self.user()
@@ -142,7 +142,7 @@ class Site:
 
 @contextmanager
 def missing_is_fine() -> Iterator[None]:
-    """Ignore the answer that there is nothing to delete."""
+    """Ignore a 404 inside the block."""
     try:
         yield
     except ErrorResponse as answer:
@@ -152,7 +152,7 @@ def missing_is_fine() -> Iterator[None]:
 
 @contextmanager
 def new_site(server: CouchDBServer) -> Iterator[Site]:
-    """Lend a site with an account and databases that nothing else uses, not bootstrapped yet."""
+    """Yield a new site that is not bootstrapped, with unique names; remove it at the end."""
     mark = uuid.uuid4().hex[:12]
     site = Site(server, f"overmind-test-{mark}", f"overmind-{mark}")
     try:

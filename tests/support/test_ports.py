@@ -1,4 +1,4 @@
-"""Two processes that run tests never get the same port, whatever the machine looks like."""
+"""Tests that concurrent test processes never get the same port."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ PRINT_ALL = "from tests.support.ports import *; print(*(free_port() for _ in ran
 
 @pytest.fixture
 def ours() -> set[int]:
-    """Ports of this process: as many as it may use at once."""
+    """Half a block of this process's ports."""
     return {free_port() for _ in range(BLOCK // 2)}
 
 
 @pytest.fixture
 def forgotten() -> Iterator[None]:
-    """Let the test choose a block anew."""
+    """Make the test choose its block of ports again, and forget it afterwards."""
     ports._ports.cache_clear()
     yield
     ports._ports.cache_clear()

@@ -1,4 +1,4 @@
-"""The fault proxy injects the faults that it names, and the peer keeps its data over a restart."""
+"""Tests for the fault proxy's faults and for the peer's data after a restart."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.waiting import wait_until
 
 
 class Upstream(ThreadingHTTPServer):
-    """Echoes what it is sent, and remembers which requests it carried out."""
+    """A server that echoes request bodies and records the requests."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), EchoHandler)
@@ -98,7 +98,7 @@ def get_a(connection: http.client.HTTPConnection) -> bytes:
 
 
 def in_background(proxy: FaultProxy) -> tuple[threading.Thread, list[str]]:
-    """GET /slow on a thread; the list says how it went."""
+    """Send GET /slow on a thread, which adds the outcome to the returned list."""
     outcome: list[str] = []
 
     def get() -> None:

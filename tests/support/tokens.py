@@ -1,4 +1,4 @@
-"""Access tokens for tests: a reader's, a writer's and one that the service does not know."""
+"""Access tokens for tests: one that may read, one that may write, and an unknown one."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ Headers = dict[str, str]
 
 
 def line(name: str, scope: str, token: str) -> str:
-    """A line of the file, made by other means than those that are tested."""
+    """Return a line of the token file, made without the code under test."""
     return f"{name}:{scope}:{hashlib.sha256(token.encode()).hexdigest()}"
 
 
 READER_LINE, WRITER_LINE = line("viewer", "read", READER), line("pilot", "write", WRITER)
 LINES = f"{READER_LINE},{WRITER_LINE}"
-"""As the variable has them."""
+"""The lines in the format of OVERMIND_TOKENS."""
 
 
 def bearer(token: str) -> Headers:
@@ -25,7 +25,7 @@ def bearer(token: str) -> Headers:
 
 
 def file_of_tokens(directory: Path) -> Path:
-    """Make a file that lets in who may read and who may write."""
+    """Write a token file with a read token and a write token; return its path."""
     path = directory / "tokens"
     path.write_text(f"{READER_LINE}\n{WRITER_LINE}\n")
     return path

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 POLL_SECONDS = 0.005
 PATIENCE_SECONDS = 30.0
-"""What a busy machine may need; a test that passes never waits that long."""
+"""Seconds that a busy machine may need; a passing test never waits that long."""
 
 
 def wait_until(
@@ -16,12 +16,12 @@ def wait_until(
     """Return as soon as a condition holds.
 
     Args:
-        condition: is called again and again; what it raises ends the wait.
-        what: the state in which it holds, for the error.
-        seconds: how long it may take.
+        condition: called repeatedly; an exception from it ends the wait.
+        what: the expected state, for the error message.
+        seconds: the timeout.
 
     Raises:
-        AssertionError: it still does not hold by then.
+        AssertionError: if the condition does not hold in time.
     """
     deadline = time.monotonic() + seconds
     while not condition():

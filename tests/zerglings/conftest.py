@@ -1,4 +1,4 @@
-"""Fixtures: a circuit breaker in a hurry."""
+"""Fixtures: a circuit breaker with short intervals."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from zerglings.storage import breaker
 
 @pytest.fixture
 def hasty_breaker(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have breakers judge as in earnest, only faster."""
+    """Shorten the intervals of all circuit breakers, so that tests of them are fast."""
     for name, seconds in {
         "CHECK_INTERVAL": 0.02,
         "PROBE_AFTER": 0.1,

@@ -1,4 +1,4 @@
-"""Tokens: what a line may say, which one is found, and what a changed file changes."""
+"""Tests for tokens: how lines are parsed, how a token is found, how files are reloaded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signing in and out with a browser: what it is made to keep, and where it is sent."""
+"""Tests for signing in and out with a browser: the cookies it gets and its redirects."""
 
 from __future__ import annotations
 

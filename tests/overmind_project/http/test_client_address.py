@@ -1,4 +1,4 @@
-"""Whose address counts, whatever clients and proxies write into X-Forwarded-For."""
+"""Tests for finding the client's address when X-Forwarded-For may be forged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The limiter against a plain model of it, and under what processes do to each other."""
+"""Tests the rate limiter against a plain model, also between concurrent processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Under which names the service answers."""
+"""Tests for the Host names that the service accepts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may be a path prefix, and how a request's path is found under one."""
+"""Tests for valid path prefixes, and for finding a request's path below one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests as they are counted and logged: by a real service of several processes."""
+"""Tests for request metrics and the access log, with a real service of several processes."""
 
 from __future__ import annotations
 

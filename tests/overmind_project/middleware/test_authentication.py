@@ -1,4 +1,4 @@
-"""Who is let in where tokens are configured, and what everybody else is told."""
+"""Tests for authentication with tokens: open and protected routes, scopes, 401 and 403."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What other sites' pages may read: nothing unless configured, and then every answer."""
+"""Tests for CORS: off by default; once configured, on every response."""
 
 from __future__ import annotations
 

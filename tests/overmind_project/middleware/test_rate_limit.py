@@ -1,4 +1,4 @@
-"""Who is refused, and for what: in this process with a guard of the test's, and as a service."""
+"""Tests for rate limiting, with a limiter in this process and in a running service."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A real request for each answer that the document describes, by the example that it shows."""
+"""Real requests that produce each response described in the OpenAPI document."""
 
 from __future__ import annotations
 

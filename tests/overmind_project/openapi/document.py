@@ -1,4 +1,4 @@
-"""The API's document, against which an answer can be held."""
+"""The OpenAPI document, with checks of responses against it."""
 
 from __future__ import annotations
 

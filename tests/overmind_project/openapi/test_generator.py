@@ -1,4 +1,4 @@
-"""The document names what is served, all of it and nothing else."""
+"""Tests that the OpenAPI document lists exactly the operations that are served."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``openapi.yaml`` repeats from the code and the settings is the same there."""
+"""Tests that the values in ``openapi.yaml`` equal those of the code and the settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The document is true: what it describes is what the service answers, sentence by sentence."""
+"""Tests that the service's responses match the OpenAPI document."""
 
 from __future__ import annotations
 

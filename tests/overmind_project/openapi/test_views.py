@@ -1,4 +1,4 @@
-"""The document for programs at /schema/, and for people at /docs/."""
+"""Tests for the OpenAPI document at /schema/ and the documentation page at /docs/."""
 
 from __future__ import annotations
 

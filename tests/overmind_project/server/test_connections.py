@@ -1,4 +1,4 @@
-"""Connections that have ended already, or cannot be accepted, harm no others."""
+"""Tests that a closed connection or a failed accept does not affect other connections."""
 
 from __future__ import annotations
 

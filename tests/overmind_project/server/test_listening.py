@@ -1,4 +1,4 @@
-"""Where the service listens: on IPv4 and IPv6 wherever both exist."""
+"""Tests for the listening address: IPv4 and IPv6 where both are available."""
 
 from __future__ import annotations
 

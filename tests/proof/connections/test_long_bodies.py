@@ -1,4 +1,4 @@
-"""Bodies that are long or that wait: what they may hold, and who makes room for whom."""
+"""Tests for long and slow request bodies: the memory budget, and eviction of slow uploads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A service, or a part of it, that is told to stop: no request that it has accepted fails."""
+"""Tests that no accepted request fails when the service or one of its workers stops."""
 
 from __future__ import annotations
 

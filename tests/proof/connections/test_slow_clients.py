@@ -1,4 +1,4 @@
-"""Clients that hold connections in vain: they are put up with for a while; others are served."""
+"""Tests that slow and idle connections time out while other clients are served."""
 
 from __future__ import annotations
 

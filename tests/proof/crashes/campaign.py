@@ -1,7 +1,7 @@
-"""A crash test in rounds: processes are killed under load, and acknowledged commands checked.
+"""Runs a crash test in rounds: kills processes under load, then checks acknowledged commands.
 
-After each kill every zergling that the round's clients know is replayed from the store; at the end
-of a round its whole ledger is compared with the store, and every round's again when the run ends.
+After each kill it replays every zergling that the round's clients know from the store. At the end
+of a round it compares the round's ledger with the store, and at the end of the run all ledgers.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Kills, stops and restarts the processes under a crash test: workers, masters and the store's.
+"""Kills, stops and restarts the processes under a crash test: workers, masters and the store.
 
-It knows when all of them answer again, and nothing of what they hold.
+It waits until all of them respond again, and knows nothing of their data.
 """
 
 from __future__ import annotations

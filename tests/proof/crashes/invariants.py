@@ -1,4 +1,4 @@
-"""Invariants of a store that hold at any moment, also under load and in a copy of its files."""
+"""Invariants that hold in a store at any moment, under load and in a copy of its files."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""A load generator that also reads zerglings, lists them and makes whole-swarm calls.
+"""A load generator that also reads zerglings, lists them and makes bulk calls.
 
-Each item of a whole-swarm call is entered in the ledger like a command of its own.
+Each item of a bulk call is entered in the ledger like a command of its own.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ BROOD = 3
 
 
 class MixedSwarm(Swarm):
-    """A swarm whose clients also read, list, and make whole-swarm calls."""
+    """A swarm whose clients also read, list, and make bulk calls."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)

@@ -1,6 +1,6 @@
-"""Crashes: a kill of anything at any moment loses nothing and doubles nothing, also on the disk.
+"""Tests that killing any process at any moment loses and duplicates nothing, on disk too.
 
-The runs are short ones for every day; `make crash` goes on for ten minutes with each store.
+These runs are short; `make crash` runs for ten minutes with each store.
 """
 
 from __future__ import annotations

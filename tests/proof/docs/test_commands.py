@@ -1,4 +1,4 @@
-"""What the documentation shows is what happens: every command on every page is run."""
+"""Runs every command in the documentation and compares the output with the page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the other tests of the documentation rely on: a page that is wrong is found out."""
+"""Tests that the documentation's test runner detects pages that are wrong."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Runs the commands of a page against a fresh service and compares what they print.
 
-Ids, revisions and hashes may be others than on the page, but always the same other ones; times and
-durations may be any. ``…`` stands for something left out, alone on a line for any lines.
+Ids, revisions and hashes may differ from those on the page if each is replaced consistently; times
+and durations may differ freely. ``…`` stands for omitted text, alone on a line for any lines.
 Everything else must be equal.
 """
 

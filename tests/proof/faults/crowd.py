@@ -1,8 +1,8 @@
-"""Hundreds of concurrent clients in a child process, apart from what the test measures itself.
+"""Runs hundreds of concurrent clients in a child process, separate from the measuring test.
 
     python -m tests.proof.faults.crowd PORT PATH CONNECTIONS
 
-Each holds one connection and waits for about a second between two requests, as a 503 tells it to.
+Each client keeps one connection and waits about a second between requests, as a 503 asks for.
 """
 
 from __future__ import annotations

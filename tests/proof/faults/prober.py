@@ -1,4 +1,4 @@
-"""Calls ``/healthz`` all the time from a child process and records how long each answer takes.
+"""Calls ``/healthz`` continuously from a child process and records how long each response takes.
 
 python -m tests.proof.faults.prober PORT
 """

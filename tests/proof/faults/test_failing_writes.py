@@ -1,4 +1,4 @@
-"""A CouchDB that reads and cannot write, as on a full or read-only volume."""
+"""Tests with a CouchDB that can read and not write, as on a full or read-only volume."""
 
 from __future__ import annotations
 

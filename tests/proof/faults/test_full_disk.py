@@ -1,6 +1,6 @@
-"""The embedded store without room to write: refused with a sentence, nothing lost, well afterwards.
+"""Tests that the embedded store refuses writes to a full disk, loses nothing, and recovers.
 
-The room is that of a file, by a limit of the process, and where a file system may be mounted, its.
+A process limit bounds the file; where a file system may be mounted, that is filled as well.
 """
 
 from __future__ import annotations

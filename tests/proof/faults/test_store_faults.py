@@ -1,4 +1,4 @@
-"""The service over a store that breaks in every way there is, as its clients see it.
+"""Tests what clients of the service see while its store fails in every known way.
 
 With OVERMIND_FAULTS=1 each fault lasts longer and meets more clients; `make faults` prints a table.
 """

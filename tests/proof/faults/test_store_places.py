@@ -1,4 +1,4 @@
-"""The service over a store that moves, is replaced, or changes its certificate or its account."""
+"""Tests with a store that is moved or replaced, or whose certificate or account changes."""
 
 from __future__ import annotations
 

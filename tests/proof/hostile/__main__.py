@@ -1,4 +1,4 @@
-"""`make fuzz`: runs the tests of this folder again and again, each round with another seed."""
+"""`make fuzz`: runs the tests of this folder repeatedly, each round with another seed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many inputs a property test tries: a fixed few, or many random ones under `make fuzz`."""
+"""The number of inputs per property test: few and fixed, or many and random for `make fuzz`."""
 
 from __future__ import annotations
 

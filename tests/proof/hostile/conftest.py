@@ -15,7 +15,7 @@ from tests.support.client import served_over
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The application, over an embedded store in this directory; requests are not logged."""
+    """The application in this process, with SQLite in the returned directory and no access log."""
     directory: Path = tmp_path_factory.mktemp("hostile")
     log = logging.getLogger("overmind.request")
     log.disabled = True

@@ -17,7 +17,7 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 PART = b'--b\r\nContent-Disposition: form-data; name="f"\r\n\r\n1\r\n'
 
 HEAD, BODY, SWARM = 8_000, 60_000, 2_000_000
-"""Nearly the most bytes of a header or a query, of a body, and of a whole-swarm call's body."""
+"""Nearly the most bytes of a header or a query, of a body, and of a bulk call's body."""
 
 MANY, PARTS_HEAD = 1_000, 960
 """Fields that the framework would put up with in a form, and nearly the most bytes of a head."""

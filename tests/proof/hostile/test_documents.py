@@ -1,4 +1,4 @@
-"""Whatever somebody wrote into the database, it breaks no answer and runs in no browser."""
+"""Tests that malformed stored documents break no response and run no script in a browser."""
 
 from __future__ import annotations
 

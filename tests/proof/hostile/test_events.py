@@ -1,4 +1,4 @@
-"""Wherever a reader says that it left the feed, the feed begins well formed."""
+"""Tests that any Last-Event-ID, also an invalid one, starts a well-formed event stream."""
 
 from __future__ import annotations
 

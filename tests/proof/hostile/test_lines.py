@@ -1,4 +1,4 @@
-"""Whatever is in a file that is to be imported, it is read as an export or refused as none."""
+"""Tests that the import reads a file as a valid export or rejects it, whatever its content."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pages run nothing that is in the database or in a request, and every answer protects itself."""
+"""Tests that pages run no injected script, and that every response has its security headers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No path leads to another document, another database or another file."""
+"""Tests that no request path reaches another document, database or file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever a client sends is answered as the document says, and what is refused changes nothing."""
+"""Tests that any request gets a documented response, and that a rejected one changes nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The service, tried by schemathesis against its own document."""
+"""Tests the service with schemathesis against its own OpenAPI document."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""However the store fails, no answer tells where it is, or how it failed, or who asked it."""
+"""Tests that a failing store leaks no address, error detail or account into a response."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nothing that a client sends ends a line of an answer's head, or leads to another host."""
+"""Tests that no input injects a response header or redirects to another host."""
 
 from __future__ import annotations
 

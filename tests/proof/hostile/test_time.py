@@ -1,4 +1,4 @@
-"""No request takes time out of proportion to its length, and no regular expression does."""
+"""Tests that requests and regular expressions take time in proportion to their input."""
 
 from __future__ import annotations
 

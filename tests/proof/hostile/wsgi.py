@@ -1,6 +1,6 @@
 """Calls the WSGI application in this process with the environment that gunicorn would give it.
 
-Headers and paths can hold what no client library would send. The caller leaves out what no server
+Headers and paths can hold what no client library would send. Callers must leave out what no server
 would pass on: a line break in a header, a path that is not ASCII.
 """
 

@@ -1,4 +1,4 @@
-"""A reader of the feed that goes and comes back amid thousands of moves misses nothing."""
+"""Tests that a feed reader that reconnects amid thousands of moves misses nothing."""
 
 from __future__ import annotations
 

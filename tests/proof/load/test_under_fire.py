@@ -1,6 +1,6 @@
-"""Exactly once under fire: many clients, killed workers, a store that goes away, rival nodes.
+"""Tests for exactly-once commands under load: killed workers, a lost store, rival nodes.
 
-The runs are short ones for every day; with OVERMIND_STRESS=1 they are as heavy as was promised.
+The runs are short; OVERMIND_STRESS=1 runs them with the full load.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Compares the ledger of a load test with what the store holds afterwards.
+"""Compares the ledger of a load test with the content of the store.
 
-It reads the whole histories past the service and replays them.
+It reads the whole histories directly from the store and replays them.
 """
 
 from __future__ import annotations

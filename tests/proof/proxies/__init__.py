@@ -1,1 +1,1 @@
-"""What proxies and caches make of the service; a proxy that is not installed skips its tests."""
+"""Tests with real proxies and caches; a test is skipped if its proxy is not installed."""

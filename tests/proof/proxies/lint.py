@@ -1,4 +1,4 @@
-"""Has REDbot look at requests, and prints what it notes of their answers.
+"""Runs REDbot on requests and prints its notes about the responses.
 
 ``build/redbot/bin/python tests/proof/proxies/lint.py`` takes a list of requests as JSON on its
 standard input and gives a list of lists of notes. It runs in an environment of its own, so it

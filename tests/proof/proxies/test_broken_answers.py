@@ -1,4 +1,4 @@
-"""A list that breaks off, behind nginx: never valid JSON, and with HTTP/1.1 an error as well."""
+"""Tests that a list cut off behind nginx is invalid JSON, and with HTTP/1.1 an error too."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""REDbot finds nothing in any kind of answer that misleads a cache or breaks HTTP."""
+"""Tests that REDbot finds no caching or HTTP error in any kind of response."""
 
 from __future__ import annotations
 

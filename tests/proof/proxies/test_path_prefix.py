@@ -1,4 +1,4 @@
-"""Below a path, behind nginx: in a browser everything that is asked for is below it."""
+"""Tests that a browser behind nginx requests only URLs below the path prefix."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""A proxy that repeats a POST whose outcome was unknown: harmless with an Idempotency-Key.
+"""Tests that a proxy may repeat a POST with an Idempotency-Key whose outcome was unknown.
 
-The store carries out each write and its answer is lost, so the service says that the outcome is
+The store carries out each write and its response is lost. The service answers that the outcome is
 unknown, and the proxy sends the request again.
 """
 

@@ -1,8 +1,8 @@
-"""The bill of materials: what a tool lists of the packages, and what these bring for browsers.
+"""The bill of materials: packages, and the browser files that they contain.
 
-``build/audit/bin/python -m tests.proof.supply.bill FILE`` adds the latter, of which the packages'
-metadata say nothing, to what CycloneDX's own tool has written, and holds the whole against the
-schema.
+``build/audit/bin/python -m tests.proof.supply.bill FILE`` adds the browser files to the output of
+CycloneDX's own tool, as the packages' metadata do not list them, and validates the result against
+the schema.
 """
 
 from __future__ import annotations

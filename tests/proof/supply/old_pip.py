@@ -1,7 +1,7 @@
-"""An old pip, and a folder of releases for it to choose from: what it makes of a lock file.
+"""Runs an old pip on a lock file, with a local folder of releases to choose from.
 
-A release here is a wheel of the real package's metadata and nothing else. Each package of a lock
-has two, the locked one and one far newer, so the result depends on no date and on no registry.
+A release here is a wheel with only the real package's metadata. Each package of a lock has two, the
+locked one and a far newer one, so the result depends on no date and no registry.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Every lock installs with the oldest pip of this Python, whatever is released later."""
+"""Tests that the oldest supported pip installs every lock file, whatever newer releases exist."""
 
 from __future__ import annotations
 

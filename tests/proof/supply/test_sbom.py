@@ -1,7 +1,4 @@
-"""The bill of materials names what the service runs with, and nothing else.
-
-It is made here as `make sbom` makes it; CycloneDX's own tool holds it against the schema.
-"""
+"""Tests that `make sbom` lists exactly what the service runs with, in CycloneDX's schema."""
 
 from __future__ import annotations
 

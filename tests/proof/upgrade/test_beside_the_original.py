@@ -1,7 +1,7 @@
-"""The original and the service at once on one database: a rolling upgrade, with real processes.
+"""Tests a rolling upgrade: the original and the service at once on one database.
 
-Each request spells a number of its own, so that it can be found in a history whose ids the original
-has dropped; each word of the original is one that it does not know, and records.
+Each request's commands encode a number of its own, so that it can be found in a history whose ids
+the original has dropped. The original's commands are ones that it records without knowing them.
 """
 
 from __future__ import annotations

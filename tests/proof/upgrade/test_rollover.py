@@ -1,7 +1,7 @@
-"""From the previous release to this one and back, on one database and under load.
+"""Tests an upgrade from the previous release and the way back, on one database and under load.
 
-Old and new pods serve together while a Deployment rolls, each after its own init container. With
-OVERMIND_STRESS=1 each stage is as long, and the load as heavy, as it should be by hand.
+Old and new pods serve together while a Deployment rolls, each after its own init container.
+OVERMIND_STRESS=1 runs each stage with its full length and load.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Everything wrong that a client can send gets its 4xx and changes nothing, on the real server."""
+"""Tests that invalid input gets its 4xx and changes nothing, over the real store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The browsable API: a page with a usable form for each action, with its styles."""
+"""Tests that the browsable API has a styled page with a usable form for each action."""
 
 from __future__ import annotations
 

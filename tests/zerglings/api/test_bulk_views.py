@@ -1,4 +1,4 @@
-"""Whole-swarm calls as clients make them: each item has a result, whatever the others come to."""
+"""Tests for the bulk endpoints: each item has its own result, whatever the others' results."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""A streamed answer that breaks off is never valid JSON, wherever it does.
-
-Some proxies end it as if it were whole, and then nothing else tells a client.
-"""
+"""Tests that a streamed response is never valid JSON when it is cut off, wherever that is."""
 
 from __future__ import annotations
 

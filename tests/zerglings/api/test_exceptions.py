@@ -1,4 +1,4 @@
-"""Which status and sentence each of the store's errors becomes."""
+"""Tests for the HTTP status and message of each store error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What form of answer is asked for; and that no framework is asked to find that out by itself."""
+"""Tests for content negotiation, which does not use the framework's."""
 
 from __future__ import annotations
 

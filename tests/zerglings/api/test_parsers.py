@@ -1,4 +1,4 @@
-"""Multipart forms: what is in them, and what keeps them from the framework's parser."""
+"""Tests for the parser of multipart forms, which replaces the framework's."""
 
 from __future__ import annotations
 

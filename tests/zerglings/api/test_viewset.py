@@ -1,4 +1,4 @@
-"""The HTTP contract, section 1, over both stores."""
+"""Tests for section 1 of the HTTP contract, over both stores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Long histories: what is cut off them, and that nothing is lost by it."""
+"""Tests for moving parts of long histories into chunks without loss."""
 
 from __future__ import annotations
 

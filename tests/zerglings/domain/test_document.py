@@ -1,4 +1,4 @@
-"""The stored form: exactly as described, and the original service's documents understood."""
+"""Tests for the stored document format, and for reading the original service's documents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Merging as a law: whatever leaves there are, in whatever order, one history comes of them."""
+"""Property tests: merging any leaves, in any order, gives the same history."""
 
 from __future__ import annotations
 

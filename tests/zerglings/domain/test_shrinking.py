@@ -1,4 +1,4 @@
-"""Shorter forms of what is too large: nothing of the living is lost, and the dead stay dead."""
+"""Tests for shortening documents that are too large, of living and of dead zerglings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rules, as properties that hold for every zergling and every history."""
+"""Property tests for the rules that hold for every zergling and every history."""
 
 from __future__ import annotations
 

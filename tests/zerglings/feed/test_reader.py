@@ -1,4 +1,4 @@
-"""The feed inside one process: who is told what, and who is dropped."""
+"""Tests for the feed in one process: what each listener receives, and when it is dropped."""
 
 from __future__ import annotations
 

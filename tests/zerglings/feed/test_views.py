@@ -1,4 +1,4 @@
-"""GET /events as clients hear it, over a real socket and both stores."""
+"""Tests for GET /events over a real socket and both stores."""
 
 from __future__ import annotations
 

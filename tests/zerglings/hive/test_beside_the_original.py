@@ -1,7 +1,8 @@
-"""Between two of our writes the original writes: what is promised for that holds all the same.
+"""Tests for the promises that hold when the original writes between two of the service's writes.
 
-Whatever it stored is served and moved as it is, and what we acknowledged is there once. Only it
-may lose what it has acknowledged itself, and a key from before its write may be forgotten.
+The service serves and moves what the original stored, and keeps each command that it acknowledged
+exactly once. The original may lose its own acknowledged commands, and an idempotency key from
+before its write may be forgotten.
 """
 
 from __future__ import annotations

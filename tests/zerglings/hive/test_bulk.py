@@ -1,4 +1,4 @@
-"""Whole-swarm calls over stores that fail and are raced."""
+"""Tests for bulk operations over stores that fail and stores with concurrent writers."""
 
 from __future__ import annotations
 

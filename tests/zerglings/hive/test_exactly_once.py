@@ -1,4 +1,4 @@
-"""Exactly once: keys, lost answers and minorities, over stores of both kinds."""
+"""Tests for exactly-once commands: keys, lost responses and minority writes, on both stores."""
 
 from __future__ import annotations
 

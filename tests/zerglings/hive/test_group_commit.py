@@ -1,4 +1,4 @@
-"""Group commit: who leads, who shares, and what happens when a flush goes wrong."""
+"""Tests for group commit: leaders, batches, queue limits and failed flushes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The hive over a store that hangs: who waits for a call of others, and who is told at once."""
+"""Tests that the hive fails fast over a store that is known to hang."""
 
 from __future__ import annotations
 

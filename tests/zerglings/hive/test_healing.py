@@ -1,4 +1,4 @@
-"""A database healed as a whole: merged, purged, tidied, and nothing living touched."""
+"""Tests for healing a database: merges, purges and clean-up that leave living data untouched."""
 
 from __future__ import annotations
 

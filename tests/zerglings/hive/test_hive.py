@@ -1,4 +1,4 @@
-"""The use cases over stores that are raced, break off and lose answers."""
+"""Tests for the use cases over stores with races, broken connections and lost responses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a process remembers of zerglings, and when it trusts that."""
+"""Tests for the revision cache: what it keeps, and when an entry is used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One flush with many changes: order, revisions, conditions, and each caller's own error."""
+"""Tests for one flush of many mutations: order, revisions, conditions and separate errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``manage.py bootstrap_couch`` as an init container runs it: a process with an environment."""
+"""Tests for ``manage.py bootstrap_couch``, run as a process as in an init container."""
 
 from __future__ import annotations
 

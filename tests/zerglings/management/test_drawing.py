@@ -1,4 +1,4 @@
-"""The drawing of a path: small, north up, never larger than it may be."""
+"""Tests for the drawing of a path: north is up, and its size is bounded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`manage.py heal` as an operator runs it."""
+"""Tests for `manage.py heal`, run as a process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`manage.py make_token`: a new token, and the line that makes it known."""
+"""Tests for `manage.py make_token`: a new token and its line for the token file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`manage.py swarm` as an operator runs it."""
+"""Tests for `manage.py swarm`, run as a process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`manage.py export_zerglings` and `import_zerglings` as an operator runs them."""
+"""Tests for `manage.py export_zerglings` and `import_zerglings`, run as processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a list decides what a zergling's past is, a list that may be short decides nothing."""
+"""Tests that an incomplete list of documents never decides about a zergling's history."""
 
 from __future__ import annotations
 

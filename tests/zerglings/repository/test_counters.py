@@ -1,4 +1,4 @@
-"""What the hive counts: births, moves, deaths, batches, lost races, merges and its cache."""
+"""Tests for the hive's counters: births, moves, deaths, batches, conflicts, merges and cache."""
 
 from __future__ import annotations
 

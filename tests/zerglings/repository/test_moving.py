@@ -1,4 +1,4 @@
-"""Histories of many thousand commands that the original service has left in one document each."""
+"""Tests for the original service's single documents with thousands of commands."""
 
 from __future__ import annotations
 

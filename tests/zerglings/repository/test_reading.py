@@ -1,4 +1,4 @@
-"""Rival revisions: merged by whoever sees them, without an id ever being in no living leaf."""
+"""Tests that readers merge conflicting revisions without losing any command id."""
 
 from __future__ import annotations
 

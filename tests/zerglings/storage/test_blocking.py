@@ -1,4 +1,4 @@
-"""The embedded store under greenlets: a call that waits holds up nobody but its caller."""
+"""Tests that a blocked call to the embedded store does not block other greenlets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The circuit breaker: it refuses calls while a store hangs, and at no other time."""
+"""Tests that the circuit breaker rejects calls while a store hangs, and only then."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The store contract: one suite, run over every backend."""
+"""Tests for the store contract, run over every backend."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The store that is observed: it changes nothing, and each call counts with its outcome."""
+"""Tests that instrumentation does not change results and counts each call by outcome."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An export while a node's copies are empty: it waits until lists are whole, or it fails."""
+"""Tests that an export waits for complete shard copies, or fails."""
 
 from __future__ import annotations
 

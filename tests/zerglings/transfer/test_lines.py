@@ -1,4 +1,4 @@
-"""The file of an export: any damage is known, and said with the number of its line."""
+"""Tests that damage to an export file is detected and reported with its line number."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Out of one store and into another: nothing lost, nothing overwritten, nothing revived."""
+"""Tests that export and import lose nothing, overwrite nothing and revive nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Makes a service under test count its greenlets and resolve names as the test wants.
+"""Hook in a service under test that counts its greenlets and overrides its name resolution.
 
 Python imports this module at its start when this directory is in PYTHONPATH. It works through
 files in the directory that OVERMIND_TEST_HOOK names: `hosts` has lines of `name address` or

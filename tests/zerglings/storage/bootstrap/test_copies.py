@@ -1,4 +1,4 @@
-"""A node that started empty is out of service until its copies are whole."""
+"""Tests that a node that starts empty is out of service until its copies are complete."""
 
 from __future__ import annotations
 

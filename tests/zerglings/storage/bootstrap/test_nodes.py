@@ -1,4 +1,4 @@
-"""What bootstrap sets is set in every node's copies, and what it cannot look at it says."""
+"""Tests that bootstrap configures every node's copies, and reports nodes it cannot check."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The runner of bootstrap steps, over steps that need no server."""
+"""Tests for the runner of bootstrap steps, with steps that need no server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From each state to ready, and then a second run that writes nothing."""
+"""Tests that bootstrap reaches ready from each state, and that a second run writes nothing."""
 
 from __future__ import annotations
 

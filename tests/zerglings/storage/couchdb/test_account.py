@@ -1,4 +1,4 @@
-"""When a refused password is sent again, and when not."""
+"""Tests for when a refused password is sent again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Copies that lack documents are found, by whoever may read the database."""
+"""Tests for finding shard copies that lack documents."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""What Apache CouchDB itself does and this service builds on, as docs/bootstrap.md says by version.
-
-They need a server of Apache CouchDB 3: COUCHDB_TEST_URL.
-"""
+"""Tests for Apache CouchDB's own behaviour that docs/bootstrap.md describes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever CouchDB or the way to it does, a store call ends with one of the contract's errors."""
+"""Tests that any CouchDB or network fault ends a store call with an error of the contract."""
 
 from __future__ import annotations
 

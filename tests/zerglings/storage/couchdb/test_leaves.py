@@ -1,4 +1,4 @@
-"""Rivals, and what they leave behind: only CouchDB has them, so they are made past the store."""
+"""Tests for conflicting leaves, which are created in CouchDB directly, not with the store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Positions of a database that is replaced by another one of the same name."""
+"""Tests for feed positions of a database that was replaced by another of the same name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The id under which CouchDB's log and ours have the same call."""
+"""Tests that CouchDB's log and the service's have the same request id."""
 
 from __future__ import annotations
 

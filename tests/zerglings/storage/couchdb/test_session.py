@@ -1,4 +1,4 @@
-"""Connections to CouchDB: which are kept, which are given up."""
+"""Tests for which connections to CouchDB are kept and which are closed."""
 
 from __future__ import annotations
 

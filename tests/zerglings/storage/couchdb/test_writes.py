@@ -1,4 +1,4 @@
-"""Whatever bounds the size of what CouchDB is sent, all that fits is written."""
+"""Tests that size limits of CouchDB or a proxy stop no document that fits."""
 
 from __future__ import annotations
 

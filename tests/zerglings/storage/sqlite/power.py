@@ -1,7 +1,7 @@
-"""A file system that a power cut strikes: what was written and not synced may be lost or torn.
+"""Simulates a power failure of a file system: data not yet synced may be lost or torn.
 
-A `Recorder` notes what SQLite writes and when it syncs; a `Disk` makes of such a record the files
-as they may be after the power failed. It knows files and nothing of what is in them.
+A `Recorder` records SQLite's writes and syncs. A `Disk` turns such a record into the files as they
+may be after the failure. Neither depends on what is in the files.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The embedded store under power cuts: what was acknowledged is on the disk, and nothing by half.
+"""Tests that the embedded store keeps acknowledged, complete writes after a power failure.
 
-The store's own statements run over a file system that is recorded (SQLite as apsw brings it; the
-rest of the suite uses Python's), and the power is cut at every sync, before it and after it.
+The store's own statements run over a recorded file system, with the SQLite that apsw brings (the
+other tests use Python's). The power fails before and after every sync.
 """
 
 from __future__ import annotations

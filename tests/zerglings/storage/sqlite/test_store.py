@@ -1,4 +1,4 @@
-"""The embedded store: what is its own, beyond the contract."""
+"""Tests for the embedded store's behaviour beyond the store contract."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bytes that are no request, or an ambiguous one: refused in JSON; nothing behind them is read."""
+"""Tests that malformed or ambiguous HTTP gets a JSON error and closes the connection."""
 
 from __future__ import annotations
 
