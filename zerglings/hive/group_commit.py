@@ -233,9 +233,9 @@ class GroupCommit(Generic[QueuedCall]):
             _abandon(batch)
             raise
         finally:
-            self._finish(batch, leader)
+            self._requeue_and_wake(batch, leader)
 
-    def _finish(self, batch: Sequence[QueuedCall], leader: QueuedCall) -> None:
+    def _requeue_and_wake(self, batch: Sequence[QueuedCall], leader: QueuedCall) -> None:
         """Queue unanswered calls again, then wake the next leader, then the answered callers.
 
         The next leader is first because the store is idle until it starts a batch.

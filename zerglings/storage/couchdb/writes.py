@@ -73,7 +73,7 @@ class DocumentWriter:
         )
         rows = reply.content if isinstance(reply.content, list) else []
         by_id = {row.get("id"): row for row in rows if isinstance(row, dict)}
-        return [_outcome(by_id.get(document["_id"], {})) for document in documents]
+        return [_outcome_of_row(by_id.get(document["_id"], {})) for document in documents]
 
     def _put(self, document: Document, timeout: float) -> Outcome:
         """Store one document with PUT, which costs CouchDB less than a bulk."""
@@ -82,7 +82,7 @@ class DocumentWriter:
         except (Conflict, WriteFailed) as failure:
             return failure
         row = reply.content if isinstance(reply.content, dict) else {}
-        return _outcome(row | {"accepted": reply.status == requests.codes.accepted})
+        return _outcome_of_row(row | {"accepted": reply.status == requests.codes.accepted})
 
 
 def _split(
@@ -109,7 +109,7 @@ def _too_large(document: Document, cause: TooLarge) -> TooLarge:
     return error
 
 
-def _outcome(row: Mapping[str, object]) -> Outcome:
+def _outcome_of_row(row: Mapping[str, object]) -> Outcome:
     """Translate a row of CouchDB's response to a write."""
     match row:
         case {"error": "conflict"}:
