@@ -64,7 +64,7 @@ class Life:
     acknowledged: list[tuple[float, str]] = field(default_factory=list)
 
     def before(self, moment: float) -> int:
-        """Return the number of commands that were acknowledged before ``moment``."""
+        """Return the number of commands acknowledged before ``moment``, including ``past``."""
         return len(self.past) + sum(at < moment for at, _ in self.acknowledged)
 
     def has_kept(self, history: list[str], moment: float) -> bool:

@@ -50,7 +50,7 @@ class ListCost:
 
 
 def measure_list(store: Benched, prefix: str, checkout: Path, length: int) -> ListCost:
-    """Fill a new database with ``length`` zerglings, and list all of them with a fresh service."""
+    """Fill a new database with ``length`` zerglings, and list all of them once."""
     database = f"{prefix}-list"
     with overmind(store, database, checkout) as server:
         sys.stderr.write(f"list of {length}: filling\n")

@@ -102,7 +102,10 @@ def _all_stats() -> Iterator[tuple[int, list[str]]]:
 
 
 def _stat(pid: int) -> list[str]:
-    """Return the fields after the name, which may contain any characters; empty if it ended."""
+    """Return the fields after the name, or an empty list if the process has ended.
+
+    The name may contain spaces and parentheses.
+    """
     try:
         return (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
     except OSError:
