@@ -6,7 +6,7 @@ STATIC := zerglings/static/overmind
 STATICS := $(wildcard $(STATIC)/*)
 COLLECTED := staticfiles/overmind/main.js
 LOCKED := requirements requirements-dev requirements-audit requirements-redbot tests/peer/requirements
-# Without --no-deps, pip before 23.3 ignores the pin of a package that is required both with and without an extra.
+# --no-deps: pip before 23.3 ignores the pin of a package that is required both with and without an extra.
 INSTALL := install --quiet --disable-pip-version-check --require-hashes --no-deps
 # uv asks the index that pip is configured with.
 UV = index=$${PIP_INDEX_URL:-$$($(BIN)/python -m pip config get global.index-url 2>/dev/null)}; \
@@ -149,7 +149,7 @@ build/audit/.installed: requirements-audit.txt
 	build/audit/bin/python -m pip check
 	@touch $@
 
-# What has to be built is built with what the lock names, and nothing else is.
+# sniffpy has no wheel. Build it with the locked setuptools, and install everything else from wheels.
 build/redbot/.installed: requirements-redbot.txt | $(VENV)/.development
 	$(PYTHON) -m venv --clear build/redbot
 	$(UV) pip install --quiet --python=build/redbot/bin/python --require-hashes --no-deps --only-binary=:all: --no-binary=sniffpy \

@@ -1,1 +1,1 @@
-"""Load and scale measurements of the service, each beside the raw store in the same run."""
+"""Benchmarks of the service, with the raw store measured in the same run for comparison."""

@@ -1,4 +1,4 @@
-"""``make bench``: measure what the plan asks for, print the table, keep every figure."""
+"""``make bench``: run the planned measurements, print the tables and write all figures as JSON."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ NO_COUCHDB = "No raw store and no baseline: they need CouchDB, see STORE_URL."
 
 
 def main() -> int:
-    """Run the bench; 0 if all that was asked for was measured."""
+    """Run the benchmarks; return 0 if all planned measurements succeeded, else 1."""
     try:
         find_wrk()
         plan = plan_from(os.environ)
@@ -55,7 +55,7 @@ def main() -> int:
 
 
 def _measure(plan: Plan, store: Benched, results: Results) -> bool:
-    """Measure part by part; one that fails leaves a remark and does not spoil the others."""
+    """Run all parts; a part that fails adds a remark, and the next part runs."""
     if not isinstance(store, CouchDB):
         results.remarks += [NO_COUCHDB]
     elif store.pid is None:
@@ -164,13 +164,13 @@ def _store(plan: Plan) -> Iterator[Benched]:
 
 @contextmanager
 def _bounded(seconds: int) -> Iterator[None]:
-    """End the block when its time is up or somebody ends the bench, cleaning up on the way out."""
+    """Exit with cleanup after ``seconds``, or on one of the signals in ``ENDINGS``."""
 
     def on_alarm(*_: object) -> NoReturn:
-        sys.exit(f"bench: given up after {seconds} seconds")
+        sys.exit(f"bench: timed out after {seconds} seconds")
 
     def on_end(number: int, _: object) -> NoReturn:
-        for ending in ENDINGS:  # a second one would cut the cleaning up short
+        for ending in ENDINGS:  # a second signal would interrupt the cleanup
             signal.signal(ending, signal.SIG_IGN)
         sys.exit(128 + number)
 

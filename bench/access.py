@@ -1,6 +1,7 @@
-"""What it costs to look whom a request comes from: ``python -m bench.access``.
+"""The cost of authentication: ``python -m bench.access``.
 
-Processor time of the guard alone, so that it says the same on a machine that has much to do.
+Measures the processor time of the authentication middleware alone, because processor time depends
+little on what else runs on the machine.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import timeit
 from collections.abc import Callable
 
 SIZES = (1, 10, 100)
-"""Tokens that are known."""
+"""Numbers of configured tokens."""
 
 SHOWN: tuple[dict[str, str], ...] = (
     {"Authorization": "Bearer token-0"},
@@ -26,7 +27,7 @@ os.environ |= {"DJANGO_SETTINGS_MODULE": "overmind_project.settings", "OVERMIND_
 
 
 def main() -> None:
-    """Print microseconds a request, by what it shows and by how many tokens are known."""
+    """Print microseconds per request, by kind of credentials and number of configured tokens."""
     import django
 
     from overmind_project.auth.tokens import line_of
@@ -60,7 +61,7 @@ def _cost(lines: str, headers: dict[str, str]) -> float:
 
 
 def _time(call: Callable[[], object]) -> float:
-    """Return the microseconds of a call, in the best of some repeats."""
+    """Return the microseconds per call, in the fastest of ``REPEATS`` runs."""
     seconds = timeit.repeat(call, timer=time.process_time, number=CALLS, repeat=REPEATS)
     return min(seconds) / CALLS * 1e6
 

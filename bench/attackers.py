@@ -1,6 +1,6 @@
-"""Clients that hold connections without using them, in a process of their own.
+"""Clients that hold connections without using them, in a separate process.
 
-Each connects again as soon as it is closed. Knows the service's URLs, nothing of its inside.
+Each client reconnects as soon as its connection is closed.
 """
 
 from __future__ import annotations
@@ -18,17 +18,21 @@ from typing import NamedTuple
 from bench.errors import BenchError
 
 DRIBBLE_EVERY = 1.0
-"""Seconds between two bytes."""
+"""Seconds between two sends on a connection."""
 
 SMALL_WINDOW = 4096
-"""Bytes that the kernel may hold for one that does not read."""
+"""Receive buffer, in bytes, of an attacker that does not read."""
 
 START_LIMIT = 20.0
 HOST = "127.0.0.1"
 
 
 class Habit(NamedTuple):
-    """What an attacker sends at first and then, and whether it reads."""
+    """The behaviour of one kind of attacker.
+
+    ``first`` is sent after connecting, ``dribble`` every ``DRIBBLE_EVERY`` seconds. ``reads`` says
+    whether the attacker reads the response.
+    """
 
     first: bytes
     dribble: bytes = b""
@@ -48,11 +52,11 @@ HABITS = {
     "silent": Habit(b""),
     "idle": Habit(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"),
 }
-"""By name; all of them at once are called ``all``."""
+"""The kinds of attackers by name. ``attacking`` also accepts ``all``, a random mix of them."""
 
 
-class Told(NamedTuple):
-    """What the attackers have seen so far."""
+class Counts(NamedTuple):
+    """Numbers of connections: open now, made so far, and closed so far."""
 
     open: int
     made: int
@@ -60,23 +64,33 @@ class Told(NamedTuple):
 
 
 class Attack:
-    """Attackers at work."""
+    """A running attack."""
 
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe
 
-    def told(self) -> Told:
-        """Return what they have seen."""
+    def counts(self) -> Counts:
+        """Return the attackers' connection counts.
+
+        Raises:
+            BenchError: the attackers' process does not answer.
+        """
         self._pipe.send(None)
         if not self._pipe.poll(START_LIMIT):
             raise BenchError("the attackers do not answer")
-        told: Told = self._pipe.recv()
-        return told
+        counts: Counts = self._pipe.recv()
+        return counts
 
 
 @contextmanager
 def attacking(port: int, habit: str, count: int) -> Iterator[Attack]:
-    """Have so many connections attack while the block runs; it begins when all are made."""
+    """Attack a port of this machine with ``count`` connections while the block runs.
+
+    The block starts once all connections are open. ``habit`` is a key of ``HABITS`` or ``all``.
+
+    Raises:
+        BenchError: the connections did not open within ``START_LIMIT`` seconds.
+    """
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     attackers = context.Process(target=_attack, args=(there, port, habit, count), daemon=True)
@@ -112,7 +126,7 @@ class _Attackers:
         self.made += 1
 
     def look(self, seconds: float) -> None:
-        """Read what comes; connect again where the end has come."""
+        """Read available data for up to ``seconds``, and replace closed connections."""
         for key, _ in self._selector.select(seconds):
             attacker = key.fileobj
             assert isinstance(attacker, socket.socket)  # nosec B101 # noqa: S101 - nothing else is registered
@@ -120,7 +134,7 @@ class _Attackers:
                 self._again(attacker)
 
     def dribble(self) -> None:
-        """Send a byte more, or find out whether the connection is still there."""
+        """Send the next bytes on each connection, and replace closed connections."""
         for attacker, habit in list(self._open.items()):
             try:
                 if habit.dribble:
@@ -139,8 +153,8 @@ class _Attackers:
         self.closed += 1
         self.connect()
 
-    def told(self) -> Told:
-        return Told(len(self._open), self.made, self.closed)
+    def counts(self) -> Counts:
+        return Counts(len(self._open), self.made, self.closed)
 
 
 def _received(attacker: socket.socket) -> bytes:
@@ -162,4 +176,4 @@ def _attack(pipe: Connection, port: int, habit: str, count: int) -> None:
             next_at += DRIBBLE_EVERY
         if pipe.poll():
             pipe.recv()
-            pipe.send(attackers.told())
+            pipe.send(attackers.counts())

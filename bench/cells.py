@@ -1,6 +1,7 @@
-"""The grid of the table: kinds of requests by numbers of connections, each cell several times.
+"""Measures each kind of request at each number of connections; each combination is a cell.
 
-The kinds take turns within a round, so that whatever drifts on the machine hits all of them alike.
+Every round measures each cell once, one after another, so that a change in the machine's speed
+affects all kinds alike.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ from bench.stores import Benched, CouchDB
 ZERGLINGS = 1000
 SETTLE_LIMIT = 20.0
 SETTLE_EVERY = 0.2
-"""Seconds to wait for servers that still answer what nobody waits for, and between two looks."""
+"""Seconds to wait at most for the servers to become idle, and between two checks."""
 
 IDLE_SHARE = 0.1
-"""Share of one core below which a server counts as idle."""
+"""Share of one core below which the servers together count as idle."""
 
 WARM_UP_SECONDS = 1
 WARM_UP_CONNECTIONS = 8
@@ -36,7 +37,7 @@ Side = Literal["service", "raw", "baseline"]
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of request: who gets it, by which script, over how many zerglings."""
+    """One kind of request: its target, its wrk script and the number of zerglings it uses."""
 
     name: str
     side: Side
@@ -64,7 +65,7 @@ KINDS = (
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One run of a cell; seconds of CPU per 1,000 requests, None where they cannot be seen."""
+    """One run of a cell. CPU is in seconds per 1,000 successes, None if not measurable."""
 
     figures: Figures
     cpu: float | None
@@ -73,22 +74,22 @@ class Sample:
 
 @dataclass(slots=True)
 class Cells:
-    """The samples of every cell, one a round."""
+    """The samples of every cell, one per round."""
 
     samples: dict[tuple[str, int], list[Sample]] = field(default_factory=dict)
 
     def add(self, kind: str, connections: int, sample: Sample) -> None:
-        """Keep a sample."""
+        """Add the sample of one round to a cell."""
         self.samples.setdefault((kind, connections), []).append(sample)
 
     def of(self, kind: str, connections: int) -> list[Sample]:
-        """Return a cell's samples, none if it was not measured."""
+        """Return a cell's samples, or an empty list if it was not measured."""
         return self.samples.get((kind, connections), [])
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Something to load: where, the form of its documents, and the process that pays for it."""
+    """A server to load: its URLs, the form of its documents, its database and its process."""
 
     origin: str
     collection: str
@@ -104,7 +105,7 @@ class Target:
 
 
 class Rig:
-    """The service, the raw store and the plain service side by side, as far as there are."""
+    """The running targets: the service and, with CouchDB, the raw store and the baseline."""
 
     def __init__(self, store: Benched, targets: dict[Side, Target], directory: Path) -> None:
         self._store = store
@@ -112,7 +113,7 @@ class Rig:
         self._directory = directory
 
     def populate(self, side: Side, count: int) -> Path:
-        """Write new zerglings behind a target's back and return a file of their paths."""
+        """Write new zerglings directly to a target's store; return a file with their paths."""
         target = self.targets[side]
         documents = [zergling() for _ in range(count)]
         self._store.fill(target.database, map(target.form, documents))
@@ -145,7 +146,7 @@ class Rig:
         return Sample(figures, own, stores)
 
     def _settle(self) -> None:
-        """Wait until the servers have done what the load before has left in their queues."""
+        """Wait until the servers have worked off the queues that the previous load left."""
         servers = [target.server for target in self.targets.values() if target.server]
         end = time.monotonic() + SETTLE_LIMIT
         used = sum(server.cpu_seconds() for server in servers)
@@ -167,7 +168,10 @@ class Rig:
 def rig(
     store: Benched, prefix: str, checkout: Path, sides: frozenset[Side] | None = None
 ) -> Iterator[Rig]:
-    """Start everything to load, or some sides of it, over new databases; drop them at the end."""
+    """Start the targets over new databases, and drop the databases at the end.
+
+    ``sides`` selects the targets besides the service; None means all that the store allows.
+    """
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         server = stack.enter_context(overmind(store, prefix, checkout))
@@ -181,9 +185,9 @@ def rig(
             if sides is None or "baseline" in sides:
                 name = f"{prefix}-baseline"
                 workers = len(server.workers)
-                plainly = stack.enter_context(baseline(store, name, prefix, workers))
+                plain_server = stack.enter_context(baseline(store, name, prefix, workers))
                 targets["baseline"] = Target(
-                    plainly.origin, "/zerglings", "/", plain, name, plainly
+                    plain_server.origin, "/zerglings", "/", plain, name, plain_server
                 )
         yield Rig(store, targets, directory)
 
@@ -191,12 +195,20 @@ def rig(
 def measure_cells(
     rig: Rig, kinds: Sequence[Kind], connections: Sequence[int], seconds: int, rounds: int
 ) -> Cells:
-    """Measure every kind that has a target at every number of connections, in rounds."""
+    """Measure every kind that has a running target, at every number of connections.
+
+    Args:
+        rig: the running targets.
+        kinds: the kinds of requests.
+        connections: the numbers of connections.
+        seconds: duration of each sample.
+        rounds: samples per cell.
+    """
     cells = Cells()
     kinds = [kind for kind in kinds if kind.side in rig.targets]
     _warm_up(rig, kinds)
     for number in range(1, rounds + 1):
-        # New ones in each round: as many revisions and commands behind them as everybody's.
+        # New zerglings in each round, so that all start with equally many revisions and commands.
         paths = {side: rig.populate(side, ZERGLINGS) for side in rig.targets}
         for level in connections:
             for kind in kinds:

@@ -1,4 +1,4 @@
-"""The documents that fill a database: zerglings in the service's form and in the original's."""
+"""Documents to fill databases with: zerglings in the service's form and the original service's."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from zerglings.domain.zergling import Pose, replay
 Document = dict[str, Any]
 
 COMMANDS = 50
-"""Length of the histories under load."""
+"""Commands in the history of each zergling under load."""
 
 PLAIN_FIELDS = ("_id", "id", "location", "facing", "commandHistory")
 WALK = ("M", "R", "M", "L")
 
 
 def random_id() -> str:
-    """Return the id of a request as the service draws it: 64 bits."""
+    """Return a random request id of 64 bits, as the service generates it."""
     return base64.urlsafe_b64encode(secrets.token_bytes(8)).rstrip(b"=").decode()
 
 
 def zergling(commands: int = COMMANDS, zergling_id: str | None = None) -> Document:
-    """Return a zergling that has carried out so many commands, one a request."""
+    """Return the document of a zergling that has carried out ``commands``, one per request."""
     history = [WALK[number % len(WALK)] for number in range(commands)]
     zergling_id = zergling_id or str(uuid.uuid4())
     return {
@@ -39,7 +39,7 @@ def zergling(commands: int = COMMANDS, zergling_id: str | None = None) -> Docume
 
 
 def plain(document: Document) -> Document:
-    """Return what the original service would have stored of it."""
+    """Return a zergling's document in the form of the original service."""
     return {field: document[field] for field in PLAIN_FIELDS}
 
 

@@ -1,11 +1,12 @@
-"""``python -m bench.drill [ZERGLINGS]``: a backup under load, the loss of the store, its return.
+"""``python -m bench.drill [ZERGLINGS]``: back up under load, lose the store, and restore it.
 
-Fills a store (default 20,000 zerglings: those of ``bench.transfer``), moves some of them without a
-pause, exports meanwhile, destroys the store (its file, or both databases), bootstraps, imports, and
-compares: whatever was acknowledged before the export began has to be there. The service runs all
-the time. Then the same once more for the embedded store with SQLite's own online backup, which
-needs no bootstrap.
-STORE_URL=http://admin:password@host:port drills CouchDB instead.
+1. Fill a store with the zerglings of ``bench.transfer``, 20,000 by default.
+2. Move some of them continuously, and export meanwhile.
+3. Destroy the store: its file, or both of its databases.
+4. Bootstrap, import and compare. Everything acknowledged before the export began must be there.
+
+The service runs all the time. The embedded store is drilled once more with SQLite's online backup,
+which needs no bootstrap. STORE_URL=http://admin:password@host:port selects CouchDB instead.
 """
 
 from __future__ import annotations
@@ -39,16 +40,16 @@ from bench.transfer import fill
 DEFAULT_ZERGLINGS = 20_000
 MOVERS = 8
 MOVED_EACH = 25
-"""Zerglings that each client moves; nobody else does."""
+"""Zerglings that each client moves; no two clients share one."""
 
 WARM_UP = 1.0
-"""Seconds of moves before the backup begins."""
+"""Seconds of load before the backup begins."""
 
 LIMIT = 3600.0
-"""Seconds that a command may take."""
+"""Timeout of a management command, in seconds."""
 
 BACK_LIMIT = 30.0
-"""Seconds that the service may take to see the store again."""
+"""Seconds within which the service must answer again after the restore."""
 
 LOOK_EVERY = 0.02
 OK = 200
@@ -56,25 +57,25 @@ OK = 200
 
 @dataclass
 class Life:
-    """A zergling: what it had been told before, and what was acknowledged when."""
+    """A zergling with its commands before the drill, and those acknowledged since, with times."""
 
     id: str
     past: list[str]
     acknowledged: list[tuple[float, str]] = field(default_factory=list)
 
     def before(self, moment: float) -> int:
-        """Return how many commands it must have if all until then counts."""
+        """Return the number of commands acknowledged before ``moment``, including ``past``."""
         return len(self.past) + sum(at < moment for at, _ in self.acknowledged)
 
     def has_kept(self, history: list[str], moment: float) -> bool:
-        """Whether a history has all until a moment, and beyond it nothing that was not sent."""
-        told = self.past + [word for _, word in self.acknowledged]
-        return len(history) >= self.before(moment) and history == told[: len(history)]
+        """Whether a history has all commands before ``moment``, and then only sent commands."""
+        sent = self.past + [word for _, word in self.acknowledged]
+        return len(history) >= self.before(moment) and history == sent[: len(history)]
 
 
 @dataclass
 class Drill:
-    """One store with its service, and the seconds that each step took."""
+    """A store, its service, and the seconds that each step took."""
 
     store: Benched
     name: str
@@ -84,23 +85,23 @@ class Drill:
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """How the store is found."""
+        """Environment variables that select the store."""
         return self.store.environment(self.name)
 
     def step(self, what: str, do: Callable[[], object]) -> None:
-        """Do something and note how long it took."""
+        """Call ``do``, and record its duration under the name ``what``."""
         began = time.monotonic()
         do()
         self.steps.append((what, time.monotonic() - began))
         sys.stderr.write(f"{what}: {self.steps[-1][1]:.2f} s\n")
 
     def manage(self, *arguments: str) -> str:
-        """Run a command on the store."""
+        """Run a management command on the store; return its output."""
         return manage(*arguments, environment=self.environment, limit=LIMIT)
 
 
 def main() -> int:
-    """Drill, and print a table for each way; 0 if nothing was lost."""
+    """Run the drill, and print a table for each way of backup; return 0 if nothing was lost."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else DEFAULT_ZERGLINGS
     try:
         with tempfile.TemporaryDirectory(prefix="overmind-drill-") as directory:
@@ -127,11 +128,11 @@ def _drill_all(directory: Path, count: int) -> int:
 
 Step = tuple[str, Callable[[], object]]
 Way = tuple[Callable[[], object], list[Step]]
-"""How to take a backup, and the steps to bring it back once the store is gone."""
+"""A function that takes the backup, and the steps that restore it."""
 
 
 def _drill(store: Benched, contents: Path, what: str, way: Callable[[Drill], Way]) -> int:
-    """Go through one backup and restore; return how many zerglings lost something."""
+    """Back up and restore once; return the number of zerglings that lost something."""
     name = f"overmind-bench-{secrets.token_hex(4)}"
     with overmind(store, name, ROOT) as server:
         drill = Drill(store, name, server, contents.parent)
@@ -174,9 +175,9 @@ def _by_export(drill: Drill) -> Way:
 
 
 def _by_file(drill: Drill) -> Way:
-    """SQLite copies a consistent state of the file, page by page, while others write.
+    """Use SQLite's online backup, which copies a consistent state while others write.
 
-    It comes back by a rename, so that the service never sees half of it.
+    The restore ends with a rename, so that the service never opens an incomplete file.
     """
     path = Path(drill.environment["OVERMIND_SQLITE_PATH"])
     copy = drill.directory / f"{drill.name}.sqlite3"
@@ -195,7 +196,7 @@ def _by_file(drill: Drill) -> Way:
 
 @contextmanager
 def _moving(server: Server, lives: list[Life]) -> Iterator[None]:
-    """Have clients move their own zerglings without a pause during the block."""
+    """Run clients that move their own zerglings continuously during the block."""
     over = threading.Event()
 
     def move(own: list[Life]) -> None:
@@ -220,14 +221,14 @@ def _moving(server: Server, lives: list[Life]) -> Iterator[None]:
 
 
 def _some(server: Server) -> list[Life]:
-    """Return some of the living zerglings, from all of them."""
+    """Return a random sample of the living zerglings."""
     living = list(_listed(server))
     chosen = random.sample(living, min(len(living), MOVERS * MOVED_EACH))
     return [Life(id_, _history(server, id_)) for id_ in chosen]
 
 
 def _listed(server: Server) -> dict[str, Any]:
-    """Return what the list shows of each zergling, by its id."""
+    """Return the list's entry of each zergling, by id."""
     return {seen["id"]: seen for seen in _get(server, "/zerglings/")["zerglings"]}
 
 
@@ -270,5 +271,5 @@ def _report(drill: Drill, back: float, moved: int, lives: int, lost: int) -> Non
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # cleans up as for Ctrl-C
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # clean up as for Ctrl-C
     sys.exit(main())

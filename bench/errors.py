@@ -1,7 +1,7 @@
-"""What can go wrong with a measurement."""
+"""The error of all benchmarks."""
 
 from __future__ import annotations
 
 
 class BenchError(Exception):
-    """A measurement cannot be taken; the text says why, and never holds an account."""
+    """A measurement failed; the text says why, and never contains credentials."""

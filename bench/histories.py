@@ -1,4 +1,4 @@
-"""What a move costs a zergling that has lived: by history, updates and merges behind it."""
+"""The cost of a move by the zergling's past: its history, single updates and merges."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ UPDATES = 1_000
 PER_REQUEST = 1_000
 WALK = "MRML"
 SETTLING_MOVES = 250
-"""Single moves after the set-up, more than twice the tail that a document keeps: afterwards all
-tails look alike, whatever the requests that made the history."""
+"""Single moves between set-up and measurement. More than twice the history that a document keeps,
+so that all documents then have the same form, whatever requests made their history."""
 
 FACINGS = "NESW"
 
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """A zergling with a past, and how long each of its measured moves took, in milliseconds."""
+    """A zergling, a description of its past, and the milliseconds of each measured move."""
 
     past: str
     zergling_id: str
@@ -39,19 +39,30 @@ class Life:
 
     @property
     def p50(self) -> float:
-        """The median."""
+        """The median, in milliseconds."""
         return statistics.median(self.milliseconds)
 
     @property
     def p99(self) -> float:
-        """What all but one in a hundred stay below."""
+        """The 99th percentile, in milliseconds."""
         return sorted(self.milliseconds)[int(0.99 * (len(self.milliseconds) - 1))]
 
 
 def measure_histories(
     store: Benched, database: str, checkout: Path, moves: int, merges: int
 ) -> tuple[list[Life], list[str]]:
-    """Return the lives with their measured moves, and remarks on what could not be measured."""
+    """Measure moves of zerglings with different pasts.
+
+    Args:
+        store: the store to use.
+        database: name of a new database, dropped at the end.
+        checkout: directory of the service's code.
+        moves: measured moves of each zergling.
+        merges: merges in the past of one zergling.
+
+    Returns:
+        The zerglings with their measurements, and remarks on what could not be measured.
+    """
     with overmind(store, database, checkout) as server:
         client = Client(server.connect(timeout=60))
         try:
@@ -79,12 +90,12 @@ class Client:
         self._connection = connection
 
     def spawn(self) -> str:
-        """Return the id of a new zergling."""
+        """Spawn a zergling and return its id."""
         spawned: str = self._ask("POST", "/zerglings/")["zergling"]["id"]
         return spawned
 
     def command(self, zergling_id: str, commands: str) -> None:
-        """Carry out commands as one request."""
+        """Send commands in one request."""
         self._ask("POST", f"/zerglings/{zergling_id}", commands)
 
     def read(self, zergling_id: str) -> None:
@@ -92,7 +103,7 @@ class Client:
         self._ask("GET", f"/zerglings/{zergling_id}")
 
     def close(self) -> None:
-        """End the connection."""
+        """Close the connection."""
         self._connection.close()
 
     def _ask(self, method: str, path: str, body: str = "") -> Document:
@@ -127,13 +138,13 @@ def _after_updates(client: Client, updates: int) -> str:
 
 
 def _after_merges(client: Client, store: Benched, database: str, merges: int) -> str:
-    """Let the service merge a rival revision again and again, on one zergling.
+    """Create conflicting revisions of one zergling, and have the service merge each.
 
     Raises:
-        BenchError: the store has no rivals, or the service does not merge them.
+        BenchError: the store has no conflicts, or the service did not merge one.
     """
     if not isinstance(store, CouchDB):
-        raise BenchError(f"{store.name} knows no rivals")
+        raise BenchError(f"{store.name} has no conflicting revisions")
     sys.stderr.write(f"history of {merges} merges\n")
     zergling_id = client.spawn()
     client.command(zergling_id, "L")
@@ -144,21 +155,21 @@ def _after_merges(client: Client, store: Benched, database: str, merges: int) ->
         client.read(zergling_id)
         current = store.ask("GET", path)
         if "_conflicts" in current:
-            raise BenchError("the service left a rival unmerged")
+            raise BenchError("the service did not merge a conflicting revision")
     return zergling_id
 
 
 def rival_of(current: Mapping[str, object]) -> Document:
-    """Return a sibling of a document's revision: the last command, a turn, is another one.
+    """Return a conflicting revision of a document, which differs in the last command.
 
-    ``current`` was read with ``revs=true``. Turns only: the rival stands where the current
-    revision stands and looks somewhere else.
+    ``current`` was read with ``revs=true``, and its last command is a turn. The conflicting
+    revision has the same location and ends with a right turn under another request id.
     """
     rival: Document = orjson.loads(orjson.dumps(current))
     generation, hashes = rival["_revisions"]["start"], rival["_revisions"]["ids"]
     its_hash = secrets.token_hex(16)
     was_left = rival["commandHistory"][-1] == "L"
-    turn = 2 if was_left else 0  # from where the left turn led to where a right one leads
+    turn = 2 if was_left else 0  # the difference between a left turn and a right turn
     rival["facing"] = FACINGS[(FACINGS.index(rival["facing"]) + turn) % len(FACINGS)]
     rival["commandHistory"][-1] = "R"
     rival["commandIds"][-1] = random_id()
@@ -168,7 +179,7 @@ def rival_of(current: Mapping[str, object]) -> Document:
 
 
 def _measure(client: Client, lives: list[Life], moves: int) -> None:
-    """Move all of them in turn, so that drift hits all alike."""
+    """Move the zerglings in turn, so that a change in the machine's speed affects all alike."""
     sys.stderr.write("histories: settling and moving\n")
     for number in range(SETTLING_MOVES + moves):
         command = WALK[number % len(WALK)]

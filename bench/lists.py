@@ -1,4 +1,4 @@
-"""What a full list costs: its rate, and the memory of the process that serves it."""
+"""The cost of a full list: its rate, and the memory of the process that serves it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from bench.service import Server, overmind
 from bench.stores import Benched
 
 COMMANDS = 10
-"""Length of each history: short, so that a million can be written in minutes."""
+"""Commands of each zergling: few, so that a million zerglings can be written in minutes."""
 
 WAIT_LIMIT = 300.0
-"""Seconds that the next bytes of a list may take."""
+"""Seconds to wait for the next bytes of a list."""
 
 WARM_UPS = 10
 READ_SIZE = 1 << 16
@@ -30,7 +30,11 @@ END = b"]}"
 
 @dataclass(frozen=True, slots=True)
 class ListCost:
-    """One full list. Memory in MiB: of the serving process, the peak and how much it grew."""
+    """Measurements of one full list.
+
+    ``length`` is in zerglings. ``peak`` and ``growth`` are the memory of the serving process, in
+    MiB.
+    """
 
     length: int
     seconds: float
@@ -41,17 +45,17 @@ class ListCost:
 
     @property
     def rate(self) -> float:
-        """Zerglings a second."""
+        """Zerglings per second."""
         return self.length / self.seconds
 
 
 def measure_list(store: Benched, prefix: str, checkout: Path, length: int) -> ListCost:
-    """Fill a new database, and read all of it through a service that has done nothing else."""
+    """Fill a new database with ``length`` zerglings, and list all of them once."""
     database = f"{prefix}-list"
     with overmind(store, database, checkout) as server:
         sys.stderr.write(f"list of {length}: filling\n")
         store.fill(database, _zerglings(length))
-        for _ in range(WARM_UPS):  # as many new connections, so that every process gets some
+        for _ in range(WARM_UPS):  # each over a new connection, so that every worker gets some
             _read(server, "/zerglings/?limit=10")
         workers = server.workers
         before = {pid: process.rss([pid]) for pid in workers}
@@ -74,7 +78,7 @@ def _zerglings(length: int) -> Iterator[Document]:
 
 
 def _read(server: Server, path: str) -> tuple[float, float, int, int]:
-    """Return the seconds until the end and until the first byte, the bytes and the zerglings."""
+    """Return seconds in all, seconds until the first byte, bytes, and number of zerglings."""
     connection = server.connect(WAIT_LIMIT)
     began = time.monotonic()
     try:

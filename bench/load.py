@@ -1,4 +1,4 @@
-"""Runs wrk and reads its figures. Knows nothing of what is loaded."""
+"""Runs wrk and parses its figures. Independent of the server under load."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from bench.errors import BenchError
 
 SCRIPTS = Path(__file__).resolve().parent / "wrk"
 MARK = "figures "
-"""What the line that the scripts print begins with."""
+"""Prefix of the line of figures that the wrk scripts print."""
 
 ANSWER_TIMEOUT = 10
 """Seconds after which wrk counts a request as failed."""
 
 GRACE = 30.0
-"""Seconds that wrk may take beyond its time, to connect and to count."""
+"""Extra seconds for wrk to connect and to sum up."""
 
 THREADS = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Requests to send: a script of ``bench/wrk`` over some connections for whole seconds.
+    """One run of wrk with a script of ``bench/wrk``.
 
-    ``paths`` is a file with one path a line for the script to choose from. With
-    ``thread_each`` every connection has a thread, and so a Lua state, of its own.
+    ``paths`` is a file with one path per line, from which the script chooses. With
+    ``thread_each``, every connection has its own thread, and therefore its own Lua state.
     """
 
     script: str
@@ -52,7 +52,7 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What wrk saw. ``good`` counts what did its work: answers below 400, or whole pairs."""
+    """Figures of one run of wrk. ``good`` counts answers below 400, or whole pairs."""
 
     good: int
     requests: int
@@ -65,12 +65,12 @@ class Figures:
 
     @property
     def rate(self) -> float:
-        """Good ones a second."""
+        """Successes per second."""
         return self.good / self.seconds
 
     @property
     def errors(self) -> int:
-        """Refused requests and those that got no answer."""
+        """Number of requests that were refused or got no answer."""
         return self.refused + self.socket_errors
 
 
@@ -86,14 +86,14 @@ def find_wrk() -> str:
 
 
 def run(load: Load) -> Figures:
-    """Send the load and return what wrk saw.
+    """Run wrk and return its figures.
 
     Raises:
-        BenchError: wrk is missing, could not connect, or did not end.
+        BenchError: wrk is missing, could not connect, or did not end in time.
     """
     command = load.command(find_wrk())
     try:
-        done = subprocess.run(  # nosec B603 # noqa: S603 - no shell, and no word of it comes from outside
+        done = subprocess.run(  # nosec B603 # noqa: S603 - no shell, and no untrusted input
             command, capture_output=True, text=True, timeout=load.seconds + GRACE, check=False
         )
     except subprocess.TimeoutExpired:
@@ -102,10 +102,10 @@ def run(load: Load) -> Figures:
 
 
 def parse(output: str) -> Figures:
-    """Return the figures in what wrk printed.
+    """Parse the output of wrk.
 
     Raises:
-        BenchError: there are none; the text repeats wrk's last line.
+        BenchError: it contains no figures; the text repeats wrk's last line.
     """
     for line in output.splitlines():
         if line.startswith(MARK):

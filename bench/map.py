@@ -1,10 +1,14 @@
-"""``make bench-map``: how the map at ``/`` fares in a browser with a large swarm that moves.
+"""``make bench-map``: the performance of the map at ``/`` with a large, moving swarm.
 
-``python -m bench.map [COUNT …]`` fills the embedded store with so many zerglings (100,000 and
-1,000,000 without an argument), commands 200 moves a second, and opens the page in headless
-Chromium, which shares the machine with the service. It measures how long it takes until the first
-zerglings and until all of them are drawn, the frames that the page then draws with all of them in
-view and zoomed in, and the memory of the page's scripts. Knows the page only by its marks and keys.
+``python -m bench.map [COUNT …]`` fills the embedded store with COUNT zerglings (100,000 and then
+1,000,000 by default), sends 200 moves per second, and opens the page in headless Chromium on the
+same machine. It measures:
+
+- the time until the first zerglings are drawn, and until all are;
+- the frame rate with all zerglings in view, and zoomed in;
+- the memory of the page's scripts.
+
+It depends only on the page's performance marks, its keys and its ``#stage`` element.
 """
 
 from __future__ import annotations
@@ -33,20 +37,20 @@ from zerglings.domain.zergling import Pose, Zergling
 
 COUNTS = (100_000, 1_000_000)
 ROOM = 2
-"""Steps between neighbours, about, along each axis."""
+"""Average distance between neighbours along each axis, in grid steps."""
 
 MOVES = 200
 MOVERS = 4
-"""Moves a second altogether, and connections that share them."""
+"""Moves per second in total, and the connections that share them."""
 
 WATCHED = 10_000
-"""Milliseconds for which frames are counted."""
+"""Duration of a frame measurement, in milliseconds."""
 
 LOAD_LIMIT = 300_000
-"""Milliseconds within which all zerglings must be there."""
+"""Milliseconds within which all zerglings must be drawn."""
 
 NEAR = 14
-"""How often + is pressed to see some zerglings as such."""
+"""Presses of + that zoom in far enough to show single zerglings."""
 
 FRAMES = """(milliseconds) => new Promise((resolve) => {
     const gaps = [];
@@ -67,7 +71,7 @@ MARK = "(name) => performance.getEntriesByName(name)[0].startTime"
 
 @dataclass(frozen=True, slots=True)
 class Frames:
-    """What was drawn while it was watched; milliseconds between frames."""
+    """Frames per second, and the p95 and maximum of the milliseconds between frames."""
 
     a_second: float
     p95: float
@@ -75,7 +79,7 @@ class Frames:
 
     @classmethod
     def of(cls, gaps: list[float]) -> Frames:
-        """Sum up the gaps between frames, in milliseconds."""
+        """Summarise the gaps between frames, in milliseconds."""
         p95 = statistics.quantiles(gaps, n=20)[-1]
         return cls(1000 * len(gaps) / sum(gaps), p95, max(gaps))
 
@@ -87,7 +91,7 @@ class Frames:
 
 
 def main() -> None:
-    """Measure for each count and print."""
+    """Measure and print the figures for each number of zerglings."""
     for number in map(int, sys.argv[1:]) if sys.argv[1:] else COUNTS:
         with tempfile.TemporaryDirectory() as directory:
             _measure(number, Embedded(Path(directory)))
@@ -127,7 +131,7 @@ def _swarm(ids: list[str]) -> Iterator[Document]:
 
 @contextmanager
 def _moves(server: Server, ids: list[str]) -> Iterator[Callable[[], int]]:
-    """Command moves until the block ends, each mover on its beat; counts those answered."""
+    """Send moves at a fixed rate during the block; yields a function that counts the answers."""
     is_over = threading.Event()
     answered = [0] * MOVERS
 
@@ -159,7 +163,7 @@ def _frames(page: Page) -> Frames:
 
 
 def _heap(page: Page) -> float:
-    """Return megabytes, typed arrays included."""
+    """Return the memory of the page's scripts in MB, including typed arrays."""
     usage = page.context.new_cdp_session(page).send("Runtime.getHeapUsage")
     return float(usage["usedSize"] + usage.get("backingStorageSize", 0)) / 1e6
 

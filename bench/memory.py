@@ -1,4 +1,4 @@
-"""How much memory a server holds, at rest and while it is loaded."""
+"""The memory of a server, at rest and under load."""
 
 from __future__ import annotations
 
@@ -11,24 +11,27 @@ from bench import process
 from bench.service import Server
 
 EVERY = 0.25
-"""Seconds between two looks; each costs the kernel some milliseconds."""
+"""Seconds between two samples; each costs the kernel some milliseconds."""
 
 
 @dataclass(slots=True)
 class Memory:
-    """MiB of all processes of a server; ``pss`` counts shared pages once, None if not readable."""
+    """Memory of all processes of a server, in MiB.
+
+    ``pss`` counts shared pages once; it is None if it cannot be read.
+    """
 
     rss: float
     pss: float | None
 
     @classmethod
     def of(cls, server: Server) -> Memory:
-        """Look at a server."""
+        """Measure a server now."""
         pids = process.tree(server.pid)
         return cls(process.rss(pids), process.pss(pids))
 
     def raise_to(self, other: Memory) -> None:
-        """Keep the larger of each."""
+        """Raise each figure to that of ``other`` if that is larger."""
         self.rss = max(self.rss, other.rss)
         if self.pss is not None and other.pss is not None:
             self.pss = max(self.pss, other.pss)
@@ -36,7 +39,7 @@ class Memory:
 
 @contextmanager
 def watched(server: Server) -> Iterator[Memory]:
-    """Give the peak of a server's memory during the block, complete when that has ended."""
+    """Yield the peak of a server's memory, which is updated until the block ends."""
     peak = Memory.of(server)
     ended = threading.Event()
 

@@ -1,4 +1,4 @@
-"""What to measure and for how long: the only place that reads the bench's variables."""
+"""The plan of a run, read from the environment variables of ``make bench``."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ ROOT = Path(__file__).resolve().parent.parent
 PARTS = ("lists", "histories", "memory")
 SMALLEST_LIST, LARGEST_LIST = 3, 6
 SETUP_ALLOWANCE = 1800
-"""Seconds for all but the cells until the run is taken for stuck; a list of 10^6 doubles it."""
+"""Timeout in seconds for everything besides the cells; doubled for a list of 10^6."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One run.
+    """What to measure, and for how long.
 
-    ``store_url`` is empty for the embedded store. ``seconds`` is the length of a cell, which is
-    repeated in each of ``rounds``. ``lists`` is the exponent of ten of the longest list.
+    ``store_url`` is empty for the embedded store. Each of ``rounds`` measures each cell for
+    ``seconds``. The longest list has 10 to the power of ``lists`` zerglings.
     """
 
     store_url: str
@@ -41,16 +41,16 @@ class Plan:
 
     @property
     def deadline(self) -> int:
-        """Seconds after which the run is given up."""
+        """Seconds after which the run is aborted."""
         cells = len(KINDS) * len(self.connections) * self.rounds * self.seconds
         return 3 * cells + SETUP_ALLOWANCE * (2 if self.lists == LARGEST_LIST else 1)
 
 
 def plan_from(environment: Mapping[str, str]) -> Plan:
-    """Read the variables that the README of the bench lists.
+    """Read the variables that ``bench/README.md`` lists.
 
     Raises:
-        BenchError: one has a value that cannot be meant.
+        BenchError: a value is invalid.
     """
     is_quick = bool(environment.get("QUICK"))
     is_full = bool(environment.get("FULL"))
@@ -87,6 +87,6 @@ def _only(text: str) -> frozenset[str]:
     known = {"baseline", *PARTS, *(kind.name for kind in KINDS)}
     if unknown := names - known:
         raise BenchError(
-            f"ONLY: {', '.join(sorted(unknown))} is none of {', '.join(sorted(known))}"
+            f"ONLY: {', '.join(sorted(unknown))} is not among {', '.join(sorted(known))}"
         )
     return names

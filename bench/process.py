@@ -1,4 +1,4 @@
-"""What processes of this machine use, from ``/proc``; sizes in MiB, time in seconds."""
+"""Resource use of this machine's processes, from ``/proc``. Sizes are in MiB, times in seconds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from pathlib import Path
 PROC = Path("/proc")
 TICKS = os.sysconf("SC_CLK_TCK")
 PARENT, OWN_AND_CHILDREN = 1, slice(11, 15)
-"""Fields of ``stat`` behind the name: the parent; user and system time, own and of the reaped."""
+"""Positions in ``stat`` after the name: the parent's pid; user and system time of the process, and
+of its reaped children. See proc(5)."""
 
 LISTENING = "0A"
 RESET_PEAK = "5"
@@ -27,18 +28,18 @@ def tree(pid: int) -> list[int]:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return the time that a process, its descendants and those of them that ended have used."""
+    """Return the CPU time of a process and its descendants, including those that have ended."""
     fields = (_stat(member) for member in tree(pid))
     return sum(int(ticks) for stat in fields for ticks in stat[OWN_AND_CHILDREN]) / TICKS
 
 
 def rss(pids: Iterable[int]) -> float:
-    """Return the resident memory of processes; pages they share are counted for each."""
+    """Return the resident memory of processes; shared pages count once per process."""
     return sum(_status(pid, "VmRSS") for pid in pids)
 
 
 def pss(pids: Iterable[int]) -> float | None:
-    """Return the memory of processes with shared pages counted once; None where not readable."""
+    """Return the memory of processes with shared pages counted once; None if not readable."""
     try:
         return sum(_kibibytes(PROC / str(pid) / "smaps_rollup", "Pss") for pid in pids)
     except OSError:
@@ -46,17 +47,17 @@ def pss(pids: Iterable[int]) -> float | None:
 
 
 def peak_rss(pid: int) -> float:
-    """Return the most resident memory since the start or ``reset_peak``."""
+    """Return the peak of resident memory since the start of the process or ``reset_peak``."""
     return _status(pid, "VmHWM")
 
 
 def reset_peak(pid: int) -> None:
-    """Forget the peak of a process so far."""
+    """Reset the peak of a process's resident memory."""
     (PROC / str(pid) / "clear_refs").write_text(RESET_PEAK)
 
 
 def descriptors(pid: int) -> list[str]:
-    """Return what the open descriptors of a process are; none if it has gone."""
+    """Return the targets of a process's open descriptors; empty if the process has ended."""
     held = []
     with suppress(OSError):
         for link in (PROC / str(pid) / "fd").iterdir():
@@ -66,14 +67,14 @@ def descriptors(pid: int) -> list[str]:
 
 
 def threads(pid: int) -> int:
-    """Return how many threads a process has, 0 if it has gone."""
+    """Return the number of a process's threads, 0 if it has ended."""
     with suppress(OSError):
         return sum(1 for _ in (PROC / str(pid) / "task").iterdir())
     return 0
 
 
 def listener(port: int, name: str) -> int | None:
-    """Return the process ``name`` that listens on a TCP port, None where it cannot be seen."""
+    """Return the pid of the process ``name`` that listens on a TCP port, None if not visible."""
     sockets = {f"socket:[{inode}]" for inode in _listening_inodes(port)}
     for pid, _ in _all_stats():
         try:
@@ -101,7 +102,10 @@ def _all_stats() -> Iterator[tuple[int, list[str]]]:
 
 
 def _stat(pid: int) -> list[str]:
-    """Return the fields behind the name, which may hold anything; none if the process has gone."""
+    """Return the fields after the name, or an empty list if the process has ended.
+
+    The name may contain spaces and parentheses.
+    """
     try:
         return (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
     except OSError:

@@ -1,4 +1,4 @@
-"""Everything a run has found out, and the ratios that follow from it."""
+"""The measurements of a run, and the ratios computed from them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RAW_PARTNER = {"reads": "gets", "moves": "pairs", "hot": "pairs", "spawns": "put
 
 @dataclass(slots=True)
 class Results:
-    """What was measured; whatever was not is empty."""
+    """The measurements of a run; parts that were not measured are empty."""
 
     cells: Cells = field(default_factory=Cells)
     lists: list[ListCost] = field(default_factory=list)
@@ -27,7 +27,7 @@ class Results:
 
 
 def median_of(samples: list[Sample], figure: Callable[[Sample], float | None]) -> float | None:
-    """Return the median of a figure over the rounds, None if no round has it."""
+    """Return the median of a figure over the rounds, or None if no round has it."""
     found = [value for sample in samples if (value := figure(sample)) is not None]
     return statistics.median(found) if found else None
 
@@ -38,9 +38,9 @@ def rates(cells: Cells, kind: str, connections: int) -> list[float]:
 
 
 def raw_rates(cells: Cells, kind: str, connections: int) -> list[float]:
-    """Return what the raw store did in each round of what ``kind`` costs it at least.
+    """Return the raw store's rate in each round, for its counterpart of ``kind``.
 
-    Of the mix that is four reads to one pair, one after another.
+    The counterpart of the mix is four GETs and one pair, one after another.
     """
     if kind == "mix":
         gets, pairs = rates(cells, "gets", connections), rates(cells, "pairs", connections)
@@ -53,17 +53,17 @@ def raw_rates(cells: Cells, kind: str, connections: int) -> list[float]:
 
 
 def ratio(over: list[float], under: list[float]) -> float | None:
-    """Return the median of the quotients of the same rounds, None if there are none."""
+    """Return the median of the quotients round by round, or None if there are none."""
     pairs = zip(over, under, strict=False)
     quotients = [above / below for above, below in pairs if below]
     return statistics.median(quotients) if quotients else None
 
 
 def over_raw(cells: Cells, kind: str, connections: int) -> float | None:
-    """Return the rate of a kind over the raw store's."""
+    """Return the rate of a kind divided by the raw store's."""
     return ratio(rates(cells, kind, connections), raw_rates(cells, kind, connections))
 
 
 def over_baseline(cells: Cells, kind: str, connections: int) -> float | None:
-    """Return the rate of a kind over the plain service's."""
+    """Return the rate of a kind divided by the baseline's."""
     return ratio(rates(cells, kind, connections), rates(cells, f"baseline-{kind}", connections))

@@ -1,7 +1,7 @@
-"""Clients that ask without a pause while the service is told to stop, and note what fails.
+"""Clients that send requests continuously while the service shuts down, and count failures.
 
-Some keep their connections, some open one for each request. A request has failed if its connection
-broke after it was sent; a connection that was closed between requests, or refused, fails nobody.
+Some clients keep their connections; others open one for each request. A request fails if its
+connection breaks. Connections that are refused, or closed between requests, are no failures.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 HOST = "127.0.0.1"
 ANSWER_TIMEOUT = 30.0
 REFUSALS_IN_A_ROW = 3
-"""Refused connections after which a client takes the service for gone."""
+"""Consecutive refused connections after which a client stops."""
 
 RETRY_AFTER = 0.02
 """Seconds between two attempts to connect."""
@@ -26,7 +26,11 @@ RETRY_AFTER = 0.02
 
 @dataclass
 class Seen:
-    """What the clients have seen; ``failed`` says how requests broke, by kind of client."""
+    """Counts of what the clients observed.
+
+    ``answered`` counts responses by status, ``failed`` failures by kind of client and error,
+    ``farewells`` responses with ``Connection: close``, ``refused`` refused connections.
+    """
 
     answered: Counter[int] = field(default_factory=Counter)
     failed: Counter[str] = field(default_factory=Counter)
@@ -34,7 +38,7 @@ class Seen:
     refused: int = 0
 
     def add(self, other: Seen) -> None:
-        """Add what another has seen."""
+        """Add another client's counts."""
         self.answered += other.answered
         self.failed += other.failed
         self.farewells += other.farewells
@@ -43,7 +47,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Call:
-    """A request to send again and again."""
+    """The request that the clients repeat."""
 
     method: str
     path: str
@@ -72,7 +76,7 @@ class _Client(threading.Thread):
         self._connection.close()
 
     def _is_connected(self) -> bool:
-        """Connect unless a connection is there that nobody has closed."""
+        """Reconnect if the connection was closed; return whether there is a connection."""
         if self._connection.sock is not None and _is_readable(self._connection.sock):
             self._connection.close()
         try:
@@ -80,7 +84,7 @@ class _Client(threading.Thread):
                 self._connection.connect()
         except ConnectionRefusedError:
             return False
-        except OSError as error:  # it got as far as that somebody was there
+        except OSError as error:  # the service accepted the connection and then broke it
             self._fail(error)
         return self._connection.sock is not None
 
@@ -110,7 +114,14 @@ def _is_readable(connection: socket.socket) -> bool:
 
 @contextmanager
 def rushing(port: int, call: Call, *, keeping: int, coming: int) -> Iterator[Seen]:
-    """Have clients ask while the block runs; behind it, what they have seen is whole."""
+    """Run clients during the block; the yielded counts are filled in when it ends.
+
+    Args:
+        port: the service's port on this machine.
+        call: the request to repeat.
+        keeping: number of clients that keep their connections.
+        coming: number of clients that open a connection for each request.
+    """
     over = threading.Event()
     clients = [_Client(port, call, over, keeps=True) for _ in range(keeping)]
     clients += [_Client(port, call, over, keeps=False) for _ in range(coming)]

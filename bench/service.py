@@ -1,4 +1,4 @@
-"""Starts and stops what is loaded: the service as users start it, and the plain one."""
+"""Starts and stops the servers under load: the service as users start it, and the baseline."""
 
 from __future__ import annotations
 
@@ -24,38 +24,39 @@ START_LIMIT = 60.0
 STOP_LIMIT = 30.0
 LOOK_EVERY = 0.05
 ANSWER_TIMEOUT = 30.0
-"""All in seconds."""
+"""In seconds, as are the constants above."""
 
 BASELINE_THREADS = 8
 HOST = "127.0.0.1"
 ROOT = Path(__file__).resolve().parent.parent
 FOREIGN = ("COUCHDB_", "DJANGO_", "OVERMIND_STORE", "OVERMIND_SQLITE", "OVERMIND_TOKENS")
-"""Variables of the caller that would lead the service elsewhere; those that tune it stay."""
+"""Prefixes of variables that the service does not inherit: they select a store or configure access.
+Variables that tune the service are inherited."""
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A running service."""
+    """A running server on this machine."""
 
     pid: int
     port: int
 
     @property
     def origin(self) -> str:
-        """Where it listens."""
+        """The server's base URL."""
         return f"http://{HOST}:{self.port}"
 
     @property
     def workers(self) -> list[int]:
-        """The processes that answer."""
+        """The pids of the worker processes."""
         return process.tree(self.pid)[1:]
 
     def cpu_seconds(self) -> float:
-        """Time that all its processes have used."""
+        """Return the CPU time that all its processes have used."""
         return process.cpu_seconds(self.pid)
 
     def connect(self, timeout: float = ANSWER_TIMEOUT) -> http.client.HTTPConnection:
-        """Return a connection to it; ``timeout`` in seconds bounds each wait."""
+        """Return a new connection; ``timeout`` is in seconds, for each socket operation."""
         return http.client.HTTPConnection(HOST, self.port, timeout=timeout)
 
 
@@ -80,7 +81,7 @@ def overmind(store: Benched, database: str, checkout: Path) -> Iterator[Server]:
 
 @contextmanager
 def baseline(store: CouchDB, database: str, model: str, workers: int) -> Iterator[Server]:
-    """Serve a new database, with the settings of ``model``, in the plain way."""
+    """Run the baseline over a new database with the settings of the database ``model``."""
     port = _free_port()
     account = ":".join(quote(word, safe="") for word in store.account)
     environment = _environment() | {
@@ -104,13 +105,13 @@ def manage(
     checkout: Path = ROOT,
     limit: float = START_LIMIT,
 ) -> str:
-    """Run a command of ``manage.py`` on a store; return what it says.
+    """Run a command of ``manage.py`` on a store; return its output.
 
     Raises:
-        BenchError: it failed, or took more than ``limit`` seconds.
+        BenchError: the command failed, or took more than ``limit`` seconds.
     """
     try:
-        done = subprocess.run(  # nosec B603 # noqa: S603 - no shell, and no word of it comes from outside
+        done = subprocess.run(  # nosec B603 # noqa: S603 - no shell, and no untrusted input
             [sys.executable, "manage.py", *arguments],
             cwd=checkout,
             env=_environment() | dict(environment),
@@ -134,15 +135,15 @@ def _running(
     port: int,
     path: str,
 ) -> Iterator[Server]:
-    """Run a server until the block ends, with its access log thrown away."""
+    """Run a server until the block ends, and discard its access log."""
     with tempfile.TemporaryFile("w+") as errors:
-        running = subprocess.Popen(  # nosec B603 # noqa: S603 - no shell, and no word of it comes from outside
+        running = subprocess.Popen(  # nosec B603 # noqa: S603 - no shell, and no untrusted input
             command,
             cwd=directory,
             env=environment,
             stdout=subprocess.DEVNULL,
             stderr=errors,
-            start_new_session=True,  # an interrupt is for the bench, which then stops the server
+            start_new_session=True,  # keep Ctrl-C from the server; the benchmark stops it
         )
         server = Server(running.pid, port)
         try:
@@ -179,7 +180,7 @@ def _stop(running: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         pass
     finally:
-        with suppress(ProcessLookupError):  # the session is the server's own, workers and all
+        with suppress(ProcessLookupError):  # the session contains only the server and its workers
             os.killpg(running.pid, signal.SIGKILL)
         running.wait()
 
@@ -189,7 +190,7 @@ def _environment() -> dict[str, str]:
 
 
 def _last_line(text: str) -> str:
-    return (text.strip().splitlines() or ["it said nothing"])[-1]
+    return (text.strip().splitlines() or ["no output"])[-1]
 
 
 def _free_port() -> int:

@@ -1,8 +1,8 @@
-"""``python -m bench.shutdown [TIMES]``: stops the service under load, again and again.
+"""``python -m bench.shutdown [TIMES]``: stops the service under load, 20 times by default.
 
-TIMES (default 20) it starts the service, lets 64 clients move zerglings over connections that they
-keep while 8 others open one for each move, opens 200 idle connections besides, sends SIGTERM, and
-notes how long the service takes to end, and every request that failed. Over the embedded store.
+Each time, 64 clients move a zergling over persistent connections, 8 others open a connection for
+each move, and 200 connections are idle. Then the service gets SIGTERM. Prints how long the service
+took to end, and the requests that failed. Uses the embedded store.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ END_LIMIT = 30.0
 
 
 def main() -> int:
-    """Stop and start, and print what was seen."""
+    """Start and stop the service repeatedly, and print the results."""
     times = int(sys.argv[1]) if len(sys.argv) > 1 else DEFAULT_TIMES
     total, seconds = Seen(), []
     with tempfile.TemporaryDirectory() as directory:
@@ -67,17 +67,17 @@ def _stopped(server: Server, total: Seen) -> float:
 
 
 def ended(pid: int, by: signal.Signals) -> float:
-    """Have a child of this process end by a signal; return the seconds that it took.
+    """Send a signal to a child process; return the seconds until it ended.
 
     Raises:
-        BenchError: it goes on.
+        BenchError: the process still runs after ``END_LIMIT`` seconds.
     """
     began = time.monotonic()
     os.kill(pid, by)
     while os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
         if time.monotonic() > began + END_LIMIT:
-            raise BenchError("the service does not end")
-        time.sleep(0.01)  # between two looks
+            raise BenchError(f"the service did not end within {END_LIMIT:.0f} seconds")
+        time.sleep(0.01)
     return time.monotonic() - began
 
 

@@ -1,9 +1,9 @@
-"""``python -m bench.slowloris [CONNECTIONS]``: who is served while others hold connections in vain.
+"""``python -m bench.slowloris [CONNECTIONS]``: response times while connections are held unused.
 
-Opens CONNECTIONS (default 500) of each habit of ``bench.attackers``, which connect again as soon as
-they are closed, to a service with places for 2,000 and to one with places for 200; makes 20 calls
-in a row meanwhile, each over a connection of its own; and then measures what an idle connection
-takes of memory. Over the embedded store.
+For each habit of ``bench.attackers``, opens CONNECTIONS (default 500) that reconnect when closed,
+and meanwhile makes 20 calls in a row, each over a new connection. Measures a service with 2,000
+connection slots and one with 200, over the embedded store. Then measures the memory that an idle
+connection takes.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from bench.service import HOST, Server, overmind
 from bench.stores import Embedded
 
 DEFAULT_CONNECTIONS = 500
-PLACES = (2000, 200)
+SLOTS = (2000, 200)
 CALLS = 20
 IDLE = 1500
 SETTLE = 1.0
-"""Seconds in which an attack comes to its height."""
+"""Seconds of attack before the first call."""
 
 
 def main() -> int:
@@ -36,37 +36,37 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as directory:
         store = Embedded(Path(directory))
         try:
-            for places in PLACES:
-                os.environ["OVERMIND_THREADS"] = str(places)
-                with overmind(store, f"slowloris-{places}", ROOT) as server:
+            for slots in SLOTS:
+                os.environ["OVERMIND_THREADS"] = str(slots)
+                with overmind(store, f"slowloris-{slots}", ROOT) as server:
                     for habit in [*HABITS, "all"]:
-                        _measure(server, habit, count, places)
-                    if places > IDLE:
-                        _weigh(server)
+                        _measure(server, habit, count, slots)
+                    if slots > IDLE:
+                        _measure_memory(server)
         except BenchError as error:
             sys.stderr.write(f"bench: {error}\n")
             return 1
     return 0
 
 
-def _measure(server: Server, habit: str, count: int, places: int) -> None:
+def _measure(server: Server, habit: str, count: int, slots: int) -> None:
     with attacking(server.port, habit, count) as attack:
         time.sleep(SETTLE)
         seconds = [call(server, number) for number in range(CALLS)]
-        told = attack.told()
+        counts = attack.counts()
     sys.stdout.write(
-        f"{places} places, {told.open} connections, {habit}: {CALLS} calls,"
+        f"{slots} slots, {counts.open} connections, {habit}: {CALLS} calls,"
         f" median {sorted(seconds)[CALLS // 2] * 1000:.0f} ms,"
-        f" longest {max(seconds) * 1000:.0f} ms; {told.closed} were closed and came again\n"
+        f" longest {max(seconds) * 1000:.0f} ms; {counts.closed} were closed and reopened\n"
     )
     sys.stdout.flush()
 
 
 def call(server: Server, number: int) -> float:
-    """Make a call over a new connection; return the seconds that it took.
+    """Make a call over a new connection; return its duration in seconds.
 
     Raises:
-        BenchError: it was not answered well.
+        BenchError: the call failed or had another status than expected.
     """
     method, path, good = (("GET", "/healthz", 200), ("POST", "/zerglings/", 201))[number % 2]
     began = time.perf_counter()
@@ -83,7 +83,7 @@ def call(server: Server, number: int) -> float:
     return time.perf_counter() - began
 
 
-def _weigh(server: Server) -> None:
+def _measure_memory(server: Server) -> None:
     before = process.rss(server.workers)
     idle = [socket.create_connection((HOST, server.port)) for _ in range(IDLE)]
     for connection in idle:

@@ -1,11 +1,12 @@
-"""``python -m bench.soak``: mixed load for a long time, well below what the service could do.
+"""``python -m bench.soak``: a long mixed load, well below the capacity of the service.
 
-Looks every few seconds at the memory, descriptors, threads and sockets of the service's processes,
-and notes how long each request took, and how long the store takes by itself for one document beside
-them. In the end it prints slopes, the 99th percentiles of each minute, and whether all that was
-acknowledged is there. ``manage.py heal`` runs each minute, so that
-the dead do not make lists longer. SOAK_MINUTES (default 30), SOAK_CLIENTS (default 16) and
-STORE_URL=http://admin:password@host:port (default: the embedded store) say how and where.
+Records the duration of each request, and samples memory, descriptors, threads and sockets of the
+service's processes. For comparison, also records the duration of single writes directly to the
+store. Prints slopes, the 99th percentile of each minute, errors, and acknowledged commands that
+were lost. ``manage.py heal`` runs every minute, so that dead zerglings do not make lists longer.
+
+Variables: SOAK_MINUTES (default 30), SOAK_CLIENTS (default 16), and
+STORE_URL=http://admin:password@host:port (default: the embedded store).
 """
 
 from __future__ import annotations
@@ -33,26 +34,26 @@ from bench.stores import Benched, CouchDB, Embedded
 DEFAULT_MINUTES = 30.0
 DEFAULT_CLIENTS = 16
 SETTLE = 20.0
-"""Seconds of load before the first figure: caches fill and the first connections are made."""
+"""Seconds of load before the measurement, to fill caches and open connections."""
 
 SAMPLES = 360
-"""Looks in all; each costs the kernel some milliseconds."""
+"""Number of samples in all; each costs the kernel some milliseconds."""
 
 STORE_EVERY = 0.25
-"""Seconds between two documents that are written to the store without the service."""
+"""Seconds between two direct writes to the store."""
 
 HEAL_EVERY = 60.0
-"""Seconds between two runs of heal, which takes away the dead."""
+"""Seconds between two runs of ``manage.py heal``, which removes dead zerglings."""
 
 HEAL_LIMIT = 60.0
-"""Seconds that heal may take."""
+"""Timeout of a run of heal, in seconds."""
 
 LEAST_PAUSE = 0.25
-"""Seconds between two looks at least."""
+"""Minimum seconds between two samples."""
 
 
 def main() -> int:
-    """Measure and print; 0 if there was no error and nothing was lost."""
+    """Run the soak and print its report; return 0 on success, see ``soak_report.report``."""
     try:
         minutes = _number("SOAK_MINUTES", DEFAULT_MINUTES)
         clients = int(_number("SOAK_CLIENTS", DEFAULT_CLIENTS))
@@ -82,12 +83,12 @@ def _soak(store: Benched, seconds: float, clients: int) -> int:
     with overmind(store, name, ROOT) as server:
         load = Load(server, clients)
         with (
-            _written(store, f"{name}-alone") as written,
+            _direct_writes(store, f"{name}-alone") as written,
             load.running(),
-            _healed(store.environment(name)),
+            _healing(store.environment(name)),
         ):
             time.sleep(settle)
-            with _watched(server, seconds) as samples:
+            with _sampling(server, seconds) as samples:
                 began = time.monotonic()
                 time.sleep(seconds)
         lost = load.lost()
@@ -96,10 +97,10 @@ def _soak(store: Benched, seconds: float, clients: int) -> int:
 
 
 @contextmanager
-def _written(store: Benched, name: str) -> Iterator[list[Timed]]:
-    """Write to another database all the time, past the service; give how long each document took.
+def _direct_writes(store: Benched, name: str) -> Iterator[list[Timed]]:
+    """Write documents directly to another database of the store; yield their durations.
 
-    What is slow there, the machine or the store has made slow.
+    If these are slow too, the machine or the store is slow, not the service.
     """
     took: list[Timed] = []
     ended = threading.Event()
@@ -125,8 +126,8 @@ def _written(store: Benched, name: str) -> Iterator[list[Timed]]:
 
 
 @contextmanager
-def _healed(environment: Mapping[str, str]) -> Iterator[None]:
-    """Have those who died removed again and again during the block."""
+def _healing(environment: Mapping[str, str]) -> Iterator[None]:
+    """Remove dead zerglings every ``HEAL_EVERY`` seconds during the block."""
     admin = {
         f"COUCHDB_ADMIN_{name}": environment[f"COUCHDB_{name}"]
         for name in ("USERNAME", "PASSWORD")
@@ -148,8 +149,8 @@ def _healed(environment: Mapping[str, str]) -> Iterator[None]:
 
 
 @contextmanager
-def _watched(server: Server, seconds: float) -> Iterator[list[Sample]]:
-    """Give what is seen of a server during the block."""
+def _sampling(server: Server, seconds: float) -> Iterator[list[Sample]]:
+    """Sample a server's processes during the block; yield the growing list of samples."""
     samples: list[Sample] = []
     ended = threading.Event()
     every = max(LEAST_PAUSE, seconds / SAMPLES)
@@ -168,5 +169,5 @@ def _watched(server: Server, seconds: float) -> Iterator[list[Sample]]:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # cleans up as for Ctrl-C
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # clean up as for Ctrl-C
     sys.exit(main())

@@ -1,8 +1,8 @@
-"""The mixed load of a soak: clients with a fixed time to think, and what they were answered.
+"""The mixed load of a soak: clients that pause between requests, and count the answers.
 
-The zerglings stay as many as they are and on average as old: each that dies is replaced, and what a
-whole-swarm call spawns dies in the end too, so that neither lists nor documents grow. Each client
-commands zerglings of its own, and so knows what must be in their histories.
+The number of zerglings and their average age stay constant, so that neither lists nor documents
+grow: each zergling that dies is replaced, and those of a bulk spawn are deleted again. Each client
+commands only its own zerglings, so that it knows their histories.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from bench.service import Server
 from bench.soak_report import Timed
 
 ZERGLINGS = 4
-"""How many each client has."""
+"""Zerglings per client."""
 
 LONGEST_LIFE = 400
-"""Commands after which a zergling dies, so that there are as many old ones at any time."""
+"""Commands after which a zergling is replaced, so that the average age stays constant."""
 
 THINK = (0.1, 0.3)
-"""Seconds between two requests of a client, at least and at most."""
+"""Minimum and maximum seconds between two requests of a client."""
 
 RECONNECT = 0.05
-"""How often a client opens a new connection."""
+"""Share of requests for which a client opens a new connection."""
 
 LISTEN = 2.0
-"""Seconds that an event stream is listened to at most."""
+"""Maximum seconds for which a client reads an event stream."""
 
 TIMEOUT = 20.0
 OK, CREATED, GONE_WELL, BAD, MISSING = 200, 201, 204, 400, 404
@@ -44,9 +44,9 @@ BAD_BODIES = (b"X", b"{", b'{"command":7}', b'"' + b"M" * 1001 + b'"', b"\xff\xf
 
 @dataclass(slots=True)
 class Life:
-    """A zergling, and the words that were acknowledged, in order.
+    """A zergling and its acknowledged commands, in order.
 
-    ``is_unsure`` once a command had no answer, which counts as an error of its own.
+    ``is_unsure`` is set once a request has failed, because its commands may have been carried out.
     """
 
     id: str
@@ -65,7 +65,7 @@ class Load:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Have the clients at work while the block runs."""
+        """Run the clients during the block."""
         with ThreadPoolExecutor(len(self._clients)) as pool:
             working = [pool.submit(client.work) for client in self._clients]
             try:
@@ -77,7 +77,7 @@ class Load:
 
     @property
     def counts(self) -> dict[str, Counter[str]]:
-        """How often each kind of request was answered rightly, or with what else."""
+        """Answers by kind of request: ``right``, another status, or ``no answer``."""
         counts: dict[str, Counter[str]] = defaultdict(Counter)
         for client in self._clients:
             for kind, answers in client.counts.items():
@@ -85,14 +85,14 @@ class Load:
         return counts
 
     def lost(self) -> int:
-        """Return how many zerglings lack a command that was acknowledged, or have one too many."""
+        """Return the number of zerglings whose history is not exactly what was acknowledged."""
         for client in self._clients:
             client.compare_all()
         return sum(client.lost for client in self._clients)
 
 
 class Client:
-    """One client, with a connection and zerglings of its own."""
+    """A client with its own connection and its own zerglings."""
 
     def __init__(self, server: Server, over: threading.Event, timed: list[Timed]) -> None:
         self._server = server
@@ -130,7 +130,7 @@ class Client:
     def _ask(
         self, kind: str, method: str, path: str, body: bytes | None = None, *, wanted: int = OK
     ) -> bytes:
-        """Send a request, and note its time and whether it was answered as it has to be."""
+        """Send a request; record its duration and whether the status was ``wanted``."""
         began = time.monotonic()
         answer, got = "no answer", b""
         try:
@@ -166,7 +166,7 @@ class Client:
             life.is_unsure = True
 
     def compare_all(self) -> None:
-        """Compare those that live; the others were compared before they died."""
+        """Compare the living zerglings; the others were compared before their deletion."""
         for life in self.lives:
             self._compare(life)
         self._talk.close()
@@ -205,7 +205,7 @@ class Client:
             self._kill(id_)
 
     def _listen(self) -> None:
-        """Open an event stream, hear a little of it and hang up."""
+        """Open an event stream, read it for a short time and disconnect."""
         talk = self._server.connect(TIMEOUT)
         answer = "no answer"
         with suppress(OSError, http.client.HTTPException):

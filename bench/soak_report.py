@@ -1,4 +1,4 @@
-"""What a soak has found: slopes with their errors, percentiles by the minute, and the verdict."""
+"""The report of a soak: slopes with standard errors, percentiles per minute, and the verdict."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from bench.errors import BenchError
 
 MINUTE = 60.0
 GOAL = 1.2
-"""How many times the first minute's p99 the last one's may be."""
+"""Maximum ratio of the last minute's p99 to the first minute's."""
 
 STEEPEST = {"rss": 100 / 1024, "descriptors": 0.1}
-"""What a service may grow by in a minute, in MiB and files, in the second half of a run."""
+"""Maximum growth per minute in the second half of a run, in MiB and descriptors."""
 
 LONG = 10 * MINUTE
-"""Seconds from which on a run is judged by these; a shorter one is warming up, or by chance."""
+"""Minimum seconds of a run for these limits to apply; shorter runs vary by warm-up and chance."""
 
 Timed = tuple[float, float]
-"""When a request ended, in seconds since the beginning, and how long it took, in seconds."""
+"""The time at which a request ended, and its duration, both in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """So many seconds of load: the requests in it, and what the store was asked by itself."""
+    """A span of load: its length in seconds, its requests, and the direct writes to the store."""
 
     seconds: float
     requests: Sequence[Timed]
@@ -36,15 +36,15 @@ class Span:
 
 
 def within(timed: Sequence[Timed], began: float, seconds: float) -> list[Timed]:
-    """Return what ended in a span of time, counted from its beginning."""
+    """Return the entries that ended within a span, with times relative to its beginning."""
     return [(at - began, took) for at, took in timed if 0 <= at - began < seconds]
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """All processes of a service at one moment; sizes in MiB, ``at`` in seconds.
+    """Resource use of all processes of a service at one time; sizes in MiB, ``at`` in seconds.
 
-    ``pss`` counts what they share once; it is None where it cannot be read.
+    ``pss`` counts shared pages once; it is None if it cannot be read.
     """
 
     at: float
@@ -56,7 +56,7 @@ class Sample:
 
     @classmethod
     def of(cls, pid: int) -> Sample:
-        """Look at a process and its descendants."""
+        """Measure a process and its descendants now."""
         pids = process.tree(pid)
         held = [name for each in pids for name in process.descriptors(each)]
         return cls(
@@ -71,17 +71,17 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Slope:
-    """The straight line of least squares through some points: units a minute, and its error."""
+    """A least-squares slope in units per minute, and its standard error."""
 
     by_minute: float
     error: float
 
     @classmethod
     def through(cls, points: Sequence[Timed]) -> Slope:
-        """Fit a line to values at moments in seconds.
+        """Fit a line to points of time in seconds and value.
 
         Raises:
-            BenchError: there are fewer than three moments.
+            BenchError: there are fewer than three points.
         """
         count = len(points)
         if count < 3:
@@ -95,20 +95,20 @@ class Slope:
         return cls(slope, math.sqrt(rest / (count - 2) / spread))
 
     def __str__(self) -> str:
-        """Return both figures."""
+        """Return the slope and its error as text."""
         return f"{self.by_minute:+.2f} ± {self.error:.2f}"
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """Return the least value that is not below a share of them all (nearest rank)."""
+    """Return the nearest-rank percentile of values; ``share`` is from 0 to 1."""
     ordered = sorted(values)
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 
 
 def minutes_of(timed: Sequence[Timed], seconds: float) -> list[list[float]]:
-    """Return how long requests took, by the minute in which they ended.
+    """Return the durations of requests, grouped by the minute in which they ended.
 
-    A run is cut into whole minutes; one shorter than two of them into two halves.
+    A run shorter than two minutes is divided into two halves instead.
     """
     parts = max(2, int(seconds / MINUTE))
     minutes: list[list[float]] = [[] for _ in range(parts)]
@@ -128,7 +128,11 @@ def report(
     counts: Mapping[str, Counter[str]],
     lost: int,
 ) -> int:
-    """Print everything; return 0 if nothing went wrong and, in a long run, nothing got worse."""
+    """Print the report; return 0 on success.
+
+    Returns 1 after errors or lost commands. In a run of at least ``LONG`` seconds, also returns 1
+    if the p99 or the resource use grew beyond its limit.
+    """
     seconds, took = span.seconds, span.requests
     say = sys.stdout.write
     say(f"{store}, {clients} clients, {seconds / MINUTE:.1f} minutes, {len(took)} requests ")
@@ -149,14 +153,17 @@ def report(
 
 
 def _say_minutes(what: str, timed: Sequence[Timed], seconds: float) -> float:
-    """Print a 99th percentile for each minute; return the last over the first."""
+    """Print the 99th percentile of each minute; return the last divided by the first."""
     minutes = [percentile(part, 0.99) * 1000 for part in minutes_of(timed, seconds)]
     sys.stdout.write(f"{what}: {', '.join(f'{each:.0f}' for each in minutes)}\n")
     return minutes[-1] / minutes[0]
 
 
 def grown(samples: Sequence[Sample]) -> list[str]:
-    """Return what has certainly grown faster than it may, in the second half of a run."""
+    """Return the figures that grew faster than allowed in the second half of a run.
+
+    A figure counts only if its slope exceeds the limit by more than two standard errors.
+    """
     half = samples[len(samples) // 2 :]
     found = []
     for name, steepest in STEEPEST.items():

@@ -1,6 +1,6 @@
-"""The stores to bench over: a CouchDB server, or the embedded store's files.
+"""The stores under the benchmarks: a CouchDB server, or files of the embedded store.
 
-Databases are made, filled behind the service's back, and dropped here.
+Creates, fills and drops databases directly, without the service.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from zerglings.storage.sqlite.store import SQLiteStore
 
 BATCH = 1000
 CALL_TIMEOUT = 120.0
-"""Seconds; a batch of large documents may take a while on a busy machine."""
+"""Seconds; long enough for a batch of large documents on a busy machine."""
 
 HISTORY = "-history"
 LOOPBACK = ("127.", "localhost", "::1")
@@ -32,7 +32,7 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class Benched(Protocol):
-    """What every measurement needs of a store."""
+    """The interface of a store to the benchmarks."""
 
     @property
     def name(self) -> str:
@@ -40,7 +40,7 @@ class Benched(Protocol):
 
     @property
     def pid(self) -> int | None:
-        """Its process on this machine, None if it has none that can be seen."""
+        """The pid of its process on this machine, None if there is none or it is not visible."""
 
     def environment(self, database: str) -> dict[str, str]:
         """Return the variables with which the service uses a database."""
@@ -53,7 +53,7 @@ class Benched(Protocol):
 
 
 class CouchDB:
-    """A CouchDB server, with an account that may make databases."""
+    """A CouchDB server, with an account that may create databases."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
@@ -77,12 +77,12 @@ class CouchDB:
 
     @property
     def pid(self) -> int | None:
-        """The server's process, if it runs on this machine for everybody to see."""
+        """The server's pid, None if it runs elsewhere or is not visible."""
         return self._pid
 
     @property
     def headers(self) -> dict[str, str]:
-        """What a request of its own must carry, as the service's do."""
+        """The headers that authenticate a request to the raw store."""
         account = base64.b64encode(":".join(self.account).encode()).decode()
         return {"Authorization": f"Basic {account}"}
 
@@ -97,7 +97,7 @@ class CouchDB:
         }
 
     def create_like(self, database: str, model: str) -> None:
-        """Make an empty database with the settings of another."""
+        """Create an empty database with the settings of another."""
         self.ask("PUT", database)
         self.ask("PUT", f"{database}/_revs_limit", self.ask("GET", f"{model}/_revs_limit"))
 
@@ -107,10 +107,10 @@ class CouchDB:
             self.write(database, batch)
 
     def write(self, database: str, documents: list[Document], *, new_edits: bool = True) -> None:
-        """Write documents at once; without ``new_edits`` under the revisions that they name.
+        """Write documents in one request; without ``new_edits``, keep their revisions.
 
         Raises:
-            BenchError: one was refused.
+            BenchError: a document was refused.
         """
         body = {"docs": documents, "new_edits": new_edits}
         results = self.ask("POST", f"{database}/_bulk_docs", body)
@@ -125,10 +125,10 @@ class CouchDB:
     def ask(
         self, method: str, path: str, body: object = None, *, missing_is_fine: bool = False
     ) -> Any:  # noqa: ANN401 - any JSON
-        """Send a request and return its answer.
+        """Send a request and return the decoded JSON of its answer.
 
         Raises:
-            BenchError: the server cannot be reached or says no.
+            BenchError: the server cannot be reached, or answers with an error.
         """
         data = None if body is None else orjson.dumps(body)
         try:
@@ -149,7 +149,7 @@ class CouchDB:
 
 
 class Embedded:
-    """Files of the embedded store, one a database, in a directory of their own."""
+    """The embedded store, with one file per database, each in its own subdirectory."""
 
     name = "the embedded store"
     pid = None
@@ -173,7 +173,7 @@ class Embedded:
             store.close()
 
     def drop(self, database: str) -> None:
-        """Remove the directory of a database's file."""
+        """Remove a database's file and its directory."""
         shutil.rmtree(self._file(database).parent, ignore_errors=True)
 
     def _file(self, database: str) -> Path:

@@ -1,10 +1,11 @@
-"""``python -m bench.streams [STREAMS]``: what open event streams cost the requests beside them.
+"""``python -m bench.streams [STREAMS]``: the cost of open event streams to other requests.
 
-Loads the service with 64 connections, a fifth of the requests moves, in turns with no stream and
-with STREAMS (default 200) that all hear of every move; then opens streams up to the limit. Needs
-wrk; measures the embedded store, or CouchDB with STORE_URL=http://admin:password@host:port. The
-readers run on the same cores as the service, in a process of their own that throws away what it
-hears.
+Loads the service with 64 connections, alternately without streams and with STREAMS (default 200)
+streams, each of which receives every move. The load is first the mix, in which a fifth of the
+requests are moves, and then moves only. Afterwards opens streams up to the limit. The readers run
+on the same cores as the service, in a separate process that discards the events.
+
+Needs wrk. Uses the embedded store, or CouchDB with STORE_URL=http://admin:password@host:port.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from bench.stores import Benched, CouchDB, Embedded
 
 DEFAULT_STREAMS = 200
 LIMIT = 300
-"""Streams that the service may have open."""
+"""Maximum number of open streams of the service."""
 
 CONNECTIONS = 64
 SECONDS = 8
@@ -44,7 +45,7 @@ KINDS_MEASURED = ("mix", "moves")
 
 
 def main() -> int:
-    """Measure and print a line for each kind of load."""
+    """Run the benchmark and print its figures."""
     streams = int(sys.argv[1]) if len(sys.argv) > 1 else DEFAULT_STREAMS
     os.environ["OVERMIND_STREAMS"] = str(LIMIT)
     with tempfile.TemporaryDirectory() as directory:
@@ -72,11 +73,11 @@ def _measure(store: Benched, streams: int) -> None:
             beside: list[Sample] = []
             for _ in range(ROUNDS):
                 without.append(_load(started, kind, "no stream"))
-                with _listening(server, streams) as ears, watched(server) as peak:
+                with _listening(server, streams) as readers, watched(server) as peak:
                     beside.append(_load(started, kind, f"{streams} streams"))
-                    heard = _heard(ears)
+                    received = _received(readers)
             _report(kind, "no stream", without)
-            _report(kind, f"{streams} streams ({heard / 2**20:.1f} MiB heard)", beside)
+            _report(kind, f"{streams} streams ({received / 2**20:.1f} MiB received)", beside)
         sys.stdout.write(f"memory: {rest.rss:.0f} MiB at rest, {peak.rss:.0f} at most beside\n")
         _overfill(server)
 
@@ -100,7 +101,7 @@ def _report(kind: str, what: str, samples: list[Sample]) -> None:
 
 @contextmanager
 def _listening(server: Server, streams: int) -> Iterator[Connection]:
-    """Keep streams open, in another process, while the block runs."""
+    """Keep streams open in another process during the block; yield a pipe to that process."""
     here, there = multiprocessing.get_context("spawn").Pipe()
     readers = multiprocessing.get_context("spawn").Process(
         target=_listen, args=(there, server.port, streams), daemon=True
@@ -115,13 +116,13 @@ def _listening(server: Server, streams: int) -> Iterator[Connection]:
         readers.join()
 
 
-def _heard(ears: Connection) -> int:
-    """Return how many bytes the streams have heard in all."""
-    ears.send(None)
-    if not ears.poll(OPEN_LIMIT):
+def _received(readers: Connection) -> int:
+    """Return the bytes that all streams together have received."""
+    readers.send(None)
+    if not readers.poll(OPEN_LIMIT):
         raise BenchError("the readers do not answer")
-    heard: int = ears.recv()
-    return heard
+    received: int = readers.recv()
+    return received
 
 
 def _listen(pipe: Connection, port: int, streams: int) -> None:
@@ -132,14 +133,14 @@ def _listen(pipe: Connection, port: int, streams: int) -> None:
         selector.register(stream, selectors.EVENT_READ)
     pipe.send(streams)
     selector.register(pipe, selectors.EVENT_READ)
-    heard = 0
+    received = 0
     while True:
         for key, _ in selector.select():
             if isinstance(key.fileobj, socket.socket):
-                heard += len(key.fileobj.recv(1 << 16))
+                received += len(key.fileobj.recv(1 << 16))
             else:
                 pipe.recv()
-                pipe.send(heard)
+                pipe.send(received)
 
 
 def _opened(port: int) -> socket.socket:
@@ -151,7 +152,7 @@ def _opened(port: int) -> socket.socket:
 
 
 def _overfill(server: Server) -> None:
-    """Open streams up to the limit and beyond, and ask for something else meanwhile."""
+    """Open streams up to the limit; print the answers to more streams and to other requests."""
     open_ones = [_opened(server.port) for _ in range(LIMIT)]
     statuses = []
     for path in ["/events"] * 20 + ["/zerglings?limit=1"] * 20:

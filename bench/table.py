@@ -1,4 +1,4 @@
-"""Results as Markdown for people and as JSON for programs."""
+"""Formats results as Markdown and as JSON."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ GOAL_HEAD = ("figure", "got", "at least", "hope", "reached")
 
 
 def markdown(results: Results) -> str:
-    """Return the tables of what was measured, then the goals and the remarks."""
+    """Return the tables of measurements and goals, followed by the remarks."""
     parts = [
         _table(CELL_HEAD, _cell_rows(results)),
         _table(LIST_HEAD, _list_rows(results)),
@@ -38,7 +38,7 @@ def markdown(results: Results) -> str:
 
 
 def as_json(results: Results, facts: dict[str, Any]) -> dict[str, Any]:
-    """Return every single figure, with the facts about the run."""
+    """Return all figures of all rounds, with the facts about the run."""
     return {
         "facts": facts,
         "cells": [
@@ -116,7 +116,7 @@ def _number(value: float | None, digits: int = 1) -> str:
 
 
 def _table(head: Sequence[str], rows: Iterator[list[str]]) -> str:
-    """Return a Markdown table, "" for one without rows; all but the first column to the right."""
+    """Return a Markdown table, or "" without rows. Columns after the first are right-aligned."""
     body = list(rows)
     if not body:
         return ""

@@ -1,4 +1,4 @@
-"""The figures that the service is to reach, and what this run got."""
+"""The performance goals of the service, and whether a run reached them."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from dataclasses import dataclass
 from bench.results import Results, over_baseline, over_raw, rates, ratio
 
 LOADED = 64
-"""Connections at which the rates count."""
+"""Number of connections to which the goals for rates apply."""
 
 LEAST_LIST = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """One figure; ``got`` is None where the run did not measure it.
+    """A figure with a required bound and a better one, ``hope``.
 
-    ``at_most`` says that less is better: ``required`` and ``hope`` are bounds from above.
+    ``got`` is None if the run did not measure it. With ``at_most``, the bounds are maxima,
+    otherwise minima.
     """
 
     figure: str
@@ -29,7 +30,7 @@ class Goal:
 
     @property
     def verdict(self) -> str:
-        """Whether it is reached, in a word."""
+        """The best bound reached: ``hope``, ``yes`` (required), ``no``, or ``-`` if unmeasured."""
         if self.got is None:
             return "-"
         if self._meets(self.hope):
@@ -42,7 +43,7 @@ class Goal:
 
 
 def goals(results: Results) -> list[Goal]:
-    """Return every figure with what was got."""
+    """Return all goals with the figures of a run."""
     return [*_rates(results), *_latencies(results), *_lives(results), *_lists(results)]
 
 

@@ -1,9 +1,9 @@
-"""``python -m bench.traffic``: what the rate limit adds to a request, and what a refusal costs.
+"""``python -m bench.traffic``: the cost of the rate limit, and of a refusal.
 
-Calls the whole application in a process, without a server around it, over the embedded store: with
-a limit that is never reached, with one that is used up, with none; in turns, each in a process of
-its own. Then the parts alone. Microseconds a call, the best of some rounds, so that what else runs
-on the machine shows less.
+Calls the WSGI application directly, over the embedded store: without a limit, with a limit that is
+never reached, and with one that is used up. Each variant runs in a separate process. Then measures
+the parts of the rate limit alone. Prints microseconds per call in the fastest of several rounds,
+which depends least on what else runs on the machine.
 """
 
 from __future__ import annotations
@@ -59,17 +59,17 @@ def _in_a_process(limit: str) -> float:
             "OVERMIND_RATE_LIMIT": limit,
         }
         run = [sys.executable, "-m", "bench.traffic", "application"]
-        done = subprocess.run(  # nosec B603 # noqa: S603 - no shell, and no word of it comes from outside
+        done = subprocess.run(  # nosec B603 # noqa: S603 - no shell, and no untrusted input
             run, cwd=ROOT, env=os.environ | settings, capture_output=True, text=True, check=True
         )
     return float(done.stderr.splitlines()[-1])
 
 
 def _of_application() -> float:
-    """Return what a read takes; its log lines go to the standard output."""
+    """Return the microseconds of a read. Log lines go to the standard output."""
     from gevent import monkey
 
-    monkey.patch_all()  # as in the service: to give way costs nothing where nobody waits
+    monkey.patch_all()  # as in the service, where yielding costs nothing without other greenlets
 
     from overmind_project.wsgi import application
     from zerglings.domain.zergling import Pose
@@ -102,10 +102,10 @@ def _of_application() -> float:
 def _parts() -> Iterator[tuple[str, Callable[[], object]]]:
     limiter, numbers = Limiter(Rate.parse("999999/s")), count()
     here = limiter.slot_key(rate_limit_network("127.0.0.1"))
-    yield "a look whether any is left", lambda: limiter.wait(here)
-    yield "one taken", lambda: limiter.take(here)
+    yield "a check of the limit", lambda: limiter.wait(here)
+    yield "a request counted", lambda: limiter.take(here)
     yield (
-        "one taken by an address that is new",
+        "a request counted for a new address",
         lambda: limiter.take(
             limiter.slot_key(rate_limit_network(f"2001:db8:{next(numbers) % 65536:x}::1"))
         ),

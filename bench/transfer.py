@@ -1,10 +1,13 @@
-"""``python -m bench.transfer [ZERGLINGS]``: export and import, measured and compared.
+"""``python -m bench.transfer [ZERGLINGS]``: measure export and import, and compare the results.
 
-Fills an embedded store (default 100,000 zerglings: each with 10 commands, one in a hundred with
-1,000, one in ten thousand with 20,000, one in fifty dead), exports it, imports the file into
-another embedded store and, with STORE_URL=http://admin:password@host:port, into CouchDB, exports
-that again and compares the files byte by byte. Every document of every store is read straight from
-it and compared with the source's, revisions excepted. Databases and files are removed at the end.
+1. Fill an embedded store, with 100,000 zerglings by default. Each has 10 commands; one in 100 has
+   1,000, one in 10,000 has 20,000; one in 50 is dead.
+2. Export it, and import the file into another embedded store.
+3. With STORE_URL=http://admin:password@host:port, import it into CouchDB, export that, and compare
+   the two files byte by byte.
+
+After each import, every document is read directly from the store and compared with the source,
+except for revisions. Databases and files are removed at the end.
 """
 
 from __future__ import annotations
@@ -46,13 +49,14 @@ EVERY_LONG, EVERY_LONGEST, EVERY_DEAD = 100, 10_000, 50
 BATCH = 1_000
 CALL_TIMEOUT = 60.0
 PAGE = 100
-"""Documents to compare at once; few, as a process is told to have held all that its parent did."""
+"""Documents per request of the comparison. Few, because the peak memory reported for a management
+command includes that of this process, from which it was forked."""
 
 TABLES = ("documents", "history")
 
 
 def main() -> int:
-    """Measure, print a line for each step; 0 if all was equal."""
+    """Run all steps and print a line for each; return 0 if all documents were equal."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else DEFAULT_ZERGLINGS
     prefix = f"overmind-bench-{secrets.token_hex(4)}"
     try:
@@ -101,13 +105,24 @@ def _measure_couchdb(store: CouchDB, database: str, source: Mapping[str, str], f
 
 
 def fill(path: Path, count: int) -> tuple[int, int]:
-    """Write zerglings to a store's file; return how many, and how many chunks."""
+    """Write zerglings to the file of an embedded store.
+
+    Args:
+        path: the file of a bootstrapped store.
+        count: number of zerglings.
+
+    Returns:
+        The number of zerglings and the number of history chunks.
+
+    Raises:
+        BenchError: the store refused a document.
+    """
     store = SQLiteStore(path)
     zerglings: list[Document] = []
     parts = 0
     with closing(store):
         for number in range(count):
-            zergling, chunks = _lived(number)
+            zergling, chunks = _numbered_zergling(number)
             _put(store.history, [chunk.encode() for chunk in chunks])
             zerglings.append(encode(zergling))
             parts += len(chunks)
@@ -117,7 +132,7 @@ def fill(path: Path, count: int) -> tuple[int, int]:
     return count, parts
 
 
-def _lived(number: int) -> tuple[Zergling, list[Chunk]]:
+def _numbered_zergling(number: int) -> tuple[Zergling, list[Chunk]]:
     commands = LONG if number % EVERY_LONG == 0 else SHORT
     commands = LONGEST if number % EVERY_LONGEST == 0 else commands
     zergling = Zergling.spawned(str(uuid.uuid4()), Pose(number, -number))
@@ -135,10 +150,10 @@ def _put(store: Store, documents: list[Document]) -> None:
 
 
 def _manage(*arguments: str, environment: Mapping[str, str]) -> None:
-    """Run a command; print what it says, its seconds and its peak of resident memory."""
+    """Run a management command; print its output, duration and peak resident memory."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
     began = time.monotonic()
-    running = subprocess.Popen(  # nosec B603 # noqa: S603 - no shell, and no word of it comes from outside
+    running = subprocess.Popen(  # nosec B603 # noqa: S603 - no shell, and no untrusted input
         [sys.executable, "manage.py", *arguments],
         cwd=ROOT,
         env=ours | dict(environment),

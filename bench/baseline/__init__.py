@@ -1,1 +1,1 @@
-"""The same service written the obvious way, for comparison: Django, DRF and pycouchdb only."""
+"""The baseline: a plain service for comparison, written with Django, DRF and pycouchdb only."""

@@ -1,4 +1,4 @@
-"""The plain service's one serializer."""
+"""The serializers of the baseline."""
 
 from __future__ import annotations
 
@@ -20,4 +20,4 @@ class ZerglingSerializer(serializers.Serializer[dict[str, Any]]):
     id = serializers.CharField()
     location = LocationSerializer()
     facing = serializers.ChoiceField(["N", "E", "S", "W"])
-    commandHistory = serializers.ListField(child=serializers.CharField())  # noqa: N815 - its name
+    commandHistory = serializers.ListField(child=serializers.CharField())  # noqa: N815 - the name in the API

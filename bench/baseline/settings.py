@@ -1,4 +1,4 @@
-"""What the plain service needs."""
+"""The settings of the baseline."""
 
 from __future__ import annotations
 
@@ -22,6 +22,6 @@ REST_FRAMEWORK = {
 }
 
 COUCHDB_URL = os.environ.get("BASELINE_COUCHDB_URL", "")
-"""With the account, as pycouchdb takes it."""
+"""With the credentials in the URL, as pycouchdb expects them."""
 
 COUCHDB_DATABASE = os.environ.get("BASELINE_COUCHDB_DATABASE", "")

@@ -1,4 +1,4 @@
-"""The plain service's URLs."""
+"""The URLs of the baseline."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The plain service: read, change, save, and again when somebody else was faster."""
+"""The views of the baseline: read, change and save the document, and retry after a conflict."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The plain service's WSGI application."""
+"""The WSGI application of the baseline."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def test_who_asks_is_served_though_there_are_more_attackers_than_places(
     with attacking(small.port, habit, ATTACKERS) as attack:
         wait_until_crowded(small)
         assert_served(small, ANSWERING_LIMIT if habit in ("unread", "all") else CALL_LIMIT)
-        assert attack.told().open == ATTACKERS
+        assert attack.counts().open == ATTACKERS
 
 
 def wait_until_crowded(service: Service) -> None:
@@ -89,7 +89,7 @@ def dropped(service: Service, reason: str) -> float:
 def test_who_asks_is_served_beside_500_attackers_of_every_kind(service: Service) -> None:
     with attacking(service.port, "all", ATTACKERS) as attack:
         assert_served(service, ANSWERING_LIMIT)
-        assert attack.told().open == ATTACKERS
+        assert attack.counts().open == ATTACKERS
 
 
 class NarrowService(Service):
@@ -102,7 +102,7 @@ def test_connections_leave_files_for_everything_else(tmp_path: Path) -> None:
     with NarrowService(sqlite_backend(tmp_path).environment, tmp_path) as service:
         with attacking(service.port, "idle", PLACES) as attack:
             assert_served(service)
-            assert attack.told().open == PLACES
+            assert attack.counts().open == PLACES
         assert "the limit of open files is too low" in service.log
         assert "Too many open files" not in service.log
 
