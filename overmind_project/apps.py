@@ -20,7 +20,7 @@ class ProjectConfig(AppConfig):
 
 
 class StaticFiles(StaticFilesConfig):
-    """Collects static files without those that no page loads, which are most of the bytes."""
+    """Excludes files that no page loads from the static files; they are most of the bytes."""
 
     ignore_patterns = [  # noqa: RUF012 - Django's own declaration is not a ClassVar
         *StaticFilesConfig.ignore_patterns,

@@ -1,7 +1,8 @@
 """Django system checks of the settings: `manage.py check` lists all problems at once.
 
-Errors also stop the start. Warnings are for valid values that are probably a mistake. Scripts
-may rely on the ids: an id never changes its meaning, and a new variable gets a new one.
+After an error, the service does not start. A warning is for a valid value that is probably a
+mistake. Scripts may rely on the ids: an id never changes its meaning, and a new variable gets a new
+id.
 """
 
 from __future__ import annotations
@@ -74,13 +75,17 @@ NO_SUCH_HOST = "overmind.W008"
 
 CLUSTER_SUFFIXES = (".svc", ".svc.cluster.local", ".cluster.local", ".internal", ".localhost")
 MOUNTED_SECRETS = ("/run/secrets/", "/var/run/secrets/")
-"""Where orchestrators mount secrets. Every user of the container can read them there."""
+"""Where orchestrators mount secrets.
+
+The check of file permissions skips these directories, because every user of the container can read
+the files in them.
+"""
 
 LIKENESS = 0.6
 """Minimum share of common letters for a word to count as misspelt."""
 
 MATCHING_HOST = re.compile(r"\*|\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9A-Fa-f:.]+\]")
-"""What Django can match against a request's host, which it compares without the port."""
+"""An entry of DJANGO_ALLOWED_HOSTS that can match a request. Django compares without the port."""
 
 
 def register_all() -> None:
@@ -134,14 +139,14 @@ def _likeness(words: list[str], known: list[str]) -> float:
 
 
 def _is_one_word_longer(one: str, other: str) -> bool:
-    """Return whether one name is the other with a word added in the middle, either way round."""
+    """Return whether removing one inner word from the longer name yields the shorter one."""
     short, long = sorted((one.split("_"), other.split("_")), key=len)
     shortened = [long[:index] + long[index + 1 :] for index in range(1, len(long) - 1)]
     return short in shortened
 
 
 def warnings_of_hosts(**_: object) -> list[CheckMessage]:
-    """Return a warning for each allowed host that no request can have."""
+    """Return a warning for each entry of DJANGO_ALLOWED_HOSTS that can match no request."""
     return [
         Warning(
             f"DJANGO_ALLOWED_HOSTS: {host!r} matches no request",
@@ -209,8 +214,8 @@ def _embedded_file() -> Iterator[Warning]:
     if settings.OVERMIND_STORE != "sqlite":
         return
     path: Path = settings.OVERMIND_SQLITE_PATH
-    # SQLite creates more files beside it. os.path.exists is False for a directory without
-    # permission.
+    # The directory must be writable too, because SQLite creates more files beside the database.
+    # os.path.exists returns False if a parent directory denies access; Path.exists may raise.
     directory = next(parent for parent in path.parents if os.path.exists(parent))
     paths = [directory, path] if os.path.exists(path) else [directory]
     is_file = directory.is_dir() and not path.is_dir()

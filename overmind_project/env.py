@@ -4,8 +4,8 @@ An invalid variable reads as its default, and the problem is recorded with a hin
 stops a program that needs valid settings. Messages never contain the value of a secret.
 
 A byte order mark at the start and one line end at the end of a value are ignored, in variables
-and files. Empty variables count as unset. So do addresses that Kubernetes injects for a Service
-whose name matches a prefix of ours, such as `COUCHDB_PORT=tcp://…`.
+and files. Empty variables count as unset. Addresses that Kubernetes injects for a Service, such as
+`COUCHDB_PORT=tcp://…`, count as unset too.
 """
 
 from __future__ import annotations
@@ -120,8 +120,9 @@ class Environment:
         return [word.strip() for word in self.text(name).split(",") if word.strip()]
 
     def matching(self, name: str, pattern: str, what: str, default: str) -> str:
-        """Return a value that matches `pattern` as a whole; `what` describes a valid value in
-        messages.
+        """Return a value that matches `pattern` as a whole.
+
+        `what` describes a valid value in messages.
         """
         value = self.text(name, default)
         if not re.fullmatch(pattern, value):
@@ -186,8 +187,9 @@ class Environment:
         return int(value)
 
     def number(self, name: str, default: int, *, least: int, most: int) -> int:
-        """Return a whole number between `least` and `most`; unlike `integer`, it always has a
-        default.
+        """Return a whole number between `least` and `most`.
+
+        Unlike `integer`, it always has a default.
         """
         value = self.integer(name, default, least=least, most=most)
         return default if value is None else value
@@ -239,8 +241,9 @@ class Environment:
         return Path(value)
 
     def secret(self, name: str, default: Secret | None = None) -> Secret:
-        """Return a secret from `NAME`, or from the file that `NAME_FILE` names; the file must be
-        readable.
+        """Return a secret from `NAME`, or from the file that `NAME_FILE` names.
+
+        The file must be readable.
         """
         value, path = self.text(name), self.text(f"{name}_FILE")
         if value and path:
@@ -260,8 +263,7 @@ class Environment:
 
 
 def _is_injected_address(name: str, value: str) -> bool:
-    """Return whether Kubernetes injected the address of a Service: `X_PORT=tcp://…` for a Service
-    `x`.
+    """Return whether Kubernetes injected the variable: `X_PORT=tcp://…` for a Service `x`.
 
     See https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables.
     """
@@ -281,7 +283,7 @@ def _problem_of_certificates(path: Path) -> str | None:
 
 
 def _is_der(block: str) -> bool:
-    """Return whether a block decodes to an ASN.1 sequence, as every certificate does."""
+    """Return whether a block decodes to bytes that begin like a certificate: an ASN.1 sequence."""
     try:
         return base64.b64decode("".join(block.split()), validate=True)[:1] == b"\x30"
     except binascii.Error:
@@ -300,8 +302,9 @@ def _is_address(value: str) -> bool:
 
 
 def _is_host(text: str) -> bool:
-    """Return whether the text is a host name or an address. A zone is invalid: it is local to one
-    machine.
+    """Return whether the text is a host name or an address.
+
+    An address with a zone is invalid: zones are local to one machine.
     """
     if ":" not in text:
         return _HOST_NAME.fullmatch(text) is not None

@@ -69,10 +69,13 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
 
 class Logger(glogging.Logger):
-    """Formats gunicorn's log lines like all others, without data that a client may have sent."""
+    """Formats gunicorn's log lines like all other lines, without data from clients."""
 
     def setup(self, cfg: Config) -> None:
-        """Configure all loggers. The main process does not load Django, which would do it."""
+        """Configure all loggers.
+
+        Django does this in the workers, but the main process does not load Django.
+        """
         super().setup(cfg)
         logging.config.dictConfig(settings.LOGGING)
 
@@ -119,7 +122,7 @@ def pre_fork(server: Arbiter, worker: Worker) -> None:
 
 
 def post_fork(server: Arbiter, worker: Worker) -> None:
-    """Make the worker use its slot, before it imports code that counts."""
+    """Make the worker use its slot, before it imports code that defines metrics."""
     METRICS_DIRECTORY.use_slot(worker.age)
 
 
@@ -155,7 +158,7 @@ def post_worker_init(worker: Worker) -> None:
 
 
 def _end_streams_with(worker: Worker) -> None:
-    """End all event streams when the worker begins to stop, because it waits for open requests."""
+    """End all event streams when the worker begins to stop; it would wait for them otherwise."""
     worker.stopping.wait()
     from zerglings.feed.reader import configured_feed
 

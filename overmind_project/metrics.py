@@ -27,10 +27,10 @@ from zerglings.hive.hive import configured_hive
 PLAIN, OPEN_METRICS = "text/plain", "application/openmetrics-text"
 
 ASK_EVERY = 10.0
-"""Least seconds between two questions to the store; scrapes in between get the last answer."""
+"""Minimum seconds between two queries of the store; scrapes in between report the last number."""
 
 KEPT_FOR = 300.0
-"""Seconds for which the last number is reported while the store does not tell a new one."""
+"""Seconds for which the last known number is reported while the current one is unknown."""
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
@@ -62,9 +62,11 @@ class ServiceCollector(Collector):
 class CopiesCollector(Collector):
     """Reports how many documents are missing from copies in CouchDB that are in service.
 
-    A scrape asks the store, unless it was asked in the last ``ASK_EVERY`` seconds or is being asked
-    by another scrape. Then the last number is reported again, also for ``KEPT_FOR`` seconds while
-    the store does not answer in time: filling a copy keeps it busy, and an alert must not reset.
+    A scrape queries the store, unless another scrape does so now or did so in the last
+    ``ASK_EVERY`` seconds. Otherwise it reports the last number.
+
+    While the number is unknown, the last known one is reported for up to ``KEPT_FOR`` seconds.
+    Filling a copy may keep the store too busy to answer in time, and that must not reset an alert.
 
     Args:
         ask: returns the number of documents, None if it is unknown.

@@ -1,9 +1,9 @@
 """The directory in which the worker processes of one service share their metrics.
 
-Each worker writes its own files, which are named after its slot: the lowest number that no
-living worker has. A replacement worker takes over the slot and the counts of its predecessor, so
+Each worker writes its own files, which are named after its slot: the lowest number that no other
+running worker has. A replacement worker takes over the slot and the counts of its predecessor, so
 that no count is lost and the number of files stays constant. Only gunicorn's hooks assign slots;
-code that counts need not know of them.
+code that defines metrics does not depend on them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 
 SHARED_MEMORY = "/dev/shm"  # nosec B108 # noqa: S108 - the directories made there have unguessable names and are private
 FREE_BYTES = 2**20
-"""Bytes that must be free there: about what the files of three processes take."""
+"""Bytes that must be free in the directory: about the size of three processes' files."""
 
 DIRECTORY_PREFIX = "overmind-metrics-"
 DIRECTORY_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
@@ -32,7 +32,7 @@ class MetricsDirectory:
     def __init__(self) -> None:
         self._opened: tuple[int, Path] | None = None
         self.slots: dict[int, int] = {}
-        """The slot of each living worker, by gunicorn's number of the worker."""
+        """The slot of each running worker, by the number that gunicorn gives it (`Worker.age`)."""
         self.has_slot = False
         """Whether this process is a worker whose metrics are shared."""
 
@@ -69,8 +69,8 @@ class MetricsDirectory:
     def use_slot(self, worker: int) -> None:
         """Make this process, a new worker, count in the files of its slot.
 
-        Call it before anything is counted. The library names files by the process id unless it
-        gets another function.
+        Call it before anything is counted. By default, prometheus_client names the files by the
+        process id.
         """
         from prometheus_client import values  # reads DIRECTORY_VARIABLE when it is imported
 

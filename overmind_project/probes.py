@@ -1,5 +1,6 @@
-"""The health endpoints: `/_health` for clients of the original, `/healthz` and `/readyz` for
-probes.
+"""The health endpoints.
+
+`/_health` is for clients of the original, `/healthz` and `/readyz` are for probes.
 """
 
 from __future__ import annotations

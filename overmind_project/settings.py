@@ -28,7 +28,7 @@ OVERMIND_THREADS = env.number("OVERMIND_THREADS", 2000, least=1, most=10_000)
 OVERMIND_STREAMS = env.number(
     "OVERMIND_STREAMS", min(500, OVERMIND_THREADS // 2), least=0, most=OVERMIND_THREADS - 1
 )
-# Seconds for which an idle connection is kept: longer than the proxy in front keeps it.
+# Seconds for which an idle connection is kept. A proxy in front must close it earlier.
 OVERMIND_KEEP_ALIVE = env.number("OVERMIND_KEEP_ALIVE", 75, least=1, most=86_400)
 
 # The rate limit of each caller, the proxies whose X-Forwarded-For is trusted, and the origins whose
@@ -54,7 +54,7 @@ OVERMIND_PATH_PREFIX: str = env.parsed(
     "",
 )
 
-# The store. COUCHDB_PORT and similar variables are Kubernetes' own and are ignored.
+# The store. Kubernetes injects COUCHDB_PORT and similar variables, which are ignored.
 _COUCHDB_VARIABLES = (
     "COUCHDB_SERVICE_HOST",
     "COUCHDB_SERVICE_PORT",
@@ -150,9 +150,9 @@ def _tokens() -> Secret:
     return source
 
 
-# The access tokens; without any, the service is open to everybody.
+# The access tokens. Without tokens, the service is open to everybody.
 OVERMIND_TOKENS = _tokens()
-# Whether /metrics needs no token although tokens are configured.
+# Whether /metrics is open to everybody even if tokens are configured.
 OVERMIND_OPEN_METRICS = env.boolean("OVERMIND_OPEN_METRICS", default=False)
 
 # Django.
@@ -256,7 +256,7 @@ LOGGING = {
             "propagate": False,
         },  # one line for each request
         "gunicorn.error": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
-        # Client errors have their access log line.
+        # Client errors are in the access log already.
         "django.request": {"level": "ERROR", "filters": ["not_503"]},
         "django.security": {"level": "CRITICAL"},
         "pycouchdb": {"level": "WARNING"},

@@ -13,7 +13,7 @@ from zerglings.api.urls import router
 from zerglings.feed.views import Events
 
 urlpatterns: list[URLPattern | URLResolver] = [
-    # The router lists the URL of one zergling last, but nearly all requests are for it.
+    # Reversed: the router begins with the list, but nearly all requests are for one zergling.
     *reversed(router.urls),
     re_path(r"^events/?$", Events.as_view(), name="events"),
     re_path(r"^swarm/spawn/?$", SwarmSpawn.as_view(), name="swarm-spawn"),

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "overmind_project.settings")
 
-# Django checks database connections and caches before and after each request. There are none here.
+# Before and after each request, Django checks its database connections and caches. There are none.
 request_started.disconnect(db.reset_queries)
 request_started.disconnect(db.close_old_connections)
 request_finished.disconnect(db.close_old_connections)

@@ -24,7 +24,10 @@ RELOAD_SECONDS = 1.0
 """Minimum seconds between two reads of the file."""
 
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{1,1024}={0,2}")
-"""https://www.rfc-editor.org/rfc/rfc6750#section-2.1: what a header and a cookie can carry."""
+"""The syntax of a token, which headers and cookies can carry.
+
+See https://www.rfc-editor.org/rfc/rfc6750#section-2.1.
+"""
 
 
 class TokenStore:
@@ -66,7 +69,7 @@ class TokenStore:
         if now < self._next_reload:
             return
         self._next_reload = now + RELOAD_SECONDS if self._source.path else float("inf")
-        # Compare the content: a timestamp is too coarse to show two changes in quick succession.
+        # Read the whole file: its timestamp is too coarse to show two changes in quick succession.
         try:
             tokens = tokens_of(self._source)
         except (TokensError, ImproperlyConfigured) as error:
@@ -85,6 +88,6 @@ class TokenStore:
 
 @cache
 def configured_tokens() -> TokenStore | None:
-    """Return this process's tokens, None if the service is open to everybody."""
+    """Return this process's tokens, None if no tokens are configured."""
     source: Secret = settings.OVERMIND_TOKENS
     return TokenStore(source) if source.is_given else None

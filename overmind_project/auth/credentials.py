@@ -22,7 +22,7 @@ prefix, `__Secure-` at least guarantees that the cookie was set over TLS.
 """
 
 PATH = settings.OVERMIND_PATH_PREFIX or "/"
-"""Path of the cookie, which keeps it from other services on the same host."""
+"""Path of the cookie. If there is a prefix, other services on the same host do not get it."""
 
 SIGNED_IN_TOKEN = "overmind.signed_in"  # noqa: S105 - a key, not a token
 """Key of the token with which the browser has signed in, in a request's WSGI environment."""
@@ -49,8 +49,8 @@ def credentials_in(environ: Mapping[str, Any]) -> Credentials | None:
             return Credentials(token.strip(" "), is_cookie=False)
     cookie_header: str = environ.get("HTTP_COOKIE", "")
     if COOKIE in cookie_header:  # a cheap check: both names contain it
-        # The cookie of the longer path comes first (RFC 6265, section 5.4), but parse_cookie keeps
-        # the last one.
+        # Reverse the cookies: browsers send the one with the longest path first (RFC 6265, section
+        # 5.4), but parse_cookie keeps the last one.
         cookies = parse_cookie(";".join(reversed(cookie_header.split(";"))))
         for name in (SECURE_COOKIE, COOKIE):
             if name in cookies:
@@ -74,9 +74,9 @@ def is_same_origin(request: HttpRequest) -> bool:
 
 
 def set_token_cookie(request: HttpRequest, response: HttpResponse, token: str) -> None:
-    """Store the token in the browser until it is closed."""
-    # If a proxy terminates TLS, only the browser knows of it. A forged Origin merely keeps the
-    # cookie off plain connections.
+    """Store the token in a session cookie, which the browser keeps until it is closed."""
+    # Behind a proxy that terminates TLS, only the Origin header shows that the browser uses TLS.
+    # A forged Origin merely keeps the cookie off plain connections.
     is_secure = request.is_secure() or request.META.get("HTTP_ORIGIN", "").startswith("https://")
     name = SECURE_COOKIE if is_secure else COOKIE
     response.set_cookie(name, token, path=PATH, secure=is_secure, httponly=True, samesite="Strict")

@@ -86,7 +86,7 @@ def sign_in_page(
     Args:
         request: the request to answer.
         next_path: the page to open after signing in.
-        denial: the reason for which the page replaces the requested one.
+        denial: why this page replaces the requested one; None if the user asked for this page.
     """
     context = {
         "next_path": safe_path(next_path),
@@ -99,7 +99,7 @@ def sign_in_page(
 
 
 def safe_path(path: str | None) -> str:
-    """Return a path of this service unchanged, else the path of the start page."""
+    """Return `path` if it belongs to this service, else the path of the start page."""
     if path and _LOCAL_PATH.fullmatch(path) and url_has_allowed_host_and_scheme(path, None):
         prefix = settings.OVERMIND_PATH_PREFIX
         if not prefix or _is_below_prefix(prefix, path):
@@ -108,7 +108,7 @@ def safe_path(path: str | None) -> str:
 
 
 def _is_below_prefix(prefix: str, path: str) -> bool:
-    """Return whether a path stays below a prefix, also when a browser resolves its dots."""
+    """Return whether a path is below a prefix and has no `..`, which a browser would resolve."""
     return re.match(rf"{re.escape(prefix)}(/|\?|#|$)", path) is not None and ".." not in unquote(
         path
     )

@@ -34,7 +34,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
         return error_response(400, "Send a form: application/x-www-form-urlencoded.")
     if len(request.body) > MAX_FORM_BYTES:
         return error_response(413, f"The form is longer than {MAX_FORM_BYTES} bytes.")
-    # Django's form parser logs a form with many fields as an attack.
+    # Do not use request.POST: Django logs a form with many fields as an attack.
     fields = dict(parse_qsl(request.body.decode(errors="replace"), keep_blank_values=True))
     token, next_path = fields.get("token", "").strip(), fields.get("next")
     tokens = configured_tokens()

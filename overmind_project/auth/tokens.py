@@ -29,7 +29,7 @@ class TokensError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A configured token; its secret is known by its hash only."""
+    """A configured token. Only the hash of its secret is stored."""
 
     name: str
     scope: str
@@ -58,8 +58,8 @@ def tokens_of(source: Secret) -> tuple[Token, ...]:
     removed.
 
     Raises:
-        TokensError: a line is invalid, repeats a hash or contradicts another line, or there is
-            none.
+        TokensError: there are no tokens; or a line is invalid, repeats a hash or contradicts
+            another line.
         ImproperlyConfigured: the file cannot be read.
     """
     text = source.read()

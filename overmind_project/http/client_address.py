@@ -1,7 +1,7 @@
 """Finds the client's address behind trusted proxies, and the network that shares a rate limit.
 
-Each proxy appends to `X-Forwarded-For` the address that called it. The entries are read from the
-right for as long as trusted proxies wrote them; a client can forge those further left.
+Each proxy appends to `X-Forwarded-For` the address that called it. The entries are read from right
+to left, and only those that a trusted proxy appended. A client can forge those further left.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 _HOST_BITS = 64
-"""The low bits of an IPv6 address, which a host can choose freely within its network."""
+"""Number of low bits of an IPv6 address, which a host can choose freely within its network."""
 
 _CACHE_SIZE = 4096
 _MAX_ADDRESS_LENGTH = 45
-"""Characters of the longest address; longer text is not cached."""
+"""Characters of the longest address. Longer text is not an address, and is not cached."""
 
 
 def networks(text: str) -> tuple[Network, ...]:
-    """Parse a comma-separated list of networks; a single address is a network of one.
+    """Parse a comma-separated list of networks; a single address is a network of one address.
 
     Raises:
-        ValueError: an entry is not a network, or has bits set behind its prefix.
+        ValueError: an entry is not a network, or has bits set after its prefix.
     """
     return tuple(ip_network(word.strip()) for word in text.split(",") if word.strip())
 
@@ -61,7 +61,11 @@ class TrustedProxies:
         self._parse_cached = lru_cache(_CACHE_SIZE)(self._parse)
 
     def client_of(self, environ: WSGIEnvironment) -> str:
-        """Return the client's address as far as trusted proxies report it."""
+        """Return the address nearest to this service that is not a trusted proxy's.
+
+        If all are trusted, that is the leftmost entry. If an entry is invalid, it is the address of
+        the proxy that appended it.
+        """
         client: str = environ.get("REMOTE_ADDR", "")
         forwarded: str = environ.get("HTTP_X_FORWARDED_FOR", "")
         if not forwarded or not self._parse_cached(client)[1]:
@@ -85,7 +89,7 @@ class TrustedProxies:
 
 
 def _address(text: str) -> Address | None:
-    """Parse an address; return None if it is invalid. IPv4 within IPv6 becomes plain IPv4.
+    """Parse an address, None if it is invalid. An IPv4-mapped IPv6 address becomes plain IPv4.
 
     An address with a zone is invalid: zones are local to one machine, and their names may be any
     text.

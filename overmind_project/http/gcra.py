@@ -2,12 +2,12 @@
 
 The algorithm is in ITU-T I.371, appendix A. It keeps one number for each caller, the theoretical
 arrival time in nanoseconds: the moment at which the caller's next request would be due if all of
-its requests had come at an even pace. In any `t` seconds a caller gets at most
-`burst + t * count / period`.
+its requests had come at an even pace. In any time `t` a caller gets at most
+`burst + t * count / period` requests.
 
 The table is shared memory of a fixed size, inherited by the forked workers. When a row is full,
-a new caller takes the slot of the one with the earliest arrival time, whose burst is thereby
-restored. A full table never refuses a request.
+a new caller replaces the one with the earliest arrival time. The replaced caller then has its whole
+burst again. So a full table rejects no request by itself.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _RATE = re.compile(r"([1-9][0-9]{0,5})/(s|min|h)(?::([1-9][0-9]{0,5}))?")
 
 ROWS = 8192
 SLOTS_PER_ROW = 8
-"""Callers for which a row has room."""
+"""Maximum number of callers in a row."""
 
 _WORDS_PER_ROW = 2 * SLOTS_PER_ROW
 """A row holds the fingerprints of its callers, followed by their arrival times."""
@@ -90,9 +90,9 @@ class Limiter:
     """Limits the requests of each caller to one rate, with a table that all processes share.
 
     A lock for each row (`fcntl`) excludes other processes; the kernel releases it when its
-    process ends. A write that is cut short costs one caller at most its burst. Two threads of
-    one process must not call a method at once: the lock does not exclude them. Greenlets may,
-    because no method yields.
+    process ends. If a process is killed during a write, one caller loses at most its burst. Two
+    threads of one process must not call methods at the same time: the lock does not exclude them.
+    Greenlets may, because no method yields.
 
     Args:
         rate: the limit of each caller.
@@ -109,7 +109,7 @@ class Limiter:
         self._rows = rows
         self._words = memoryview(mmap.mmap(-1, rows * _WORDS_PER_ROW * _WORD_BYTES)).cast("q")
         self._lock = tempfile.TemporaryFile(dir=shared_directory())  # noqa: SIM115 - as long as this object lives; never written
-        # A random key: no caller can work out who shares its row.
+        # A random key, so that callers cannot predict which of them share a row.
         self._hash_key = secrets.token_bytes(16)
         self.slot_key = lru_cache(_CACHED_KEYS)(self.compute_slot_key)
 
@@ -124,18 +124,18 @@ class Limiter:
         return SlotKey(fingerprint % self._rows, fingerprint)
 
     def wait(self, key: SlotKey) -> int:
-        """Return in how many nanoseconds the caller may take one, 0 for now. Takes none itself."""
+        """Return the nanoseconds until a caller's next request is allowed, or 0; charge nothing."""
         return max(0, self._due(key) + self._interval - self._clock() - self._burst)
 
     def is_known(self, key: SlotKey) -> bool:
-        """Return whether the caller has taken something that is not replenished yet."""
+        """Return whether part of the caller's burst is used up now."""
         return self._due(key) > self._clock()
 
     def _due(self, key: SlotKey) -> int:
         """Return the caller's arrival time, 0 if it has no slot.
 
-        It takes no lock. Comparing the fingerprint again detects that the slot was reassigned
-        meanwhile.
+        This takes no lock. If another process reassigns the slot meanwhile, the second comparison
+        of the fingerprint detects it.
         """
         words = self._words
         first = key.row * _WORDS_PER_ROW
@@ -147,14 +147,14 @@ class Limiter:
         return due if words[slot] == key.fingerprint else 0
 
     def take(self, key: SlotKey, *, allow_overdraft: bool = False) -> int:
-        """Take one for a caller, if its limit allows it.
+        """Charge one request to a caller, if its limit allows it.
 
         Args:
             key: the caller.
-            allow_overdraft: take one in any case. A caller owes at most one more than its burst.
+            allow_overdraft: charge it beyond the limit too; the debt is at most one request.
 
         Returns:
-            0 if one was taken, else after how many nanoseconds the caller may try again.
+            0 if the request was charged, else the nanoseconds after which to try again.
         """
         row = key.row
         fcntl.lockf(self._lock, fcntl.LOCK_EX, 1, row)
@@ -187,7 +187,7 @@ class Limiter:
     def _slot_of(self, key: SlotKey) -> tuple[int, int]:
         """Return the index of the caller's slot, and its arrival time.
 
-        A new caller takes over the slot with the earliest arrival time, and gets 0 for its own.
+        A new caller gets the slot with the earliest arrival time, and 0 as its own arrival time.
         """
         first = key.row * _WORDS_PER_ROW
         fingerprints = self._words[first : first + SLOTS_PER_ROW].tolist()
@@ -199,10 +199,11 @@ class Limiter:
 
 
 RECENT_TOKEN_RATE = Rate(1, 3600 * SECOND, burst=2)
-"""Makes a limiter remember a token for at least an hour after its last use.
+"""The rate of the limiter that remembers each token for at least an hour after its last use.
 
-Each use takes one, which is replenished after an hour. If none is left, the last one taken is
-not replenished for more than an hour anyway.
+Each use moves the token's arrival time an hour further into the future, at most to two hours from
+now. A use that would exceed this changes nothing: the arrival time is already more than an hour
+away.
 """
 
 

@@ -14,8 +14,9 @@ from django.http import HttpRequest
 from django.http.request import validate_host
 
 _HOST = re.compile(r"(?P<name>[a-z0-9._~-]+|\[[a-f0-9]*:[a-f0-9.:]+\])(?::[0-9]*)?")
-"""A name of unreserved characters or an IPv6 address, with an optional port (RFC 3986, section
-3.2.2).
+"""A name of unreserved characters or an IPv6 address, with an optional port.
+
+See RFC 3986, section 3.2.2.
 """
 
 

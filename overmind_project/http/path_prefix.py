@@ -20,8 +20,9 @@ SERVICE_SEGMENTS = frozenset(
         *("_health", "healthz", "readyz", "metrics", "static"),
     )
 )
-"""First segments of the service's own paths. A prefix must not begin with one: the path `/events`
-would be ambiguous.
+"""First segments of the service's own paths.
+
+A prefix must not begin with one of them, because a path such as `/events` would be ambiguous.
 """
 
 _MAX_LENGTH = 200

@@ -1,7 +1,7 @@
-"""What is known of one request and its answer, for metrics and the access log.
+"""The data of one request and its answer that metrics and the access log use.
 
-Only harmless parts of a request are kept: the method and the route from fixed lists, and ids of
-a fixed form. Paths, queries, bodies and other headers are left out.
+Only parts that are safe to log are kept: addresses, the method and the route from fixed lists, and
+ids of a fixed form. Paths, queries, bodies and other headers are left out.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class RequestContext:
         self.cut_by: str | None = None
         self.caller: str | None = None
         self.is_stream = self.is_counted = False
-        self.has_invalid_token = False  # sends a token that is not valid
+        self.has_invalid_token = False  # the request has an invalid token
         self.request_id = _request_id(environ.get("HTTP_X_REQUEST_ID"))
         self.ids: dict[str, object] = {"request_id": self.request_id}
         if (parent := environ.get("HTTP_TRACEPARENT")) is not None:

@@ -71,7 +71,7 @@ _STREAMS_OPEN = Gauge(
 _log = logging.getLogger("overmind.request")
 
 _Tally = tuple[Callable[[], None], Callable[[float], None]]
-"""Counts a request, and records its seconds."""
+"""Two functions: one counts a request, the other records its duration in seconds."""
 
 
 class AccessLog:
@@ -107,7 +107,7 @@ class AccessLog:
 
         try:
             # Yield once per request; otherwise a client that pipelines requests starves the others.
-            # The wait counts as part of the answer.
+            # The wait is part of the measured duration.
             time.sleep(0)
             answer = self._application(environ, begin)  # type: ignore[arg-type]  # same as above
         except BaseException:

@@ -60,8 +60,8 @@ class Authentication:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Pass an authorised request on; deny all others."""
         if request.path_info.startswith(settings.STATIC_PATH):
-            # WhiteNoise found no such file. Requests for files are not rate limited, so do not
-            # check a token: that would allow unlimited guesses.
+            # WhiteNoise found no such file. Do not check the token: requests for files are not rate
+            # limited, so a client could guess tokens without limit.
             return error_response(404, "There is no such file.")
         credentials = credentials_in(request.META)
         token = self._tokens.find(credentials.token) if credentials is not None else None

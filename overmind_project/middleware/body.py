@@ -3,7 +3,7 @@
 Three properties of Django make this necessary. It ignores chunked bodies, because it relies on
 `Content-Length`. It accepts a body that was cut off. And it looks up any `charset` among
 Python's codecs: some are not charsets and fail later, and every unknown name stays in a cache.
-Here all bodies are UTF-8, and the charset is removed.
+This module removes the charset, because all bodies are read as UTF-8.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ SWARM_CALLS = frozenset(
 """The paths of the bulk calls."""
 
 BUDGET = 32 * 1024 * 1024
-"""Bytes that one process reserves for bodies over `LIMIT` at a time."""
+"""Bytes that all bodies over `LIMIT` in one process may take together."""
 
 STEP = 64 * 1024
-"""Bytes by which a long body is read, and by which its share of the budget grows."""
+"""Bytes of a long body that are read at once; its share of the budget grows in the same steps."""
 
 TOO_MANY = "Too many long bodies are being read at once; nothing was changed, so try again."
 RETRY_AFTER_HEADER = ("Retry-After", "1")
@@ -57,7 +57,7 @@ class BodyError(Exception):
 
 
 class BoundedBody:
-    """WSGI middleware that passes every body on complete, with its length."""
+    """WSGI middleware that passes on complete bodies only, each with its length."""
 
     def __init__(self, application: WSGIApplication) -> None:
         self._application = application
@@ -99,7 +99,8 @@ class _Budget:
 class _Share:
     """The share of one long body in the budget: about as many bytes as it has received.
 
-    Declared bytes do not count, or a client that sends nothing could block others.
+    Only received bytes count. Otherwise a client that declares a long body and sends nothing could
+    block others.
     """
 
     def __init__(self, budget: _Budget) -> None:
@@ -107,8 +108,7 @@ class _Share:
         self._size = 0
 
     def grow(self) -> None:
-        """Take another step from the budget, without waiting for free budget: that could take for
-        ever.
+        """Take another step from the budget, or fail at once: waiting could take for ever.
 
         Raises:
             BodyError: the budget is used up.
@@ -144,7 +144,7 @@ class _BudgetedBody:
 
 
 class _DeclaredLength(NamedTuple):
-    """The length of a body according to the headers: at most `max_bytes`, chunked or not."""
+    """The maximum length of a body according to its headers, and whether it is chunked."""
 
     max_bytes: int
     is_chunked: bool

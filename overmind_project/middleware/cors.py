@@ -30,7 +30,7 @@ REQUEST_HEADERS = (
 )
 EXPOSED_HEADERS = "ETag, Link, Location, Retry-After, X-Request-ID, WWW-Authenticate"
 MAX_AGE = "7200"
-"""Seconds for which a browser may cache the preflight; no browser accepts more."""
+"""Seconds for which a browser may cache the preflight response: the maximum in Chromium."""
 
 
 class CrossOriginHeaders:

@@ -29,7 +29,8 @@ BODILESS = (204, 304)
 class EveryRequest:
     """The outermost Django middleware; replaces Django's CommonMiddleware.
 
-    Unlike that one, it skips the Host check for probes and adds `Cache-Control` to every answer.
+    Unlike `CommonMiddleware`, it skips the Host check for probes, and it adds `Cache-Control` to
+    every answer.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
@@ -72,8 +73,8 @@ def _add_content_length(response: HttpResponseBase) -> None:
 class CallerRateLimit:
     """Charges each request to its caller, or answers 429.
 
-    It runs after the authentication, which identifies the caller. `AddressRateLimit` charges the
-    requests that never get here.
+    It runs after the authentication, which identifies the caller. Requests that are answered
+    earlier are charged by `AddressRateLimit`.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:

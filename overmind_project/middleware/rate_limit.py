@@ -83,8 +83,8 @@ class AddressRateLimit:
 
         def begin(status: str, headers: list[tuple[str, str]], *exc_info: object) -> object:
             if environ.pop(_NOT_CHARGED, False):
-                # The front check looked at the address only, so never overdraw a known caller's
-                # allowance.
+                # The first check covered the address only. So overdraw the allowance of an address,
+                # but never that of a known caller.
                 is_by_address = context.caller is None
                 self._limiter.take(
                     _caller_key(self._limiter, environ), allow_overdraft=is_by_address
@@ -124,7 +124,7 @@ def _caller_key(limiter: Limiter, environ: WSGIEnvironment) -> SlotKey:
     caller = rate_limit_network(context.client) if context.caller is None else f"@{context.caller}"
     if environ["PATH_INFO"] in METRICS_PATHS and not context.has_invalid_token:
         caller = f"metrics {caller}"
-    return limiter.slot_key(caller)  # "@" and "metrics " never begin an address
+    return limiter.slot_key(caller)  # no address begins with "@" or "metrics "
 
 
 def _seconds(wait: int) -> str:

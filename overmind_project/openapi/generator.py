@@ -56,14 +56,14 @@ class Endpoints(EndpointEnumerator):
         return path if path in description()["paths"] else path.rstrip("/")
 
     def functions(self) -> Iterator[str]:
-        """Yield the paths of plain Django views, whose methods the framework does not know."""
+        """Yield the paths of plain Django views. DRF cannot list their methods."""
         for pattern in self.patterns or ():
             if isinstance(pattern, URLPattern) and not is_api_view(pattern.callback):
                 yield self.get_path_from_regex(str(pattern.pattern))
 
 
 class Generator(SchemaGenerator):
-    """Makes the description that is served, for the views and ``manage.py spectacular``."""
+    """Generates the description for the views and ``manage.py spectacular``."""
 
     def parse(self, input_request: Request | None, public: bool) -> Json:
         """Return the operations that are served, by path and method."""
@@ -81,7 +81,7 @@ class Generator(SchemaGenerator):
     def _served(self) -> Iterator[tuple[str, str]]:
         """Yield the path and method of every operation.
 
-        Of a plain Django view, all described methods count as served.
+        All methods that the file describes for a plain Django view count as served.
         """
         endpoints = Endpoints(self.patterns, self.urlconf)
         for path, _regex, method, _view in endpoints.get_api_endpoints():

@@ -45,7 +45,7 @@ class Schema(PageView):
     renderer_classes = (CompactJSONRenderer, YAMLRenderer)
 
     def get(self, request: Request) -> HttpResponseBase:
-        """Send the description, which is made once and never changes while the process lives."""
+        """Return the description. Each process generates it once."""
         renderer = request.accepted_renderer
         body, tag = _document(renderer.format)
         headers = {"ETag": tag, "Cache-Control": REVALIDATE}

@@ -1,7 +1,8 @@
 """An accepted connection with deadlines, which can be dropped while it waits for its peer.
 
 A dropped socket is shut down. That wakes the greenlet that waits for it, which then ends as if
-the peer had hung up. This module knows when requests begin and end, and nothing else of them.
+the peer had closed the connection. This module depends on the beginning and the end of a request,
+and not on its content.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from gunicorn.http.message import Request
 
 _ABORT = struct.pack("ii", 1, 0)
-"""SO_LINGER: discard what the peer has not read."""
+"""The SO_LINGER value with which closing discards the data that the peer has not read."""
 
 
 class Reason(Enum):
@@ -138,7 +139,7 @@ class Connection(gevent.socket.socket):
 
     @property
     def is_silent(self) -> bool:
-        """Whether nothing has been received yet."""
+        """Whether a request is expected of which nothing has been received yet."""
         return self._phase is Phase.HEAD and not self._received
 
     def recv(self, size: int, flags: int = 0, /) -> bytes:
@@ -196,7 +197,7 @@ class Connection(gevent.socket.socket):
         queue = self._connections.wait(self, 1 + self._received.bit_length())
         try:
             if self._received > limits.BYTES_BEFORE_YIELD:
-                # Data that has arrived is otherwise read without yielding to other greenlets.
+                # recv does not yield to other greenlets if data has arrived, so yield here.
                 gevent.socket.wait_read(self.fileno())
             data = super().recv(min(size, limits.READ_BYTES), flags)
         finally:
@@ -288,7 +289,7 @@ class Connection(gevent.socket.socket):
 
 
 def _read_ahead(request: Request) -> int:
-    """Return how many bytes have been read behind the parsed part of a request."""
+    """Return the number of bytes that have been read beyond the parsed part of a request."""
     return len(request.unreader.buf.getbuffer())
 
 

@@ -16,13 +16,13 @@ from itertools import chain
 from overmind_project.server.connection import Connection, Reason
 
 RANKS = 24
-"""Number of queues: one for heads, the others for bodies by the magnitude of the bytes received.
+"""Number of queues: one for heads, the others for bodies by the bit length of the bytes received.
 
-Unread responses wait in one of the latter, see ``limits.RESPONSE_RANK``.
+Unread responses wait in one of the others, see ``limits.RESPONSE_RANK``.
 """
 
 LINGER_SECONDS = 1.0
-"""How long a connection waits for its next request while the process stops."""
+"""Seconds for which a connection waits for its next request while the process stops."""
 
 
 class Connections:
@@ -74,14 +74,14 @@ class Connections:
             self.make_room()
 
     def wait(self, connection: Connection, rank: int) -> OrderedDict[Connection, None]:
-        """Register a connection that waits in the middle of a request; its position is kept.
+        """Register a connection that waits in the middle of a request.
 
         Args:
-            connection: the waiting connection.
-            rank: how much it has received; the higher, the later it is dropped.
+            connection: the waiting connection. If it is in the queue, it keeps its position.
+            rank: the number of its queue. Connections of higher ranks are dropped later.
 
         Returns:
-            The queue, from which the caller removes the connection when it waits no longer.
+            The queue. The caller removes the connection from it at the end of the wait.
         """
         queue = self._queues[min(rank, RANKS - 1)]
         queue.setdefault(connection)
@@ -90,7 +90,7 @@ class Connections:
         return queue
 
     def make_room(self) -> None:
-        """Drop a waiting connection; if none waits, drop the next one that does."""
+        """Drop a waiting connection. If no connection waits, drop the next one that begins to."""
         for queue in (self.idle, *self._queues):
             while queue:
                 connection, _ = queue.popitem(last=False)
@@ -123,7 +123,7 @@ class Connections:
             self._on_drop(reason)
 
     def stop(self) -> None:
-        """Shorten the wait for next requests, and announce the end in every response."""
+        """Wait less for next requests, and make every response the last one of its connection."""
         self.is_stopping = True
         for connection in self.open:
             connection.close_after_response()

@@ -14,10 +14,10 @@ BODY_RATE = 4096
 
 LONG_BODY = 64 * 1024
 LONG_BODY_RATE = 128 * 1024
-"""Bytes a second that are required beyond LONG_BODY bytes; 2 MiB may take 42 seconds."""
+"""Beyond LONG_BODY, one second more for each LONG_BODY_RATE bytes; 2 MiB may take 42 seconds."""
 
 MAX_BODY_BYTES = 2 * 1024 * 1024
-"""Bytes beyond this are the framing of chunks, and extend the deadline no further."""
+"""Bytes beyond this are the framing of chunks, and do not extend the deadline."""
 
 MAX_FRAMED_BYTES = 2 * MAX_BODY_BYTES
 """Maximum size of a body with its framing: every chunk costs time to parse."""
@@ -29,8 +29,9 @@ READ_BYTES = 64 * 1024
 """Bytes of a body that are read at once; gunicorn alone would read a mebibyte ahead."""
 
 RESPONSE_RANK = BODY_RATE.bit_length()
-"""The rank at which an unread response waits. It is dropped before all bodies of which BODY_RATE
-bytes or more have arrived.
+"""The rank at which an unread response waits.
+
+Its connection is dropped before those with a body of which BODY_RATE bytes or more have arrived.
 """
 
 SEND_SECONDS = 30.0

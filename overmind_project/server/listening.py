@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 EVERY_IPV4 = "0.0.0.0"  # nosec B104 # noqa: S104 - in a container nothing else is reachable
 EVERY = "[::]"
-"""All IPv6 addresses; also all IPv4 addresses unless the system separates them."""
+"""All IPv6 addresses; all IPv4 addresses too, unless the system sets `IPV6_V6ONLY`."""
 
 _MAPPED = "::ffff:"
 """Prefix of an IPv4 peer's address on an IPv6 socket (RFC 4291, section 2.5.5.2)."""
@@ -21,7 +21,7 @@ def binds(address: str) -> Sequence[str]:
 
 
 def plain(host: str) -> str:
-    """Return a peer's address, with IPv4 in its own form."""
+    """Return a peer's address; an IPv4-mapped IPv6 address becomes plain IPv4."""
     return host.removeprefix(_MAPPED) if "." in host else host
 
 

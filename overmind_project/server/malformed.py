@@ -1,4 +1,4 @@
-"""Responses to malformed or slow requests, as bytes: no application runs for them.
+"""Responses to malformed or slow requests, as bytes: the application is not called for them.
 
 No response repeats what the client sent.
 """

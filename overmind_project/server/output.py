@@ -1,4 +1,8 @@
-"""Standard output. It imports nothing of ours: process 1 of a container runs it first."""
+"""The encoding of standard output.
+
+This module imports nothing else of the project, because ``manage.py`` uses it before Django is set
+up.
+"""
 
 from __future__ import annotations
 

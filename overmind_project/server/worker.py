@@ -114,8 +114,9 @@ class Worker(GeventWorker):
         # Accepted sockets inherit the option.
         listener.setsockopt(SOL_SOCKET, SO_SNDBUF, SEND_BUFFER_BYTES)
         server = _Listener(listener, handle, spawn=pool)
-        # Accept one at a time: other processes get their share, and each connection is registered
-        # before the next one needs room. Otherwise an upload might be dropped instead.
+        # Accept one connection at a time, so that other processes get their share. Each connection
+        # is then registered before the next one needs room; otherwise an upload might be dropped in
+        # its place.
         server.max_accept = 1
         server.start()
         return server
@@ -210,14 +211,14 @@ class _Listener(StreamServer):
     """Accepts connections."""
 
     def getsockname(self) -> Address:
-        """Return the listen address, also after the socket is closed: gunicorn asks for it late."""
+        """Return the listen address. gunicorn also needs it after the socket is closed."""
         return self.address
 
     def finish(self, log: Logger) -> None:
         """Accept all pending connections before closing; the kernel would reset them."""
         try:
             while accepted := self.do_read():
-                self.full()  # makes room if there is none; the next line would block without it
+                self.full()  # makes room if needed; otherwise the next line would block
                 self.do_handle(*accepted)
         except OSError as error:
             # Accepted connections are served in any case.

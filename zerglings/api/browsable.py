@@ -24,7 +24,7 @@ BROWSABLE_API_CSP = "; ".join(
         "frame-ancestors 'none'",
     )
 )
-"""Content-Security-Policy that allows scripts, styles and connections of the same origin only."""
+"""Content-Security-Policy that allows only scripts, styles and connections of the same origin."""
 
 
 class PageRenderer(BrowsableAPIRenderer):

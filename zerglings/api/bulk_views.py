@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 
 class _BulkView(APIView):
-    """Executes the items of a bulk request; subclasses say what an item is."""
+    """Executes the items of a bulk request; subclasses define what an item is."""
 
     serializer_class: type[BaseSerializer[Any]]
 

@@ -1,7 +1,7 @@
 """Values of ``Cache-Control`` (RFC 9111).
 
-Every response has one. A cache may choose a lifetime for a response without it, and would then
-serve outdated positions and dead zerglings.
+Every response has one of them. For a response without the header, a cache may choose a lifetime and
+then serve outdated positions and dead zerglings.
 """
 
 NO_STORE = "no-store"

@@ -24,14 +24,14 @@ def etag(revision: str, *, html: bool) -> str:
 
 
 def if_match(header: str | None) -> Precondition | None:
-    """Return the precondition that an ``If-Match`` header states, None without one.
+    """Return the precondition of an ``If-Match`` header, None if there is no precondition.
 
     The comparison is strong (RFC 9110, section 8.8.3.2): weak tags never match.
 
     Raises:
         ParseError: the header is malformed. Ignoring it would make an unconditional change.
     """
-    if header is None or header.strip() == "*":  # "*": it must exist, as for any change
+    if header is None or header.strip() == "*":  # "*": it must exist, which every change requires
         return None
     tags = _tags(header)
     if tags is None:

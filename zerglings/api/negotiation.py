@@ -36,7 +36,7 @@ _WEIGHT = re.compile(r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+")
 def best_media_type(accept: str | None, offered: Sequence[str]) -> str | None:
     """Return the media type to answer with, None if no offered type is acceptable.
 
-    The greatest weight wins, and the first of equal ones. HTML goes to browsers only: a program
+    The greatest weight wins; of equal ones, the first. HTML goes to browsers only: a program
     that merely lists ``text/html``, such as Java's HTTP client, gets JSON if it accepts JSON.
 
     Args:
@@ -59,7 +59,7 @@ def prefers_html(accept: str | None) -> bool:
 
 
 class LenientNegotiation(DefaultContentNegotiation):
-    """DRF's negotiation, with weights, and with plain text for bodies without a content type."""
+    """DRF's negotiation, plus weights. A body without a content type is parsed as plain text."""
 
     def select_renderer(
         self,
@@ -145,7 +145,7 @@ def _weight(media_type: str, weights: Mapping[str, float]) -> float:
 def _means_html(weights: Mapping[str, float]) -> bool:
     """Whether a header that weights HTML highest comes from a client that shows HTML.
 
-    That is so if it names XHTML, as browsers do, or JSON as well, or nothing but text types.
+    True if the header also names XHTML, as browsers do, or JSON, or if it names only text types.
     """
     named = {range_ for range_, weight in weights.items() if weight and range_ != "*/*"}
     return bool(named & {_XHTML, JSON}) or all(name.startswith("text/") for name in named)

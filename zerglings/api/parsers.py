@@ -32,7 +32,7 @@ _NUMERIC_FIELDS = ("count",)
 _INTEGER = re.compile(r"(-?[0-9]{1,17})(?:\.0{1,17})?")
 
 MAX_FIELDS = 16
-"""Fields of a multipart form; every accepted form has fewer."""
+"""Maximum number of fields in a multipart form. No valid form has as many."""
 
 _BAD_FORM = "The multipart form is malformed or has too many fields."
 _ASTERISK = "A multipart form must not contain an asterisk, neither in fields nor in part headers."
@@ -45,14 +45,14 @@ Typical damage: quotes left by a shell, a byte order mark, UTF-16, and braces th
 """
 
 BODY = "body"
-"""The parsers' only key: DRF wants ``request.data`` to be a mapping."""
+"""The only key of ``request.data``, which DRF requires to be a mapping."""
 
 
 @dataclass(frozen=True, slots=True)
 class Body:
     """A request body: its bytes, or the fields of a multipart form.
 
-    ``is_json`` tells whether the content type is JSON.
+    ``is_json`` is true if the content type is JSON.
     """
 
     raw: bytes = b""
@@ -148,7 +148,7 @@ def _check_parsing_cost(raw: bytes, boundary: bytes) -> None:
     Django parses each part's headers as e-mail headers. Continued and encoded parameters
     (RFC 2231) crash it in some cases, and fill Python's codec cache with unknown charsets. No
     client of this API needs them. All of them contain an asterisk. It is rejected anywhere in the
-    body, because only Django's parser could tell headers from content.
+    body, because only Django's parser could distinguish headers from content.
     """
     if b"*" in raw:
         raise ParseError(_ASTERISK)
@@ -159,7 +159,8 @@ def _check_parsing_cost(raw: bytes, boundary: bytes) -> None:
 def _check_nothing_was_skipped(raw: bytes, boundary: bytes, fields: int) -> None:
     """Reject a form (RFC 2046, section 5.1.1) if Django's parser has skipped a part of it.
 
-    It skips what it does not understand, so it takes garbage for a form without fields.
+    Django's parser skips invalid parts without an error, so an invalid body would pass as a form
+    without fields.
     """
     body = b"\r\n" + raw.rstrip(b"\r\n")
     parts = body.count(b"\r\n--" + boundary + b"\r\n")
@@ -183,9 +184,9 @@ class _NoFiles(FileUploadHandler):
 
 
 def spawn_fields(body: Body) -> object:
-    """Return the fields of a spawn's body, ``{}`` for a body that is no JSON object.
+    """Return the fields of a spawn's body, ``{}`` if the body is not a JSON object.
 
-    The original ignores the body of a spawn, so other text is no error.
+    The original ignores the body of a spawn, so other text is accepted too.
 
     Raises:
         ParseError: the body has a JSON content type or starts like an object, but is not JSON.
@@ -260,7 +261,7 @@ def _command_of(fields: Mapping[str, object]) -> object:
 
 
 def _structured(fields: Mapping[str, str]) -> dict[str, Any]:
-    """Return a form's fields as a JSON body would have them, without the empty ones.
+    """Return a form's fields in the structure of a JSON body, without the empty fields.
 
     ``location.x`` becomes a member of ``location``, and numbers become integers.
     """

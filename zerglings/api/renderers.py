@@ -31,7 +31,7 @@ class CompactJSONRenderer(BaseRenderer):
         """Return ``data`` as JSON, b"" for a response without a body."""
         if data is None:
             return b""
-        # Only the browsable API asks for an indent.
+        # Only the browsable API sets an indent.
         return to_json(data, indent=bool((renderer_context or {}).get("indent")))
 
 
@@ -51,7 +51,7 @@ def list_body(zerglings: Sequence[Summary]) -> Json:
 
 
 def stream_list_body(pages: Iterable[Sequence[Summary]]) -> Iterator[bytes]:
-    """Yield the bytes of ``list_body`` page by page; after a failure they are no valid JSON."""
+    """Yield the bytes of ``list_body`` page by page. After a failure, the JSON is incomplete."""
     is_empty = True
     for page in pages:
         if page:
@@ -67,7 +67,7 @@ def history_body(parts: Iterable[Sequence[str]]) -> Json:
 
 
 def stream_history_body(parts: Iterable[Sequence[str]]) -> Iterator[bytes]:
-    """Yield the bytes of ``history_body``; after a failure they are no valid JSON."""
+    """Yield the bytes of ``history_body``. After a failure, the JSON is incomplete."""
     is_empty = True
     for part in parts:
         if part:
@@ -99,7 +99,7 @@ def zergling_body(zergling: Zergling) -> Json:
     """Return the body of one zergling, with its newest commands and its revision."""
     details = _pose_fields(zergling.id, zergling.pose)
     if zergling.history:
-        # It may have died after the command whose response this is.
+        # The zergling may have died after the command that this response belongs to.
         is_dead = zergling.is_dead
         history = (
             [word for word in zergling.history if word != DIED] if is_dead else zergling.history

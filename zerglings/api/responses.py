@@ -41,7 +41,7 @@ def streamed(parts: Iterator[bytes]) -> StreamingHttpResponse:
 
 
 def not_modified(headers: Mapping[str, str]) -> HttpResponse:
-    """Return a 304. It bypasses the renderers, which would add a body that may not be sent."""
+    """Return a 304. It bypasses the renderers, which would add a body: a 304 must not have one."""
     response = HttpResponse(status=304, headers=headers)
     del response["Content-Type"]
     return response

@@ -64,7 +64,7 @@ class StrictSerializer(serializers.Serializer[Any]):
         """Return the validated fields of an object.
 
         Raises:
-            ValidationError: it is no object, or a field is invalid.
+            ValidationError: ``fields`` is not an object, or has an invalid field.
         """
         serializer = cls(data=fields)
         serializer.is_valid(raise_exception=True)
@@ -150,7 +150,7 @@ def parse_commands(commands: object, key: str | None = None) -> CommandRequest:
     This is a function, because a DRF serializer would take longer than the rest of a command.
 
     Raises:
-        RuleError: the value is neither, or has other letters, or too many.
+        RuleError: the value is neither string nor list, has other letters, or is too long.
     """
     is_list = isinstance(commands, list) and all(isinstance(item, str) for item in commands)
     if not is_list and not isinstance(commands, str):

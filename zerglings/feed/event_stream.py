@@ -19,7 +19,7 @@ MEDIA_TYPE = "text/event-stream"
 HEARTBEAT = b"event: heartbeat\ndata: {}\n\n"
 """An event without content, so that clients can detect a dead connection.
 
-It is no comment, because scripts in a browser do not see comments.
+It is not a comment of the format, because browsers do not pass comments on to scripts.
 """
 
 

@@ -24,12 +24,12 @@ STALL_LIMIT = 20.0
 
 
 class Connection(Protocol):
-    """A listener's connection. ``caller`` is the name of its token, None without one."""
+    """A listener's connection. ``caller`` is the name of its token, None without a token."""
 
     caller: str | None
 
     def should_end(self) -> bool:
-        """Whether the client has disconnected or may no longer listen."""
+        """Whether the client has disconnected or is no longer authorised."""
 
     def abort(self) -> None:
         """Close the connection, so that a thread that is sending on it gets an error."""
@@ -38,7 +38,8 @@ class Connection(Protocol):
 class Listener:
     """A queue between the feed's reader and the thread that serves one client.
 
-    Chunks are bytes of whole events. ``position`` is how far a resuming listener has caught up.
+    A chunk is the bytes of one or more whole events. ``position`` is the position up to which a
+    resuming listener has caught up.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -73,7 +74,7 @@ class Listener:
                 yield from self.timed(chunk)
 
     def timed(self, chunk: bytes) -> Iterator[bytes]:
-        """Yield a chunk unless it is empty, and record when the caller began to send it."""
+        """Yield a chunk unless it is empty, and record the time at which sending it began."""
         if chunk:
             self._sending_since = time.monotonic()
             yield chunk

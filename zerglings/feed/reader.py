@@ -1,8 +1,8 @@
 """The feed: one thread reads the hive's change events for all listeners of this process.
 
 A new listener is live at once: it gets the events that the reader thread broadcasts. A resuming
-listener first catches up in its own thread. The reader then sends it what happened meanwhile and
-makes it live. So it misses no event, and gets none that is older than one it already has.
+listener first catches up in its own thread. The reader thread then sends it the events that came
+meanwhile and makes it live. So a resuming listener gets all events, and in order.
 
 This module does not depend on HTTP.
 """
@@ -34,7 +34,7 @@ WAIT = 1.0
 """Seconds of one long poll. A resumed listener becomes live between two polls."""
 
 PAGE = 200
-"""Zerglings in one batch of events, at most."""
+"""Maximum number of zerglings in one batch of events."""
 
 COALESCE_SECONDS = 0.1
 """Seconds between two polls; events in between are sent together."""
@@ -43,18 +43,18 @@ START_LIMIT = 4.0
 """Seconds that a new listener waits for the first poll to end."""
 
 POSITIONS_PER_POLL = 8
-"""Different positions at which resumed listeners may join between two polls."""
+"""Number of different positions from which resumed listeners may join between two polls."""
 
 LONGEST_PAUSE = 1.0
-"""Seconds between two attempts while the store fails, at most."""
+"""Maximum seconds between two attempts while the store fails."""
 
 
 class TooManyListeners(Exception):
-    """This process has as many listeners as it may have."""
+    """This process has reached its limit of listeners."""
 
 
 class TooManyForCaller(Exception):
-    """This caller has as many listeners in this process as it may have."""
+    """This caller has reached its limit of listeners in this process."""
 
 
 class FeedEnded(Exception):
@@ -181,7 +181,7 @@ class Feed:
         return chunk, batch.has_more
 
     def _read_after(self, position: str, wait: float = 0.0) -> tuple[bytes, ChangeBatch]:
-        """Return the events after a position, or a reset if the store no longer knows it.
+        """Return the events after a position, or a reset if the store no longer has the position.
 
         Args:
             position: where to begin.
@@ -232,7 +232,7 @@ class Feed:
         return has_reader
 
     def _broadcast(self, chunk: bytes, position: str) -> None:
-        """Queue a chunk, unless it is empty, for all live listeners; ``position`` is its end."""
+        """Queue a chunk for all live listeners unless it is empty; ``position`` is its end."""
         with self._lock:
             listeners = list(self._live)
             self._position, self._failure = position, None
@@ -285,5 +285,5 @@ class Feed:
 
 @cache
 def configured_feed() -> Feed:
-    """Return this process's feed, of the hive that the settings choose."""
+    """Return this process's feed. It reads the hive that the settings choose."""
     return Feed(configured_hive(), limit=settings.OVERMIND_STREAMS)

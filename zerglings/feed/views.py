@@ -30,7 +30,7 @@ CALLER = "overmind.caller"
 """WSGI environment key: the name of the request's token, absent without one."""
 
 IS_STILL_ALLOWED = "overmind.is_still_allowed"
-"""WSGI environment key: a function that tells whether the request's token is still valid."""
+"""WSGI environment key: a function that returns whether the request's token is still valid."""
 
 TOO_MANY_FOR_CALLER = "Too many event streams use tokens of your name; end one, or try again later."
 RETRY_AFTER = "10"
@@ -91,8 +91,8 @@ class _ClientConnection:
 
     Args:
         connection: its socket, None if the application runs without gunicorn, as in tests.
-        caller: the name of the client's token, None without one.
-        is_still_allowed: whether the token is still valid, None without one.
+        caller: the name of the client's token, None without a token.
+        is_still_allowed: returns whether the token is still valid; None without a token.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class _ClientConnection:
             return False
         if self._socket.fileno() < 0:
             return True
-        poll = monkey.get_original("select", "poll")()  # gevent's poll would switch greenlets
+        poll = monkey.get_original("select", "poll")()  # gevent's poll yields to other greenlets
         poll.register(self._socket, _DISCONNECTED)
         return bool(poll.poll(0))
 
@@ -140,7 +140,7 @@ class _Body:
         return chain([self._first], self._rest)
 
     def close(self) -> None:
-        """Leave the feed and close the connection instead of keeping it alive."""
+        """Unregister the listener, and close the connection instead of keeping it alive."""
         self._rest.close()
         self._connection.abort()
 

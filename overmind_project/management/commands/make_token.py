@@ -11,14 +11,14 @@ from django.core.management.base import BaseCommand, CommandParser
 from overmind_project.auth.tokens import NAME, SCOPES, line_of
 
 BYTES = 32
-"""Random bytes of a token. That is enough entropy for a plain hash to protect it."""
+"""Random bytes in a token. With this much entropy, a fast hash without salt is safe."""
 
 
 def name(text: str) -> str:
     """Return the name if it is valid.
 
     Raises:
-        ArgumentTypeError: it is not.
+        ArgumentTypeError: the name is invalid.
     """
     if not NAME.fullmatch(text):
         raise ArgumentTypeError(
