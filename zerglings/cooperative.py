@@ -9,8 +9,8 @@ from typing import TypeVar, overload
 from gevent import monkey
 
 YIELD_EVERY = 16
-"""Callers to wake between two yields, so that a request that arrives meanwhile, such as a liveness
-probe, does not wait for all of them."""
+"""Items between two yields, for example callers to wake. So a request that arrives meanwhile, such
+as a liveness probe, does not wait for all items."""
 
 SLICE_SIZE = 5000
 """Items to process between two yields: a few milliseconds of work if each is one command."""

@@ -11,7 +11,7 @@ Document = dict[str, Any]
 def rank(revision: str) -> tuple[int, str]:
     """Return the sort key of a revision: its generation, then its hash.
 
-    Of several living leaves CouchDB makes the one with the highest key the current revision.
+    CouchDB's current revision is the leaf with the highest key among those that are not deleted.
 
     >>> rank("12-ab") > rank("9-ff")
     True

@@ -13,10 +13,10 @@ _LINE_ENDS = ("\r\n", "\n", "\r")
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A secret that a variable gives, either directly or as the path of a file.
+    """A secret that an environment variable gives, either directly or as the path of a file.
 
     Args:
-        name: the variable, for messages.
+        name: the name of the variable, for messages.
         value: the secret itself, or "".
         path: the file that holds it, if any. It is read again on every ``read``, so that a changed
             file takes effect without a restart.

@@ -29,13 +29,13 @@ from zerglings.domain.zergling import (
 )
 
 LARGEST_CHUNK = 1000
-"""Most words in a chunk, unless a single request has more."""
+"""Maximum number of words in a chunk. A single request may have more."""
 
 CHUNKS_PER_SLICE = 4
 """Chunks to create or decode between two yields to other greenlets."""
 
 LONG_HISTORY = 10_000
-"""Words in a document above which shortening it takes some hundredths of a second or more."""
+"""Number of words above which shortening a document takes a few hundredths of a second or more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,21 +143,21 @@ def shorten(
 ) -> tuple[Zergling, list[Chunk]]:
     """Move the oldest words of a long history into chunks.
 
-    Nothing is moved before the history has more than twice ``tail`` words. Requests are never
-    split. A dead zergling is only cut if its history is very long, and its death stays in the
+    Words are moved once the history has more than twice ``tail`` words. Requests are never split.
+    The history of a dead zergling is shortened only if it is very long. The death stays in the
     document.
 
-    The original service drops ``base`` when it rewrites a document. Then the pose before the first
-    word, found by undoing the history, is the only sign that words were moved. So a cut is made
-    where the pose differs from that at the base. If there is no such place, a cut is made anywhere
-    once the history has more than four times ``tail`` words.
+    The original service drops ``base`` when it rewrites a document. Afterwards only the pose before
+    the first word, computed by undoing the history, shows that words were moved. So a cut is made
+    where the pose differs from the pose at the base. If there is no such position, a cut is made at
+    any request once the history has more than four times ``tail`` words.
 
     Args:
         zergling: the zergling to shorten.
         tail: words that stay in the document at least.
         stored: how many words of ``history``, from the first on, the stored document already has;
-            None if all. Only these are moved: the others may never be stored, and a chunk must not
-            hold commands that did not happen.
+            None if all. Only these are moved: storing the others may fail, and a chunk must hold
+            only commands that were executed.
 
     Returns:
         The zergling as its document should be, and the chunks to store before it.
@@ -212,8 +212,8 @@ def _in_small_slices(cuts: Sequence[int]) -> Iterator[int]:
 def _cut_positions(zergling: Zergling, tail: int, stored: int | None) -> Sequence[int]:
     """Return the indexes at which to cut, each at the beginning of a request.
 
-    The oldest words decide where to cut; how many words follow them hardly matters. So attempts
-    that compete, each with other new words, cut at the same places and create the same chunks.
+    The positions depend on the oldest words, and hardly on the number of words after them. So
+    competing attempts, which differ in their new words, create the same chunks.
     """
     length = len(zergling.history)
     last = length - tail if stored is None else min(stored, length - tail)
@@ -235,8 +235,8 @@ def _cut_positions(zergling: Zergling, tail: int, stored: int | None) -> Sequenc
 def _chunk_size(length: int, tail: int) -> int:
     """Return how many words to move out of a history of ``length`` words.
 
-    Below ``LARGEST_CHUNK`` the size only changes each time that the history doubles, so that
-    competing attempts agree on it.
+    Below ``LARGEST_CHUNK`` the size changes only when the length of the history doubles, so that
+    competing attempts compute the same size.
     """
     if length >= LARGEST_CHUNK + tail:
         return LARGEST_CHUNK

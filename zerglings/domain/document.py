@@ -1,7 +1,7 @@
 """The stored form of a zergling: one JSON document that the original service can read as well.
 
-The original service knows only ``id``, ``location``, ``facing`` and ``commandHistory``, and drops
-all other fields when it writes. Decoding derives the dropped fields again.
+The original service supports only ``id``, ``location``, ``facing`` and ``commandHistory``, and
+drops all other fields when it writes. Decoding derives the dropped fields again.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from zerglings.domain.zergling import (
 STORED_COORDINATE_LIMIT = COORDINATE_LIMIT + 10**9
 """Largest absolute coordinate in a stored document, in grid steps.
 
-It exceeds the grid because merging two valid histories can end beyond the grid's edge.
+It exceeds the grid because the merge of two valid histories can end beyond the grid's edge.
 """
 
 
@@ -128,7 +128,7 @@ def decode_pose(source: object, name: str) -> Pose:
 
     Args:
         source: the JSON object.
-        name: what error messages call it.
+        name: its name in error messages.
 
     Raises:
         NotAZergling: the fields are missing or invalid.
@@ -238,5 +238,5 @@ _PADDING = b"\0"
 _PADDED_LENGTH = 12
 """Length of a padded id in base64.
 
-With one byte of padding an id fills whole base64 groups, so many ids are encoded with one call.
+With one byte of padding an id fills whole base64 groups, so one call encodes many ids.
 """

@@ -17,7 +17,7 @@ from zerglings.domain.zergling import CommandRequest, Zergling
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """One rival revision, with those older requests that it may not share with the others.
+    """One rival revision, with its older requests that other leaves may lack.
 
     The requests of all leaves of a merge begin at the same point of the history: at the spawn, or
     after the newest chunk that all of them share.
@@ -41,10 +41,10 @@ class Leaf:
 
 
 def merge(leaves: Sequence[Leaf]) -> Zergling:
-    """Return the leaf with the highest rank, followed by all requests that only other leaves have.
+    """Return the zergling of the highest-ranked leaf, followed by requests that only others have.
 
     The result depends only on the set of leaves, not on their order. It has the revision of the
-    highest leaf, and is to be stored as its successor.
+    highest leaf; store it as the successor of that revision.
     """
     ordered = sorted(_restore_ids(leaves), key=lambda leaf: leaf.rank, reverse=True)
     winner, *rivals = ordered

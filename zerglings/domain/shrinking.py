@@ -1,8 +1,8 @@
 """Shorter forms of a zergling whose document is too large for the store.
 
 An ordinary shortening (``chunks.shorten``) leaves up to twice as many words in the document as have
-to stay. These forms leave the minimum, and for a dead zergling, whose history cannot be requested
-any more, only its death.
+to stay. These forms leave the minimum. The smallest form of a dead zergling has only its death,
+because clients cannot read its history any more.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from zerglings.domain.chunks import Chunk, split_at
 from zerglings.domain.zergling import DIED, Pose, Zergling
 
 CHUNK_SIZE = 50
-"""Words per chunk, unless a single request has more. That is fewer than the document keeps, so a
-store that accepts the document also accepts the chunks."""
+"""Maximum number of words in a chunk. A single request may have more. The document keeps more words
+than this, so a store that accepts the document also accepts the chunks."""
 
 
 def smaller_forms(
     zergling: Zergling, keep: int, stored: int
 ) -> Iterator[tuple[Zergling, list[Chunk]]]:
-    """Yield smaller forms of a zergling, best first, each with the chunks to store before it.
+    """Yield smaller forms of a zergling, largest first, each with the chunks to store before it.
 
     Args:
         zergling: the zergling whose document is too large.
@@ -41,9 +41,10 @@ def smaller_forms(
 
 
 def _cut_positions(zergling: Zergling, last: int) -> list[int]:
-    """Return where to cut; at the last cut the pose differs from the base's, if possible.
+    """Return where to cut. If possible, the pose at the last cut differs from the base's.
 
-    The original service requires that, see ``chunks.shorten``.
+    Otherwise the base is lost if the original service rewrites the document, see
+    ``chunks.shorten``.
     """
     words = zergling.history[: max(last, 0)]
     poses = list(accumulate(words, Pose.after, initial=zergling.base.pose))
@@ -61,7 +62,7 @@ def _cut_positions(zergling: Zergling, last: int) -> list[int]:
 
 
 def _death_only(zergling: Zergling) -> Zergling:
-    """Return a dead zergling whose document holds nothing but the death."""
+    """Return a dead zergling whose document holds only the death."""
     deaths = [request for request in zergling.requests() if DIED in request.words]
     emptied = replace(zergling, pose=zergling.base.pose, history=(), request_ids=())
     return emptied.merged_with(deaths)

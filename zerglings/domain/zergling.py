@@ -19,10 +19,10 @@ from dataclasses import dataclass, replace
 from zerglings.cooperative import in_slices
 
 COORDINATE_LIMIT = 2**53 - 1
-"""Largest absolute coordinate, in grid steps: JSON parsers keep integers up to this exact."""
+"""Largest absolute coordinate, in grid steps. JSON parsers represent integers up to it exactly."""
 
 COMMANDS_PER_REQUEST = 1000
-"""Most commands in one request. They are applied atomically."""
+"""Maximum number of commands in one request. They are applied atomically."""
 
 TURN_LEFT = "L"
 TURN_RIGHT = "R"
@@ -106,7 +106,7 @@ def undo(end: Pose, history: Iterable[str]) -> Pose:
 
 
 def visits_to_start(start: Pose, history: Sequence[str]) -> set[int]:
-    """Return the numbers of words after which the pose equals ``start`` again.
+    """Return each number n for which the pose after the first n words equals ``start``.
 
     >>> visits_to_start(Pose(), ["L", "R", "M"])
     {2}
@@ -158,9 +158,9 @@ def _final_pose(start: Pose, words: Sequence[str], steps: _StepTable) -> Pose:
 class CommandRequest:
     """The words that one client sent together, and the id by which their execution is recognised.
 
-    The id is drawn before the first attempt to store them. If the outcome of an attempt is unknown,
-    a retry looks for the id in the history. With an idempotency key the id is a hash of key and
-    words, which is the same on every replica.
+    The id is generated before the first attempt to store them. If the outcome of an attempt is
+    unknown, a retry looks for the id in the history. With an idempotency key the id is a hash of
+    key and words, which is the same on every replica.
     """
 
     id: str
@@ -270,8 +270,8 @@ class Zergling:
 
     ``history`` holds the words since ``base``. ``request_ids`` is parallel to it: the id of each
     request at its first word, and "" at its other words. ``revision`` is the store's revision, or
-    None before the first write. ``is_stripped`` means that the original service wrote the document,
-    which drops ids, spawn and base; here they have been derived from the history.
+    None before the first write. ``is_stripped`` means that the original service wrote the document
+    and dropped ids, spawn or base. The missing ones were then derived from the history.
     """
 
     id: str

@@ -28,7 +28,7 @@ from zerglings.repository.retry_budget import TooMuchContention
 from zerglings.storage.base import StoreError, StoreUnavailable, TooLarge
 
 LIMIT = 10_000
-"""Most items of one bulk call."""
+"""Maximum number of items in one bulk call."""
 
 QUEUE_WAIT_LIMIT = 2.0
 QUEUE_POLL_SECONDS = 0.02

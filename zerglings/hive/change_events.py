@@ -1,7 +1,7 @@
 """Change events: what happened to the zerglings that the store reports as changed.
 
-The store reports ids. Each zergling is then read with its rivals merged, so the events of one
-zergling never go back in time.
+The store reports ids. Each zergling is then read with its rivals merged, so a later event of a
+zergling never shows an older state.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class ChangeEventReader:
 
         Raises:
             StoreUnavailable: the store failed.
-            UnknownPosition: the store does not know the position ``since``.
+            UnknownPosition: the position ``since`` is invalid or no longer known.
         """
         changes = self._store.changes(since, limit, timeout=timeout, wait=wait)
         ids = list(filter(is_zergling_id, changes.ids))

@@ -93,7 +93,7 @@ class Call(Generic[Result]):
                 raise error
             finally:
                 del error  # breaks the reference cycle of error, traceback and frame
-        return self._result  # type: ignore[return-value]  # None is a result where Result has it
+        return self._result  # type: ignore[return-value]  # None is valid if Result includes it
 
 
 class QueueMonitor(Protocol):
@@ -120,8 +120,8 @@ class GroupCommit(Generic[QueuedCall]):
         execute: executes a batch. A call that it leaves unanswered becomes part of the next batch,
             ahead of newer calls. It must answer each call eventually. If it raises, the unanswered
             calls of the batch fail with ``Abandoned``; other calls are not affected.
-        batch_limit: most calls in a batch.
-        queue_limit: most calls in the queue.
+        batch_limit: maximum number of calls in a batch.
+        queue_limit: maximum number of calls in the queue.
         grace: extra seconds that a caller waits for its outcome after its deadline.
         monitor: observes the queue length and the batch sizes.
         admit: raises an error if calls are to be refused at present.
@@ -174,8 +174,8 @@ class GroupCommit(Generic[QueuedCall]):
     def reject_queued(self, error: BaseException) -> None:
         """Fail all calls that are in the queue and in no batch yet.
 
-        Call it once ``admit`` refuses new calls. A leader is kept: calls that its batch left
-        unanswered still need it.
+        Call it once ``admit`` refuses new calls. A leader is kept, because it executes the
+        calls that its batch left unanswered.
         """
         with self._lock:
             refused = [call for call in self._queue if not (call.is_leader or call.was_started)]
@@ -241,7 +241,7 @@ class GroupCommit(Generic[QueuedCall]):
         The next leader is first because the store is idle until it starts a batch.
         """
         with self._lock:
-            # A call whose caller has left must not become the leader.
+            # A call whose caller no longer waits must not become the leader.
             unanswered = [call for call in batch if call.is_awaited and not call.is_answered]
             self._queue.extendleft(reversed(unanswered))
             self._monitor.queue_length(len(self._queue))

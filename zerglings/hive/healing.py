@@ -1,9 +1,9 @@
 """Healing: store-wide merging of rival revisions and removal of obsolete documents.
 
-For operators, after a partition or from time to time. It merges all rivals, removes unreachable
-chunks and the documents of zerglings that died long ago, and purges what merging left behind. It
-may run beside the service. It removes only what is certainly obsolete, and continues after
-failures.
+Operators run it after a network partition, and from time to time. It merges all rivals, removes
+unreachable chunks and the documents of zerglings that died long ago, and purges the deleted
+revisions that merging leaves. The service may be running. Only documents that are certainly
+obsolete are removed. A document that cannot be healed is skipped and reported.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Healer:
     def remove_dead(self, before: float) -> int:
         """Delete the documents of zerglings that died before a moment. Their ids stay reserved.
 
-        A node that was disconnected might bring back a revision in which the zergling is alive. So
+        A node that was disconnected might replicate a revision in which the zergling is alive. So
         the moment must lie before the last time that all nodes were connected.
 
         Args:
@@ -85,7 +85,7 @@ class Healer:
         return count
 
     def remove_unreachable(self) -> int:
-        """Remove the chunks that no zergling references: after lost races, and of dead zerglings.
+        """Remove the chunks that no zergling references, left by lost races or removed zerglings.
 
         A chunk is stored before the zergling that references it, and written again by every attempt
         that needs it. So a chunk is removed only if two checks, ``ORPHAN_GRACE`` seconds apart,
@@ -159,7 +159,7 @@ class Healer:
         """Return a document's living leaves in all copies.
 
         Raises:
-            KeyError: no copy knows the document.
+            KeyError: no copy ever held the document.
         """
         found = self._store.get_many([zergling_id], all_copies=True, timeout=CALL_TIMEOUT)
         return found[zergling_id]
@@ -214,11 +214,11 @@ def _old_death(document: Document, moment: float) -> CommandRequest | None:
 
 
 def _is_certainly_unrelated(document: Document, zergling: Zergling) -> bool:
-    """Whether a chunk that is not reached from a leaf certainly holds no part of its history.
+    """Whether a leaf certainly does not need a chunk that is not reached from it.
 
-    A leaf that the original service wrote names no chunk. The chunks found for it may differ
+    A leaf that the original service wrote references no chunk. The chunks found for it may differ
     between two reads, so a chunk that is not reached now may still be part of its history. Such a
-    chunk is only obsolete if its words are still in the document.
+    chunk is obsolete only if its words are still in the document.
     """
     if zergling.base.chunk is not None:
         return True

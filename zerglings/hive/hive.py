@@ -49,11 +49,12 @@ from zerglings.storage.breaker import Breaker
 logger = logging.getLogger(__name__)
 
 BATCH_LIMIT = 128
-"""Most calls in a batch: larger ones do not make CouchDB faster, and every call waits for its
-batch."""
+"""Maximum number of calls in a batch. Every call waits for its whole batch, and CouchDB is no
+faster with larger ones."""
 
 QUEUE_LIMIT = 1000
-"""Most calls in each queue of a process. Further calls fail at once with ``StoreUnavailable``."""
+"""Maximum number of calls in each queue of a process. Further calls fail at once with
+``StoreUnavailable``."""
 
 SHARE_OF_THREADS = 3
 """Each of the two queues is limited to one third of the threads that do not serve streams. So some
@@ -63,7 +64,7 @@ PROBE_TIMEOUT = 1.0
 """Seconds for a health check of the store."""
 
 SMALLEST_PAGE = 100
-"""Fewest documents to read with one call, because many of them may be dead."""
+"""Minimum number of documents to read with one call, because many may be of dead zerglings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,11 +237,11 @@ class Hive:
         Args:
             since: the position of an earlier batch, or None for the current position without
                 events.
-            limit: most zerglings.
+            limit: maximum number of zerglings.
             wait: seconds to wait for an event if there is none yet.
 
         Raises:
-            UnknownPosition: the store does not know the position.
+            UnknownPosition: the position is invalid or no longer known.
         """
         return self._change_reader.changes_after(since, limit, timeout=CALL_TIMEOUT, wait=wait)
 
@@ -262,7 +263,7 @@ class Hive:
         self._store.check_ready(timeout=PROBE_TIMEOUT)
 
     def lacking(self) -> int | None:
-        """Return how many documents are missing from copies of the store, None if unknown."""
+        """Return how many documents copies lack; None if unknown or if there is one copy."""
         try:
             parts = [
                 store.lacking(timeout=PROBE_TIMEOUT) for store in (self._store, self._store.history)

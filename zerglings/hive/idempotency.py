@@ -2,7 +2,7 @@
 
 Each item of a bulk call is recognised by its own request id. The register only keeps a key from
 being used for a different call. Its records are in the history store, because the original service
-would take them for zerglings.
+would treat them as zerglings.
 """
 
 from __future__ import annotations

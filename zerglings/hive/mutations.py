@@ -36,9 +36,9 @@ class PreconditionFailed(MutationRefused):
 
 
 class TagAltered(PreconditionFailed):
-    """The precondition names the current revision, but altered, so that it never matches.
+    """The precondition names the current revision in an altered form, which never matches.
 
-    A proxy that compresses adds a suffix, for example, or marks the entity tag as weak.
+    For example, a compressing proxy adds a suffix to the entity tag, or marks it as weak.
     """
 
 
@@ -52,7 +52,7 @@ class Snapshot:
 
     Args:
         zergling: the state, or None if there is no zergling.
-        was_stored: whether the store knows, or ever knew, the id.
+        was_stored: whether a document with this id was ever stored.
         is_written: whether the store already has this state. False after the first new change.
     """
 
@@ -119,7 +119,7 @@ class SpawnMutation(Mutation):
 
     @property
     def needs_reading(self) -> bool:
-        """Whether the zergling may exist already: because of a known key or an earlier attempt."""
+        """Whether an earlier call with this key, or an earlier attempt, may have stored it."""
         return self._is_keyed or self.budget.was_tried
 
     def as_new_call(self) -> SpawnMutation:
@@ -162,8 +162,8 @@ class CommandMutation(Mutation):
         super().__init__(zergling_id)
         self._request = request
         self._precondition = precondition
-        # Fewest words in the snapshot of any attempt; ``_was_applied`` searches from there. A later
-        # snapshot may be shorter, without the words of other calls that were in the same batch.
+        # Smallest word count of any attempt's snapshot: ``_was_applied`` searches from there. A
+        # later snapshot may be shorter, without the words of other calls of the same batch.
         self._attempted_at: int | float = math.inf
 
     @property
@@ -196,9 +196,9 @@ class CommandMutation(Mutation):
     def _was_applied(self, current: Zergling, archive: Archive, time_left: TimeLeft) -> bool:
         """Whether an earlier attempt applied the request, even if a death followed.
 
-        Even an attempt that ended in a conflict may have: a proxy may have sent the write twice and
-        returned the second answer. With an idempotency key, ``_is_repeated_key`` handles a conflict
-        instead, because another client may have sent the request that is found.
+        An attempt that ended in a conflict may also have applied it: a proxy may have sent the
+        write twice and returned the second answer. With an idempotency key, ``_is_repeated_key``
+        handles a conflict instead, because the request that is found may be another client's.
 
         Raises:
             NeverKnown: the outcome is unknown, and the original service has dropped the request

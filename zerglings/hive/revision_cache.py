@@ -2,7 +2,7 @@
 
 The write's compare-and-swap detects a stale entry. That costs more than it saves if other processes
 often change the same zerglings. So the cache tracks how often its entries are stale, and is
-bypassed while that is too often. No answer comes from the cache without a store call.
+bypassed while that is too often. Every answer still needs a store call.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ READ_EVERY = 32
 """Every 32nd write of a zergling reads first: a write alone never detects rival revisions."""
 
 STALE_SHARE_LIMIT = 0.1
-"""Share of stale entries above which the cache is bypassed: a failed write costs several reads."""
+"""Share of stale entries above which the cache is bypassed: a failed write costs as much as several
+reads."""
 
 STALE_SHARE_WEIGHT = 0.05
 """Weight of the newest observation in the moving average of the share of stale entries."""
@@ -60,7 +61,7 @@ class RevisionCache:
             return entry.zergling if entry.uses % READ_EVERY else None
 
     def record_read(self, zergling: Zergling) -> None:
-        """Store what a read found, and observe whether the cached entry was stale."""
+        """Store what a read found, and record whether the cached entry was stale."""
         counters.cache_missed()
         with self._lock:
             entry = self._entries.get(zergling.id)

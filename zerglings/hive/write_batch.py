@@ -1,7 +1,7 @@
 """Batches of changes: read the zerglings, apply the changes in order, compare-and-swap.
 
 All changes of a batch share the store calls. Each gets a result or an error of its own. Changes
-that the store did not confirm stay unanswered, for a retry.
+that the store did not confirm are left for a retry.
 """
 
 from __future__ import annotations
@@ -197,7 +197,7 @@ class WriteBatch:
             self._identity = identity
 
     def _apply_without_reading(self, group: _Group, archive_time_left: TimeLeft) -> bool:
-        """Apply a group's changes to a cached zergling, or without one for spawns with a random id.
+        """Apply a group's changes to a cached zergling. A spawn with a random id needs no zergling.
 
         Returns False if the zergling must be read first.
         """

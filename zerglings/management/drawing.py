@@ -15,7 +15,7 @@ ARROWS = {"N": "^", "E": ">", "S": "v", "W": "<"}
 
 
 def drawing(start: Pose, words: Iterable[str]) -> list[str]:
-    """Return the lines of a drawing with north up. Of a larger path, show the part around its end.
+    """Return the lines of a drawing, north up. A larger path is drawn only around its end.
 
     Args:
         start: the pose before the first command.

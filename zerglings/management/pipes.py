@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 EXIT_STATUS = 128 + signal.SIGPIPE
-"""A shell's exit status of a program that SIGPIPE has ended."""
+"""Exit status that a shell reports for a program ended by SIGPIPE."""
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """The archive: the older parts of histories, as chunks in a store of their own.
 
-Chunks form a linked list from a zergling back to its spawn. Chunks that no zergling references,
-left behind by writes that lost a race, are ignored.
+Chunks form a linked list from a zergling back to its spawn. Unreferenced chunks, which remain after
+writes that lost a race, are ignored.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from zerglings.storage.base import (
 logger = logging.getLogger(__name__)
 
 WORDS_REMEMBERED = 1000
-"""An idempotency key is found among at least this many of the newest words."""
+"""An idempotency key is recognised in at least this many of the newest words."""
 
 PAGE = 20
 """Chunks to read with one call, up to some thousands of words."""
@@ -67,9 +67,9 @@ class _ChunkKeys:
 class Archive:
     """The chunks of all zerglings. Thread-safe.
 
-    Each ``timeout`` is in seconds and applies to each store call. Every method except ``shorten``
-    raises ``StoreUnavailable`` if the store fails, and ``MissingChunk`` if a chunk is missing or
-    damaged.
+    Each ``timeout`` is in seconds and applies to each store call. Every method that calls the
+    store, except ``shorten``, raises ``StoreUnavailable`` if the store fails, and ``MissingChunk``
+    if a chunk is missing or damaged.
 
     Args:
         store: holds the chunks.
@@ -240,7 +240,7 @@ class Archive:
                     break
 
     def check_copies(self, *, timeout: float) -> None:
-        """Check that no copy of the database lacks documents, so that a list just read is complete.
+        """Check that every copy of the database is complete; otherwise lists may be incomplete.
 
         Raises:
             CopiesBehind: copies in service lack documents.

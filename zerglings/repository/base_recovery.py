@@ -17,7 +17,7 @@ from zerglings.domain.zergling import Base, Zergling
 from zerglings.repository.archive import SHORTEST_TAIL, Archive
 
 CHUNKLESS_CACHE_SIZE = 2000
-"""Revisions to remember that the original service wrote and that have no chunks."""
+"""Number of revisions to remember that the original service wrote and that have no chunks."""
 
 
 class BaseRecovery:
@@ -36,8 +36,8 @@ class BaseRecovery:
         """Restore the base and spawn of a stripped zergling. Return any other zergling unchanged.
 
         A stripped zergling's history continues the newest chunk whose last pose is the pose at
-        which the history begins. If several chunks have the same start, they are competing attempts
-        at one cut, and hold the same words.
+        which the history begins. If several such chunks have the same start, they are competing
+        attempts at one cut, and begin with the same words.
 
         Args:
             zergling: any zergling.
@@ -54,7 +54,7 @@ class BaseRecovery:
         if cache_key in self._chunkless:
             return zergling
         # The chunks are older than what the original has written, so each complete copy lists them.
-        # An incomplete list would lose older history.
+        # With an incomplete list, older history would be lost.
         self._archive.check_copies(timeout=timeout)
         ending = (
             chunk
@@ -81,8 +81,8 @@ class BaseRecovery:
 def _find_continued(attempts: Sequence[Chunk], history: tuple[str, ...]) -> Chunk:
     """Return the chunk that a history continues, out of competing attempts at one cut.
 
-    All attempts hold words of the same zergling. A shorter one is right only if the history begins
-    with the words that the longest attempt has after it.
+    All attempts hold words of the same zergling. A shorter one matches only if the history
+    begins with the words that the longest attempt has after it.
     """
     longest = max(attempts, key=lambda chunk: chunk.end)
     return next(

@@ -65,7 +65,7 @@ def stored(before: Zergling | None, after: Zergling) -> None:
     if dies:
         _DEATHS.inc()
     words = after.command_count - (before.command_count if before is not None else 0)
-    if words > dies:  # negative if a dead zergling was stored without its last words
+    if words > dies:  # negative if only the death of a dead zergling was stored
         _COMMANDS.inc(words - dies)
 
 

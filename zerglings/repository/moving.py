@@ -1,4 +1,4 @@
-"""Background moves: very long histories of the original service are moved into chunks.
+"""Moves very long histories, which the original service wrote, into chunks in the background.
 
 Moving hundreds of thousands of words takes seconds. So it happens in a background thread, one
 zergling at a time and in small slices. A move only writes chunks. The shortened document is stored
@@ -25,10 +25,11 @@ logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 MOVES_REMEMBERED = 100
-"""Moves whose result a process keeps, for the callers that retry afterwards."""
+"""Number of moves whose results a process keeps, for callers that retry afterwards."""
 
 MOVES_LIMIT = 8
-"""Unfinished moves, one of them running: each holds a whole history in memory."""
+"""Maximum number of unfinished moves, of which one is running. Each holds a whole history in
+memory."""
 
 
 class LongHistory(StoreUnavailable):
@@ -40,7 +41,7 @@ class LongHistory(StoreUnavailable):
 
 
 class StillMoving(StoreUnavailable):
-    """The history is still being moved, or too many others are. Nothing was changed."""
+    """The history is still being moved, or too many others are being moved. Nothing was changed."""
 
 
 class _Move:

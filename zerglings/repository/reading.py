@@ -2,7 +2,7 @@
 
 A read that finds rival revisions merges them and writes the merge back: first the merged document
 as the successor of the winner, then, once a majority has it, the deletion of each loser by its
-revision. So at every moment some living leaf holds each request.
+revision. So each request is in some living leaf at any time.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 MERGE_ATTEMPTS = 3
-"""Attempts to write back a merge that other writers interfere with; then the next reader tries."""
+"""Attempts to write back a merge while other writers interfere. After that the next read tries."""
 
 Found = Zergling | StoreError | None
 """The result of reading one id; None if the document was deleted or is not a zergling."""
@@ -110,7 +110,7 @@ class Reader:
     def _merge_and_write(
         self, rivals: list[Zergling], time_left: TimeLeft, *, all_copies: bool
     ) -> Zergling:
-        """Return the merged zergling. It is written back if the store and the time allow it."""
+        """Return the merged zergling. It is written back if the store answers in time."""
         merged = merge(self._archive.load_leaves(rivals, timeout=time_left()))
         counters.merged()
         logger.info("Merged %d rival revisions of %s", len(rivals), merged.id)

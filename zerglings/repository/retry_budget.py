@@ -43,10 +43,10 @@ QUICK_FAILURE_LIMIT = 0.7
 
 LOOKUP_LIMIT = 2.0
 """Seconds to find out the outcome of a write after its answer was lost. This is long enough to
-reach another node, and too short for a restart of the store, because it blocks a thread."""
+reach another node. It is shorter than a restart of the store, because a look-up blocks a thread."""
 
 IMMEDIATE_RETRIES = 2
-"""Conflicts after which the next attempt starts without a pause."""
+"""Conflicts after which the next attempt starts without a pause, if no other error occurred."""
 
 FIRST_PAUSE = 0.002
 LONGEST_PAUSE = 0.1

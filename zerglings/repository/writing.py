@@ -58,7 +58,7 @@ class Writer:
     def _write_smaller(
         self, zergling: Zergling, stored: int, refusal: TooLarge, time_left: TimeLeft
     ) -> Attempt:
-        """Store the largest form of a zergling that the store accepts, or return the refusal."""
+        """Store the largest form of a zergling that the store accepts, else return ``refusal``."""
         for shorter, chunks in self._archive.smaller_forms(zergling, stored):
             try:
                 if chunks:

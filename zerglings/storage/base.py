@@ -193,7 +193,7 @@ class Store(ABC):
             wait: seconds to wait for a change if there is none yet.
 
         Raises:
-            UnknownPosition: the store cannot tell what was changed after ``since``. A ``history``
+            UnknownPosition: the position ``since`` is invalid or no longer known. A ``history``
                 store may raise this for any position.
         """
 
@@ -224,7 +224,7 @@ class Store(ABC):
         """
 
     def lacking(self, *, timeout: float) -> int | None:
-        """Return how many documents some copies lack that others hold, None if there is one copy.
+        """Return how many documents copies lack in total, None if there is only one copy.
 
         ``page`` and ``changes`` read one copy, which may be incomplete: for example that of an
         empty node that has replaced another. Documents on their way to a copy get up to a second to
@@ -234,7 +234,7 @@ class Store(ABC):
         return None
 
     def check_copies(self, *, timeout: float) -> None:
-        """Check that no copy lacks documents, so that pages just read are complete.
+        """Check that every copy is complete; otherwise pages may be incomplete.
 
         Raises:
             CopiesBehind: some copies lack documents.

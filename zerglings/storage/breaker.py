@@ -3,7 +3,8 @@
 It limits how many calls run concurrently and how many wait in the queue. It opens when a call timed
 out, no other call was answered meanwhile, and a probe of its own is not answered either. While it
 is open every call fails at once; the first answered probe closes it. A single slow document or a
-slow store does not open it, nor do errors that arrive quickly, because they block no thread.
+slow store does not open it. Errors that arrive quickly do not open it either, because they block no
+thread.
 
 It depends on the store contract only.
 """
@@ -54,8 +55,8 @@ PROBE_SILENCE = 1.0
 """Seconds without an answer after which a running probe confirms that the store hangs."""
 
 PROBE_TIMEOUT = 1.5
-"""Timeout of a probe in seconds. It is almost as long as that of any call, so that a slow store can
-still close the breaker. It is not longer, because a lost probe delays the recovery."""
+"""Timeout of a probe in seconds. It is almost as long as that of a request's call, so that a slow
+store can still close the breaker. It is no longer, because a lost probe delays the recovery."""
 
 _OPEN = Gauge(
     "overmind_store_breaker_open",

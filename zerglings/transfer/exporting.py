@@ -1,8 +1,8 @@
 """Exports a store: its zerglings, dead ones too, with their whole histories, and the keys.
 
 The keys are the idempotency keys of bulk requests. The service may be running: each zergling is
-exported as it was at some moment during the export, which is consistent because the chunks of its
-history never change. Dead zerglings that ``heal`` has removed are not exported.
+exported in a state that it had during the export. That state is consistent, because the chunks of
+its history never change. Dead zerglings that ``heal`` has removed are not exported.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from zerglings.transfer.retrying import CALL_TIMEOUT, Pause, with_retries
 logger = logging.getLogger(__name__)
 
 PAGE = 200
-"""Zerglings read with one call."""
+"""Number of zerglings to read with one call."""
 
 PAGES = 10
 """Pages of ids to list before the store's copies are compared again."""

@@ -1,7 +1,7 @@
 """Opens export files: plain or gzip, on disk or as a standard stream (``-``).
 
-For reading, the first bytes tell whether a file is compressed. For writing, the name does: it ends
-in ``.gz``.
+A file to read is treated as compressed if it begins with gzip's magic number. A file to write is
+compressed if its name ends in ``.gz``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _MAGIC = b"\x1f\x8b"
 
 @contextmanager
 def opened(name: str) -> Iterator[tuple[BinaryIO, BinaryIO]]:
-    """Give a stream of the uncompressed lines, and the file, whose position shows the progress."""
+    """Yield a stream of the uncompressed lines, and the file, whose position shows the progress."""
     with _source(name) as file:
         if not file.peek(len(_MAGIC)).startswith(_MAGIC):
             yield file, file
@@ -41,13 +41,13 @@ def _source(name: str) -> AbstractContextManager[BufferedReader]:
 
 @contextmanager
 def created(name: str) -> Iterator[BinaryIO]:
-    """Give a stream to standard output or to a new file, which is synced to disk at the end.
+    """Yield a stream to standard output or to a new file, which is synced to disk at the end.
 
     Raises:
         FileExistsError: the file exists already.
     """
     if name == STANDARD:
-        # With PYTHONUNBUFFERED, which the image sets, sys.stdout would write every line by itself.
+        # With PYTHONUNBUFFERED, which the image sets, sys.stdout would write each line separately.
         with os.fdopen(sys.stdout.fileno(), "wb", closefd=False) as output:
             yield output
         return
@@ -62,7 +62,7 @@ def created(name: str) -> Iterator[BinaryIO]:
 
 @contextmanager
 def continued(name: str, size: int) -> Iterator[BinaryIO]:
-    """Give a stream that appends after a file's first ``size`` bytes; the rest is cut off."""
+    """Yield a stream that appends after a file's first ``size`` bytes; the rest is cut off."""
     with Path(name).open("r+b") as file:
         file.truncate(size)
         file.seek(size)

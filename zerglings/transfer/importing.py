@@ -24,7 +24,7 @@ BATCH_SIZE = 4 * 2**20
 """Limits of one write: documents, and bytes (approximate)."""
 
 NAMED_DIFFERENCES = 5
-"""How many ids of differing documents an error lists."""
+"""Maximum number of ids of differing documents that an error lists."""
 
 Progress = Callable[[int], None]
 """Called with the number of bytes that were processed since the last call."""
@@ -82,7 +82,7 @@ class Importer:
         self.skipped: Counter[str] = Counter()
 
     def compare(self, entries: Iterable[Entry], progress: Progress) -> bool:
-        """Return whether the store already has all entries; write none.
+        """Return whether the store already has all entries, without writing any.
 
         Raises:
             Different: the store has other documents under some of the ids.

@@ -1,7 +1,8 @@
 """Consistency checks of a history: a chain of chunks, then the zergling's own words.
 
 Exports use them on documents of the store, imports on lines of a file. The start of the first chunk
-is not compared with the spawn pose, because merging may have taken that from another leaf.
+is not compared with the spawn pose, because merging may have taken the spawn pose from
+another leaf.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def check_zergling(zergling: Zergling, newest: Chunk | None) -> None:
         newest: its newest chunk, None without chunks.
 
     Raises:
-        NotAZergling: they do not.
+        NotAZergling: the words do not, or the older part of the history is missing.
     """
     if newest is not None and newest.zergling_id != zergling.id:
         raise NotAZergling("the part of a history that precedes it belongs to another zergling")

@@ -39,11 +39,11 @@ _HEADER_CONTENT = {"format": FORMAT, "version": VERSION}
 _HEADER = orjson.dumps(_HEADER_CONTENT, option=orjson.OPT_APPEND_NEWLINE)
 
 LONGEST_LINE = 64 * 2**20
-"""Bytes; every document that CouchDB accepts is shorter."""
+"""Maximum size of a line in bytes. Every document that CouchDB accepts is shorter."""
 
 
 class BadFile(Exception):
-    """The file is not an export, or is damaged. The text names the line."""
+    """The file is not an export, or is damaged. The message has the line number."""
 
     def __init__(self, line: int, why: str) -> None:
         super().__init__(f"line {line}: {why}")
@@ -116,7 +116,7 @@ def describe_counts(counts: Counter[str]) -> str:
 
 
 class ExportWriter:
-    """Writes an export's lines. ``tally`` has the lines before them, and is kept up to date."""
+    """Writes an export's lines. ``tally`` counts the lines so far, and is kept up to date."""
 
     def __init__(self, stream: BinaryIO, tally: Tally) -> None:
         self._stream = stream

@@ -30,10 +30,10 @@ from zerglings.storage.couchdb.account import Account
 
 READY, DRIFTED, MISCONFIGURED, TIMED_OUT, REFUSED, SERVER_ERROR = range(6)
 GRACE = 0.5
-"""Seconds after the deadline before a step that ignores the deadline is abandoned."""
+"""Extra seconds after the deadline. Then a step that ignores the deadline is abandoned."""
 
 SHORTEST_SECRET = 4
-"""Characters. Shorter passwords are not masked, because they occur in ordinary words."""
+"""Minimum length of a masked password in characters. Shorter ones occur in ordinary words."""
 
 EXIT_STATUS = {Misconfigured: MISCONFIGURED, TimedOut: TIMED_OUT, Refused: REFUSED}
 
@@ -62,7 +62,7 @@ class HelpFormatter(DjangoHelpFormatter, RawDescriptionHelpFormatter):
 
 
 class Command(BaseCommand):
-    """Prepare the store that the settings name."""
+    """Prepare the store that the settings select."""
 
     help = "Brings CouchDB, or the embedded store's file, from any state to ready."
     requires_system_checks = ()
@@ -180,7 +180,7 @@ def _supervised(work: Callable[[], int], run: Run) -> int:
 
 
 def _without_secrets(message: str) -> str:
-    """Return a message as one line, with passwords masked that a server may have repeated."""
+    """Return a message as one line. Passwords, which a server may have echoed, are masked."""
     for secret in (settings.COUCHDB_PASSWORD.read(), settings.COUCHDB_ADMIN_PASSWORD.read()):
         if len(secret) >= SHORTEST_SECRET:
             message = message.replace(secret, "***")
@@ -190,8 +190,8 @@ def _without_secrets(message: str) -> str:
 def _steps(run: Run, only: Sequence[str], retired: str) -> list[Step]:
     """Return the steps of the configured store.
 
-    If ``verify`` or ``copies`` is the only step asked for, it does more than usual: ``verify`` then
-    always writes, and ``copies`` waits until all copies are complete.
+    If ``verify`` is the only step in ``only``, it always writes. If ``copies`` is the only one, it
+    waits until all copies are complete.
     """
     if settings.OVERMIND_STORE == "sqlite":
         if retired:

@@ -101,7 +101,7 @@ class Command(BaseCommand):
 
 
 class _Bar:
-    """A progress bar on a terminal; nothing elsewhere."""
+    """A progress bar, which is shown only on a terminal."""
 
     def __init__(self) -> None:
         self._bar = tqdm(desc="exporting", unit=" zerglings", disable=None, dynamic_ncols=True)

@@ -76,7 +76,7 @@ class Command(BaseCommand):
             return
         self._report("long dead removed", lambda: healer.remove_dead(time.time() - grace))
         self._report("unreachable parts of histories removed", healer.remove_unreachable)
-        # Purging is last, because CouchDB 1.x may refuse it.
+        # Purging is last, because CouchDB 1.x may reject it.
         self._report("merged revisions purged", healer.purge)
 
     def _report(self, what: str, step: Callable[[], int]) -> None:
@@ -84,7 +84,7 @@ class Command(BaseCommand):
 
 
 def _obstacle(store: Store) -> str | None:
-    """Return why nothing may be removed or purged now, None if it may."""
+    """Return why documents must not be removed or purged now, None if they may."""
     try:
         if not store.is_whole(timeout=WHOLENESS_TIMEOUT):
             return "not all nodes of the cluster are connected"

@@ -97,7 +97,7 @@ class Command(BaseCommand):
 
 @contextmanager
 def _read(name: str, tally: Tally, what: str) -> Iterator[tuple[Iterator[Entry], Progress]]:
-    """Give a file's documents, and the function that moves the progress bar."""
+    """Yield a file's documents, and the function that moves the progress bar."""
     size = None if name == STANDARD else Path(name).stat().st_size
     with (
         opened(name) as (stream, file),

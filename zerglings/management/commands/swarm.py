@@ -31,10 +31,10 @@ running, but need not.
 """
 
 MAX_NUMBER = 1_000_000
-"""Zerglings to spawn or to list at once, at most."""
+"""Maximum number of zerglings to spawn or to list at once."""
 
 LATEST = 100
-"""Commands of a history to print and to draw, at most."""
+"""Maximum number of commands of a history to print and to draw."""
 
 WAIT = 10.0
 """Seconds of one long poll for events."""
@@ -209,5 +209,5 @@ class Command(BaseCommand):
 
 
 def _joined(words: Sequence[str]) -> str:
-    """Return commands as one would type them, ``MMR``; with spaces if the original stored words."""
+    """Join commands as in ``MMR``; with spaces if a word has several letters, as ``DIED`` has."""
     return ("" if all(len(word) == 1 for word in words) else " ").join(words)

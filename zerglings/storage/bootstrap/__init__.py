@@ -1,1 +1,1 @@
-"""Prepares a store from any state. ``runner`` is independent of stores; the steps are not."""
+"""Prepares a store from any state. ``runner`` works with any store; each step with one."""

@@ -162,7 +162,7 @@ class Security(ServerStep):
         self._nodes = Nodes(server)
 
     def drift(self) -> str | None:
-        """Check ``_security`` of each database, on every node that can be asked."""
+        """Check ``_security`` of each database, on every node that can be queried."""
         self._nodes.unseen = self.unseen = []
         found = []
         for database in self._databases:
@@ -199,7 +199,7 @@ class Security(ServerStep):
     def _by_copy(
         self, database: str, security: dict[str, Any]
     ) -> list[tuple[Copy | None, dict[str, Any]]]:
-        """Return ``_security`` of each copy; a single entry for None if copies cannot be asked."""
+        """Return ``_security`` of each copy; a single entry for None if they cannot be queried."""
         copies = self._nodes.copies(database)
         if copies is None:
             return [(None, security)]

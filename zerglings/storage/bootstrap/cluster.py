@@ -67,7 +67,7 @@ class Admin(ServerStep):
         self._sign_ins_left = 1
 
     def drift(self) -> str | None:
-        """Check whether anonymous requests are admin, then whether the account is."""
+        """Check whether anonymous requests have admin rights, then whether the account has."""
         server = self.server
         if self._is_open():
             return "everybody is admin"
@@ -141,10 +141,10 @@ class Cluster(ServerStep):
         self._nodes = nodes
 
     def drift(self) -> str | None:
-        """Check for the system databases; while they are missing, for the nodes."""
+        """Check that the system databases exist; if not, check that all nodes have joined."""
         missing = [name for name in SYSTEM_DATABASES if self.server.look(name) is None]
         if not missing:
-            return None  # a finished cluster is ready even while a node is away
+            return None  # a finished cluster is ready even while a node is disconnected
         joined, known = self._nodes_joined_and_known()
         if known > self._nodes:
             raise Misconfigured(

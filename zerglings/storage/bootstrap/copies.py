@@ -1,4 +1,4 @@
-"""Bootstrap step for complete copies: finds copies that lack documents, and has them filled.
+"""Bootstrap step for complete copies: finds those that lack documents, and has CouchDB fill them.
 
 A copy lacks documents if its node is new and empty, or was disconnected. Lists are read from one
 copy of each shard, so they may be incomplete then. CouchDB reads no list from a node in maintenance
@@ -19,7 +19,7 @@ SETTLING_TIME = 2.0
 """Seconds to wait for documents on their way to a copy. A healthy copy needs far less."""
 
 PAUSE = 0.1
-"""Seconds between two counts meanwhile."""
+"""Seconds between two counts during that time."""
 
 MAINTENANCE = ("couchdb", "maintenance_mode")
 """The setting that takes a node out of service, with the value ``"true"``.
@@ -35,7 +35,7 @@ class Copies(ServerStep):
         server: the CouchDB server.
         databases: the service's databases. While a node is in maintenance mode, all databases of
             the cluster are checked instead.
-        first: steps that must hold in the copies of a node before it is put into service.
+        first: steps that are run, if they find drift, before a node is put into service.
         waits: whether to wait for incomplete copies. Otherwise they are only a warning, because the
             service works meanwhile.
     """
@@ -52,7 +52,7 @@ class Copies(ServerStep):
         self._waits = waits
         self._nodes = Nodes(server)
         self._incomplete: list[str] = []  # databases with copies that lack documents
-        # Whether CouchDB was told to fill them: it may not begin by itself if the node was slow.
+        # Whether CouchDB was told to fill them. It may not start by itself if the node was slow.
         self._was_told_to_fill = False
 
     def drift(self) -> str | None:
@@ -151,8 +151,8 @@ def _uncertain(
 ) -> set[str]:
     """Return the nodes whose copies cannot be shown to be complete.
 
-    A copy of theirs could not be read, or another copy of its shard could not be read and none of
-    those that could is in service.
+    That is so if a copy on the node could not be read. It is also so if another copy of the same
+    shard could not be read, and none was read from a node in service.
     """
     unseen = [copy for copy in copies if copy not in seen]
     in_service = {copy.shard for copy in seen if copy.node not in in_maintenance}

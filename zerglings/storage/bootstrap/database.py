@@ -56,7 +56,7 @@ class DatabaseStep(ServerStep):
         self._nodes = Nodes(server)
 
     def drift(self) -> str | None:
-        """Check each database, on every node that can be asked."""
+        """Check each database, on every node that can be queried."""
         self._nodes.unseen = self.unseen = []
         found = []
         for database in self._databases:
@@ -98,7 +98,7 @@ class DatabaseStep(ServerStep):
                 )
 
     def _wrong_limits(self, database: str) -> Iterator[tuple[Copy | None, object]]:
-        """Yield copies with a different limit; None stands for all if copies cannot be asked."""
+        """Yield copies with a different limit; None stands for all if they cannot be queried."""
         copies = self._nodes.copies(database)
         seen: Iterable[tuple[Copy | None, object]]
         if copies is None:
@@ -136,11 +136,11 @@ class _HashRefused(NotYet):
 class Verify(ServerStep):
     """The service's account can sign in, read and write.
 
-    The step always reads. It writes only if this run has changed something or if it was asked to.
+    The step always reads. It writes only if this run has changed something or ``writes`` is set.
 
     CouchDB may reject a stored hash of the correct password: its iterations are out of the server's
-    bounds, or an older server does not know its scheme. The step then sets the password again, so
-    that the server hashes it itself.
+    bounds, or an older server does not support its scheme. The step then sets the password again,
+    so that the server hashes it itself.
     """
 
     name = "verify"

@@ -1,8 +1,8 @@
 """Access to the individual nodes of a cluster and their copies of a database's shards.
 
 CouchDB stores ``_revs_limit`` and ``_security`` in each copy. For the cluster it answers with the
-value of one copy, and it does not update a node that was away. Since version 3 a server admin can
-reach every node through any other, at ``/_node/<name>/…``.
+value of one copy. A node that is disconnected during a change keeps the old value. Since version 3
+a server admin can reach every node through any other, at ``/_node/<name>/…``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ FIRST_WITH_NODES = 3
 """First major version in which a node's own copies can be read."""
 
 SILENCE_LIMIT = 10.0
-"""Seconds to wait for a connected node that does not answer; after that it counts as away."""
+"""Seconds to wait for a connected node that does not answer; after that it counts as
+disconnected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +63,10 @@ class Nodes:
         return self._server.major_version() >= FIRST_WITH_NODES
 
     def copies(self, database: str) -> list[Copy] | None:
-        """Return all copies of a database's shards, None if nodes cannot be asked individually.
+        """Return all copies of a database's shards, None if single nodes cannot be queried.
 
         Raises:
-            NotYet: the server's node does not know the database yet.
+            NotYet: the server's node has no entry for the database yet.
         """
         if not self.are_separate():
             return None
@@ -87,8 +88,8 @@ class Nodes:
         """Yield each copy and its response to a GET of ``path``; add failed copies to ``unseen``.
 
         Raises:
-            NotYet: a connected node has not answered, and its time is not up yet.
-            BootstrapError: a node refuses to answer.
+            NotYet: a connected node does not answer, for less than ``SILENCE_LIMIT`` so far.
+            BootstrapError: a node rejects the admin's account.
         """
         connected = self.connected()
         for copy in copies:
@@ -124,7 +125,7 @@ class Nodes:
         """Send a GET to a connected node.
 
         Raises:
-            ErrorResponse: the node does not have what is asked for.
+            ErrorResponse: the node does not have the requested resource.
             NotYet, BootstrapError: see ``read``.
             _NodeSilent: the node did not answer for ``SILENCE_LIMIT`` seconds.
         """

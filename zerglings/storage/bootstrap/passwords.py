@@ -13,7 +13,7 @@ import secrets
 from typing import Any
 
 ITERATIONS = 600_000
-"""Default of CouchDB 3.4. It caches verified passwords, so the cost occurs once."""
+"""Default of CouchDB 3.4. CouchDB caches verified passwords, so the cost occurs once."""
 
 OLD_ITERATIONS = 10
 """Default before CouchDB 3.4. These servers hash the password with every request."""

@@ -99,7 +99,7 @@ class File(FileStep):
 
 
 class Usable(FileStep):
-    """The file is writable, which only a write can show."""
+    """The file is writable. Only a write can verify that."""
 
     name = "verify"
     wants = "the file can be written"

@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 FIRST_RETRY_SECONDS = 1.0
 """Seconds before the first retry of a password that was accepted before or has just changed.
 
-CouchDB may not know a new password at first, or any password while it starts.
+CouchDB may reject a new password at first, and any password while it starts.
 """
 
 RETRY_SECONDS = 300.0
@@ -39,7 +39,7 @@ LOCKED_RETRY_SECONDS = 10.0
 
 
 class Account(AuthBase):
-    """Signs requests with HTTP basic authentication; without a password it sends nothing.
+    """Signs requests with HTTP basic authentication, if there is a password.
 
     Args:
         username: the account's name.

@@ -134,7 +134,7 @@ class CouchDBClient:
                     data=None if body is None else orjson.dumps(body),
                     headers={REQUEST_ID: name},
                     timeout=(min(CONNECT_TIMEOUT, timeout), timeout),
-                    stream=True,  # we read the body ourselves, whatever its Content-Type
+                    stream=True,  # the body is read below, whatever its Content-Type
                 )
                 content = response.content
             self.account.record_success()
@@ -153,7 +153,10 @@ class CouchDBClient:
 
 
 def _deadline(seconds: float) -> AbstractContextManager[object]:
-    """Raise ``TimeoutError`` in a greenlet's block that takes longer than ``seconds``."""
+    """Return a context that raises ``TimeoutError`` after ``seconds``.
+
+    Without gevent there is no limit.
+    """
     if not monkey.is_module_patched("socket"):
         return nullcontext()
     return Timeout(seconds, TimeoutError("the exchange took too long"))

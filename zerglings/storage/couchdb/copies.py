@@ -2,8 +2,8 @@
 
 CouchDB reads a list or the changes from one copy of each shard, whichever answers first. The only
 way to choose the copy is a position in the changes, because it names the copies that it belongs to.
-So this module builds the position before the first change of a copy, and CouchDB answers how many
-changes follow. A position is a list in Erlang's external format
+So this module builds the position before the first change of a copy, and CouchDB returns the number
+of changes after it. A position is a list in Erlang's external format
 (https://www.erlang.org/doc/apps/erts/erl_ext_dist); each entry has a node, a range and a number.
 """
 
@@ -22,10 +22,10 @@ SETTLING_TIME = 1.0
 """Seconds to wait for documents on their way to a copy. A healthy copy needs far less."""
 
 PAUSE = 0.05
-"""Seconds between two counts meanwhile."""
+"""Seconds between two counts during that time."""
 
 Layer = tuple[tuple[str, str], ...]
-"""One copy of each shard: the range of its hashes, as CouchDB writes it, and its node."""
+"""One copy of each shard, as pairs of its hash range in CouchDB's notation and its node."""
 
 _COMPRESSED = b"\x50"
 _VERSION, _TUPLE, _LIST, _NIL, _ATOM = b"\x83", b"\x68", b"\x6c", b"\x6a", b"\x77"
@@ -84,8 +84,8 @@ class CopyCounter:
     def _count(self, layer: Layer, end: float) -> int | None:
         """Return how many documents a layer holds, including deleted ones.
 
-        None if a node is in maintenance mode, from which no list is read, or disconnected: CouchDB
-        counts another copy instead then, as the position in its answer shows.
+        Returns None if a node of the layer is disconnected or in maintenance mode. CouchDB then
+        fails, or counts another copy, which the position in its response shows.
         """
         if (left := end - time.monotonic()) <= 0:
             raise StoreUnavailable("the copies could not be compared in time")
@@ -116,7 +116,7 @@ def _names_in(position: str) -> bytes:
     """Return the term in a position, uncompressed; it holds the names of the nodes that answered.
 
     Raises:
-        StoreUnavailable: it is no position of CouchDB's.
+        StoreUnavailable: the position cannot be decoded.
     """
     opaque = position.partition("-")[2]
     try:

@@ -57,7 +57,7 @@ class Database:
     def instance_start_time(self, timeout: float) -> str | None:
         """Return the database's creation time; None in 1.x, which does not store it.
 
-        CouchDB distinguishes recreated databases by it from 3.4 on.
+        From CouchDB 3.4 on it changes when the database is recreated.
         """
         info = self.ask("GET", timeout=timeout, required_key="db_name")
         # In CouchDB 1.x it is the time at which the file was opened.
@@ -164,7 +164,7 @@ class Database:
 
 
 def _translate_write_error(error: ErrorResponse) -> StoreError | None:
-    """Return the error that is specific to writes, None if the write was just not carried out."""
+    """Return the error that is specific to writes, None if the write was not carried out."""
     if error.status == requests.codes.request_entity_too_large:
         is_named = error.error == "document_too_large"
         return TooLarge("CouchDB answered 413", error.reason if is_named else None)

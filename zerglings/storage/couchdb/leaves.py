@@ -1,4 +1,4 @@
-"""Reads the leaves of documents from a CouchDB database, in the cheapest way per server.
+"""Reads the leaves of documents with the cheapest request that the CouchDB server supports.
 
 ``_bulk_get`` is almost three times as fast as ``_all_docs`` and returns conflicting revisions. It
 needs Apache CouchDB 2.0. It also returns every deleted leaf, so it is slow for documents that have

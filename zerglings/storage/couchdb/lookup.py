@@ -1,7 +1,7 @@
 """Resolves host names without blocking on name servers that do not answer.
 
-The system's resolver blocks a thread until it gives up, which may take a minute. Therefore, when
-gevent has patched the process, look-ups run in a thread pool, concurrent look-ups of a host share
+The system's resolver blocks a thread until its own timeout, which may be a minute. Therefore, when
+gevent has patched the process, look-ups run in a thread pool. Concurrent look-ups of a host share
 one result, and each caller waits no longer than its timeout.
 """
 

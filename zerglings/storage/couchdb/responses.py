@@ -1,4 +1,4 @@
-"""Responses of CouchDB: how they are decoded, what an error means, why there is no response.
+"""Decodes CouchDB's responses, and classifies errors and missing responses.
 
 pycouchdb's own errors do not distinguish a rejected account from a server that is starting, so
 error statuses are raised here as ``ErrorResponse`` before pycouchdb sees them.
@@ -38,8 +38,8 @@ class ErrorResponse(Exception):
     """CouchDB, or a proxy in front of it, answered with an error status.
 
     ``authorization`` is the request's header of that name; messages never contain it.
-    ``request_id`` identifies the request in CouchDB's log. ``rows`` is the body if it is a list,
-    which it is when CouchDB failed to write some documents of a bulk.
+    ``request_id`` identifies the request in CouchDB's log. ``rows`` is the body if it is a list:
+    CouchDB answers with one if it could not write some documents of a bulk.
     """
 
     request_id = ""

@@ -1,7 +1,7 @@
 """The HTTP session that pycouchdb uses, reduced to what CouchDB needs.
 
 ``requests`` checks cookies, redirects, proxies and .netrc on every call, and urllib3 yields to
-other greenlets before it sends. This session does neither. It does not interpret responses.
+other greenlets before it sends. This session avoids both. It does not interpret responses.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ from zerglings.storage.couchdb.writes import DocumentWriter
 
 PURGE_IDS = 100
 PURGE_REVISIONS = 1000
-"""CouchDB's limits for one ``_purge`` before 3.5.1, unless configured otherwise."""
+"""CouchDB's default limits for one ``_purge`` before 3.5.1."""
 
 ROLE = "overmind"
 """The role of the service's account. Only this role and admins may use the databases."""

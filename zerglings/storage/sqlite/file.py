@@ -26,7 +26,7 @@ TABLES = (DOCUMENTS, HISTORY, CHANGES)
 
 # AUTOINCREMENT never reuses a number, so a changed document moves to the end.
 _RECORD_CHANGE = (
-    f"DELETE FROM {CHANGES} WHERE id = new.id; INSERT INTO {CHANGES} (id) VALUES (new.id)"  # nosec B608 # noqa: S608 - a name of ours
+    f"DELETE FROM {CHANGES} WHERE id = new.id; INSERT INTO {CHANGES} (id) VALUES (new.id)"  # nosec B608 # noqa: S608 - a constant name
 )
 
 SCHEMA = (
@@ -49,8 +49,8 @@ SCHEMA = (
 
 CACHE_KIB = 512
 """Page cache of a connection in KiB. SQLite's default of 2,000 is no faster here, because the
-operating system caches the file, but it makes memory grow for hours as more connections fill their
-cache."""
+operating system caches the file. With it, memory grows for hours as connections fill their caches.
+"""
 
 _NOT_BOOTSTRAPPED = "the embedded store is not prepared; run manage.py bootstrap_couch"
 
@@ -158,7 +158,7 @@ def check_writable(connection: sqlite3.Connection) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         for table in (DOCUMENTS, HISTORY):
-            connection.execute(f"INSERT INTO {table} VALUES ('_local/bootstrap', '', '')")  # nosec B608 # noqa: S608 - a name of ours
+            connection.execute(f"INSERT INTO {table} VALUES ('_local/bootstrap', '', '')")  # nosec B608 # noqa: S608 - a constant name
     finally:
         connection.execute("ROLLBACK")
 

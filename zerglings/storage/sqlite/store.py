@@ -61,7 +61,7 @@ class SQLiteStore(Store):
     def get_many(
         self, document_ids: Collection[str], *, timeout: float, all_copies: bool = False
     ) -> dict[str, list[Document]]:
-        query = f"SELECT id, revision, body FROM {self._table} WHERE id = ?"  # nosec B608 # noqa: S608 - a name of ours
+        query = f"SELECT id, revision, body FROM {self._table} WHERE id = ?"  # nosec B608 # noqa: S608 - a constant name
 
         def read(connection: sqlite3.Connection) -> list[Row | None]:
             return [connection.execute(query, (key,)).fetchone() for key in document_ids]
@@ -92,7 +92,7 @@ class SQLiteStore(Store):
     ) -> Page:
         lower, upper = (until, after) if descending else (after, until)
         query = (
-            f"SELECT id, revision, body FROM {self._table} "  # nosec B608 # noqa: S608 - a name of ours
+            f"SELECT id, revision, body FROM {self._table} "  # nosec B608 # noqa: S608 - a constant name
             "WHERE id > :lower AND (:upper IS NULL OR id < :upper) AND body != :tombstone "
             f"ORDER BY id {'DESC' if descending else 'ASC'} LIMIT :limit"
         )
@@ -141,7 +141,7 @@ class SQLiteStore(Store):
         self._file.close()
 
     def _select_one(self, connection: sqlite3.Connection) -> None:
-        connection.execute(f"SELECT 1 FROM {self._table} LIMIT 1").fetchone()  # nosec B608 # noqa: S608 - a name of ours
+        connection.execute(f"SELECT 1 FROM {self._table} LIMIT 1").fetchone()  # nosec B608 # noqa: S608 - a constant name
 
 
 def _body(document: Document) -> bytes:
@@ -154,14 +154,14 @@ def _write(
     connection: sqlite3.Connection, table: str, document_id: str, expected: str | None, body: bytes
 ) -> Written | Conflict:
     """Store a document if ``expected`` is its current revision, None for a new document."""
-    query = f"SELECT revision, body != ? FROM {table} WHERE id = ?"  # nosec B608 # noqa: S608 - a name of ours
+    query = f"SELECT revision, body != ? FROM {table} WHERE id = ?"  # nosec B608 # noqa: S608 - a constant name
     row = connection.execute(query, (_TOMBSTONE, document_id)).fetchone()
     current, is_living = row or (None, False)
     if expected != (current if is_living else None):
         return Conflict(document_id)
     revision = _next_revision(current, body)
     connection.execute(
-        f"INSERT INTO {table} (id, revision, body) VALUES (?, ?, ?) ON CONFLICT (id) "  # nosec B608 # noqa: S608 - a name of ours
+        f"INSERT INTO {table} (id, revision, body) VALUES (?, ?, ?) ON CONFLICT (id) "  # nosec B608 # noqa: S608 - a constant name
         "DO UPDATE SET revision = excluded.revision, body = excluded.body",
         (document_id, revision, body),
     )
@@ -177,7 +177,7 @@ def _changes(connection: sqlite3.Connection, since: str | None, limit: int) -> C
         return Changes([], str(newest))
     if not _POSITION.fullmatch(since) or int(since) > newest:
         raise UnknownPosition("the embedded store does not know this position")
-    query = f"SELECT sequence, id FROM {CHANGES} WHERE sequence > ? ORDER BY sequence LIMIT ?"  # nosec B608 # noqa: S608 - a name of ours
+    query = f"SELECT sequence, id FROM {CHANGES} WHERE sequence > ? ORDER BY sequence LIMIT ?"  # nosec B608 # noqa: S608 - a constant name
     rows = connection.execute(query, (int(since), limit)).fetchall()
     ids = [id_ for _, id_ in rows if not id_.startswith("_")]
     return Changes(ids, str(rows[-1][0]) if rows else since)
