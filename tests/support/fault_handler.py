@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import random
 import socket
@@ -72,9 +73,16 @@ class Handler(BaseHTTPRequestHandler):
             if self.generation < self.server.proxy.generation:
                 self._record(None)
                 self._wait_for(threading.Event())
-            self._react(self.server.proxy.take(self.command, self.path), body)
+            self._react(self._fault(), body)
         except (OSError, http.client.HTTPException):
             self._reset()
+
+    def _fault(self) -> Kind | None:
+        username = None
+        scheme, _, credentials = self.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() == "basic":
+            username = base64.b64decode(credentials).decode().partition(":")[0]
+        return self.server.proxy.take(self.command, self.path, username)
 
     def _react(self, fault: Kind | None, body: bytes | None) -> None:
         match fault:

@@ -56,7 +56,7 @@ class FaultProxy:
         self._black_hole: BlackHole | None = None
         self.upstream = (upstream_host, upstream_port)
         self.port = free_port()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # `matches` of a fault may read `requests`
         self._requests: list[SeenRequest] = []
         self._faults: list[Fault] = []
         self._uses: list[int] = []
@@ -141,12 +141,14 @@ class FaultProxy:
     def fault(self, fault: Fault | None) -> None:
         self.faults = [] if fault is None else [fault]
 
-    def take(self, method: str, path: str) -> Kind | None:
+    def take(self, method: str, path: str, username: str | None) -> Kind | None:
         """Return the fault to apply to this request and count its use; None to forward it."""
         with self._lock:
             for index, fault in enumerate(self._faults):
                 unused = fault.times is None or self._uses[index] < fault.times
-                if unused and fault.matches(method, path):
+                if not unused or fault.username not in (None, username):
+                    continue
+                if fault.matches(method, path):
                     self._uses[index] += 1
                     return fault.kind
         return None

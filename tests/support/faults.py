@@ -101,8 +101,16 @@ def some_writes(method: str, path: str) -> bool:
 
 @dataclass(frozen=True)
 class Fault:
-    """Applies `kind` to matching requests; only to the first `times` of them if given."""
+    """Applies `kind` to matching requests.
+
+    Args:
+        kind: what happens to them.
+        matches: whether it happens to a request, given its method and its path with the query.
+        times: only to the first so many; None for all.
+        username: only to requests with this user's basic authentication; None for all.
+    """
 
     kind: Kind
     matches: Callable[[str, str], bool] = every_request
     times: int | None = None
+    username: str | None = None

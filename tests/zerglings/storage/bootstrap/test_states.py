@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import itertools
 import json
 import threading
 from collections.abc import Callable
@@ -242,14 +241,18 @@ PASSING: dict[str, Kind] = {
     "404 HTML": Answer(404, b"<html>", HTML),
     "404 seeding": Answer(404, b'{"status":"seeding","seeds":{}}', JSON),
     "500 conflict": Answer(500, b'{"error":"conflict","reason":"x"}', JSON),
+    "409 conflict": Answer(409, b'{"error":"conflict","reason":"Document update conflict."}', JSON),
     "reset": ResetBefore(),
     "reset after it was carried out": ResetAfter(),
     "locked": Answer(403, b'{"error":"forbidden","reason":"Account is temporarily locked"}', JSON),
 }
 
 
-@pytest.mark.parametrize("name", PASSING)
-@pytest.mark.parametrize("method", ["GET", "PUT"])
+@pytest.mark.parametrize(
+    ("name", "method"),
+    [(name, "GET") for name in PASSING]
+    + [(name, "PUT") for name in PASSING if name != "409 conflict"],
+)
 def test_what_passes_is_waited_for_at_every_request(
     site: Site, proxy: FaultProxy, name: str, method: str
 ) -> None:
@@ -358,13 +361,9 @@ REFUSALS = {
 
 
 def refusing(site: Site, answer: Answer, times: int) -> Fault:
-    """Answer the service's sign-ins; the admin looks once at the database before."""
-    looks = itertools.count()
-
-    def is_the_services(method: str, path: str) -> bool:
-        return (method, path) == ("GET", f"/{site.database}") and next(looks) > 0
-
-    return Fault(answer, is_the_services, times=times)
+    """Give the service's account this answer when it reads its database."""
+    read = ("GET", f"/{site.database}")
+    return Fault(answer, lambda *request: request == read, times, site.username)
 
 
 def statuses(proxy: FaultProxy, status: int) -> int:
@@ -497,10 +496,18 @@ def cluster_of(nodes: int, connected: int | None = None) -> Answer:
 NO_DATABASE = Answer(404, b'{"error":"not_found","reason":"Database does not exist."}', JSON)
 
 
-def without_system_databases(membership: Kind) -> list[Fault]:
+def without_system_databases(proxy: FaultProxy, membership: Kind) -> list[Fault]:
+    """Show an unfinished cluster of these nodes until the first write."""
+
+    def is_unfinished() -> bool:
+        return {request.method for request in proxy.requests} <= {"GET"}
+
+    def is_system_database(method: str, path: str) -> bool:
+        return method == "GET" and path in ("/_users", "/_replicator") and is_unfinished()
+
     return [
-        Fault(NO_DATABASE, lambda m, p: m == "GET" and p in ("/_users", "/_replicator")),
-        Fault(membership, lambda m, p: p == "/_membership"),
+        Fault(NO_DATABASE, is_system_database),
+        Fault(membership, lambda _, path: path == "/_membership" and is_unfinished()),
     ]
 
 
@@ -508,7 +515,7 @@ def without_system_databases(membership: Kind) -> list[Fault]:
 def test_nodes_are_waited_for_before_anything_is_created(
     site: Site, proxy: FaultProxy, membership: Answer
 ) -> None:
-    proxy.faults = without_system_databases(membership)
+    proxy.faults = without_system_databases(proxy, membership)
     with pytest.raises(TimedOut, match="2 of 3 nodes have joined"):
         site.through(proxy.url).bootstrap(nodes=3, timeout=0.5)
     assert {request.method for request in proxy.requests} == {"GET"}
@@ -517,8 +524,7 @@ def test_nodes_are_waited_for_before_anything_is_created(
 def test_a_whole_cluster_is_finished(site: Site, proxy: FaultProxy) -> None:
     finished = Answer(201, b'{"ok":true}', JSON)
     proxy.faults = [
-        Fault(NO_DATABASE, lambda m, p: m == "GET" and p in ("/_users", "/_replicator"), times=2),
-        Fault(cluster_of(3), lambda m, p: p == "/_membership"),
+        *without_system_databases(proxy, cluster_of(3)),
         Fault(finished, lambda m, p: p == "/_cluster_setup"),
     ]
     lines = site.through(proxy.url).bootstrap(nodes=3)
@@ -540,8 +546,7 @@ def test_a_node_is_asked_for_its_welcome_before_its_cluster_is_finished(
 
     proxy.faults = [
         Fault(refusal, is_early),
-        Fault(NO_DATABASE, lambda m, p: m == "GET" and p in ("/_users", "/_replicator"), times=2),
-        Fault(cluster_of(3), lambda m, p: p == "/_membership"),
+        *without_system_databases(proxy, cluster_of(3)),
         Fault(Answer(201, b'{"ok":true}', JSON), lambda m, p: p == "/_cluster_setup"),
     ]
     lines = site.through(proxy.url).bootstrap(nodes=3)
@@ -550,17 +555,14 @@ def test_a_node_is_asked_for_its_welcome_before_its_cluster_is_finished(
 
 
 def test_a_cluster_taken_for_a_single_node_is_misconfigured(site: Site, proxy: FaultProxy) -> None:
-    proxy.faults = without_system_databases(cluster_of(3))
+    proxy.faults = without_system_databases(proxy, cluster_of(3))
     with pytest.raises(Misconfigured, match=r"^COUCHDB_CLUSTER_NODES: is 1, but"):
         site.through(proxy.url).bootstrap()
     assert {request.method for request in proxy.requests} == {"GET"}
 
 
 def test_a_single_node_gets_its_system_databases(site: Site, proxy: FaultProxy) -> None:
-    proxy.faults = [
-        Fault(cluster_of(1), lambda m, p: p == "/_membership"),
-        Fault(NO_DATABASE, lambda m, p: m == "GET" and p in ("/_users", "/_replicator"), times=2),
-    ]
+    proxy.faults = without_system_databases(proxy, cluster_of(1))
     lines = site.through(proxy.url).bootstrap()
     assert "cluster changed created the system databases" in lines
     assert_ready(site)
