@@ -208,10 +208,10 @@ def test_who_wants_calm_sees_steps_at_once(
     # From here on no frame may show anybody between two places.
     live_map.page.evaluate(
         """async () => {
-            const { Traces } = await import("/static/overmind/traces.js");
-            const add = Traces.prototype.add;
+            const { Animations } = await import("/static/overmind/animations.js");
+            const add = Animations.prototype.add;
             window.moving = [];
-            Traces.prototype.add = function (slot, ...rest) {
+            Animations.prototype.add = function (slot, ...rest) {
                 add.call(this, slot, ...rest);
                 window.moving.push(this.isMoving(slot));
             };

@@ -1,4 +1,4 @@
-"""Unit tests for the page's modules: camera, swarm, list parser, search and traces."""
+"""Unit tests for the page's modules: camera, swarm, list parser and search."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_a_place_is_found_again_from_where_it_is_drawn(run: Run, x: int, scale: 
             camera.lookAt(x, -x, scale);
             camera.pan(13.3, -7.9);
             const { x: foundX, y: foundY } =
-                camera.placeAt(camera.screenX(x), camera.screenY(-x));
+                camera.locationAt(camera.screenX(x), camera.screenY(-x));
             return foundX === x && foundY === -x;
         }""",
         [x, scale],
@@ -93,12 +93,12 @@ def test_the_index_finds_whom_a_look_at_everybody_finds(run: Run) -> None:
                 const far = [0, 0, 0, edge - 300, -edge][random(5)];
                 const x = far + random(300);
                 const y = (far && -far) + random(300) * Math.sign(-far || 1);
-                swarm.hear(id, x, y, random(4), count);
+                swarm.update(id, x, y, random(4), count);
                 places.set(id, [x, y]);
             };
             ids.forEach((id) => put(id, 0));
             ids.forEach((id, n) => n % 3 || put(id, 1));
-            ids.forEach((id, n) => n % 7 || (swarm.bury(id), places.delete(id)));
+            ids.forEach((id, n) => n % 7 || (swarm.remove(id), places.delete(id)));
             for (let n = 0; n < 200; n += 1) {
                 const [minX, minY] = [random(300), random(300)];
                 const box = { minX, minY, maxX: minX + random(90), maxY: minY + random(90) };
@@ -122,8 +122,8 @@ def test_what_is_older_than_what_is_known_is_not_believed(run: Run) -> None:
         """() => {
             const swarm = new modules.Swarm();
             const id = crypto.randomUUID();
-            swarm.hear(id, 0, 2, 0, 2);
-            const answer = swarm.hear(id, 0, 1, 0, 1);
+            swarm.update(id, 0, 2, 0, 2);
+            const answer = swarm.update(id, 0, 1, 0, 1);
             return answer === null && swarm.ys[swarm.find(id)] === 2;
         }"""
     )
@@ -135,11 +135,11 @@ def test_a_new_list_makes_lower_counts_believed(run: Run) -> None:
             """() => {
             const swarm = new modules.Swarm();
             const id = crypto.randomUUID();
-            swarm.hear(id, 0, 9, 0, 9);
+            swarm.update(id, 0, 9, 0, 9);
             swarm.beginList();
-            swarm.list(id, 0, 1, 0);
+            swarm.updateFromList(id, 0, 1, 0);
             swarm.endList();
-            swarm.hear(id, 0, 2, 0, 2);
+            swarm.update(id, 0, 2, 0, 2);
             return swarm.ys[swarm.find(id)];
         }"""
         )
@@ -152,9 +152,9 @@ def test_the_dead_stay_dead_whatever_answer_comes_late(run: Run) -> None:
         """() => {
             const swarm = new modules.Swarm();
             const id = crypto.randomUUID();
-            swarm.hear(id, 0, 0, 0, 0);
-            swarm.bury(id);
-            const answer = swarm.hear(id, 0, 1, 0, 1);
+            swarm.update(id, 0, 0, 0, 0);
+            swarm.remove(id);
+            const answer = swarm.update(id, 0, 1, 0, 1);
             return answer === null && swarm.size === 0;
         }"""
     )
@@ -165,12 +165,12 @@ def test_ids_are_found_after_many_have_come_and_gone(run: Run) -> None:
         """() => {
             const swarm = new modules.Swarm();
             const stays = crypto.randomUUID();
-            swarm.hear(stays, 1, 2, 0, 0);
+            swarm.update(stays, 1, 2, 0, 0);
             for (let n = 0; n < 10_000; n += 1) {
                 const id = crypto.randomUUID();
-                swarm.hear(id, n, n, 0, 0);
+                swarm.update(id, n, n, 0, 0);
                 if (swarm.find(id) < 0) return false;
-                swarm.bury(id);
+                swarm.remove(id);
                 if (swarm.find(id) >= 0) return false;
             }
             return swarm.size === 1 && swarm.ys[swarm.find(stays)] === 2;
@@ -183,10 +183,10 @@ def test_a_list_removes_whom_it_does_not_name(run: Run) -> None:
         """() => {
             const swarm = new modules.Swarm();
             const [stays, goes, heard] = [1, 2, 3].map(() => crypto.randomUUID());
-            for (const id of [stays, goes]) swarm.list(id, 0, 0, 0);
+            for (const id of [stays, goes]) swarm.updateFromList(id, 0, 0, 0);
             swarm.beginList();
-            swarm.list(stays, 1, 1, 2);
-            swarm.hear(heard, 5, 5, 1, 0);
+            swarm.updateFromList(stays, 1, 1, 2);
+            swarm.update(heard, 5, 5, 1, 0);
             swarm.endList();
             return [stays, goes, heard].map((id) => swarm.find(id) >= 0);
         }"""
@@ -204,12 +204,12 @@ def test_a_list_is_cut_right_wherever_its_pieces_end(run: Run, size: int, length
     assert (
         run(
             """([body, size]) => {
-                const pieces = new modules.Pieces();
+                const parser = new modules.ListParser();
                 const bytes = new TextEncoder().encode(body);
                 const found = [];
                 for (let at = 0; at < bytes.length; at += size)
-                    found.push(...pieces.push(bytes.slice(at, at + size)));
-                return [...found, ...pieces.end()];
+                    found.push(...parser.push(bytes.slice(at, at + size)));
+                return [...found, ...parser.end()];
             }""",
             [body, size],
         )
@@ -223,9 +223,9 @@ def test_a_list_is_cut_right_wherever_its_pieces_end(run: Run, size: int, length
 def test_a_list_that_broke_off_is_refused(run: Run, cut: str) -> None:
     assert run(
         """cut => {
-            const pieces = new modules.Pieces();
-            pieces.push(new TextEncoder().encode(cut));
-            try { pieces.end(); } catch (error) { return error instanceof modules.BrokenList; }
+            const parser = new modules.ListParser();
+            parser.push(new TextEncoder().encode(cut));
+            try { parser.end(); } catch (error) { return error instanceof modules.IncompleteList; }
             return false;
         }""",
         cut,
@@ -255,7 +255,7 @@ def test_a_million_ids_are_found_again(run: Run) -> None:
             """() => {
             const swarm = new modules.Swarm();
             const id = (n) => `${n.toString(16).padStart(8, "0")}-0000-4000-8000-000000000000`;
-            for (let n = 0; n < 1e6; n += 1) swarm.list(id(n), n, -n, n % 4);
+            for (let n = 0; n < 1e6; n += 1) swarm.updateFromList(id(n), n, -n, n % 4);
             for (let n = 0; n < 1e6; n += 997) {
                 const slot = swarm.find(id(n));
                 if (swarm.xs[slot] !== n || swarm.idOf(slot) !== id(n)) return n;

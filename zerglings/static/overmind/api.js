@@ -1,11 +1,11 @@
 /** Calls of the REST API, with safe retries. Independent of the page. */
 
-import { after, pause } from "./backoff.js";
+import { backoffDelay, sleep } from "./backoff.js";
 import { ROOT } from "./root.js";
 
-const TRIES = 5;
-const PATIENCE = 15_000; // milliseconds, the timeout of one attempt
-const UNAUTHORISED = 401;
+const MAX_ATTEMPTS = 5;
+const TIMEOUT = 15_000; // milliseconds per attempt
+const UNAUTHORIZED = 401;
 
 /** An error response's sentence and status; status 0 if the service cannot be reached. */
 export class ApiError extends Error {
@@ -17,19 +17,19 @@ export class ApiError extends Error {
 
 /** Spawn a zergling; `fields` may have a location and a facing. */
 export async function spawn(fields) {
-  const answer = await repeated("POST", `${ROOT}zerglings/`, fields);
+  const answer = await requestWithRetries("POST", `${ROOT}zerglings/`, fields);
   return answer.zergling;
 }
 
 /** Send commands, such as "MLM", to a zergling; returns the zergling after them. */
 export async function command(id, words) {
-  const answer = await repeated("POST", `${ROOT}zerglings/${id}`, words);
+  const answer = await requestWithRetries("POST", `${ROOT}zerglings/${id}`, words);
   return answer.zergling;
 }
 
 /** Get one zergling with its newest commands. */
-export async function look(id) {
-  const answer = await repeated("GET", `${ROOT}zerglings/${id}`);
+export async function getZergling(id) {
+  const answer = await requestWithRetries("GET", `${ROOT}zerglings/${id}`);
   return answer.zergling;
 }
 
@@ -37,9 +37,9 @@ export async function look(id) {
 export async function isSignedOut() {
   const request = { method: "HEAD", headers: { Accept: "application/json" }, cache: "no-store" };
   try {
-    const signal = AbortSignal.timeout(PATIENCE);
+    const signal = AbortSignal.timeout(TIMEOUT);
     const { status } = await fetch(`${ROOT}events`, { ...request, signal });
-    return status === UNAUTHORISED;
+    return status === UNAUTHORIZED;
   } catch {
     return false; // the service cannot be reached
   }
@@ -50,26 +50,26 @@ export function countOf(zergling) {
   return zergling.commandCount ?? zergling.commandHistory?.length ?? 0;
 }
 
-async function repeated(method, path, body) {
+async function requestWithRetries(method, path, body) {
   const request = { method, headers: { Accept: "application/json" }, cache: "no-store" };
   if (body !== undefined) {
     request.headers["Content-Type"] = "application/json";
     request.headers["Idempotency-Key"] = newKey(); // one key makes retries safe
     request.body = JSON.stringify(body);
   }
-  for (let tries = 0; ; tries += 1) {
-    const { answer, error, wait } = await once(path, request);
+  for (let attempt = 0; ; attempt += 1) {
+    const { answer, error, wait } = await requestOnce(path, request);
     if (answer) return answer;
-    if (wait === undefined || tries + 1 >= TRIES) throw error;
-    await after(Math.max(wait, pause(tries)));
+    if (wait === undefined || attempt + 1 >= MAX_ATTEMPTS) throw error;
+    await sleep(Math.max(wait, backoffDelay(attempt)));
   }
 }
 
 /** One attempt: `{answer}`, or `{error}`, with `wait` in milliseconds if a retry may help. */
-async function once(path, request) {
+async function requestOnce(path, request) {
   let response;
   try {
-    response = await fetch(path, { ...request, signal: AbortSignal.timeout(PATIENCE) });
+    response = await fetch(path, { ...request, signal: AbortSignal.timeout(TIMEOUT) });
     const answer = await response.json();
     if (response.ok) return { answer };
     const error = new ApiError(answer.error ?? response.statusText, response.status);

@@ -10,7 +10,7 @@ const MAX_SCALE = 96;
 const FIT_SCALE = 56; // CSS pixels per step, so that a single zergling does not fill the screen
 const FIT_MARGIN = 0.08;
 const CONTROLS = 104; // CSS pixels at the right edge, covered by the compass and the buttons
-const MOST_FOR_CONTROLS = 0.18; // of the width
+const MAX_CONTROLS_SHARE = 0.18; // of the width
 const WORLD = 2 * EDGE;
 
 export class Camera {
@@ -26,7 +26,7 @@ export class Camera {
   resize(width, height) {
     this.width = Math.max(1, width);
     this.height = Math.max(1, height);
-    this.scale = this.#bounded(this.scale);
+    this.scale = this.#clampScale(this.scale);
   }
 
   /** CSS pixels from the left edge to the centre of a location's square; y from the top edge. */
@@ -39,10 +39,10 @@ export class Camera {
   }
 
   /** The location under a point of the screen. */
-  placeAt(left, top) {
+  locationAt(left, top) {
     const x = this.originX + Math.round(this.offsetX + (left - this.width / 2) / this.scale);
     const y = this.originY + Math.round(this.offsetY - (top - this.height / 2) / this.scale);
-    return { x: whole(x), y: whole(y) };
+    return { x: clamped(x), y: clamped(y) };
   }
 
   /**
@@ -52,10 +52,10 @@ export class Camera {
     const halfX = this.width / 2 / this.scale + margin;
     const halfY = this.height / 2 / this.scale + margin;
     return {
-      minX: whole(this.originX + Math.ceil(this.offsetX - halfX)),
-      maxX: whole(this.originX + Math.floor(this.offsetX + halfX)),
-      minY: whole(this.originY + Math.ceil(this.offsetY - halfY)),
-      maxY: whole(this.originY + Math.floor(this.offsetY + halfY)),
+      minX: clamped(this.originX + Math.ceil(this.offsetX - halfX)),
+      maxX: clamped(this.originX + Math.floor(this.offsetX + halfX)),
+      minY: clamped(this.originY + Math.ceil(this.offsetY - halfY)),
+      maxY: clamped(this.originY + Math.floor(this.offsetY + halfY)),
     };
   }
 
@@ -81,24 +81,24 @@ export class Camera {
     const right = left - this.width / 2;
     const down = top - this.height / 2;
     const before = this.scale;
-    this.scale = this.#bounded(before * factor);
+    this.scale = this.#clampScale(before * factor);
     const shift = 1 / before - 1 / this.scale;
     this.#offset(this.offsetX + right * shift, this.offsetY - down * shift);
   }
 
   /** Centre a location, optionally at another scale. */
   lookAt(x, y, scale = this.scale) {
-    this.scale = this.#bounded(scale);
-    this.originX = whole(x);
-    this.originY = whole(y);
+    this.scale = this.#clampScale(scale);
+    this.originX = clamped(x);
+    this.originY = clamped(y);
     this.offsetX = 0;
     this.offsetY = 0;
   }
 
   /** Show and centre a rectangle of locations, clear of the controls at the map's edges. */
   fit({ minX, minY, maxX, maxY }) {
-    const beside = Math.max(FIT_MARGIN, Math.min(MOST_FOR_CONTROLS, CONTROLS / this.width));
-    this.scale = this.#bounded(
+    const beside = Math.max(FIT_MARGIN, Math.min(MAX_CONTROLS_SHARE, CONTROLS / this.width));
+    this.scale = this.#clampScale(
       Math.min(
         FIT_SCALE,
         (this.width * (1 - 2 * beside)) / (maxX - minX + 1),
@@ -117,7 +117,7 @@ export class Camera {
   }
 
   /** Interpolate between two cameras: 0 is `from`, 1 is `to`. */
-  between(from, to, part) {
+  interpolate(from, to, part) {
     const left = 1 - part;
     this.scale = from.scale ** left * to.scale ** part;
     this.originX = to.originX;
@@ -131,18 +131,18 @@ export class Camera {
   #offset(x, y) {
     const stepsX = Math.floor(x);
     const stepsY = Math.floor(y);
-    this.originX = whole(this.originX + stepsX);
-    this.originY = whole(this.originY + stepsY);
+    this.originX = clamped(this.originX + stepsX);
+    this.originY = clamped(this.originY + stepsY);
     this.offsetX = x - stepsX;
     this.offsetY = y - stepsY;
   }
 
-  #bounded(scale) {
+  #clampScale(scale) {
     const least = (Math.min(this.width, this.height) * 0.8) / WORLD;
     return Math.min(MAX_SCALE, Math.max(least, scale));
   }
 }
 
-function whole(value) {
+function clamped(value) {
   return Math.min(EDGE, Math.max(-EDGE, Math.round(value))) || 0; // never -0
 }

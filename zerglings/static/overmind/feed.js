@@ -3,29 +3,29 @@
  * at the last position. It calls back with events and with the state of the connection.
  */
 
-import { pause } from "./backoff.js";
+import { backoffDelay } from "./backoff.js";
 import { ROOT } from "./root.js";
 
 const PATH = `${ROOT}events`;
 const KINDS = ["spawned", "moved", "died"];
 const SILENCE = 40_000; // milliseconds without any event, even a heartbeat: the connection is dead
-const REST_AFTER = 30_000; // milliseconds in the background after which the stream is closed
+const CLOSE_AFTER = 30_000; // milliseconds in the background after which the stream is closed
 
 export class Feed {
   /** Callbacks. `onstate` gets "connecting", "live", "resting", "refused", or "offline" with the
-   * time (of `performance.now`) of the next attempt. `isRefused` resolves to whether retries are
-   * useless until the user has signed in. */
+   * time (of `performance.now`) of the next attempt. `isUnauthorized` resolves to whether retries
+   * are useless until the user has signed in. */
   onready = () => {};
   onreset = () => {};
-  onheard = () => {};
+  onevent = () => {};
   onstate = () => {};
-  isRefused = async () => false;
+  isUnauthorized = async () => false;
   #source = null;
   #position = null;
   #failures = 0;
   #timer = 0;
   #silenceTimer = 0;
-  #restTimer = 0;
+  #closeTimer = 0;
 
   start() {
     document.addEventListener("visibilitychange", () => this.#onvisibility());
@@ -47,15 +47,15 @@ export class Feed {
     const since = this.#position === null ? "" : `?since=${encodeURIComponent(this.#position)}`;
     const source = new EventSource(PATH + since);
     this.#source = source;
-    this.#listenOn();
+    this.#restartSilenceTimer();
     source.addEventListener("open", () => this.#onopen());
     source.addEventListener("error", () => this.#onerror());
-    source.addEventListener("heartbeat", () => this.#listenOn());
-    source.addEventListener("ready", (event) => this.#told(event, () => this.onready()));
-    source.addEventListener("reset", (event) => this.#told(event, () => this.onreset()));
+    source.addEventListener("heartbeat", () => this.#restartSilenceTimer());
+    source.addEventListener("ready", (event) => this.#process(event, () => this.onready()));
+    source.addEventListener("reset", (event) => this.#process(event, () => this.onreset()));
     for (const kind of KINDS) {
       source.addEventListener(kind, (event) => {
-        this.#told(event, () => this.onheard(kind, JSON.parse(event.data).zergling));
+        this.#process(event, () => this.onevent(kind, JSON.parse(event.data).zergling));
       });
     }
   }
@@ -68,14 +68,14 @@ export class Feed {
   }
 
   /** Restart the silence timer: heartbeats tell an idle connection from a dead one. */
-  #listenOn() {
+  #restartSilenceTimer() {
     clearTimeout(this.#silenceTimer);
     this.#silenceTimer = setTimeout(() => this.#onerror(), SILENCE);
   }
 
-  #told(event, tell) {
-    this.#listenOn();
-    tell();
+  #process(event, callback) {
+    this.#restartSilenceTimer();
+    callback();
     // The position is that after the event, so store it only once the event was processed.
     if (event.lastEventId) this.#position = event.lastEventId;
   }
@@ -86,33 +86,34 @@ export class Feed {
   }
 
   #onerror() {
-    // EventSource reconnects after some errors only, and does not tell when. So always close it and
+    // EventSource reconnects after some errors only and does not say when, so always close it and
     // reconnect here.
     const wasAnswered = this.#source?.readyState === EventSource.CLOSED; // with an error response
     this.#close();
     if (document.hidden) return this.onstate("resting");
-    const wait = pause(this.#failures);
+    const wait = backoffDelay(this.#failures);
     this.#failures += 1;
     this.#timer = setTimeout(() => this.#open(), wait);
     this.onstate("offline", performance.now() + wait);
-    if (wasAnswered) this.#ask();
+    if (wasAnswered) this.#checkAuthorization();
   }
 
-  /** Find out whether the token was rejected: EventSource does not tell the status. */
-  async #ask() {
+  /** Find out whether the token was rejected: EventSource does not expose the status. */
+  async #checkAuthorization() {
     const timer = this.#timer;
-    const isRefused = await this.isRefused();
-    if (!isRefused || timer !== this.#timer || this.#source) return; // another attempt has begun
+    const isUnauthorized = await this.isUnauthorized();
+    const hasReconnected = timer !== this.#timer || this.#source;
+    if (!isUnauthorized || hasReconnected) return;
     this.#close();
     this.onstate("refused");
   }
 
   #onvisibility() {
-    clearTimeout(this.#restTimer);
+    clearTimeout(this.#closeTimer);
     if (!document.hidden) return this.retryNow();
-    this.#restTimer = setTimeout(() => {
+    this.#closeTimer = setTimeout(() => {
       this.#close();
       this.onstate("resting");
-    }, REST_AFTER);
+    }, CLOSE_AFTER);
   }
 }

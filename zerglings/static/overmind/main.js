@@ -1,43 +1,43 @@
 /** The live map: creates the components and connects them. */
 
+import { Animations } from "./animations.js";
 import { isSignedOut, spawn } from "./api.js";
 import { Camera } from "./camera.js";
+import { CommandQueue } from "./commandqueue.js";
 import { Feed } from "./feed.js";
 import { setHidden } from "./focus.js";
-import { listen } from "./keys.js";
-import { News } from "./news.js";
-import { Orders } from "./orders.js";
+import { countText, facingName, locationText, shortId } from "./format.js";
 import { Painter } from "./painter.js";
 import { Panel } from "./panel.js";
-import { freePlace, pick } from "./picking.js";
+import { freeLocation, pick } from "./picking.js";
 import { Pointer } from "./pointer.js";
 import { Roster } from "./roster.js";
 import { find } from "./search.js";
 import { Selection } from "./selection.js";
+import { bindShortcuts } from "./shortcuts.js";
 import { Status } from "./status.js";
 import { Swarm } from "./swarm.js";
+import { Sync } from "./sync.js";
 import { Theme } from "./theme.js";
-import { Traces } from "./traces.js";
 import { View } from "./view.js";
-import { counted, facingName, placeText, shortId } from "./words.js";
 
 const ZOOM = 1.5; // factor per key press or click
-const CLOSE = 40; // CSS pixels per step, at least, when showing a search result
+const CLOSE_UP = 40; // CSS pixels per step, at least, when showing a search result
 const NOTICE = 8000; // milliseconds that a notice is shown
 
 const $ = (id) => document.getElementById(id);
 
 const swarm = new Swarm();
 const camera = new Camera();
-const traces = new Traces();
+const animations = new Animations();
 const selection = new Selection(swarm);
 const theme = new Theme(() => painter.refreshView());
 const canvases = ["grid", "swarm", "overlay"].map($);
-const painter = new Painter(canvases, { swarm, camera, traces, theme, selection });
+const painter = new Painter(canvases, { swarm, camera, animations, theme, selection });
 const view = new View({ camera, painter, swarm });
-const news = new News(swarm, traces);
+const sync = new Sync(swarm, animations);
 const feed = new Feed();
-const orders = new Orders();
+const commandQueue = new CommandQueue();
 const panel = new Panel($("panel"), swarm, $("roster"));
 const roster = new Roster(
   { list: $("roster"), summary: $("summary") },
@@ -52,13 +52,13 @@ const status = new Status(
     retry: $("retry"),
     signIn: $("sign-in"),
   },
-  news,
+  sync,
   $("roster"),
 );
 
 // The view.
 
-roster.onpick = showPanel;
+roster.onselect = showPanel;
 
 /** Scroll the panel into view; show the top of one that is taller than the sidebar. */
 function showPanel() {
@@ -73,13 +73,13 @@ painter.onview = () => {
   stage.y = camera.originY;
   stage.offset = `${camera.offsetX} ${camera.offsetY}`;
   stage.scale = camera.scale;
-  sayWhereabouts();
+  showCursorLocation();
   roster.refresh();
 };
 
-function sayWhereabouts() {
+function showCursorLocation() {
   const place = painter.cursor;
-  $("whereabouts").textContent = place ? placeText(place.x, place.y) : "";
+  $("whereabouts").textContent = place ? locationText(place.x, place.y) : "";
 }
 
 function resize() {
@@ -98,7 +98,7 @@ let noticeTimer = 0;
 function notice(text, isError = false) {
   clearTimeout(noticeTimer);
   $("notice").textContent = text;
-  $("notice").dataset.kind = isError ? "error" : "news";
+  $("notice").dataset.kind = isError ? "error" : "info";
   noticeTimer = setTimeout(() => ($("notice").textContent = ""), NOTICE);
 }
 
@@ -109,34 +109,34 @@ let countTimer = 0;
 function refreshCount() {
   countTimer ||= setTimeout(() => {
     countTimer = 0;
-    $("count").textContent = counted(swarm.size, "zergling", "zerglings");
-    setHidden($("empty"), swarm.size > 0 || !news.isComplete, $("roster"));
+    $("count").textContent = countText(swarm.size, "zergling", "zerglings");
+    setHidden($("empty"), swarm.size > 0 || !sync.isComplete, $("roster"));
     status.refresh();
   }, 100);
 }
 
-news.onchange = (id) => {
+sync.onchange = (id) => {
   painter.refresh();
   roster.refresh();
   refreshCount();
   if (swarm.size) markOnce("overmind:first");
   if (!id) view.followSoon(); // a chunk of the list
-  else if (news.isComplete) view.welcome();
+  else if (sync.isComplete) view.finishFollowing();
   if (id && id === selection.id) {
-    if (selection.slot < 0) return onGone(id);
+    if (selection.slot < 0) return onDied(id);
     panel.refreshPose();
     panel.refresh();
   }
 };
 
-news.onlist = () => {
-  $("stage").setAttribute("aria-busy", String(!news.isComplete));
+sync.onlistchange = () => {
+  $("stage").setAttribute("aria-busy", String(!sync.isComplete));
   status.refresh();
   refreshCount();
-  if (!news.isComplete) return;
+  if (!sync.isComplete) return;
   markOnce("overmind:complete");
-  view.welcome();
-  if (selection.id && selection.slot < 0) onGone(selection.id);
+  view.finishFollowing();
+  if (selection.id && selection.slot < 0) onDied(selection.id);
 };
 
 const marked = new Set();
@@ -147,18 +147,18 @@ function markOnce(name) {
   requestAnimationFrame(() => performance.mark(name));
 }
 
-function onGone(id) {
+function onDied(id) {
   notice(`${shortId(id)} is no more.`);
   if (selection.id === id) selection.select(null);
 }
 
-feed.onready = () => news.ready();
+feed.onready = () => sync.loadIfNeeded();
 feed.onreset = () => {
-  news.reread();
+  sync.reload();
   panel.show(selection.id); // reset the panel: the store may be an older one with lower counts
 };
-feed.onheard = (kind, zergling) => news.heard(kind, zergling);
-feed.isRefused = isSignedOut;
+feed.onevent = (kind, zergling) => sync.applyEvent(kind, zergling);
+feed.isUnauthorized = isSignedOut;
 feed.onstate = (state, nextTry) => {
   status.set(state, nextTry);
   if (state === "live") panel.refresh(); // replaces a message that the service cannot be reached
@@ -168,39 +168,39 @@ feed.onstate = (state, nextTry) => {
 
 async function spawnAt(wanted) {
   try {
-    const zergling = await spawn({ location: freePlace(swarm, wanted) });
-    news.take(zergling);
+    const zergling = await spawn({ location: freeLocation(swarm, wanted) });
+    sync.applyState(zergling);
     selection.select(zergling.id);
     const { x, y } = zergling.location;
-    notice(`${shortId(zergling.id)} has hatched at ${placeText(x, y)}.`);
-    view.keep(selection.slot);
+    notice(`${shortId(zergling.id)} has hatched at ${locationText(x, y)}.`);
+    view.bringIntoView(selection.slot);
   } catch (error) {
     notice(error.message, true);
   }
 }
 
-function order(word) {
-  if (selection.id !== null) orders.give(selection.id, word);
+function sendCommand(word) {
+  if (selection.id !== null) commandQueue.send(selection.id, word);
   else notice("Select a zergling first: click one, or press n for a new one.");
 }
 
-orders.ondone = (zergling) => {
-  news.take(zergling);
-  panel.fill(zergling);
+commandQueue.ondone = (zergling) => {
+  sync.applyState(zergling);
+  panel.showHistory(zergling);
   const slot = swarm.find(zergling.id);
   if (slot < 0) return; // it has died meanwhile
-  const place = placeText(zergling.location.x, zergling.location.y);
+  const place = locationText(zergling.location.x, zergling.location.y);
   notice(`${shortId(zergling.id)} is at ${place}, facing ${facingName(swarm.facings[slot])}.`);
-  if (zergling.id === selection.id) view.keep(selection.slot);
+  if (zergling.id === selection.id) view.bringIntoView(selection.slot);
 };
 
-orders.onerror = (error, id) => {
-  if (error.status === 404) news.gone(id);
+commandQueue.onerror = (error, id) => {
+  if (error.status === 404) sync.remove(id);
   else notice(error.message, true);
 };
 
-panel.ongone = (id) => news.gone(id);
-panel.onlook = (zergling) => news.take(zergling);
+panel.onnotfound = (id) => sync.remove(id);
+panel.onload = (zergling) => sync.applyState(zergling);
 
 selection.onchange = () => {
   panel.show(selection.id);
@@ -208,11 +208,11 @@ selection.onchange = () => {
   painter.refresh();
 };
 
-pointer.onmove = () => view.taken();
+pointer.onmove = () => view.onUserMove();
 
 pointer.onhover = (point) => {
-  painter.pointed = point;
-  sayWhereabouts();
+  painter.pointerPosition = point;
+  showCursorLocation();
   painter.refresh();
 };
 
@@ -227,15 +227,15 @@ $("search").addEventListener("submit", (event) => {
   const found = find($("query").value, swarm);
   if (found.error) return notice(found.error, true);
   if (!found.ids) {
-    view.goTo(found.x, found.y, Math.max(camera.scale, CLOSE));
-    return notice(`Here is ${placeText(found.x, found.y)}.`);
+    view.goTo(found.x, found.y, Math.max(camera.scale, CLOSE_UP));
+    return notice(`Here is ${locationText(found.x, found.y)}.`);
   }
   const [id] = found.ids;
   const slot = swarm.find(id);
-  view.goTo(swarm.xs[slot], swarm.ys[slot], Math.max(camera.scale, CLOSE));
+  view.goTo(swarm.xs[slot], swarm.ys[slot], Math.max(camera.scale, CLOSE_UP));
   selection.select(id);
   const isOnly = found.ids.length === 1;
-  const place = placeText(swarm.xs[slot], swarm.ys[slot]);
+  const place = locationText(swarm.xs[slot], swarm.ys[slot]);
   notice(`${isOnly ? "Found" : "Several ids begin like this; here is"} ${shortId(id)} at ${place}.`);
 });
 
@@ -249,10 +249,10 @@ function search() {
 }
 
 const actions = {
-  n: () => spawnAt(painter.cursor ?? view.middle),
-  l: () => order("L"),
-  m: () => order("M"),
-  r: () => order("R"),
+  n: () => spawnAt(painter.cursor ?? view.centre),
+  l: () => sendCommand("L"),
+  m: () => sendCommand("M"),
+  r: () => sendCommand("R"),
   "+": () => view.zoom(ZOOM),
   "=": () => view.zoom(ZOOM),
   "-": () => view.zoom(1 / ZOOM),
@@ -267,17 +267,17 @@ const actions = {
   ArrowDown: () => view.pan(0, 1),
 };
 
-listen(actions, ["n"]);
+bindShortcuts(actions, ["n"]);
 for (const button of document.querySelectorAll("[data-key]")) {
   button.addEventListener("click", () => actions[button.dataset.key]());
 }
 for (const button of document.querySelectorAll("[data-spawn]")) {
-  button.addEventListener("click", () => spawnAt(view.middle));
+  button.addEventListener("click", () => spawnAt(view.centre));
 }
 $("retry").addEventListener("click", () => feed.retryNow());
 $("find").addEventListener("click", () => {
   const { slot } = selection;
-  if (slot >= 0) view.goTo(swarm.xs[slot], swarm.ys[slot], Math.max(camera.scale, CLOSE));
+  if (slot >= 0) view.goTo(swarm.xs[slot], swarm.ys[slot], Math.max(camera.scale, CLOSE_UP));
 });
 $("query").addEventListener("keydown", (event) => event.key === "Escape" && $("query").blur());
 document.addEventListener("visibilitychange", () => {

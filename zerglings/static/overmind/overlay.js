@@ -1,11 +1,11 @@
 /** Paints the animated layer: trails, pulses, the selection and the cursor. */
 
-import { TRAIL_MILLISECONDS } from "./traces.js";
+import { TRAIL_MILLISECONDS } from "./animations.js";
 
 const PULSE_MILLISECONDS = 900;
 
-/** Trails and pulses of recent moves; `isNear` tells whether creatures are drawn. */
-export function paintTrails(context, camera, theme, trails, now, isNear, isCalm) {
+/** Trails and pulses of recent moves; `isNear` tells whether sprites are drawn. */
+export function paintTrails(context, camera, theme, trails, now, isNear, isReduced) {
   context.lineCap = "round";
   for (const trail of trails) {
     const left = camera.screenX(trail.x);
@@ -14,9 +14,9 @@ export function paintTrails(context, camera, theme, trails, now, isNear, isCalm)
     if (left < -reach || left > camera.width + reach) continue;
     if (top < -reach || top > camera.height + reach) continue;
     const age = now - trail.start;
-    const fade = isCalm ? 0.6 : 1 - age / TRAIL_MILLISECONDS;
+    const fade = isReduced ? 0.6 : 1 - age / TRAIL_MILLISECONDS;
     if (isNear && (trail.dx || trail.dy)) paintTrail(context, camera, theme, trail, fade);
-    if (age < PULSE_MILLISECONDS && !isCalm) {
+    if (age < PULSE_MILLISECONDS && !isReduced) {
       paintPulse(context, camera, theme, trail, age / PULSE_MILLISECONDS, isNear);
     }
   }

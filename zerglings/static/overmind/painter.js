@@ -3,42 +3,42 @@
  * painted only after a change, so that an idle map costs no CPU time.
  */
 
-import { Creatures } from "./creature.js";
+import { Sprites } from "./sprites.js";
 import { paintGrid } from "./grid.js";
 import { paintCursor, paintSelection, paintTrails } from "./overlay.js";
 import { Points } from "./points.js";
-import { isCalm } from "./theme.js";
+import { prefersReducedMotion } from "./theme.js";
 
-const NEAR = 7; // CSS pixels per step from which creatures are drawn instead of points
-const COUNTED = 22; // CSS pixels per step from which crowded locations show their number
-const MOST_PIXELS = 6_000_000; // per canvas
-const PATIENCE = 2; // after a slow painting, pause for this multiple of its time
-const COSTLY = 8; // milliseconds from which a painting is slow
+const NEAR_SCALE = 7; // CSS pixels per step from which sprites are drawn instead of points
+const NUMBER_SCALE = 22; // CSS pixels per step from which crowded locations show their number
+const MAX_PIXELS = 6_000_000; // per canvas
+const PAUSE_FACTOR = 2; // after a slow painting, pause for this multiple of its time
+const SLOW = 8; // milliseconds from which a painting is slow
 
 export class Painter {
   /** The pointer's position in CSS pixels; null while it is outside the map. */
-  pointed = null;
+  pointerPosition = null;
   /** Called at most once per frame after the view or its size has changed. */
   onview = () => {};
   #contexts;
   #points = new Points();
-  #creatures = new Creatures();
+  #sprites = new Sprites();
   #ratio = 1;
   #isGridStale = true;
   #isSwarmStale = true;
   #paintedVersion = -1;
-  #restUntil = 0;
+  #pausedUntil = 0;
   #isRequested = false;
   #flight = null;
 
-  constructor(canvases, { swarm, camera, traces, theme, selection }) {
+  constructor(canvases, { swarm, camera, animations, theme, selection }) {
     this.#contexts = canvases.map((canvas) => canvas.getContext("2d"));
-    Object.assign(this, { swarm, camera, traces, theme, selection });
+    Object.assign(this, { swarm, camera, animations, theme, selection });
   }
 
-  /** Fit the canvases to their element, in device pixels up to `MOST_PIXELS`. */
+  /** Fit the canvases to their element, in device pixels up to `MAX_PIXELS`. */
   resize(width, height) {
-    const affordable = Math.sqrt(MOST_PIXELS / (width * height));
+    const affordable = Math.sqrt(MAX_PIXELS / (width * height));
     this.#ratio = Math.min(devicePixelRatio, affordable);
     this.camera.resize(width, height);
     for (const { canvas } of this.#contexts) {
@@ -47,14 +47,14 @@ export class Painter {
     }
     this.#isGridStale = true;
     this.#isSwarmStale = true;
-    this.#frame(performance.now()); // at once, because resizing clears a canvas
+    this.#paintFrame(performance.now()); // at once, because resizing clears a canvas
   }
 
   /** Repaint after a change of the swarm, the selection or the cursor. */
   refresh() {
     if (this.#isRequested) return;
     this.#isRequested = true;
-    requestAnimationFrame((now) => this.#frame(now));
+    requestAnimationFrame((now) => this.#paintFrame(now));
   }
 
   /** Repaint everything after a change of the camera or the theme. */
@@ -69,14 +69,16 @@ export class Painter {
     const from = this.camera.copy();
     const far = Math.abs(from.originX - target.originX) + Math.abs(from.originY - target.originY);
     const isFar = far * Math.min(from.scale, target.scale) > 4 * (from.width + from.height);
-    const duration = isCalm() || isFar ? 0 : milliseconds;
+    const duration = prefersReducedMotion() || isFar ? 0 : milliseconds;
     this.#flight = { from, target, start: performance.now(), duration };
     this.refreshView();
   }
 
   /** The location under the pointer, or null. */
   get cursor() {
-    return this.pointed && this.camera.placeAt(this.pointed.left, this.pointed.top);
+    if (!this.pointerPosition) return null;
+    const { left, top } = this.pointerPosition;
+    return this.camera.locationAt(left, top);
   }
 
   /** The camera at the end of the present animation. */
@@ -89,27 +91,27 @@ export class Painter {
     this.#flight = null;
   }
 
-  #frame(now) {
+  #paintFrame(now) {
     this.#isRequested = false;
-    this.#fly(now);
-    const hasArrived = this.traces.settle(now);
+    this.#animateCamera(now);
+    const hasEnded = this.animations.removeFinished(now);
     if (this.#isGridStale) {
-      this.#scaled(0, (context) => paintGrid(context, this.camera, this.theme));
+      this.#onLayer(0, (context) => paintGrid(context, this.camera, this.theme));
       this.#isGridStale = false;
       this.onview();
     }
-    const isStale = hasArrived || this.swarm.version !== this.#paintedVersion;
-    if (this.#isSwarmStale || (isStale && now >= this.#restUntil)) this.#paintSwarm(now);
+    const isStale = hasEnded || this.swarm.version !== this.#paintedVersion;
+    if (this.#isSwarmStale || (isStale && now >= this.#pausedUntil)) this.#paintSwarm(now);
     this.#paintOverlay(now);
     const isWaiting = this.swarm.version !== this.#paintedVersion;
-    if (this.#flight || isWaiting || !this.traces.isEmpty) this.refresh();
+    if (this.#flight || isWaiting || !this.animations.isEmpty) this.refresh();
   }
 
-  #fly(now) {
+  #animateCamera(now) {
     if (!this.#flight) return;
     const { from, target, start, duration } = this.#flight;
     const part = duration ? Math.min(1, Math.max(0, (now - start) / duration)) : 1;
-    this.camera.between(from, target, 1 - (1 - part) ** 3);
+    this.camera.interpolate(from, target, 1 - (1 - part) ** 3);
     if (part === 1) {
       const { width, height } = this.camera;
       Object.assign(this.camera, target);
@@ -127,35 +129,35 @@ export class Painter {
     this.#isSwarmStale = false;
     context.setTransform(1, 0, 0, 1, 0, 0);
     const seen = this.swarm.within(this.camera.box(1));
-    if (this.camera.scale >= NEAR) {
+    if (this.camera.scale >= NEAR_SCALE) {
       context.clearRect(0, 0, context.canvas.width, context.canvas.height);
-      this.#creatures.prepare(Math.round(this.camera.scale * this.#ratio), this.theme);
-      this.#paintCreatures(context, seen);
+      this.#sprites.prepare(Math.round(this.camera.scale * this.#ratio), this.theme);
+      this.#paintSprites(context, seen);
     } else {
       this.#points.paint(context, this.camera, this.swarm, this.theme, seen, this.#ratio);
     }
     const cost = performance.now() - began;
-    this.#restUntil = cost > COSTLY ? now + cost * (1 + PATIENCE) : 0;
+    this.#pausedUntil = cost > SLOW ? now + cost * (1 + PAUSE_FACTOR) : 0;
   }
 
-  /** Paint one creature per occupied location; moving ones are painted on the overlay. */
-  #paintCreatures(context, { slots, count }) {
-    const { camera, swarm, traces } = this;
+  /** Paint one sprite per occupied location; the overlay has those that move. */
+  #paintSprites(context, { slots, count }) {
+    const { camera, swarm, animations } = this;
     const box = camera.box(1);
     const columns = box.maxX - box.minX + 1;
     const crowds = new Map();
     for (let n = 0; n < count; n += 1) {
       const slot = slots[n];
-      if (traces.isMoving(slot)) continue;
+      if (animations.isMoving(slot)) continue;
       const place = (swarm.ys[slot] - box.minY) * columns + (swarm.xs[slot] - box.minX);
       const others = crowds.get(place) ?? 0;
       crowds.set(place, others + 1);
       if (others) continue;
       const left = camera.screenX(swarm.xs[slot]) * this.#ratio;
       const top = camera.screenY(swarm.ys[slot]) * this.#ratio;
-      this.#creatures.put(context, swarm.facings[slot], left, top);
+      this.#sprites.draw(context, swarm.facings[slot], left, top);
     }
-    if (camera.scale < COUNTED) return;
+    if (camera.scale < NUMBER_SCALE) return;
     for (const [place, crowd] of crowds) {
       if (crowd === 1) continue;
       const y = box.minY + Math.floor(place / columns);
@@ -182,39 +184,39 @@ export class Painter {
   }
 
   #paintOverlay(now) {
-    const { camera, theme, traces, swarm } = this;
-    const isNear = camera.scale >= NEAR;
-    this.#scaled(2, (context) => {
+    const { camera, theme, animations, swarm } = this;
+    const isNear = camera.scale >= NEAR_SCALE;
+    this.#onLayer(2, (context) => {
       context.clearRect(0, 0, camera.width, camera.height);
       if (this.cursor && isNear) paintCursor(context, camera, theme, this.cursor.x, this.cursor.y);
-      paintTrails(context, camera, theme, traces.trails, now, isNear, isCalm());
+      paintTrails(context, camera, theme, animations.trails, now, isNear, prefersReducedMotion());
     });
     if (isNear) this.#paintMoving(this.#contexts[2], now);
     const slot = this.selection.slot;
     if (slot < 0) return;
-    const shift = (isNear && traces.at(slot, now)) || { dx: 0, dy: 0 };
+    const shift = (isNear && animations.at(slot, now)) || { dx: 0, dy: 0 };
     const x = swarm.xs[slot] + shift.dx;
     const y = swarm.ys[slot] + shift.dy;
-    this.#scaled(2, (context) => paintSelection(context, camera, theme, x, y));
+    this.#onLayer(2, (context) => paintSelection(context, camera, theme, x, y));
   }
 
   #paintMoving(context, now) {
-    const { camera, swarm, traces } = this;
+    const { camera, swarm, animations } = this;
     context.setTransform(1, 0, 0, 1, 0, 0);
-    this.#creatures.prepare(Math.round(camera.scale * this.#ratio), this.theme);
-    for (const slot of traces.movingSlots) {
+    this.#sprites.prepare(Math.round(camera.scale * this.#ratio), this.theme);
+    for (const slot of animations.movingSlots) {
       if (!swarm.isAlive(slot)) continue;
-      const { dx, dy, turn, size } = traces.at(slot, now);
+      const { dx, dy, turn, size } = animations.at(slot, now);
       const left = camera.screenX(swarm.xs[slot]) + dx * camera.scale;
       const top = camera.screenY(swarm.ys[slot]) - dy * camera.scale;
       if (left < -camera.scale || left > camera.width + camera.scale) continue;
       if (top < -camera.scale || top > camera.height + camera.scale) continue;
       const facing = swarm.facings[slot];
-      this.#creatures.putTurned(context, facing, left * this.#ratio, top * this.#ratio, turn, size);
+      this.#sprites.drawTurned(context, facing, left * this.#ratio, top * this.#ratio, turn, size);
     }
   }
 
-  #scaled(layer, paint) {
+  #onLayer(layer, paint) {
     const context = this.#contexts[layer];
     context.setTransform(this.#ratio, 0, 0, this.#ratio, 0, 0);
     paint(context);

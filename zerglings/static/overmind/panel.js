@@ -1,29 +1,29 @@
 /** The panel with the details of the selected zergling. */
 
-import { ApiError, countOf, look } from "./api.js";
+import { ApiError, countOf, getZergling } from "./api.js";
 import { setHidden } from "./focus.js";
-import { counted, facingName, grouped, placeText } from "./words.js";
+import { countText, facingName, numberText, locationText } from "./format.js";
 import { FACINGS } from "./swarm.js";
 
 const SHOWN = 20; // commands
 const GAP = 300; // milliseconds between two requests for the zergling, at least
-const SAYS = { L: "left", R: "right", M: "move" };
+const TITLES = { L: "left", R: "right", M: "move" };
 
 export class Panel {
   /** Called with an id after a 404. */
-  ongone = () => {};
+  onnotfound = () => {};
   /** Called with each zergling that was requested. */
-  onlook = () => {};
+  onload = () => {};
   #parts;
   #id = null;
   #count = 0;
   #timer = 0;
-  #lookedAt = -Infinity;
-  #looks = new Map(); // by id of a pending request: whether another must follow
+  #requestedAt = -Infinity;
+  #requests = new Map(); // by id of a pending request: whether another must follow
 
-  /** `refuge` gets the focus if the panel has it while being hidden. */
-  constructor(root, swarm, refuge) {
-    Object.assign(this, { root, swarm, refuge });
+  /** `focusFallback` gets the focus if the panel has it while being hidden. */
+  constructor(root, swarm, focusFallback) {
+    Object.assign(this, { root, swarm, focusFallback });
     const part = (name) => root.querySelector(`[data-part="${name}"]`);
     this.#parts = Object.fromEntries(
       ["id", "facing", "place", "count", "history", "more", "compass"].map((n) => [n, part(n)]),
@@ -34,14 +34,14 @@ export class Panel {
   show(id) {
     this.#id = id;
     this.#count = 0;
-    setHidden(this.root, id === null, this.refuge);
+    setHidden(this.root, id === null, this.focusFallback);
     if (id === null) return;
     this.#parts.id.textContent = id;
     this.#parts.count.textContent = "…";
     this.#parts.more.textContent = "";
     this.#parts.history.replaceChildren();
     this.refreshPose();
-    this.#lookedAt = -Infinity;
+    this.#requestedAt = -Infinity;
     this.refresh();
   }
 
@@ -50,7 +50,7 @@ export class Panel {
     const slot = this.#id === null ? -1 : this.swarm.find(this.#id);
     if (slot < 0) return;
     const facing = this.swarm.facings[slot];
-    const place = placeText(this.swarm.xs[slot], this.swarm.ys[slot]);
+    const place = locationText(this.swarm.xs[slot], this.swarm.ys[slot]);
     setText(this.#parts.facing, facingName(facing));
     setText(this.#parts.place, place);
     this.#parts.compass.dataset.facing = FACINGS[facing];
@@ -59,50 +59,50 @@ export class Panel {
   /** Request the zergling soon, at most once every `GAP`. */
   refresh() {
     if (this.#timer || this.#id === null) return;
-    const wait = Math.max(0, this.#lookedAt + GAP - performance.now());
+    const wait = Math.max(0, this.#requestedAt + GAP - performance.now());
     this.#timer = setTimeout(() => {
       this.#timer = 0;
-      this.#look();
+      this.#load();
     }, wait);
   }
 
   /** Show a zergling's history from a response. */
-  fill(zergling) {
+  showHistory(zergling) {
     const count = countOf(zergling);
     if (zergling.id !== this.#id || count < this.#count) return; // responses can be reordered
     this.#count = count;
     const words = zergling.commandHistory ?? [];
-    this.#parts.count.textContent = grouped(count);
+    this.#parts.count.textContent = numberText(count);
     const newest = words.slice(-SHOWN).reverse();
     const earlier = count - newest.length;
     this.#parts.history.replaceChildren(...newest.map(chip));
     this.#parts.more.textContent = !count
       ? "No commands yet. Try M."
       : earlier
-        ? `and ${counted(earlier, "earlier one", "earlier ones")}`
+        ? `and ${countText(earlier, "earlier one", "earlier ones")}`
         : "";
   }
 
-  async #look() {
+  async #load() {
     const id = this.#id;
     if (id === null || document.hidden) return;
-    if (this.#looks.has(id)) {
-      this.#looks.set(id, true);
+    if (this.#requests.has(id)) {
+      this.#requests.set(id, true);
       return;
     }
-    this.#looks.set(id, false);
-    this.#lookedAt = performance.now();
+    this.#requests.set(id, false);
+    this.#requestedAt = performance.now();
     try {
-      const zergling = await look(id);
-      this.fill(zergling);
-      this.onlook(zergling);
+      const zergling = await getZergling(id);
+      this.showHistory(zergling);
+      this.onload(zergling);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      if (error.status === 404) this.ongone(id);
+      if (error.status === 404) this.onnotfound(id);
       else if (id === this.#id) this.#parts.more.textContent = error.message;
     } finally {
-      const isDue = this.#looks.get(id);
-      this.#looks.delete(id);
+      const isDue = this.#requests.get(id);
+      this.#requests.delete(id);
       if (isDue && id === this.#id) this.refresh();
     }
   }
@@ -112,7 +112,7 @@ function chip(word) {
   const item = document.createElement("li");
   item.textContent = word;
   item.dataset.word = word;
-  item.title = SAYS[word] ?? word;
+  item.title = TITLES[word] ?? word;
   return item;
 }
 

@@ -6,7 +6,7 @@ const RINGS = 6; // steps: how far to look for a free location
 /** The slot of the zergling at a point, or -1; of several, the one after `current`. */
 export function pick(point, { swarm, camera, current }) {
   const reach = Math.max(0.75, REACH / camera.scale);
-  const middle = camera.placeAt(point.left, point.top);
+  const middle = camera.locationAt(point.left, point.top);
   const found = [];
   let nearest = Infinity;
   const { slots, count } = swarm.within(around(middle, Math.ceil(reach)));
@@ -25,7 +25,7 @@ export function pick(point, { swarm, camera, current }) {
 }
 
 /** The free location nearest to `x`, `y`; if there is none, `x`, `y` itself. */
-export function freePlace(swarm, { x, y }) {
+export function freeLocation(swarm, { x, y }) {
   for (let ring = 0; ring <= RINGS; ring += 1) {
     for (const place of ringAround(x, y, ring)) {
       const isFree = swarm.within(around(place, 0)).count === 0;

@@ -1,8 +1,8 @@
 /** Mouse and touch input: drag to pan, wheel or pinch to zoom, click or tap to select. */
 
-const STILL = 6; // CSS pixels that the pointer may move during a click
-const WHEEL = 0.0015; // zoom exponent per pixel of the wheel
-const LINE = 16; // pixels per line, for wheels that report lines
+const CLICK_TOLERANCE = 6; // CSS pixels that the pointer may move during a click
+const WHEEL_ZOOM = 0.0015; // zoom exponent per pixel of the wheel
+const LINE_HEIGHT = 16; // pixels per line, for wheels that report lines
 
 export class Pointer {
   /** Called with the point of a click, and with the point under a hovering mouse, or null. */
@@ -11,7 +11,7 @@ export class Pointer {
   /** Called after the view was moved. */
   onmove = () => {};
   #down = new Map(); // points of the pressed pointers, by id
-  #wandered = 0;
+  #travelled = 0;
 
   constructor(element, camera) {
     this.element = element;
@@ -27,9 +27,9 @@ export class Pointer {
   #press(event) {
     if (event.button !== 0) return;
     this.element.setPointerCapture(event.pointerId);
-    if (!this.#down.size) this.#wandered = 0;
+    if (!this.#down.size) this.#travelled = 0;
     this.#down.set(event.pointerId, this.#point(event));
-    if (this.#down.size > 1) this.#wandered = Infinity; // two fingers never click
+    if (this.#down.size > 1) this.#travelled = Infinity; // two fingers never click
   }
 
   #move(event) {
@@ -39,13 +39,13 @@ export class Pointer {
       this.onhover(event.pointerType === "touch" ? null : now);
       return;
     }
-    this.#wandered += Math.hypot(now.left - before.left, now.top - before.top);
+    this.#travelled += Math.hypot(now.left - before.left, now.top - before.top);
     if (this.#down.size === 2) this.#pinch(event.pointerId, before, now);
-    if (this.#down.size === 1 && this.#wandered > STILL) {
+    if (this.#down.size === 1 && this.#travelled > CLICK_TOLERANCE) {
       this.camera.pan(now.left - before.left, now.top - before.top);
     }
     this.#down.set(event.pointerId, now);
-    if (this.#wandered > STILL) {
+    if (this.#travelled > CLICK_TOLERANCE) {
       this.element.classList.add("is-dragged");
       this.onmove();
     }
@@ -64,21 +64,21 @@ export class Pointer {
   #release(event) {
     if (!this.#down.delete(event.pointerId)) return;
     this.element.classList.remove("is-dragged");
-    if (this.#wandered <= STILL && !this.#down.size) this.onclick(this.#point(event));
+    if (this.#travelled <= CLICK_TOLERANCE && !this.#down.size) this.onclick(this.#point(event));
   }
 
   #cancel(event) {
     this.#down.delete(event.pointerId);
-    this.#wandered = Infinity; // the browser has taken the gesture over, so it is no click
+    this.#travelled = Infinity; // the browser has taken the gesture over, so it is no click
     if (!this.#down.size) this.element.classList.remove("is-dragged");
   }
 
   #wheel(event) {
     event.preventDefault();
-    const pixels = event.deltaY * (event.deltaMode === WheelEvent.DOM_DELTA_LINE ? LINE : 1);
+    const pixels = event.deltaY * (event.deltaMode === WheelEvent.DOM_DELTA_LINE ? LINE_HEIGHT : 1);
     const { left, top } = this.#point(event);
     // Browsers report a touchpad pinch as wheel events with Ctrl, in much smaller steps.
-    this.camera.zoom(Math.exp(-pixels * WHEEL * (event.ctrlKey ? 6 : 1)), left, top);
+    this.camera.zoom(Math.exp(-pixels * WHEEL_ZOOM * (event.ctrlKey ? 6 : 1)), left, top);
     this.onmove();
   }
 

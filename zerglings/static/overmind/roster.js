@@ -3,14 +3,14 @@
  * the order of slots, so that they stay where they are while zerglings move.
  */
 
-import { counted, facingName, grouped, placeText, shortId } from "./words.js";
+import { countText, facingName, numberText, locationText, shortId } from "./format.js";
 
 const ROWS = 50;
 const GAP = 250; // milliseconds between two updates, at least
 
 export class Roster {
   /** Called after a row was clicked. */
-  onpick = () => {};
+  onselect = () => {};
   #timer = 0;
   #ids = [];
 
@@ -20,7 +20,7 @@ export class Roster {
       const row = event.target.closest("li");
       if (!row) return;
       selection.select(row.dataset.id);
-      this.onpick();
+      this.onselect();
     });
     list.addEventListener("keydown", (event) => this.#onkey(event));
   }
@@ -54,9 +54,9 @@ export class Roster {
   #summarise(inView, listed) {
     const rest = inView - listed;
     const away = this.swarm.size - inView;
-    const parts = [`${counted(inView, "zergling", "zerglings")} in view`];
+    const parts = [`${countText(inView, "zergling", "zerglings")} in view`];
     if (rest) parts.push(`${listed} of them are listed`);
-    if (away) parts.push(`${grouped(away)} elsewhere`);
+    if (away) parts.push(`${numberText(away)} elsewhere`);
     const text = `${parts.join(", ")}.`;
     if (this.summary.textContent !== text) this.summary.textContent = text;
   }
@@ -66,7 +66,7 @@ export class Roster {
     const row = this.list.children[n] ?? this.list.appendChild(newRow(n));
     const id = this.#ids[n];
     const facing = swarm.facings[slot];
-    const texts = [shortId(id), placeText(swarm.xs[slot], swarm.ys[slot]), facingName(facing)];
+    const texts = [shortId(id), locationText(swarm.xs[slot], swarm.ys[slot]), facingName(facing)];
     row.dataset.id = id;
     row.dataset.facing = facingName(facing);
     row.querySelectorAll("span").forEach((cell, column) => {

@@ -1,7 +1,7 @@
 /** Shows the state of the connection, and the seconds until the next attempt while offline. */
 
 import { setHidden } from "./focus.js";
-import { grouped } from "./words.js";
+import { numberText } from "./format.js";
 
 export class Status {
   #state = "connecting";
@@ -10,22 +10,22 @@ export class Status {
 
   /**
    * `text` is a live region. `countdown` is outside it, so that screen readers do not read it out
-   * every second. `refuge` gets the focus if `retry` or `signIn` has it while being hidden.
+   * every second. `focusFallback` gets the focus if `retry` or `signIn` has it while being hidden.
    */
-  constructor({ root, text, countdown, retry, signIn }, news, refuge) {
-    Object.assign(this, { root, text, countdown, retry, signIn, news, refuge });
+  constructor({ root, text, countdown, retry, signIn }, sync, focusFallback) {
+    Object.assign(this, { root, text, countdown, retry, signIn, sync, focusFallback });
   }
 
   set(state, nextTry = 0) {
     this.#state = state;
     this.#nextTry = nextTry;
     clearInterval(this.#timer);
-    if (state === "offline") this.#timer = setInterval(() => this.#count(), 1000);
+    if (state === "offline") this.#timer = setInterval(() => this.#showSeconds(), 1000);
     this.refresh();
   }
 
   refresh() {
-    const isLoading = this.#state === "live" && !this.news.isComplete;
+    const isLoading = this.#state === "live" && !this.sync.isComplete;
     this.root.dataset.state = isLoading ? "loading" : this.#state;
     const text = isLoading
       ? "Reading the list…"
@@ -37,19 +37,19 @@ export class Status {
           offline: "Offline",
         }[this.#state];
     if (this.text.textContent !== text) this.text.textContent = text;
-    setHidden(this.retry, this.#state !== "offline", this.refuge);
-    setHidden(this.signIn, this.#state !== "refused", this.refuge);
-    if (isLoading && this.news.swarm.size) this.#tell(grouped(this.news.swarm.size));
-    else if (this.#state === "offline") this.#count();
-    else this.#tell("");
+    setHidden(this.retry, this.#state !== "offline", this.focusFallback);
+    setHidden(this.signIn, this.#state !== "refused", this.focusFallback);
+    if (isLoading && this.sync.swarm.size) this.#setCountdown(numberText(this.sync.swarm.size));
+    else if (this.#state === "offline") this.#showSeconds();
+    else this.#setCountdown("");
   }
 
-  #count() {
+  #showSeconds() {
     const seconds = Math.max(1, Math.ceil((this.#nextTry - performance.now()) / 1000));
-    this.#tell(`· next try in ${seconds} s`);
+    this.#setCountdown(`· next try in ${seconds} s`);
   }
 
-  #tell(text) {
+  #setCountdown(text) {
     if (this.countdown.textContent !== text) this.countdown.textContent = text;
   }
 }

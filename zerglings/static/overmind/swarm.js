@@ -10,9 +10,9 @@ import { WORDS, pack, unpack } from "./uuid.js";
 export const FACINGS = "NESW";
 const FREE = 255; // the facing of an unused slot
 const UNKNOWN = -1; // the count of a zergling from the list, which has no counts
-const MOST_DEAD = 1000; // remembered ids of dead zerglings, against late responses
+const MAX_DEAD = 1000; // remembered ids of dead zerglings, against late responses
 const FIRST_CAPACITY = 1024;
-const WORTH = 200; // slots that a linear scan visits in the time of one cell lookup
+const SCAN_SLOTS_PER_LOOKUP = 200; // a linear scan visits as many in the time of one cell lookup
 
 export class Swarm {
   size = 0;
@@ -28,7 +28,7 @@ export class Swarm {
   #newest = -1;
   #cells;
   #seenIn = new Uint32Array(0); // by slot: the last reading whose list or events had it
-  #heardIn = new Uint32Array(0); // by slot: the last reading during which an event had it
+  #updatedIn = new Uint32Array(0); // by slot: the last reading during which an event had it
 
   constructor() {
     this.#resize(FIRST_CAPACITY);
@@ -60,11 +60,11 @@ export class Swarm {
   }
 
   /** Process an entry of the list. */
-  list(id, x, y, facing) {
+  updateFromList(id, x, y, facing) {
     if (this.#dead.size && this.#dead.has(id)) return;
     const slot = this.find(id);
     if (slot < 0) this.#spawn(x, y, facing, UNKNOWN);
-    else if (this.#heardIn[slot] !== this.#reading) this.#place(slot, x, y, facing);
+    else if (this.#updatedIn[slot] !== this.#reading) this.#place(slot, x, y, facing);
     this.#seenIn[slot < 0 ? this.#newest : slot] = this.#reading;
   }
 
@@ -72,7 +72,7 @@ export class Swarm {
   endList() {
     this.#isReading = false;
     for (let slot = 0; slot < this.#top; slot += 1) {
-      if (this.isAlive(slot) && this.#seenIn[slot] !== this.#reading) this.#remove(slot);
+      if (this.isAlive(slot) && this.#seenIn[slot] !== this.#reading) this.#freeSlot(slot);
     }
   }
 
@@ -81,16 +81,16 @@ export class Swarm {
    * Returns its previous state, `{slot, isNew, x, y, facing}`, or null if the state is not new: it
    * was known, is older than the known one, or the zergling has died.
    */
-  hear(id, x, y, facing, count) {
+  update(id, x, y, facing, count) {
     if (this.#dead.has(id)) return null;
     const slot = this.find(id);
     if (slot < 0) {
       this.#spawn(x, y, facing, count);
-      this.#mark(this.#newest);
+      this.#markCurrent(this.#newest);
       return { slot: this.#newest, isNew: true, x, y, facing };
     }
     if (count < this.counts[slot]) return null;
-    this.#mark(slot);
+    this.#markCurrent(slot);
     const before = { slot, isNew: false, x: this.xs[slot], y: this.ys[slot], facing: 0 };
     before.facing = this.facings[slot];
     this.counts[slot] = count;
@@ -100,20 +100,20 @@ export class Swarm {
   }
 
   /** Remove a zergling that has died; returns whether it was known. */
-  bury(id) {
+  remove(id) {
     this.#dead.add(id);
     // During a reading keep all: the list may still contain any of them.
-    while (!this.#isReading && this.#dead.size > MOST_DEAD) {
+    while (!this.#isReading && this.#dead.size > MAX_DEAD) {
       this.#dead.delete(this.#dead.values().next().value);
     }
     const slot = this.find(id);
-    if (slot >= 0) this.#remove(slot);
+    if (slot >= 0) this.#freeSlot(slot);
     return slot >= 0;
   }
 
   /** The slots within a rectangle: the first `count` of `slots`, valid until the next call. */
   within(box) {
-    if (Cells.across(box) * WORTH < this.size) {
+    if (Cells.across(box) * SCAN_SLOTS_PER_LOOKUP < this.size) {
       return { slots: this.found, count: this.#cells.within(box, this.xs, this.ys, this.found) };
     }
     const { xs, ys, facings, found } = this;
@@ -144,7 +144,7 @@ export class Swarm {
   }
 
   /** The slots of at most `limit` zerglings whose id starts with `start`. */
-  beginningWith(start, limit) {
+  withPrefix(start, limit) {
     const digits = start.replaceAll("-", "").slice(0, 8);
     const rest = 2 ** (4 * (8 - digits.length));
     const least = parseInt(digits, 16) * rest;
@@ -157,9 +157,9 @@ export class Swarm {
     return slots;
   }
 
-  #mark(slot) {
+  #markCurrent(slot) {
     this.#seenIn[slot] = this.#reading;
-    if (this.#isReading) this.#heardIn[slot] = this.#reading;
+    if (this.#isReading) this.#updatedIn[slot] = this.#reading;
   }
 
   #spawn(x, y, facing, count) {
@@ -190,11 +190,11 @@ export class Swarm {
     this.version += 1;
   }
 
-  #remove(slot) {
+  #freeSlot(slot) {
     this.#table.remove(this.words, slot);
     this.#cells.remove(slot, this.xs[slot], this.ys[slot]);
     this.facings[slot] = FREE;
-    this.#heardIn[slot] = 0;
+    this.#updatedIn[slot] = 0;
     this.#free.push(slot);
     this.size -= 1;
     this.version += 1;
@@ -207,7 +207,7 @@ export class Swarm {
     this.facings = grown(Uint8Array, capacity, this.facings);
     this.counts = grown(Float64Array, capacity, this.counts);
     this.#seenIn = grown(Uint32Array, capacity, this.#seenIn);
-    this.#heardIn = grown(Uint32Array, capacity, this.#heardIn);
+    this.#updatedIn = grown(Uint32Array, capacity, this.#updatedIn);
     this.found = new Int32Array(capacity);
     this.#cells = new Cells(capacity);
     for (let slot = 0; slot < this.#top; slot += 1) {

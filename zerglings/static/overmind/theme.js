@@ -27,6 +27,6 @@ export class Theme {
 }
 
 /** Whether the user prefers reduced motion. */
-export function isCalm() {
+export function prefersReducedMotion() {
   return matchMedia("(prefers-reduced-motion: reduce)").matches;
 }

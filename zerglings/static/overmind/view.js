@@ -4,11 +4,11 @@ const PAN = 0.15; // of the view, per key press
 const ZOOM_MILLISECONDS = 160;
 const FIT_GAP = 120; // milliseconds between two fits while the list arrives
 const MARGIN = 48; // CSS pixels between a zergling kept in view and the edge
-const START = 40; // CSS pixels per step on an empty grid
+const START_SCALE = 40; // CSS pixels per step on an empty grid
 
 export class View {
-  /** Whether the view stays where it is; before that it follows the swarm. */
-  isOwn = false;
+  /** Whether the view stays where it is. Until then it follows the swarm, to show all of it. */
+  isFixed = false;
   #timer = 0;
 
   constructor({ camera, painter, swarm }) {
@@ -20,39 +20,39 @@ export class View {
     const extent = this.swarm.extent();
     const target = this.camera.copy();
     if (extent) target.fit(extent);
-    else target.lookAt(0, 0, START);
+    else target.lookAt(0, 0, START_SCALE);
     this.painter.flyTo(target, milliseconds);
   }
 
-  /** Show all zerglings if the view still follows the swarm. */
+  /** Show all zerglings if the view follows the swarm. */
   follow() {
-    if (!this.isOwn) this.fit(0);
+    if (!this.isFixed) this.fit(0);
   }
 
-  /** Show all zerglings; once there are any, stop following. */
-  welcome() {
+  /** Show all zerglings, and stop following unless the grid is empty. */
+  finishFollowing() {
     this.follow();
-    this.isOwn ||= this.swarm.size > 0;
+    this.isFixed ||= this.swarm.size > 0;
   }
 
   /** Follow with a delay: while the list arrives, fitting at each chunk would be slow. */
   followSoon() {
-    if (this.isOwn) return;
+    if (this.isFixed) return;
     this.#timer ||= setTimeout(() => {
       this.#timer = 0;
       this.follow();
     }, FIT_GAP);
   }
 
-  /** The user has moved the camera with the pointer. */
-  taken() {
-    this.isOwn = true;
+  /** Stop following and animating, because the user has moved the camera. */
+  onUserMove() {
+    this.isFixed = true;
     this.painter.stopFlight();
     this.painter.refreshView();
   }
 
   zoom(factor) {
-    this.isOwn = true;
+    this.isFixed = true;
     const target = this.painter.destination.copy();
     target.zoom(factor);
     this.painter.flyTo(target, ZOOM_MILLISECONDS);
@@ -61,25 +61,25 @@ export class View {
   /** Pan by `PAN` of the view: 1 is right or down, −1 left or up. */
   pan(right, down) {
     this.camera.pan(-right * PAN * this.camera.width, -down * PAN * this.camera.height);
-    this.taken();
+    this.onUserMove();
   }
 
   goTo(x, y, scale = this.camera.scale) {
-    this.isOwn = true;
+    this.isFixed = true;
     const target = this.camera.copy();
     target.lookAt(x, y, scale);
     this.painter.flyTo(target);
   }
 
   /** Centre a slot unless it is in view. */
-  keep(slot) {
+  bringIntoView(slot) {
     const { xs, ys } = this.swarm;
     if (slot < 0 || this.camera.shows(xs[slot], ys[slot], MARGIN)) return;
     this.goTo(xs[slot], ys[slot]);
   }
 
   /** The location at the centre. */
-  get middle() {
-    return this.camera.placeAt(this.camera.width / 2, this.camera.height / 2);
+  get centre() {
+    return this.camera.locationAt(this.camera.width / 2, this.camera.height / 2);
   }
 }

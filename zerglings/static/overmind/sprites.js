@@ -1,15 +1,15 @@
 /** Draws zerglings from above, as images that are rendered once for each size and facing. */
 
 const QUARTER = Math.PI / 2;
-const DETAILED = 18; // device pixels per step from which limbs and eyes are drawn
-const PLUMP = 1.2; // the body's scale without limbs
+const DETAIL_SIZE = 18; // device pixels per step from which limbs and eyes are drawn
+const BODY_ONLY_SCALE = 1.2; // the body's scale without limbs
 
 /** Draw a zergling at the context's origin, facing up, one step large. */
-function draw(context, shell, body, theme, isDetailed) {
+function render(context, shell, body, theme, isDetailed) {
   context.lineCap = "round";
   context.lineJoin = "round";
   if (isDetailed) drawLimbs(context, shell);
-  else context.scale(PLUMP, PLUMP);
+  else context.scale(BODY_ONLY_SCALE, BODY_ONLY_SCALE);
   // Body: a drop, wide in front.
   context.fillStyle = body;
   context.beginPath();
@@ -73,41 +73,41 @@ function drawFace(context, shell, theme) {
   }
 }
 
-export class Creatures {
-  #pictures = [];
-  #madeFor = "";
+export class Sprites {
+  #images = [];
+  #renderedFor = "";
 
   /** Render the images for a size in device pixels, unless they exist. */
   prepare(size, theme) {
     const wanted = `${size} ${theme.facings.join()} ${theme.shells.join()}`;
-    if (this.#madeFor === wanted) return;
-    this.#madeFor = wanted;
-    this.#pictures = theme.facings.map((body, facing) => {
+    if (this.#renderedFor === wanted) return;
+    this.#renderedFor = wanted;
+    this.#images = theme.facings.map((body, facing) => {
       const canvas = new OffscreenCanvas(size, size);
       const context = canvas.getContext("2d");
       context.translate(size / 2, size / 2);
       context.scale(size, size);
       context.rotate(facing * QUARTER);
-      draw(context, theme.shells[facing], body, theme, size >= DETAILED);
+      render(context, theme.shells[facing], body, theme, size >= DETAIL_SIZE);
       return canvas;
     });
   }
 
   /** Draw a zergling centred at a point, in device pixels. */
-  put(context, facing, left, top) {
-    const picture = this.#pictures[facing];
-    const half = picture.width / 2;
-    context.drawImage(picture, Math.round(left - half), Math.round(top - half));
+  draw(context, facing, left, top) {
+    const image = this.#images[facing];
+    const half = image.width / 2;
+    context.drawImage(image, Math.round(left - half), Math.round(top - half));
   }
 
   /** Draw a zergling during an animation: turned by `quarters` from its facing, and scaled. */
-  putTurned(context, facing, left, top, quarters, size) {
-    const picture = this.#pictures[facing];
-    const half = (picture.width * size) / 2;
+  drawTurned(context, facing, left, top, quarters, size) {
+    const image = this.#images[facing];
+    const half = (image.width * size) / 2;
     context.save();
     context.translate(left, top);
     context.rotate(quarters * QUARTER);
-    context.drawImage(picture, -half, -half, 2 * half, 2 * half);
+    context.drawImage(image, -half, -half, 2 * half, 2 * half);
     context.restore();
   }
 }

@@ -6,7 +6,7 @@ const FIELDS = "input, textarea, select, [contenteditable]";
  * Call `actions[name]()` when the key of that name is pressed; letters are case-insensitive.
  * Actions named in `once` ignore the repetition of a held key.
  */
-export function listen(actions, once) {
+export function bindShortcuts(actions, once) {
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.altKey || event.metaKey || event.defaultPrevented) return;
     if (event.target.closest(FIELDS) || document.querySelector("dialog[open]")) return;

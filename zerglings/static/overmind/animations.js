@@ -5,27 +5,27 @@
 
 export const STEP_MILLISECONDS = 240;
 export const TRAIL_MILLISECONDS = 2600;
-const LIMIT = 800; // trails; the oldest are dropped first
-const LEAP = 40; // steps; longer moves are not animated
+const MAX_TRAILS = 800; // the oldest are dropped first
+const MAX_ANIMATED_STEPS = 40; // steps; longer moves are not animated
 
-export class Traces {
+export class Animations {
   trails = [];
   #motions = new Map(); // by slot
 
   /** Add a move of a slot from `before` to `x`, `y`. */
-  add(slot, x, y, facing, before, now, isCalm) {
+  add(slot, x, y, facing, before, now, isReduced) {
     const dx = before.x - x;
     const dy = before.y - y;
-    const isLeap = Math.abs(dx) + Math.abs(dy) > LEAP;
+    const isLong = Math.abs(dx) + Math.abs(dy) > MAX_ANIMATED_STEPS;
     const isNew = before.isNew;
-    this.trails.push({ x, y, dx: isLeap ? 0 : dx, dy: isLeap ? 0 : dy, facing, isNew, start: now });
-    if (this.trails.length > LIMIT) this.trails.splice(0, this.trails.length - LIMIT);
-    if (isCalm || isLeap) return this.forget(slot);
+    this.trails.push({ x, y, dx: isLong ? 0 : dx, dy: isLong ? 0 : dy, facing, isNew, start: now });
+    if (this.trails.length > MAX_TRAILS) this.trails.splice(0, this.trails.length - MAX_TRAILS);
+    if (isReduced || isLong) return this.forget(slot);
     const rest = this.at(slot, now);
     this.#motions.set(slot, {
       dx: dx + (rest?.dx ?? 0),
       dy: dy + (rest?.dy ?? 0),
-      turn: quarters(before.facing, facing) + (rest?.turn ?? 0),
+      turn: quarterTurns(before.facing, facing) + (rest?.turn ?? 0),
       isNew,
       start: now,
     });
@@ -53,24 +53,24 @@ export class Traces {
       dx: motion.dx * left,
       dy: motion.dy * left,
       turn: motion.turn * left,
-      size: motion.isNew ? popped(part) : 1,
+      size: motion.isNew ? popScale(part) : 1,
     };
   }
 
   /** Drop finished trails and animations; returns whether an animation has ended. */
-  settle(now) {
+  removeFinished(now) {
     let fresh = 0;
     while (fresh < this.trails.length && now - this.trails[fresh].start > TRAIL_MILLISECONDS) {
       fresh += 1;
     }
     if (fresh) this.trails.splice(0, fresh);
-    let hasArrived = false;
+    let hasEnded = false;
     for (const [slot, motion] of this.#motions) {
       if (now - motion.start < STEP_MILLISECONDS) continue;
       this.#motions.delete(slot);
-      hasArrived = true;
+      hasEnded = true;
     }
-    return hasArrived;
+    return hasEnded;
   }
 
   get isEmpty() {
@@ -84,11 +84,11 @@ export class Traces {
 }
 
 /** Right quarter turns from the facing `to` back to `from`, the short way: -1, 0, 1 or 2. */
-function quarters(from, to) {
+function quarterTurns(from, to) {
   const turn = (from - to + 4) % 4;
   return turn === 3 ? -1 : turn;
 }
 
-function popped(part) {
+function popScale(part) {
   return part < 0.7 ? (part / 0.7) * 1.15 : 1.15 - ((part - 0.7) / 0.3) * 0.15;
 }

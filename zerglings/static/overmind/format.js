@@ -13,7 +13,7 @@ export function signed(value) {
   return value < 0 ? `−${-value}` : `${value}`;
 }
 
-export function placeText(x, y) {
+export function locationText(x, y) {
   return `${signed(x)}, ${signed(y)}`;
 }
 
@@ -22,10 +22,10 @@ export function shortId(id) {
   return id.slice(0, 8);
 }
 
-export function counted(number, one, many) {
+export function countText(number, one, many) {
   return `${NUMBERS.format(number)} ${number === 1 ? one : many}`;
 }
 
-export function grouped(number) {
+export function numberText(number) {
   return NUMBERS.format(number);
 }
