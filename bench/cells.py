@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from bench import process
-from bench.documents import Document, plain, zergling
+from bench.documents import Document, without_extra_fields, zergling
 from bench.load import Figures, Load, run
 from bench.service import Server, baseline, overmind
 from bench.stores import Benched, CouchDB
@@ -187,7 +187,7 @@ def rig(
                 workers = len(server.workers)
                 plain_server = stack.enter_context(baseline(store, name, prefix, workers))
                 targets["baseline"] = Target(
-                    plain_server.origin, "/zerglings", "/", plain, name, plain_server
+                    plain_server.origin, "/zerglings", "/", without_extra_fields, name, plain_server
                 )
         yield Rig(store, targets, directory)
 

@@ -14,7 +14,7 @@ Document = dict[str, Any]
 COMMANDS = 50
 """Commands in the history of each zergling under load."""
 
-PLAIN_FIELDS = ("_id", "id", "location", "facing", "commandHistory")
+ORIGINAL_FIELDS = ("_id", "id", "location", "facing", "commandHistory")
 WALK = ("M", "R", "M", "L")
 
 
@@ -38,9 +38,9 @@ def zergling(commands: int = COMMANDS, zergling_id: str | None = None) -> Docume
     }
 
 
-def plain(document: Document) -> Document:
+def without_extra_fields(document: Document) -> Document:
     """Return a zergling's document in the form of the original service."""
-    return {field: document[field] for field in PLAIN_FIELDS}
+    return {field: document[field] for field in ORIGINAL_FIELDS}
 
 
 def _placed(pose: Pose) -> Document:

@@ -32,7 +32,7 @@ from bench.documents import Document
 from bench.service import Server, overmind
 from bench.stores import Embedded
 from tests.support.browser import chromium
-from zerglings.domain.document import encode
+from zerglings.domain.document_format import encode
 from zerglings.domain.zergling import Pose, Zergling
 
 COUNTS = (100_000, 1_000_000)

@@ -23,7 +23,7 @@ from zerglings.storage.base import StoreError
 from zerglings.storage.sqlite.store import SQLiteStore
 
 BATCH = 1000
-CALL_TIMEOUT = 120.0
+STORE_TIMEOUT = 120.0
 """Seconds; long enough for a batch of large documents on a busy machine."""
 
 HISTORY = "-history"
@@ -137,7 +137,7 @@ class CouchDB:
                 f"{self.url}/{path}",
                 data=data,
                 headers={"Content-Type": "application/json"},
-                timeout=CALL_TIMEOUT,
+                timeout=STORE_TIMEOUT,
             )
         except requests.RequestException as error:
             raise BenchError(f"{self.url} does not answer ({type(error).__name__})") from error
@@ -166,7 +166,7 @@ class Embedded:
         store = SQLiteStore(self._file(database))
         try:
             for batch in _batches(documents):
-                for result in store.put_many(batch, timeout=CALL_TIMEOUT):
+                for result in store.put_many(batch, timeout=STORE_TIMEOUT):
                     if isinstance(result, StoreError):
                         raise BenchError("the embedded store refused a document") from result
         finally:

@@ -35,7 +35,7 @@ from bench.service import FOREIGN
 from bench.stores import HISTORY, CouchDB, Embedded
 from zerglings.documents import Document
 from zerglings.domain.chunks import Chunk, shorten
-from zerglings.domain.document import encode
+from zerglings.domain.document_format import encode
 from zerglings.domain.zergling import CommandRequest, Pose, Zergling
 from zerglings.storage.base import Store, StoreError
 from zerglings.storage.sqlite.store import SQLiteStore
@@ -47,8 +47,8 @@ WALK = "MRML"
 SHORT, LONG, LONGEST = 10, 1_000, 20_000
 EVERY_LONG, EVERY_LONGEST, EVERY_DEAD = 100, 10_000, 50
 BATCH = 1_000
-CALL_TIMEOUT = 60.0
-PAGE = 100
+STORE_TIMEOUT = 60.0
+DOCUMENTS_PER_READ = 100
 """Documents per request of the comparison. Few, because the peak memory reported for a management
 command includes that of this process, from which it was forked."""
 
@@ -144,7 +144,7 @@ def _numbered_zergling(number: int) -> tuple[Zergling, list[Chunk]]:
 
 
 def _put(store: Store, documents: list[Document]) -> None:
-    for result in store.put_many(documents, timeout=CALL_TIMEOUT) if documents else ():
+    for result in store.put_many(documents, timeout=STORE_TIMEOUT) if documents else ():
         if isinstance(result, StoreError):
             raise BenchError("the embedded store refused a document") from result
 
@@ -192,12 +192,12 @@ def _of_couchdb(store: CouchDB, database: str) -> Iterator[Document]:
     start = ""
     while True:
         key = quote(orjson.dumps(start).decode())
-        path = f"{database}/_all_docs?include_docs=true&limit={PAGE}&startkey={key}"
+        path = f"{database}/_all_docs?include_docs=true&limit={DOCUMENTS_PER_READ}&startkey={key}"
         rows = store.ask("GET", path)["rows"]
         for row in rows:
             if row["id"] != start:
                 yield {name: value for name, value in row["doc"].items() if name != "_rev"}
-        if len(rows) < PAGE:
+        if len(rows) < DOCUMENTS_PER_READ:
             return
         start = rows[-1]["id"]
 

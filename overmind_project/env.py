@@ -252,7 +252,7 @@ class Environment:
         if not value and not path and default is not None:
             return default
         found = Secret(name, value, Path(path) if path else None)
-        if problem := found.complaint():
+        if problem := found.read_error():
             self.report_problem(
                 f"{name}_FILE",
                 problem,

@@ -131,7 +131,7 @@ def _registry() -> CollectorRegistry:
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # has no types
     registry.register(ServiceCollector())
-    registry.register(CopiesCollector(lambda: configured_hive().lacking()))
+    registry.register(CopiesCollector(lambda: configured_hive().missing_documents()))
     return registry
 
 

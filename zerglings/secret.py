@@ -44,7 +44,7 @@ class Secret:
         except (OSError, UnicodeDecodeError) as error:
             raise ImproperlyConfigured(f"{self.name}_FILE: {self._describe(error)}") from error
 
-    def complaint(self) -> str | None:
+    def read_error(self) -> str | None:
         """Return why the file cannot be read, or None if it can."""
         try:
             if self.path is not None:

@@ -11,7 +11,7 @@ import re
 import time
 from typing import TYPE_CHECKING
 
-from zerglings.domain.document import is_zergling_id
+from zerglings.domain.document_format import is_zergling_id
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment

@@ -19,7 +19,7 @@ from bench.plan import plan_from
 from bench.results import Results, over_baseline, over_raw
 from bench.table import as_json, markdown
 from bench.targets import goals
-from zerglings.domain.document import decode
+from zerglings.domain.document_format import decode
 from zerglings.domain.zergling import replay
 
 ROOT = Path(__file__).resolve().parents[2]

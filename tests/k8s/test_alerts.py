@@ -16,7 +16,7 @@ import yaml
 from overmind_project import settings
 from tests.k8s.monitoring import COMPONENT, alerts
 from tests.k8s.render import containers, overlays, render
-from zerglings.hive.hive import QUEUE_LIMIT, SHARE_OF_THREADS
+from zerglings.hive.hive import QUEUE_LIMIT, THREADS_PER_QUEUED_OPERATION
 
 MONITOR = yaml.safe_load((COMPONENT / "overmind-servicemonitor.yaml").read_text(encoding="utf-8"))
 INTERVAL = promql_parser.parse_duration(MONITOR["spec"]["endpoints"][0]["interval"])
@@ -99,7 +99,7 @@ def test_a_process_that_counts_alone_is_reckoned_as_one() -> None:
 
 def test_a_full_queue_of_one_kind_sets_it_off() -> None:
     threads = settings.OVERMIND_THREADS - settings.OVERMIND_STREAMS
-    limit = min(QUEUE_LIMIT, threads // SHARE_OF_THREADS)
+    limit = min(QUEUE_LIMIT, threads // THREADS_PER_QUEUED_OPERATION)
     assert fires("OvermindQueueLong", overmind_queue_depth=0.9 * limit)
     assert not fires("OvermindQueueLong", overmind_queue_depth=64)
 

@@ -21,7 +21,7 @@ from tests.support.service import Service
 from tests.support.site import Site
 from tests.support.waiting import wait_until
 from zerglings.documents import Document
-from zerglings.domain.document import decode
+from zerglings.domain.document_format import decode
 from zerglings.domain.zergling import Zergling, replay
 
 ORIGIN = {"location": {"x": 0, "y": 0}, "facing": "N"}

@@ -14,7 +14,7 @@ from tests.support.documents import SOON
 from tests.support.fault_proxy import FaultProxy
 from tests.support.faults import Answer, Fault
 from tests.support.service import Service
-from zerglings.domain.document import encode
+from zerglings.domain.document_format import encode
 from zerglings.domain.zergling import Pose, Zergling
 from zerglings.storage.base import PAGE_LIMIT
 

@@ -83,8 +83,8 @@ class FaultyStore(Store):
     def forget_deleted_leaves(self, document_ids: Collection[str], *, timeout: float) -> int:
         return self._store.forget_deleted_leaves(document_ids, timeout=timeout)
 
-    def is_whole(self, *, timeout: float) -> bool:
-        return self._store.is_whole(timeout=timeout)
+    def all_nodes_connected(self, *, timeout: float) -> bool:
+        return self._store.all_nodes_connected(timeout=timeout)
 
     def ping(self, *, timeout: float) -> None:
         self._store.ping(timeout=timeout)
@@ -92,7 +92,7 @@ class FaultyStore(Store):
     def check_ready(self, *, timeout: float) -> None:
         self._store.check_ready(timeout=timeout)
 
-    def lacking(self, *, timeout: float) -> int | None:
+    def missing_documents(self, *, timeout: float) -> int | None:
         return self.lacks()
 
     def identity(self, *, timeout: float) -> str | None:

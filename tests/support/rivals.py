@@ -6,7 +6,7 @@ import uuid
 
 from tests.support.backends import Backend
 from zerglings.documents import Document
-from zerglings.domain.document import encode
+from zerglings.domain.document_format import encode
 from zerglings.domain.zergling import Zergling
 
 

@@ -9,7 +9,7 @@ import orjson
 from django.http import HttpResponse
 from rest_framework.renderers import BaseRenderer
 
-from zerglings.domain.document import Summary
+from zerglings.domain.document_format import Summary
 from zerglings.domain.zergling import DIED, Pose, Zergling
 
 Json = dict[str, Any]

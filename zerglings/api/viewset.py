@@ -19,7 +19,7 @@ from zerglings.api.conditions import etag, idempotency_key, if_match, is_unmodif
 from zerglings.api.parsers import Body, command_value, spawn_fields
 from zerglings.api.responses import is_html, not_modified, streamed
 from zerglings.api.serializers import CommandSerializer, SpawnSerializer, parse_commands
-from zerglings.domain.document import is_zergling_id
+from zerglings.domain.document_format import is_zergling_id
 from zerglings.domain.zergling import Zergling
 from zerglings.hive.hive import configured_hive
 from zerglings.storage.base import PAGE_LIMIT

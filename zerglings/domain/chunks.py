@@ -16,7 +16,7 @@ import orjson
 
 from zerglings.cooperative import in_slices
 from zerglings.documents import Document
-from zerglings.domain.document import NotAZergling, decode_pose, decode_words, encode_pose
+from zerglings.domain.document_format import NotAZergling, decode_pose, decode_words, encode_pose
 from zerglings.domain.zergling import (
     DIED,
     Base,

@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 WAIT = 1.0
 """Seconds of one long poll. A resumed listener becomes live between two polls."""
 
-PAGE = 200
+ZERGLINGS_PER_BATCH = 200
 """Maximum number of zerglings in one batch of events."""
 
 COALESCE_SECONDS = 0.1
@@ -188,7 +188,7 @@ class Feed:
             wait: seconds that the store may wait for an event.
         """
         try:
-            batch = self._hive.changes_after(position, PAGE, wait=wait)
+            batch = self._hive.changes_after(position, ZERGLINGS_PER_BATCH, wait=wait)
         except UnknownPosition:
             batch = self._hive.changes_after(None)
             return event_stream.reset(batch.position), batch

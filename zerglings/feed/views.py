@@ -23,7 +23,7 @@ from zerglings.api.renderers import CompactJSONRenderer, to_json
 from zerglings.feed import event_stream
 from zerglings.feed.reader import FeedEnded, TooManyForCaller, TooManyListeners, configured_feed
 
-UNANSWERED_LIMIT = 30_000
+TCP_USER_TIMEOUT_MILLISECONDS = 30_000
 """Milliseconds that sent data may stay unacknowledged before the kernel closes the connection."""
 
 CALLER = "overmind.caller"
@@ -105,7 +105,9 @@ class _ClientConnection:
         self._socket = connection
         self._is_still_allowed = is_still_allowed
         if connection is not None and hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux only
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNANSWERED_LIMIT)
+            connection.setsockopt(
+                socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, TCP_USER_TIMEOUT_MILLISECONDS
+            )
 
     def should_end(self) -> bool:
         """Whether the client has disconnected or its token is no longer valid."""
@@ -125,8 +127,8 @@ class _ClientConnection:
             return
         with suppress(OSError):  # it is closed already
             # gevent's shutdown would raise an error of gevent's own in the sending greenlet.
-            plain = monkey.get_original("socket", "socket")
-            with plain(fileno=os.dup(self._socket.fileno())) as duplicate:
+            unpatched_socket = monkey.get_original("socket", "socket")
+            with unpatched_socket(fileno=os.dup(self._socket.fileno())) as duplicate:
                 duplicate.shutdown(socket.SHUT_RDWR)
 
 

@@ -1,6 +1,6 @@
-"""Bulk calls: many changes for one caller, each with a result of its own.
+"""Bulk requests: many mutations for one client, each with a result of its own.
 
-A bulk call is split into parts, so that the calls of other clients are served between them.
+A bulk request is split into parts, so that the requests of other clients are served between them.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from zerglings.domain.document import is_zergling_id
+from zerglings.domain.document_format import is_zergling_id
 from zerglings.domain.zergling import CommandRequest, Pose, RuleError, Zergling
 from zerglings.hive.group_commit import GroupCommit, QueueFull
 from zerglings.hive.idempotency import KeyRegister
@@ -28,7 +28,7 @@ from zerglings.repository.retry_budget import TooMuchContention
 from zerglings.storage.base import StoreError, StoreUnavailable, TooLarge
 
 LIMIT = 10_000
-"""Maximum number of items in one bulk call."""
+"""Maximum number of items in one bulk request."""
 
 QUEUE_WAIT_LIMIT = 2.0
 QUEUE_POLL_SECONDS = 0.02
@@ -36,11 +36,11 @@ QUEUE_POLL_SECONDS = 0.02
 seconds."""
 
 PART = 64
-"""Changes per part: half of ``hive.BATCH_LIMIT``."""
+"""Mutations per part: half of ``hive.BATCH_LIMIT``."""
 
 
 _ERRORS = (MutationRefused, RuleError, StoreError, TooMuchContention)
-"""Errors that a single change may end with."""
+"""Errors that a single mutation may end with."""
 
 Item = tuple[str, CommandRequest] | Exception
 """A zergling's id and the request for it, or the error in the client's item."""
@@ -52,27 +52,27 @@ def item_key(key: str | None, number: int) -> str | None:
     Clients cannot send such a key, because it contains a line end.
 
     Args:
-        key: the key of the bulk call, if any.
+        key: the key of the bulk request, if any.
         number: the item's position.
     """
     return None if key is None else f"{key}\n{number}"
 
 
-class BulkCalls:
-    """Bulk calls to one hive. Thread-safe.
+class BulkMutations:
+    """Executes bulk requests in one hive. Thread-safe.
 
     Every method yields lists of results, part by part and in the order of the items. A result is
-    the zergling after the change, or an error. If the store fails for all changes of a part, the
-    remaining parts are not attempted and get the same error.
+    the zergling after the mutation, or an error. If the store fails for all mutations of a part,
+    the remaining parts are not attempted and get the same error.
 
     Args:
-        changes: executes changes.
-        keys: records the idempotency keys of bulk calls.
+        queue: executes mutations.
+        keys: records the idempotency keys of bulk requests.
         mover: moves histories that are too long to be changed.
     """
 
-    def __init__(self, changes: GroupCommit[Mutation], keys: KeyRegister, mover: Mover) -> None:
-        self._changes = changes
+    def __init__(self, queue: GroupCommit[Mutation], keys: KeyRegister, mover: Mover) -> None:
+        self._queue = queue
         self._keys = keys
         self._mover = mover
 
@@ -85,7 +85,7 @@ class BulkCalls:
             key: the client's idempotency key, if any.
 
         Raises:
-            KeyReused: the key was used for another call.
+            KeyReused: the key was used for another request.
             StoreUnavailable: the key could not be checked.
         """
         if key is not None:
@@ -106,49 +106,49 @@ class BulkCalls:
             key: the client's idempotency key, if any.
 
         Raises:
-            KeyReused: the key was used for another call.
+            KeyReused: the key was used for another request.
             StoreUnavailable: the key could not be checked.
         """
         if key is not None:
             self._keys.claim(key, b"\n".join(map(_fingerprint, items)))
         yield from self._run_in_parts(map(_mutation, items))
 
-    def _run_in_parts(self, changes: Iterator[Mutation | Exception]) -> Iterator[Sequence[Outcome]]:
-        """Execute changes part by part. Each part gets a deadline of its own when it starts."""
+    def _run_in_parts(self, entries: Iterator[Mutation | Exception]) -> Iterator[Sequence[Outcome]]:
+        """Execute mutations part by part. Each part gets a deadline of its own when it starts."""
         outage: StoreUnavailable | None = None
-        while part := list(islice(changes, PART)):
+        while part := list(islice(entries, PART)):
             outcomes = (
                 self._execute_part(part)
                 if outage is None
-                else [_own_error_or(change, outage) for change in part]
+                else [_own_error_or(entry, outage) for entry in part]
             )
             outage = outage or _common_failure(part, outcomes)
             yield outcomes
 
     def _execute_part(self, part: Sequence[Mutation | Exception]) -> list[Outcome]:
-        mutations = [change for change in part if isinstance(change, Mutation)]
+        mutations = [entry for entry in part if isinstance(entry, Mutation)]
         try:
             if mutations:
                 self._run(mutations)
         except QueueFull:
             full = StoreUnavailable("too many calls wait for the store")
-            return [_own_error_or(change, full) for change in part]
+            return [_own_error_or(entry, full) for entry in part]
         except StoreUnavailable as error:  # the circuit breaker is open
-            return [_own_error_or(change, error) for change in part]
-        outcomes = [_outcome(change) for change in part]
+            return [_own_error_or(entry, error) for entry in part]
+        outcomes = [_outcome(entry) for entry in part]
         return [
-            self._retry_after_moving(change) if isinstance(outcome, LongHistory) else outcome
-            for change, outcome in zip(part, outcomes, strict=True)
+            self._retry_after_moving(entry) if isinstance(outcome, LongHistory) else outcome
+            for entry, outcome in zip(part, outcomes, strict=True)
         ]
 
-    def _retry_after_moving(self, change: Mutation | Exception) -> Outcome:
-        """Execute a change again after moving the long history that prevented it."""
-        if isinstance(change, Exception):
-            return change
-        as_new_call = change.as_new_call
+    def _retry_after_moving(self, mutation: Mutation | Exception) -> Outcome:
+        """Execute a mutation again after moving the long history that prevented it."""
+        if isinstance(mutation, Exception):
+            return mutation
+        as_new_operation = mutation.as_new_operation
 
         def execute() -> Zergling:
-            retry = as_new_call()
+            retry = as_new_operation()
             self._run([retry])
             return retry.result()
 
@@ -159,12 +159,12 @@ class BulkCalls:
         except _ERRORS as error:
             return error
 
-    def _run(self, calls: Sequence[Mutation]) -> None:
-        """Queue changes and wait for them. While the queue is full, wait and retry."""
+    def _run(self, mutations: Sequence[Mutation]) -> None:
+        """Queue mutations and wait for them. While the queue is full, wait and retry."""
         deadline = time.monotonic() + QUEUE_WAIT_LIMIT
         while True:
             try:
-                return self._changes.run(calls)
+                return self._queue.run(mutations)
             except QueueFull:
                 if time.monotonic() > deadline:
                     raise
@@ -190,15 +190,15 @@ def _mutation(item: Item) -> Mutation | Exception:
     )
 
 
-def _own_error_or(change: Mutation | Exception, error: StoreUnavailable) -> Exception:
-    return change if isinstance(change, Exception) else error
+def _own_error_or(entry: Mutation | Exception, error: StoreUnavailable) -> Exception:
+    return entry if isinstance(entry, Exception) else error
 
 
-def _outcome(change: Mutation | Exception) -> Outcome:
-    if isinstance(change, Exception):
-        return change
+def _outcome(entry: Mutation | Exception) -> Outcome:
+    if isinstance(entry, Exception):
+        return entry
     try:
-        return change.result()
+        return entry.result()
     except _ERRORS as error:
         return error
 
@@ -206,14 +206,12 @@ def _outcome(change: Mutation | Exception) -> Outcome:
 def _common_failure(
     part: Sequence[Mutation | Exception], outcomes: Sequence[Outcome]
 ) -> StoreUnavailable | None:
-    """Return the store's failure if all attempted changes of the part failed, else None.
+    """Return the store's failure if all attempted mutations of the part failed, else None.
 
     A damaged history or a document that is too large concerns one zergling only, so it does not
     count.
     """
-    attempted = [
-        o for change, o in zip(part, outcomes, strict=True) if isinstance(change, Mutation)
-    ]
+    attempted = [o for entry, o in zip(part, outcomes, strict=True) if isinstance(entry, Mutation)]
     failures = [
         outcome
         for outcome in attempted

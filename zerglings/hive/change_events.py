@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from zerglings.domain.document import is_zergling_id
+from zerglings.domain.document_format import is_zergling_id
 from zerglings.domain.zergling import Zergling
 from zerglings.repository.reading import Found, Reader
 from zerglings.storage.base import Store, StoreError

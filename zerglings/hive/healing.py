@@ -14,18 +14,16 @@ from itertools import groupby
 
 from zerglings.documents import Document
 from zerglings.domain.chunks import Chunk
-from zerglings.domain.document import NotAZergling, decode, encode
+from zerglings.domain.document_format import NotAZergling, decode, encode
 from zerglings.domain.zergling import DIED, CommandRequest, Zergling, time_of_death
 from zerglings.hive import idempotency
 from zerglings.repository.archive import Archive
 from zerglings.repository.base_recovery import BaseRecovery
 from zerglings.repository.reading import Reader
+from zerglings.repository.retry_budget import BATCH_JOB_TIMEOUT
 from zerglings.storage.base import Store, StoreError, StoreUnavailable
 
-CALL_TIMEOUT = 30.0
-"""Seconds for one store call. Longer than for requests, because no client waits."""
-
-PAGE = 100
+DOCUMENTS_PER_READ = 100
 """Documents to read with one call."""
 
 ORPHAN_GRACE = 30.0
@@ -63,7 +61,7 @@ class Healer:
     def purge(self) -> int:
         """Purge the deleted revisions that merging has left. Requires a server admin's account."""
         return sum(
-            self._store.forget_deleted_leaves(ids, timeout=CALL_TIMEOUT)
+            self._store.forget_deleted_leaves(ids, timeout=BATCH_JOB_TIMEOUT)
             for ids in self._pages_of_ids()
         )
 
@@ -97,19 +95,19 @@ class Healer:
         self._pause(ORPHAN_GRACE)
         ids = sorted(suspects)
         return sum(
-            self._remove_chunks(ids[start : start + PAGE], suspects)
-            for start in range(0, len(ids), PAGE)
+            self._remove_chunks(ids[start : start + DOCUMENTS_PER_READ], suspects)
+            for start in range(0, len(ids), DOCUMENTS_PER_READ)
         )
 
     def _merge(self, ids: Collection[str]) -> int:
         rivals = self._with_rivals(ids)
-        self._reader.read(rivals, timeout=CALL_TIMEOUT)
+        self._reader.read(rivals, timeout=BATCH_JOB_TIMEOUT)
         left = self._with_rivals(rivals)
         self.failures += [f"{id_} still has rival revisions" for id_ in left]
         return len(rivals) - len(left)
 
     def _with_rivals(self, ids: Collection[str]) -> list[str]:
-        found = self._store.get_many(ids, timeout=CALL_TIMEOUT) if ids else {}
+        found = self._store.get_many(ids, timeout=BATCH_JOB_TIMEOUT) if ids else {}
         return [id_ for id_, leaves in found.items() if len(leaves) > 1]
 
     def _remove_dead(self, zergling_id: str, death: CommandRequest) -> bool:
@@ -122,12 +120,12 @@ class Healer:
             return False
         for leaf in self._leaves(zergling_id):
             dead = encode(decode(leaf).merged_with([death]))
-            self._store.put_many([dead], timeout=CALL_TIMEOUT)
+            self._store.put_many([dead], timeout=BATCH_JOB_TIMEOUT)
             self.failures.append(f"{zergling_id} was revived by a node and killed again")
         return True
 
     def _remove_chunks(self, ids: Sequence[str], revisions: Mapping[str, str]) -> int:
-        found = self._store.history.get_many(ids, timeout=CALL_TIMEOUT)
+        found = self._store.history.get_many(ids, timeout=BATCH_JOB_TIMEOUT)
         chunks = [leaves[0] for leaves in found.values() if leaves]
         unwanted = [chunk for chunk in chunks if chunk["_rev"] == revisions[chunk["_id"]]]
         unwanted.sort(key=lambda chunk: str(chunk["_id"]))
@@ -152,8 +150,10 @@ class Healer:
 
     def _reached(self, leaf: Zergling) -> set[str]:
         """Return the ids of a leaf's chunks, also if its base must be restored first."""
-        zergling = self._bases.restore(leaf, timeout=CALL_TIMEOUT)
-        return {chunk.id for chunk in self._archive.newest_first(zergling, timeout=CALL_TIMEOUT)}
+        zergling = self._bases.restore(leaf, timeout=BATCH_JOB_TIMEOUT)
+        return {
+            chunk.id for chunk in self._archive.newest_first(zergling, timeout=BATCH_JOB_TIMEOUT)
+        }
 
     def _leaves(self, zergling_id: str) -> list[Document]:
         """Return a document's living leaves in all copies.
@@ -161,7 +161,7 @@ class Healer:
         Raises:
             KeyError: no copy ever held the document.
         """
-        found = self._store.get_many([zergling_id], all_copies=True, timeout=CALL_TIMEOUT)
+        found = self._store.get_many([zergling_id], all_copies=True, timeout=BATCH_JOB_TIMEOUT)
         return found[zergling_id]
 
     def _pages_of_ids(self) -> Iterator[list[str]]:
@@ -179,13 +179,13 @@ class Healer:
         """
         if not documents:
             return 0
-        if not self._store.is_whole(timeout=CALL_TIMEOUT):
+        if not self._store.all_nodes_connected(timeout=BATCH_JOB_TIMEOUT):
             raise StoreUnavailable("not all nodes of the cluster are connected")
         tombstones = [
             {"_id": document["_id"], "_rev": document["_rev"], "_deleted": True}
             for document in documents
         ]
-        results = store.put_many(tombstones, timeout=CALL_TIMEOUT)
+        results = store.put_many(tombstones, timeout=BATCH_JOB_TIMEOUT)
         refused = [result for result in results if isinstance(result, StoreError)]
         self.failures += [f"a document was not removed: {error}" for error in refused]
         return len(results) - len(refused)
@@ -194,7 +194,7 @@ class Healer:
 def _pages(store: Store) -> Iterator[list[Document]]:
     after, more = None, True
     while more:
-        page = store.page(after, PAGE, timeout=CALL_TIMEOUT)
+        page = store.page(after, DOCUMENTS_PER_READ, timeout=BATCH_JOB_TIMEOUT)
         yield page.documents
         after, more = page.after, page.after is not None
 

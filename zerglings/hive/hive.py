@@ -1,7 +1,7 @@
 """The hive: the entry point of the use cases spawn, command, read, list and kill.
 
-All requests reach the store through it. Concurrent calls share store calls, in one queue for
-changes and one for reads. Independent of HTTP.
+All requests reach the store through it. Concurrent operations share store calls, in one queue for
+mutations and one for reads. Independent of HTTP.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import TypeVar
 
 from django.conf import settings
 
-from zerglings.domain.document import Summary, decode_summary, is_zergling_id
+from zerglings.domain.document_format import Summary, decode_summary, is_zergling_id
 from zerglings.domain.zergling import CommandRequest, Pose, Zergling
-from zerglings.hive.bulk import BulkCalls
+from zerglings.hive.bulk import BulkMutations
 from zerglings.hive.change_events import ChangeBatch, ChangeEventReader
 from zerglings.hive.group_commit import GroupCommit, QueueFull, admit_all
 from zerglings.hive.idempotency import KeyRegister
@@ -35,11 +35,11 @@ from zerglings.hive.write_batch import WriteBatch
 from zerglings.repository.archive import TAIL, Archive
 from zerglings.repository.counters import QueueMetrics
 from zerglings.repository.reading import Reader, decode_or_skip
-from zerglings.repository.retry_budget import CALL_TIMEOUT, GRACE, RetryBudget
+from zerglings.repository.retry_budget import GRACE, STORE_CALL_TIMEOUT, RetryBudget
 from zerglings.storage import configured_store
 from zerglings.storage.base import (
     PAGE_LIMIT,
-    NotAsked,
+    CallRejected,
     Page,
     Store,
     StoreUnavailable,
@@ -49,16 +49,16 @@ from zerglings.storage.breaker import Breaker
 logger = logging.getLogger(__name__)
 
 BATCH_LIMIT = 128
-"""Maximum number of calls in a batch. Every call waits for its whole batch, and CouchDB is no
-faster with larger ones."""
+"""Maximum number of operations in a batch. Each waits for its whole batch, and CouchDB is no faster
+with larger ones."""
 
 QUEUE_LIMIT = 1000
-"""Maximum number of calls in each queue of a process. Further calls fail at once with
+"""Maximum number of operations in each queue of a process. Further ones fail at once with
 ``StoreUnavailable``."""
 
-SHARE_OF_THREADS = 3
-"""Each of the two queues is limited to one third of the threads that do not serve streams. So some
-threads are left for probes even when both queues are full."""
+THREADS_PER_QUEUED_OPERATION = 3
+"""Threads that do not serve streams, for each operation that a queue may hold. So each of the two
+queues is limited to a third of these threads, and some are left for probes when both are full."""
 
 PROBE_TIMEOUT = 1.0
 """Seconds for a health check of the store."""
@@ -87,10 +87,10 @@ class Hive:
     """All zerglings of one store. Thread-safe.
 
     Every method may raise ``StoreUnavailable`` (nothing was changed). Methods that write may also
-    raise ``OutcomeUnknown`` (the change may or may not have been stored) and ``TooMuchContention``
-    (other writers won every race until the deadline; nothing was changed).
+    raise ``OutcomeUnknown`` (the mutation may or may not have been stored) and
+    ``TooMuchContention`` (other writers won every race until the deadline; nothing was changed).
 
-    ``bulk`` makes many changes with one call.
+    ``bulk`` executes many mutations for one client.
 
     >>> hive = Hive(store)  # doctest: +SKIP
     >>> zergling = hive.spawn(Pose(0, 0, "N"))  # doctest: +SKIP
@@ -102,7 +102,7 @@ class Hive:
         tail: words that stay in a document when its history is shortened.
         threads: how many threads may call the hive at once, if known. It limits the queues.
         breaker: the circuit breaker in front of the store, if any. While it is open, new and queued
-            calls fail at once.
+            operations fail at once.
     """
 
     def __init__(
@@ -114,13 +114,13 @@ class Hive:
     ) -> None:
         queue_limit = QUEUE_LIMIT
         if threads is not None:
-            queue_limit = max(1, min(QUEUE_LIMIT, threads // SHARE_OF_THREADS))
+            queue_limit = max(1, min(QUEUE_LIMIT, threads // THREADS_PER_QUEUED_OPERATION))
         admit = admit_all if breaker is None else breaker.check
         self._store = store
         self._archive = Archive(store.history, tail)
         self._reader = Reader(store, self._archive)
         self._change_reader = ChangeEventReader(store, self._reader)
-        self._changes = GroupCommit[Mutation](
+        self._mutations = GroupCommit[Mutation](
             WriteBatch(store, self._reader, self._archive),
             batch_limit=BATCH_LIMIT,
             queue_limit=queue_limit,
@@ -128,7 +128,7 @@ class Hive:
             monitor=QueueMetrics("changes"),
             admit=admit,
         )
-        self.bulk = BulkCalls(self._changes, KeyRegister(store.history), self._reader.mover)
+        self.bulk = BulkMutations(self._mutations, KeyRegister(store.history), self._reader.mover)
         self._reads = GroupCommit[PendingRead](
             ReadBatch(self._reader),
             batch_limit=BATCH_LIMIT,
@@ -141,7 +141,7 @@ class Hive:
             breaker.when_open(self._reject_queued)
 
     def spawn(self, pose: Pose, key: str | None = None) -> Zergling:
-        """Store a new zergling and return it. A repeated key returns the first call's zergling.
+        """Store a new zergling and return it. A repeated key returns the first request's zergling.
 
         Args:
             pose: where it spawns.
@@ -152,7 +152,7 @@ class Hive:
             NoSuchZergling: the key was used before, and that zergling is dead.
         """
         newborn = Zergling.spawned(new_id(key), pose)
-        return _run(self._changes, SpawnMutation(newborn, is_keyed=key is not None))
+        return _run(self._mutations, SpawnMutation(newborn, is_keyed=key is not None))
 
     def get(self, zergling_id: str) -> Zergling:
         """Return a living zergling.
@@ -178,7 +178,7 @@ class Hive:
         if not is_zergling_id(zergling_id):
             raise NoSuchZergling
         return self._reader.mover.retry_after_moving(
-            lambda: _run(self._changes, CommandMutation(zergling_id, request, precondition))
+            lambda: _run(self._mutations, CommandMutation(zergling_id, request, precondition))
         )
 
     def kill(self, zergling_id: str, precondition: Precondition | None = None) -> None:
@@ -243,7 +243,9 @@ class Hive:
         Raises:
             UnknownPosition: the position is invalid or no longer known.
         """
-        return self._change_reader.changes_after(since, limit, timeout=CALL_TIMEOUT, wait=wait)
+        return self._change_reader.changes_after(
+            since, limit, timeout=STORE_CALL_TIMEOUT, wait=wait
+        )
 
     def is_healthy(self) -> bool:
         """Whether the store answers. A failure is logged."""
@@ -262,11 +264,12 @@ class Hive:
         """
         self._store.check_ready(timeout=PROBE_TIMEOUT)
 
-    def lacking(self) -> int | None:
+    def missing_documents(self) -> int | None:
         """Return how many documents copies lack; None if unknown or if there is one copy."""
         try:
             parts = [
-                store.lacking(timeout=PROBE_TIMEOUT) for store in (self._store, self._store.history)
+                store.missing_documents(timeout=PROBE_TIMEOUT)
+                for store in (self._store, self._store.history)
             ]
         except StoreUnavailable:
             return None
@@ -274,8 +277,10 @@ class Hive:
         return sum(known) if known else None
 
     def _reject_queued(self) -> None:
-        for queue in (self._changes, self._reads):
-            queue.reject_queued(NotAsked("the store stopped answering while this request waited"))
+        for queue in (self._mutations, self._reads):
+            queue.reject_queued(
+                CallRejected("the store stopped answering while this request waited")
+            )
 
     def _page(self, after: str | None, limit: int) -> Page:
         budget = RetryBudget()
@@ -292,23 +297,23 @@ class Hive:
         """Yield the words from number ``start`` up to, but without, number ``end``."""
         kept_from = zergling.base.count
         if start < kept_from:
-            older = self._archive.oldest_first(zergling, start, timeout=CALL_TIMEOUT)
+            older = self._archive.oldest_first(zergling, start, timeout=STORE_CALL_TIMEOUT)
             for chunk in takewhile(lambda chunk: chunk.start < end, older):
                 yield chunk.words[max(0, start - chunk.start) : end - chunk.start]
         if end > kept_from:
             yield zergling.history[max(0, start - kept_from) : end - kept_from]
 
 
-AnyCall = TypeVar("AnyCall", Mutation, PendingRead)
+AnyOperation = TypeVar("AnyOperation", Mutation, PendingRead)
 
 
-def _run(queue: GroupCommit[AnyCall], call: AnyCall) -> Zergling:
-    """Queue a call, wait for its batch, and return its result."""
+def _run(queue: GroupCommit[AnyOperation], operation: AnyOperation) -> Zergling:
+    """Queue an operation, wait for its batch, and return its result."""
     try:
-        queue.run([call])
+        queue.run([operation])
     except QueueFull as error:
         raise StoreUnavailable("too many calls wait for the store") from error
-    return call.result()
+    return operation.result()
 
 
 @cache

@@ -1,8 +1,8 @@
-"""The register of bulk calls' idempotency keys: which call used which key.
+"""The register of bulk requests' idempotency keys: which request used which key.
 
-Each item of a bulk call is recognised by its own request id. The register only keeps a key from
-being used for a different call. Its records are in the history store, because the original service
-would treat them as zerglings.
+Each item of a bulk request is recognised by its own request id. The register only keeps a key from
+being used for a different request. Its records are in the history store, because the original
+service would treat them as zerglings.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ class KeyRegister:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def claim(self, key: str, call: bytes) -> None:
-        """Record that a key is used for a call. A repeated claim for the same call succeeds.
+    def claim(self, key: str, request: bytes) -> None:
+        """Record that a key is used for a request. A repeated claim for the same request succeeds.
 
         Args:
             key: the client's idempotency key.
-            call: a fingerprint of the call.
+            request: a fingerprint of the request.
 
         Raises:
-            KeyReused: the key was used for another call.
+            KeyReused: the key was used for another request.
             StoreUnavailable: the store failed.
         """
-        record = {"_id": f"{PREFIX}{_digest(key.encode())}", "call": _digest(call)}
+        record = {"_id": f"{PREFIX}{_digest(key.encode())}", "call": _digest(request)}
         budget = RetryBudget()
         while True:
             began = time.monotonic()

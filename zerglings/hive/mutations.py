@@ -1,4 +1,4 @@
-"""Mutations: the calls that change a zergling, and the outcome of each for a given snapshot.
+"""Mutations: operations that change a zergling, and the outcome of each for a given snapshot.
 
 A mutation that was applied already is recognised by its request id, so a retry does not apply it
 twice. This module is independent of batches and of the stored form.
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from zerglings.domain.zergling import CommandRequest, Zergling, is_derived
-from zerglings.hive.pending import NeverKnown, PendingCall
+from zerglings.hive.pending import NeverKnown, PendingOperation
 from zerglings.repository.archive import Archive
 from zerglings.repository.retry_budget import TimeLeft
 
@@ -24,7 +24,7 @@ Precondition = Callable[[Zergling], bool]
 
 
 class MutationRefused(Exception):
-    """The change is not allowed. Nothing was changed."""
+    """The mutation is not allowed. Nothing was changed."""
 
 
 class NoSuchZergling(MutationRefused):
@@ -48,12 +48,12 @@ class KeyReused(MutationRefused):
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The state of a zergling between two changes of one batch.
+    """The state of a zergling between two mutations of one batch.
 
     Args:
         zergling: the state, or None if there is no zergling.
         was_stored: whether a document with this id was ever stored.
-        is_written: whether the store already has this state. False after the first new change.
+        is_written: whether the store already has this state. False after the first new mutation.
     """
 
     zergling: Zergling | None
@@ -61,19 +61,19 @@ class Snapshot:
     is_written: bool = True
 
 
-class Mutation(PendingCall):
-    """One caller's change of one zergling."""
+class Mutation(PendingOperation):
+    """One caller's mutation of one zergling: a spawn, commands or a death."""
 
-    is_change = True
+    is_mutation = True
 
     @property
     def needs_reading(self) -> bool:
-        """Whether the change needs the stored zergling, which is read or taken from the cache."""
+        """Whether the mutation needs the stored zergling, which is read or taken from the cache."""
         return True
 
     @abstractmethod
     def apply_to(self, snapshot: Snapshot, archive: Archive, time_left: TimeLeft) -> Zergling:
-        """Return the zergling after this change, or the unchanged object if it was applied already.
+        """Return the zergling after this mutation, or the same object if it was applied already.
 
         Args:
             snapshot: the zergling to change.
@@ -81,18 +81,18 @@ class Mutation(PendingCall):
             time_left: the time for reading them.
 
         Raises:
-            MutationRefused, RuleError: the change is not allowed.
+            MutationRefused, RuleError: the mutation is not allowed.
             StoreError: the archive could not be read to find out if it was applied already.
         """
 
     @property
     def was_attempted(self) -> bool:
-        """Whether a write that includes this change was attempted."""
+        """Whether a write that includes this mutation was attempted."""
         return self.budget.was_tried
 
     @abstractmethod
-    def as_new_call(self) -> Mutation:
-        """Return the same change as a new call, for a retry after this call had no effect."""
+    def as_new_operation(self) -> Mutation:
+        """Return the same mutation as a new operation, for a retry after this one had no effect."""
 
     def refuse(self, error: Exception) -> None:
         """Fail with ``error``, or with the unknown outcome of an earlier write.
@@ -119,11 +119,11 @@ class SpawnMutation(Mutation):
 
     @property
     def needs_reading(self) -> bool:
-        """Whether an earlier call with this key, or an earlier attempt, may have stored it."""
+        """Whether an earlier request with this key, or an earlier attempt, may have stored it."""
         return self._is_keyed or self.budget.was_tried
 
-    def as_new_call(self) -> SpawnMutation:
-        """Return the same spawn as a new call."""
+    def as_new_operation(self) -> SpawnMutation:
+        """Return the same spawn as a new operation."""
         return SpawnMutation(self._newborn, is_keyed=self._is_keyed)
 
     def apply_to(self, snapshot: Snapshot, archive: Archive, time_left: TimeLeft) -> Zergling:
@@ -163,7 +163,7 @@ class CommandMutation(Mutation):
         self._request = request
         self._precondition = precondition
         # Smallest word count of any attempt's snapshot: ``_was_applied`` searches from there. A
-        # later snapshot may be shorter, without the words of other calls of the same batch.
+        # later snapshot may be shorter, without the words of other requests of the same batch.
         self._attempted_at: int | float = math.inf
 
     @property
@@ -171,8 +171,8 @@ class CommandMutation(Mutation):
         """Whether a write that includes this request was attempted."""
         return self._attempted_at != math.inf
 
-    def as_new_call(self) -> CommandMutation:
-        """Return the same request as a new call."""
+    def as_new_operation(self) -> CommandMutation:
+        """Return the same request as a new operation."""
         return CommandMutation(self.zergling_id, self._request, self._precondition)
 
     def apply_to(self, snapshot: Snapshot, archive: Archive, time_left: TimeLeft) -> Zergling:

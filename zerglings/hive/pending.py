@@ -1,4 +1,4 @@
-"""Calls about one zergling that wait for a batch, with their retry budgets."""
+"""Operations about one zergling that wait for a batch, with their retry budgets."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from collections.abc import Collection
 
 from zerglings.domain.zergling import Zergling
-from zerglings.hive.group_commit import Abandoned, Call
+from zerglings.hive.group_commit import Abandoned, Operation
 from zerglings.repository import counters
 from zerglings.repository.moving import LongHistory
 from zerglings.repository.retry_budget import GRACE, RetryBudget
@@ -17,11 +17,11 @@ class NeverKnown(OutcomeUnknown):
     """A write was sent, and its outcome cannot be found out any more."""
 
 
-class PendingCall(Call[Zergling]):
-    """A call that a batch answers with a zergling, or leaves for a retry."""
+class PendingOperation(Operation[Zergling]):
+    """An operation that a batch answers with a zergling, or leaves for a retry."""
 
-    is_change = False
-    """Whether the call writes, so that an abandoned call has an unknown outcome."""
+    is_mutation = False
+    """Whether the operation writes, so that an abandoned operation has an unknown outcome."""
 
     def __init__(self, zergling_id: str) -> None:
         super().__init__()
@@ -34,22 +34,22 @@ class PendingCall(Call[Zergling]):
         return self.budget.time_left
 
     def result(self) -> Zergling:
-        """Return the resulting zergling or raise the call's error. May only be called once."""
+        """Return the resulting zergling or raise the operation's error. May only be called once."""
         try:
             return self.outcome()
         except Abandoned as error:
-            if error.was_started and self.is_change:
+            if error.was_started and self.is_mutation:
                 raise OutcomeUnknown("the outcome of the write was not reported") from error
             raise StoreUnavailable("the store took too long") from error
 
     def is_over(self) -> bool:
-        """Whether the call is answered. If it timed out in the queue, this check answers it."""
+        """Whether the operation is answered. If it timed out in the queue, this answers it."""
         if not self.is_answered and (end := self.budget.timeout_error()) is not None:
             self.fail(end)
         return self.is_answered
 
     def attempt_failed(self, error: StoreError, seconds: float = 0.0) -> None:
-        """Leave the call for a retry, or fail it if its retry budget is spent.
+        """Leave the operation for a retry, or fail it if its retry budget is spent.
 
         Args:
             error: the attempt's error.
@@ -65,17 +65,20 @@ class PendingCall(Call[Zergling]):
             counters.retried(error)
 
 
-def timeout_for(calls: Collection[PendingCall]) -> float:
-    """Return the timeout in seconds of a batch that executes these calls.
+def timeout_for(operations: Collection[PendingOperation]) -> float:
+    """Return the timeout in seconds of a batch that executes these operations.
 
-    It is the longest of the calls' timeouts. A call with an earlier deadline stops waiting by
-    itself, except for the leader: its thread executes the batch, so its deadline limits the batch.
+    It is the longest of the operations' timeouts. An operation with an earlier deadline stops
+    waiting by itself, except for the leader: its thread executes the batch, so its deadline limits
+    the batch.
     """
-    longest = max(call.budget.call_timeout for call in calls)
-    return min([longest, *(call.time_left + GRACE for call in calls if call.is_leader)])
+    longest = max(operation.budget.call_timeout for operation in operations)
+    return min(
+        [longest, *(operation.time_left + GRACE for operation in operations if operation.is_leader)]
+    )
 
 
-def pause_before_next_attempt(calls: Collection[PendingCall]) -> None:
+def pause_before_next_attempt(operations: Collection[PendingOperation]) -> None:
     """Sleep before a batch that consists of retries only."""
-    if all(call.budget.was_tried for call in calls):
-        time.sleep(min(call.budget.next_pause() for call in calls))
+    if all(operation.budget.was_tried for operation in operations):
+        time.sleep(min(operation.budget.next_pause() for operation in operations))

@@ -6,16 +6,16 @@ import time
 from collections.abc import Sequence
 
 from zerglings.hive.mutations import NoSuchZergling
-from zerglings.hive.pending import PendingCall, pause_before_next_attempt, timeout_for
+from zerglings.hive.pending import PendingOperation, pause_before_next_attempt, timeout_for
 from zerglings.repository.reading import Found, Reader
 from zerglings.storage.base import StoreError
 
 
-class PendingRead(PendingCall):
-    """A call that reads one living zergling."""
+class PendingRead(PendingOperation):
+    """An operation that reads one living zergling."""
 
     def answer(self, found: Found, seconds: float) -> None:
-        """Answer the call with the result of a read, or leave it for a retry.
+        """Answer the operation with the result of a read, or leave it for a retry.
 
         Args:
             found: the result.

@@ -1,6 +1,6 @@
-"""Batches of changes: read the zerglings, apply the changes in order, compare-and-swap.
+"""Batches of mutations: read the zerglings, apply the mutations in order, compare-and-swap.
 
-All changes of a batch share the store calls. Each gets a result or an error of its own. Changes
+All mutations of a batch share the store calls. Each gets a result or an error of its own. Mutations
 that the store did not confirm are left for a retry.
 """
 
@@ -36,47 +36,47 @@ IDENTITY_TRUSTED_FOR = 1.0
 another store, because some stores accept a revision that they never had."""
 
 HISTORY_SHARE = 0.5
-"""Share of a batch's time for reading chunks, which only some of its changes need."""
+"""Share of a batch's time for reading chunks, which only some of its mutations need."""
 
 
 class _Group:
-    """The changes of one batch that concern the same zergling, in the order of arrival."""
+    """The mutations of one batch that concern the same zergling, in the order of arrival."""
 
-    def __init__(self, changes: list[Mutation]) -> None:
-        self.changes = changes
+    def __init__(self, mutations: list[Mutation]) -> None:
+        self.mutations = mutations
         self.was_cached = False  # whether ``start`` came from the revision cache
-        self.start: Zergling | None = None  # the state before the changes
-        self.outcomes: list[Outcome] = []  # the result of each change
+        self.start: Zergling | None = None  # the state before the mutations
+        self.outcomes: list[Outcome] = []  # the result of each mutation
         self.pending: Zergling | None = None  # the state to store, if any
 
     @property
     def zergling_id(self) -> str:
-        return self.changes[0].zergling_id
+        return self.mutations[0].zergling_id
 
     @property
     def needs_reading(self) -> bool:
-        return any(change.needs_reading for change in self.changes)
+        return any(mutation.needs_reading for mutation in self.mutations)
 
     @property
     def is_in_doubt(self) -> bool:
-        return any(change.budget.is_in_doubt for change in self.changes)
+        return any(mutation.budget.is_in_doubt for mutation in self.mutations)
 
     def apply(self, snapshot: Snapshot, archive: Archive, archive_time_left: TimeLeft) -> None:
-        """Apply each change to the result of the one before, and set ``outcomes`` and ``pending``.
+        """Apply each mutation to the result of the one before; set ``outcomes`` and ``pending``.
 
         Commands after a spawn stay unanswered: the next batch applies them to the stored zergling.
         """
         self.start = snapshot.zergling
         self.outcomes = []
-        for change in self.changes:
+        for mutation in self.mutations:
             if (
                 self.start is None
                 and not snapshot.is_written
-                and isinstance(change, CommandMutation)
+                and isinstance(mutation, CommandMutation)
             ):
                 break
             try:
-                zergling = change.apply_to(snapshot, archive, archive_time_left)
+                zergling = mutation.apply_to(snapshot, archive, archive_time_left)
             except (MutationRefused, RuleError, StoreError) as error:
                 self.outcomes.append(error)
                 continue
@@ -85,19 +85,19 @@ class _Group:
         self.pending = None if snapshot.is_written else snapshot.zergling
 
     @property
-    def every_change_has_effect(self) -> bool:
-        """Whether every change alters the zergling.
+    def every_mutation_has_effect(self) -> bool:
+        """Whether every mutation alters the zergling.
 
         Then every answer waits for the write, and the write detects a stale cached zergling.
         """
         states = {id(outcome) for outcome in self.outcomes if isinstance(outcome, Zergling)}
-        return len(states - {id(self.start)}) == len(self.changes)
+        return len(states - {id(self.start)}) == len(self.mutations)
 
     def keep_first_write(self) -> bool:
-        """Drop the changes after the first that has an effect; they stay for a later batch.
+        """Drop the mutations after the first that has an effect; they stay for a later batch.
 
-        All changes together may be too large for the store while one alone is not. Returns False if
-        there was nothing to drop.
+        All mutations together may be too large for the store while one alone is not. Returns False
+        if there was nothing to drop.
         """
         first = next(
             number
@@ -107,13 +107,13 @@ class _Group:
         if self.outcomes[first] is self.pending:
             return False
         kept = slice(first + 1)
-        self.changes, self.outcomes = self.changes[kept], self.outcomes[kept]
+        self.mutations, self.outcomes = self.mutations[kept], self.outcomes[kept]
         outcome = self.outcomes[first]
         self.pending = outcome if isinstance(outcome, Zergling) else None
         return True
 
     def refuse_pending(self, error: StoreError) -> None:
-        """Fail the change whose result could not be stored, and answer the others."""
+        """Fail the mutation whose result could not be stored, and answer the others."""
         self.outcomes = [error if outcome is self.pending else outcome for outcome in self.outcomes]
         self.answer()
 
@@ -122,26 +122,26 @@ class _Group:
 
         Args:
             stored: ``pending`` with its new revision, once it is stored; it is the answer to the
-                changes whose outcome is ``pending``.
+                mutations whose outcome is ``pending``.
         """
-        for change, outcome in zip(self.changes, self.outcomes, strict=False):
+        for mutation, outcome in zip(self.mutations, self.outcomes, strict=False):
             if isinstance(outcome, StoreError):
-                change.attempt_failed(outcome)
+                mutation.attempt_failed(outcome)
             elif isinstance(outcome, Exception):
-                change.refuse(outcome)
+                mutation.refuse(outcome)
             elif outcome is self.pending and stored is not None:
-                change.succeed(stored)
+                mutation.succeed(stored)
             else:
-                change.succeed(outcome)
+                mutation.succeed(outcome)
 
     def fail(self, error: StoreError, seconds: float) -> None:
-        """Record a failed attempt for every change."""
-        for change in self.changes:
-            change.attempt_failed(error, seconds)
+        """Record a failed attempt for every mutation."""
+        for mutation in self.mutations:
+            mutation.attempt_failed(error, seconds)
 
 
 class WriteBatch:
-    """Executes batches of changes on one store.
+    """Executes batches of mutations on one store.
 
     Args:
         store: holds the zerglings.
@@ -158,9 +158,9 @@ class WriteBatch:
         self._identity: str | None = None
         self._identity_checked_at = -math.inf
 
-    def __call__(self, changes: Sequence[Mutation]) -> None:
-        """Make one attempt at each change. Those that stay unanswered are to be retried."""
-        waiting = [change for change in changes if not change.is_over()]
+    def __call__(self, mutations: Sequence[Mutation]) -> None:
+        """Make one attempt at each mutation. Those that stay unanswered are to be retried."""
+        waiting = [mutation for mutation in mutations if not mutation.is_over()]
         if not waiting:
             return
         pause_before_next_attempt(waiting)
@@ -197,7 +197,7 @@ class WriteBatch:
             self._identity = identity
 
     def _apply_without_reading(self, group: _Group, archive_time_left: TimeLeft) -> bool:
-        """Apply a group's changes to a cached zergling. A spawn with a random id needs no zergling.
+        """Apply a group's mutations to a cached zergling; a spawn with a random id needs none.
 
         Returns False if the zergling must be read first.
         """
@@ -210,7 +210,7 @@ class WriteBatch:
         ):
             return False
         group.apply(Snapshot(remembered), self._archive, archive_time_left)
-        group.was_cached = group.every_change_has_effect
+        group.was_cached = group.every_mutation_has_effect
         if not group.was_cached:
             group.pending, group.outcomes = None, []
         return group.was_cached
@@ -286,7 +286,7 @@ class WriteBatch:
             group.fail(result, seconds)
 
     def _refuse_as_too_large(self, group: _Group, refusal: TooLarge) -> None:
-        """Fail the only change that has an effect, because its document is too large.
+        """Fail the only mutation that has an effect, because its document is too large.
 
         If it was based on a cached zergling, read and retry first: another process may have shrunk
         the stored document since.
@@ -297,8 +297,8 @@ class WriteBatch:
             group.refuse_pending(refusal)
 
 
-def _grouped(changes: Iterable[Mutation]) -> list[_Group]:
+def _grouped(mutations: Iterable[Mutation]) -> list[_Group]:
     by_id: dict[str, list[Mutation]] = {}
-    for change in changes:
-        by_id.setdefault(change.zergling_id, []).append(change)
+    for mutation in mutations:
+        by_id.setdefault(mutation.zergling_id, []).append(mutation)
     return [_Group(group) for group in by_id.values()]

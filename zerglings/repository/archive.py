@@ -22,7 +22,7 @@ from zerglings.domain.chunks import (
     needs_background_move,
     shorten,
 )
-from zerglings.domain.document import NotAZergling
+from zerglings.domain.document_format import NotAZergling
 from zerglings.domain.merging import Leaf
 from zerglings.domain.shrinking import smaller_forms
 from zerglings.domain.zergling import Base, CommandRequest, Zergling, key_mark
@@ -41,7 +41,7 @@ logger = logging.getLogger(__name__)
 WORDS_REMEMBERED = 1000
 """An idempotency key is recognised in at least this many of the newest words."""
 
-PAGE = 20
+CHUNKS_PER_READ = 20
 """Chunks to read with one call, up to some thousands of words."""
 
 WORDS_PER_WRITE = 50_000
@@ -186,7 +186,11 @@ class Archive:
             # A page comes from one copy of a cluster's database and may lag, so a missing chunk is
             # read by its id. "~" sorts after all characters of an id.
             page = self._store.page(
-                f"{wanted}~", PAGE, until=first_id(zergling.id), descending=True, timeout=timeout
+                f"{wanted}~",
+                CHUNKS_PER_READ,
+                until=first_id(zergling.id),
+                descending=True,
+                timeout=timeout,
             )
             documents = {document["_id"]: document for document in page.documents}
             del page
@@ -205,7 +209,7 @@ class Archive:
                 break
             ids.append(chunk.id)
         while ids:
-            group, ids = ids[: -PAGE - 1 : -1], ids[:-PAGE]
+            group, ids = ids[: -CHUNKS_PER_READ - 1 : -1], ids[:-CHUNKS_PER_READ]
             found = self._store.get_many(group, timeout=timeout)
             for chunk_id in group:
                 documents = found.pop(chunk_id, None)
@@ -253,7 +257,11 @@ class Archive:
         after: str | None = last_id(zergling_id)
         while after is not None:
             page = self._store.page(
-                after, PAGE, until=first_id(zergling_id), descending=True, timeout=timeout
+                after,
+                CHUNKS_PER_READ,
+                until=first_id(zergling_id),
+                descending=True,
+                timeout=timeout,
             )
             yield from map(_decode_chunk, page.documents)
             after = page.after

@@ -81,7 +81,7 @@ def retried(error: StoreError) -> None:
 
 
 class QueueMetrics:
-    """Queue depth and batch size of one kind of calls. Implements ``group_commit.QueueMonitor``.
+    """Queue depth and batch size of one kind of operations: a ``group_commit.QueueMonitor``.
 
     Args:
         kind: the metrics' label, ``changes`` or ``looks``.

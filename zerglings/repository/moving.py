@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from zerglings.domain.zergling import Zergling
 from zerglings.repository.archive import Archive
-from zerglings.repository.retry_budget import CALL_TIMEOUT, TIME_LIMIT
+from zerglings.repository.retry_budget import STORE_CALL_TIMEOUT, TIME_LIMIT
 from zerglings.storage.base import StoreError, StoreUnavailable
 
 logger = logging.getLogger(__name__)
@@ -129,7 +129,7 @@ class Mover:
     def _run(self, move: _Move, zergling: Zergling) -> None:
         try:
             with self._one_at_a_time:
-                move.moved = self._archive.move_history(zergling, timeout=CALL_TIMEOUT)
+                move.moved = self._archive.move_history(zergling, timeout=STORE_CALL_TIMEOUT)
             logger.info("Moved %d commands of %s into chunks", len(zergling.history), zergling.id)
         except StoreError as error:
             logger.warning("Could not move the history of %s into chunks: %s", zergling.id, error)

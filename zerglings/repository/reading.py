@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from zerglings.documents import Document
-from zerglings.domain.document import NotAZergling, decode
+from zerglings.domain.document_format import NotAZergling, decode
 from zerglings.domain.merging import merge
 from zerglings.domain.zergling import Zergling
 from zerglings.repository import counters

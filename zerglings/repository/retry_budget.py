@@ -11,8 +11,8 @@ import time
 
 from zerglings.storage.base import (
     AccountRefused,
+    CallRejected,
     Conflict,
-    NotAsked,
     NotBootstrapped,
     OutcomeUnknown,
     StoreError,
@@ -23,8 +23,12 @@ from zerglings.storage.base import (
 TIME_LIMIT = 4.0
 """Seconds for a whole use case, so that every client gets an answer within 5 seconds."""
 
-CALL_TIMEOUT = 2.0
-"""Seconds for one store call. That leaves time to look up the outcome of a timed-out write."""
+STORE_CALL_TIMEOUT = 2.0
+"""Seconds for one store call of a client's request. That leaves time to look up the outcome of a
+timed-out write."""
+
+BATCH_JOB_TIMEOUT = 30.0
+"""Seconds for one store call of a management command. It is longer, because no client waits."""
 
 GRACE = 0.8
 """Extra seconds to wait for the outcome of a call after its deadline."""
@@ -117,7 +121,7 @@ class RetryBudget:
     @property
     def call_timeout(self) -> float:
         """Timeout of the next store call, in seconds."""
-        return max(SHORTEST_TIMEOUT, min(CALL_TIMEOUT, self.time_left))
+        return max(SHORTEST_TIMEOUT, min(STORE_CALL_TIMEOUT, self.time_left))
 
     def timeout_error(self) -> Exception | None:
         """Return the use case's final error if no time is left for another attempt, else None."""
@@ -126,7 +130,7 @@ class RetryBudget:
             return None
         if self._unknown_outcome or not self._conflicts:
             return self._unknown_outcome or StoreUnavailable(
-                "the request waited too long for its turn"
+                "the request waited too long in the queue for the store"
             )
         return TooMuchContention()
 
@@ -167,7 +171,7 @@ class RetryBudget:
         """Whether an immediate retry would fail as well."""
         self._quick_failures += 1
         return (
-            isinstance(error, NotAsked)
+            isinstance(error, CallRejected)
             or self._quick_failures > QUICK_RETRIES
             or seconds > QUICK_FAILURE_LIMIT
         )

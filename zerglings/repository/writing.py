@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from zerglings.domain.document import encode
+from zerglings.domain.document_format import encode
 from zerglings.domain.zergling import Zergling
 from zerglings.repository.archive import Archive
 from zerglings.repository.retry_budget import TimeLeft

@@ -55,7 +55,7 @@ class CopiesBehind(StoreUnavailable):
     """Some copies lack documents, so a list that was just read may be incomplete: do not use it."""
 
 
-class NotAsked(StoreUnavailable):
+class CallRejected(StoreUnavailable):
     """The store was not called: the circuit breaker is open, or too many calls are queued."""
 
 
@@ -207,7 +207,7 @@ class Store(ABC):
         """
 
     @abstractmethod
-    def is_whole(self, *, timeout: float) -> bool:
+    def all_nodes_connected(self, *, timeout: float) -> bool:
         """Return whether all nodes of the cluster are connected. Needs a server admin."""
 
     @abstractmethod
@@ -223,7 +223,7 @@ class Store(ABC):
                 missing.
         """
 
-    def lacking(self, *, timeout: float) -> int | None:
+    def missing_documents(self, *, timeout: float) -> int | None:
         """Return how many documents copies lack in total, None if there is only one copy.
 
         ``page`` and ``changes`` read one copy, which may be incomplete: for example that of an
@@ -239,9 +239,9 @@ class Store(ABC):
         Raises:
             CopiesBehind: some copies lack documents.
         """
-        if lacking := self.lacking(timeout=timeout):
+        if missing := self.missing_documents(timeout=timeout):
             raise CopiesBehind(
-                f"copies in CouchDB lack {lacking} documents that other copies hold, so lists may "
+                f"copies in CouchDB lack {missing} documents that other copies hold, so lists may "
                 "be incomplete"
             )
 

@@ -23,7 +23,7 @@ from prometheus_client import Counter, Gauge
 from zerglings.cooperative import with_yields
 from zerglings.storage.base import (
     AccountRefused,
-    NotAsked,
+    CallRejected,
     NotBootstrapped,
     OutcomeUnknown,
     StoreError,
@@ -119,11 +119,11 @@ class Breaker:
         """Fail if the breaker is open.
 
         Raises:
-            NotAsked: the store hangs.
+            CallRejected: the store hangs.
         """
         if self.is_open:
             _HANGING.inc()
-            raise NotAsked("the store does not answer")
+            raise CallRejected("the store does not answer")
 
     @contextmanager
     def call(self, timeout: float) -> Iterator[float]:
@@ -138,7 +138,7 @@ class Breaker:
             timeout: seconds for the queue and the call together.
 
         Raises:
-            NotAsked: the breaker is open, the queue is full, or the timeout expired in the queue.
+            CallRejected: the breaker is open, the queue is full, or it timed out in the queue.
         """
         began = time.monotonic()
         with self._condition:
@@ -166,7 +166,7 @@ class Breaker:
     def _wait_in_queue(self, timeout: float) -> None:
         if self._queued >= self._max_queued:
             _FULL.inc()
-            raise NotAsked("too many calls wait for the store")
+            raise CallRejected("too many calls wait for the store")
         self._queued += 1
         try:
             self._condition.wait_for(
@@ -177,7 +177,7 @@ class Breaker:
         self.check()
         if len(self._calls) >= self._max_calls:
             _FULL.inc()
-            raise NotAsked("the call waited too long in the queue for the store")
+            raise CallRejected("the call waited too long in the queue for the store")
 
     def _finish(self, number: int, *, is_answered: bool | None) -> None:
         with self._condition:

@@ -68,9 +68,9 @@ class GuardedStore(Store):
         with self.breaker.call(timeout) as remaining:
             return self._store.forget_deleted_leaves(document_ids, timeout=remaining)
 
-    def is_whole(self, *, timeout: float) -> bool:
+    def all_nodes_connected(self, *, timeout: float) -> bool:
         with self.breaker.call(timeout) as remaining:
-            return self._store.is_whole(timeout=remaining)
+            return self._store.all_nodes_connected(timeout=remaining)
 
     def ping(self, *, timeout: float) -> None:
         with self.breaker.call(timeout) as remaining:
@@ -80,9 +80,9 @@ class GuardedStore(Store):
         with self.breaker.call(timeout) as remaining:
             self._store.check_ready(timeout=remaining)
 
-    def lacking(self, *, timeout: float) -> int | None:
+    def missing_documents(self, *, timeout: float) -> int | None:
         with self.breaker.call(timeout) as remaining:
-            return self._store.lacking(timeout=remaining)
+            return self._store.missing_documents(timeout=remaining)
 
     def identity(self, *, timeout: float) -> str | None:
         with self.breaker.call(timeout) as remaining:

@@ -119,8 +119,8 @@ class InstrumentedStore(Store):
             "forget", lambda: self._store.forget_deleted_leaves(document_ids, timeout=timeout)
         )
 
-    def is_whole(self, *, timeout: float) -> bool:
-        return self._measured("is_whole", lambda: self._store.is_whole(timeout=timeout))
+    def all_nodes_connected(self, *, timeout: float) -> bool:
+        return self._measured("is_whole", lambda: self._store.all_nodes_connected(timeout=timeout))
 
     def ping(self, *, timeout: float) -> None:
         self._measured("ping", lambda: self._store.ping(timeout=timeout))
@@ -128,8 +128,8 @@ class InstrumentedStore(Store):
     def check_ready(self, *, timeout: float) -> None:
         self._measured("check_ready", lambda: self._store.check_ready(timeout=timeout))
 
-    def lacking(self, *, timeout: float) -> int | None:
-        return self._measured("lacking", lambda: self._store.lacking(timeout=timeout))
+    def missing_documents(self, *, timeout: float) -> int | None:
+        return self._measured("lacking", lambda: self._store.missing_documents(timeout=timeout))
 
     def identity(self, *, timeout: float) -> str | None:
         return self._measured("identity", lambda: self._store.identity(timeout=timeout))

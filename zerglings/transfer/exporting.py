@@ -15,23 +15,23 @@ from functools import partial
 from itertools import islice
 
 from zerglings.domain.chunks import Chunk
-from zerglings.domain.document import NotAZergling, encode
+from zerglings.domain.document_format import NotAZergling, encode
 from zerglings.domain.zergling import Zergling
 from zerglings.hive import idempotency
-from zerglings.repository.archive import PAGE as CHUNKS_AT_ONCE
-from zerglings.repository.archive import Archive, MissingChunk
+from zerglings.repository.archive import CHUNKS_PER_READ, Archive, MissingChunk
 from zerglings.repository.reading import Found, Reader
+from zerglings.repository.retry_budget import BATCH_JOB_TIMEOUT
 from zerglings.storage.base import Page, Store, StoreError
 from zerglings.transfer.lineage import check_chunk, check_zergling
 from zerglings.transfer.lines import ExportWriter, Tally, is_key
-from zerglings.transfer.retrying import CALL_TIMEOUT, Pause, with_retries
+from zerglings.transfer.retrying import Pause, with_retries
 
 logger = logging.getLogger(__name__)
 
-PAGE = 200
+ZERGLINGS_PER_READ = 200
 """Number of zerglings to read with one call."""
 
-PAGES = 10
+PAGES_PER_COMPARISON = 10
 """Pages of ids to list before the store's copies are compared again."""
 
 
@@ -67,14 +67,14 @@ class Exporter:
         while more:
             ids, after = with_retries(partial(self._listed, after), self._pause)
             more = after is not None
-            for start in range(0, len(ids), PAGE):
-                self._write_all(ids[start : start + PAGE], writer)
+            for start in range(0, len(ids), ZERGLINGS_PER_READ):
+                self._write_all(ids[start : start + ZERGLINGS_PER_READ], writer)
                 progress(writer.tally)
         self._write_keys(writer)
         writer.end()
 
     def _listed(self, after: str | None) -> tuple[list[str], str | None]:
-        """List the ids of up to ``PAGES`` pages after an id.
+        """List the ids of up to ``PAGES_PER_COMPARISON`` pages after an id.
 
         The copies are compared before and after, because lists are incomplete while a copy lacks
         documents. So the file is complete up to its last zergling, and can be resumed there.
@@ -83,14 +83,14 @@ class Exporter:
             The ids, and the ``after`` of the next call, None at the end.
         """
         ids: list[str] = []
-        self._store.check_copies(timeout=CALL_TIMEOUT)
-        for _ in range(PAGES):
-            page = self._store.page(after, PAGE, timeout=CALL_TIMEOUT)
+        self._store.check_copies(timeout=BATCH_JOB_TIMEOUT)
+        for _ in range(PAGES_PER_COMPARISON):
+            page = self._store.page(after, ZERGLINGS_PER_READ, timeout=BATCH_JOB_TIMEOUT)
             ids += [str(document["_id"]) for document in page.documents]
             after = page.after
             if after is None:
                 break
-        self._store.check_copies(timeout=CALL_TIMEOUT)
+        self._store.check_copies(timeout=BATCH_JOB_TIMEOUT)
         return ids, after
 
     def _write_keys(self, writer: ExportWriter) -> None:
@@ -107,9 +107,9 @@ class Exporter:
 
     def _page_of_keys(self, after: str) -> Page:
         history, until = self._store.history, f"{idempotency.PREFIX}~"
-        history.check_copies(timeout=CALL_TIMEOUT)
-        page = history.page(after, PAGE, until=until, timeout=CALL_TIMEOUT)
-        history.check_copies(timeout=CALL_TIMEOUT)
+        history.check_copies(timeout=BATCH_JOB_TIMEOUT)
+        page = history.page(after, ZERGLINGS_PER_READ, until=until, timeout=BATCH_JOB_TIMEOUT)
+        history.check_copies(timeout=BATCH_JOB_TIMEOUT)
         return page
 
     def _write_all(self, ids: Sequence[str], writer: ExportWriter) -> None:
@@ -124,7 +124,7 @@ class Exporter:
                 self.skipped += 1
 
     def _read(self, ids: Sequence[str]) -> dict[str, Found]:
-        found = self._reader.read(ids, timeout=CALL_TIMEOUT)
+        found = self._reader.read(ids, timeout=BATCH_JOB_TIMEOUT)
         for zergling in found.values():
             if isinstance(zergling, StoreError) and not isinstance(zergling, MissingChunk):
                 raise zergling
@@ -151,17 +151,17 @@ class Exporter:
         if zergling.base.chunk is None:
             check_zergling(zergling, None)
             return ()
-        walk = self._archive.newest_first(zergling, timeout=CALL_TIMEOUT)
-        newest = list(islice(walk, CHUNKS_AT_ONCE))
+        walk = self._archive.newest_first(zergling, timeout=BATCH_JOB_TIMEOUT)
+        newest = list(islice(walk, CHUNKS_PER_READ))
         check_zergling(zergling, newest[0])
         later = newest[0]
         for chunk in (*newest[1:], *walk):
             check_chunk(later, chunk)
             later = chunk
         check_chunk(later, None)
-        if len(newest) < CHUNKS_AT_ONCE:
+        if len(newest) < CHUNKS_PER_READ:
             return reversed(newest)
-        return self._archive.oldest_first(zergling, 0, timeout=CALL_TIMEOUT)
+        return self._archive.oldest_first(zergling, 0, timeout=BATCH_JOB_TIMEOUT)
 
     def _count_damaged(self, zergling_id: str, error: Exception) -> None:
         self.damaged += 1

@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from zerglings.documents import Document
-from zerglings.domain.document import encode
+from zerglings.domain.document_format import encode
 from zerglings.repository.archive import Archive
 from zerglings.repository.reading import Found, Reader
+from zerglings.repository.retry_budget import BATCH_JOB_TIMEOUT
 from zerglings.storage.base import OutcomeUnknown, Store, StoreError, StoreUnavailable
 from zerglings.transfer.lines import Entry
-from zerglings.transfer.retrying import CALL_TIMEOUT, Pause, Result, with_retries
+from zerglings.transfer.retrying import Pause, Result, with_retries
 
 BATCH = 200
 BATCH_SIZE = 4 * 2**20
@@ -155,7 +156,7 @@ class Importer:
         stored = self._stored_in_history([entry.id for entry in others], batch)
         found = self._reader.read(
             [entry.id for entry in zerglings],
-            timeout=CALL_TIMEOUT,
+            timeout=BATCH_JOB_TIMEOUT,
             all_copies=batch.is_in_doubt,
         )
         missing = [entry for entry in others if not stored.get(entry.id)]
@@ -174,7 +175,9 @@ class Importer:
     def _stored_in_history(self, ids: Sequence[str], batch: _Batch) -> dict[str, list[Document]]:
         if not ids:
             return {}
-        return self._store.history.get_many(ids, timeout=CALL_TIMEOUT, all_copies=batch.is_in_doubt)
+        return self._store.history.get_many(
+            ids, timeout=BATCH_JOB_TIMEOUT, all_copies=batch.is_in_doubt
+        )
 
 
 def _put(store: Store, documents: Sequence[Document]) -> bool:
@@ -183,7 +186,7 @@ def _put(store: Store, documents: Sequence[Document]) -> bool:
     Raises:
         StoreError: the error of the first document that was not stored.
     """
-    results = store.put_many(documents, timeout=CALL_TIMEOUT) if documents else []
+    results = store.put_many(documents, timeout=BATCH_JOB_TIMEOUT) if documents else []
     is_minority = False
     for result in results:
         if isinstance(result, StoreError):

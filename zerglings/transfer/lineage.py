@@ -8,7 +8,7 @@ another leaf.
 from __future__ import annotations
 
 from zerglings.domain.chunks import Chunk
-from zerglings.domain.document import NotAZergling
+from zerglings.domain.document_format import NotAZergling
 from zerglings.domain.zergling import Base, Zergling, replay
 
 

@@ -25,7 +25,7 @@ import orjson
 
 from zerglings.documents import Document
 from zerglings.domain.chunks import Chunk
-from zerglings.domain.document import NotAZergling, decode, encode
+from zerglings.domain.document_format import NotAZergling, decode, encode
 from zerglings.domain.zergling import Zergling
 from zerglings.hive import idempotency
 from zerglings.transfer.lineage import check_chunk, check_zergling

@@ -18,9 +18,6 @@ from zerglings.storage.base import (
 PAUSES = (0.1, 0.3, 1.0, 3.0, 5.0, 10.0, 10.0)
 """Seconds before each retry."""
 
-CALL_TIMEOUT = 30.0
-"""Timeout of one store call in seconds."""
-
 _PERMANENT = (AccountRefused, NotBootstrapped, UnknownPosition, MissingChunk, TooLarge)
 """Errors that a retry cannot fix."""
 

@@ -25,7 +25,7 @@ from tests.support.faults import Answer, Fault, Hang
 from tests.support.prometheus import Metrics
 from tests.support.service import Service, workers
 from tests.support.waiting import wait_until
-from zerglings.domain.document import encode
+from zerglings.domain.document_format import encode
 from zerglings.domain.zergling import Pose, Zergling
 from zerglings.storage.base import PAGE_LIMIT
 

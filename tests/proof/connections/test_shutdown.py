@@ -18,7 +18,7 @@ from tests.support.documents import read
 from tests.support.raw import all_from, answers_in, line_to, probe
 from tests.support.service import Service, workers
 from tests.support.waiting import wait_until
-from zerglings.domain.document import decode
+from zerglings.domain.document_format import decode
 
 KEEPING, COMING = 64, 4
 END_LIMIT = 5.0

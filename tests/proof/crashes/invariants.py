@@ -13,7 +13,7 @@ from tests.proof.load.ledger import Fate, Ledger, Life, Sent, named
 from tests.proof.load.verdict import whole_history
 from tests.support.documents import SOON
 from zerglings.documents import Document
-from zerglings.domain.document import NotAZergling, decode
+from zerglings.domain.document_format import NotAZergling, decode
 from zerglings.domain.zergling import replay
 from zerglings.storage.base import Store
 

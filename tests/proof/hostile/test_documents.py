@@ -16,7 +16,7 @@ from hypothesis import given
 from tests.proof.hostile.budget import TRIED, tries
 from tests.proof.hostile.documents import DOCUMENTS, IDS
 from tests.proof.hostile.wsgi import Call, answer_to
-from zerglings.domain.document import NotAZergling, decode, decode_summary, encode
+from zerglings.domain.document_format import NotAZergling, decode, decode_summary, encode
 from zerglings.domain.zergling import Pose, Zergling
 
 

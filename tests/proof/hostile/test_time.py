@@ -114,7 +114,7 @@ def test_no_expression_takes_more_than_its_time(name: str) -> None:
 def test_expressions_are_found_wherever_they_are() -> None:
     assert {
         "zerglings.api.conditions._TAG",
-        "zerglings.domain.document._UUID",
+        "zerglings.domain.document_format._UUID",
         "overmind_project.http.request_context._TRACE_PARENT",
         "overmind_project.middleware.body._BOUNDARY",
         "overmind_project.logs._UNSAFE",

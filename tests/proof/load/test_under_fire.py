@@ -29,7 +29,7 @@ from tests.support.fault_proxy import FaultProxy
 from tests.support.service import Service, workers
 from tests.support.site import CouchDBServer
 from tests.support.waiting import wait_until
-from zerglings.domain.document import decode
+from zerglings.domain.document_format import decode
 from zerglings.domain.zergling import DIED
 
 pytestmark = pytest.mark.alone

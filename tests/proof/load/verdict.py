@@ -16,7 +16,7 @@ from tests.proof.load.swarm import PATIENCE, Swarm
 from tests.support.backends import Backend
 from tests.support.documents import SOON, leaves
 from tests.support.waiting import wait_until
-from zerglings.domain.document import decode
+from zerglings.domain.document_format import decode
 from zerglings.domain.zergling import DIED, CommandRequest, Zergling, replay, requests_of
 from zerglings.repository.archive import Archive
 from zerglings.storage.base import Store

@@ -24,7 +24,7 @@ from tests.support.backends import Backend
 from tests.support.documents import read
 from tests.support.original import Original
 from tests.support.service import Service
-from zerglings.domain.document import decode
+from zerglings.domain.document_format import decode
 from zerglings.domain.zergling import Pose, replay
 
 SECONDS = 4.0

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zerglings.domain.chunks import LARGEST_CHUNK, Chunk, shorten
-from zerglings.domain.document import NotAZergling
+from zerglings.domain.document_format import NotAZergling
 from zerglings.domain.zergling import CommandRequest, Pose, Zergling, replay
 
 ID = "60dc1bb3-65ee-46c3-b357-c99055d78c0a"

@@ -8,7 +8,7 @@ from itertools import permutations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zerglings.domain.document import decode, encode
+from zerglings.domain.document_format import decode, encode
 from zerglings.domain.merging import Leaf, merge
 from zerglings.domain.zergling import DIED, CommandRequest, Pose, Zergling, replay
 

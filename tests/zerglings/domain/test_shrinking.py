@@ -7,7 +7,7 @@ import uuid
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zerglings.domain.document import decode, encode
+from zerglings.domain.document_format import decode, encode
 from zerglings.domain.shrinking import CHUNK_SIZE, smaller_forms
 from zerglings.domain.zergling import CommandRequest, Pose, Zergling
 from zerglings.transfer.lineage import check_chunk, check_zergling

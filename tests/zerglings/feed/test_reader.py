@@ -107,7 +107,7 @@ def test_all_who_listen_hear_the_same_bytes(told: Feed, hive: Hive) -> None:
 def test_who_comes_back_after_long_hears_of_everybody_once(
     told: Feed, hive: Hive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feed, "PAGE", 10)
+    monkeypatch.setattr(feed, "ZERGLINGS_PER_BATCH", 10)
     position = position_of(hive)
     swarm = [outcome for part in hive.bulk.spawn(55, Pose()) for outcome in part]
     ids = [outcome.id for outcome in swarm if isinstance(outcome, Zergling)]
@@ -263,7 +263,7 @@ def test_an_outage_is_logged_once_and_loses_nothing(
 def test_a_store_that_fails_while_one_catches_up_is_waited_for(
     told: Feed, hive: Hive, faulty: FaultyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feed, "PAGE", 10)
+    monkeypatch.setattr(feed, "ZERGLINGS_PER_BATCH", 10)
     monkeypatch.setattr(feed, "LONGEST_PAUSE", 0.05)
     position = position_of(hive)
     swarm = [outcome for part in hive.bulk.spawn(40, Pose()) for outcome in part]

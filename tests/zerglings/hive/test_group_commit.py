@@ -11,12 +11,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 
 from tests.support.waiting import wait_until
-from zerglings.hive.group_commit import Abandoned, Call, GroupCommit, QueueFull
+from zerglings.hive.group_commit import Abandoned, GroupCommit, Operation, QueueFull
 
 LONG = 10.0
 
 
-class Wish(Call[str]):
+class Wish(Operation[str]):
     def __init__(self, name: str, budget: float = LONG) -> None:
         super().__init__()
         self.name = name

@@ -16,7 +16,7 @@ from zerglings.documents import Document
 from zerglings.domain.zergling import CommandRequest, Pose
 from zerglings.hive.hive import Hive
 from zerglings.storage import breaker as module
-from zerglings.storage.base import NotAsked, OutcomeUnknown, Store, StoreUnavailable
+from zerglings.storage.base import CallRejected, OutcomeUnknown, Store, StoreUnavailable
 from zerglings.storage.breaker import Breaker
 from zerglings.storage.guarded import GuardedStore
 
@@ -123,10 +123,10 @@ def test_nobody_waits_for_the_calls_of_others_once_the_store_is_known_to_hang(
             lambda: hive.get(first.id),
             lambda: hive.list(),
         ):
-            assert timed(call)[1] == "NotAsked"
+            assert timed(call)[1] == "CallRejected"
         assert time.monotonic() - opened < AT_ONCE
         assert {kind for _, kind in ends} == {
-            "NotAsked",
+            "CallRejected",
             "answered",
         }  # each item of a swarm has its own
         assert not any(call.done() for call in under_way)
@@ -148,4 +148,4 @@ def test_a_whole_swarm_call_is_told_at_once_that_the_store_hangs(hanging: Hangin
     outcomes = list(chain.from_iterable(hanging.hive.bulk.command(items)))
     assert time.monotonic() - began < AT_ONCE
     assert len(outcomes) == 200
-    assert all(isinstance(outcome, NotAsked) for outcome in outcomes)
+    assert all(isinstance(outcome, CallRejected) for outcome in outcomes)

@@ -13,7 +13,7 @@ import pytest
 from tests.support.documents import leaves, read, write
 from tests.support.faulty_store import FaultyStore, raising
 from tests.support.limits import refusing_over
-from zerglings.domain.document import decode
+from zerglings.domain.document_format import decode
 from zerglings.domain.zergling import COORDINATE_LIMIT, CommandRequest, OutOfBounds, Pose, Zergling
 from zerglings.hive.mutations import (
     CommandMutation,
@@ -28,7 +28,7 @@ from zerglings.hive.revision_cache import READ_EVERY
 from zerglings.hive.write_batch import WriteBatch
 from zerglings.repository.archive import Archive
 from zerglings.repository.reading import Reader
-from zerglings.repository.retry_budget import CALL_TIMEOUT, GRACE
+from zerglings.repository.retry_budget import GRACE, STORE_CALL_TIMEOUT
 from zerglings.storage.base import (
     Conflict,
     OutcomeUnknown,
@@ -264,7 +264,7 @@ def test_only_what_the_store_has_moves_out_of_a_history(bench: Bench) -> None:
     batch = [order(zergling, "L" * 300), order(zergling, "R" * 300)]
     bench.store.before_put = raising(Conflict("others were faster"))
     bench.flush(batch)
-    chunks = bench.store.history.page(None, 100, timeout=CALL_TIMEOUT).documents
+    chunks = bench.store.history.page(None, 100, timeout=STORE_CALL_TIMEOUT).documents
     assert [set(chunk["commands"]) for chunk in chunks] == [{"M"}]
     bench.flush(batch)
     assert bench.stored(zergling).command_count == 750
@@ -296,7 +296,7 @@ def test_a_command_behind_a_birth_waits_for_its_revision(bench: Bench) -> None:
 def test_who_has_little_time_left_does_not_cost_the_others_theirs(bench: Bench) -> None:
     hasty, patient = order(bench.spawn(), "M"), order(bench.spawn(), "M")
     hasty.budget._end = time.monotonic() + 0.1
-    assert timeout_for([hasty, patient]) == CALL_TIMEOUT
+    assert timeout_for([hasty, patient]) == STORE_CALL_TIMEOUT
 
 
 def test_who_leads_with_little_time_left_is_back_in_time(bench: Bench) -> None:
@@ -330,7 +330,7 @@ def test_a_history_that_does_not_answer_holds_up_nobody_else(bench: Bench) -> No
     changes = [order(swarm[0], "M"), *(order(z, "M", key="k") for z in swarm[1:])]
     began = time.monotonic()
     bench.flush(changes)
-    assert time.monotonic() - began < CALL_TIMEOUT
+    assert time.monotonic() - began < STORE_CALL_TIMEOUT
     assert changes[0].outcome().history == ("M",)
 
 

@@ -20,9 +20,9 @@ from tests.support.faulty_store import FaultyStore, raising
 from tests.support.lives import of_the_original
 from zerglings import cooperative
 from zerglings.documents import Document
-from zerglings.domain import document
+from zerglings.domain import document_format
 from zerglings.domain.chunks import LONG_HISTORY, shorten
-from zerglings.domain.document import decode
+from zerglings.domain.document_format import decode
 from zerglings.domain.merging import Leaf, merge
 from zerglings.domain.zergling import CommandRequest, Pose, Zergling
 from zerglings.hive.hive import Hive
@@ -290,6 +290,8 @@ def test_a_look_takes_no_ids_of_the_commands(
     hive: Hive, old: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     derived: list[int] = []
-    monkeypatch.setattr(document, "_ids_from_history", lambda words: derived.append(len(words)))
+    monkeypatch.setattr(
+        document_format, "_ids_from_history", lambda words: derived.append(len(words))
+    )
     assert hive.get(old).command_count == len(WORDS)
     assert derived == []

@@ -13,7 +13,7 @@ from tests.support.faulty_store import FaultyStore, raising
 from tests.support.rivals import plant, plant_document
 from zerglings.documents import Document
 from zerglings.domain.chunks import shorten
-from zerglings.domain.document import decode, encode
+from zerglings.domain.document_format import decode, encode
 from zerglings.domain.zergling import CommandRequest, Pose, Zergling, replay
 from zerglings.hive.hive import Hive
 from zerglings.hive.mutations import NoSuchZergling

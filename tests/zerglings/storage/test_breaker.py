@@ -14,8 +14,8 @@ from tests.support.waiting import wait_until
 from zerglings.storage import breaker
 from zerglings.storage.base import (
     AccountRefused,
+    CallRejected,
     Conflict,
-    NotAsked,
     OutcomeUnknown,
     StoreError,
     StoreUnavailable,
@@ -93,7 +93,7 @@ def test_a_store_that_hangs_is_asked_no_more_until_its_probe_is_answered(slow: S
     slow.is_well.clear()
     slow.call_in_vain()
     for _ in range(100):
-        with pytest.raises(NotAsked):
+        with pytest.raises(CallRejected):
             slow.call()
     before = slow.probes
     wait_until(lambda: slow.probes > before + 1, "two more probes were sent")
@@ -156,7 +156,7 @@ def test_writes_whose_answer_is_lost_are_evidence_too(slow: Slow) -> None:
     slow.is_well.clear()
     with pytest.raises(OutcomeUnknown):
         slow.call(0.6, OutcomeUnknown("no answer in time"))
-    with pytest.raises(NotAsked):
+    with pytest.raises(CallRejected):
         slow.call()
 
 
@@ -170,7 +170,7 @@ def test_a_call_that_crashes_is_nobody_s_outage(slow: Slow) -> None:
 def test_only_so_many_calls_are_under_way_and_so_many_wait(slow: Slow) -> None:
     with held(slow, 6):
         wait_until(lambda: slow.breaker._queued == 2, "two calls wait")
-        with pytest.raises(NotAsked, match="too many"):
+        with pytest.raises(CallRejected, match="too many"):
             slow.call()
     slow.call()
 
@@ -190,7 +190,7 @@ def test_who_waits_to_begin_has_that_much_less_time(slow: Slow) -> None:
 
 
 def test_who_cannot_begin_in_time_is_refused(slow: Slow) -> None:
-    with held(slow, 4), pytest.raises(NotAsked, match="too long"), slow.breaker.call(0.1):
+    with held(slow, 4), pytest.raises(CallRejected, match="too long"), slow.breaker.call(0.1):
         pass
 
 
@@ -199,7 +199,7 @@ def test_who_waits_to_begin_is_told_at_once_that_the_store_hangs(slow: Slow) -> 
     refused: list[float] = []
 
     def wait() -> None:
-        with pytest.raises(NotAsked), slow.breaker.call(DEADLINE):
+        with pytest.raises(CallRejected), slow.breaker.call(DEADLINE):
             pass
         refused.append(time.monotonic())
 
@@ -227,7 +227,7 @@ def test_the_last_answers_of_a_store_that_begins_to_hang_do_not_hide_it(slow: Sl
     with under_way(lambda: slow.call_in_vain(0.7), 1):
         wait_until(lambda: len(slow.breaker._calls) == 1, "one call is under way")
         slow.call(0.05)
-    with pytest.raises(NotAsked):
+    with pytest.raises(CallRejected):
         slow.call()
 
 

@@ -353,7 +353,7 @@ def test_history_is_a_store_of_its_own(store: Store) -> None:
 
 
 def test_a_store_on_one_node_is_whole(store: Store) -> None:
-    assert store.is_whole(timeout=SOON) is True
+    assert store.all_nodes_connected(timeout=SOON) is True
 
 
 def test_a_bootstrapped_store_answers_and_is_ready(store: Store) -> None:

@@ -35,8 +35,8 @@ def behind(first: int, last: int) -> Callable[[], int]:
 @pytest.fixture
 def faulty(store: Store, monkeypatch: pytest.MonkeyPatch) -> FaultyStore:
     """A store whose pages hold two zerglings."""
-    monkeypatch.setattr(exporting, "PAGE", 2)
-    monkeypatch.setattr(exporting, "PAGES", 1)
+    monkeypatch.setattr(exporting, "ZERGLINGS_PER_READ", 2)
+    monkeypatch.setattr(exporting, "PAGES_PER_COMPARISON", 1)
     populate(store)
     return FaultyStore(store)
 

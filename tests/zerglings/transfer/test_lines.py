@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zerglings.domain.chunks import shorten
-from zerglings.domain.document import encode
+from zerglings.domain.document_format import encode
 from zerglings.domain.zergling import CommandRequest, Pose, Zergling
 from zerglings.transfer.lines import (
     BadFile,

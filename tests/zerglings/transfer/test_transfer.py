@@ -19,7 +19,7 @@ from tests.support.limits import body_limit, refusing_over
 from tests.support.lives import TAIL, everything, of_the_original, populate
 from tests.support.rivals import plant
 from zerglings.documents import Document
-from zerglings.domain.document import decode, encode
+from zerglings.domain.document_format import decode, encode
 from zerglings.domain.zergling import CommandRequest, Pose
 from zerglings.hive.hive import Hive
 from zerglings.hive.mutations import KeyReused, NoSuchZergling

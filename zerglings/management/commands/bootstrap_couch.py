@@ -39,7 +39,7 @@ EXIT_STATUS = {Misconfigured: MISCONFIGURED, TimedOut: TIMED_OUT, Refused: REFUS
 
 EPILOG = f"""\
 steps, each checked first and skipped if nothing has to be done:
-{chr(10).join(f"  {step.name:<9} {step.wants}" for step in STEPS)}
+{chr(10).join(f"  {step.name:<9} {step.required_state}" for step in STEPS)}
 
 It can be run at any time, any number of times and by many pods at once. After an interruption the
 next run continues. It deletes nothing except the account named by --retire.

@@ -86,7 +86,7 @@ class Command(BaseCommand):
 def _obstacle(store: Store) -> str | None:
     """Return why documents must not be removed or purged now, None if they may."""
     try:
-        if not store.is_whole(timeout=WHOLENESS_TIMEOUT):
+        if not store.all_nodes_connected(timeout=WHOLENESS_TIMEOUT):
             return "not all nodes of the cluster are connected"
         store.check_copies(timeout=WHOLENESS_TIMEOUT)
         store.history.check_copies(timeout=WHOLENESS_TIMEOUT)

@@ -44,7 +44,9 @@ class User(ServerStep):
     """
 
     name = "user"
-    wants = f"the service's account exists, has the role {ROLE!r} and the configured password"
+    required_state = (
+        f"the service's account exists, has the role {ROLE!r} and the configured password"
+    )
 
     def drift(self) -> str | None:
         """Compare the account's document with the configuration, without signing in.
@@ -114,7 +116,7 @@ class Retire(ServerStep):
     """The account of ``--retire`` is removed."""
 
     name = "retire"
-    wants = "the account named by --retire is gone"
+    required_state = "the account named by --retire is gone"
 
     def __init__(self, server: Server, retired: str) -> None:
         super().__init__(server)
@@ -154,7 +156,9 @@ class Security(ServerStep):
     """Only admins, the service's role and members added by operators may use the databases."""
 
     name = "security"
-    wants = f"only admins, the role {ROLE!r} and members added by operators may use the databases"
+    required_state = (
+        f"only admins, the role {ROLE!r} and members added by operators may use the databases"
+    )
 
     def __init__(self, server: Server, databases: tuple[str, ...]) -> None:
         super().__init__(server)

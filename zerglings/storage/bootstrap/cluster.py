@@ -26,7 +26,7 @@ class Wait(ServerStep):
     """The server answers and has synced with its seeds."""
 
     name = "wait"
-    wants = "the server answers and, in a cluster, has synced with its seeds"
+    required_state = "the server answers and, in a cluster, has synced with its seeds"
     is_prerequisite = True
 
     def drift(self) -> str | None:
@@ -59,7 +59,7 @@ class Admin(ServerStep):
     """The server has an admin, and the configured account is one."""
 
     name = "admin"
-    wants = "the server is not open to everybody, and the admin's account is accepted"
+    required_state = "the server is not open to everybody, and the admin's account is accepted"
     is_prerequisite = True
 
     def __init__(self, server: Server) -> None:
@@ -134,7 +134,7 @@ class Cluster(ServerStep):
     """All nodes have joined the cluster, and the system databases exist."""
 
     name = "cluster"
-    wants = "all nodes have joined, then the system databases exist"
+    required_state = "all nodes have joined, then the system databases exist"
 
     def __init__(self, server: Server, nodes: int) -> None:
         super().__init__(server)

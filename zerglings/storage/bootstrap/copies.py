@@ -15,7 +15,7 @@ from zerglings.storage.bootstrap.nodes import Copy, Nodes
 from zerglings.storage.bootstrap.runner import NotYet, Step
 from zerglings.storage.bootstrap.server import NOT_COUCHDB, NOT_FOUND, Server, ServerStep
 
-SETTLING_TIME = 2.0
+BOOTSTRAP_SETTLING_TIME = 2.0
 """Seconds to wait for documents on their way to a copy. A healthy copy needs far less."""
 
 PAUSE = 0.1
@@ -41,7 +41,9 @@ class Copies(ServerStep):
     """
 
     name = "copies"
-    wants = "all copies hold the same documents, and no node with whole copies is in maintenance"
+    required_state = (
+        "all copies hold the same documents, and no node with complete copies is in maintenance"
+    )
 
     def __init__(
         self, server: Server, databases: tuple[str, ...], first: Sequence[Step], *, waits: bool
@@ -99,11 +101,11 @@ class Copies(ServerStep):
         # Count the copies in maintenance first: a write between the counts can then make them look
         # incomplete, but never complete.
         copies.sort(key=lambda copy: copy.node not in in_maintenance)
-        seen, lacking = self._compared(copies)
-        self._incomplete = [name for name in names if any(copy.is_of(name) for copy in lacking)]
-        behind = _uncertain(copies, seen, in_maintenance) | {copy.node for copy in lacking}
-        for node in sorted({copy.node for copy in lacking}):
-            number = sum(lacks for copy, lacks in lacking.items() if copy.node == node)
+        seen, incomplete = self._compared(copies)
+        self._incomplete = [name for name in names if any(copy.is_of(name) for copy in incomplete)]
+        behind = _uncertain(copies, seen, in_maintenance) | {copy.node for copy in incomplete}
+        for node in sorted({copy.node for copy in incomplete}):
+            number = sum(lacks for copy, lacks in incomplete.items() if copy.node == node)
             self.unseen.append(f"the copies of the node {node} lack {number} documents")
         return [node for node in in_maintenance if node not in behind]
 
@@ -117,21 +119,21 @@ class Copies(ServerStep):
         before the other copies: otherwise writes to all copies could hide that some lack documents.
         """
         counts = self._counts(copies)
-        lacking = _lacking(counts, counts)
-        deadline = time.monotonic() + SETTLING_TIME
-        while lacking and time.monotonic() < deadline:
+        incomplete = _missing_documents(counts, counts)
+        deadline = time.monotonic() + BOOTSTRAP_SETTLING_TIME
+        while incomplete and time.monotonic() < deadline:
             time.sleep(PAUSE)
-            shards = {copy.shard for copy in lacking}
-            others = [copy for copy in copies if copy.shard in shards and copy not in lacking]
-            counts |= self._counts([*lacking, *others])
-            lacking = _lacking(counts, lacking)
-        return counts, lacking
+            shards = {copy.shard for copy in incomplete}
+            others = [copy for copy in copies if copy.shard in shards and copy not in incomplete]
+            counts |= self._counts([*incomplete, *others])
+            incomplete = _missing_documents(counts, incomplete)
+        return counts, incomplete
 
     def _counts(self, copies: Sequence[Copy]) -> dict[Copy, int]:
         return {copy: _count(info) for copy, info in self._nodes.read(copies)}
 
 
-def _lacking(counts: Mapping[Copy, int], suspects: Iterable[Copy]) -> dict[Copy, int]:
+def _missing_documents(counts: Mapping[Copy, int], suspects: Iterable[Copy]) -> dict[Copy, int]:
     """Return how many documents each suspect lacks compared with the fullest copy of its shard.
 
     Suspects that lack none are left out.

@@ -40,7 +40,7 @@ class DatabaseStep(ServerStep):
     """
 
     name = "database"
-    wants = "the databases exist, with a low _revs_limit"
+    required_state = "the databases exist, with a low _revs_limit"
 
     def __init__(
         self,
@@ -144,7 +144,7 @@ class Verify(ServerStep):
     """
 
     name = "verify"
-    wants = "the service's account can sign in, read and write"
+    required_state = "the service's account can sign in, read and write"
     requires_previous = True
 
     def __init__(self, server: Server, databases: tuple[str, ...], *, writes: bool) -> None:

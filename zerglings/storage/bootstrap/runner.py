@@ -85,7 +85,7 @@ class Step(ABC):
 
     Attributes:
         name: the step's name in options and reports.
-        wants: the required state, for help texts.
+        required_state: the required state, for help texts.
         requires_previous: ``find_drift`` skips the step while an earlier one has drift.
         is_prerequisite: ``find_drift`` skips all later steps while this one has drift.
         warnings: findings for the operator that no action can fix.
@@ -94,7 +94,7 @@ class Step(ABC):
     """
 
     name: ClassVar[str]
-    wants: ClassVar[str]
+    required_state: ClassVar[str]
     requires_previous: ClassVar[bool] = False
     is_prerequisite: ClassVar[bool] = False
 

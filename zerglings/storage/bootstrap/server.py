@@ -12,7 +12,7 @@ from zerglings.storage.couchdb.client import CouchDBClient
 from zerglings.storage.couchdb.responses import ErrorResponse, NoResponse
 from zerglings.storage.couchdb.store import MISSING_DATABASE
 
-CALL_TIMEOUT = 10.0
+ADMIN_REQUEST_TIMEOUT = 10.0
 """Timeout of a request in seconds. Creating a database on a busy cluster takes several."""
 
 SIGN_INS = 4
@@ -75,7 +75,7 @@ class Server:
             NotYet: there is no response, or a retry may succeed.
             Refused: CouchDB rejects the account.
         """
-        timeout = max(0.1, min(CALL_TIMEOUT, self.run.seconds_left))
+        timeout = max(0.1, min(ADMIN_REQUEST_TIMEOUT, self.run.seconds_left))
         try:
             return client.request(method, list(path), timeout=timeout, body=body, params=params)
         except AccountRefused as error:

@@ -46,7 +46,7 @@ class File(FileStep):
     """The file exists, belongs to this service and has the schema."""
 
     name = "database"
-    wants = "the embedded store's file exists and has the schema"
+    required_state = "the embedded store's file exists and has the schema"
 
     def drift(self) -> str | None:
         """Check the application id, the schema version and the tables."""
@@ -102,7 +102,7 @@ class Usable(FileStep):
     """The file is writable. Only a write can verify that."""
 
     name = "verify"
-    wants = "the file can be written"
+    required_state = "the file can be written"
     requires_previous = True
 
     def drift(self) -> str | None:

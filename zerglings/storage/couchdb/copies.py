@@ -18,8 +18,9 @@ from zerglings.storage.base import StoreUnavailable
 from zerglings.storage.couchdb.database import Database
 from zerglings.storage.couchdb.responses import ErrorResponse
 
-SETTLING_TIME = 1.0
-"""Seconds to wait for documents on their way to a copy. A healthy copy needs far less."""
+LISTING_SETTLING_TIME = 1.0
+"""Seconds to wait for documents on their way to a copy before a list counts as incomplete. A
+healthy copy needs far less."""
 
 PAUSE = 0.05
 """Seconds between two counts during that time."""
@@ -38,8 +39,8 @@ class CopyCounter:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def lacking(self, timeout: float) -> int | None:
-        """Implement ``Store.lacking``."""
+    def missing_documents(self, timeout: float) -> int | None:
+        """Implement ``Store.missing_documents``."""
         end = time.monotonic() + timeout
         if not self._database.is_modern(timeout):
             return None
@@ -51,7 +52,7 @@ class CopyCounter:
             raise StoreUnavailable(f"only {len(counts)} of {len(layers)} copies can be compared")
         # Only documents of the first count must be in every copy: later ones may be on their way.
         most = max(counts.values())
-        settled = time.monotonic() + min(SETTLING_TIME, timeout / 2)
+        settled = time.monotonic() + min(LISTING_SETTLING_TIME, timeout / 2)
         while behind := [layer for layer, count in counts.items() if count < most]:
             if time.monotonic() >= settled:
                 break

@@ -128,7 +128,7 @@ class CouchDBStore(Store):
             purged += self._purge(batch, timeout)
         return purged
 
-    def is_whole(self, *, timeout: float) -> bool:
+    def all_nodes_connected(self, *, timeout: float) -> bool:
         if not self._database.is_modern(timeout):
             return True  # CouchDB 1.x has no clusters
         nodes = self._database.ask_server(
@@ -147,8 +147,8 @@ class CouchDBStore(Store):
             if drift := security_drift(security):
                 raise NotBootstrapped(f"the database {database.name!r} {drift}; {BOOTSTRAP}")
 
-    def lacking(self, *, timeout: float) -> int | None:
-        return self._copies.lacking(timeout)
+    def missing_documents(self, *, timeout: float) -> int | None:
+        return self._copies.missing_documents(timeout)
 
     def identity(self, *, timeout: float) -> str | None:
         return self._database.instance_start_time(timeout)

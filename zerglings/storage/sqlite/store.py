@@ -119,7 +119,7 @@ class SQLiteStore(Store):
     def forget_deleted_leaves(self, document_ids: Collection[str], *, timeout: float) -> int:
         return 0  # SQLite has no conflicting revisions
 
-    def is_whole(self, *, timeout: float) -> bool:
+    def all_nodes_connected(self, *, timeout: float) -> bool:
         return True
 
     def ping(self, *, timeout: float) -> None:

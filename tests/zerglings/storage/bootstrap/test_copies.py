@@ -21,7 +21,7 @@ ENDED = "copies changed ended the maintenance of couchdb@c"
 @pytest.fixture
 def cluster(site: Site, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch) -> Cluster:
     """Three nodes, of which the third has to be told what it holds."""
-    monkeypatch.setattr(copies_module, "SETTLING_TIME", 0.3)
+    monkeypatch.setattr(copies_module, "BOOTSTRAP_SETTLING_TIME", 0.3)
     return with_all_else(Cluster(site, proxy))
 
 
@@ -91,7 +91,7 @@ def test_empty_nodes_do_not_confirm_each_other(
     site: Site, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The only whole node is away, and the two that are there have nothing."""
-    monkeypatch.setattr(copies_module, "SETTLING_TIME", 0.3)
+    monkeypatch.setattr(copies_module, "BOOTSTRAP_SETTLING_TIME", 0.3)
     cluster = Cluster(site, proxy, away=("couchdb@a",))
     for node in NODES[1:]:
         cluster.keep(node, "_revs_limit", REVS_LIMIT)

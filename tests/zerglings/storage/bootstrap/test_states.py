@@ -279,7 +279,7 @@ def test_a_hanging_server_is_given_up_when_the_time_is_up(site: Site, proxy: Fau
 def test_a_request_that_hangs_is_asked_again(
     site: Site, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server_module, "CALL_TIMEOUT", 0.5)
+    monkeypatch.setattr(server_module, "ADMIN_REQUEST_TIMEOUT", 0.5)
     proxy.fault = Fault(Hang(threading.Event(), forward=True), lambda m, p: m == "PUT", times=3)
     lines = site.through(proxy.url).bootstrap()
     assert any("waiting no answer in time" in line for line in lines)

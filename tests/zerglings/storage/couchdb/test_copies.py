@@ -28,12 +28,12 @@ def remote(couch: Backend, proxy: FaultProxy) -> Iterator[Store]:
 
 @pytest.fixture
 def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(couchdb_copies, "SETTLING_TIME", 0.1)
+    monkeypatch.setattr(couchdb_copies, "LISTING_SETTLING_TIME", 0.1)
 
 
 def test_copies_that_hold_the_same_lack_nothing(remote: Store, proxy: FaultProxy) -> None:
     hold(proxy, a=(30,), b=(30,), c=(30,))
-    assert remote.lacking(timeout=SOON) == 0
+    assert remote.missing_documents(timeout=SOON) == 0
     remote.check_copies(timeout=SOON)
 
 
@@ -43,7 +43,7 @@ def test_a_copy_that_lacks_documents_is_found(
     remote: Store, proxy: FaultProxy, count: int, lacking: int
 ) -> None:
     hold(proxy, a=(30,), b=(count,), c=(30,))
-    assert remote.lacking(timeout=SOON) == lacking
+    assert remote.missing_documents(timeout=SOON) == lacking
     with pytest.raises(CopiesBehind):
         remote.check_copies(timeout=SOON)
 
@@ -51,22 +51,22 @@ def test_a_copy_that_lacks_documents_is_found(
 @pytest.mark.usefixtures("_hasty")
 def test_what_several_copies_lack_is_added_up(remote: Store, proxy: FaultProxy) -> None:
     hold(proxy, a=(0,), b=(30,), c=(29,))
-    assert remote.lacking(timeout=SOON) == 31
+    assert remote.missing_documents(timeout=SOON) == 31
 
 
 def test_a_document_on_its_way_to_a_copy_is_waited_for(
     remote: Store, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(couchdb_copies, "SETTLING_TIME", 30.0)
+    monkeypatch.setattr(couchdb_copies, "LISTING_SETTLING_TIME", 30.0)
     hold(proxy, a=(30,), b=(29, 29, 31), c=(28, 30))
-    assert remote.lacking(timeout=60.0) == 0
+    assert remote.missing_documents(timeout=60.0) == 0
 
 
 def test_where_each_shard_has_one_copy_there_is_nothing_to_compare(
     remote: Store, proxy: FaultProxy
 ) -> None:
     hold(proxy, a=(30,))
-    assert remote.lacking(timeout=SOON) is None
+    assert remote.missing_documents(timeout=SOON) is None
     assert not [seen for seen in proxy.requests if "_changes" in seen.path]
 
 
@@ -74,18 +74,18 @@ def test_a_node_in_maintenance_is_not_read_and_so_lacks_nothing(
     remote: Store, proxy: FaultProxy
 ) -> None:
     hold(proxy, a=(30,), b=(30,), c=(RESTING,))
-    assert remote.lacking(timeout=SOON) == 0
+    assert remote.missing_documents(timeout=SOON) == 0
 
 
 @pytest.mark.usefixtures("_hasty")
 def test_a_node_in_maintenance_hides_no_other(remote: Store, proxy: FaultProxy) -> None:
     hold(proxy, a=(30,), b=(3,), c=(RESTING,))
-    assert remote.lacking(timeout=SOON) == 27
+    assert remote.missing_documents(timeout=SOON) == 27
 
 
 def test_a_node_that_is_away_is_not_taken_for_a_copy(remote: Store, proxy: FaultProxy) -> None:
     hold(proxy, a=(30,), b=(30,), c=(AWAY,))
-    assert remote.lacking(timeout=SOON) == 0
+    assert remote.missing_documents(timeout=SOON) == 0
 
 
 @pytest.mark.parametrize(("b", "c"), [(AWAY, AWAY), (AWAY, RESTING), (RESTING, RESTING)])
@@ -94,7 +94,7 @@ def test_too_few_copies_to_be_compared_are_not_taken_for_complete(
 ) -> None:
     hold(proxy, a=(3,), b=(b,), c=(c,))
     with pytest.raises(StoreUnavailable):
-        remote.lacking(timeout=SOON)
+        remote.missing_documents(timeout=SOON)
     with pytest.raises(StoreUnavailable):
         remote.check_copies(timeout=SOON)
 
@@ -107,7 +107,7 @@ def test_shards_without_copies_are_not_taken_for_complete(
     are_named = Fault(says({"shards": shards}), lambda _method, path: path.endswith("/_shards"))
     proxy.faults = [are_named, *proxy.faults]
     with pytest.raises(StoreUnavailable):
-        remote.lacking(timeout=SOON)
+        remote.missing_documents(timeout=SOON)
 
 
 @pytest.mark.usefixtures("_hasty")
@@ -127,24 +127,24 @@ def test_a_further_copy_of_one_shard_is_compared_too(remote: Store, proxy: Fault
         Fault(says(told), lambda _method, path: f"since={further}&" in path),
         *proxy.faults,
     ]
-    assert remote.lacking(timeout=SOON) == 18
+    assert remote.missing_documents(timeout=SOON) == 18
 
 
 def test_a_store_without_copies_lacks_nothing(store: Store) -> None:
-    assert not store.lacking(timeout=SOON)
+    assert not store.missing_documents(timeout=SOON)
     store.check_copies(timeout=SOON)
 
 
 def test_a_count_that_is_not_told_is_not_taken_for_none(remote: Store, proxy: FaultProxy) -> None:
     hold(proxy, a=(30,), b=(None,), c=(30,))
     with pytest.raises(StoreUnavailable):
-        remote.lacking(timeout=SOON)
+        remote.missing_documents(timeout=SOON)
 
 
 def test_both_databases_are_compared_each_for_itself(remote: Store, proxy: FaultProxy) -> None:
     hold(proxy, a=(30,), b=(30,), c=(30,))
-    remote.lacking(timeout=SOON)
-    remote.history.lacking(timeout=SOON)
+    remote.missing_documents(timeout=SOON)
+    remote.history.missing_documents(timeout=SOON)
     names = {seen.path.split("/")[1] for seen in proxy.requests if "_changes" in seen.path}
     assert len(names) == looks(proxy) == 2
 

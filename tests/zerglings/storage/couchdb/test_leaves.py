@@ -216,7 +216,7 @@ def test_a_cluster_is_whole_when_all_its_nodes_are_connected(
         Fault(WELCOME, lambda _, path: path == "/"),
         Fault(membership, lambda _, path: path == "/_membership"),
     ]
-    assert store.is_whole(timeout=SOON) is is_whole
+    assert store.all_nodes_connected(timeout=SOON) is is_whole
 
 
 # --- documents that cannot be read

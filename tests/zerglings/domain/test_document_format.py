@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.zerglings.strategies import commands, histories, poses
-from zerglings.domain.document import (
+from zerglings.domain.document_format import (
     STORED_COORDINATE_LIMIT,
     NotAZergling,
     decode,
