@@ -31,7 +31,7 @@ _NUMBER = re.compile(r"[0-9]{1,15}")
 
 
 class ZerglingViewSet(ViewSet):
-    """Zerglings live on a grid: spawn one, then command it. L turns left, R right, M moves on."""
+    """Zerglings on a grid: spawn one, then send commands. L turns left, R turns right, M moves."""
 
     lookup_field = "id"
     lookup_value_regex = "[^/]+"
@@ -66,7 +66,7 @@ class ZerglingViewSet(ViewSet):
         return _response(request, renderers.zergling_body(zergling), headers=_etag_headers(tag))
 
     def command(self, request: Request, id: str) -> HttpResponseBase:  # noqa: A002 - named by the URL
-        """Command a zergling: `L`, `R`, `M` or several of them at once, `MMRM`."""
+        """Send a zergling a command, `L`, `R` or `M`, or several at once, such as `MMRM`."""
         commands = parse_commands(command_value(Body.of(request)), idempotency_key(request))
         zergling = configured_hive().command(
             id, commands, if_match(request.META.get("HTTP_IF_MATCH"))
@@ -75,7 +75,7 @@ class ZerglingViewSet(ViewSet):
         return _response(request, renderers.zergling_body(zergling), headers=headers)
 
     def destroy(self, request: Request, id: str) -> Response:  # noqa: A002 - named by the URL
-        """End a zergling's life for ever."""
+        """Kill a zergling permanently; its id is never used again."""
         configured_hive().kill(id, if_match(request.META.get("HTTP_IF_MATCH")))
         return Response(status=204)
 

@@ -32,7 +32,8 @@ _CALLS = Counter(
     "overmind_store_calls_total",
     "Calls on the store, by part (zerglings or history), operation and outcome: ok, unavailable,"
     " unknown (the answer to a write was lost), failed (the store answered that a write failed),"
-    " too_large (the store takes nothing as large), crash (an error of our own).",
+    " too_large (a document or request exceeds the store's size limit), crash (a defect of this"
+    " service).",
     ("part", "operation", "outcome"),
 )
 _SECONDS = Histogram(

@@ -54,7 +54,7 @@ def test_by_way_of_a_file(backend: Backend, other: Backend, tmp_path: Path, name
     said = succeeded(manage(backend.environment, "export_zerglings", file))
     assert said.count("\n") == 1
     assert "exported 5 zerglings" in said
-    assert "is whole: 5 zerglings" in succeeded(manage({}, "import_zerglings", "--check", file))
+    assert "is complete: 5 zerglings" in succeeded(manage({}, "import_zerglings", "--check", file))
     said = succeeded(manage(other.environment, "import_zerglings", file))
     assert said.count("\n") == 1
     assert "imported 5 zerglings" in said
@@ -85,11 +85,11 @@ def test_a_compressed_export_is_known_by_its_content(sqlite: Backend, tmp_path: 
     ):
         file = tmp_path / name
         file.write_bytes(content)
-        assert "is whole: 5 zerglings" in succeeded(
+        assert "is complete: 5 zerglings" in succeeded(
             manage({}, "import_zerglings", "--check", str(file))
         )
     said = manage({}, "import_zerglings", "--check", "-", given=packed)
-    assert "is whole: 5 zerglings" in succeeded(said)
+    assert "is complete: 5 zerglings" in succeeded(said)
     renamed = tmp_path / "renamed"
     failed(manage(sqlite.environment, "export_zerglings", "--resume", str(renamed)))
     assert renamed.read_bytes() == packed, "it is no file that could be gone on with"
@@ -194,7 +194,7 @@ def test_an_export_whose_store_failed_midway_is_resumed(
     proxy.fault = None
     said = succeeded(manage(environment, "export_zerglings", "--resume", file))
     assert f"holds {len(ids)} zerglings" in said
-    assert "is whole" in succeeded(manage({}, "import_zerglings", "--check", file))
+    assert "is complete" in succeeded(manage({}, "import_zerglings", "--check", file))
 
 
 def test_what_differs_is_listed(backend: Backend, other: Backend, tmp_path: Path) -> None:

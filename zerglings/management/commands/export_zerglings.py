@@ -52,7 +52,7 @@ class Command(BaseCommand):
         try:
             tally = self._start(name, is_resumed=options["resume"])
             if tally is None:
-                self.stdout.write(f"{name} is whole already")
+                self.stdout.write(f"{name} is already complete")
                 return
             is_continued = options["resume"] and Path(name).exists()
             target = continued(name, tally.size) if is_continued else created(name)

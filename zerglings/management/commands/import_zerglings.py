@@ -68,7 +68,7 @@ class Command(BaseCommand):
         with _read(name, tally, "checking") as (lines, progress):
             for entry in lines:
                 progress(entry.size)
-        self._succeed(f"{name} is whole: {tally}")
+        self._succeed(f"{name} is complete: {tally}")
 
     def _import(self, name: str) -> None:
         began = time.monotonic()

@@ -59,9 +59,9 @@ class Copies(ServerStep):
 
     def drift(self) -> str | None:
         """Count the documents of each copy."""
-        whole = self._whole_in_maintenance()
-        if whole:
-            return f"in maintenance, with whole copies: {', '.join(whole)}"
+        complete = self._complete_in_maintenance()
+        if complete:
+            return f"in maintenance, with complete copies: {', '.join(complete)}"
         if self._waits and self.unseen:
             if self._incomplete and not self._was_told_to_fill:
                 return "; ".join(self.unseen)
@@ -70,20 +70,20 @@ class Copies(ServerStep):
 
     def act(self) -> str | None:
         """Put nodes whose copies are complete into service; have CouchDB fill the others."""
-        whole = self._whole_in_maintenance()
-        if not whole and self._incomplete:
+        complete = self._complete_in_maintenance()
+        if not complete and self._incomplete:
             self._was_told_to_fill = True
             for name in self._incomplete:
                 self.server.change("POST", name, "_sync_shards", body={}, harmless=(NOT_FOUND,))
             return f"told CouchDB to fill the copies of {', '.join(self._incomplete)}"
-        for step in self._first if whole and self._existing() else ():
+        for step in self._first if complete and self._existing() else ():
             if step.drift() is not None:
                 step.act()
-        for node in whole:
+        for node in complete:
             self.server.change("PUT", "_node", node, "_config", *MAINTENANCE, body="false")
-        return f"ended the maintenance of {', '.join(whole)}" if whole else None
+        return f"ended the maintenance of {', '.join(complete)}" if complete else None
 
-    def _whole_in_maintenance(self) -> list[str]:
+    def _complete_in_maintenance(self) -> list[str]:
         """Return the nodes in maintenance mode whose copies are complete.
 
         ``unseen`` then lists the incomplete copies of any node, and what could not be read.

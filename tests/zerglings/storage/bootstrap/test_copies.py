@@ -59,7 +59,7 @@ def test_a_node_with_whole_copies_is_put_into_service(cluster: Cluster) -> None:
 def test_a_check_finds_a_node_that_could_be_in_service(cluster: Cluster) -> None:
     cluster.hold("couchdb@c", 30)
     cluster.keep("couchdb@c", "maintenance_mode", "true")
-    assert "copies drift in maintenance, with whole copies: couchdb@c" in cluster.check()
+    assert "copies drift in maintenance, with complete copies: couchdb@c" in cluster.check()
     assert cluster.changed("maintenance_mode") == set()
 
 
