@@ -26,7 +26,7 @@ from zerglings.api.serializers import (
 )
 from zerglings.domain.zergling import Zergling
 from zerglings.hive.hive import configured_hive
-from zerglings.hive.write_batch import Outcome
+from zerglings.hive.mutation_group import Outcome
 from zerglings.storage.base import StoreError
 
 logger = logging.getLogger(__name__)

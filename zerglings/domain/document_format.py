@@ -14,10 +14,9 @@ from typing import Any, NamedTuple, overload
 
 from zerglings.cooperative import in_slices
 from zerglings.documents import Document
+from zerglings.domain.request_ids import DERIVED_ID_BYTES, DERIVED_ID_LENGTH
 from zerglings.domain.zergling import (
     COORDINATE_LIMIT,
-    DERIVED_ID_BYTES,
-    DERIVED_ID_LENGTH,
     DIED,
     FACINGS,
     Base,

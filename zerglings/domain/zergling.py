@@ -10,13 +10,11 @@ merged.
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from zerglings.cooperative import in_slices
+from zerglings.domain.request_ids import death_id, key_mark, keyed_id, random_id
 
 COORDINATE_LIMIT = 2**53 - 1
 """Largest absolute coordinate, in grid steps. JSON parsers represent integers up to it exactly."""
@@ -158,9 +156,8 @@ def _final_pose(start: Pose, words: Sequence[str], steps: _StepTable) -> Pose:
 class CommandRequest:
     """The words that one client sent together, and the id by which their execution is recognised.
 
-    The id is generated before the first attempt to store them. If the outcome of an attempt is
-    unknown, a retry looks for the id in the history. With an idempotency key the id is a hash of
-    key and words, which is the same on every replica.
+    The id (see ``request_ids``) is generated before the first attempt to store them. If the outcome
+    of an attempt is unknown, a retry looks for the id in the history.
     """
 
     id: str
@@ -187,66 +184,17 @@ class CommandRequest:
         for word in words:
             if word not in COMMANDS:
                 raise InvalidCommand(f"{word[:20]!r} is not a command: send L, R or M.")
-        return cls(_random_id() if key is None else _keyed_id(key, words), words)
+        return cls(random_id() if key is None else keyed_id(key, words), words)
 
     @classmethod
     def death(cls, now: float) -> CommandRequest:
-        """Create the request that kills a zergling.
-
-        Args:
-            now: seconds since 1970; the request's id contains it, see ``time_of_death``.
-        """
-        return cls(f"{_random_id()}{_DEATH_MARK}{int(now)}", (DIED,))
+        """Create the request that kills a zergling ``now``, in seconds since 1970."""
+        return cls(death_id(now), (DIED,))
 
     @property
     def key_mark(self) -> str | None:
-        """The part of the id that comes from the idempotency key, or None without a key.
-
-        Requests with the same key but different words have equal key marks and different ids.
-        """
+        """The id's part that depends on the idempotency key only, or None without a key."""
         return key_mark(self.id)
-
-
-_KEY_BYTES, _WORDS_BYTES = 12, 3
-"""Bytes of a keyed id before encoding: hashes of the key and of the words."""
-
-DERIVED_ID_BYTES, _RANDOM_BYTES = 8, 9
-"""Bytes of the other ids before encoding: derived from the history, or random. Derived ids must be
-the same in all releases."""
-
-_KEY_LENGTH, _KEYED_LENGTH = 16, 20  # characters of ids in base64
-DERIVED_ID_LENGTH = 11
-_DEATH_MARK = "@"
-
-
-def key_mark(request_id: str) -> str | None:
-    """Return the part of a request id that comes from the idempotency key, None without a key."""
-    return request_id[:_KEY_LENGTH] if len(request_id) == _KEYED_LENGTH else None
-
-
-def is_derived(request_id: str) -> bool:
-    """Whether an id was derived from words, because the original service dropped the real one."""
-    return len(request_id) == DERIVED_ID_LENGTH
-
-
-def time_of_death(request_id: str) -> int | None:
-    """Return when a death was requested, in seconds since 1970, None if the id does not say."""
-    _, _, seconds = request_id.partition(_DEATH_MARK)
-    return int(seconds) if seconds.isascii() and seconds.isdigit() else None
-
-
-def _random_id() -> str:
-    return _base64(secrets.token_bytes(_RANDOM_BYTES))
-
-
-def _keyed_id(key: str, words: Sequence[str]) -> str:
-    key_part = hashlib.sha256(key.encode()).digest()[:_KEY_BYTES]
-    words_part = hashlib.sha256("".join(words).encode()).digest()[:_WORDS_BYTES]
-    return _base64(key_part) + _base64(words_part)
-
-
-def _base64(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,11 +294,9 @@ class Zergling:
 
 
 def requests_of(words: Sequence[str], request_ids: Sequence[str]) -> Iterator[CommandRequest]:
-    """Yield the requests of a history. Its first word must begin a request.
+    """Yield the requests of a history, whose first word must begin one.
 
-    Args:
-        words: the words of the history.
-        request_ids: parallel to it, as in ``Zergling``.
+    ``request_ids`` is parallel to ``words``, as in ``Zergling``.
     """
     ids = tuple(request_ids)
     starts = [position for position, id_ in enumerate(ids) if id_]

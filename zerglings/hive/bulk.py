@@ -13,6 +13,7 @@ from zerglings.domain.document_format import is_zergling_id
 from zerglings.domain.zergling import CommandRequest, Pose, RuleError, Zergling
 from zerglings.hive.group_commit import GroupCommit, QueueFull
 from zerglings.hive.idempotency import KeyRegister
+from zerglings.hive.mutation_group import Outcome
 from zerglings.hive.mutations import (
     CommandMutation,
     Mutation,
@@ -21,8 +22,7 @@ from zerglings.hive.mutations import (
     SpawnMutation,
     new_id,
 )
-from zerglings.hive.write_batch import Outcome
-from zerglings.repository.archive import MissingChunk
+from zerglings.repository.chunk_store import MissingChunk
 from zerglings.repository.moving import LongHistory, Mover
 from zerglings.repository.retry_budget import TooMuchContention
 from zerglings.storage.base import StoreError, StoreUnavailable, TooLarge

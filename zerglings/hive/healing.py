@@ -15,7 +15,8 @@ from itertools import groupby
 from zerglings.documents import Document
 from zerglings.domain.chunks import Chunk
 from zerglings.domain.document_format import NotAZergling, decode, encode
-from zerglings.domain.zergling import DIED, CommandRequest, Zergling, time_of_death
+from zerglings.domain.request_ids import time_of_death
+from zerglings.domain.zergling import DIED, CommandRequest, Zergling
 from zerglings.hive import idempotency
 from zerglings.repository.archive import Archive
 from zerglings.repository.base_recovery import BaseRecovery

@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import takewhile
 from typing import TypeVar
 
 from django.conf import settings
@@ -35,15 +34,9 @@ from zerglings.hive.write_batch import WriteBatch
 from zerglings.repository.archive import TAIL, Archive
 from zerglings.repository.counters import QueueMetrics
 from zerglings.repository.reading import Reader, decode_or_skip
-from zerglings.repository.retry_budget import GRACE, STORE_CALL_TIMEOUT, RetryBudget
+from zerglings.repository.retry_budget import GRACE, STORE_CALL_TIMEOUT
 from zerglings.storage import configured_store
-from zerglings.storage.base import (
-    PAGE_LIMIT,
-    CallRejected,
-    Page,
-    Store,
-    StoreUnavailable,
-)
+from zerglings.storage.base import PAGE_LIMIT, CallRejected, Store, StoreUnavailable
 from zerglings.storage.breaker import Breaker
 
 logger = logging.getLogger(__name__)
@@ -206,7 +199,7 @@ class Hive:
         """
         more = True
         while more:
-            page = self._page(after, min(size, PAGE_LIMIT))
+            page = self._reader.page(after, min(size, PAGE_LIMIT))
             seen = [
                 found
                 for document in page.documents
@@ -227,7 +220,8 @@ class Hive:
         zergling = self.get(zergling_id)
         total = zergling.command_count
         end = total if limit is None else min(total, offset + limit)
-        return History(self._words(zergling, offset, end), end if end < total else None)
+        parts = self._archive.words(zergling, offset, end, timeout=STORE_CALL_TIMEOUT)
+        return History(parts, end if end < total else None)
 
     def changes_after(
         self, since: str | None, limit: int = PAGE_LIMIT, wait: float = 0.0
@@ -281,27 +275,6 @@ class Hive:
             queue.reject_queued(
                 CallRejected("the store stopped answering while this request waited")
             )
-
-    def _page(self, after: str | None, limit: int) -> Page:
-        budget = RetryBudget()
-        while True:
-            began = time.monotonic()
-            try:
-                return self._store.page(after, limit, timeout=budget.call_timeout)
-            except StoreUnavailable as error:
-                if (end := budget.record_failure(error, time.monotonic() - began)) is not None:
-                    raise end from error
-            time.sleep(budget.next_pause())
-
-    def _words(self, zergling: Zergling, start: int, end: int) -> Iterator[Sequence[str]]:
-        """Yield the words from number ``start`` up to, but without, number ``end``."""
-        kept_from = zergling.base.count
-        if start < kept_from:
-            older = self._archive.oldest_first(zergling, start, timeout=STORE_CALL_TIMEOUT)
-            for chunk in takewhile(lambda chunk: chunk.start < end, older):
-                yield chunk.words[max(0, start - chunk.start) : end - chunk.start]
-        if end > kept_from:
-            yield zergling.history[max(0, start - kept_from) : end - kept_from]
 
 
 AnyOperation = TypeVar("AnyOperation", Mutation, PendingRead)

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 
-from zerglings.domain.zergling import CommandRequest, Zergling, is_derived
+from zerglings.domain.request_ids import is_derived
+from zerglings.domain.zergling import CommandRequest, Zergling
 from zerglings.hive.pending import NeverKnown, PendingOperation
 from zerglings.repository.archive import Archive
 from zerglings.repository.retry_budget import TimeLeft

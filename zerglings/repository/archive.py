@@ -1,8 +1,4 @@
-"""The archive: the older parts of histories, as chunks in a store of their own.
-
-Chunks form a linked list from a zergling back to its spawn. Unreferenced chunks, which remain after
-writes that lost a race, are ignored.
-"""
+"""The archive: moves the older parts of histories into chunks, and finds requests in them."""
 
 from __future__ import annotations
 
@@ -11,41 +7,28 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 
 from zerglings.cooperative import in_slices
-from zerglings.documents import Document
 from zerglings.domain.chunks import (
     CHUNKS_PER_SLICE,
     Chunk,
     first_id,
-    last_id,
     needs_background_move,
     shorten,
 )
-from zerglings.domain.document_format import NotAZergling
 from zerglings.domain.merging import Leaf
+from zerglings.domain.request_ids import key_mark
 from zerglings.domain.shrinking import smaller_forms
-from zerglings.domain.zergling import Base, CommandRequest, Zergling, key_mark
+from zerglings.domain.zergling import Base, CommandRequest, Zergling
+from zerglings.repository.chunk_store import ChunkStore, MissingChunk
 from zerglings.repository.retry_budget import TimeLeft
-from zerglings.storage.base import (
-    Conflict,
-    OutcomeUnknown,
-    Store,
-    StoreError,
-    StoreUnavailable,
-    TooLarge,
-)
+from zerglings.storage.base import Store, StoreError, TooLarge
 
 logger = logging.getLogger(__name__)
 
 WORDS_REMEMBERED = 1000
 """An idempotency key is recognised in at least this many of the newest words."""
-
-CHUNKS_PER_READ = 20
-"""Chunks to read with one call, up to some thousands of words."""
-
-WORDS_PER_WRITE = 50_000
-"""Words to store with one call, about 900 KiB. A single chunk may have more."""
 
 TAIL = SHORTEST_TAIL = 100
 """Default and minimum of the words that stay in a document when its history is shortened."""
@@ -64,12 +47,10 @@ class _ChunkKeys:
     previous: str | None
 
 
-class Archive:
-    """The chunks of all zerglings. Thread-safe.
+class Archive(ChunkStore):
+    """Moves old words of zerglings into chunks, and searches their chunks. Thread-safe.
 
-    Each ``timeout`` is in seconds and applies to each store call. Every method that calls the
-    store, except ``shorten``, raises ``StoreUnavailable`` if the store fails, and ``MissingChunk``
-    if a chunk is missing or damaged.
+    Every method that calls the store, except ``shorten``, raises the errors of ``ChunkStore``.
 
     Args:
         store: holds the chunks.
@@ -77,7 +58,7 @@ class Archive:
     """
 
     def __init__(self, store: Store, tail: int = TAIL) -> None:
-        self._store = store
+        super().__init__(store)
         self.tail = tail
         self._keys: OrderedDict[str, _ChunkKeys] = OrderedDict()
         self._lock = threading.Lock()
@@ -138,82 +119,17 @@ class Archive:
         """Whether shortening takes so long that other requests must not wait for it."""
         return needs_background_move(zergling, self.tail)
 
-    def store_chunks(self, chunks: Sequence[Chunk], *, timeout: float) -> None:
-        """Store chunks on a majority of the store's copies.
-
-        An existing chunk with the same content is written again. Its new revision keeps ``heal``
-        from removing it as unreachable.
-
-        Raises:
-            StoreUnavailable, OutcomeUnknown: some chunks may not be stored on a majority.
-        """
-        for batch in _write_batches(chunks):
-            self._store_batch([chunk.encode() for chunk in batch], timeout)
-
-    def _store_batch(self, chunks: Sequence[Document], timeout: float) -> None:
-        documents = {chunk["_id"]: chunk for chunk in chunks}
-        known = self._put(chunks, timeout)
-        if not known:
-            return
-        found = self._store.get_many(known, timeout=timeout)
-        again = [
-            documents[id_] | {"_rev": leaf["_rev"]}
-            for id_ in known
-            for leaf in found.get(id_, [])[:1]
-        ]
-        if len(again) < len(known) or self._put(again, timeout):
-            raise StoreUnavailable("a chunk of the history was changed at the same time")
-
-    def _put(self, documents: Sequence[Document], timeout: float) -> list[str]:
-        """Store documents, and return the ids of those that conflict with a concurrent write."""
-        conflicts = []
-        results = self._store.put_many(documents, timeout=timeout) if documents else []
-        for document, result in zip(documents, results, strict=True):
-            if isinstance(result, Conflict):
-                conflicts.append(document["_id"])
-            elif isinstance(result, StoreError):
-                raise result
-            elif result.is_minority:
-                raise OutcomeUnknown(
-                    "only a minority of the store's copies has a chunk of the history"
-                )
-        return conflicts
-
-    def newest_first(self, zergling: Zergling, *, timeout: float) -> Iterator[Chunk]:
-        """Yield the chunks of a zergling from the newest back to its spawn."""
-        wanted = zergling.base.chunk
-        while wanted is not None:
-            # A page comes from one copy of a cluster's database and may lag, so a missing chunk is
-            # read by its id. "~" sorts after all characters of an id.
-            page = self._store.page(
-                f"{wanted}~",
-                CHUNKS_PER_READ,
-                until=first_id(zergling.id),
-                descending=True,
-                timeout=timeout,
-            )
-            documents = {document["_id"]: document for document in page.documents}
-            del page
-            if wanted not in documents:
-                documents[wanted] = self._get(wanted, timeout)
-            while wanted in documents:
-                chunk = _decode_chunk(documents[wanted])
-                yield chunk
-                wanted = chunk.previous
-
-    def oldest_first(self, zergling: Zergling, offset: int, *, timeout: float) -> Iterator[Chunk]:
-        """Yield the chunks that hold words from number ``offset`` on, oldest first."""
-        ids = []
-        for chunk in self.newest_first(zergling, timeout=timeout):
-            if chunk.end <= offset:
-                break
-            ids.append(chunk.id)
-        while ids:
-            group, ids = ids[: -CHUNKS_PER_READ - 1 : -1], ids[:-CHUNKS_PER_READ]
-            found = self._store.get_many(group, timeout=timeout)
-            for chunk_id in group:
-                documents = found.pop(chunk_id, None)
-                yield _decode_chunk(documents[0] if documents else self._get(chunk_id, timeout))
+    def words(
+        self, zergling: Zergling, start: int, end: int, *, timeout: float
+    ) -> Iterator[Sequence[str]]:
+        """Yield the words from number ``start`` up to, but without, number ``end``, in parts."""
+        kept_from = zergling.base.count
+        if start < kept_from:
+            older = self.oldest_first(zergling, start, timeout=timeout)
+            for chunk in takewhile(lambda chunk: chunk.start < end, older):
+                yield chunk.words[max(0, start - chunk.start) : end - chunk.start]
+        if end > kept_from:
+            yield zergling.history[max(0, start - kept_from) : end - kept_from]
 
     def find_keyed_id(self, zergling: Zergling, mark: str, time_left: TimeLeft) -> str | None:
         """Return the id of the request with this key mark, or None if it is not found.
@@ -243,29 +159,6 @@ class Archive:
                 if chunk.start <= since:
                     break
 
-    def check_copies(self, *, timeout: float) -> None:
-        """Check that every copy of the database is complete; otherwise lists may be incomplete.
-
-        Raises:
-            CopiesBehind: copies in service lack documents.
-            StoreUnavailable: the copies could not be compared.
-        """
-        self._store.check_copies(timeout=timeout)
-
-    def all_newest_first(self, zergling_id: str, *, timeout: float) -> Iterator[Chunk]:
-        """Yield all chunks of a zergling by descending position, including unreferenced ones."""
-        after: str | None = last_id(zergling_id)
-        while after is not None:
-            page = self._store.page(
-                after,
-                CHUNKS_PER_READ,
-                until=first_id(zergling_id),
-                descending=True,
-                timeout=timeout,
-            )
-            yield from map(_decode_chunk, page.documents)
-            after = page.after
-
     def load_leaves(self, rivals: Sequence[Zergling], *, timeout: float) -> list[Leaf]:
         """Return rivals with their older requests, back to the newest chunk that all share.
 
@@ -286,12 +179,6 @@ class Archive:
             Leaf(zergling, tuple(_requests_oldest_first(chunks)))
             for zergling, chunks in zip(rivals, passed, strict=True)
         ]
-
-    def _get(self, chunk_id: str, timeout: float) -> Document:
-        found = self._store.get_many([chunk_id], all_copies=True, timeout=timeout)
-        if not found.get(chunk_id):
-            raise MissingChunk(chunk_id)
-        return found[chunk_id][0]
 
     def _keys_of(self, zergling: Zergling, chunk_id: str, time_left: TimeLeft) -> _ChunkKeys:
         """Return the keys of one of a zergling's chunks.
@@ -320,35 +207,7 @@ class Archive:
         return keys
 
 
-def _write_batches(chunks: Sequence[Chunk]) -> Iterator[list[Chunk]]:
-    """Yield chunks in batches of up to ``WORDS_PER_WRITE`` words."""
-    batch: list[Chunk] = []
-    words = 0
-    for chunk in chunks:
-        if batch and words + len(chunk.words) > WORDS_PER_WRITE:
-            yield batch
-            batch, words = [], 0
-        batch.append(chunk)
-        words += len(chunk.words)
-    if batch:
-        yield batch
-
-
-class MissingChunk(StoreUnavailable):
-    """A chunk that a zergling or another chunk references is missing or damaged."""
-
-    def __init__(self, chunk_id: str, why: str = "missing") -> None:
-        super().__init__(f"the history chunk {chunk_id!r} is {why}")
-
-
 def _requests_oldest_first(newest_first: Sequence[Chunk]) -> Iterator[CommandRequest]:
     for part in in_slices(newest_first[::-1], CHUNKS_PER_SLICE):
         for chunk in part:
             yield from chunk.requests()
-
-
-def _decode_chunk(document: Document) -> Chunk:
-    try:
-        return Chunk.decode(document)
-    except NotAZergling as error:
-        raise MissingChunk(str(document.get("_id")), f"damaged: {error}") from error

@@ -8,6 +8,7 @@ revision. So each request is in some living leaf at any time.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import TypeVar
@@ -20,9 +21,9 @@ from zerglings.repository import counters
 from zerglings.repository.archive import Archive
 from zerglings.repository.base_recovery import BaseRecovery
 from zerglings.repository.moving import LongHistory, Mover
-from zerglings.repository.retry_budget import TimeLeft
+from zerglings.repository.retry_budget import RetryBudget, TimeLeft
 from zerglings.repository.writing import Writer
-from zerglings.storage.base import Conflict, Store, StoreError, StoreUnavailable
+from zerglings.storage.base import Conflict, Page, Store, StoreError, StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -83,6 +84,22 @@ class Reader:
             for id_, zerglings in decoded.items()
         }
         return {id_: self._shorten(each) for id_, each in found.items()} if to_change else found
+
+    def page(self, after: str | None, limit: int) -> Page:
+        """Return a page of documents as they are stored, see ``Store.page``; retry quick failures.
+
+        Raises:
+            StoreUnavailable: every attempt within the retry budget failed.
+        """
+        budget = RetryBudget()
+        while True:
+            began = time.monotonic()
+            try:
+                return self._store.page(after, limit, timeout=budget.call_timeout)
+            except StoreUnavailable as error:
+                if (end := budget.record_failure(error, time.monotonic() - began)) is not None:
+                    raise end from error
+            time.sleep(budget.next_pause())
 
     def _shorten(self, found: Found) -> Found:
         try:

@@ -18,13 +18,15 @@ from zerglings.domain.chunks import Chunk
 from zerglings.domain.document_format import NotAZergling, encode
 from zerglings.domain.zergling import Zergling
 from zerglings.hive import idempotency
-from zerglings.repository.archive import CHUNKS_PER_READ, Archive, MissingChunk
+from zerglings.repository.archive import Archive
+from zerglings.repository.chunk_store import CHUNKS_PER_READ, MissingChunk
 from zerglings.repository.reading import Found, Reader
 from zerglings.repository.retry_budget import BATCH_JOB_TIMEOUT
 from zerglings.storage.base import Page, Store, StoreError
 from zerglings.transfer.lineage import check_chunk, check_zergling
-from zerglings.transfer.lines import ExportWriter, Tally, is_key
+from zerglings.transfer.lines import ExportWriter, is_key
 from zerglings.transfer.retrying import Pause, with_retries
+from zerglings.transfer.tally import Tally
 
 logger = logging.getLogger(__name__)
 

@@ -13,13 +13,11 @@ is valid only in the store that made it.
 
 from __future__ import annotations
 
-import hashlib
 import re
 import zlib
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from dataclasses import dataclass
+from typing import BinaryIO
 
 import orjson
 
@@ -29,11 +27,11 @@ from zerglings.domain.document_format import NotAZergling, decode, encode
 from zerglings.domain.zergling import Zergling
 from zerglings.hive import idempotency
 from zerglings.transfer.lineage import check_chunk, check_zergling
+from zerglings.transfer.tally import CHUNK, KEY, KINDS, ZERGLING, Tally
 
 FORMAT = "overmind-zerglings"
 VERSION = 1
 
-ZERGLING, CHUNK, KEY = KINDS = ("zergling", "chunk", "key")
 END = "end"
 _HEADER_CONTENT = {"format": FORMAT, "version": VERSION}
 _HEADER = orjson.dumps(_HEADER_CONTENT, option=orjson.OPT_APPEND_NEWLINE)
@@ -75,44 +73,6 @@ class Entry:
     def id(self) -> str:
         """The document's id."""
         return str(self.document["_id"])
-
-
-@dataclass(slots=True)
-class Tally:
-    """Counts and hash of the lines up to some position in the file.
-
-    ``size`` is in bytes. ``last_id`` is the id of the last zergling or key.
-    """
-
-    lines: int = 0
-    size: int = 0
-    counts: Counter[str] = field(default_factory=Counter)
-    last_id: str = ""
-    digest: Any = field(default_factory=hashlib.sha256)  # hashlib's type has no public name
-
-    def copy(self) -> Tally:
-        """Return an independent copy."""
-        return Tally(self.lines, self.size, self.counts.copy(), self.last_id, self.digest.copy())
-
-    def add(self, line: bytes) -> None:
-        """Add a line."""
-        self.lines += 1
-        self.size += len(line)
-        self.digest.update(line)
-
-    def trailer(self) -> Document:
-        """Return the content of the trailer."""
-        counts = {f"{kind}s": self.counts[kind] for kind in KINDS}
-        return counts | {"sha256": self.digest.hexdigest()}
-
-    def __str__(self) -> str:
-        return describe_counts(self.counts)
-
-
-def describe_counts(counts: Counter[str]) -> str:
-    """Return the counts as text."""
-    text = f"{counts[ZERGLING]} zerglings and {counts[CHUNK]} parts of histories"
-    return f"{text}, {counts[KEY]} keys" if counts[KEY] else text
 
 
 class ExportWriter:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from zerglings.repository.archive import MissingChunk
+from zerglings.repository.chunk_store import MissingChunk
 from zerglings.storage.base import (
     AccountRefused,
     NotBootstrapped,

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from tests.proof.hostile.budget import TRIED, tries
 from tests.proof.hostile.documents import DOCUMENTS, IDS
-from zerglings.transfer.lines import BadFile, Tally, entries, whole_part
+from zerglings.transfer.lines import BadFile, entries, whole_part
+from zerglings.transfer.tally import Tally
 
 HEADER = b'{"format":"overmind-zerglings","version":1}\n'
 

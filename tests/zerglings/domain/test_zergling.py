@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.zerglings.strategies import commands, histories, poses
+from zerglings.domain.request_ids import is_derived, time_of_death
 from zerglings.domain.zergling import (
     COMMANDS_PER_REQUEST,
     COORDINATE_LIMIT,
@@ -16,9 +17,7 @@ from zerglings.domain.zergling import (
     OutOfBounds,
     Pose,
     Zergling,
-    is_derived,
     replay,
-    time_of_death,
     undo,
 )
 

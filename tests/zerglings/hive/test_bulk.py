@@ -15,17 +15,17 @@ from zerglings.domain.zergling import CommandRequest, Pose, Zergling
 from zerglings.hive.bulk import PART, Item, item_key
 from zerglings.hive.healing import Healer
 from zerglings.hive.hive import Hive
+from zerglings.hive.mutation_group import Outcome
 from zerglings.hive.mutations import KeyReused
-from zerglings.hive.write_batch import Outcome
 from zerglings.repository import retry_budget
-from zerglings.repository.archive import MissingChunk
+from zerglings.repository.chunk_store import MissingChunk
 from zerglings.storage.base import OutcomeUnknown, Store, StoreUnavailable
 
 
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a call take as long as a busy machine needs: no test here is about time."""
-    for limit in ("TIME_LIMIT", "LOOKUP_LIMIT", "QUICK_FAILURE_LIMIT", "CALL_TIMEOUT"):
+    for limit in ("TIME_LIMIT", "LOOKUP_LIMIT", "QUICK_FAILURE_LIMIT", "STORE_CALL_TIMEOUT"):
         monkeypatch.setattr(retry_budget, limit, 60.0)
 
 

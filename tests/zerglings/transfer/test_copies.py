@@ -12,7 +12,8 @@ from tests.support.lives import TAIL, populate
 from zerglings.storage.base import CopiesBehind, Store
 from zerglings.transfer import exporting
 from zerglings.transfer.exporting import Exporter
-from zerglings.transfer.lines import ZERGLING, ExportWriter, Tally, whole_part
+from zerglings.transfer.lines import ExportWriter, whole_part
+from zerglings.transfer.tally import ZERGLING, Tally
 
 
 def write_all(store: Store, stream: io.BytesIO, tally: Tally | None = None) -> None:

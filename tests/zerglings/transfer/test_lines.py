@@ -19,10 +19,10 @@ from zerglings.transfer.lines import (
     CutFile,
     Entry,
     ExportWriter,
-    Tally,
     entries,
     whole_part,
 )
+from zerglings.transfer.tally import Tally
 
 IDS = tuple(f"{digit * 8}-0000-4000-8000-000000000000" for digit in "1234")
 TAIL = 5

@@ -36,15 +36,12 @@ from zerglings.transfer import retrying
 from zerglings.transfer.exporting import Exporter
 from zerglings.transfer.importing import Different, Importer
 from zerglings.transfer.lines import (
-    CHUNK,
-    KEY,
-    ZERGLING,
     CutFile,
     ExportWriter,
-    Tally,
     entries,
     whole_part,
 )
+from zerglings.transfer.tally import CHUNK, KEY, ZERGLING, Tally
 
 
 def no_progress(_: object) -> None:

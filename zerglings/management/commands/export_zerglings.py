@@ -16,7 +16,8 @@ from zerglings.storage import configured_store
 from zerglings.storage.base import StoreError
 from zerglings.transfer.exporting import Exporter
 from zerglings.transfer.files import COMPRESSED, STANDARD, continued, created
-from zerglings.transfer.lines import ZERGLING, BadFile, ExportWriter, Tally, whole_part
+from zerglings.transfer.lines import BadFile, ExportWriter, whole_part
+from zerglings.transfer.tally import ZERGLING, Tally
 
 READY_TIMEOUT = 5.0
 

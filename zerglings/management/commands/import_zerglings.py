@@ -16,7 +16,8 @@ from zerglings.storage import configured_store
 from zerglings.storage.base import NotBootstrapped, StoreError
 from zerglings.transfer.files import STANDARD, opened
 from zerglings.transfer.importing import Different, Importer, Progress
-from zerglings.transfer.lines import BadFile, Entry, Tally, describe_counts, entries
+from zerglings.transfer.lines import BadFile, Entry, entries
+from zerglings.transfer.tally import Tally, describe_counts
 
 READY_TIMEOUT = 5.0
 

@@ -21,11 +21,11 @@ export class Animations {
     this.trails.push({ x, y, dx: isLong ? 0 : dx, dy: isLong ? 0 : dy, facing, isNew, start: now });
     if (this.trails.length > MAX_TRAILS) this.trails.splice(0, this.trails.length - MAX_TRAILS);
     if (isReduced || isLong) return this.forget(slot);
-    const rest = this.at(slot, now);
+    const current = this.at(slot, now);
     this.#motions.set(slot, {
-      dx: dx + (rest?.dx ?? 0),
-      dy: dy + (rest?.dy ?? 0),
-      turn: quarterTurns(before.facing, facing) + (rest?.turn ?? 0),
+      dx: dx + (current?.dx ?? 0),
+      dy: dy + (current?.dy ?? 0),
+      turn: quarterTurns(before.facing, facing) + (current?.turn ?? 0),
       isNew,
       start: now,
     });

@@ -17,20 +17,20 @@ export class ApiError extends Error {
 
 /** Spawn a zergling; `fields` may have a location and a facing. */
 export async function spawn(fields) {
-  const answer = await requestWithRetries("POST", `${ROOT}zerglings/`, fields);
-  return answer.zergling;
+  const { zergling } = await requestWithRetries("POST", `${ROOT}zerglings/`, fields);
+  return zergling;
 }
 
 /** Send commands, such as "MLM", to a zergling; returns the zergling after them. */
 export async function command(id, words) {
-  const answer = await requestWithRetries("POST", `${ROOT}zerglings/${id}`, words);
-  return answer.zergling;
+  const { zergling } = await requestWithRetries("POST", `${ROOT}zerglings/${id}`, words);
+  return zergling;
 }
 
 /** Get one zergling with its newest commands. */
 export async function getZergling(id) {
-  const answer = await requestWithRetries("GET", `${ROOT}zerglings/${id}`);
-  return answer.zergling;
+  const { zergling } = await requestWithRetries("GET", `${ROOT}zerglings/${id}`);
+  return zergling;
 }
 
 /** Whether the service requires a valid token that this browser does not have. */

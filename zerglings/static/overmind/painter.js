@@ -128,13 +128,13 @@ export class Painter {
     this.#paintedVersion = this.swarm.version;
     this.#isSwarmStale = false;
     context.setTransform(1, 0, 0, 1, 0, 0);
-    const seen = this.swarm.within(this.camera.box(1));
+    const visible = this.swarm.within(this.camera.box(1));
     if (this.camera.scale >= NEAR_SCALE) {
       context.clearRect(0, 0, context.canvas.width, context.canvas.height);
       this.#sprites.prepare(Math.round(this.camera.scale * this.#ratio), this.theme);
-      this.#paintSprites(context, seen);
+      this.#paintSprites(context, visible);
     } else {
-      this.#points.paint(context, this.camera, this.swarm, this.theme, seen, this.#ratio);
+      this.#points.paint(context, this.camera, this.swarm, this.theme, visible, this.#ratio);
     }
     const cost = performance.now() - began;
     this.#pausedUntil = cost > SLOW ? now + cost * (1 + PAUSE_FACTOR) : 0;

@@ -37,14 +37,14 @@ export class Roster {
   #render() {
     const { swarm } = this;
     const box = this.camera.box();
-    const seen = swarm.within(box);
-    const chosen = lowest(seen, ROWS);
+    const visible = swarm.within(box);
+    const chosen = lowest(visible, ROWS);
     const selected = this.selection.slot;
     // List the selected zergling too if it is in view but not among the lowest slots.
     if (selected >= 0 && !chosen.includes(selected) && isWithin(box, swarm, selected)) {
       chosen[chosen.length - 1] = selected;
     }
-    this.#summarise(seen.count, chosen.length);
+    this.#summarise(visible.count, chosen.length);
     this.#ids = chosen.map((slot) => swarm.idOf(slot));
     while (this.list.children.length > chosen.length) this.list.lastChild.remove();
     chosen.forEach((slot, n) => this.#row(n, slot));

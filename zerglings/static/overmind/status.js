@@ -39,17 +39,17 @@ export class Status {
     if (this.text.textContent !== text) this.text.textContent = text;
     setHidden(this.retry, this.#state !== "offline", this.focusFallback);
     setHidden(this.signIn, this.#state !== "refused", this.focusFallback);
-    if (isLoading && this.sync.swarm.size) this.#setCountdown(numberText(this.sync.swarm.size));
+    if (isLoading && this.sync.swarm.size) this.#setDetail(numberText(this.sync.swarm.size));
     else if (this.#state === "offline") this.#showSeconds();
-    else this.#setCountdown("");
+    else this.#setDetail("");
   }
 
   #showSeconds() {
     const seconds = Math.max(1, Math.ceil((this.#nextTry - performance.now()) / 1000));
-    this.#setCountdown(`· next try in ${seconds} s`);
+    this.#setDetail(`· next try in ${seconds} s`);
   }
 
-  #setCountdown(text) {
+  #setDetail(text) {
     if (this.countdown.textContent !== text) this.countdown.textContent = text;
   }
 }
