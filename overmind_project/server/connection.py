@@ -52,7 +52,7 @@ class Phase(Enum):
     NOTHING = "nothing"
 
 
-class WaitingList(Protocol):
+class WaitingConnections(Protocol):
     """The lists of waiting connections; implemented by the process's `Connections`."""
 
     is_crowded: bool
@@ -82,7 +82,7 @@ class Connection(gevent.socket.socket):
         "since",
     )
 
-    def __init__(self, accepted: socket.socket, connections: WaitingList) -> None:
+    def __init__(self, accepted: socket.socket, connections: WaitingConnections) -> None:
         super().__init__(accepted.family, accepted.type, accepted.proto, fileno=accepted.detach())
         self._connections = connections
         self._request: Request | None = None

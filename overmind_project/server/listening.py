@@ -20,8 +20,8 @@ def binds(address: str) -> Sequence[str]:
     return [f"{host}{address}" for host in _wildcard_hosts()]
 
 
-def plain(host: str) -> str:
-    """Return a peer's address; an IPv4-mapped IPv6 address becomes plain IPv4."""
+def without_ipv6_mapping(host: str) -> str:
+    """Return a peer's address. An IPv4-mapped IPv6 address becomes an IPv4 address."""
     return host.removeprefix(_MAPPED) if "." in host else host
 
 

@@ -23,7 +23,7 @@ from gunicorn.workers.ggevent import GeventWorker
 
 from overmind_project.server.connection import Connection
 from overmind_project.server.connections import Connections
-from overmind_project.server.listening import plain
+from overmind_project.server.listening import without_ipv6_mapping
 from overmind_project.server.malformed import FAILED, NoHost, error_response_for
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ class Worker(GeventWorker):
     def handle(self, listener: _Listener, client: socket.socket, addr: Address) -> None:  # type: ignore[override]  # always gets a _Listener
         """Serve one connection."""
         if isinstance(addr, tuple):
-            addr = (plain(addr[0]), *addr[1:])
+            addr = (without_ipv6_mapping(addr[0]), *addr[1:])
         with self._connections.opened(client) as connection:
             super().handle(listener, connection, addr)  # type: ignore[arg-type]  # gunicorn calls its getsockname()
 
