@@ -80,5 +80,8 @@ def _faults_of_life(store: Store, life: Life, document: Document, known: Known) 
 def faults_of_file(path: Path) -> list[str]:
     """Say what SQLite finds wrong with a file."""
     with closing(sqlite3.connect(path, timeout=SOON)) as connection:
-        lines = [str(line) for (line,) in connection.execute("PRAGMA integrity_check")]
+        try:
+            lines = [str(line) for (line,) in connection.execute("PRAGMA integrity_check")]
+        except sqlite3.DatabaseError as error:
+            return [str(error)]
     return [] if lines == ["ok"] else lines
