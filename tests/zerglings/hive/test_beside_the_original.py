@@ -238,7 +238,7 @@ no_deadline = settings(deadline=None, suppress_health_check=list(HealthCheck))
 
 @settings(no_deadline, max_examples=3000 if LONG else 80)
 @given(lives)
-def test_what_was_acknowledged_counts_once_wherever_the_original_writes(
+def test_acknowledged_commands_count_once_when_the_original_writes_in_between(
     embedded: Store, life: tuple[bool, list[Any], bool, list[Any]]
 ) -> None:
     live(embedded, life)
@@ -246,7 +246,7 @@ def test_what_was_acknowledged_counts_once_wherever_the_original_writes(
 
 @settings(no_deadline, max_examples=200 if LONG else 8)
 @given(lives)
-def test_it_does_over_couchdb_as_well(
+def test_acknowledged_commands_count_once_over_couchdb_too(
     remote: Store, life: tuple[bool, list[Any], bool, list[Any]]
 ) -> None:
     live(remote, life)

@@ -105,14 +105,12 @@ def occupied(group: GroupCommit[Wish], flushes: Flushes, pool: ThreadPoolExecuto
     return first
 
 
-def test_a_call_that_comes_alone_is_carried_out_at_once(
-    group: GroupCommit[Wish], flushes: Flushes
-) -> None:
+def test_a_single_call_is_flushed_immediately(group: GroupCommit[Wish], flushes: Flushes) -> None:
     assert [run(group, Wish("a")), run(group, Wish("b"))] == ["A", "B"]
     assert flushes.batches == [["a"], ["b"]]
 
 
-def test_calls_that_come_during_a_flush_share_the_next(
+def test_calls_queued_during_a_flush_share_the_next_one(
     group: GroupCommit[Wish], flushes: Flushes, pool: ThreadPoolExecutor
 ) -> None:
     first = occupied(group, flushes, pool)
@@ -122,7 +120,7 @@ def test_calls_that_come_during_a_flush_share_the_next(
     assert flushes.batches == [["first"], ["a", "b", "c"]]
 
 
-def test_how_many_wait_and_are_carried_out_together_is_told(
+def test_queue_length_and_batch_size_are_reported(
     group: GroupCommit[Wish], flushes: Flushes, monitor: Watched, pool: ThreadPoolExecutor
 ) -> None:
     first = occupied(group, flushes, pool)
@@ -135,7 +133,7 @@ def test_how_many_wait_and_are_carried_out_together_is_told(
     assert monitor.depths[-1] == 0
 
 
-def test_one_that_waits_no_longer_is_not_told_of(
+def test_an_abandoned_call_is_removed_from_the_reported_queue_length(
     group: GroupCommit[Wish], flushes: Flushes, monitor: Watched, pool: ThreadPoolExecutor
 ) -> None:
     first = occupied(group, flushes, pool)
@@ -146,7 +144,7 @@ def test_one_that_waits_no_longer_is_not_told_of(
     first.result(LONG)
 
 
-def test_a_batch_has_a_bound_and_nobody_is_passed_over(
+def test_batches_are_limited_and_keep_the_queue_order(
     group: GroupCommit[Wish], flushes: Flushes, pool: ThreadPoolExecutor
 ) -> None:
     occupied(group, flushes, pool)
@@ -156,7 +154,7 @@ def test_a_batch_has_a_bound_and_nobody_is_passed_over(
     assert flushes.batches == [["first"], ["a", "b", "c", "d"], ["e", "f"]]
 
 
-def test_beyond_the_bound_of_the_queue_nobody_is_taken_in(
+def test_calls_beyond_the_queue_limit_are_rejected(
     group: GroupCommit[Wish], flushes: Flushes, pool: ThreadPoolExecutor
 ) -> None:
     occupied(group, flushes, pool)
@@ -168,7 +166,7 @@ def test_beyond_the_bound_of_the_queue_nobody_is_taken_in(
     assert run(group, Wish("h")) == "H"
 
 
-def test_who_is_not_admitted_is_not_taken_in(flushes: Flushes, monitor: Watched) -> None:
+def test_calls_that_are_not_admitted_are_not_queued(flushes: Flushes, monitor: Watched) -> None:
     def admit() -> None:
         raise PermissionError
 
@@ -180,7 +178,7 @@ def test_who_is_not_admitted_is_not_taken_in(flushes: Flushes, monitor: Watched)
     assert (flushes.batches, monitor.depths) == ([], [])
 
 
-def test_those_who_wait_are_turned_away_at_once_but_not_those_in_a_flush(
+def test_queued_calls_can_be_rejected_without_those_in_a_flush(
     group: GroupCommit[Wish], flushes: Flushes, monitor: Watched, pool: ThreadPoolExecutor
 ) -> None:
     first = occupied(group, flushes, pool)
@@ -196,7 +194,7 @@ def test_those_who_wait_are_turned_away_at_once_but_not_those_in_a_flush(
     assert flushes.batches == [["first"], ["g"]]
 
 
-def test_one_whose_flush_came_to_nothing_yet_is_not_turned_away(
+def test_calls_between_two_attempts_are_not_rejected_with_the_queue(
     group: GroupCommit[Wish], flushes: Flushes, pool: ThreadPoolExecutor
 ) -> None:
     first = occupied(group, flushes, pool)
@@ -216,7 +214,7 @@ def test_one_whose_flush_came_to_nothing_yet_is_not_turned_away(
     assert [call.result(LONG) for call in (first, *others)] == ["first", "a", "b"]
 
 
-def test_what_a_flush_leaves_comes_before_all_that_came_later(
+def test_unanswered_calls_come_first_in_the_next_batch(
     group: GroupCommit[Wish], flushes: Flushes, pool: ThreadPoolExecutor
 ) -> None:
     attempts = {"a": 0, "b": 0}
@@ -235,7 +233,7 @@ def test_what_a_flush_leaves_comes_before_all_that_came_later(
     assert flushes.batches == [["first"], ["a", "x", "y", "b"], ["a", "b", "z"]]
 
 
-def test_one_callers_error_is_its_own(
+def test_an_error_of_one_call_does_not_fail_the_batch(
     group: GroupCommit[Wish], flushes: Flushes, pool: ThreadPoolExecutor
 ) -> None:
     def no_b(wish: Wish) -> None:
@@ -253,7 +251,7 @@ def test_one_callers_error_is_its_own(
         b.result(LONG)
 
 
-def test_a_crash_is_the_end_of_its_batch_alone(
+def test_a_crash_abandons_only_the_rest_of_its_batch(
     group: GroupCommit[Wish],
     flushes: Flushes,
     pool: ThreadPoolExecutor,
@@ -278,7 +276,7 @@ def test_a_crash_is_the_end_of_its_batch_alone(
     assert caplog.records[0].levelno == logging.ERROR
 
 
-def test_a_leader_that_is_ended_hands_over(
+def test_a_leader_that_exits_hands_over(
     group: GroupCommit[Wish], flushes: Flushes, pool: ThreadPoolExecutor
 ) -> None:
     def end(wish: Wish) -> None:
@@ -295,7 +293,7 @@ def test_a_leader_that_is_ended_hands_over(
     assert [call.result(LONG) for call in others] == ["a", "b"]
 
 
-def test_whoever_has_its_answer_leads_no_longer(
+def test_a_leader_hands_over_once_it_is_answered(
     group: GroupCommit[Wish], flushes: Flushes, pool: ThreadPoolExecutor
 ) -> None:
     flushes.carry_out = lambda wish: wish.succeed(str(threading.get_ident()))
@@ -306,7 +304,7 @@ def test_whoever_has_its_answer_leads_no_longer(
     assert len(set(leaders)) == 3, "one for each flush"
 
 
-def test_a_caller_waits_no_longer_than_it_said(
+def test_a_queued_call_is_abandoned_at_its_deadline(
     group: GroupCommit[Wish], flushes: Flushes, pool: ThreadPoolExecutor
 ) -> None:
     occupied(group, flushes, pool)
@@ -327,16 +325,14 @@ class Hasty(Wish):
         return self.is_answered
 
 
-def test_whoever_would_lead_when_its_time_is_up_does_not(
-    group: GroupCommit[Wish], flushes: Flushes
-) -> None:
+def test_an_expired_call_does_not_lead(group: GroupCommit[Wish], flushes: Flushes) -> None:
     with pytest.raises(TimeoutError):
         run(group, Hasty("late", budget=0))
     assert run(group, Wish("next")) == "NEXT"
     assert flushes.batches == [["next"]]
 
 
-def test_whoever_leads_until_its_time_is_up_hands_over(
+def test_a_leader_hands_over_at_its_deadline(
     group: GroupCommit[Wish], flushes: Flushes, pool: ThreadPoolExecutor
 ) -> None:
     def carry_out(wish: Wish) -> None:
@@ -357,7 +353,7 @@ def test_whoever_leads_until_its_time_is_up_hands_over(
     assert flushes.batches == [["leader"], ["b"]]
 
 
-def test_a_caller_whose_call_is_under_way_is_told_so(
+def test_a_call_abandoned_during_its_flush_is_reported_as_started(
     group: GroupCommit[Wish], flushes: Flushes, pool: ThreadPoolExecutor
 ) -> None:
     occupied(group, flushes, pool)
@@ -373,7 +369,7 @@ def test_a_caller_whose_call_is_under_way_is_told_so(
     assert a.result(LONG) == "A"
 
 
-def test_whoever_gave_up_is_never_made_to_lead(
+def test_an_abandoned_call_never_becomes_the_leader(
     group: GroupCommit[Wish], flushes: Flushes, pool: ThreadPoolExecutor
 ) -> None:
     flushes.carry_out = lambda wish: None if wish.name == "b" else wish.succeed(wish.name)
@@ -391,7 +387,7 @@ def test_whoever_gave_up_is_never_made_to_lead(
     assert flushes.batches == [["first"], ["a", "b"], ["c"]]
 
 
-def test_many_at_once_are_all_answered(
+def test_concurrent_calls_are_all_answered(
     flushes: Flushes, monitor: Watched, pool: ThreadPoolExecutor
 ) -> None:
     group = GroupCommit[Wish](flushes, batch_limit=5, queue_limit=100, grace=1, monitor=monitor)
@@ -400,7 +396,7 @@ def test_many_at_once_are_all_answered(
     assert sorted(name for batch in flushes.batches for name in batch) == sorted(names)
 
 
-def test_calls_of_one_caller_are_carried_out_in_their_order(
+def test_calls_of_one_caller_are_flushed_in_order(
     flushes: Flushes, group: GroupCommit[Wish]
 ) -> None:
     wishes = [Wish(name) for name in "abcdef"]
@@ -409,7 +405,7 @@ def test_calls_of_one_caller_are_carried_out_in_their_order(
     assert [wish.outcome() for wish in wishes] == list("ABCDEF")
 
 
-def test_a_caller_of_many_leads_again_for_what_is_attempted_again(
+def test_a_caller_leads_until_all_of_its_calls_are_answered(
     flushes: Flushes, group: GroupCommit[Wish]
 ) -> None:
     refused = ["b", "e"]
@@ -427,7 +423,7 @@ def test_a_caller_of_many_leads_again_for_what_is_attempted_again(
     assert flushes.batches == [["a", "b", "c", "d"], ["b", "e", "f"], ["e"]]
 
 
-def test_callers_of_many_and_of_one_lead_for_each_other(
+def test_concurrent_callers_of_several_and_of_single_calls_are_all_answered(
     flushes: Flushes, group: GroupCommit[Wish], pool: ThreadPoolExecutor
 ) -> None:
     for round_ in range(50):
@@ -440,7 +436,7 @@ def test_callers_of_many_and_of_one_lead_for_each_other(
         assert answers == ["A0", "A1", "B0", "B1", "C"], round_
 
 
-def test_more_calls_than_may_wait_are_not_taken_in(
+def test_more_calls_than_the_queue_limit_are_rejected_as_a_whole(
     flushes: Flushes, group: GroupCommit[Wish]
 ) -> None:
     wishes = [Wish(str(n)) for n in range(7)]
@@ -451,7 +447,7 @@ def test_more_calls_than_may_wait_are_not_taken_in(
         wishes[0].outcome()
 
 
-def test_of_many_calls_those_whose_time_is_up_are_given_up(
+def test_only_the_expired_calls_of_a_caller_are_abandoned(
     flushes: Flushes, group: GroupCommit[Wish], pool: ThreadPoolExecutor
 ) -> None:
     flushes.gate.clear()

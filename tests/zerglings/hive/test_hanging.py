@@ -91,7 +91,7 @@ def timed(call: Callable[[], object]) -> tuple[float, str]:
     return time.monotonic(), "answered"
 
 
-def test_nobody_waits_for_the_calls_of_others_once_the_store_is_known_to_hang(
+def test_queued_and_new_calls_fail_fast_once_the_breaker_is_open(
     hanging: Hanging,
 ) -> None:
     """Nor does who comes then; only those whose own call is under way learn what it came to."""
@@ -139,7 +139,7 @@ def test_nobody_waits_for_the_calls_of_others_once_the_store_is_known_to_hang(
     assert hive.get(other.id).history == ()
 
 
-def test_a_whole_swarm_call_is_told_at_once_that_the_store_hangs(hanging: Hanging) -> None:
+def test_a_bulk_call_fails_fast_while_the_breaker_is_open(hanging: Hanging) -> None:
     zergling = hanging.hive.spawn(Pose())
     hanging.hangs.set()
     hanging.open_breaker()

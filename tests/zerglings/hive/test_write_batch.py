@@ -80,7 +80,7 @@ def error_of(change: CommandMutation | SpawnMutation) -> type[BaseException]:
     return caught.type
 
 
-def test_changes_of_one_zergling_are_one_write_in_the_order_of_their_arrival(bench: Bench) -> None:
+def test_mutations_of_one_zergling_share_one_write_in_arrival_order(bench: Bench) -> None:
     zergling = bench.spawn()
     bench.store.puts.clear()
     orders = [order(zergling, letter) for letter in "MLRRM"]
@@ -96,7 +96,7 @@ def test_changes_of_one_zergling_are_one_write_in_the_order_of_their_arrival(ben
     assert bench.stored(zergling) == orders[-1].outcome()
 
 
-def test_only_the_last_gets_the_revision_that_was_written(bench: Bench) -> None:
+def test_only_the_last_mutation_returns_the_written_revision(bench: Bench) -> None:
     zergling = bench.spawn()
     orders = [order(zergling, letter) for letter in "MLR"]
     bench.flush(orders)
@@ -108,7 +108,7 @@ def test_only_the_last_gets_the_revision_that_was_written(bench: Bench) -> None:
     assert error_of(late) is PreconditionFailed
 
 
-def test_of_several_with_one_condition_only_the_first_passes(bench: Bench) -> None:
+def test_only_the_first_of_several_mutations_passes_the_same_precondition(bench: Bench) -> None:
     zergling, other = bench.spawn(), bench.spawn()
     orders = [order(zergling, "M", at(zergling.revision)) for _ in range(3)]
     free = [order(zergling, "L"), order(other, "R", at(other.revision))]
@@ -119,7 +119,7 @@ def test_of_several_with_one_condition_only_the_first_passes(bench: Bench) -> No
     assert free[1].outcome().history == ("R",)
 
 
-def test_a_condition_that_does_not_hold_is_one_callers_own(bench: Bench) -> None:
+def test_a_failed_precondition_fails_only_its_own_mutation(bench: Bench) -> None:
     zergling = bench.spawn()
     orders = [order(zergling, "M", at("0-x")), order(zergling, "L", at(zergling.revision))]
     bench.flush(orders)
@@ -127,7 +127,7 @@ def test_a_condition_that_does_not_hold_is_one_callers_own(bench: Bench) -> None
     assert orders[1].outcome().history == ("L",)
 
 
-def test_each_gets_its_own_error_and_the_rest_goes_on(bench: Bench) -> None:
+def test_each_mutation_gets_its_own_error_and_the_rest_succeed(bench: Bench) -> None:
     zergling, edge = bench.spawn(), bench.spawn(Pose(COORDINATE_LIMIT, 0, "E"))
     nobody = Zergling.spawned(str(uuid.uuid4()), Pose())
     keyed = [order(zergling, "M", key="k"), order(zergling, "L", key="k")]
@@ -147,7 +147,7 @@ def test_each_gets_its_own_error_and_the_rest_goes_on(bench: Bench) -> None:
     assert fine.outcome().history == ("M", "R")
 
 
-def test_one_key_twice_in_a_batch_is_applied_once(bench: Bench) -> None:
+def test_a_key_repeated_within_a_batch_is_applied_once(bench: Bench) -> None:
     zergling = bench.spawn()
     orders = [order(zergling, "M", key="k") for _ in range(2)]
     bench.flush(orders)
@@ -155,7 +155,7 @@ def test_one_key_twice_in_a_batch_is_applied_once(bench: Bench) -> None:
     assert bench.stored(zergling).history == ("M",)
 
 
-def test_one_spawn_twice_in_a_batch_spawns_once(bench: Bench) -> None:
+def test_a_spawn_repeated_within_a_batch_spawns_once(bench: Bench) -> None:
     newborn = Zergling.spawned(str(uuid.uuid4()), Pose())
     spawns = [SpawnMutation(newborn, is_keyed=True) for _ in range(2)]
     bench.flush(spawns)
@@ -172,7 +172,7 @@ def test_spawns_and_commands_share_one_write(bench: Bench) -> None:
     assert [len(documents) for documents in bench.store.puts] == [3]
 
 
-def test_a_lost_race_is_tried_again_and_the_rest_is_answered(bench: Bench) -> None:
+def test_mutations_that_lost_a_race_stay_pending_and_the_rest_are_answered(bench: Bench) -> None:
     raced, other = bench.spawn(), bench.spawn()
     bench.store.before_put = lambda document: (
         raising(Conflict("raced"))() if document["_id"] == raced.id else None
@@ -186,7 +186,9 @@ def test_a_lost_race_is_tried_again_and_the_rest_is_answered(bench: Bench) -> No
 
 
 @pytest.mark.parametrize("error", [OutcomeUnknown("lost"), StoreUnavailable("away")])
-def test_nothing_is_answered_before_the_store_has_it(bench: Bench, error: StoreError) -> None:
+def test_no_mutation_is_answered_before_the_store_confirms_the_write(
+    bench: Bench, error: StoreError
+) -> None:
     """Not even a refusal that follows from a change which the store may not have."""
     zergling = bench.spawn()
     orders = [order(zergling, "M", at(zergling.revision)) for _ in range(2)]
@@ -198,7 +200,7 @@ def test_nothing_is_answered_before_the_store_has_it(bench: Bench, error: StoreE
     assert error_of(orders[1]) is PreconditionFailed
 
 
-def test_what_was_carried_out_after_all_is_not_repeated(bench: Bench) -> None:
+def test_a_stored_write_with_a_lost_response_is_not_repeated(bench: Bench) -> None:
     zergling = bench.spawn()
     orders = [order(zergling, letter) for letter in "ML"]
     bench.store.after_put = raising(OutcomeUnknown("lost"))
@@ -209,7 +211,7 @@ def test_what_was_carried_out_after_all_is_not_repeated(bench: Bench) -> None:
     assert orders[0].outcome() == orders[1].outcome() == bench.stored(zergling)
 
 
-def test_a_write_that_was_sent_twice_and_refused_the_second_time_counts_once(
+def test_a_command_sent_twice_and_refused_the_second_time_counts_once(
     bench: Bench,
 ) -> None:
     """Something before the store did so, and passed on the second answer."""
@@ -222,7 +224,7 @@ def test_a_write_that_was_sent_twice_and_refused_the_second_time_counts_once(
     assert bench.stored(zergling).history == ("M",)
 
 
-def test_a_birth_that_was_sent_twice_and_refused_the_second_time_is_one(bench: Bench) -> None:
+def test_a_spawn_sent_twice_and_refused_the_second_time_succeeds(bench: Bench) -> None:
     birth = SpawnMutation(Zergling.spawned(str(uuid.uuid4()), Pose()), is_keyed=False)
     bench.store.after_put = raising(Conflict("it is there already"))
     bench.flush([birth])
@@ -230,7 +232,7 @@ def test_a_birth_that_was_sent_twice_and_refused_the_second_time_is_one(bench: B
     assert birth.outcome().revision is not None
 
 
-def test_a_write_in_doubt_is_never_said_to_be_refused(bench: Bench) -> None:
+def test_a_write_with_unknown_outcome_is_never_reported_as_refused(bench: Bench) -> None:
     """It may still be on its way, or on a node that is away for now."""
     zergling = bench.spawn()
     ours, other = order(zergling, "M", at(zergling.revision)), order(zergling, "L")
@@ -242,7 +244,7 @@ def test_a_write_in_doubt_is_never_said_to_be_refused(bench: Bench) -> None:
     assert error_of(ours) is OutcomeUnknown
 
 
-def test_what_was_carried_out_behind_one_who_gave_up_is_not_repeated(bench: Bench) -> None:
+def test_a_command_stored_without_its_abandoned_predecessor_is_not_repeated(bench: Bench) -> None:
     """It was first attempted behind the words of another, and stored without them."""
     zergling = bench.spawn()
     long, ours = order(zergling, "LR" * 3), order(zergling, "M")
@@ -257,7 +259,7 @@ def test_what_was_carried_out_behind_one_who_gave_up_is_not_repeated(bench: Benc
     assert bench.stored(zergling).history == ("M",)
 
 
-def test_only_what_the_store_has_moves_out_of_a_history(bench: Bench) -> None:
+def test_only_stored_commands_are_moved_into_chunks(bench: Bench) -> None:
     """Or an attempt that lost a race would leave words behind that never were any."""
     zergling = bench.spawn()
     bench.flush([order(zergling, "M" * 150)])
@@ -270,7 +272,9 @@ def test_only_what_the_store_has_moves_out_of_a_history(bench: Bench) -> None:
     assert bench.stored(zergling).command_count == 750
 
 
-def test_one_that_cannot_be_read_fails_alone(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreadable_history_fails_only_its_own_mutations(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     broken, fine = bench.spawn(), bench.spawn()
     document = read(bench.store, broken.id)
     document["base"] |= {"chunk": f"{broken.id}:0000000000000000:0000000000000000", "count": 9}
@@ -283,7 +287,7 @@ def test_one_that_cannot_be_read_fails_alone(bench: Bench, monkeypatch: pytest.M
     assert issubclass(error_of(keyed), StoreUnavailable)
 
 
-def test_a_command_behind_a_birth_waits_for_its_revision(bench: Bench) -> None:
+def test_a_command_waits_for_the_revision_of_a_spawn_in_the_same_batch(bench: Bench) -> None:
     newborn = Zergling.spawned(str(uuid.uuid4()), Pose())
     birth, move = SpawnMutation(newborn, is_keyed=True), order(newborn, "M")
     bench.flush([birth, move])
@@ -293,20 +297,20 @@ def test_a_command_behind_a_birth_waits_for_its_revision(bench: Bench) -> None:
     assert move.outcome() == bench.stored(newborn)
 
 
-def test_who_has_little_time_left_does_not_cost_the_others_theirs(bench: Bench) -> None:
+def test_a_call_near_its_deadline_does_not_shorten_the_timeout_of_a_batch(bench: Bench) -> None:
     hasty, patient = order(bench.spawn(), "M"), order(bench.spawn(), "M")
     hasty.budget._end = time.monotonic() + 0.1
     assert timeout_for([hasty, patient]) == CALL_TIMEOUT
 
 
-def test_who_leads_with_little_time_left_is_back_in_time(bench: Bench) -> None:
+def test_a_leader_near_its_deadline_shortens_the_timeout_of_a_batch(bench: Bench) -> None:
     hasty, patient = order(bench.spawn(), "M"), order(bench.spawn(), "M")
     hasty.budget._end = time.monotonic() + 0.1
     hasty.is_leader = True
     assert GRACE < timeout_for([hasty, patient]) <= GRACE + 0.1
 
 
-def test_a_retry_waits_only_where_nobody_else_would_wait_for_it(
+def test_a_retry_pauses_only_without_new_calls_in_the_batch(
     monkeypatch: pytest.MonkeyPatch, bench: Bench
 ) -> None:
     pauses: list[float] = []
@@ -320,7 +324,7 @@ def test_a_retry_waits_only_where_nobody_else_would_wait_for_it(
     assert len(pauses) == 1
 
 
-def test_a_history_that_does_not_answer_holds_up_nobody_else(bench: Bench) -> None:
+def test_slow_history_reads_do_not_delay_the_batch(bench: Bench) -> None:
     swarm = [bench.spawn() for _ in range(5)]
     for zergling in swarm[1:]:
         change = order(zergling, "R" * 150)
@@ -345,7 +349,7 @@ def warm(bench: Bench, zergling: Zergling, times: int = 60) -> None:
         change.outcome()
 
 
-def test_a_zergling_that_nobody_else_moves_is_soon_moved_without_reading(bench: Bench) -> None:
+def test_an_uncontended_zergling_is_moved_without_reading_it(bench: Bench) -> None:
     zergling = bench.spawn()
     warm(bench, zergling)
     bench.store.gets.clear()
@@ -354,7 +358,7 @@ def test_a_zergling_that_nobody_else_moves_is_soon_moved_without_reading(bench: 
     assert bench.stored(zergling).command_count == 60 + 2 * READ_EVERY
 
 
-def test_what_is_remembered_wrongly_costs_one_attempt(bench: Bench) -> None:
+def test_a_stale_cache_entry_costs_one_attempt(bench: Bench) -> None:
     zergling = bench.spawn()
     warm(bench, zergling)
     write(bench.store, read(bench.store, zergling.id))
@@ -377,7 +381,7 @@ Refusal = tuple[Callable[[Zergling], CommandMutation], type[BaseException]]
         (lambda z: order(z, "L", key="known"), KeyReused),
     ],
 )
-def test_nothing_is_refused_from_memory(
+def test_preconditions_and_keys_are_not_refused_from_the_cache(
     bench: Bench, refused: Callable[[Zergling], CommandMutation], error: type[BaseException]
 ) -> None:
     zergling = bench.spawn()
@@ -390,7 +394,7 @@ def test_nothing_is_refused_from_memory(
     assert bench.store.gets == [({zergling.id}, False)]
 
 
-def test_the_dead_are_found_dead_whatever_is_remembered(bench: Bench) -> None:
+def test_a_command_after_a_cached_death_is_not_found(bench: Bench) -> None:
     zergling = bench.spawn()
     warm(bench, zergling)
     death = CommandMutation(zergling.id, CommandRequest.death(7), None)
@@ -425,7 +429,7 @@ def limit_to(bench: Bench, size: int) -> None:
     bench.store.before_put = bench.store.history.before_put = refusing_over(size)
 
 
-def test_one_that_is_too_large_is_refused_and_all_others_are_served(bench: Bench) -> None:
+def test_a_too_large_document_is_refused_and_the_others_are_written(bench: Bench) -> None:
     large, small = lived(bench, 90), bench.spawn()
     limit_to(bench, size_of(bench, large))
     refused, served = order(large, "M"), order(small, "M")
@@ -436,7 +440,7 @@ def test_one_that_is_too_large_is_refused_and_all_others_are_served(bench: Bench
     assert bench.stored(large) == large
 
 
-def test_what_is_too_large_is_shortened_as_far_as_may_be(bench: Bench) -> None:
+def test_a_too_large_document_is_shortened_to_the_history_tail(bench: Bench) -> None:
     large = lived(bench, 199)
     limit_to(bench, size_of(bench, large))
     change = order(large, "M")
@@ -447,7 +451,7 @@ def test_what_is_too_large_is_shortened_as_far_as_may_be(bench: Bench) -> None:
     assert shown_words(bench, large) == 200
 
 
-def test_of_several_commands_those_that_fit_are_stored(bench: Bench) -> None:
+def test_commands_that_fit_are_stored_beside_one_that_does_not(bench: Bench) -> None:
     zergling = lived(bench, 20)
     limit_to(bench, size_of(bench, zergling) + 300)
     changes = [order(zergling, "M"), order(zergling, "M" * 900), order(zergling, "R")]
@@ -457,7 +461,7 @@ def test_of_several_commands_those_that_fit_are_stored(bench: Bench) -> None:
     assert changes[2].outcome().command_count == 22
 
 
-def test_a_repeated_key_beside_a_command_that_is_too_large_is_known(bench: Bench) -> None:
+def test_a_repeated_key_is_known_beside_a_too_large_command(bench: Bench) -> None:
     zergling = bench.spawn()
     bench.flush([order(zergling, "M", key="k")])
     limit_to(bench, size_of(bench, zergling) + 300)
@@ -469,7 +473,7 @@ def test_a_repeated_key_beside_a_command_that_is_too_large_is_known(bench: Bench
 
 
 @pytest.mark.parametrize("is_one_request", [True, False])
-def test_what_is_too_large_can_always_be_deleted(bench: Bench, is_one_request: bool) -> None:
+def test_a_too_large_zergling_can_always_be_deleted(bench: Bench, is_one_request: bool) -> None:
     if is_one_request:
         large = bench.spawn()
         bench.flush([order(large, "ML" * 450)])
@@ -486,7 +490,7 @@ def test_what_is_too_large_can_always_be_deleted(bench: Bench, is_one_request: b
     assert error_of(late) is NoSuchZergling
 
 
-def test_a_part_of_a_history_that_is_too_large_keeps_no_other_long(bench: Bench) -> None:
+def test_a_too_large_chunk_does_not_stop_other_histories_from_being_shortened(bench: Bench) -> None:
     wordy, usual = bench.spawn(), lived(bench, 200)
     bench.flush([order(wordy, "M" * 600)])
     bench.store.history.before_put = refusing_over(3000)
