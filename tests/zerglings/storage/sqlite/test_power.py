@@ -139,7 +139,7 @@ def writer(sqlite: Backend) -> Writer:
     return Writer(Path(sqlite.environment["OVERMIND_SQLITE_PATH"]))
 
 
-def test_what_is_acknowledged_survives_a_power_cut_at_any_sync(
+def test_acknowledged_writes_survive_a_power_cut_at_any_sync(
     writer: Writer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     writer.write(monkeypatch, own_synchronous(writer.path))
@@ -161,7 +161,7 @@ def test_the_check_finds_a_store_that_syncs_too_late(
     assert any("was acknowledged" in fault for fault in faults)
 
 
-def test_the_check_finds_a_store_that_writes_by_half(tmp_path: Path) -> None:
+def test_the_check_finds_a_partly_written_batch(tmp_path: Path) -> None:
     path = Path(sqlite_backend(tmp_path).environment["OVERMIND_SQLITE_PATH"])
     with closing(SQLiteStore(path)) as store:
         store.put_many(documents(0, [None] * TWINS), timeout=5)
@@ -169,7 +169,7 @@ def test_the_check_finds_a_store_that_writes_by_half(tmp_path: Path) -> None:
     assert faults_of(path, 0) == ["written by half: {0, 1} in 3"]
 
 
-def test_a_bootstrap_that_a_power_cut_ended_is_finished_by_the_next(
+def test_a_bootstrap_interrupted_by_a_power_cut_is_completed_by_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "first" / "o.sqlite3"
@@ -194,7 +194,7 @@ def test_a_bootstrap_that_a_power_cut_ended_is_finished_by_the_next(
         store.check_ready(timeout=1)
 
 
-def test_folders_that_a_bootstrap_made_are_on_the_disk(
+def test_folders_created_by_bootstrap_are_synced_to_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced: list[str] = []
