@@ -288,7 +288,7 @@ def state(service: Service, zergling_id: str) -> tuple[bytes, bytes]:
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_input_is_refused_and_changes_nothing(
+def test_invalid_input_is_rejected_and_changes_nothing(
     service: Service, zergling_id: str, name: str
 ) -> None:
     bad = BAD[name]
@@ -315,7 +315,7 @@ CODECS = ("rot13", "zlib", "base64", "idna", "punycode", "undefined", "utf-7", "
 
 
 @pytest.mark.parametrize("codec", CODECS)
-def test_whatever_charset_a_body_claims_it_is_utf8(
+def test_bodies_are_decoded_as_utf8_whatever_charset_they_declare(
     service: Service, zergling_id: str, codec: str
 ) -> None:
     for parameter in (f"charset={codec}", f"charset*=utf-8''{codec}", f"a*={codec}''%41"):
@@ -385,7 +385,7 @@ RAW: dict[str, tuple[list[str], bytes]] = {
 
 
 @pytest.mark.parametrize("name", RAW)
-def test_malformed_http_is_refused_and_changes_nothing(
+def test_malformed_http_is_rejected_and_changes_nothing(
     service: Service, zergling_id: str, name: str
 ) -> None:
     headers, body = RAW[name]
@@ -397,7 +397,7 @@ def test_malformed_http_is_refused_and_changes_nothing(
     assert state(service, zergling_id) == before
 
 
-def test_a_chunked_body_is_read_whole(service: Service, zergling_id: str) -> None:
+def test_a_chunked_body_is_read_completely(service: Service, zergling_id: str) -> None:
     before = service.call("GET", f"/zerglings/{zergling_id}").json["zergling"]["commandHistory"]
     chunks = b'2\r\n"M\r\n2\r\nM"\r\n0\r\n\r\n'
     answer = exchange(
@@ -408,24 +408,24 @@ def test_a_chunked_body_is_read_whole(service: Service, zergling_id: str) -> Non
     assert after == [*before, "M", "M"]
 
 
-def test_two_conditions_in_two_headers_are_one_list(service: Service, zergling_id: str) -> None:
+def test_two_if_match_headers_form_one_list(service: Service, zergling_id: str) -> None:
     tag = service.call("GET", f"/zerglings/{zergling_id}").headers["ETag"]
     headers = ['If-Match: "1-a"', f"If-Match: {tag}", "Content-Length: 3"]
     answer = exchange(service, raw("POST", f"/zerglings/{zergling_id}", headers, b'"M"'))
     assert answer.startswith(b"HTTP/1.1 200")
 
 
-def test_nobody_sets_the_script_name_from_outside(service: Service) -> None:
+def test_a_client_cannot_set_the_script_name(service: Service) -> None:
     for name in ("SCRIPT_NAME", "PATH_INFO", "Script-Name"):
         assert service.call("GET", "/zerglings/", headers={name: "/evil"}).status == 200
 
 
-def test_an_empty_accept_header_is_none(service: Service) -> None:
+def test_an_empty_accept_header_counts_as_missing(service: Service) -> None:
     reply = service.call("GET", "/zerglings/", headers={"Accept": ""})
     assert (reply.status, reply.headers["Content-Type"]) == (200, "application/json")
 
 
-def test_a_refused_request_is_logged_with_its_status(service: Service) -> None:
+def test_a_rejected_request_is_logged_with_its_status(service: Service) -> None:
     """As the end of the service here relies on, when it looks for a 500."""
     assert service.call("POST", f"/zerglings/{service.spawn()}", "X").status == 400
     wait_until(lambda: " 400 duration_ms=" in service.log, "the request is logged")

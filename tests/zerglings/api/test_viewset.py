@@ -67,7 +67,7 @@ def test_a_list_shows_each_zergling_in_id_order(api: Client) -> None:
     }
 
 
-def test_pages_follow_each_other_by_their_links(api: Client) -> None:
+def test_pages_of_the_list_are_linked(api: Client) -> None:
     ids = sorted(spawn(api) for _ in range(5))
     seen: list[str] = []
     url: str | None = "/zerglings/?limit=2"
@@ -100,7 +100,7 @@ def test_the_last_page_has_no_link_even_when_full(api: Client) -> None:
 @pytest.mark.parametrize(
     "body", [b"M", b"", b'"M"', b"'M'", b"[1]", b"facing=E", b"}", b"\xff", b"null"]
 )
-def test_under_curls_content_type_what_is_no_object_is_ignored(api: Client, body: bytes) -> None:
+def test_curls_form_bodies_that_are_not_objects_are_ignored(api: Client, body: bytes) -> None:
     reply = api.post("/zerglings/", data=body, content_type=FORM)
     assert reply.status_code == 201
     zergling = reply.json()["zergling"]
@@ -136,9 +136,7 @@ OBJECT = '{"facing":"E"}'
         b"%7b%22facing%22:%22E%22%7d",
     ],
 )
-def test_a_body_that_is_meant_to_be_an_object_and_is_none_is_refused(
-    api: Client, body: bytes, content_type: str
-) -> None:
+def test_a_malformed_object_is_rejected(api: Client, body: bytes, content_type: str) -> None:
     reply = api.generic("POST", "/zerglings/", body, content_type)
     assert (reply.status_code, list(reply.json())) == (400, ["error"])
     assert api.get("/zerglings/").json() == {}
@@ -154,7 +152,9 @@ def test_a_body_that_is_meant_to_be_an_object_and_is_none_is_refused(
         {},
     ],
 )
-def test_a_json_object_says_where(api: Client, body: dict[str, Any], content_type: str) -> None:
+def test_a_json_object_sets_location_and_facing(
+    api: Client, body: dict[str, Any], content_type: str
+) -> None:
     reply = api.post("/zerglings", data=json.dumps(body), content_type=content_type)
     assert reply.status_code == 201
     default = {"location": {"x": 0, "y": 0}, "facing": "N"}
@@ -162,7 +162,7 @@ def test_a_json_object_says_where(api: Client, body: dict[str, Any], content_typ
     assert zergling == {"id": zergling["id"]} | default | body
 
 
-def test_a_form_with_fields_says_where(api: Client) -> None:
+def test_a_form_sets_location_and_facing(api: Client) -> None:
     reply = api.post("/zerglings/", {"location.x": "3", "location.y": "-4", "facing": "S"})
     assert reply.status_code == 201
     assert reply.json()["zergling"]["location"] == {"x": 3, "y": -4}
@@ -178,7 +178,7 @@ def test_a_zergling_without_commands_shows_no_history(api: Client) -> None:
     assert list(zergling) == ["id", "location", "facing", "_rev"]
 
 
-def test_the_etag_is_the_revision_and_spares_a_second_transfer(api: Client) -> None:
+def test_the_etag_is_the_revision_and_if_none_match_gets_a_304(api: Client) -> None:
     zergling_id = spawn(api)
     reply = api.get(f"/zerglings/{zergling_id}")
     tag = reply.headers["ETag"]
@@ -191,7 +191,7 @@ def test_the_etag_is_the_revision_and_spares_a_second_transfer(api: Client) -> N
     assert api.get(f"/zerglings/{zergling_id}", headers={"If-None-Match": tag}).status_code == 200
 
 
-def test_the_html_form_has_an_etag_of_its_own(api: Client) -> None:
+def test_the_html_representation_has_its_own_etag(api: Client) -> None:
     zergling_id = spawn(api)
     plain = api.get(f"/zerglings/{zergling_id}").headers["ETag"]
     html = api.get(f"/zerglings/{zergling_id}", headers={"Accept": "text/html"})
@@ -219,7 +219,9 @@ def test_the_html_form_has_an_etag_of_its_own(api: Client) -> None:
         "command=L&csrfmiddlewaretoken=x",
     ],
 )
-def test_each_form_of_one_command(api: Client, body: str, content_type: str) -> None:
+def test_a_single_command_is_accepted_in_every_format(
+    api: Client, body: str, content_type: str
+) -> None:
     zergling_id = spawn(api)
     reply = command(api, zergling_id, body, content_type)
     assert reply.status_code == 200, reply.content
@@ -249,14 +251,14 @@ def test_many_commands_are_one_write(api: Client, body: str) -> None:
     assert zergling["_rev"].startswith("2-")
 
 
-def test_a_thousand_commands_at_once_and_no_more(api: Client) -> None:
+def test_a_request_may_hold_at_most_a_thousand_commands(api: Client) -> None:
     zergling_id = spawn(api)
     assert command(api, zergling_id, "M" * 1001).status_code == 400
     zergling = command(api, zergling_id, "M" * 1000).json()["zergling"]
     assert zergling["location"] == {"x": 0, "y": 1000}
 
 
-def test_a_command_through_a_multipart_form(api: Client) -> None:
+def test_a_command_in_a_multipart_form_is_accepted(api: Client) -> None:
     zergling_id = spawn(api)
     reply = api.post(f"/zerglings/{zergling_id}", {"command": "R"})
     assert reply.json()["zergling"]["facing"] == "E"
@@ -265,7 +267,7 @@ def test_a_command_through_a_multipart_form(api: Client) -> None:
 # --- conditions
 
 
-def test_if_match_lets_only_the_current_revision_through(api: Client) -> None:
+def test_if_match_accepts_only_the_current_revision(api: Client) -> None:
     zergling_id = spawn(api)
     first = command(api, zergling_id, "M").headers["ETag"]
     second = command(api, zergling_id, "M", **{"If-Match": first})
@@ -299,9 +301,7 @@ def test_if_match_may_name_several_revisions(api: Client, others: str) -> None:
     ['W/"{}"', '"{}-gzip"', 'W/"{}-br"', '"{}-html"', '"{}--gzip"', '"1-a", W/"{}"'],
 )
 @pytest.mark.parametrize("method", ["POST", "DELETE"])
-def test_a_tag_that_was_altered_on_the_way_is_not_called_another_revision(
-    api: Client, method: str, altered: str
-) -> None:
+def test_an_altered_etag_gets_its_own_error(api: Client, method: str, altered: str) -> None:
     zergling_id = spawn(api)
     url = f"/zerglings/{zergling_id}"
     before = api.get(url).json()
@@ -334,7 +334,7 @@ def test_delete_honours_if_match(api: Client) -> None:
 # --- dying
 
 
-def test_the_dead_answer_404_for_ever_and_leave_the_lists(api: Client) -> None:
+def test_a_deleted_zergling_is_a_404_and_is_not_listed(api: Client) -> None:
     zergling_id = spawn(api)
     url = f"/zerglings/{zergling_id}"
     reply = api.delete(url)
@@ -362,7 +362,7 @@ def test_every_url_answers_with_and_without_its_slash_for_every_method(api: Clie
         assert api.delete(f"/zerglings/{spawn(api)}{slash}").status_code == 204
 
 
-def test_head_has_the_headers_of_get_and_no_body(api: Client) -> None:
+def test_head_returns_the_headers_of_get_without_a_body(api: Client) -> None:
     zergling_id = spawn(api)
     for path in ("/zerglings/", f"/zerglings/{zergling_id}", "/_health"):
         get, head = api.get(path), api.head(path)
@@ -374,7 +374,7 @@ def test_head_has_the_headers_of_get_and_no_body(api: Client) -> None:
 
 
 @pytest.mark.parametrize("accept", [None, "*/*", "application/json", "text/plain, */*;q=0.1"])
-def test_json_is_the_answer_unless_html_is_asked_for(api: Client, accept: str | None) -> None:
+def test_json_is_returned_unless_html_is_requested(api: Client, accept: str | None) -> None:
     headers = {"Accept": accept} if accept else {}
     reply = api.get(f"/zerglings/{spawn(api)}", headers=headers)
     assert reply.headers["Content-Type"] == "application/json"
@@ -392,12 +392,12 @@ def test_a_browser_gets_html(api: Client) -> None:
 # --- health
 
 
-def test_health_in_the_originals_words(api: Client) -> None:
+def test_health_responses_equal_those_of_the_original(api: Client) -> None:
     assert api.get("/_health").content == b'{"health":{"version":"3.0.0","brain":"ok"}}'
     assert api.get("/healthz").status_code == api.get("/readyz").status_code == 200
 
 
-def test_health_is_for_reading(api: Client) -> None:
+def test_health_urls_are_read_only(api: Client) -> None:
     for path in ("/_health", "/healthz", "/readyz"):
         reply = api.post(path)
         assert reply.status_code == 405
@@ -405,7 +405,7 @@ def test_health_is_for_reading(api: Client) -> None:
         assert "error" in reply.json()
 
 
-def test_only_probes_answer_under_any_host(api: Client, settings: Any) -> None:
+def test_only_probes_accept_any_host(api: Client, settings: Any) -> None:
     settings.ALLOWED_HOSTS = ["overmind.example"]
     for path in ("/_health", "/healthz/", "/readyz"):
         assert api.get(path, headers={"Host": "10.1.2.3:8080"}).status_code == 200
@@ -434,7 +434,7 @@ def test_a_command_repeated_with_its_key_is_applied_once(api: Client) -> None:
     assert api.get(path).json() == first.json()
 
 
-def test_a_key_is_looked_at_before_if_match(api: Client) -> None:
+def test_a_key_is_checked_before_if_match(api: Client) -> None:
     path = f"/zerglings/{spawn(api)}"
     tag = api.get(path).headers["ETag"]
     both = {"Idempotency-Key": "k", "If-Match": tag}
@@ -466,7 +466,7 @@ def test_a_malformed_key_is_refused(api: Client, key: str) -> None:
 
 
 @pytest.mark.parametrize("key", ["!", "x" * 128, '"quoted, with=signs"'.replace(" ", "")])
-def test_any_visible_characters_make_a_key(api: Client, key: str) -> None:
+def test_all_visible_ascii_characters_are_allowed_in_a_key(api: Client, key: str) -> None:
     path = f"/zerglings/{spawn(api)}"
     assert keyed(api, path, key).json() == keyed(api, path, key).json()
 
@@ -474,7 +474,7 @@ def test_any_visible_characters_make_a_key(api: Client, key: str) -> None:
 # --- long histories
 
 
-def test_a_long_history_shows_its_newest_commands_and_how_many_there_are(api: Client) -> None:
+def test_a_long_history_shows_its_newest_commands_and_the_count(api: Client) -> None:
     zergling_id = spawn(api)
     path = f"/zerglings/{zergling_id}"
     letters = "".join("MLRM"[number % 4] for number in range(250))
@@ -493,7 +493,7 @@ def test_a_long_history_shows_its_newest_commands_and_how_many_there_are(api: Cl
     assert whole.content.startswith(b'{"commandHistory":["M","L",')
 
 
-def test_a_short_history_is_shown_whole_without_a_count(api: Client) -> None:
+def test_a_short_history_is_shown_completely_without_a_count(api: Client) -> None:
     zergling_id = spawn(api)
     path = f"/zerglings/{zergling_id}"
     assert api.get(f"{path}/history").content == b'{"commandHistory":[]}'
@@ -502,7 +502,7 @@ def test_a_short_history_is_shown_whole_without_a_count(api: Client) -> None:
     assert api.get(f"{path}/history/").json() == {"commandHistory": ["M", "M", "L"]}
 
 
-def test_pages_of_a_history_follow_each_other_by_their_links(api: Client) -> None:
+def test_pages_of_a_history_are_linked(api: Client) -> None:
     zergling_id = spawn(api)
     letters = "MLRMMLRRMLM" * 30
     command(api, zergling_id, letters)
@@ -520,14 +520,14 @@ def test_pages_of_a_history_follow_each_other_by_their_links(api: Client) -> Non
     assert beyond.json() == {"commandHistory": []}
 
 
-def test_nobody_has_no_history(api: Client) -> None:
+def test_the_history_of_an_unknown_zergling_is_a_404(api: Client) -> None:
     zergling_id = spawn(api)
     api.delete(f"/zerglings/{zergling_id}")
     for nobody in (zergling_id, NAMELESS, "x"):
         assert api.get(f"/zerglings/{nobody}/history").status_code == 404
 
 
-def test_history_is_for_reading(api: Client) -> None:
+def test_the_history_is_read_only(api: Client) -> None:
     reply = api.post(f"/zerglings/{spawn(api)}/history")
     assert reply.status_code == 405
     assert "GET" in reply.headers["Allow"]
@@ -549,15 +549,13 @@ def test_a_list_is_streamed_page_by_page(api: Client, monkeypatch: pytest.Monkey
     assert api.get("/zerglings/").content == b"{}"
 
 
-def test_head_of_a_list_reads_no_more_than_it_must(api: Client) -> None:
+def test_head_of_a_list_has_no_body(api: Client) -> None:
     spawn(api)
     reply = api.head("/zerglings/")
     assert (reply.status_code, reply.content) == (200, b"")
 
 
-def test_a_page_of_the_browsable_api_is_never_endless(
-    api: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_html_pages_are_limited(api: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(viewset, "PAGE_LIMIT", 3)
     ids = sorted(spawn(api) for _ in range(5))
     reply = api.get("/zerglings/", headers={"Accept": "text/html"})
@@ -582,7 +580,7 @@ def broken(api: Client, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
-def test_a_store_that_is_away_is_a_503_that_says_when_to_try_again(
+def test_an_unavailable_store_is_a_503_with_retry_after(
     api: Client, broken: pytest.MonkeyPatch
 ) -> None:
     for reply in (
@@ -600,7 +598,7 @@ def test_a_store_that_is_away_is_a_503_that_says_when_to_try_again(
         assert b"5984" not in reply.content
 
 
-def test_health_of_a_service_whose_store_is_away(api: Client, broken: pytest.MonkeyPatch) -> None:
+def test_health_urls_report_an_unavailable_store(api: Client, broken: pytest.MonkeyPatch) -> None:
     assert api.get("/_health").json()["health"]["brain"] == "damaged"
     assert api.get("/_health").status_code == 200
     assert api.get("/healthz").status_code == 200
@@ -608,7 +606,9 @@ def test_health_of_a_service_whose_store_is_away(api: Client, broken: pytest.Mon
     assert (ready.status_code, ready.headers["Retry-After"]) == (503, "1")
 
 
-def test_an_unknown_outcome_says_so(api: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_outcome_is_a_503_that_says_so(
+    api: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def lost(*_: object, **__: object) -> None:
         raise OutcomeUnknown("lost")
 
@@ -626,9 +626,7 @@ def test_contention_is_a_409(api: Client, monkeypatch: pytest.MonkeyPatch) -> No
     assert command(api, NAMELESS, "M").status_code == 409
 
 
-def test_an_error_of_our_own_shows_nothing_of_itself(
-    api: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_internal_error_reveals_no_details(api: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     def bug(*_: object, **__: object) -> None:
         raise KeyError("a secret detail")
 
