@@ -95,7 +95,7 @@ def listening(told: Feed, hive: Hive) -> Generator[bytes]:
     return pieces
 
 
-def test_all_who_listen_hear_the_same_bytes(told: Feed, hive: Hive) -> None:
+def test_all_listeners_receive_the_same_bytes(told: Feed, hive: Hive) -> None:
     listeners = [listen(told) for _ in range(3)]
     hive.spawn(Pose())
     pieces = [next(piece for piece in listener if events(piece)) for listener in listeners]
@@ -104,7 +104,7 @@ def test_all_who_listen_hear_the_same_bytes(told: Feed, hive: Hive) -> None:
         listener.close()
 
 
-def test_who_comes_back_after_long_hears_of_everybody_once(
+def test_a_listener_that_resumes_after_many_changes_receives_each_zergling_once(
     told: Feed, hive: Hive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(feed, "PAGE", 10)
@@ -121,7 +121,7 @@ def test_who_comes_back_after_long_hears_of_everybody_once(
     pieces.close()
 
 
-def test_no_more_may_listen_than_may(told: Feed) -> None:
+def test_the_number_of_listeners_is_limited(told: Feed) -> None:
     listeners = [listen(told) for _ in range(3)]
     with pytest.raises(TooManyListeners):
         listen(told)
@@ -131,7 +131,7 @@ def test_no_more_may_listen_than_may(told: Feed) -> None:
         listener.close()
 
 
-def test_no_caller_takes_all_places(hive: Hive, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_caller_cannot_take_all_slots(hive: Hive, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feed, "WAIT", 0.1)
     told = Feed(hive, limit=4)
     listeners = [listen(told, line=Line("anna")) for _ in range(2)]
@@ -145,19 +145,19 @@ def test_no_caller_takes_all_places(hive: Hive, monkeypatch: pytest.MonkeyPatch)
     told.end()
 
 
-def test_where_one_may_listen_it_may_be_anybody(hive: Hive) -> None:
+def test_any_caller_may_take_the_only_slot(hive: Hive) -> None:
     told = Feed(hive, limit=1)
     listen(told, line=Line("anna")).close()
     told.end()
 
 
-def test_those_without_a_name_are_not_taken_for_one(told: Feed) -> None:
+def test_anonymous_listeners_are_not_counted_as_one_caller(told: Feed) -> None:
     listeners = [listen(told) for _ in range(3)]
     for listener in listeners:
         listener.close()
 
 
-def test_the_store_is_only_asked_while_somebody_listens(told: Feed, hive: Hive) -> None:
+def test_the_store_is_read_only_while_there_are_listeners(told: Feed, hive: Hive) -> None:
     def readers() -> int:
         return sum(thread.name == "feed" for thread in threading.enumerate())
 
@@ -173,14 +173,16 @@ def test_the_store_is_only_asked_while_somebody_listens(told: Feed, hive: Hive) 
     again.close()
 
 
-def test_silence_is_filled_with_heartbeats(told: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_heartbeats_are_sent_while_nothing_changes(
+    told: Feed, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(listeners, "HEARTBEAT_EVERY", 0.05)
     pieces = listen(told)
     assert [next(pieces) for _ in range(3)] == [event_stream.HEARTBEAT] * 3
     pieces.close()
 
 
-def test_who_is_too_far_behind_is_dropped_and_the_others_are_not(
+def test_a_listener_with_a_long_backlog_is_dropped_and_others_are_kept(
     told: Feed, hive: Hive, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(listeners, "BACKLOG_LIMIT", 2000)
@@ -200,7 +202,9 @@ def test_who_is_too_far_behind_is_dropped_and_the_others_are_not(
     quick.close()
 
 
-def test_who_does_not_take_a_piece_is_dropped(told: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_listener_that_stops_reading_is_dropped(
+    told: Feed, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(listeners, "STALL_LIMIT", 0.1)
     line = Line()
     pieces = told.listen(None, line)
@@ -209,7 +213,7 @@ def test_who_does_not_take_a_piece_is_dropped(told: Feed, monkeypatch: pytest.Mo
     assert list(pieces) == []
 
 
-def test_who_has_gone_makes_room_at_once(told: Feed, hive: Hive) -> None:
+def test_a_closed_connection_frees_its_slot_immediately(told: Feed, hive: Hive) -> None:
     lines = [Line() for _ in range(3)]
     listeners = [listen(told, line=line) for line in lines]
     lines[0].is_left = True
@@ -221,7 +225,7 @@ def test_who_has_gone_makes_room_at_once(told: Feed, hive: Hive) -> None:
         listener.close()
 
 
-def test_the_end_is_for_all_and_for_ever(told: Feed) -> None:
+def test_ending_the_feed_ends_all_streams_and_rejects_new_ones(told: Feed) -> None:
     pieces = listen(told)
     told.end()
     assert list(pieces) == []
@@ -229,7 +233,9 @@ def test_the_end_is_for_all_and_for_ever(told: Feed) -> None:
         listen(told)
 
 
-def test_a_store_that_does_not_answer_lets_nobody_in(told: Feed, faulty: FaultyStore) -> None:
+def test_listeners_are_rejected_while_the_store_is_unavailable(
+    told: Feed, faulty: FaultyStore
+) -> None:
     faulty.before_changes = raising(StoreUnavailable("away"), times=10**6)
     for since in (None, "1"):
         with pytest.raises(StoreUnavailable):
@@ -246,7 +252,7 @@ def test_a_store_that_does_not_answer_lets_nobody_in(told: Feed, faulty: FaultyS
     wait_until(is_let_in, "the listener is accepted")
 
 
-def test_an_outage_is_logged_once_and_loses_nothing(
+def test_an_outage_is_logged_once_and_loses_no_event(
     told: Feed, hive: Hive, faulty: FaultyStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     pieces = listening(told, hive)
@@ -260,7 +266,7 @@ def test_an_outage_is_logged_once_and_loses_nothing(
     pieces.close()
 
 
-def test_a_store_that_fails_while_one_catches_up_is_waited_for(
+def test_a_store_failure_while_a_listener_catches_up_is_waited_for(
     told: Feed, hive: Hive, faulty: FaultyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(feed, "PAGE", 10)
@@ -275,7 +281,7 @@ def test_a_store_that_fails_while_one_catches_up_is_waited_for(
     pieces.close()
 
 
-def test_one_that_comes_back_from_another_store_silences_nobody(
+def test_an_unknown_position_of_one_listener_does_not_stop_the_others(
     told: Feed, hive: Hive, faulty: FaultyStore
 ) -> None:
     first = listening(told, hive)
@@ -289,9 +295,7 @@ def test_one_that_comes_back_from_another_store_silences_nobody(
         pieces.close()
 
 
-def test_a_database_that_was_made_anew_is_a_reset(
-    told: Feed, hive: Hive, faulty: FaultyStore
-) -> None:
+def test_a_recreated_database_sends_a_reset(told: Feed, hive: Hive, faulty: FaultyStore) -> None:
     pieces = listening(told, hive)
     faulty.before_changes = raising(NotBootstrapped("gone"), times=2)
     while {kind for kind, _ in next_events(pieces)} != {"reset"}:
@@ -299,7 +303,7 @@ def test_a_database_that_was_made_anew_is_a_reset(
     pieces.close()
 
 
-def test_a_position_that_the_store_forgets_is_a_reset_for_all(
+def test_a_position_lost_by_the_store_sends_a_reset_to_all(
     told: Feed, hive: Hive, faulty: FaultyStore
 ) -> None:
     pieces = listen(told)
@@ -315,7 +319,7 @@ def test_a_position_that_the_store_forgets_is_a_reset_for_all(
     pieces.close()
 
 
-def test_one_zergling_that_cannot_be_read_does_not_silence_the_others(
+def test_an_unreadable_zergling_does_not_stop_the_events_of_others(
     told: Feed, hive: Hive, faulty: FaultyStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     pieces = listening(told, hive)
@@ -333,7 +337,9 @@ def test_one_zergling_that_cannot_be_read_does_not_silence_the_others(
     pieces.close()
 
 
-def test_what_is_no_zergling_is_not_told(told: Feed, hive: Hive, store: Store) -> None:
+def test_documents_that_are_not_zerglings_send_no_event(
+    told: Feed, hive: Hive, store: Store
+) -> None:
     pieces = listen(told)
     write(store, {"_id": "somebody", "name": "else"})
     newborn = hive.spawn(Pose())
@@ -341,7 +347,7 @@ def test_what_is_no_zergling_is_not_told(told: Feed, hive: Hive, store: Store) -
     pieces.close()
 
 
-def test_rivals_are_told_merged(couch: Backend) -> None:
+def test_conflicting_revisions_are_merged_before_an_event_is_sent(couch: Backend) -> None:
     store = couch.open()
     hive = Hive(store)
     zergling = hive.spawn(Pose())
