@@ -43,7 +43,7 @@ def faulty(store: Store, monkeypatch: pytest.MonkeyPatch) -> FaultyStore:
 
 @pytest.mark.parametrize("first", range(10))
 @pytest.mark.parametrize("calls", [2, 5])
-def test_a_list_that_was_short_is_read_again(
+def test_an_incomplete_list_is_read_again(
     faulty: FaultyStore, store: Store, first: int, calls: int
 ) -> None:
     """A copy is empty before, while, or after a page is read, whichever page that is."""
@@ -52,7 +52,7 @@ def test_a_list_that_was_short_is_read_again(
 
 
 @pytest.mark.parametrize("first", range(9))
-def test_what_is_written_before_copies_stay_behind_can_be_gone_on_with(
+def test_an_export_stopped_by_incomplete_copies_can_be_resumed(
     faulty: FaultyStore, store: Store, first: int
 ) -> None:
     stream = io.BytesIO()
@@ -68,7 +68,7 @@ def test_what_is_written_before_copies_stay_behind_can_be_gone_on_with(
     assert stream.getvalue() == exported(store)
 
 
-def test_the_notes_of_keys_are_listed_whole_too(faulty: FaultyStore, store: Store) -> None:
+def test_key_records_are_listed_completely_too(faulty: FaultyStore, store: Store) -> None:
     faulty.history.lacks = behind(0, 4)
     assert exported(faulty) == exported(store)
     faulty.history.lacks = behind(1, 1_000_000)

@@ -81,7 +81,7 @@ def embedded(tmp_path: Path) -> Iterator[Store]:
         yield store
 
 
-def test_everything_comes_over_and_back(store: Store, embedded: Store) -> None:
+def test_an_import_reproduces_the_export(store: Store, embedded: Store) -> None:
     ids = populate(store)
     file = exported(store)
     importer = imported(embedded, file)
@@ -98,14 +98,14 @@ def test_everything_comes_over_and_back(store: Store, embedded: Store) -> None:
     }
 
 
-def test_into_either_store(store: Store, embedded: Store) -> None:
+def test_both_stores_accept_the_same_export(store: Store, embedded: Store) -> None:
     populate(embedded)
     file = exported(embedded)
     assert imported(store, file).written[ZERGLING] == 5
     assert exported(store) == file
 
 
-def test_no_revision_and_nothing_but_zerglings_is_exported(store: Store) -> None:
+def test_revisions_and_other_documents_are_not_exported(store: Store) -> None:
     populate(store)
     write(store, {"_id": "notes", "text": "no zergling"})
     stream = io.BytesIO()
@@ -116,7 +116,7 @@ def test_no_revision_and_nothing_but_zerglings_is_exported(store: Store) -> None
     assert b"notes" not in stream.getvalue()
 
 
-def test_what_came_over_goes_on_living(store: Store, embedded: Store) -> None:
+def test_imported_zerglings_accept_further_commands(store: Store, embedded: Store) -> None:
     populate(store)
     original = of_the_original(["M"] * 3)
     write(store, original)
@@ -131,7 +131,7 @@ def test_what_came_over_goes_on_living(store: Store, embedded: Store) -> None:
     assert decode(read(embedded, original["_id"])).spawn == Pose(2, 6, "E")
 
 
-def test_what_the_original_wrote_over_keeps_its_older_history(
+def test_a_document_rewritten_by_the_original_keeps_its_older_history(
     store: Store, embedded: Store
 ) -> None:
     hive = Hive(store, tail=TAIL)
@@ -148,7 +148,7 @@ def test_what_the_original_wrote_over_keeps_its_older_history(
     assert Hive(embedded, tail=TAIL).get(zergling.id).command_count == 80
 
 
-def test_a_key_is_known_after_the_move(store: Store, embedded: Store) -> None:
+def test_keys_are_known_after_an_import(store: Store, embedded: Store) -> None:
     populate(store)
     imported(embedded, exported(store))
     hive = Hive(embedded, tail=TAIL)
@@ -159,7 +159,7 @@ def test_a_key_is_known_after_the_move(store: Store, embedded: Store) -> None:
     )
 
 
-def test_the_key_of_a_whole_swarm_is_known_after_the_move(store: Store, embedded: Store) -> None:
+def test_keys_of_bulk_calls_are_known_after_an_import(store: Store, embedded: Store) -> None:
     populate(store)
     list(Hive(store).bulk.spawn(3, Pose(), "a swarm's key"))
     imported(embedded, exported(store))
@@ -171,7 +171,9 @@ def test_the_key_of_a_whole_swarm_is_known_after_the_move(store: Store, embedded
         list(hive.bulk.spawn(2, Pose(), "a swarm's key"))
 
 
-def test_rivals_are_settled_first(couch: Backend, embedded: Store) -> None:
+def test_conflicting_revisions_are_merged_before_the_export(
+    couch: Backend, embedded: Store
+) -> None:
     with closing(couch.open()) as store:
         hive = Hive(store)
         zergling = hive.command(hive.spawn(Pose()).id, CommandRequest.command("M"))
@@ -182,7 +184,7 @@ def test_rivals_are_settled_first(couch: Backend, embedded: Store) -> None:
     assert sorted(Hive(embedded).get(zergling.id).history) == ["L", "M", "R"]
 
 
-def test_an_import_may_be_repeated(store: Store, embedded: Store) -> None:
+def test_a_repeated_import_changes_nothing(store: Store, embedded: Store) -> None:
     populate(embedded)
     file = exported(embedded)
     imported(store, file)
@@ -193,13 +195,13 @@ def test_an_import_may_be_repeated(store: Store, embedded: Store) -> None:
     assert everything(store) == before
 
 
-def test_what_the_original_wrote_equals_its_export(store: Store) -> None:
+def test_documents_of_the_original_equal_their_export(store: Store) -> None:
     populate(store)
     file = exported(store)
     assert imported(store, file).skipped[ZERGLING] == 5
 
 
-def test_a_look_tells_whether_anything_is_missing(store: Store, embedded: Store) -> None:
+def test_a_comparison_reports_missing_documents(store: Store, embedded: Store) -> None:
     populate(embedded)
     file = exported(embedded)
     assert compare(store, file) is False
@@ -207,7 +209,9 @@ def test_a_look_tells_whether_anything_is_missing(store: Store, embedded: Store)
     assert compare(store, file) is True
 
 
-def test_what_differs_is_refused_and_nothing_is_changed(store: Store, embedded: Store) -> None:
+def test_different_documents_are_rejected_and_nothing_is_changed(
+    store: Store, embedded: Store
+) -> None:
     ids = populate(embedded)
     file = exported(embedded)
     other = decode(read(embedded, ids[0])).apply(CommandRequest.command("L"))
@@ -221,7 +225,7 @@ def test_what_differs_is_refused_and_nothing_is_changed(store: Store, embedded: 
     assert everything(store) == before
 
 
-def test_the_dead_are_not_revived(store: Store, embedded: Store) -> None:
+def test_an_import_does_not_revive_dead_zerglings(store: Store, embedded: Store) -> None:
     hive = Hive(store)
     dead = hive.spawn(Pose(), "key")
     file = exported(store)
@@ -235,7 +239,7 @@ def test_the_dead_are_not_revived(store: Store, embedded: Store) -> None:
     assert leaves(store, dead.id) == []
 
 
-def test_the_dead_stay_dead_where_they_come(store: Store, embedded: Store) -> None:
+def test_dead_zerglings_are_imported_as_dead(store: Store, embedded: Store) -> None:
     hive = Hive(store)
     dead = hive.spawn(Pose(), "key")
     hive.kill(dead.id)
@@ -257,7 +261,7 @@ def test_the_dead_stay_dead_where_they_come(store: Store, embedded: Store) -> No
         ("chunk", OutcomeUnknown("lost")),
     ],
 )
-def test_a_store_that_blinks_is_asked_again(
+def test_transient_store_errors_are_retried(
     store: Store, embedded: Store, place: str, error: StoreError
 ) -> None:
     populate(embedded)
@@ -271,7 +275,7 @@ def test_a_store_that_blinks_is_asked_again(
     assert exported(store) == file
 
 
-def test_a_store_that_stays_away_is_given_up(store: Store, embedded: Store) -> None:
+def test_retries_end_while_the_store_is_unavailable(store: Store, embedded: Store) -> None:
     populate(embedded)
     faulty = FaultyStore(store)
     faulty.before_get = raising(StoreUnavailable("away"), 1000)
@@ -280,7 +284,7 @@ def test_a_store_that_stays_away_is_given_up(store: Store, embedded: Store) -> N
     assert len(faulty.gets) == len(retrying.PAUSES) + 1
 
 
-def test_a_refused_account_is_not_knocked_with_again(store: Store, embedded: Store) -> None:
+def test_a_refused_account_is_not_retried(store: Store, embedded: Store) -> None:
     populate(embedded)
     faulty = FaultyStore(store)
     faulty.before_put = raising(AccountRefused("no"), 1000)
@@ -289,7 +293,7 @@ def test_a_refused_account_is_not_knocked_with_again(store: Store, embedded: Sto
     assert len(faulty.puts) == 1
 
 
-def test_an_import_goes_on_through_a_limit_to_the_size_of_requests(
+def test_an_import_succeeds_despite_a_request_size_limit(
     couch: Backend, proxy: FaultProxy, embedded: Store
 ) -> None:
     populate(embedded)
@@ -302,7 +306,7 @@ def test_an_import_goes_on_through_a_limit_to_the_size_of_requests(
         assert exported(store) == file
 
 
-def test_an_import_names_what_is_too_large_and_is_not_tried_again(
+def test_an_import_names_a_too_large_document_without_retrying(
     store: Store, embedded: Store
 ) -> None:
     populate(embedded)
@@ -314,7 +318,7 @@ def test_an_import_names_what_is_too_large_and_is_not_tried_again(
     assert len(faulty.puts) == 1
 
 
-def test_what_a_minority_has_is_looked_for_in_all_copies(store: Store, embedded: Store) -> None:
+def test_minority_writes_are_read_from_all_copies(store: Store, embedded: Store) -> None:
     populate(embedded)
     faulty = FaultyStore(store)
     faulty.is_minority = lambda document: True
@@ -323,7 +327,7 @@ def test_what_a_minority_has_is_looked_for_in_all_copies(store: Store, embedded:
     assert [all_copies for ids, all_copies in faulty.history.gets if ids] == [False, True]
 
 
-def test_what_does_not_read_back_is_no_success(store: Store, embedded: Store) -> None:
+def test_a_write_that_cannot_be_read_back_is_an_error(store: Store, embedded: Store) -> None:
     populate(embedded)
 
     class Forgetful(FaultyStore):
@@ -341,7 +345,7 @@ def test_what_does_not_read_back_is_no_success(store: Store, embedded: Store) ->
         imported(Forgetful(store), exported(embedded))
 
 
-def test_an_export_goes_on_after_a_blink_and_ends_with_an_outage(store: Store) -> None:
+def test_an_export_survives_transient_errors_and_ends_with_an_outage(store: Store) -> None:
     populate(store)
     faulty = FaultyStore(store)
     faulty.before_page = raising(StoreUnavailable("away"), 2)
@@ -367,7 +371,7 @@ def failing_after(store: Store, calls: int) -> FaultyStore:
     return faulty
 
 
-def test_an_export_whose_store_fails_at_any_call_is_never_taken_for_whole(store: Store) -> None:
+def test_an_export_that_failed_at_any_call_is_never_taken_for_complete(store: Store) -> None:
     populate(store)
     whole = exported(store)
     calls = 0
@@ -389,7 +393,7 @@ def test_an_export_whose_store_fails_at_any_call_is_never_taken_for_whole(store:
     assert stream.getvalue() == whole
 
 
-def test_a_zergling_whose_history_is_not_whole_is_passed_over(store: Store) -> None:
+def test_a_zergling_with_an_incomplete_history_is_skipped(store: Store) -> None:
     ids = populate(store)
     chunk = store.history.page(None, 1, timeout=5.0).documents[0]
     write(store.history, {"_id": chunk["_id"], "_rev": chunk["_rev"], "_deleted": True})
@@ -406,7 +410,7 @@ def test_a_zergling_whose_history_is_not_whole_is_passed_over(store: Store) -> N
     assert tally.counts[ZERGLING] == 3
 
 
-def test_each_zergling_is_whole_beside_a_working_service(store: Store) -> None:
+def test_each_zergling_is_exported_consistently_under_load(store: Store) -> None:
     """Between the read of a zergling and that of its chunks it lives on."""
     ids = populate(store)
     hive = Hive(store, tail=TAIL)
@@ -423,7 +427,7 @@ def test_each_zergling_is_whole_beside_a_working_service(store: Store) -> None:
     assert found == ids
 
 
-def test_a_very_long_life_comes_over_in_order(store: Store, embedded: Store) -> None:
+def test_a_very_long_history_is_transferred_in_order(store: Store, embedded: Store) -> None:
     hive = Hive(store, tail=TAIL)
     zergling = hive.spawn(Pose())
     for number in range(25):
@@ -435,7 +439,7 @@ def test_a_very_long_life_comes_over_in_order(store: Store, embedded: Store) -> 
     assert everything(embedded) == everything(store)
 
 
-def test_an_export_goes_on_after_the_last_whole_zergling(store: Store) -> None:
+def test_an_export_resumes_after_the_last_complete_zergling(store: Store) -> None:
     populate(store)
     file = exported(store)
     ends = [n + 1 for n, byte in enumerate(file) if byte == ord("\n")]
