@@ -158,7 +158,7 @@ def test_totals_equal_the_requests_sent_to_four_processes(shared: Service) -> No
     assert scrape.total("overmind_http_requests_in_flight") == 1, "that which asks"
 
 
-def test_what_a_killed_process_has_counted_stays(sqlite: Backend, tmp_path: Path) -> None:
+def test_counts_of_a_killed_process_are_kept(sqlite: Backend, tmp_path: Path) -> None:
     environment = sqlite.environment | {"WEB_CONCURRENCY": "2"}
     with Service(environment, tmp_path) as service:
         before = counted(service)
@@ -197,7 +197,7 @@ def is_gone(service: Service, worker: int) -> bool:
     return worker not in workers(service)
 
 
-def test_a_killed_process_has_nothing_under_way(
+def test_requests_of_a_killed_process_are_not_counted_as_in_flight(
     couch: Backend, proxy: FaultProxy, tmp_path: Path
 ) -> None:
     with Service(couch.through(proxy.url).environment, tmp_path) as service:
@@ -222,7 +222,7 @@ def is_answering(service: Service) -> bool:
         return False
 
 
-def test_no_client_can_make_a_new_label(shared: Service) -> None:
+def test_clients_cannot_create_new_labels(shared: Service) -> None:
     hostile = ("/%22%7d%0ax 1", "/zerglings/..%2f..", "/zerglings/a/b", "/?x=%0a", "/METRICS")
     for path in hostile:
         for method in ("GET", "X-" + uuid.uuid4().hex.upper(), "get"):
@@ -243,9 +243,7 @@ def test_no_client_can_make_a_new_label(shared: Service) -> None:
     assert all(re.fullmatch("[1-5][0-9][0-9]", s) for s in scrape.labels(REQUESTS, "status"))
 
 
-def test_an_outage_is_counted_as_what_it_is(
-    couch: Backend, proxy: FaultProxy, tmp_path: Path
-) -> None:
+def test_an_outage_is_counted_as_a_503(couch: Backend, proxy: FaultProxy, tmp_path: Path) -> None:
     with Service(couch.through(proxy.url).environment, tmp_path) as service:
         proxy.fault = Fault(Answer(500))
         assert service.call("GET", "/zerglings/").status == 503
@@ -256,7 +254,7 @@ def is_second_page(_method: str, path: str) -> bool:
     return "_all_docs" in path and "startkey" in path
 
 
-def test_an_answer_that_the_service_breaks_off_is_counted_as_cut(
+def test_a_response_cut_off_by_the_service_is_counted_as_cut(
     couch: Backend, proxy: FaultProxy, tmp_path: Path
 ) -> None:
     store = couch.open()
@@ -276,14 +274,14 @@ def test_an_answer_that_the_service_breaks_off_is_counted_as_cut(
 # The request's id and its trace
 
 
-def test_a_request_s_id_goes_in_and_out_and_into_the_log(shared: Service) -> None:
+def test_a_request_id_is_returned_and_logged(shared: Service) -> None:
     reply = shared.call("GET", "/zerglings/", headers={"X-Request-ID": "a.B-c_9"})
     assert reply.headers.get_all("X-Request-ID") == ["a.B-c_9"]
     (line,) = lines_of(shared, "a.B-c_9")
     assert line["route"] == "zergling-list"
 
 
-def test_every_answer_has_an_id_of_its_own(shared: Service) -> None:
+def test_every_response_has_its_own_request_id(shared: Service) -> None:
     paths = ["/zerglings/", "/nowhere", "/healthz", "/metrics", "/"]
     replies = [shared.call("GET", path) for path in paths]
     replies.append(shared.call("POST", "/zerglings/", b"x" * 70_000))
@@ -296,7 +294,7 @@ def test_every_answer_has_an_id_of_its_own(shared: Service) -> None:
     "given",
     ["", " ", "a b", "a,b", "x" * 129, "ä".encode().decode("latin-1"), "a\tb", "<script>", 'a"b'],
 )
-def test_an_id_that_may_be_no_id_is_replaced(shared: Service, given: str) -> None:
+def test_an_invalid_request_id_is_replaced(shared: Service, given: str) -> None:
     reply = shared.call("GET", "/healthz", headers={"X-Request-ID": given})
     assert UUID_HEX.fullmatch(reply.headers["X-Request-ID"])
 
@@ -312,7 +310,7 @@ def test_an_id_that_may_be_no_id_is_replaced(shared: Service, given: str) -> Non
         b"X-Request-ID: a\r\nX-Request-ID: b",
     ],
 )
-def test_no_id_splits_the_header(shared: Service, header: bytes) -> None:
+def test_a_request_id_cannot_split_the_response_header(shared: Service, header: bytes) -> None:
     request = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + header + b"\r\n\r\n"
     head = sent_raw(shared, request).partition(b"\r\n\r\n")[0].lower()
     assert b"x-evil" not in head
@@ -320,7 +318,7 @@ def test_no_id_splits_the_header(shared: Service, header: bytes) -> None:
     assert head.count(b"x-request-id") <= 1
 
 
-def test_a_trace_is_passed_on_to_the_log(shared: Service) -> None:
+def test_a_valid_traceparent_is_logged(shared: Service) -> None:
     line = answered(shared, "GET", "/zerglings/", traceparent=f"00-{TRACE}-{SPAN}-01")
     assert (line["trace_id"], line["span_id"]) == (TRACE, SPAN)
     later = answered(shared, "GET", "/zerglings/", traceparent=f"cc-{TRACE}-{SPAN}-01-what-else")
@@ -343,14 +341,14 @@ def test_a_trace_is_passed_on_to_the_log(shared: Service) -> None:
         f"00-{TRACE}-{SPAN}-01, 00-{TRACE}-{SPAN}-01",
     ],
 )
-def test_what_is_no_trace_stays_out_of_the_log(shared: Service, parent: str) -> None:
+def test_an_invalid_traceparent_is_not_logged(shared: Service, parent: str) -> None:
     assert "trace_id" not in answered(shared, "GET", "/zerglings/", traceparent=parent)
 
 
 # The log
 
 
-def test_an_answer_s_line_says_what_was_done(shared: Service) -> None:
+def test_the_access_log_line_has_the_documented_fields(shared: Service) -> None:
     line = answered(shared, "POST", "/zerglings/")
     spawned = line.pop("zergling_id")
     assert line.keys() == ANSWER_FIELDS
@@ -366,13 +364,13 @@ def test_an_answer_s_line_says_what_was_done(shared: Service) -> None:
     assert (moved["zergling_id"], moved["bytes"]) == (spawned, len(reply.body))
 
 
-def test_only_an_id_is_logged_as_one(shared: Service) -> None:
+def test_only_valid_ids_are_logged_as_zergling_ids(shared: Service) -> None:
     for path in ("/zerglings/hunter2", "/zerglings/hunter2/history", f"/hunter2/{uuid.uuid4()}"):
         assert "zergling_id" not in answered(shared, "GET", path)
     assert "hunter2" not in shared.log
 
 
-def test_nothing_secret_is_logged(shared: Service) -> None:
+def test_headers_queries_and_bodies_are_not_logged(shared: Service) -> None:
     id_ = shared.spawn()
     secrets = {
         "Authorization": "Basic c2Vzam-one",
@@ -398,7 +396,7 @@ def test_nothing_secret_is_logged(shared: Service) -> None:
     assert "c2Vzam" not in shared.log
 
 
-def test_a_password_that_the_store_refuses_is_not_logged(couch: Backend, tmp_path: Path) -> None:
+def test_a_password_refused_by_the_store_is_not_logged(couch: Backend, tmp_path: Path) -> None:
     wrong = {"COUCHDB_USERNAME": f"nobody-{uuid.uuid4().hex[:8]}", "COUCHDB_PASSWORD": "hunter2"}
     with Service(couch.environment | wrong | JSON_LOG, tmp_path) as service:
         assert service.call("GET", "/readyz").status == 503
@@ -407,7 +405,7 @@ def test_a_password_that_the_store_refuses_is_not_logged(couch: Backend, tmp_pat
         assert "hunter2" not in service.log
 
 
-def test_probes_are_quiet_unless_they_fail(
+def test_probes_are_logged_only_if_they_fail(
     couch: Backend, proxy: FaultProxy, tmp_path: Path
 ) -> None:
     with Service(couch.through(proxy.url).environment | JSON_LOG, tmp_path) as service:
@@ -420,7 +418,7 @@ def test_probes_are_quiet_unless_they_fail(
         assert said == ["GET readyz 503", "GET none 404"]
 
 
-def test_all_that_is_logged_within_a_request_has_its_id(
+def test_every_line_logged_during_a_request_has_its_id(
     couch: Backend, proxy: FaultProxy, tmp_path: Path
 ) -> None:
     store = couch.open()
@@ -460,7 +458,7 @@ def test_every_line_of_a_json_log_is_an_object(shared: Service) -> None:
     assert {"gunicorn.error", "overmind.request"} <= loggers
 
 
-def test_for_people_a_line_is_text(sqlite: Backend, tmp_path: Path) -> None:
+def test_the_default_log_format_is_text(sqlite: Backend, tmp_path: Path) -> None:
     with Service(sqlite.environment, tmp_path) as service:
         service.call("GET", "/zerglings/", headers={"X-Request-ID": "me"})
         wait_until(lambda: "request_id=me" in service.log, "the line is there")

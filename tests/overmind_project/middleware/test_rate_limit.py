@@ -115,7 +115,7 @@ def ask(
     return int(status[:3])
 
 
-def test_a_caller_is_counted_by_its_name_wherever_it_calls_from(guarded: Guarded) -> None:
+def test_a_caller_is_limited_by_name_across_addresses(guarded: Guarded) -> None:
     statuses = [ask(guarded, "anna", address=f"192.0.2.{n}") for n in range(4)]
     assert statuses == [200, 200, 200, 429]
     assert ask(guarded, "bert") == 200
@@ -123,14 +123,14 @@ def test_a_caller_is_counted_by_its_name_wherever_it_calls_from(guarded: Guarded
     assert guarded.served == 5
 
 
-def test_who_guesses_tokens_is_soon_not_heard_any_more(guarded: Guarded) -> None:
+def test_an_address_that_guesses_tokens_is_limited(guarded: Guarded) -> None:
     assert [ask(guarded, f"guess {n}") for n in range(4)] == [401, 401, 401, 429]
     assert ask(guarded, "anna") == 429, "the right guess is not told from a wrong one"
     assert ask(guarded, "anna", address="192.0.2.2") == 200
     assert ask(guarded, "guess", path="/metrics") == 429, "nor by another way"
 
 
-def test_a_token_that_was_good_from_there_is_heard_beside_one_who_guesses(
+def test_a_token_valid_from_an_address_before_is_accepted_beside_guesses(
     guarded: Guarded,
 ) -> None:
     assert ask(guarded, "anna") == 200
@@ -142,7 +142,7 @@ def test_a_token_that_was_good_from_there_is_heard_beside_one_who_guesses(
     assert ask(guarded, "bert") == 429, "it was good, but not from there"
 
 
-def test_a_token_that_was_removed_is_not_heard_on_and_on(guarded: Guarded) -> None:
+def test_a_removed_token_is_limited_like_a_guess(guarded: Guarded) -> None:
     assert ask(guarded, "anna") == 200
     guarded.good.remove("anna")
     assert [ask(guarded, "anna") for _ in range(20)] == [401] * 3 + [429] * 17
@@ -152,7 +152,7 @@ def test_a_token_that_was_removed_is_not_heard_on_and_on(guarded: Guarded) -> No
     assert ask(guarded, "anna") == 429, "nor is it told from a guess when it is good again"
 
 
-def test_a_token_that_was_removed_is_forgotten_where_its_address_is_used_up(
+def test_a_removed_token_is_forgotten_once_its_address_is_limited(
     guarded: Guarded,
 ) -> None:
     assert ask(guarded, "anna") == 200
@@ -161,14 +161,14 @@ def test_a_token_that_was_removed_is_forgotten_where_its_address_is_used_up(
     assert [ask(guarded, "anna") for _ in range(3)] == [401, 429, 429]
 
 
-def test_any_other_cookie_of_a_caller_changes_nothing(guarded: Guarded) -> None:
+def test_other_cookies_do_not_change_the_limit(guarded: Guarded) -> None:
     assert ask(guarded, "anna", cookie="lately=1") == 200
     assert [ask(guarded, f"guess {n}") for n in range(4)] == [401, 401, 401, 429]
     assert ask(guarded, "anna", cookie="lately=2") == 200
     assert ask(guarded, "anna") == 200
 
 
-def test_one_token_takes_one_place_whatever_comes_with_it(
+def test_a_token_takes_one_slot_whatever_cookies_come_with_it(
     guarded: Guarded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, lately = shared_limiters(Rate(1, HOUR, burst=3))
@@ -180,7 +180,7 @@ def test_one_token_takes_one_place_whatever_comes_with_it(
     assert len(set(named)) == 1
 
 
-def test_the_metrics_have_a_limit_of_their_own(guarded: Guarded) -> None:
+def test_the_metrics_have_a_separate_limit(guarded: Guarded) -> None:
     for token in ("anna", None):
         statuses = [ask(guarded, token, path="/metrics") for _ in range(4)]
         assert statuses == [200, 200, 200, 429]
@@ -189,12 +189,12 @@ def test_the_metrics_have_a_limit_of_their_own(guarded: Guarded) -> None:
     assert ask(guarded, "bert", path="/metrics", address="192.0.2.2") == 200
 
 
-def test_who_has_used_up_the_calls_may_read_the_metrics(guarded: Guarded) -> None:
+def test_a_limited_address_may_still_read_the_metrics(guarded: Guarded) -> None:
     assert [ask(guarded) for _ in range(4)] == [200, 200, 200, 429]
     assert [ask(guarded, path="/metrics") for _ in range(4)] == [200, 200, 200, 429]
 
 
-def test_a_guess_at_the_metrics_counts_as_one_elsewhere(guarded: Guarded) -> None:
+def test_a_guess_at_the_metrics_counts_for_all_urls(guarded: Guarded) -> None:
     statuses = [ask(guarded, f"guess {n}", path="/metrics") for n in range(4)]
     assert statuses == [401, 401, 401, 429]
     assert ask(guarded, "anna", path="/metrics") == 429
@@ -202,18 +202,18 @@ def test_a_guess_at_the_metrics_counts_as_one_elsewhere(guarded: Guarded) -> Non
     assert ask(guarded, path="/metrics") == 200
 
 
-def test_an_answer_counts_once(guarded: Guarded) -> None:
+def test_a_request_counts_once(guarded: Guarded) -> None:
     assert [ask(guarded) for _ in range(4)] == [200, 200, 200, 429]
     assert guarded.served == 3
 
 
-def test_a_site_of_ipv6_shares_a_limit(guarded: Guarded) -> None:
+def test_an_ipv6_network_shares_a_limit(guarded: Guarded) -> None:
     statuses = [ask(guarded, address=f"2001:db8::{n}") for n in range(4)]
     assert statuses == [200, 200, 200, 429]
     assert ask(guarded, address="2001:db8:0:1::1") == 200
 
 
-def test_the_paths_with_rules_of_their_own_are_those_of_the_probes_and_the_metrics() -> None:
+def test_the_probe_and_metrics_paths_match_the_routes() -> None:
     found = {get_resolver().resolve(path).func: path for path in (*PROBE_PATHS, *METRICS_PATHS)}
     assert set(found) == {*probes.PROBE_VIEWS, metrics.metrics}
 
@@ -263,7 +263,7 @@ def answer(api: Client, settings: Settings, opens_metrics: bool) -> Iterator[Cal
 @pytest.mark.parametrize(
     "path", [*sorted(PROBE_PATHS), *sorted(METRICS_PATHS), "/static/no", "/static/../"]
 )
-def test_nowhere_can_tokens_be_tried_without_limit(
+def test_guesses_are_limited_at_every_url_that_reveals_them(
     answer: Callable[..., Answer], path: str
 ) -> None:
     """The answers are the same, or there are soon none."""
@@ -275,7 +275,7 @@ def test_nowhere_can_tokens_be_tried_without_limit(
 
 
 @pytest.mark.parametrize(("opens_metrics", "tried"), [(False, "401"), (True, "200")])
-def test_a_guess_at_the_metrics_counts_though_they_may_be_open(
+def test_a_guess_at_the_metrics_counts_even_if_they_are_open(
     answer: Callable[..., Answer], tried: str
 ) -> None:
     guesses = [answer("/metrics", bearer(f"guess-{n}"))[0] for n in range(4)]
@@ -285,7 +285,7 @@ def test_a_guess_at_the_metrics_counts_though_they_may_be_open(
     assert answer("/metrics", {})[0] == tried, "who tries none has the limit of the metrics"
 
 
-def test_what_a_caller_may_not_do_counts_to_it(answer: Callable[..., Answer]) -> None:
+def test_forbidden_requests_count_for_their_caller(answer: Callable[..., Answer]) -> None:
     statuses = [answer("/zerglings/", bearer(READER), "POST")[0] for _ in range(4)]
     assert statuses == ["403", "403", "403", "429"]
     status, content, headers = answer("/swarm/spawn", bearer(READER), "POST")
@@ -341,7 +341,7 @@ def calls(service: Service, source: str, count: int) -> Counter[int]:
         return Counter(reply.status for reply in replies)
 
 
-def test_a_limit_holds_across_processes_and_outlives_them(service: Service) -> None:
+def test_a_limit_is_shared_by_processes_and_survives_them(service: Service) -> None:
     assert calls(service, "127.1.0.1", 150) == {200: 30, 429: 120}
     assert calls(service, "127.1.0.2", 20) == {200: 20}, "another address has its own"
     dead = set(workers(service))
@@ -354,7 +354,7 @@ def test_a_limit_holds_across_processes_and_outlives_them(service: Service) -> N
     assert calls(service, "127.1.0.2", 20) == {200: 10, 429: 10}
 
 
-def test_what_is_refused_changes_nothing_and_says_when_to_come_back(service: Service) -> None:
+def test_a_limited_request_changes_nothing_and_gets_retry_after(service: Service) -> None:
     before = call(service, "127.2.0.2").json
     assert call(service, "127.2.0.1", "GET", "/nowhere").status == 404, "which counts"
     assert calls(service, "127.2.0.1", 29) == {200: 29}
@@ -372,7 +372,7 @@ def test_what_is_refused_changes_nothing_and_says_when_to_come_back(service: Ser
     assert found.total("overmind_http_requests_total", status="429") == counted + 2
 
 
-def test_a_connection_lives_on_after_a_refusal(service: Service) -> None:
+def test_a_connection_stays_open_after_a_429(service: Service) -> None:
     calls(service, "127.3.0.1", 30)
     with closing(connect(service, "127.3.0.1")) as talk:
         for body in ("M" * 60_000, None, "x"):
@@ -380,7 +380,7 @@ def test_a_connection_lives_on_after_a_refusal(service: Service) -> None:
         assert service.call("GET", "/healthz", connection=talk).status == 200
 
 
-def test_probes_and_files_are_never_refused_nor_the_metrics_for_other_calls(
+def test_probes_files_and_metrics_are_served_to_a_limited_address(
     service: Service,
 ) -> None:
     assert calls(service, "127.4.0.1", 31) == {200: 30, 429: 1}
@@ -389,7 +389,7 @@ def test_probes_and_files_are_never_refused_nor_the_metrics_for_other_calls(
             assert call(service, "127.4.0.1", "GET", path).status == 200, path
 
 
-def test_behind_a_proxy_each_of_its_clients_is_limited(service: Service) -> None:
+def test_clients_behind_a_trusted_proxy_are_limited_separately(service: Service) -> None:
     def by(source: str, *clients: str) -> Counter[int]:
         headers = [{"X-Forwarded-For": client} for client in clients]
         return Counter(call(service, source, headers=each).status for each in headers)
@@ -407,7 +407,7 @@ def logged_clients(service: Service) -> set[str]:
     return set(re.findall(r" client=(\S+)", service.log))
 
 
-def test_whoever_calls_on_gets_its_share_and_no_more(tmp_path: Path) -> None:
+def test_a_continuous_caller_gets_exactly_its_rate(tmp_path: Path) -> None:
     settings = {"OVERMIND_RATE_LIMIT": "40/s:10", "WEB_CONCURRENCY": "3"}
     with Service(sqlite_backend(tmp_path).environment | settings, tmp_path) as service:
         began = time.monotonic()
