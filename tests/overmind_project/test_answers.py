@@ -100,7 +100,7 @@ def sent(answer: Any, *, breaks_with: Exception | None = None) -> bytes:
     return data
 
 
-def test_an_answer_ends_with_its_last_part(told: Told) -> None:
+def test_a_response_is_counted_and_logged_after_its_last_part(told: Told) -> None:
     requests, application = total("requests"), Application(b"one", b"two")
     answer = asked(application)
     assert (total("under way"), total("requests"), told.records) == (1, requests, [])
@@ -115,7 +115,7 @@ def test_an_answer_ends_with_its_last_part(told: Told) -> None:
 @pytest.mark.parametrize(
     ("error", "by"), [(BrokenPipeError(), "client"), (Broken("the process stops"), "service")]
 )
-def test_an_answer_that_cannot_be_sent_is_counted_as_cut(
+def test_a_response_that_cannot_be_sent_is_counted_as_cut(
     told: Told, error: Exception, by: str
 ) -> None:
     cut, application = total("cut"), Application(b"one", b"two")
@@ -126,14 +126,14 @@ def test_an_answer_that_cannot_be_sent_is_counted_as_cut(
     assert told.records[0].extra["cut_by"] == by
 
 
-def test_an_answer_that_cannot_be_made_is_cut_by_the_service(told: Told) -> None:
+def test_a_response_that_fails_midway_is_logged_as_cut_by_the_service(told: Told) -> None:
     with pytest.raises(ConnectionError):
         sent(asked(Application(b"one", ConnectionError("the store's"))))
     assert told.records[0].extra["cut_by"] == "service"
     assert told.records[0].extra["bytes"] == 3
 
 
-def test_a_crash_is_counted_once_with_what_the_server_answers(told: Told) -> None:
+def test_a_crash_is_counted_once_as_a_500(told: Told) -> None:
     def crashing(_environ: dict[str, Any], _start_response: Any) -> None:
         raise Broken("why")
 
@@ -168,7 +168,7 @@ def test_a_refused_stream_is_not_open(told: Told) -> None:
 
 
 @pytest.mark.parametrize(("status", "lines"), [("200 OK", 0), ("404 Not Found", 0), ("503 X", 1)])
-def test_a_probe_is_logged_only_where_it_fails(told: Told, status: str, lines: int) -> None:
+def test_a_probe_is_logged_only_if_it_fails(told: Told, status: str, lines: int) -> None:
     application = Application(b"{}", route="healthz")
     application.status = status
     sent(asked(application))
@@ -176,7 +176,7 @@ def test_a_probe_is_logged_only_where_it_fails(told: Told, status: str, lines: i
 
 
 @pytest.mark.parametrize(("status", "route"), [("200 OK", "static"), ("404 Not Found", "none")])
-def test_what_is_answered_well_without_a_route_is_a_file(
+def test_a_successful_response_without_a_route_is_counted_as_static(
     told: Told, status: str, route: str
 ) -> None:
     application = Application(b"{}", route="none")
@@ -186,9 +186,7 @@ def test_what_is_answered_well_without_a_route_is_a_file(
 
 
 @pytest.mark.parametrize("location", ["", "/zerglings/", "/zerglings/hunter2", "/a/b?c=/d"])
-def test_only_the_id_of_a_spawned_zergling_is_taken_from_where_it_is(
-    told: Told, location: str
-) -> None:
+def test_only_a_valid_id_is_logged_from_the_location_header(told: Told, location: str) -> None:
     spawned = "5fb0a6f2-8f0e-4c53-9d5e-1f4d2b7a9c01"
 
     def application(_environ: dict[str, Any], start_response: Any) -> list[bytes]:
