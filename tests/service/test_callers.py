@@ -82,7 +82,7 @@ def is_readable(reply: Reply) -> bool:
     return (allowed, reply.headers["Access-Control-Expose-Headers"]) == (OURS, EXPOSED_HEADERS)
 
 
-def test_every_refusal_can_be_read_by_the_page_that_is_refused(service: Service) -> None:
+def test_every_error_response_is_readable_across_origins(service: Service) -> None:
     anonymous = through_proxy(service, "192.0.2.1", {})
     assert (anonymous.status, is_readable(anonymous)) == (401, True)
     assert {word.strip() for word in anonymous.headers["Vary"].split(",")} >= {
@@ -101,11 +101,11 @@ def test_every_refusal_can_be_read_by_the_page_that_is_refused(service: Service)
     assert foreign.headers["Access-Control-Allow-Origin"] is None
 
 
-def test_the_log_says_at_the_start_that_a_token_is_asked_for(service: Service) -> None:
+def test_a_protected_service_logs_so_at_the_start(service: Service) -> None:
     assert "Access: the service requires a token" in service.log
 
 
-def test_a_preflight_needs_no_token_and_does_not_count(service: Service) -> None:
+def test_a_preflight_needs_no_token_and_is_not_counted(service: Service) -> None:
     for _ in range(2 * BURST):
         reply = through_proxy(service, "192.0.2.1", PREFLIGHT, "OPTIONS")
         assert (reply.status, reply.body) == (204, b"")
@@ -115,7 +115,7 @@ def test_a_preflight_needs_no_token_and_does_not_count(service: Service) -> None
     assert statuses(service, ["192.0.2.1"] * BURST, {}) == {401: BURST - 1, 429: 1}
 
 
-def test_callers_are_counted_by_name_and_all_others_by_the_address_that_is_forwarded(
+def test_callers_are_limited_by_name_and_others_by_forwarded_address(
     service: Service,
 ) -> None:
     many = [f"192.0.2.{n}" for n in range(1, 2 * BURST + 1)]
@@ -127,7 +127,7 @@ def test_callers_are_counted_by_name_and_all_others_by_the_address_that_is_forwa
     assert statuses(service, ["198.51.100.1"], bearer(STRANGER)) == {401: 1}
 
 
-def test_one_name_does_not_take_the_streams_of_all(service: Service) -> None:
+def test_one_caller_cannot_take_all_streams(service: Service) -> None:
     with ExitStack() as open_ones:
         ears = [
             open_ones.enter_context(Ear(service, headers=bearer(READER)))
@@ -142,7 +142,7 @@ def test_one_name_does_not_take_the_streams_of_all(service: Service) -> None:
 
 
 @pytest.mark.parametrize("limit", ["999999/s"])
-def test_an_exchange_of_all_processes_fails_nobody_who_keeps_a_connection(
+def test_replacing_all_processes_fails_no_request(
     service: Service,
 ) -> None:
     old = set(workers(service))
