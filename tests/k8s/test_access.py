@@ -51,16 +51,14 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @each_overlay
 @pytest.mark.parametrize("promise", PROMISES, ids=lambda promise: promise.__name__)
-def test_with_it_the_overlay_keeps_its_promises(
+def test_the_overlay_with_tokens_keeps_every_rule(
     overlay: Path, directory: Path, promise: Promise
 ) -> None:
     assert promise(closed(overlay, directory)) == []
 
 
 @each_overlay
-def test_the_tokens_are_mounted_so_that_a_change_reaches_running_pods(
-    overlay: Path, directory: Path
-) -> None:
+def test_token_changes_reach_running_pods(overlay: Path, directory: Path) -> None:
     (deployment,) = (
         each for each in closed(overlay, directory) if name_of(each) == "Deployment/overmind"
     )
@@ -78,7 +76,7 @@ def test_the_tokens_are_mounted_so_that_a_change_reaches_running_pods(
 
 
 @each_overlay
-def test_the_scraper_shows_a_token(overlay: Path, directory: Path) -> None:
+def test_the_scraper_sends_a_token(overlay: Path, directory: Path) -> None:
     (monitor,) = (each for each in closed(overlay, directory) if each["kind"] == "ServiceMonitor")
     (endpoint,) = monitor["spec"]["endpoints"]
     credentials = dig(endpoint, "authorization", "credentials")

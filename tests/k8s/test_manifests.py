@@ -56,12 +56,12 @@ def schemas() -> Iterator[None]:
 
 @pytest.mark.parametrize("version", VERSIONS)
 @each_overlay
-def test_every_object_is_what_this_kubernetes_knows(overlay: Path, version: str) -> None:
+def test_every_object_is_valid_for_each_kubernetes_version(overlay: Path, version: str) -> None:
     for each in render(overlay):
         kubernetes_validate.validate(each, version, strict=True)
 
 
-def test_the_versions_begin_where_we_say_and_end_with_the_newest() -> None:
+def test_the_tested_versions_span_from_the_oldest_supported_to_the_newest() -> None:
     assert VERSIONS[0] == OLDEST
     assert len(VERSIONS) >= 13
     assert VERSIONS[-1] == kubernetes_validate.utils.major_minor(
@@ -70,7 +70,7 @@ def test_the_versions_begin_where_we_say_and_end_with_the_newest() -> None:
 
 
 @each_overlay
-def test_a_field_that_no_kubernetes_knows_is_refused(overlay: Path) -> None:
+def test_an_unknown_field_is_rejected(overlay: Path) -> None:
     deployment = find(deepcopy(render(overlay)), "Deployment/overmind")
     deployment["spec"]["template"]["spec"]["containers"][0]["readynessProbe"] = {}
     for version in VERSIONS:
@@ -81,7 +81,7 @@ def test_a_field_that_no_kubernetes_knows_is_refused(overlay: Path) -> None:
 # Rendering
 
 
-def test_there_are_overlays() -> None:
+def test_the_overlays_are_found() -> None:
     assert {folder.name for folder in overlays()} >= {"minikube", "production"}
 
 
@@ -110,7 +110,7 @@ def test_the_locked_kustomize_renders_the_same(overlay: Path) -> None:
 
 @pytest.mark.parametrize("promise", PROMISES, ids=lambda promise: promise.__name__)
 @each_overlay
-def test_the_overlay_keeps_the_promise(overlay: Path, promise: Promise) -> None:
+def test_the_overlay_keeps_every_rule(overlay: Path, promise: Promise) -> None:
     assert promise(render(overlay)) == []
 
 
@@ -415,7 +415,7 @@ def a_budget_for_one_couchdb(objects: list[Object]) -> None:
 
 @pytest.mark.parametrize("name", BREAKS)
 @each_overlay
-def test_what_breaks_a_promise_is_noticed_by_that_promise_alone(overlay: Path, name: str) -> None:
+def test_a_violation_is_reported_by_exactly_one_rule(overlay: Path, name: str) -> None:
     promise, break_it = BREAKS[name]
     broken = deepcopy(render(overlay))
     break_it(broken)
@@ -424,12 +424,12 @@ def test_what_breaks_a_promise_is_noticed_by_that_promise_alone(overlay: Path, n
     }
 
 
-def test_every_promise_is_broken_once() -> None:
+def test_every_rule_has_a_violation() -> None:
     assert {promise for promise, _ in BREAKS.values()} == set(PROMISES)
 
 
 @each_overlay
-def test_a_digest_stands_for_a_tag(overlay: Path) -> None:
+def test_a_digest_is_accepted_in_place_of_a_tag(overlay: Path) -> None:
     objects = deepcopy(render(overlay))
     web(objects)["image"] = f"registry.example:5000/overmind@sha256:{'0' * 64}"
     assert promises.images_are_pinned(objects) == []
@@ -437,13 +437,13 @@ def test_a_digest_stands_for_a_tag(overlay: Path) -> None:
 
 
 @each_overlay
-def test_without_the_web_container_its_promises_do_not_hold(overlay: Path) -> None:
+def test_rules_about_the_web_container_fail_without_it(overlay: Path) -> None:
     objects = [each for each in render(overlay) if each["kind"] != "Deployment"]
     assert promises.probes_ask_urls_that_exist(objects)
     assert promises.the_web_container_never_sees_the_admin(objects)
 
 
-def test_the_known_variables_are_those_that_the_settings_read() -> None:
+def test_the_known_variables_include_those_of_the_settings() -> None:
     known = promises.known_variables()
     assert known >= {"COUCHDB_SERVICE_PORT", "COUCHDB_PASSWORD_FILE", "DJANGO_SECRET_KEY"}
     assert known >= {"OVERMIND_BOOTSTRAP_TIMEOUT", "OVERMIND_BOOTSTRAP_RETIRE"}
@@ -454,7 +454,7 @@ def test_the_known_variables_are_those_that_the_settings_read() -> None:
 
 
 @pytest.mark.parametrize("script", sorted((ROOT / "k8s").glob("*.sh")), ids=lambda file: file.name)
-def test_a_script_is_one_to_its_shell(script: Path) -> None:
+def test_every_script_is_valid_for_its_shell(script: Path) -> None:
     line = script.read_text(encoding="utf-8").partition("\n")[0]
     shell = re.fullmatch(r"#!(?:/usr/bin/env |/bin/)(sh|bash)(?: .*)?", line)
     assert shell, f"{script.name} does not say which shell it is for"
@@ -481,18 +481,18 @@ def hadolint(dockerfile: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_linter_has_nothing_to_say_about_the_dockerfile() -> None:
+def test_the_dockerfile_passes_hadolint() -> None:
     result = hadolint(DOCKERFILE.read_text(encoding="utf-8"))
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
 
 
-def test_the_linter_speaks_up_about_a_warning() -> None:
+def test_hadolint_reports_warnings() -> None:
     result = hadolint(DOCKERFILE.read_text(encoding="utf-8") + "RUN cd /tmp\n")
     assert result.returncode != 0
     assert "DL3003" in result.stdout
 
 
-def test_the_image_is_made_in_stages_and_runs_as_a_numbered_user() -> None:
+def test_the_image_is_built_in_stages_and_runs_as_a_numeric_user() -> None:
     first, *others = re.split(r"(?m)^(?=FROM )", DOCKERFILE.read_text(encoding="utf-8"))[1:]
     assert re.match(r"FROM \S+ AS \w+\n", first)
     assert others
