@@ -147,7 +147,7 @@ def told() -> set[tuple[str, str, str]]:
     return found
 
 
-def test_every_line_is_explained_and_no_other_but_the_gravest_of_others() -> None:
+def test_the_page_explains_exactly_the_logged_lines() -> None:
     ours = logged()
     assert {"overmind.request", GUNICORN, "zerglings.feed.reader"} <= {
         logger for _, _, logger in ours
@@ -206,7 +206,7 @@ def _is_raised(each: object) -> bool:
     )
 
 
-def test_every_status_that_is_answered_is_explained() -> None:
+def test_every_returned_status_is_explained() -> None:
     rows = PAGE.table("status")
     explained = {int(status) for row in rows for status in re.findall(r"\b\d{3}\b", row[0])}
     known = answered()
