@@ -44,7 +44,7 @@ STRUCK = {
 
 
 @pytest.mark.parametrize("kind", STORES)
-def test_nothing_is_lost_or_doubled_whatever_is_killed(kind: str, tmp_path: Path) -> None:
+def test_killing_any_process_loses_and_duplicates_nothing(kind: str, tmp_path: Path) -> None:
     seed = random.randrange(10**6)
     blows = STRUCK[kind]
     pace = replace(EVERYDAY, blows=(len(blows), len(blows)))
@@ -78,7 +78,7 @@ def known_to(swarm: MixedSwarm) -> Known:
         return Known.of(swarm.ledger)
 
 
-def test_a_copy_made_under_load_has_all_that_was_acknowledged_before_it(
+def test_a_copy_made_under_load_has_every_command_acknowledged_before(
     sqlite: Backend, path: Path, tmp_path: Path
 ) -> None:
     """One file after the other, while a reader keeps the log from being begun anew."""
@@ -102,7 +102,7 @@ def test_a_copy_made_under_load_has_all_that_was_acknowledged_before_it(
         assert faults_of_copy(copy, known), "a copy without its log lacks nothing"
 
 
-def test_what_is_wrong_in_a_store_is_found_while_it_runs(sqlite: Backend, tmp_path: Path) -> None:
+def test_faults_of_a_store_are_found_while_it_runs(sqlite: Backend, tmp_path: Path) -> None:
     with load_on(sqlite, tmp_path) as swarm:
         swarm.wait_for_more(100)
     known = known_to(swarm)
@@ -120,7 +120,7 @@ def test_what_is_wrong_in_a_store_is_found_while_it_runs(sqlite: Backend, tmp_pa
         assert any("is elsewhere" in fault or "another past" in fault for fault in found)
 
 
-def test_a_service_whose_workers_are_just_being_replaced_ends_at_once(
+def test_a_service_stops_quickly_while_a_worker_is_replaced(
     sqlite: Backend, tmp_path: Path
 ) -> None:
     with Service(sqlite.environment, tmp_path) as service:

@@ -74,7 +74,7 @@ def assert_full_and_then_well(
     assert commander.shown() == ["M"] * commander.acknowledged
 
 
-def test_a_file_that_may_not_grow_loses_nothing(sqlite: Backend, tmp_path: Path) -> None:
+def test_a_file_size_limit_loses_nothing(sqlite: Backend, tmp_path: Path) -> None:
     log = Path(f"{sqlite.environment['OVERMIND_SQLITE_PATH']}-wal")
     with Service(sqlite.environment, tmp_path) as service:
         (worker,) = workers(service)
@@ -121,7 +121,7 @@ def test_a_full_disk_loses_nothing(small: Path, tmp_path: Path) -> None:
         assert_full_and_then_well(service, fill, filler.unlink)
 
 
-def test_a_file_system_that_is_for_reading_only_is_written_again_when_it_can_be(
+def test_a_read_only_file_system_is_used_again_once_it_is_writable(
     small: Path, tmp_path: Path
 ) -> None:
     backend = sqlite_backend(small)

@@ -139,7 +139,7 @@ def report(trial: Trial) -> None:
         assert row.connections[1] <= POOL, row
 
 
-def test_no_fault_of_the_store_brings_more_than_a_503_or_costs_a_command(
+def test_store_faults_cause_at_most_a_503_and_lose_no_command(
     struck: Service, couch: Backend, proxy: FaultProxy, insight: Insight
 ) -> None:
     trial = Trial(struck, proxy.port, insight, visitors=VISITORS, seconds=SECONDS)
@@ -170,7 +170,7 @@ def test_no_fault_of_the_store_brings_more_than_a_503_or_costs_a_command(
     assert swarm.ledger.slowest < LATEST_ANSWER
 
 
-def test_a_store_that_hangs_takes_neither_all_threads_nor_the_liveness_probe(
+def test_a_hanging_store_does_not_block_all_threads_or_the_liveness_probe(
     struck: Service, proxy: FaultProxy, insight: Insight
 ) -> None:
     """Hundreds of clients wait; whoever comes later is told at once, the probes are answered."""

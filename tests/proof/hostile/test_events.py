@@ -27,7 +27,7 @@ POSITIONS = st.one_of(
 
 @given(position=POSITIONS)
 @tries(100)
-def test_any_position_begins_a_stream(served: Path, position: str) -> None:
+def test_any_last_event_id_starts_a_stream(served: Path, position: str) -> None:
     answer_to(Call("POST", "/zerglings/"))
     for call in (
         Call("GET", "/events", headers={"Last-Event-ID": position}),

@@ -86,7 +86,7 @@ def of_clients(seen: list[SeenRequest]) -> list[str]:
 
 
 @pytest.mark.parametrize("trick", TRICKS)
-def test_an_id_that_is_none_does_not_reach_the_store(
+def test_an_invalid_id_does_not_reach_the_store(
     observed: tuple[Service, str, str], between: FaultProxy, trick: str
 ) -> None:
     service, _, zergling_id = observed
@@ -100,7 +100,7 @@ def test_an_id_that_is_none_does_not_reach_the_store(
             assert of_clients(between.requests) == [], (method, target)
 
 
-def test_an_id_in_a_whole_swarm_call_does_not_reach_the_store(
+def test_an_invalid_id_in_a_bulk_call_does_not_reach_the_store(
     observed: tuple[Service, str, str], between: FaultProxy
 ) -> None:
     service, _, zergling_id = observed
@@ -114,7 +114,7 @@ def test_an_id_in_a_whole_swarm_call_does_not_reach_the_store(
         assert of_clients(between.requests) == [], trick
 
 
-def test_a_good_id_reaches_its_own_document_alone(
+def test_a_valid_id_reaches_only_its_own_document(
     observed: tuple[Service, str, str], between: FaultProxy
 ) -> None:
     service, database, zergling_id = observed
@@ -136,9 +136,7 @@ def test_a_good_id_reaches_its_own_document_alone(
 
 
 @pytest.mark.parametrize("target", FILES)
-def test_no_file_is_served_but_those_of_the_pages(
-    observed: tuple[Service, str, str], target: str
-) -> None:
+def test_only_static_files_are_served(observed: tuple[Service, str, str], target: str) -> None:
     TRIED["paths"] += 1
     answer = ask(observed[0], "GET", target, b"")
     assert answer[9:12] in (b"400", b"404"), answer
@@ -150,7 +148,9 @@ def test_no_file_is_served_but_those_of_the_pages(
     "target",
     ["//evil.example/zerglings/", "//evil.example/%2f..", "http://evil.example/zerglings/?limit=1"],
 )
-def test_no_answer_leads_elsewhere(observed: tuple[Service, str, str], target: str) -> None:
+def test_no_response_redirects_to_another_host(
+    observed: tuple[Service, str, str], target: str
+) -> None:
     answer = ask(observed[0], "POST", target, b"")
     head = answer.partition(b"\r\n\r\n")[0]
     assert b"evil.example" not in head

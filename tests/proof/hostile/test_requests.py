@@ -77,7 +77,7 @@ def check(call: Call, reply: Reply) -> None:
 
 @given(call=CALLS)
 @tries(500)
-def test_any_request_gets_an_answer_of_the_right_form(target: Target, call: Call) -> None:
+def test_any_request_gets_a_well_formed_response(target: Target, call: Call) -> None:
     TRIED["requests"] += 1
     call = target.aimed(call)
     before = target.digest()

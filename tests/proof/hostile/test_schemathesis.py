@@ -49,14 +49,16 @@ def run(
 
 
 @pytest.mark.parametrize("backend", BACKENDS, indirect=True)
-def test_what_is_served_is_what_is_described(service: Service, tmp_path: Path) -> None:
+def test_schemathesis_finds_no_difference_from_the_document(
+    service: Service, tmp_path: Path
+) -> None:
     status, said, report = run(service, tmp_path)
     assert status == 0, said[-20_000:]
     TRIED["schemathesis"] += report["test_cases"]["generated"]
     assert "Traceback" not in service.log
 
 
-def test_what_is_served_behind_tokens_limits_and_for_other_sites_is_described(
+def test_schemathesis_finds_no_difference_with_tokens_limits_and_cors(
     tmp_path: Path,
 ) -> None:
     """Among the checks: without the token each operation that asks for one is a 401."""

@@ -20,7 +20,7 @@ SILENCE = 0.5
 """Seconds after which a reader that hears nothing leaves, and comes back."""
 
 
-def test_a_reader_that_comes_back_again_and_again_ends_with_what_the_store_has(
+def test_a_reader_that_reconnects_repeatedly_ends_with_the_stored_state(
     service: Service,
 ) -> None:
     """Counts never go back, and what is heard twice has the revision that it had."""

@@ -96,7 +96,9 @@ def verify(swarm: Swarm, backend: Backend) -> None:
     assert ledger.slowest < LATEST_ANSWER
 
 
-def test_the_check_finds_what_is_wrong(service: Service, backend: Backend) -> None:
+def test_the_check_finds_lost_repeated_and_misplaced_commands(
+    service: Service, backend: Backend
+) -> None:
     swarm = Swarm([service], clients=4, zerglings=4, quota=40, deaths=0.05)
     with swarm.run():
         pass
@@ -140,7 +142,7 @@ def swarm_of(service: Service) -> Swarm:
     return Swarm([service], clients=SIZE.clients, zerglings=SIZE.zerglings, deaths=SIZE.deaths)
 
 
-def test_what_is_acknowledged_to_many_clients_counts_exactly_once(
+def test_acknowledged_commands_of_many_clients_count_exactly_once(
     hard_service: Service, backend: Backend
 ) -> None:
     swarm = swarm_of(hard_service)
@@ -150,7 +152,7 @@ def test_what_is_acknowledged_to_many_clients_counts_exactly_once(
     assert statuses[409] + statuses[503] < statuses.total() / 50, "too many were sent away"
 
 
-def test_nothing_is_lost_or_doubled_when_workers_are_killed(
+def test_killing_workers_loses_and_duplicates_nothing(
     hard_service: Service, backend: Backend
 ) -> None:
     swarm = swarm_of(hard_service)
@@ -169,7 +171,7 @@ def test_nothing_is_lost_or_doubled_when_workers_are_killed(
     assert swarm.ledger.statuses[None] > 0, "no client noticed"
 
 
-def test_nothing_is_lost_or_doubled_when_the_embedded_store_is_locked(
+def test_locking_the_embedded_store_loses_and_duplicates_nothing(
     sqlite: Backend, tmp_path: Path
 ) -> None:
     """Another program holds the file's lock for longer than the service waits for it."""
@@ -188,7 +190,7 @@ def test_nothing_is_lost_or_doubled_when_the_embedded_store_is_locked(
         withstand(swarm, sqlite, lock)
 
 
-def test_nothing_is_lost_or_doubled_when_couchdb_is_stopped_and_started(
+def test_restarting_couchdb_loses_and_duplicates_nothing(
     couch: Backend, proxy: FaultProxy, tmp_path: Path
 ) -> None:
     """Behind the proxy, or really: OVERMIND_STORE_STOP and OVERMIND_STORE_START are commands."""
@@ -244,7 +246,7 @@ def merged(services: list[Service]) -> int:
 
 
 @on_a_cluster
-def test_a_cluster_loses_nothing_that_any_of_its_nodes_accepted(tmp_path: Path) -> None:
+def test_a_cluster_keeps_every_command_that_any_node_accepted(tmp_path: Path) -> None:
     """A client that only compares and swaps lost 45 of 540 acknowledged commands here."""
     with services_on_every_node(tmp_path) as (services, backend):
         assert copies_of(backend) == 3
@@ -257,7 +259,7 @@ def test_a_cluster_loses_nothing_that_any_of_its_nodes_accepted(tmp_path: Path) 
 
 
 @on_a_cluster
-def test_a_cluster_loses_nothing_while_a_node_is_stopped_and_started(tmp_path: Path) -> None:
+def test_a_cluster_loses_nothing_while_a_node_restarts(tmp_path: Path) -> None:
     """OVERMIND_CLUSTER_STOP and OVERMIND_CLUSTER_START are commands that do so to the last node."""
     stop, start = os.environ.get("OVERMIND_CLUSTER_STOP"), os.environ.get("OVERMIND_CLUSTER_START")
     if not stop or not start:

@@ -27,7 +27,7 @@ def broken(couch: Backend, proxy: FaultProxy) -> Backend:
 
 
 @pytest.mark.parametrize("more", ["", NEWER], ids=["HTTP/1.0", "HTTP/1.1"])
-def test_a_list_that_breaks_off_is_no_json(
+def test_a_truncated_list_is_not_valid_json(
     broken: Backend, proxy: FaultProxy, tmp_path: Path, more: str
 ) -> None:
     with (

@@ -119,7 +119,7 @@ def noted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Notes]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_nothing_misleads_a_cache_or_breaks_http(noted: dict[str, Notes], kind: str) -> None:
+def test_responses_have_no_caching_or_http_errors(noted: dict[str, Notes], kind: str) -> None:
     status, *notes = noted[kind]
     assert status["says"] == KINDS[kind][2]
     assert notes
@@ -159,7 +159,7 @@ def answering(headers: dict[str, str]) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("name", FAULTY)
-def test_a_faulty_answer_is_found(name: str) -> None:
+def test_faulty_responses_are_detected(name: str) -> None:
     with answering(FAULTY[name]) as url:
         ((_, *notes),) = looked_at([{"url": url, "method": "GET", "headers": [], "body": ""}])
     assert name in {note["name"] for note in notes if is_bad(note)}

@@ -147,7 +147,7 @@ def test_a_command_with_a_key_moves_once(place: Place, front: str, times: int) -
 
 
 @each_repeating
-def test_a_command_without_a_key_moves_each_time_that_it_is_sent(
+def test_a_command_without_a_key_moves_each_time_it_is_sent(
     place: Place, front: str, times: int
 ) -> None:
     id_ = place.service.spawn()
@@ -157,7 +157,7 @@ def test_a_command_without_a_key_moves_each_time_that_it_is_sent(
 
 
 @each_repeating
-def test_a_spawn_with_a_key_spawns_one(place: Place, front: str, times: int) -> None:
+def test_a_spawn_with_a_key_spawns_once(place: Place, front: str, times: int) -> None:
     before = place.zerglings
     status = place.post_in_doubt(front, "/zerglings/", key=f"a-spawn-{times}")
     assert (status, place.posts) == (201, 2)
@@ -165,7 +165,7 @@ def test_a_spawn_with_a_key_spawns_one(place: Place, front: str, times: int) -> 
 
 
 @each_repeating
-def test_a_spawn_without_a_key_spawns_one_each_time_that_it_is_sent(
+def test_a_spawn_without_a_key_spawns_each_time_it_is_sent(
     place: Place, front: str, times: int
 ) -> None:
     before = place.zerglings
@@ -175,7 +175,7 @@ def test_a_spawn_without_a_key_spawns_one_each_time_that_it_is_sent(
 
 
 @pytest.mark.parametrize("front", ["HAProxy", "HAProxy, not for POST", "Varnish"])
-def test_what_is_told_nothing_or_not_to_repeats_no_command(place: Place, front: str) -> None:
+def test_proxies_not_configured_to_retry_repeat_no_command(place: Place, front: str) -> None:
     id_ = place.service.spawn()
     status = place.post_in_doubt(front, f"/zerglings/{id_}", "M")
     assert (status, place.posts) == (503, 1)
@@ -190,7 +190,7 @@ def test_what_is_told_nothing_or_not_to_repeats_no_command(place: Place, front: 
         ("Varnish, closing", None, (503, 1, 1)),
     ],
 )
-def test_varnish_sends_an_empty_post_twice_where_a_kept_connection_ends(
+def test_varnish_sends_an_empty_post_twice_if_a_kept_connection_ends(
     place: Place, front: str, key: str | None, expected: tuple[int, int, int]
 ) -> None:
     before = place.zerglings

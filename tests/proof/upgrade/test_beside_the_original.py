@@ -125,7 +125,7 @@ def command(service: Service, account: Account, number: int, complaints: list[st
         complaints.append(f"{number} was answered {reply.status}")
 
 
-def test_nothing_that_the_service_acknowledged_is_lost_or_doubled(
+def test_commands_that_the_service_acknowledged_count_exactly_once(
     pair: list[Service], backend: Backend
 ) -> None:
     load = Load(pair, backend)

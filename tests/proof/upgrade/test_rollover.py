@@ -132,7 +132,7 @@ def serve_together(swarm: Swarm) -> None:
     wait_until(lambda: time.monotonic() >= end, "the stage is over")
 
 
-def test_rolling_to_this_release_and_back_loses_and_fails_nothing(
+def test_a_rolling_upgrade_and_downgrade_lose_and_fail_nothing(
     deployment: Deployment, old: Release, backend: Backend
 ) -> None:
     swarm = Swarm(deployment.services, clients=CLIENTS, zerglings=ZERGLINGS, deaths=DEATHS)
@@ -185,7 +185,7 @@ def requirements_of_previous(directory: Path) -> str:
     return (checkout / "requirements.txt").read_text()
 
 
-def test_the_previous_release_is_the_newest_tag_but_this_version_s_own(
+def test_the_previous_release_is_the_newest_tag_of_another_version(
     history: Path, tmp_path: Path
 ) -> None:
     git(history, "tag", "v0.1", "HEAD^^")
@@ -193,13 +193,13 @@ def test_the_previous_release_is_the_newest_tag_but_this_version_s_own(
     assert requirements_of_previous(tmp_path) == "# 0\n"
 
 
-def test_the_previous_release_is_the_named_commit_while_there_is_no_tag(
+def test_the_previous_release_is_the_configured_commit_without_tags(
     history: Path, tmp_path: Path
 ) -> None:
     assert requirements_of_previous(tmp_path) == "# 1\n"
 
 
-def test_a_shallow_history_is_said_to_be_too_short(
+def test_a_shallow_clone_is_reported(
     history: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shallow = tmp_path / "shallow"
@@ -209,7 +209,7 @@ def test_a_shallow_history_is_said_to_be_too_short(
         previous(tmp_path / "previous", may_install=False)
 
 
-def test_what_a_release_needs_is_compared_with_what_is_here() -> None:
+def test_requirements_of_a_release_are_compared_with_installed_packages() -> None:
     assert unsatisfied("# none\n\npytest>=1  # a remark\nno-such-package; sys_platform=='x'") == []
     assert unsatisfied("pytest==0.1 \\\n    --hash=sha256:0\nno-such-package==1") == [
         "pytest==0.1",
