@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.k8s.promises import PROMISES, Promise
 from tests.k8s.render import dig, name_of, overlays, render
+from tests.k8s.rules import RULES, Rule
 from tests.support.pages import Page
 from tests.support.service import ROOT
 
@@ -50,11 +50,11 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @each_overlay
-@pytest.mark.parametrize("promise", PROMISES, ids=lambda promise: promise.__name__)
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
 def test_the_overlay_with_tokens_keeps_every_rule(
-    overlay: Path, directory: Path, promise: Promise
+    overlay: Path, directory: Path, rule: Rule
 ) -> None:
-    assert promise(closed(overlay, directory)) == []
+    assert rule(closed(overlay, directory)) == []
 
 
 @each_overlay

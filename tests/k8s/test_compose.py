@@ -15,7 +15,7 @@ import yaml
 from django.urls import resolve
 
 from overmind_project import __version__, gunicorn_conf
-from tests.k8s.promises import known_variables
+from tests.k8s.rules import known_variables
 from tests.support.service import ROOT
 
 SCHEMA = json.loads(Path(__file__).with_name("compose-spec.json").read_text(encoding="utf-8"))

@@ -16,8 +16,8 @@ import pytest
 
 from tests.k8s import render as rendering
 from tests.k8s.monitoring import COMPONENT, DASHBOARD, alerts
-from tests.k8s.promises import PROMISES, Promise
 from tests.k8s.render import dig, name_of, overlays, render
+from tests.k8s.rules import RULES, Rule
 from tests.support.backends import sqlite_backend
 from tests.support.pages import Page, codes
 from tests.support.prometheus import Metrics
@@ -82,12 +82,12 @@ def test_the_component_is_optional_and_adds_three_objects(overlay: Path, directo
     assert before < after
 
 
-@pytest.mark.parametrize("promise", PROMISES, ids=lambda promise: promise.__name__)
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
 @each_overlay
 def test_the_overlay_with_monitoring_keeps_every_rule(
-    overlay: Path, promise: Promise, directory: Path
+    overlay: Path, rule: Rule, directory: Path
 ) -> None:
-    assert promise(monitored(overlay, directory)) == []
+    assert rule(monitored(overlay, directory)) == []
 
 
 @each_overlay
