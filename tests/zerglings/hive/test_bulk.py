@@ -24,7 +24,7 @@ from zerglings.storage.base import OutcomeUnknown, Store, StoreUnavailable
 
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a call take as long as a busy machine needs: no test here is about time."""
+    """Raise all time limits: no test here is about time."""
     for limit in ("TIME_LIMIT", "LOOKUP_LIMIT", "QUICK_FAILURE_LIMIT", "CALL_TIMEOUT"):
         monkeypatch.setattr(retry_budget, limit, 60.0)
 

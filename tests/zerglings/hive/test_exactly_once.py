@@ -26,7 +26,7 @@ def faulty(store: Store) -> FaultyStore:
 
 @pytest.fixture
 def short(store: Store) -> Hive:
-    """A hive that keeps documents short, so that chunks come soon."""
+    """A hive with a short tail, so that few commands make chunks."""
     return Hive(store, tail=TAIL)
 
 

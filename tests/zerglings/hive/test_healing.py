@@ -87,7 +87,7 @@ def test_chunks_of_removed_zerglings_are_removed_and_others_are_kept(
 
 
 def unreached(hive: Hive, store: Store) -> tuple[Zergling, Zergling]:
-    """Return a zergling with a chunk that it does not name, and what it would be if it did."""
+    """Return a zergling with an unreferenced chunk, and its form that refers to the chunk."""
     zergling = moved(hive, hive.spawn(Pose()), 2 * TAIL)
     shorter, chunks = shorten(zergling.apply(CommandRequest("x", ("M",))), TAIL)
     Archive(store.history).store_chunks(chunks, timeout=5)
@@ -113,7 +113,7 @@ def test_a_chunk_that_a_concurrent_write_refers_to_is_kept(hive: Hive, store: St
 
 
 def test_a_chunk_that_is_stored_again_concurrently_is_kept(hive: Hive, store: Store) -> None:
-    """The orphan of a write that failed, needed by a second attempt that is under way."""
+    """The chunk was left by a failed write, and a second attempt needs it."""
     zergling, shorter = unreached(hive, store)
     _, chunks = shorten(zergling.apply(CommandRequest("x", ("M",))), TAIL)
 

@@ -221,7 +221,7 @@ def test_only_one_of_concurrent_deletions_succeeds(hive: Hive) -> None:
 
 
 def test_a_known_key_does_not_move_a_dead_zergling_from_the_cache(store: Store) -> None:
-    """What was remembered was applied to, in vain, before the death was seen."""
+    """The cached revision is tried first; its failure leads to the death."""
     one, two = Hive(store), Hive(store)
     zergling = one.spawn(Pose())
     moved(one, zergling, "M")
