@@ -26,17 +26,17 @@ NOBODY = "5fb0c9f4-8a3c-4a5e-9d5e-3f6f0e8d7c21"
 READING, WRITING = ("GET", "HEAD", "OPTIONS"), ("POST", "PUT", "PATCH", "DELETE", "TRACE", "BREW")
 PERSON = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 FROM_HERE = {"Sec-Fetch-Site": "same-origin"}
-LET_IN = {200, 201, 204, 303, 400, 404, 405, 503}
+ALLOWED_STATUSES = {200, 201, 204, 303, 400, 404, 405, 503}
 
 
 @pytest.fixture
 def backend(sqlite: Backend) -> Backend:
-    """The embedded store: no request that matters here comes so far."""
+    """The embedded store, which is not tested here."""
     return sqlite
 
 
 def routes() -> dict[str, str]:
-    """A path for each route that is served, by the route's name."""
+    """Return one path per served route, by the route's name."""
     found = {}
     for pattern in get_resolver().url_patterns:
         assert isinstance(pattern, URLPattern)  # else this must look into it
@@ -98,9 +98,9 @@ def test_readers_may_read_and_writers_may_do_everything_at_every_route(
     closed: Client, path: str
 ) -> None:
     for method in READING + WRITING:
-        assert ask(closed, method, path, bearer(WRITER)).status_code in LET_IN
+        assert ask(closed, method, path, bearer(WRITER)).status_code in ALLOWED_STATUSES
     for method in READING:
-        assert ask(closed, method, path, bearer(READER)).status_code in LET_IN
+        assert ask(closed, method, path, bearer(READER)).status_code in ALLOWED_STATUSES
     for method in WRITING:
         refused = ask(closed, method, path, bearer(READER))
         assert refused.status_code == 403
@@ -116,7 +116,7 @@ def test_public_routes_require_no_token(closed: Client, name: str) -> None:
         for method in READING + WRITING:
             status = ask(closed, method, ROUTES[name], headers | FROM_HERE).status_code
             # Whoever signs in without a token is told so, by the page itself.
-            assert status in LET_IN or (name, method, status) == ("sign-in", "POST", 401)
+            assert status in ALLOWED_STATUSES or (name, method, status) == ("sign-in", "POST", 401)
 
 
 def test_metrics_require_a_token_unless_a_setting_opens_them(
