@@ -84,7 +84,7 @@ def test_a_whole_number_may_be_written_as_a_fraction(service: Service, number: s
 
 
 def exchange(service: Service, request: bytes) -> bytes:
-    """Send bytes as they are, and return all that comes back until the server closes."""
+    """Send raw bytes and return everything until the server closes the connection."""
     with socket.create_connection(("127.0.0.1", service.port), timeout=10) as connection:
         connection.sendall(request)
         connection.shutdown(socket.SHUT_WR)
@@ -176,6 +176,6 @@ def test_an_empty_accept_header_counts_as_missing(service: Service) -> None:
 
 
 def test_a_rejected_request_is_logged_with_its_status(service: Service) -> None:
-    """As the end of the service here relies on, when it looks for a 500."""
+    """The fixture above relies on this when it searches the log for a 500."""
     assert service.call("POST", f"/zerglings/{service.spawn()}", "X").status == 400
     wait_until(lambda: " 400 duration_ms=" in service.log, "the request is logged")

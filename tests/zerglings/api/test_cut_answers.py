@@ -25,7 +25,7 @@ def parts_of(items: st.SearchStrategy[Any]) -> st.SearchStrategy[list[list[Any]]
 
 
 def assert_whole_or_no_json(stream: Iterable[bytes]) -> None:
-    """Try every byte as the last one that comes."""
+    """Truncate the stream after every byte."""
     whole = b"".join(stream)
     assert is_json(whole)
     assert not any(is_json(whole[:end]) for end in range(len(whole)))

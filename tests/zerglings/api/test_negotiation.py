@@ -13,7 +13,7 @@ from tests.support.service import ROOT
 from zerglings.api.negotiation import JSON, MAX_ACCEPT_LENGTH, best_media_type, prefers_html
 
 UNSAFE = {"get_preferred_type", "accepts", "accepted_type", "accepted_types"}
-"""Of Django's request: what looks up whatever codec a client names in a parameter."""
+"""Attributes of Django's request that look up codecs named by the client."""
 
 
 JAVA = "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2"

@@ -18,7 +18,7 @@ TAIL = 10
 
 
 def after(sizes: list[int]) -> Zergling:
-    """A zergling with requests of so many words each."""
+    """A zergling with requests of these lengths."""
     requests = [
         CommandRequest(f"r{n}", tuple("MLMR"[(n + w) % 4] for w in range(size)))
         for n, size in enumerate(sizes)

@@ -83,7 +83,7 @@ def test_histories_of_the_original_share_ids_up_to_their_first_difference(
 
 
 def test_every_release_derives_the_same_ids() -> None:
-    """Or of rivals that two releases make of one document each word would count twice."""
+    """Otherwise conflicting revisions of two releases would count each command twice."""
     history = ["M", "M", "L", "attack", "R"]
     assert decode(original(replay(Pose(), history), history)).request_ids == (
         "NI3V0MRI6wo",

@@ -16,14 +16,14 @@ ID = "60dc1bb3-65ee-46c3-b357-c99055d78c0a"
 START = Zergling.spawned(ID, Pose())
 
 request_ids = st.integers(0, 30).map("r{}".format)
-"""Few, so that rivals often hold the same requests."""
+"""Few ids, so that conflicting revisions often share requests."""
 
 words = st.lists(st.sampled_from("LRM"), min_size=1, max_size=4)
 
 
 @st.composite
 def requests(draw: st.DrawFn) -> CommandRequest:
-    """A request whose words follow from its id, as one request is always the same."""
+    """A request whose commands are determined by its id."""
     number = draw(st.integers(0, 30))
     if number == 30:
         return CommandRequest("death@7", (DIED,))
@@ -39,7 +39,7 @@ def leaf_of(history: list[CommandRequest], revision: str) -> Leaf:
 
 @st.composite
 def rivals(draw: st.DrawFn) -> list[Leaf]:
-    """Leaves that share a beginning and go on differently, each at a revision of its own."""
+    """Leaves with a common beginning and different continuations and revisions."""
     shared = draw(st.lists(requests(), max_size=5))
     rests = draw(st.lists(st.lists(requests(), max_size=6), min_size=1, max_size=5))
     return [
@@ -127,7 +127,7 @@ def test_older_requests_of_a_losing_leaf_are_not_lost() -> None:
 
 
 def stripped(history: str, revision: str) -> Leaf:
-    """A leaf as the original service writes it: without ids, spawn and base."""
+    """A leaf written by the original service: without ids, spawn and base."""
     pose = replay(Pose(), history)
     document = {
         "_id": ID,
@@ -173,7 +173,7 @@ def test_a_spawn_pose_lost_by_the_original_is_taken_from_another_leaf() -> None:
 def test_a_leaf_without_ids_whose_past_has_ids_merges_to_a_document(
     older: list[CommandRequest], leaves: list[Leaf], history: str, generation: int
 ) -> None:
-    """Its kept words begin where a chunk of its own ends, which may be anywhere in a rival."""
+    """Its commands start at the end of its chunk, which may be anywhere in another leaf."""
     past = tuple({request.id: request for request in older}.values())
     bare = stripped(history, f"{generation}-f")
     merged = merge([replace(bare, older=past), *leaves])

@@ -76,7 +76,7 @@ def events(piece: bytes) -> list[tuple[str, dict[str, object]]]:
 
 
 def next_events(pieces: Iterator[bytes]) -> list[tuple[str, dict[str, object]]]:
-    """Return what the next piece that is no heartbeat tells."""
+    """Return the events of the next piece that is not a heartbeat."""
     return next(found for piece in pieces if (found := events(piece)))
 
 
@@ -88,7 +88,7 @@ def ids_in(pieces: Iterator[bytes], count: int) -> set[str]:
 
 
 def listening(told: Feed, hive: Hive) -> Generator[bytes]:
-    """Return the pieces of one that has heard of a zergling already."""
+    """Return the stream of a listener that has already received an event."""
     pieces = listen(told)
     newborn = hive.spawn(Pose())
     assert ids_in(pieces, 1) == {newborn.id}

@@ -29,7 +29,7 @@ def command(service: Service, zergling_id: str, commands: str) -> dict[str, Any]
 
 
 def next_about(ear: Ear, *ids: str) -> Heard:
-    """Return the next event about these zerglings: it may still tell of those of other tests."""
+    """Return the next event about these zerglings, skipping those of other tests."""
     while (event := ear.next()).zergling["id"] not in ids:
         pass
     return event
@@ -133,7 +133,7 @@ def test_excess_streams_are_rejected_and_do_not_block_other_requests(
 
 
 def opens(service: Service) -> bool:
-    """Whether there is room for a stream."""
+    """Whether a new stream is accepted."""
     with Ear(service) as ear:
         return ear.reply.status == 200
 

@@ -27,21 +27,21 @@ from zerglings.hive.mutations import NoSuchZergling
 from zerglings.storage.base import OutcomeUnknown, Store
 
 TAIL = 4
-"""Words that a document keeps, few so that there are chunks soon."""
+"""Commands that a document keeps, few so that chunks are made soon."""
 
 HIVES = 2
 
 ours = st.sampled_from(["M", "L", "R", "RR", "RRR", "MRM", "MMLLMM"])
-"""What we are asked for; some of it together leads back to where it began."""
+"""Commands sent to the service; some combinations return to their start."""
 
 theirs = st.sampled_from(["M", "L", "R", "jump"])
-"""What the original is asked for; it records what it does not know."""
+"""Commands sent to the original, which records unknown ones too."""
 
 hives = st.integers(0, HIVES - 1)
 
 
 class Life:
-    """A zergling that two of our replicas and the original write to.
+    """A zergling that two replicas of the service and the original write.
 
     ``words`` is what its history must be: all that was stored or acknowledged, in order.
     """
@@ -60,14 +60,14 @@ class Life:
         self._note(words)
 
     def command_under_a_key(self, hive: int, words: str) -> None:
-        """Command and repeat it, at once and through another replica."""
+        """Send a command with a key, and repeat it at once and through another replica."""
         request = CommandRequest.command(words, f"key {len(self.words)}")
         for number in (hive, 1 - hive, hive):
             self._sent(number, request)
         self._note(words)
 
     def repeat_after_theirs(self, hive: int, words: str, word: str) -> None:
-        """Repeat a key after the original has written: it may count again, but only as a whole."""
+        """Repeat a key after the original wrote: it may count again, but only completely."""
         self.command_under_a_key(hive, words)
         self.theirs(word)
         request = CommandRequest.command(words, f"key {len(self.words) - len(words) - 1}")
@@ -76,12 +76,12 @@ class Life:
             self._note(words)
 
     def command_about_theirs(self, hive: int, words: str, word: str) -> None:
-        """The original writes between our read and our write."""
+        """The original writes between the service's read and write."""
         self._once("before_put", lambda: self.theirs(word))
         self.command(hive, words)
 
     def stored_before_theirs(self, hive: int, words: str, word: str) -> None:
-        """Our write is stored, its answer is lost, and the original writes before we look."""
+        """A write is stored, its response is lost, and the original writes before the look-up."""
 
         def lose() -> None:
             self._note(words)
@@ -92,7 +92,7 @@ class Life:
         self._sent_or_in_doubt(hive, words)
 
     def lost_before_theirs(self, hive: int, words: str, word: str) -> None:
-        """Our write is lost, nobody says so, and the original writes before we look."""
+        """A write and its response are lost, and the original writes before the look-up."""
 
         def lose() -> None:
             self.theirs(word)
@@ -103,7 +103,7 @@ class Life:
             self._note(words)
 
     def stored_before_both(self, hive: int, words: str, word: str, others: str) -> None:
-        """As ``stored_before_theirs``, but another replica has written again before we look."""
+        """As ``stored_before_theirs``, but another replica writes too before the look-up."""
 
         def lose() -> None:
             self._note(words)
@@ -115,12 +115,12 @@ class Life:
         self._sent_or_in_doubt(hive, words)
 
     def theirs(self, word: str) -> None:
-        """The original commands, and nobody else writes meanwhile."""
+        """The original executes a command without concurrent writes."""
         assert self._original.command(self.id, word)
         self.words.append(word)
 
     def theirs_late(self, word: str) -> None:
-        """The original writes onto what it read a while ago, and does not care what came of it."""
+        """The original writes a document that it read earlier, and ignores the outcome."""
         if self._late is not None and self._original.write(self._late, word):
             self.words.append(word)
         self._late = self._original.read(self.id)
@@ -132,11 +132,11 @@ class Life:
             self._is_dead = True
 
     def restart(self, hive: int) -> None:
-        """A replica is replaced by another, which remembers nothing."""
+        """Replace a replica by a new one with empty caches."""
         self._hives[hive] = Hive(self._faulty, tail=TAIL)
 
     def check(self) -> None:
-        """What is served is the whole history, and stands where that leads."""
+        """Check that replicas return the complete history, and the pose that it leads to."""
         if self._is_dead:
             for hive in self._hives:
                 with pytest.raises(NoSuchZergling):
@@ -153,7 +153,7 @@ class Life:
         return self.words if self._is_dead else _whole(self._hives[0], self.id)
 
     def _sent(self, hive: int, request: CommandRequest) -> None:
-        """Send what must be acknowledged, or refused because it has died."""
+        """Send a request that must be acknowledged, or be not found after the death."""
         try:
             self._hives[hive].command(self.id, request)
         except NoSuchZergling:
@@ -162,7 +162,7 @@ class Life:
             assert not self._is_dead
 
     def _sent_or_in_doubt(self, hive: int, words: str) -> bool:
-        """Send what cannot be looked for any more; whether it was acknowledged."""
+        """Send a request whose outcome may stay unknown; return whether it was acknowledged."""
         try:
             self._sent(hive, CommandRequest.command(words))
         except OutcomeUnknown:
@@ -174,7 +174,7 @@ class Life:
             self.words += words
 
     def _once(self, hook: str, act: Callable[[], None]) -> None:
-        """Have something done about the next write of a zergling's document."""
+        """Run a function at the next write of a zergling's document."""
 
         def first(_: Document) -> None:
             setattr(self._faulty, hook, lambda _: None)
@@ -206,7 +206,7 @@ lives = st.tuples(
 
 
 def live(store: Store, life: tuple[bool, list[Any], bool, list[Any]]) -> None:
-    """Take the steps of a life, some of them perhaps after its death, and check it after each."""
+    """Take the steps of a life, before and after its death, and check it after each."""
     is_theirs, before, dies, after = life
     note(str([(step.__name__, *arguments) for step, *arguments in before]))
     one = Life(store, is_theirs=is_theirs)

@@ -15,7 +15,7 @@ from zerglings.storage.base import TooLarge
 
 
 def lived(harness: Harness, words: int) -> Zergling:
-    """Return a zergling that got so many commands, a request each."""
+    """Return a zergling with so many commands, each in its own request."""
     zergling = harness.spawn()
     mutations = [command(zergling, "M" if number % 3 else "L") for number in range(words)]
     harness.flush(mutations)

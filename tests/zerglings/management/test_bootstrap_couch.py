@@ -254,14 +254,14 @@ def test_a_signal_ends_the_run_within_seconds(
 
 
 def writes_of_a_first_run(server: CouchDBServer) -> list[str]:
-    """Return the methods of the changing requests of a run, in their order."""
+    """Return the methods of a run's writing requests, in order."""
     with new_site(server) as site, FaultProxy(server.host, server.port) as proxy:
         site.through(proxy.url).bootstrap()
         return [request.method for request in proxy.requests if request.method != "GET"]
 
 
 def kill_at_write(site: Site, number: int, *, carried_out: bool) -> None:
-    """Kill a run with SIGKILL while its write of this number is under way."""
+    """Kill a run with SIGKILL during its n-th write."""
     release = threading.Event()
     seen = [0]
 
@@ -286,7 +286,7 @@ def kill_at_write(site: Site, number: int, *, carried_out: bool) -> None:
 def test_a_run_killed_at_any_write_is_completed_by_the_next(
     couchdb: CouchDBServer, carried_out: bool
 ) -> None:
-    """What a run leaves behind differs only by its writes, so these are the places to kill it."""
+    """Only writes change the state that a killed run leaves, so it is killed at each write."""
     writes = writes_of_a_first_run(couchdb)
     assert len(writes) >= 9
     for number in range(len(writes)):

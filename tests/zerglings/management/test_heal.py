@@ -86,7 +86,7 @@ def with_a_rival(backend: Backend, hive: Hive) -> Zergling:
 
 
 def knows_clusters(server: CouchDBServer) -> bool:
-    """Whether it is CouchDB 2 or later: others have no admin's questions, and cannot purge."""
+    """Whether the server is CouchDB 2 or later, which has admin requests and purges."""
     client = server.client()
     welcome = client.request("GET", [], timeout=SOON)
     client.close()
@@ -142,7 +142,7 @@ def test_a_killed_heal_of_the_embedded_store_is_completed_by_the_next(sqlite: Ba
 
 
 def kill_at_write(backend: Backend, proxy: FaultProxy, number: int, *, carried_out: bool) -> bool:
-    """Kill a heal while its write of this number is under way; False if it has no such write."""
+    """Kill a heal during its n-th write; return False if it has no such write."""
     release, reached = threading.Event(), threading.Event()
     seen = [0]
 
@@ -167,7 +167,7 @@ def kill_at_write(backend: Backend, proxy: FaultProxy, number: int, *, carried_o
 def test_a_heal_killed_at_any_write_is_completed_by_the_next(
     couch: Backend, proxy: FaultProxy
 ) -> None:
-    """Carried out or not, in turns; after each the same steps heal what the killed one left."""
+    """The write is alternately executed or not; the next heal must complete the work."""
     number, was_reached = 0, True
     with closing(couch.open()) as store:
         hive, healer = Hive(store), Healer(store, 100)

@@ -28,7 +28,7 @@ from zerglings.hive.hive import Hive
 
 SWARM = 3000
 REFUSED = Answer(401, b'{"error":"unauthorized"}', {"Content-Type": "application/json"})
-"""What is not tried again, so that the command ends at once."""
+"""An error that is not retried, so that the command ends immediately."""
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ def faulty(store: Store) -> FaultyStore:
 
 @pytest.fixture
 def overwritten(store: Store) -> str:
-    """A zergling with parts of its history in chunks that the original has written to since."""
+    """A zergling with chunks whose document the original has rewritten since."""
     hive = Hive(store, tail=TAIL)
     zergling = hive.spawn(Pose())
     for _ in range(30):

@@ -24,7 +24,7 @@ def value(name: str, **labels: str) -> float:
 
 
 class Growth:
-    """How much each of some samples has grown since."""
+    """The growth of some samples since its creation."""
 
     def __init__(self, *samples: str, **labels: str) -> None:
         self._samples = samples

@@ -36,12 +36,12 @@ if TYPE_CHECKING:
 WORDS = list(islice(cycle(["M", "M", "jump", "L", "M", "R", "R"]), 2 * LONG_HISTORY))
 DEADLINE = 20.0
 STEPS = 125_000
-"""Lines of code that may run without giving way: some ten milliseconds."""
+"""Lines of code that may run without yielding, which take about ten milliseconds."""
 
 
 @pytest.fixture(autouse=True)
 def _time_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have callers wait for a move as long as a busy machine takes for it."""
+    """Raise the time limit of moves for a busy machine."""
     monkeypatch.setattr(moving, "TIME_LIMIT", DEADLINE)
 
 
@@ -257,7 +257,7 @@ def test_conflicting_revisions_with_long_histories_are_merged() -> None:
 
 
 def lines_run(work: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Return how many lines of code work takes between the moments when it gives way."""
+    """Return the numbers of lines of code that run between two yields."""
     stretches = [0]
 
     def trace(frame: FrameType, event: str, arg: object) -> TraceFunction:

@@ -22,7 +22,7 @@ from zerglings.storage.base import Conflict, OutcomeUnknown, Store, StoreUnavail
 
 @pytest.fixture
 def backend(couch: Backend) -> Backend:
-    """Only CouchDB has rivals."""
+    """Only CouchDB has conflicting revisions."""
     return couch
 
 
@@ -37,7 +37,7 @@ def after(zergling: Zergling, request_id: str, words: str) -> Zergling:
 
 
 def rivals(backend: Backend, hive: Hive, parent: Zergling) -> None:
-    """Leave three leaves: one of the hive's own, and two planted beside it."""
+    """Make three leaves: one written by the hive, and two planted beside it."""
     hive.command(parent.id, CommandRequest.command("L"))
     plant(backend, after(parent, "two", "RR"), after=parent.revision or "")
     plant(backend, after(parent, "three", "MM"), after=parent.revision or "")
@@ -120,7 +120,7 @@ def test_concurrent_merges_end_with_one_leaf(
 
 
 class Stop(Exception):
-    """The end of a process, at a moment that a test chooses."""
+    """Simulates the end of the process at a chosen moment."""
 
 
 def test_a_merge_interrupted_between_any_two_calls_loses_nothing(

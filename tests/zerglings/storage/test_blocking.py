@@ -24,7 +24,7 @@ store = SQLiteStore(path)
 
 
 def run(sqlite: Backend, program: str) -> subprocess.CompletedProcess[str]:
-    """Run a program in a process where greenlets have taken the place of threads."""
+    """Run a program in a process with gevent's monkey patches."""
     return subprocess.run(
         [sys.executable, "-c", BEGINNING + program, sqlite.environment["OVERMIND_SQLITE_PATH"]],
         cwd=ROOT,

@@ -28,7 +28,7 @@ DEADLINE = 10.0
 
 
 class Slow:
-    """A store whose calls and probes end when, and as, a test says."""
+    """A store whose calls and probes are controlled by the test."""
 
     def __init__(self) -> None:
         self.is_well = threading.Event()
@@ -62,7 +62,7 @@ def slow() -> Iterator[Slow]:
 
 @contextmanager
 def under_way(call: Callable[[], object], times: int) -> Iterator[None]:
-    """Have calls under way inside the block."""
+    """Run calls during the block."""
     with ThreadPoolExecutor(times) as pool:
         done = [pool.submit(call) for _ in range(times)]
         yield
@@ -72,7 +72,7 @@ def under_way(call: Callable[[], object], times: int) -> Iterator[None]:
 
 @contextmanager
 def held(slow: Slow, times: int) -> Iterator[threading.Event]:
-    """Have calls under way, four at once, until the block sets the event or ends."""
+    """Run calls, four at once, until the block sets the event or ends."""
     begun, release = threading.Semaphore(0), threading.Event()
 
     def hold() -> None:

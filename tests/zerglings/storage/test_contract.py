@@ -322,7 +322,7 @@ def test_a_position_is_valid_for_every_opened_store(backend: Backend) -> None:
 
 
 def test_forged_positions_are_not_sent_to_couchdb(couch: Backend) -> None:
-    """CouchDB keeps every new word of a made up position for ever."""
+    """CouchDB keeps every new word of a forged position permanently."""
     store = couch.open()
     position = store.changes(None, 10, timeout=SOON).position
     place, _, code = position.rpartition(".")

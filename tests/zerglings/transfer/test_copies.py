@@ -27,7 +27,7 @@ def exported(store: Store) -> bytes:
 
 
 def behind(first: int, last: int) -> Callable[[], int]:
-    """Return a hook that says of some calls, counted from 0, that copies lack documents."""
+    """Return a hook that reports missing documents at some calls, counted from 0."""
     calls = iter(range(1_000_000))
     return lambda: 9 if first <= next(calls) <= last else 0
 
@@ -46,7 +46,7 @@ def faulty(store: Store, monkeypatch: pytest.MonkeyPatch) -> FaultyStore:
 def test_an_incomplete_list_is_read_again(
     faulty: FaultyStore, store: Store, first: int, calls: int
 ) -> None:
-    """A copy is empty before, while, or after a page is read, whichever page that is."""
+    """A copy is empty before, during or after the read of any page."""
     faulty.lacks = behind(first, first + calls - 1)
     assert exported(faulty) == exported(store)
 

@@ -54,10 +54,10 @@ def written() -> bytes:
 FILE = written()
 LINES = FILE.splitlines(keepends=True)
 CHUNK, LATER_CHUNK, ZERGLING = 3, 4, 5
-"""Numbers of the lines that hold a zergling's history and itself."""
+"""The line numbers of a zergling's history and of the zergling itself."""
 
 LAST = len(LINES) - 3
-"""Number of the line that holds the last zergling."""
+"""The line number of the last zergling."""
 
 
 def read(file: bytes) -> list[Entry]:
@@ -65,7 +65,7 @@ def read(file: bytes) -> list[Entry]:
 
 
 def with_trailer(lines: list[bytes]) -> bytes:
-    """Return lines with a trailer that fits them."""
+    """Return lines with a matching trailer."""
     tally = Tally()
     for line in lines:
         tally.add(line)
@@ -100,7 +100,7 @@ def test_every_changed_byte_is_detected(position: int, byte: int) -> None:
 
 
 def replaced(number: int, change: Callable[[dict[str, Any]], None]) -> bytes:
-    """Return the file with the document of a line changed, and a trailer that fits."""
+    """Return the file with a changed document in one line and a matching trailer."""
     lines = list(LINES[:-1])
     content = orjson.loads(lines[number - 1])
     ((kind, document),) = content.items()

@@ -197,7 +197,7 @@ def test_dead_zerglings_are_imported_as_dead(store: Store, embedded: Store) -> N
 
 
 def test_each_zergling_is_exported_consistently_under_load(store: Store) -> None:
-    """Between the read of a zergling and that of its chunks it lives on."""
+    """The zerglings get commands between the reads of document and chunks."""
     ids = populate(store)
     hive = Hive(store, tail=TAIL)
     living = [seen.id for seen in hive.list().zerglings]

@@ -136,7 +136,7 @@ def test_an_export_survives_transient_errors_and_ends_with_an_outage(store: Stor
 
 
 def failing_after(store: Store, calls: int) -> FaultyStore:
-    """Return a store that stays away after so many calls on it or on its history."""
+    """Return a store that fails after so many calls to it or its history."""
     left = [calls]
 
     def count(*_: object) -> None:

@@ -68,7 +68,7 @@ REFUSALS = {
 
 
 def refusing(site: Site, answer: Answer, times: int) -> Fault:
-    """Give the service's account this answer when it reads its database."""
+    """Return a fault that answers the service account's reads of its database."""
     read = ("GET", f"/{site.database}")
     return Fault(answer, lambda *request: request == read, times, site.username)
 
@@ -126,7 +126,7 @@ def test_a_check_of_a_refused_hash_changes_nothing(site: Site, proxy: FaultProxy
 
 
 def test_a_hash_outside_the_servers_iteration_limits_is_replaced(site: Site) -> None:
-    """On CouchDB itself, whose bounds a peer does not have."""
+    """This needs CouchDB: the peer has no limits."""
     site.bootstrap()
     user = site.user()
     if user.get("pbkdf2_prf") is None:

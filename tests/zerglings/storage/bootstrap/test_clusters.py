@@ -74,7 +74,7 @@ def test_a_cluster_with_all_nodes_is_finished(site: Site, proxy: FaultProxy) -> 
 def test_the_root_url_is_requested_before_the_cluster_is_finished(
     site: Site, proxy: FaultProxy
 ) -> None:
-    """CouchDB 3.0 to 3.1.0 refuse before that."""
+    """CouchDB 3.0 to 3.1.0 refuse the setup before that."""
     refusal = Answer(500, b'{"error":"error","reason":"no uuid"}', JSON)
 
     asked: list[str] = []

@@ -20,7 +20,7 @@ ENDED = "copies changed ended the maintenance of couchdb@c"
 
 @pytest.fixture
 def cluster(site: Site, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch) -> Cluster:
-    """Three nodes, of which the third has to be told what it holds."""
+    """Three nodes with equal settings; tests set the documents of the third."""
     monkeypatch.setattr(copies_module, "SETTLING_TIME", 0.3)
     return with_all_else(Cluster(site, proxy))
 
@@ -90,7 +90,7 @@ def test_maintenance_set_by_an_operator_is_kept(cluster: Cluster) -> None:
 def test_empty_nodes_stay_in_maintenance_while_the_complete_node_is_away(
     site: Site, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The only whole node is away, and the two that are there have nothing."""
+    """The only complete node is unreachable, and the other two are empty."""
     monkeypatch.setattr(copies_module, "SETTLING_TIME", 0.3)
     cluster = Cluster(site, proxy, away=("couchdb@a",))
     for node in NODES[1:]:
@@ -105,7 +105,7 @@ def test_empty_nodes_stay_in_maintenance_while_the_complete_node_is_away(
 def test_security_and_revs_limit_are_set_before_a_node_is_put_into_service(
     site: Site, proxy: FaultProxy
 ) -> None:
-    """A fresh copy lets nobody but admins in: the service would be refused at that node."""
+    """A new copy admits only admins, so that node would refuse the service."""
     cluster = Cluster(site, proxy)
     for part, fresh, wanted in (
         ("_revs_limit", 1000, REVS_LIMIT),

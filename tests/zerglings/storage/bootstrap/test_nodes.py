@@ -97,7 +97,7 @@ def test_a_node_that_fails_for_too_long_is_a_warning(
 
 
 def test_a_single_copy_of_a_real_server_is_corrected(site: Site) -> None:
-    """CouchDB shows the value of one copy, which may be another one."""
+    """CouchDB returns the value of one copy, which may be a different copy."""
     site.bootstrap()
     if site.server.ask("GET").get("couchdb") != "Welcome" or "vendor" not in site.server.ask("GET"):
         pytest.skip("needs CouchDB: COUCHDB_TEST_URL")

@@ -61,7 +61,7 @@ def test_a_password_in_the_simple_scheme_is_recognised() -> None:
 
 
 def test_a_password_in_the_simple_pbkdf2_scheme_is_recognised() -> None:
-    """CouchDB 3.5 knows the two schemes one after the other as ``simple+pbkdf2``."""
+    """CouchDB 3.5 calls the combination of both schemes ``simple+pbkdf2``."""
     simple = hashlib.sha1(b"secretsalt").hexdigest()
     user = pbkdf2("sha256", simple) | {"password_scheme": "simple+pbkdf2"}
     assert password_matches(user, "secret") is True

@@ -23,7 +23,7 @@ Look = str | Exception | None
 
 
 class Scripted(Step):
-    """A step that finds what a test lists: a drift, a reason to wait, None for all is well."""
+    """A step whose checks return the listed results: a drift, an exception, or None if it holds."""
 
     def __init__(
         self,

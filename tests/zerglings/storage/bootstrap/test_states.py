@@ -98,7 +98,7 @@ def test_members_added_by_operators_are_kept(site: Site) -> None:
 
 
 def test_conflicting_revisions_of_the_account_are_removed(site: Site, proxy: FaultProxy) -> None:
-    """CouchDB refuses an account with rivals, which runs through several nodes can leave."""
+    """CouchDB refuses an account with conflicts, which runs on several nodes can cause."""
     site.bootstrap()
     rivals = ["1-" + "0" * 32, "1-" + "1" * 32]
     found = json.dumps(site.user() | {"_conflicts": rivals}).encode()
@@ -139,7 +139,7 @@ ODD: list[bytes] = [b"[]", b"null", b'"x"', b"{}", b'{"roles":null}', b"7", b'{"
 def test_malformed_responses_end_in_a_bootstrap_error(
     site: Site, proxy: FaultProxy, body: bytes
 ) -> None:
-    """At each path in turn, the first time it is asked for."""
+    """Each path in turn gets the response."""
     site.bootstrap()
     paths = list(dict.fromkeys(request_paths(site)))
     assert len(paths) > 6
@@ -150,7 +150,7 @@ def test_malformed_responses_end_in_a_bootstrap_error(
 
 
 def asks_for(path: str) -> Callable[[str, str], bool]:
-    """Return what matches requests for a path, whatever their query."""
+    """Return a matcher of requests for a path with any query."""
     wanted = path.partition("?")[0]
     return lambda _method, asked: asked.partition("?")[0] == wanted
 

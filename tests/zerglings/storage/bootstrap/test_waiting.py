@@ -36,7 +36,7 @@ PASSING: dict[str, Kind] = {
 def test_a_transient_failure_of_any_request_is_waited_for(
     site: Site, proxy: FaultProxy, name: str, method: str
 ) -> None:
-    """Each request fails once before it is answered, whatever step it belongs to."""
+    """Each request of each step fails once."""
     failed: set[tuple[str, str]] = set()
 
     def first_time(seen_method: str, path: str) -> bool:

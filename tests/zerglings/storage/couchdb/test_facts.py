@@ -22,7 +22,7 @@ JSON = {"Content-Type": "application/json"}
 
 
 class Server:
-    """The server as any client sees it, signed in as its admin unless told otherwise."""
+    """Sends requests to the server, by default with the admin's account."""
 
     def __init__(self, server: CouchDBServer) -> None:
         self._server = server
@@ -61,7 +61,7 @@ def database(server: Server, couchdb: CouchDBServer) -> Iterator[str]:
 
 @pytest.fixture
 def account(server: Server) -> Iterator[str]:
-    """An account with the password PASSWORD, which nothing else uses."""
+    """A new account with the password PASSWORD."""
     name = f"overmind-{uuid.uuid4().hex[:12]}"
     path = f"_users/org.couchdb.user:{name}"
     user = {"name": name, "password": PASSWORD, "roles": [], "type": "user"}
@@ -181,7 +181,7 @@ def test_an_account_is_locked_after_five_failed_sign_ins_since_3_4(
 
 
 def test_a_changes_position_selects_the_copies_that_it_names(server: Server, database: str) -> None:
-    """CouchDB's documents call it opaque; `zerglings/storage/couchdb/copies.py` makes one."""
+    """CouchDB documents it as opaque; `zerglings/storage/couchdb/copies.py` makes one."""
     documents = [{"_id": f"d{number}"} for number in range(30)]
     server.ask("POST", f"{database}/_bulk_docs", json={"docs": documents}).raise_for_status()
     shards = server.ask("GET", f"{database}/_shards").json()["shards"]

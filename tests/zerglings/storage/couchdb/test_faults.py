@@ -45,7 +45,7 @@ def couch_error(status: int, error: str, reason: str) -> Answer:
 
 @pytest.fixture
 def store(couch: Backend, proxy: FaultProxy) -> Iterator[Store]:
-    """A store that reaches its server through the proxy."""
+    """A store whose requests go through the proxy."""
     store = couch.through(proxy.url).open()
     yield store
     store.close()
@@ -68,7 +68,7 @@ def write_two(store: Store) -> object:
 
 
 def raised(store: Store, count: int) -> object:
-    """Write documents and raise what became of the last."""
+    """Write documents and raise the error of the last one."""
     documents = [{"_id": str(uuid.uuid4())} for _ in range(count)]
     result = store.put_many(documents, timeout=TIMEOUT)[-1]
     if isinstance(result, StoreError):

@@ -52,7 +52,7 @@ def is_couchdb_2(client: CouchDBClient) -> bool:
 
 
 class Rivals:
-    """Puts leaves where a cluster's other nodes would have put them."""
+    """Adds leaves as other nodes of a cluster would."""
 
     def __init__(self, client: CouchDBClient, couch: Backend) -> None:
         self._client = client
@@ -238,7 +238,7 @@ def test_an_unreadable_document_does_not_hide_the_others(
 
 
 def put_deep(server: CouchDBServer, couch: Backend, document_id: str) -> None:
-    """Store what this service could not write itself."""
+    """Store a deeply nested document, which the service could not write."""
     depth = 1100
     requests.put(
         f"{server.url}/{couch.environment['COUCHDB_DATABASE']}/{document_id}",

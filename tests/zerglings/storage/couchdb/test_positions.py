@@ -15,7 +15,7 @@ TIMEOUT = 5.0
 
 
 class Renewed(Database):
-    """A database of CouchDB 3.4, which tells when it was made; the peer is an older one."""
+    """A database of CouchDB 3.4, which reports its creation time, unlike the peer."""
 
     since = "1700000000"
 

@@ -23,7 +23,7 @@ RANDOM = re.compile("[0-9a-f]{32}")
 
 
 class Echo(BaseHTTPRequestHandler):
-    """Answers with the id that it was sent."""
+    """Responds with the request id that it received."""
 
     def do_GET(self) -> None:
         body = json.dumps({"id": self.headers[HEADER]}).encode()
@@ -33,7 +33,7 @@ class Echo(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ LIMITS = pytest.mark.parametrize("limit", [body_limit, request_limit, document_l
 
 @pytest.fixture
 def store(couch: Backend, proxy: FaultProxy) -> Iterator[Store]:
-    """A store that reaches its server through the proxy."""
+    """A store whose requests go through the proxy."""
     store = couch.through(proxy.url).open()
     yield store
     store.close()

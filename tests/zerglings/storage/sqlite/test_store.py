@@ -41,7 +41,7 @@ def store(path: Path) -> Iterator[SQLiteStore]:
 
 
 def bootstrap(path: Path, timeout: float = 5) -> list[str]:
-    """Prepare a file and return what was reported."""
+    """Bootstrap a file and return the report."""
     lines: list[str] = []
 
     def report(step: str, status: Status, message: str) -> None:
@@ -195,7 +195,7 @@ def test_a_bulk_write_is_atomic(store: SQLiteStore, path: Path) -> None:
 
 
 def made_by_an_earlier_version(path: Path) -> None:
-    """Leave what a file had before there was anything beside the documents."""
+    """Remove the tables that an earlier version did not have."""
     with closing(sqlite3.connect(path)) as other:
         other.execute("DROP TABLE history")
         other.execute("DROP TABLE changes")
