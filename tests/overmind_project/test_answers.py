@@ -24,7 +24,7 @@ NAMES = {
 
 
 class Told(logging.Handler):
-    """Keeps what is logged."""
+    """Keeps the log records."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -55,11 +55,11 @@ def total(what: str) -> float:
 
 
 class Broken(Exception):
-    """What goes wrong in an application."""
+    """An error inside the application."""
 
 
 class Application:
-    """Answers on a route with these parts; an exception among them is raised."""
+    """Responds on a route with these parts, and raises a part that is an exception."""
 
     def __init__(self, *parts: bytes | Exception, route: str = "zergling-list") -> None:
         self.parts = parts
@@ -88,7 +88,7 @@ def asked(application: Any) -> Any:
 
 
 def sent(answer: Any, *, breaks_with: Exception | None = None) -> bytes:
-    """Send an answer as a server does, to a client that may hang up after the first part."""
+    """Send a response as a server does; the client may disconnect after the first part."""
     data = b""
     try:
         for part in answer:

@@ -45,7 +45,7 @@ CHANGES = {
 }
 BODIES = {"/swarm/spawn": '{"count":2}', "/zerglings/{id}": "M", "/zerglings/{id}?": '"L"'}
 STREAMED = {"the list", "a history", "a whole swarm", "a zergling", "a command", "no command"}
-"""What no proxy may transform: streams, and what has a revision for its tag."""
+"""Responses that no proxy may transform: streams, and those with a revision as ETag."""
 
 pytestmark = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 

@@ -28,7 +28,7 @@ def ids_in(text: str) -> list[str]:
 
 
 def check(**environment: str) -> str:
-    """Return what this project's checks say of an environment."""
+    """Return the messages of this project's checks for an environment."""
     with override_settings(**read_settings("check", **environment)):
         said = "\n".join(map(str, run_checks(tags=["overmind"])))
     assert "hunter2" not in said
@@ -110,7 +110,7 @@ def test_doubtful_settings_are_warnings(environment: dict[str, str], ids: list[s
 
 
 def hints(*names: str) -> list[str]:
-    """Return what is told of each of these names, which nobody reads."""
+    """Return the hints about unknown variables with these names."""
     with override_settings(UNREAD_VARIABLES=names):
         return [str(warning.hint) for warning in checks.misspelt()]
 
@@ -202,7 +202,7 @@ def test_a_world_readable_password_file_is_a_warning(tmp_path: Path) -> None:
 
 
 def in_kubernetes() -> dict[str, str]:
-    """Return the environment of the service's container, with secrets as they are made."""
+    """Return the environment of the service's container, with generated secrets."""
     text = (ROOT / "k8s/base/overmind-deployment.yaml").read_text()
     (container,) = yaml.safe_load(text)["spec"]["template"]["spec"]["containers"]
     made = {"username": "overmind", "password": "b2" * 16, "django-secret-key": "kJ4-x" * 13}

@@ -35,7 +35,7 @@ def failed(message: str) -> logging.LogRecord:
 
 @pytest.fixture(autouse=True)
 def on_behalf_of_nobody() -> Iterator[None]:
-    """A test that ran before may have answered a request in this thread."""
+    """Clear the request context that an earlier test may have left in this thread."""
     token = CONTEXT.set(NOTHING)
     yield
     CONTEXT.reset(token)

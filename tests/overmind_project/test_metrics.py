@@ -131,7 +131,7 @@ LACKING = "overmind_store_copies_lacking_documents"
 
 @pytest.fixture
 def on_a_cluster(couch: Backend, proxy: FaultProxy, tmp_path: Path) -> Iterator[Service]:
-    """A service on a cluster of three of which one node's copies lack documents."""
+    """A service on a cluster of three nodes, one of which has incomplete copies."""
     hold(proxy, a=(30,), b=(3,), c=(30,))
     with Service(couch.through(proxy.url).environment, tmp_path) as service:
         yield service

@@ -29,7 +29,7 @@ from tests.support.waiting import wait_until
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where directories are made, instead of this machine's memory."""
+    """The parent directory, in place of shared memory."""
     monkeypatch.setattr(multiprocess, "SHARED_MEMORY", str(tmp_path))
     monkeypatch.setenv(DIRECTORY_VARIABLE, "")
     return tmp_path
@@ -98,7 +98,7 @@ def test_the_temporary_directory_is_used_without_shared_memory(
 
 
 UNWRITABLE = "/proc"
-"""Where nobody can make a file, root neither, although the permissions would let root do it."""
+"""A directory in which not even root can create files."""
 
 
 @pytest.mark.parametrize("memory", [UNWRITABLE, "/dev/null", "/dev/null/none"])
@@ -170,7 +170,7 @@ def test_a_slot_belongs_to_one_worker_until_it_has_ended(place: Path) -> None:
 
 
 def directory_of(service: Service) -> Path:
-    """Return the directory that a worker holds the lock on."""
+    """Return the directory that a worker has locked."""
     (worker,) = workers(service)
     files = [Path(os.readlink(link)) for link in Path(f"/proc/{worker}/fd").iterdir()]
     (found,) = {file for file in files if file.name.startswith(DIRECTORY_PREFIX)}
@@ -203,7 +203,7 @@ def test_the_number_of_files_does_not_grow_with_killed_workers(
 
 
 def has_counted(service: Service, lists: int) -> bool:
-    """Whether it has counted so many, which it does when their clients have them already."""
+    """Whether so many requests are counted, which happens after their responses are sent."""
     counted = Metrics.of(service).total("overmind_http_requests_total", route="zergling-list")
     return counted == lists
 

@@ -18,7 +18,7 @@ from tests.support.service import ROOT
 
 
 def settings(**environment: str) -> dict[str, object]:
-    """Return the settings, printable: secrets as they show themselves."""
+    """Return the settings in printable form, with secrets hidden."""
     found = read_settings(**environment)
     shown: dict[str, object] = json.loads(json.dumps(found, default=_printable))
     return shown
@@ -66,7 +66,7 @@ def test_couchdb_is_found_by_the_variables_that_kubernetes_injects() -> None:
 
 
 def test_variables_injected_for_other_services_are_ignored() -> None:
-    """The whole table of variables against whatever a Service of any name injects."""
+    """Every variable is compared with what a Service of any name injects."""
     found = [
         (name, service, value)
         for name in sorted(ours.VARIABLES)

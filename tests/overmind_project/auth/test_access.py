@@ -42,7 +42,7 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def later(monkeypatch: pytest.MonkeyPatch) -> Pass:
-    """Lets the time pass after which the file is looked at again."""
+    """Advances the clock until the file is checked again."""
     now = [1000.0]
     monkeypatch.setattr(access, "time", SimpleNamespace(monotonic=lambda: now[0]))
 

@@ -31,7 +31,7 @@ FILES = (
 
 @pytest.fixture
 def backend(sqlite: Backend) -> Backend:
-    """The embedded store: nothing here comes so far."""
+    """The embedded store, which is not tested here."""
     return sqlite
 
 

@@ -37,7 +37,7 @@ class Clock:
 
 
 class Bucket:
-    """The same rule as a bucket that fills at an even pace: one drop an interval."""
+    """The same rule as a token bucket that gains one token per interval."""
 
     def __init__(self, rate: Rate, now: int) -> None:
         self.rate, self.level, self.filled = rate, Fraction(rate.burst), now
@@ -189,7 +189,7 @@ def test_memory_does_not_grow_with_the_number_of_addresses() -> None:
 
 
 def forked(work: Callable[[], object]) -> int:
-    """Do something in a process of its own, and return its id."""
+    """Run a function in a child process and return its id."""
     child = os.fork()
     if child:
         return child

@@ -43,11 +43,11 @@ REPEATED: dict[str, Any] = {
     "parameters Offset schema": {"minimum": 0, "maximum": MAX_OFFSET},
     "securitySchemes cookie name": COOKIE,
 }
-"""Places in the components, and the values that the code has."""
+"""Paths in the components, with the values in the code."""
 
 
 def place(path: str) -> Any:
-    """Return what is at a place in the components."""
+    """Return the value at a path in the components."""
 
     def below(part: Any, step: str) -> Any:
         return part[int(step)] if isinstance(part, list) else part[step]

@@ -46,7 +46,7 @@ DOCUMENT = Document(generated())
 
 @pytest.fixture
 def client(api: Client) -> Iterator[Client]:
-    """The API with a feed of its own, whose streams are not read to their ends: they have none."""
+    """The API with its own feed, whose endless streams are not read to the end."""
     configured_feed.cache_clear()
     yield Client()
     configured_feed().end()
@@ -65,7 +65,7 @@ def send(client: Client, case: Case, body: str, zergling_id: str) -> Any:
 
 
 def answer(client: Client, case: Case, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Make a case's request and return its answer."""
+    """Send a case's request and return its response."""
     spawned = client.post("/zerglings/", json.dumps(case.spawn), content_type="application/json")
     zergling_id = NOBODY if case.is_nobody else spawned.json()["zergling"]["id"]
     if case.before is not None:

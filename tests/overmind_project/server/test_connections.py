@@ -46,7 +46,7 @@ def test_draining_a_closed_connection_is_not_an_error(
 
 @dataclass
 class Begun:
-    """A request of whose body so many bytes came with its head."""
+    """A request of whose body so many bytes arrived with the head."""
 
     came: int
 

@@ -17,7 +17,7 @@ from tests.support.waiting import wait_until
 
 
 class Probe:
-    """A socket on a system that has no IPv6, or keeps it apart from IPv4, or does not."""
+    """A socket on a system without IPv6, with separate or with dual-stack IPv6."""
 
     def __init__(self, *, has_ipv6: bool, keeps_apart: bool) -> None:
         self._has_ipv6 = has_ipv6
@@ -32,7 +32,7 @@ class Probe:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """There is nothing to close."""
+        """Nothing needs closing."""
 
     def bind(self, address: tuple[str, int]) -> None:
         assert address == ("::", 0)
