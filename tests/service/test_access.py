@@ -26,12 +26,12 @@ from tests.support.tokens import (
 from tests.support.waiting import wait_until
 
 SOON = 10.0
-"""Seconds within which a change of the file has taken effect, on a machine that has much to do."""
+"""Seconds within which a change of the file takes effect, on a busy machine."""
 
 
 @pytest.fixture
 def backend(sqlite: Backend) -> Backend:
-    """The embedded store: no store is asked who may come in."""
+    """The embedded store: authentication does not use the store."""
     return sqlite
 
 
@@ -61,7 +61,7 @@ def get(service: Service, token: str) -> Reply:
 
 
 def wait_until_all_answer(service: Service, token: str, status: int) -> None:
-    """Wait until a token is answered so twenty times in a row, by whichever process."""
+    """Wait until a token gets this status twenty times in a row, from any process."""
     wait_until(
         lambda: all(get(service, token).status == status for _ in range(20)),
         f"all processes answer {status}",

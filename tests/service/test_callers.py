@@ -38,7 +38,7 @@ PREFLIGHT = {
 }
 CLIENTS = 4
 SOON = 20.0
-"""Seconds within which processes have been exchanged, on a machine that has much to do."""
+"""Seconds within which processes are replaced, on a busy machine."""
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def through_proxy(
     method: str = "GET",
     origin: str = OURS,
 ) -> Reply:
-    """Make a request as a page of an origin does, from a client behind the proxy."""
+    """Send a cross-origin request from a client behind the proxy."""
     headers = {"X-Forwarded-For": f"203.0.113.9, {client}", "Origin": origin} | shown
     talk = http.client.HTTPConnection("127.0.0.1", service.port, 30, (PROXY, 0))
     with closing(talk):
@@ -77,7 +77,7 @@ def statuses(service: Service, clients: list[str], shown: dict[str, str]) -> Cou
 
 
 def is_readable(reply: Reply) -> bool:
-    """Whether the page of the configured origin may read an answer."""
+    """Whether the configured origin may read a response."""
     allowed = reply.headers["Access-Control-Allow-Origin"]
     return (allowed, reply.headers["Access-Control-Expose-Headers"]) == (OURS, EXPOSED_HEADERS)
 

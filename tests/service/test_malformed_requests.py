@@ -15,7 +15,7 @@ from tests.support.service import Service
 
 HOST = b"Host: x\r\n"
 SMUGGLED = b"POST /zerglings/ HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
-"""What would spawn a zergling if it were taken for a request."""
+"""A request that would spawn a zergling if the server parsed it."""
 
 LINE, FIELD, FIELDS, HEAD = 8190, 8190, 100, 64 * 1024
 """The limits in bytes, and one in fields."""
@@ -169,7 +169,7 @@ def test_malformed_requests_are_counted(shared: Service) -> None:
 
 
 def test_a_rejected_body_is_read_so_that_the_response_arrives(shared: Service) -> None:
-    """Whoever sends all before reading would else find a reset instead of an answer."""
+    """A client that sends everything before reading would otherwise get a reset."""
     reply = shared.call("POST", "/zerglings/", b"x" * 4_000_000)
     assert reply.status == 413
     assert reply.headers["Connection"] == "close"

@@ -37,7 +37,7 @@ def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 @pytest.fixture(params=[PREFIX, ""], ids=["left", "taken off"])
 def sent(request: pytest.FixtureRequest) -> str:
-    """What a proxy leaves of the prefix."""
+    """The part of the prefix that a proxy leaves in the path."""
     return str(request.param)
 
 

@@ -28,7 +28,7 @@ ORIGIN = {"location": {"x": 0, "y": 0}, "facing": "N"}
 
 
 def stored(backend: Backend, zergling_id: str) -> Zergling:
-    """Read a zergling past the service, as the store has it."""
+    """Read a zergling directly from the store."""
     store = backend.open()
     document: Document = read(store, zergling_id)
     store.close()
@@ -173,7 +173,7 @@ def test_a_service_started_before_its_store_is_not_ready_until_it_answers(
 
 
 def test_an_account_is_replaced_by_name_under_load(site: Site, tmp_path: Path) -> None:
-    """As in a roll-out: the new account, then new pods beside the old ones, then retirement."""
+    """As in a roll-out: create the new account, start new pods, then retire the old account."""
     site.bootstrap()
     new = Site(site.server, site.database, f"{site.username}-2", "new")
     stop = threading.Event()
@@ -214,7 +214,7 @@ def test_an_account_is_replaced_by_name_under_load(site: Site, tmp_path: Path) -
 
 
 def wait_until_moved(site: Site, ids: list[str]) -> None:
-    """Wait until each zergling has moved once more: the load has gone on."""
+    """Wait until each zergling has moved again."""
 
     def revisions() -> list[str]:
         return [site.server.ask("GET", site.database, id_)["_rev"] for id_ in ids]

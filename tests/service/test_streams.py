@@ -19,7 +19,7 @@ from zerglings.domain.zergling import Pose, Zergling
 from zerglings.storage.base import PAGE_LIMIT
 
 SWARM = PAGE_LIMIT + 200
-"""Zerglings: more than one page of them."""
+"""Zerglings, more than one page."""
 
 
 def fill(backend: Backend) -> list[str]:
