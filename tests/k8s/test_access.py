@@ -25,7 +25,7 @@ each_overlay = pytest.mark.parametrize("overlay", overlays(), ids=lambda folder:
 
 
 def on_the_page(begin: str) -> Object:
-    """Return the block of YAML that begins so, for the overlay of whoever follows the page."""
+    """Return the YAML block of the page that begins so, for this overlay."""
     (text,) = (each.text for each in PAGE.blocks if each.text.startswith(begin))
     found: Object = yaml.safe_load(text)
     return found

@@ -25,10 +25,10 @@ OF_A_PROCESS = {
     "OvermindConnectionsMany": ("overmind_http_requests_in_flight", settings.OVERMIND_THREADS),
     "OvermindStreamsMany": ("overmind_http_streams_open", settings.OVERMIND_STREAMS),
 }
-"""By alert what a process has a limit for, and the limit."""
+"""The limited metric of a process and its limit, by alert."""
 
 STREAMING = 210 * 2**20
-"""Bytes of a replica with all the streams that it may have, from docs/operations.md."""
+"""Bytes of a replica with the maximum number of streams, from docs/operations.md."""
 
 OPERATORS: dict[str, Callable[[float, float], float]] = {
     "+": operator.add,
@@ -59,7 +59,7 @@ def fires(name: str, **metrics: float) -> bool:
 
 
 def reckoned(expression: object, metrics: Mapping[str, float]) -> float:
-    """Return what an expression comes to where each metric has one series."""
+    """Evaluate an expression for metrics with one series each."""
     match expression:
         case promql_parser.NumberLiteral():
             return expression.val

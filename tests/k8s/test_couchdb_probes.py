@@ -31,7 +31,7 @@ def probe_of(overlay: Path, probe: str) -> dict[str, Any]:
 
 
 def command(overlay: Path, probe: str, port: int) -> list[str]:
-    """Return the probe's command, for a server at another port."""
+    """Return the probe's command with another port."""
     *shell, script = probe_of(overlay, probe)["exec"]["command"]
     assert "/127.0.0.1/5984 " in script
     return [*shell, script.replace("/5984 ", f"/{port} ")]

@@ -41,7 +41,7 @@ each_overlay = pytest.mark.parametrize("overlay", overlays(), ids=lambda folder:
 
 @pytest.fixture(scope="module", autouse=True)
 def schemas() -> Iterator[None]:
-    """Let the schemas of a version be read once for all objects, not once for each."""
+    """Cache the schemas of a version, which are otherwise read for each object."""
     module = kubernetes_validate.utils
     with patch.object(module, "schema_contents", lru_cache(32)(module.schema_contents)):
         yield
@@ -90,7 +90,7 @@ def test_an_overlay_that_cannot_be_rendered_is_an_error(tmp_path: Path) -> None:
 )
 @each_overlay
 def test_the_locked_kustomize_renders_the_same(overlay: Path) -> None:
-    """The same as kubectl, where there is one; else it is what renders everything here."""
+    """The comparison is with kubectl if it is installed, else with kustomize itself."""
 
     def by_name(objects: list[Object]) -> dict[str, Object]:
         return {name_of(each): each for each in objects}

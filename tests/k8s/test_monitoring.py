@@ -27,14 +27,14 @@ TARGET_LABELS = {"job", "instance", "pod", "namespace"}
 """Labels that Prometheus adds to whatever it scrapes."""
 
 FROM_PROMETHEUS = {"up": set[str]()}
-"""What Prometheus says itself of what it scrapes."""
+"""Metrics that Prometheus itself adds for each target."""
 
 ON_OCCASION = {
     "overmind_connections_dropped_total": {"reason"},
     "overmind_http_answers_cut_total": {"route", "by"},
     "overmind_store_copies_lacking_documents": set[str](),
 }
-"""Samples that are there only once it has happened, or with a cluster, which a short run lacks."""
+"""Samples that appear only after an event or on a cluster, not in a short run."""
 
 _NAME = re.compile(r"\b(overmind_\w+|up)\b(?:\{([^}]*)\})?")
 _MATCHER = re.compile(r'(\w+)\s*(?:=~|!~|!=|=)\s*"')
@@ -48,7 +48,7 @@ each_overlay = pytest.mark.parametrize("overlay", overlays(), ids=lambda folder:
 
 @cache
 def monitored(overlay: Path, directory: Path) -> list[Object]:
-    """Return an overlay's objects as they are with the component added to it."""
+    """Return an overlay's objects with the component added."""
     place = directory / overlay.name
     place.mkdir()
     resource, component = (os.path.relpath(path, place) for path in (overlay, COMPONENT))
@@ -140,7 +140,7 @@ def targets() -> Iterator[tuple[str, Object]]:
 
 @pytest.fixture(scope="module")
 def offered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
-    """Names and labels of the samples of a service that has had something to do."""
+    """Names and labels of the samples of a service after some requests."""
     place = tmp_path_factory.mktemp("scraped")
     with Service(sqlite_backend(place).environment, place) as service:
         spawned = service.call("POST", "/zerglings/").json["zergling"]["id"]
@@ -152,7 +152,7 @@ def offered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
 
 
 def labels_asked_for(title: str, expression: str, offered: dict[str, set[str]]) -> set[str]:
-    """Hold an expression against what there is; return the labels by which it groups."""
+    """Check an expression against the existing metrics; return the labels it groups by."""
     found = _NAME.findall(expression)
     assert found, title
     known = set(TARGET_LABELS)

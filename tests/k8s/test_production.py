@@ -95,7 +95,7 @@ def test_the_network_policies_allow_only_the_required_ports(
 
 
 def run_init_container(objects: dict[str, Object], folder: Path, *, port: int = 9) -> None:
-    """Run it in a folder that stands for the pod's root; the other nodes' port is ``port``."""
+    """Run the init container with a folder as the pod's root; other nodes are at ``port``."""
     command = pod(objects, "StatefulSet/couchdb")["initContainers"][0]["command"]
     places = ("/opt/couchdb/etc", "/etc-copy", "/cluster", "/home-copy", "/couchdb-data")
     script = command[2].replace("/9100", f"/{port}")
@@ -142,7 +142,7 @@ def test_the_first_nodes_of_a_cluster_do_not_start_in_maintenance(
 def test_the_configuration_of_a_node_survives_its_pod(
     objects: dict[str, Object], tmp_path: Path
 ) -> None:
-    """The end of a maintenance too: a node that was filled once is not filled again."""
+    """This includes the end of maintenance: a node that was filled is not filled again."""
     told = "[couchdb]\nmaintenance_mode = false\n"
     (tmp_path / "couchdb-data").mkdir()
     (tmp_path / "couchdb-data/_dbs.couch").touch()

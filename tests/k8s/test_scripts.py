@@ -19,7 +19,7 @@ from tests.k8s.render import dig, name_of, overlays, render
 from tests.support.service import ROOT
 
 PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-"""Where the scripts find the python3 of this environment."""
+"""The directory with the python3 that the scripts use."""
 
 STUB = """#!/bin/sh
 printf '%s\\n' "$*" >> "{log}"
@@ -57,7 +57,7 @@ def run(
     namespace_status: int = 0,
     password: bytes = b"pass",
 ) -> Ran:
-    """Run a script where ``folder / "deployment"`` is the Deployment that the cluster has."""
+    """Run a script; the cluster's Deployment is ``folder / "deployment"``."""
     log, stdin, kubectl = folder / "log", folder / "stdin", folder / "kubectl"
     for file in (log, stdin):
         file.write_text("")
