@@ -19,19 +19,19 @@ from tests.support.listening import Ear
 from tests.support.service import Service
 
 NO_ANSWER = r"net::ERR_|503|the server responded with a status of"
-"""What a browser itself writes about a request that failed."""
+"""The console message of a browser about a failed request."""
 
 OFFLINE = "Offline"
 AT_ONCE = signal.SIGQUIT
-"""A graceful stop would wait for the connections that a browser keeps open for its next call."""
+"""An immediate stop: a graceful one would wait for the browser's idle connections."""
 
 BACK = 15_000
-"""Milliseconds until a page has come back; the longest pause is reached much later."""
+"""Milliseconds until a page has reconnected, before its pauses get long."""
 
 
 @pytest.fixture
 def backend(sqlite: Backend, request: pytest.FixtureRequest) -> Backend:
-    """The embedded store, under a service that takes as few listeners as a test wants."""
+    """The embedded store, with a limit of streams that a test chooses."""
     if "is_crowded" in request.fixturenames:
         return Backend(sqlite.environment | {"OVERMIND_STREAMS": "1"})
     return sqlite

@@ -19,7 +19,7 @@ Run = Callable[..., Any]
 
 @pytest.fixture(scope="module")
 def run(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    """Runs a script that has the modules of a page at hand; returns what it returns."""
+    """Runs a script with access to the page's modules, and returns its result."""
     directory = tmp_path_factory.mktemp("modules")
     with Service(sqlite_backend(directory).environment, directory) as service:
         page = browser.new_page()

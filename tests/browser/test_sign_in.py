@@ -25,13 +25,13 @@ from tests.support.tokens import (
 from tests.support.waiting import wait_until
 
 REFUSED = "the server responded with a status of 40[13]"
-"""What a browser itself writes about a request that was refused."""
+"""The console message of a browser about a refused request."""
 
 OTHER = "http://127.0.0.1:9999/"
-"""Another service of the same machine."""
+"""A service on another port of the same host."""
 
 SOON = 15_000
-"""Milliseconds within which a page has noticed that its token is gone."""
+"""Milliseconds within which a page detects that its token was removed."""
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def service(own_service: Service) -> Service:
 
 @pytest.fixture
 def live_map(watched: tuple[LiveMap, Watch]) -> LiveMap:
-    """The map, which a browser is refused at first."""
+    """The map, which requires signing in."""
     live_map, watch = watched
     watch.expected = [REFUSED]
     return live_map
