@@ -24,7 +24,7 @@ def declared() -> dict[str, str]:
 
 
 def collected() -> dict[str, Path]:
-    """What `collectstatic` collects that is not ours, and where it is."""
+    """Third-party files that `collectstatic` collects, with their paths."""
     ignored = StaticFiles.ignore_patterns
     found = [(path, its) for finder in get_finders() for path, its in finder.list(ignored)]
     return {path: Path(its.path(path)) for path, its in found if not path.startswith(OURS)}

@@ -24,7 +24,7 @@ from tests.supply.requirements import (
 from tests.support.service import ROOT
 
 CARD = {"django", "djangorestframework", "pycouchdb", "gunicorn"}
-"""What the service is built on."""
+"""The main packages of the service."""
 
 each_installed = pytest.mark.parametrize("lock", [RUNTIME, DEVELOPMENT], ids=lambda path: path.name)
 each_source = pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_lock_files_name_no_registry(source: Path) -> None:
 
 @each_source
 def test_a_lock_file_names_the_command_that_writes_it(source: Path) -> None:
-    """An updater repeats the command of the header, so it must be that of `make lock`."""
+    """The dependency updater runs the command in the header, so it must equal `make lock`'s."""
     target = source.with_suffix(".txt").relative_to(ROOT)
     command = (
         "uv pip compile --universal --python-version=3.11 --no-strip-extras --generate-hashes "
@@ -95,7 +95,7 @@ def test_requirements_of_locked_packages_are_locked(lock: Path) -> None:
 
 @each_installed
 def test_a_lock_file_keeps_the_required_extras(lock: Path) -> None:
-    """Where it does not, a pip before 23.3 looks for them in newer releases, and refuses those."""
+    """Without extras, pip before 23.3 searches newer releases for them and fails."""
     packages = by_name(here(locked(lock)))
     for package in packages.values():
         for requirement in required(package):
