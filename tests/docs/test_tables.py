@@ -31,7 +31,7 @@ from zerglings.repository import counters
 from zerglings.storage import instrumented
 
 COUNTING = (connection_metrics, counters, instrumented, access_log)
-"""The modules whose import makes the metrics known."""
+"""The modules whose import registers the metrics."""
 
 SHOW = """
 import json
@@ -77,7 +77,7 @@ def test_the_table_of_settings_lists_exactly_the_variables() -> None:
 
 
 def test_the_defaults_in_the_table_equal_those_of_the_settings() -> None:
-    """A cell may say more than the default; where there is none it says what it likes."""
+    """A cell may contain more than the default, and any text if there is none."""
     done = python("-c", SHOW)
     assert done.returncode == 0, done.stderr
     shown = json.loads(done.stdout)
@@ -102,7 +102,7 @@ def test_every_check_id_is_explained() -> None:
 
 
 def families() -> set[str]:
-    """The names of all metrics, as they are asked for."""
+    """The names of all metrics, as used in queries."""
     known = [
         *REGISTRY.collect(),
         *metrics.ServiceCollector().collect(),
