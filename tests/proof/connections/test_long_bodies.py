@@ -23,12 +23,12 @@ from tests.support.waiting import wait_until
 
 ATTACKERS = 100
 ROOM = 3 * BUDGET
-"""By how much memory may grow: by the budget, and by as much for buffers that grow, twice."""
+"""Bytes by which memory may grow: twice the budget, as buffers grow by doubling."""
 
 BACK_LIMIT = 20.0
 PLACES = 8
 TURN_LIMIT = 1.0
-"""Seconds for a call beside a body that takes several to read, on a machine that has much to do."""
+"""Seconds for a request beside a body that takes several to read, on a busy machine."""
 
 HOST = b"Host: x\r\n"
 SPAWN = b'{"count":1}'
@@ -47,7 +47,7 @@ def head(path: str, length: int) -> bytes:
 
 
 def resident(service: Service) -> int:
-    """Return the bytes of memory that the service's one process has."""
+    """Return the resident memory of the service's only worker in bytes."""
     return int(Metrics.of(service).total("overmind_resident_memory_bytes"))
 
 
@@ -61,7 +61,7 @@ def spawned_with_long_body(service: Service) -> int:
 def test_long_bodies_share_a_budget_and_other_requests_are_served(
     shared: Service, framing: str
 ) -> None:
-    """Each attacker sends all of the longest body but its last byte, and then nothing more."""
+    """Each attacker sends the longest body except for its last byte, and then stops."""
     begin = head("/swarm/commands", SWARM_LIMIT)
     if framing == "chunks":
         begin = begin.replace(
@@ -178,7 +178,7 @@ def test_an_unfinished_request_that_is_displaced_gets_a_503(tmp_path: Path, begu
 def test_an_upload_that_makes_progress_is_not_displaced_by_later_attackers(
     tmp_path: Path, habit: str
 ) -> None:
-    """The attackers come again at once, so that all of them are displaced many times meanwhile."""
+    """The attackers reconnect immediately, so that each is displaced many times."""
     environment = sqlite_backend(tmp_path).environment | {"OVERMIND_THREADS": "40"}
     dropped = "overmind_connections_dropped_total"
     size, parts = 60000, 12

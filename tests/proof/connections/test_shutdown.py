@@ -23,12 +23,12 @@ from zerglings.domain.document import decode
 KEEPING, COMING = 64, 4
 END_LIMIT = 5.0
 BUSY = 1.0
-"""Seconds of load before and, where the service goes on, after."""
+"""Seconds of load before the signal and, if the service continues, after it."""
 
 
 @contextmanager
 def moving(service: Service) -> Iterator[tuple[str, Seen]]:
-    """Have clients move a zergling inside the block, already when it begins."""
+    """Have clients move a zergling during the block."""
     zergling_id = service.spawn()
     call = Call("POST", f"/zerglings/{zergling_id}", "M")
     with rushing(service.port, call, keeping=KEEPING, coming=COMING) as seen:
@@ -44,7 +44,7 @@ def moves_of(backend: Backend, zergling_id: str) -> int:
 
 
 def stopped(service: Service, by: signal.Signals = signal.SIGTERM) -> float:
-    """Stop a service; return the seconds that it took."""
+    """Stop a service and return the duration in seconds."""
     began = time.monotonic()
     service.stop(by)
     return time.monotonic() - began

@@ -28,24 +28,24 @@ PLACES = 200
 CALLS = 20
 CALL_LIMIT = 2.0
 ANSWERING_LIMIT = 6.0
-"""Seconds for a call beside attackers whose requests are answered, which is work by itself."""
+"""Seconds for a request beside attackers whose requests are answered too."""
 
 LATE = 5.0
-"""Seconds that a busy machine may take on top."""
+"""Extra seconds for a busy machine."""
 
 HOST = b"Host: x\r\n"
 DROPPED = "overmind_connections_dropped_total"
 
 
 class ImpatientService(Service):
-    """Waits for slow clients for seconds where the real one waits for many."""
+    """A service with short time-outs for slow clients."""
 
     command = (sys.executable, "-m", "tests.proof.connections.impatient")
 
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service with fewer places than there are attackers."""
+    """A service with fewer connection slots than attackers."""
     directory = tmp_path_factory.mktemp("small")
     environment = sqlite_backend(directory).environment | {"OVERMIND_THREADS": str(PLACES)}
     with Service(environment, directory) as service:
@@ -93,7 +93,7 @@ def test_requests_are_served_beside_500_attackers_of_every_kind(service: Service
 
 
 class NarrowService(Service):
-    """May open fewer files than it has places."""
+    """A service whose limit of open files is below its number of connection slots."""
 
     command = ("sh", "-c", f'ulimit -n {PLACES}; exec "{sys.executable}" manage.py serve')
 
@@ -222,7 +222,7 @@ def test_a_slow_body_is_a_408_and_changes_nothing(impatient: Service, habit: str
 
 
 def test_a_body_above_the_lowest_rate_may_take_longer(impatient: Service) -> None:
-    """Sixteen KiB, at twice the lowest rate: longer than one that stops half-way may take."""
+    """16 KiB at twice the lowest rate take longer than the limit of a stalled body."""
     size, parts = 16384, 8
     with line_to(impatient) as line:
         head = f"POST /zerglings/ HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n"
@@ -250,7 +250,7 @@ def test_a_client_that_does_not_read_the_response_is_disconnected(impatient: Ser
 
 
 def test_a_client_that_reads_slowly_gets_the_whole_response(impatient: Service) -> None:
-    """It takes much longer than one may take who reads nothing."""
+    """Reading takes much longer than the limit for a client that reads nothing."""
     whole = len(impatient.call("GET", LARGEST).body)
     with socket.socket() as line:
         line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)

@@ -40,7 +40,7 @@ STRUCK = {
     },
     "couchdb": {"the store killed", "the store stopped for a while", "everything killed"},
 }
-"""Each blow once, as they are the longest part of a test."""
+"""Each kind of blow once, as blows take most of the time."""
 
 
 @pytest.mark.parametrize("kind", STORES)
@@ -65,7 +65,7 @@ def path(sqlite: Backend) -> Path:
 
 @contextmanager
 def load_on(backend: Backend, directory: Path) -> Iterator[MixedSwarm]:
-    """Have clients at work on a service of two processes."""
+    """Have clients load a service of two processes."""
     with Service(backend.environment | {"WEB_CONCURRENCY": "2"}, directory) as service:
         swarm = MixedSwarm([service], clients=12, zerglings=8, deaths=0.01)
         with swarm.run():
@@ -81,7 +81,7 @@ def known_to(swarm: MixedSwarm) -> Known:
 def test_a_copy_made_under_load_has_every_command_acknowledged_before(
     sqlite: Backend, path: Path, tmp_path: Path
 ) -> None:
-    """One file after the other, while a reader keeps the log from being begun anew."""
+    """The files are copied one after the other, while a reader stops the log from restarting."""
     copy = tmp_path / "copy.sqlite3"
     with load_on(sqlite, tmp_path) as swarm, closing(sqlite3.connect(path)) as reader:
         for number in range(20):

@@ -11,7 +11,7 @@ from tests.support.pages import PAGES, Page
 
 _RUN = [page for page in map(Page, PAGES) if page.steps]
 _NEED_MORE = ("kubectl", "docker", "minikube", "k8s/", "make ", "wrk", "COUCHDB_URL")
-"""What a test has not: a cluster, a registry, a machine of its own, CouchDB."""
+"""Words of commands that need a cluster, a registry, another machine or CouchDB."""
 
 
 @pytest.mark.parametrize("page", _RUN, ids=[page.name for page in _RUN])

@@ -17,14 +17,14 @@ from tests.support.backends import Backend, sqlite_backend
 from tests.support.service import Reply, Service, workers
 
 ROOM = 16 * 1024
-"""Bytes that are left: for a few commands."""
+"""Free bytes, enough for a few commands."""
 
 ENOUGH = 200
-"""Commands that fill any such room."""
+"""Commands that fill the free space."""
 
 
 class Commander:
-    """A client that commands one zergling under keys, and remembers what was acknowledged."""
+    """A client that commands one zergling with keys, and records acknowledgements."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -38,7 +38,7 @@ class Commander:
         return reply
 
     def until_refused(self) -> tuple[str, Reply]:
-        """Command until there is no room, and return what was refused: its key and the answer."""
+        """Send commands until one is refused; return its key and the response."""
         for _ in range(ENOUGH):
             key = uuid.uuid4().hex
             if (reply := self.command(key)).status != 200:

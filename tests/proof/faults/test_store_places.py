@@ -38,7 +38,7 @@ def insight(tmp_path: Path) -> Insight:
 
 
 def refused(service: Service, why: str) -> None:
-    """A command is answered in time with a 503 that says why and that nothing was changed."""
+    """Assert that a command gets a timely 503 that says why and that nothing was changed."""
     began = time.monotonic()
     reply = service.call("POST", "/zerglings/")
     assert time.monotonic() - began < LATEST_ANSWER
@@ -51,13 +51,13 @@ def refused(service: Service, why: str) -> None:
 
 
 def why_not_ready(service: Service) -> str:
-    """Return what the log says of it; the answer tells nobody about the store."""
+    """Return the reason in the log; the response does not reveal it."""
     assert service.call("GET", "/readyz").json["error"] == "Not ready: the store does not answer."
     return [line for line in service.log.splitlines() if "Not ready: " in line][-1]
 
 
 def recovery(service: Service) -> float:
-    """Return the seconds until a command is carried out."""
+    """Return the seconds until a command succeeds."""
     began = time.monotonic()
     wait_until(lambda: service.call("POST", "/zerglings/").status == 201, "a spawn succeeds")
     return time.monotonic() - began
@@ -147,7 +147,7 @@ def test_a_failed_tls_handshake_changes_nothing(
 
 @pytest.fixture
 def named(couch: Backend, proxy: FaultProxy, insight: Insight, tmp_path: Path) -> Iterator[Service]:
-    """A service that knows its store by name."""
+    """A service that uses its store by host name."""
     insight.resolve({NAME: "127.0.0.1"})
     environment = couch.through(f"http://{NAME}:{proxy.port}").environment
     with Service(environment | insight.environment, tmp_path) as service:
@@ -249,7 +249,7 @@ def test_a_locked_account_is_not_retried(couch: Backend, proxy: FaultProxy, tmp_
 
 
 def test_zerglings_of_a_replaced_database_are_not_found(site: Site, tmp_path: Path) -> None:
-    """Nobody has seen the database missing, so the revision of the last command is remembered."""
+    """No request saw the database missing, so the last revision is still cached."""
     site.bootstrap()
     with Service(site.service_environment, tmp_path) as service:
         short, long = (service.spawn() for _ in "ab")

@@ -38,7 +38,7 @@ def stored(served: Path) -> Iterator[sqlite3.Connection]:
 
 
 def put(file: sqlite3.Connection, document: dict[str, Any]) -> None:
-    """Write a document behind the service's back, in place of all others."""
+    """Write a document directly to the store, replacing all others."""
     zergling_id = document["_id"]
     file.execute("DELETE FROM documents")
     file.execute(

@@ -30,7 +30,7 @@ HTML = {"Accept": "text/html"}
 
 
 class Found(HTMLParser):
-    """What in a page could run."""
+    """The parts of a page that could run a script."""
 
     def __init__(self, page: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -55,7 +55,7 @@ class Found(HTMLParser):
 
 @pytest.fixture(scope="module")
 def evil_id(served: Path) -> Iterator[str]:
-    """A zergling that somebody wrote into the database, full of what a page must not run."""
+    """A stored zergling full of scripts that a page must not run."""
     zergling_id = str(uuid.uuid4())
     document = {
         "_id": zergling_id,

@@ -21,7 +21,7 @@ from tests.support.site import CouchDBServer
 ORDINARY = re.compile(
     r"/|/_session|/_up|/{database}(-history)?(/(_all_docs|_bulk_docs|_bulk_get|_changes|{document}))?"
 )
-"""What the service asks of a store at all; nothing of it comes from a path."""
+"""The requests that the service sends to a store; no part comes from a path."""
 
 FILES = (
     *("/static/../overmind_project/settings.py", "/static/..%2fovermind_project/settings.py"),
@@ -59,7 +59,7 @@ def between(couchdb: CouchDBServer) -> Iterator[FaultProxy]:
 def observed(
     couchdb: CouchDBServer, between: FaultProxy, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Service, str, str]]:
-    """A service whose requests to its store are seen, its database, and a zergling that lives."""
+    """A service behind a recording proxy, its database, and a living zergling."""
     with couchdb_backend(couchdb) as backend:
         directory: Path = tmp_path_factory.mktemp("paths")
         with Service(backend.through(between.url).environment, directory) as service:
@@ -68,7 +68,7 @@ def observed(
 
 
 def ask(service: Service, method: str, target: str, body: bytes = b'"M"') -> bytes:
-    """Send a target as it is, byte for byte, and return the whole answer."""
+    """Send a request target byte for byte and return the whole response."""
     head = f"{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
     head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     with socket.create_connection(("127.0.0.1", service.port), timeout=10) as connection:
@@ -80,7 +80,7 @@ def ask(service: Service, method: str, target: str, body: bytes = b'"M"') -> byt
 
 
 def of_clients(seen: list[SeenRequest]) -> list[str]:
-    """Return what was asked on behalf of clients: feed, sign-in and greeting go their own way."""
+    """Return the requests made for clients, without those of feed, sign-in and greeting."""
     paths = [urlsplit(request.path).path for request in seen]
     return [path for path in paths if not path.endswith(("/_changes", "/_session", "/"))]
 

@@ -62,7 +62,7 @@ CALLS = [
     for accept in ("*/*", "text/html")
     if accept == "*/*" or path.startswith(("/zerglings", "/swarm"))
 ]
-"""Each route, as programs and as browsers ask for it."""
+"""Each route, requested as programs and as browsers do."""
 
 
 @pytest.fixture
@@ -72,14 +72,14 @@ def backend(couch: Backend, proxy: FaultProxy) -> Backend:
 
 @pytest.fixture(autouse=True)
 def quiet() -> Iterator[None]:
-    """What the service logs of these failures is another test's affair."""
+    """Disable the log of these failures, which other tests check."""
     logging.disable(logging.CRITICAL)
     yield
     logging.disable(logging.NOTSET)
 
 
 def telling(backend: Backend) -> list[str]:
-    """Return what no answer may hold."""
+    """Return text that no response may contain."""
     environment = backend.environment
     place = environment["COUCHDB_URL"].partition("//")[2]
     return [

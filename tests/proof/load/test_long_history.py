@@ -25,7 +25,7 @@ WORST_PROBE = 0.5
 
 
 class Probe:
-    """Asks for /healthz all the time, and remembers the slowest answer."""
+    """Requests /healthz continuously and records the slowest response."""
 
     def __init__(self, service: Service) -> None:
         self._service = service

@@ -21,7 +21,7 @@ NEWER = 'proxy_http_version 1.1; proxy_set_header Connection "";'
 
 @pytest.fixture
 def broken(couch: Backend, proxy: FaultProxy) -> Backend:
-    """A store that fails in the midst of a list."""
+    """A store that fails in the middle of a list."""
     fill(couch)
     return couch.through(proxy.url)
 

@@ -79,7 +79,7 @@ def is_bad(note: dict[str, Any]) -> bool:
 
 
 def looked_at(requests: list[dict[str, Any]]) -> list[Notes]:
-    """Return what REDbot notes of each request, the first of it the status."""
+    """Return the status and REDbot's notes for each request."""
     done = subprocess.run(
         [PYTHON, LINT],
         cwd=ROOT,
@@ -135,7 +135,7 @@ FAULTY = {
 
 @contextmanager
 def answering(headers: dict[str, str]) -> Iterator[str]:
-    """Serve an answer with these headers; yields its URL."""
+    """Serve a response with these headers; yield its URL."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -146,7 +146,7 @@ def answering(headers: dict[str, str]) -> Iterator[str]:
             self.wfile.write(b"{}")
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever)

@@ -19,7 +19,7 @@ from tests.support.service import ROOT
 
 TOOLS = ROOT / "build/audit/bin"
 UNDECLARED = {"uritemplate"}
-"""Whose metadata names its licences in words that are none of SPDX's; LICENSES.md has them."""
+"""Packages without an SPDX licence in their metadata; LICENSES.md names them."""
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def test_the_bill_lists_browser_assets_and_their_packages(bill: dict[str, Any]) 
 
 
 def completed(bill: Path) -> subprocess.CompletedProcess[str]:
-    """Run what adds to a bill what it lacks, and holds it against the schema."""
+    """Run the program that completes a bill and validates it."""
     return subprocess.run(
         [TOOLS / "python", "-m", "tests.proof.supply.bill", bill],
         cwd=ROOT,

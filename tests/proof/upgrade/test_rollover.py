@@ -35,13 +35,13 @@ IS_CI = bool(os.environ.get("CI"))
 CLIENTS, ZERGLINGS, DEATHS = (64, 40, 0.004) if IS_STRESS else (4, 6, 0.02)
 
 STAGE_SECONDS = 20.0 if IS_STRESS else 0.2
-"""How long old and new serve together at least, between two changes."""
+"""Minimum seconds for which old and new serve together between two changes."""
 
 STAGE_ACKNOWLEDGED = 1500 if IS_STRESS else 40
-"""How many commands are acknowledged meanwhile at least."""
+"""Minimum number of commands acknowledged in that time."""
 
 FAILED = {None, 409, 503}
-"""Answers that a service gives, or fails to give, only where something is wrong with it."""
+"""Statuses that only a faulty service returns; None is a lost response."""
 
 THIS = Release("this release")
 
@@ -102,7 +102,7 @@ class Deployment:
         self._tell_to_stop(leaving)
 
     def stop(self) -> None:
-        """Stop all pods; raises if one that was told to stop before has not done so in time."""
+        """Stop all pods; fail if one that got SIGTERM before did not stop in time."""
         while self.pods:
             self._tell_to_stop(self.pods.pop())
         self._background.shutdown()
@@ -110,13 +110,13 @@ class Deployment:
             stopping.result()
 
     def _tell_to_stop(self, pod: Pod) -> None:
-        """Send SIGTERM; the others go on meanwhile."""
+        """Send SIGTERM without waiting; the other pods continue."""
         self._stopping.append(self._background.submit(pod.service.stop))
 
 
 @pytest.fixture
 def deployment(backend: Backend, old: Release, tmp_path: Path) -> Iterator[Deployment]:
-    """Two pods of the previous release, on a store that nothing else has ever prepared."""
+    """Two pods of the previous release, on a store that only it has bootstrapped."""
     erased(backend)
     deployment = Deployment(backend, tmp_path)
     with ExitStack() as stack:
@@ -165,7 +165,7 @@ def git(directory: Path, *arguments: str) -> str:
 
 @pytest.fixture
 def history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A repository with three commits, the second of which is named as the previous release."""
+    """A repository with three commits; the second one is configured as the previous release."""
     place = tmp_path / "history"
     place.mkdir()
     git(place, "init", "--quiet")
