@@ -84,7 +84,7 @@ def answer(client: Client, case: Case, monkeypatch: pytest.MonkeyPatch) -> Any:
     if case.is_closed:
         monkeypatch.setattr(settings, "OVERMIND_TOKENS", Secret("OVERMIND_TOKENS", LINES))
         configured_tokens.cache_clear()
-        client = Client()  # what is built with the settings is built anew
+        client = Client()  # rebuilds the middleware with the settings
     return send(client, case, case.body, zergling_id)
 
 
@@ -144,7 +144,7 @@ def test_rejections_of_a_method_are_described(api: Client) -> None:
 
 def test_every_described_response_and_error_is_tested() -> None:
     refused_before_django = {("Too long", 413), ("Compressed", 415), ("Too many", 429)}
-    refused_by_the_store = {("Too large to store", 413)}  # see hive/test_write_batch.py
+    refused_by_the_store = {("Too large to store", 413)}  # see hive/test_write_batch_size.py
     tried = {(case.operation, case.says, case.status) for case in CASES}
     answered = {(case.operation, case.status) for case in CASES}
     for operation, _ in DOCUMENT.operations():
