@@ -82,7 +82,7 @@ def test_a_resumed_stream_delivers_missed_events(service: Service) -> None:
             assert missed[zergling_id] == "moved"
             after = command(service, other, "L")
             while ear.next().zergling["_rev"] != after["_rev"]:
-                """What was told already may be told again."""
+                """Earlier events may be repeated."""
 
 
 @pytest.mark.parametrize("position", ["nonsense", "9" * 18, "1\tx", "%0d%0aX: y"])
@@ -144,9 +144,9 @@ def test_streams_end_cleanly_when_the_service_stops(backend: Backend, tmp_path: 
     assert all(ear.next().kind == "ready" for ear in ears)
     began = time.monotonic()
     service.stop()
-    assert time.monotonic() - began < 5, "streams hold a stop up for no longer than a moment"
+    assert time.monotonic() - began < 5, "streams do not delay the stop"
     for ear in ears:
-        assert list(ear.events()) == [], "the stream is whole: its end was sent"
+        assert list(ear.events()) == [], "the stream was ended properly"
         ear.close()
     assert "Traceback" not in service.log
 

@@ -31,10 +31,10 @@ TAIL = 4
 
 HIVES = 2
 
-ours = st.sampled_from(["M", "L", "R", "RR", "RRR", "MRM", "MMLLMM"])
+service_commands = st.sampled_from(["M", "L", "R", "RR", "RRR", "MRM", "MMLLMM"])
 """Commands sent to the service; some combinations return to their start."""
 
-theirs = st.sampled_from(["M", "L", "R", "jump"])
+original_commands = st.sampled_from(["M", "L", "R", "jump"])
 """Commands sent to the original, which records unknown ones too."""
 
 hives = st.integers(0, HIVES - 1)
@@ -46,80 +46,84 @@ class Life:
     ``words`` is what its history must be: all that was stored or acknowledged, in order.
     """
 
-    def __init__(self, store: Store, *, is_theirs: bool) -> None:
+    def __init__(self, store: Store, *, is_spawned_by_original: bool) -> None:
         self._faulty = FaultyStore(store)
         self._original = Original(store)
         self._hives = [Hive(self._faulty, tail=TAIL) for _ in range(HIVES)]
         self._late: Document | None = None
         self._is_dead = False
         self.words: list[str] = []
-        self.id = self._original.spawn() if is_theirs else self._hives[0].spawn(Pose()).id
+        self.id = (
+            self._original.spawn() if is_spawned_by_original else self._hives[0].spawn(Pose()).id
+        )
 
     def command(self, hive: int, words: str) -> None:
-        self._sent(hive, CommandRequest.command(words))
+        self._send(hive, CommandRequest.command(words))
         self._note(words)
 
-    def command_under_a_key(self, hive: int, words: str) -> None:
+    def command_with_a_key(self, hive: int, words: str) -> None:
         """Send a command with a key, and repeat it at once and through another replica."""
         request = CommandRequest.command(words, f"key {len(self.words)}")
         for number in (hive, 1 - hive, hive):
-            self._sent(number, request)
+            self._send(number, request)
         self._note(words)
 
-    def repeat_after_theirs(self, hive: int, words: str, word: str) -> None:
+    def repeat_after_original(self, hive: int, words: str, word: str) -> None:
         """Repeat a key after the original wrote: it may count again, but only completely."""
-        self.command_under_a_key(hive, words)
-        self.theirs(word)
+        self.command_with_a_key(hive, words)
+        self.original_command(word)
         request = CommandRequest.command(words, f"key {len(self.words) - len(words) - 1}")
-        self._sent(hive, request)
+        self._send(hive, request)
         if self._stored() != self.words:
             self._note(words)
 
-    def command_about_theirs(self, hive: int, words: str, word: str) -> None:
+    def command_around_original(self, hive: int, words: str, word: str) -> None:
         """The original writes between the service's read and write."""
-        self._once("before_put", lambda: self.theirs(word))
+        self._once("before_put", lambda: self.original_command(word))
         self.command(hive, words)
 
-    def stored_before_theirs(self, hive: int, words: str, word: str) -> None:
+    def stored_before_original(self, hive: int, words: str, word: str) -> None:
         """A write is stored, its response is lost, and the original writes before the look-up."""
 
         def lose() -> None:
             self._note(words)
-            self.theirs(word)
+            self.original_command(word)
             raise OutcomeUnknown("lost")
 
         self._once("after_put", lose)
-        self._sent_or_in_doubt(hive, words)
+        self._send_with_unknown_outcome(hive, words)
 
-    def lost_before_theirs(self, hive: int, words: str, word: str) -> None:
+    def lost_before_original(self, hive: int, words: str, word: str) -> None:
         """A write and its response are lost, and the original writes before the look-up."""
 
         def lose() -> None:
-            self.theirs(word)
+            self.original_command(word)
             raise OutcomeUnknown("lost")
 
         self._once("before_put", lose)
-        if self._sent_or_in_doubt(hive, words):
+        if self._send_with_unknown_outcome(hive, words):
             self._note(words)
 
-    def stored_before_both(self, hive: int, words: str, word: str, others: str) -> None:
-        """As ``stored_before_theirs``, but another replica writes too before the look-up."""
+    def stored_before_original_and_replica(
+        self, hive: int, words: str, word: str, others: str
+    ) -> None:
+        """As ``stored_before_original``, but another replica writes too before the look-up."""
 
         def lose() -> None:
             self._note(words)
-            self.theirs(word)
+            self.original_command(word)
             self.command(1 - hive, others)
             raise OutcomeUnknown("lost")
 
         self._once("after_put", lose)
-        self._sent_or_in_doubt(hive, words)
+        self._send_with_unknown_outcome(hive, words)
 
-    def theirs(self, word: str) -> None:
+    def original_command(self, word: str) -> None:
         """The original executes a command without concurrent writes."""
         assert self._original.command(self.id, word)
         self.words.append(word)
 
-    def theirs_late(self, word: str) -> None:
+    def original_late_write(self, word: str) -> None:
         """The original writes a document that it read earlier, and ignores the outcome."""
         if self._late is not None and self._original.write(self._late, word):
             self.words.append(word)
@@ -152,7 +156,7 @@ class Life:
     def _stored(self) -> list[str]:
         return self.words if self._is_dead else _whole(self._hives[0], self.id)
 
-    def _sent(self, hive: int, request: CommandRequest) -> None:
+    def _send(self, hive: int, request: CommandRequest) -> None:
         """Send a request that must be acknowledged, or be not found after the death."""
         try:
             self._hives[hive].command(self.id, request)
@@ -161,10 +165,10 @@ class Life:
         else:
             assert not self._is_dead
 
-    def _sent_or_in_doubt(self, hive: int, words: str) -> bool:
+    def _send_with_unknown_outcome(self, hive: int, words: str) -> bool:
         """Send a request whose outcome may stay unknown; return whether it was acknowledged."""
         try:
-            self._sent(hive, CommandRequest.command(words))
+            self._send(hive, CommandRequest.command(words))
         except OutcomeUnknown:
             return False
         return True
@@ -189,15 +193,21 @@ def _whole(hive: Hive, zergling_id: str) -> list[str]:
 
 
 steps = st.one_of(
-    st.tuples(st.just(Life.command), hives, ours),
-    st.tuples(st.just(Life.command_under_a_key), hives, ours),
-    st.tuples(st.just(Life.repeat_after_theirs), hives, ours, theirs),
-    st.tuples(st.just(Life.command_about_theirs), hives, ours, theirs),
-    st.tuples(st.just(Life.stored_before_theirs), hives, ours, theirs),
-    st.tuples(st.just(Life.lost_before_theirs), hives, ours, theirs),
-    st.tuples(st.just(Life.stored_before_both), hives, ours, theirs, ours),
-    st.tuples(st.just(Life.theirs), theirs),
-    st.tuples(st.just(Life.theirs_late), theirs),
+    st.tuples(st.just(Life.command), hives, service_commands),
+    st.tuples(st.just(Life.command_with_a_key), hives, service_commands),
+    st.tuples(st.just(Life.repeat_after_original), hives, service_commands, original_commands),
+    st.tuples(st.just(Life.command_around_original), hives, service_commands, original_commands),
+    st.tuples(st.just(Life.stored_before_original), hives, service_commands, original_commands),
+    st.tuples(st.just(Life.lost_before_original), hives, service_commands, original_commands),
+    st.tuples(
+        st.just(Life.stored_before_original_and_replica),
+        hives,
+        service_commands,
+        original_commands,
+        service_commands,
+    ),
+    st.tuples(st.just(Life.original_command), original_commands),
+    st.tuples(st.just(Life.original_late_write), original_commands),
     st.tuples(st.just(Life.restart), hives),
 )
 lives = st.tuples(
@@ -207,9 +217,9 @@ lives = st.tuples(
 
 def live(store: Store, life: tuple[bool, list[Any], bool, list[Any]]) -> None:
     """Take the steps of a life, before and after its death, and check it after each."""
-    is_theirs, before, dies, after = life
+    is_spawned_by_original, before, dies, after = life
     note(str([(step.__name__, *arguments) for step, *arguments in before]))
-    one = Life(store, is_theirs=is_theirs)
+    one = Life(store, is_spawned_by_original=is_spawned_by_original)
     for step, *arguments in before:
         step(one, *arguments)
         one.check()
