@@ -148,7 +148,7 @@ def test_a_rejected_stream_is_retried_until_there_is_room(
         assert other.next().kind == "ready"
         live_map.page.goto(live_map.url)
         expect(live_map.state).to_have_text(OFFLINE)
-    # The service notices that somebody has gone when it has something to tell.
+    # The service detects a closed stream when it sends the next event.
 
     def tell_something(request: Request) -> None:
         if "/events" in request.url:
@@ -179,7 +179,7 @@ def test_an_event_received_during_the_list_overrides_it(
     newborn = spawn(5, 5, "S")
     assert service.call("DELETE", f"/zerglings/{killed}").status == 204
     live_map.expect_row(newborn, 5, 5, "south")
-    # What was told before the list is complete was told in this order.
+    # Events received before the list is complete arrive in this order.
     last = spawn(6, 6, "S")
     live_map.expect_row(last, 6, 6, "south")
     held[0].fulfill(response=old_lists[0])
@@ -260,7 +260,7 @@ def test_a_silent_connection_is_reopened(live_map: LiveMap, spawn: Spawn) -> Non
     live_map.page.clock.install()
     live_map.open()
     live_map.page.clock.fast_forward(39_000)
-    live_map.expect_row(spawn(1, 2), 1, 2, "north")  # something is told
+    live_map.expect_row(spawn(1, 2), 1, 2, "north")  # an event arrives
     live_map.page.clock.fast_forward(39_000)
     assert len(streams) == 1
     live_map.page.clock.fast_forward(1_000)

@@ -242,4 +242,4 @@ def test_the_content_security_policy_is_strict_and_enforced(
         }"""
     )
     assert live_map.page.evaluate("window.wasRun") is None
-    assert watch.errors, "a breach is an error that the watch sees"
+    assert watch.errors, "a violation is a console error, which fails the test"

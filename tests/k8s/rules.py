@@ -153,7 +153,7 @@ def selectors_use_only_app_and_tier(objects: Objects) -> list[str]:
         for where, selector in selectors(each):
             if each["kind"] == "NetworkPolicy" and not selector:
                 continue  # every pod is meant
-            # A workload's selectors are about its own pods, all others about those of somebody.
+            # A workload's selectors select its own pods, all others those of any workload.
             wrong = _wrong_selector(selector, own.get(name, every_pod))
             complaints += [f"{name}: {where} {wrong}"] if wrong else []
         labels = dig(each, "spec", "selector", "matchLabels")
@@ -326,7 +326,7 @@ def known_variables() -> frozenset[str]:
             asked.add(name)
             return super().get(name, default)
 
-    # What is asked for depends on what is given: the port only where there is a host.
+    # Which variables are read depends on others: the port is read only with a host.
     for given in ({}, {"COUCHDB_SERVICE_HOST": "couchdb"}):
         with patch.object(env, "os", SimpleNamespace(environ=Asked(given))):
             runpy.run_path(settings.__file__)

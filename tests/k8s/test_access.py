@@ -70,7 +70,7 @@ def test_token_changes_reach_running_pods(overlay: Path, directory: Path) -> Non
     assert mount["readOnly"] is True
     (volume,) = [each for each in pod["volumes"] if each["name"] == mount["name"]]
     assert volume["secret"]["secretName"] == SECRET
-    assert not volume["secret"].get("optional")  # nobody is let in by mistake
+    assert not volume["secret"].get("optional")  # without the Secret, no pod starts
     assert [f"{mount['mountPath']}/{item['path']}" for item in volume["secret"]["items"]] == [path]
     assert any(SECRET in code for code in PAGE.code)
 

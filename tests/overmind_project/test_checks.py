@@ -153,7 +153,7 @@ def test_each_variable_is_recognised_with_any_single_typing_error() -> None:
     for name in settings.VARIABLES:
         place = name.rindex("_") + 2
         if place >= len(name):
-            continue  # a word of one letter, of which nothing is left to recognise
+            continue  # the last word has one letter, so too little is left to recognise
         for slip in (
             name[:place] + name[place + 1 :],
             name[:place] + name[place] + name[place:],

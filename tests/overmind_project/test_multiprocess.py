@@ -162,7 +162,7 @@ def test_a_slot_belongs_to_one_worker_until_it_has_ended(place: Path) -> None:
         (directory / name).touch()
     counts.release_slot(2)
     left = {file.name for file in directory.iterdir()}
-    assert left == {"counter_1.db", "gauge_livesum_2.db"}, "what it counted stays"
+    assert left == {"counter_1.db", "gauge_livesum_2.db"}, "its counts are kept"
     counts.take_slot(4)
     counts.take_slot(5)
     assert counts.slots == {1: 0, 3: 2, 4: 1, 5: 3}

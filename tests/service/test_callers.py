@@ -121,9 +121,11 @@ def test_callers_are_limited_by_name_and_others_by_forwarded_address(
     many = [f"192.0.2.{n}" for n in range(1, 2 * BURST + 1)]
     assert statuses(service, many, bearer(READER)) == {200: BURST, 429: BURST}
     assert statuses(service, many[:BURST], bearer(WRITER)) == {200: BURST}
-    assert statuses(service, many, {}) == {401: 2 * BURST}, "each from an address of its own"
+    assert statuses(service, many, {}) == {401: 2 * BURST}, "each from its own address"
     tried = statuses(service, [many[0]] * (BURST + 10), bearer(STRANGER))
-    assert tried == {401: BURST - 1, 429: 11}, "the anonymous call before is the same address's"
+    assert tried == {401: BURST - 1, 429: 11}, (
+        "the anonymous request before counts for this address"
+    )
     assert statuses(service, ["198.51.100.1"], bearer(STRANGER)) == {401: 1}
 
 

@@ -17,7 +17,7 @@ PRINT_ALL = "from tests.support.ports import *; print(*(free_port() for _ in ran
 
 @pytest.fixture
 def ours() -> set[int]:
-    """Half a block of this process's ports."""
+    """Half of the ports in this process's block."""
     return {free_port() for _ in range(BLOCK // 2)}
 
 

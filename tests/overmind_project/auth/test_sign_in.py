@@ -78,7 +78,7 @@ def test_signing_out_removes_the_cookies(closed: Client) -> None:
     for name in ("overmind-token", "__Host-overmind-token"):
         cookie = kept(reply, name)
         assert (cookie.value, cookie["max-age"], cookie["path"]) == ("", 0, "/")
-        assert bool(cookie["secure"]) == name.startswith("__Host-"), "else no browser forgets it"
+        assert bool(cookie["secure"]) == name.startswith("__Host-"), "otherwise browsers keep it"
     assert closed.get("/zerglings/").status_code == 401
 
 

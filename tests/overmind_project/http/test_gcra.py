@@ -139,7 +139,7 @@ def test_a_reset_key_has_its_whole_burst_again() -> None:
     clock, rate = Clock(), Rate(1, SECOND, burst=2)
     with closing(Limiter(rate, clock, rows=1)) as limiter:
         one, other = limiter.slot_key("one"), limiter.slot_key("other")
-        limiter.reset(one)  # of whom nothing was known
+        limiter.reset(one)  # an unknown key
         for key in (one, one, other, other):
             assert limiter.take(key) == 0
         limiter.reset(one)
@@ -177,7 +177,7 @@ def test_keys_with_their_whole_burst_available_are_evicted() -> None:
         clock.now += SECOND
         late = [limiter.slot_key(f"late {number}") for number in range(SLOTS_PER_ROW)]
         assert not any(limiter.take(key) for key in late)
-        assert all(limiter.take(key) for key in late), "none of them was forgotten"
+        assert all(limiter.take(key) for key in late), "none of them was evicted"
 
 
 def test_memory_does_not_grow_with_the_number_of_addresses() -> None:
@@ -226,7 +226,7 @@ def test_processes_share_one_limit(pipe: tuple[int, int]) -> None:
     got = [int.from_bytes(os.read(pipe[0], 8)) for _ in children]
     assert sum(got) <= rate.burst + share
     assert sum(got) > rate.burst
-    assert sum(1 for each in got if each) > 1, "several had some"
+    assert sum(1 for each in got if each) > 1, "several processes were admitted"
 
 
 def test_a_process_killed_while_holding_the_lock_blocks_no_other() -> None:

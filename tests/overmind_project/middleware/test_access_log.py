@@ -116,7 +116,7 @@ def test_every_line_logged_during_a_request_has_its_id(
     store.close()
     ids = [f"client-{number}" for number in range(6)]
     with Service(couch.through(proxy.url).environment | JSON_LOG, tmp_path) as service:
-        assert service.call("GET", "/readyz").status == 200, "the account has proved good"
+        assert service.call("GET", "/readyz").status == 200, "the account was accepted"
         release = threading.Event()
         proxy.fault = Fault(Hang(release, forward=True), lambda _, path: "_all_docs" in path)
         with ThreadPoolExecutor(len(ids)) as pool:

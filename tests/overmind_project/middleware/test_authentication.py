@@ -115,7 +115,7 @@ def test_public_routes_require_no_token(closed: Client, name: str) -> None:
     for headers in ({}, bearer(STRANGER), cookie(STRANGER)):
         for method in READING + WRITING:
             status = ask(closed, method, ROUTES[name], headers | FROM_HERE).status_code
-            # Whoever signs in without a token is told so, by the page itself.
+            # The sign-in page itself rejects a form without a token.
             assert status in ALLOWED_STATUSES or (name, method, status) == ("sign-in", "POST", 401)
 
 
@@ -125,7 +125,7 @@ def test_metrics_require_a_token_unless_a_setting_opens_them(
     assert closed.get("/metrics").status_code == 401
     assert closed.get("/metrics", headers=bearer(READER)).status_code == 200
     settings.OVERMIND_OPEN_METRICS = True
-    opened = Client()  # what is built with the settings is built anew
+    opened = Client()  # rebuilds the middleware with the settings
     assert opened.get("/metrics").status_code == 200
     assert opened.get("/zerglings/").status_code == 401
 

@@ -97,15 +97,15 @@ def test_a_caller_is_limited_by_name_across_addresses(guarded: Guarded) -> None:
     statuses = [ask(guarded, "anna", address=f"192.0.2.{n}") for n in range(4)]
     assert statuses == [200, 200, 200, 429]
     assert ask(guarded, "bert") == 200
-    assert ask(guarded) == 200, "nor did anna use up what belongs to an address"
+    assert ask(guarded) == 200, "anna did not use up the limit of the address"
     assert guarded.served == 5
 
 
 def test_an_address_that_guesses_tokens_is_limited(guarded: Guarded) -> None:
     assert [ask(guarded, f"guess {n}") for n in range(4)] == [401, 401, 401, 429]
-    assert ask(guarded, "anna") == 429, "the right guess is not told from a wrong one"
+    assert ask(guarded, "anna") == 429, "a right guess looks like a wrong one"
     assert ask(guarded, "anna", address="192.0.2.2") == 200
-    assert ask(guarded, "guess", path="/metrics") == 429, "nor by another way"
+    assert ask(guarded, "guess", path="/metrics") == 429, "the metrics are limited too"
 
 
 def test_a_token_valid_from_an_address_before_is_accepted_beside_guesses(
@@ -117,7 +117,7 @@ def test_a_token_valid_from_an_address_before_is_accepted_beside_guesses(
     assert ask(guarded, "anna", path="/metrics") == 200
     assert ask(guarded, "bert") == 429
     assert ask(guarded, "bert", address="192.0.2.2") == 200
-    assert ask(guarded, "bert") == 429, "it was good, but not from there"
+    assert ask(guarded, "bert") == 429, "it was valid, but not from that address"
 
 
 def test_a_removed_token_is_limited_like_a_guess(guarded: Guarded) -> None:
@@ -125,9 +125,11 @@ def test_a_removed_token_is_limited_like_a_guess(guarded: Guarded) -> None:
     guarded.good.remove("anna")
     assert [ask(guarded, "anna") for _ in range(20)] == [401] * 3 + [429] * 17
     limiter, _ = shared_limiters(Rate(1, HOUR, burst=3))
-    assert limiter.wait(limiter.slot_key("192.0.2.1")) <= HOUR, "it costs its neighbours no more"
+    assert limiter.wait(limiter.slot_key("192.0.2.1")) <= HOUR, (
+        "the address is not limited any longer"
+    )
     guarded.good.add("anna")
-    assert ask(guarded, "anna") == 429, "nor is it told from a guess when it is good again"
+    assert ask(guarded, "anna") == 429, "a token that is valid again still looks like a guess"
 
 
 def test_a_removed_token_is_forgotten_once_its_address_is_limited(
@@ -162,8 +164,8 @@ def test_the_metrics_have_a_separate_limit(guarded: Guarded) -> None:
     for token in ("anna", None):
         statuses = [ask(guarded, token, path="/metrics") for _ in range(4)]
         assert statuses == [200, 200, 200, 429]
-        assert ask(guarded, token) == 200, "nothing of it counts elsewhere"
-    assert ask(guarded, path="/metrics/") == 429, "it is one place"
+        assert ask(guarded, token) == 200, "it does not count for other URLs"
+    assert ask(guarded, path="/metrics/") == 429, "both forms of the URL share a limit"
     assert ask(guarded, "bert", path="/metrics", address="192.0.2.2") == 200
 
 

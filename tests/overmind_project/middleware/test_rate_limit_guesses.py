@@ -97,7 +97,9 @@ def test_a_guess_at_the_metrics_counts_even_if_they_are_open(
     assert guesses == [tried] * 3 + ["429"]
     assert answer("/metrics", bearer(WRITER))[0] == "429"
     assert answer("/zerglings/", bearer(WRITER))[0] == "429"
-    assert answer("/metrics", {})[0] == tried, "who tries none has the limit of the metrics"
+    assert answer("/metrics", {})[0] == tried, (
+        "requests without a token have the limit of the metrics"
+    )
 
 
 def test_forbidden_requests_count_for_their_caller(answer: Callable[..., Answer]) -> None:

@@ -63,20 +63,20 @@ def calls(service: Service, source: str, count: int) -> Counter[int]:
 
 def test_a_limit_is_shared_by_processes_and_survives_them(service: Service) -> None:
     assert calls(service, "127.1.0.1", 150) == {200: 30, 429: 120}
-    assert calls(service, "127.1.0.2", 20) == {200: 20}, "another address has its own"
+    assert calls(service, "127.1.0.2", 20) == {200: 20}, "another address has its own limit"
     dead = set(workers(service))
     for worker in dead:
         os.kill(worker, signal.SIGKILL)
     wait_until(
         lambda: len(set(workers(service)) - dead) >= len(dead), "each worker has a successor"
     )
-    assert calls(service, "127.1.0.1", 10) == {429: 10}, "the limit has not begun anew"
+    assert calls(service, "127.1.0.1", 10) == {429: 10}, "the limit was not reset"
     assert calls(service, "127.1.0.2", 20) == {200: 10, 429: 10}
 
 
 def test_a_limited_request_changes_nothing_and_gets_retry_after(service: Service) -> None:
     before = call(service, "127.2.0.2").json
-    assert call(service, "127.2.0.1", "GET", "/nowhere").status == 404, "which counts"
+    assert call(service, "127.2.0.1", "GET", "/nowhere").status == 404, "a 404 counts"
     assert calls(service, "127.2.0.1", 29) == {200: 29}
     counted = Metrics.of(service).total("overmind_http_requests_total", status="429")
     refused = call(service, "127.2.0.1", "POST")
@@ -115,7 +115,7 @@ def test_clients_behind_a_trusted_proxy_are_limited_separately(service: Service)
         return Counter(call(service, source, headers=each).status for each in headers)
 
     assert by(PROXY, *["192.0.2.1"] * 31) == {200: 30, 429: 1}
-    assert by(PROXY, "192.0.2.9, 192.0.2.1") == {429: 1}, "what a client adds is not believed"
+    assert by(PROXY, "192.0.2.9, 192.0.2.1") == {429: 1}, "addresses added by a client are ignored"
     assert by(PROXY, "192.0.2.2") == {200: 1}
     assert by("127.5.0.1", *[f"192.0.3.{n}" for n in range(31)]) == {200: 30, 429: 1}
     counted = {"192.0.2.1", "192.0.2.2", "127.5.0.1"}

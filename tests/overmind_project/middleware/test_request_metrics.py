@@ -95,7 +95,7 @@ def test_totals_equal_the_requests_sent_to_four_processes(shared: Service) -> No
     own = scrape.total(f"{DURATION}_count", route="metrics")
     assert scrape.total(f"{DURATION}_count") - own >= sent.total()
     assert scrape.total(f"{DURATION}_count") > times_before
-    assert scrape.total("overmind_http_requests_in_flight") == 1, "that which asks"
+    assert scrape.total("overmind_http_requests_in_flight") == 1, "the scrape itself"
 
 
 def test_counts_of_a_killed_process_are_kept(sqlite: Backend, tmp_path: Path) -> None:

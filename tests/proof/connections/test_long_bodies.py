@@ -78,7 +78,7 @@ def test_long_bodies_share_a_budget_and_other_requests_are_served(
             waiting.add(line)
         while len(waiting) > BUDGET // SWARM_LIMIT:
             ready, _, _ = select.select(waiting, [], [], READ_LIMIT)
-            assert ready, "there is more than the budget"
+            assert ready, "more than the budget was used"
             for line in ready:
                 waiting.remove(line)
                 with line:

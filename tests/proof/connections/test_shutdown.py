@@ -95,7 +95,7 @@ def test_requests_being_received_at_the_stop_signal_are_answered(
         body, head, accepted = (lines.enter_context(line_to(alone)) for _ in range(3))
         body.sendall(b"POST /zerglings/ HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{")
         head.sendall(b"GET /healthz HTTP/1.1\r\nHost")
-        probe(accepted)  # whoever came before it has been accepted too
+        probe(accepted)  # earlier connections have been accepted too
         os.kill(alone.pid, signal.SIGTERM)
         wait_until(lambda: is_refused(alone), "it accepts no connection")
         body.sendall(b"}")

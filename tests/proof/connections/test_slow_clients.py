@@ -110,7 +110,7 @@ def test_connections_leave_file_descriptors_for_everything_else(tmp_path: Path) 
 def test_an_idle_connection_is_kept_for_the_configured_time(tmp_path: Path) -> None:
     environment = sqlite_backend(tmp_path).environment | {"OVERMIND_KEEP_ALIVE": "3"}
     with Service(environment, tmp_path) as service, line_to(service) as line:
-        for _ in range(2):  # each request makes it last anew
+        for _ in range(2):  # each request restarts the time
             probe(line)
         began = time.monotonic()
         assert line.recv(1) == b""

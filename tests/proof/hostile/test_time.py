@@ -152,7 +152,7 @@ def seconds(make: Callable[[int], Call], size: int, zergling_id: str) -> float:
         reply = answer_to(call)
         costs.append(time.process_time() - began)
         assert reply.status < 500
-        assert reply.status != 413, "it was not looked at"
+        assert reply.status != 413, "the request was not parsed"
     return min(costs)
 
 

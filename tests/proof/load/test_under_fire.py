@@ -149,7 +149,7 @@ def test_acknowledged_commands_of_many_clients_count_exactly_once(
     withstand(swarm, backend)
     statuses = swarm.ledger.statuses
     assert statuses[None] == 0
-    assert statuses[409] + statuses[503] < statuses.total() / 50, "too many were sent away"
+    assert statuses[409] + statuses[503] < statuses.total() / 50, "too many requests were rejected"
 
 
 def test_killing_workers_loses_and_duplicates_nothing(
@@ -168,7 +168,7 @@ def test_killing_workers_loses_and_duplicates_nothing(
     withstand(swarm, backend, kill)
     logger.info("%d workers were killed", len(killed))
     assert len(killed) >= SIZE.blows
-    assert swarm.ledger.statuses[None] > 0, "no client noticed"
+    assert swarm.ledger.statuses[None] > 0, "no client lost a response"
 
 
 def test_locking_the_embedded_store_loses_and_duplicates_nothing(

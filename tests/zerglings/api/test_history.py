@@ -58,8 +58,8 @@ def test_pages_of_a_history_are_linked(api: Client) -> None:
 def test_the_history_of_an_unknown_zergling_is_a_404(api: Client) -> None:
     zergling_id = spawn(api)
     api.delete(f"/zerglings/{zergling_id}")
-    for nobody in (zergling_id, UNKNOWN_ID, "x"):
-        assert api.get(f"/zerglings/{nobody}/history").status_code == 404
+    for unknown in (zergling_id, UNKNOWN_ID, "x"):
+        assert api.get(f"/zerglings/{unknown}/history").status_code == 404
 
 
 def test_the_history_is_read_only(api: Client) -> None:

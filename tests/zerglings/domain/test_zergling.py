@@ -149,4 +149,4 @@ def test_death_is_recorded_in_the_history() -> None:
     assert dead.is_dead
     assert not zergling.is_dead
     assert dead.pose == zergling.pose
-    assert dead.apply(CommandRequest.command("M")).is_dead, "a later word brings nobody back"
+    assert dead.apply(CommandRequest.command("M")).is_dead, "a later command does not revive it"

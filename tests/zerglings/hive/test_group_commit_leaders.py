@@ -60,7 +60,7 @@ def test_a_leader_hands_over_once_it_is_answered(
     others = enqueue(group, pool, "abcdef")
     flushes.gate.set()
     leaders = [leader.result(LONG), *dict.fromkeys(call.result(LONG) for call in others)]
-    assert len(set(leaders)) == 3, "one for each flush"
+    assert len(set(leaders)) == 3, "one leader per flush"
 
 
 def test_a_queued_call_is_abandoned_at_its_deadline(
@@ -115,7 +115,7 @@ def test_a_call_abandoned_during_its_flush_is_reported_as_started(
     flushes.began = threading.Semaphore(0)
     held, flushes.gate = flushes.gate, threading.Event()
     held.set()
-    assert flushes.began.acquire(timeout=LONG), "a leads now, for b too"
+    assert flushes.began.acquire(timeout=LONG), "call a leads the flush with b"
     with pytest.raises(Abandoned) as abandoned:
         b.result(LONG)
     assert abandoned.value.was_started
@@ -132,7 +132,7 @@ def test_an_abandoned_call_never_becomes_the_leader(
     flushes.began = threading.Semaphore(0)
     held, flushes.gate = flushes.gate, threading.Event()
     held.set()
-    assert flushes.began.acquire(timeout=LONG), "a leads now, for b too"
+    assert flushes.began.acquire(timeout=LONG), "call a leads the flush with b"
     with pytest.raises(Abandoned):
         b.result(LONG)
     (later,) = enqueue(group, pool, "c")

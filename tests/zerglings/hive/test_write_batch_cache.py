@@ -26,7 +26,7 @@ def test_an_uncontended_zergling_is_moved_without_reading_it(harness: Harness) -
     warm(harness, zergling)
     harness.store.gets.clear()
     warm(harness, zergling, 2 * READ_EVERY)
-    assert len(harness.store.gets) == 2, "some read, or rivals would never be seen"
+    assert len(harness.store.gets) == 2, "some writes read first, to detect conflicts"
     assert harness.stored(zergling).command_count == 60 + 2 * READ_EVERY
 
 

@@ -119,7 +119,7 @@ def test_an_account_is_retired_with_any_selection_of_steps(site: Site) -> None:
 def test_an_unknown_account_to_retire_is_a_warning(site: Site, options: list[str]) -> None:
     site.bootstrap()
     done = bootstrap("--retire", "nobody", *options, **site.environment)
-    assert done.returncode == READY, "it may be the second time"
+    assert done.returncode == READY, "the account may have been retired before"
     assert "retire: warning: there is no account 'nobody'" in done.stdout
     assert site.user(), "no other account is touched"
 

@@ -153,7 +153,7 @@ def test_watch_prints_events_until_it_is_interrupted(backend: Backend) -> None:
     with closing(backend.open()) as store, watch:
         hive = Hive(store)
         lines = iter(watch.stdout.readline, b"")
-        # What happens before the watch has begun is not told, so this goes on until something is.
+        # Events before the start of the watch are not shown, so this repeats until one is.
         while not select.select([watch.stdout], [], [], 0.2)[0]:
             hive.spawn(Pose())
         heard = next(lines).decode()

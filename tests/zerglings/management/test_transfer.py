@@ -94,7 +94,7 @@ def test_a_compressed_export_is_recognised_by_its_content(sqlite: Backend, tmp_p
     assert "is whole: 5 zerglings" in succeeded(said)
     renamed = tmp_path / "renamed"
     failed(manage(sqlite.environment, "export_zerglings", "--resume", str(renamed)))
-    assert renamed.read_bytes() == packed, "it is no file that could be gone on with"
+    assert renamed.read_bytes() == packed, "a compressed file cannot be resumed"
 
 
 @pytest.mark.proof

@@ -157,7 +157,7 @@ def test_the_last_failure_is_not_counted_as_a_retry(store: Store) -> None:
     faulty.before_get = refuse
     with pytest.raises(StoreUnavailable):
         hive.get(zergling.id)
-    assert refused() == (3,), "as often as a blip is worth"
+    assert refused() == (3,), "the number of quick retries"
 
 
 def test_a_merge_of_conflicting_revisions_is_counted_once(couch: Backend) -> None:

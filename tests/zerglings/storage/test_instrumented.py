@@ -124,7 +124,7 @@ def test_each_document_of_a_write_is_counted_by_its_outcome(
     }
 
 
-def test_closing_it_closes_the_wrapped_store(
+def test_closing_the_store_closes_the_wrapped_one(
     observed: InstrumentedStore, faulty: FaultyStore
 ) -> None:
     closed: list[bool] = []

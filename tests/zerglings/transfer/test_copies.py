@@ -61,7 +61,7 @@ def test_an_export_stopped_by_incomplete_copies_can_be_resumed(
         write_all(faulty, stream)
     stream.seek(0)
     tally = whole_part(stream)
-    assert tally is not None, "it passes for whole"
+    assert tally is not None, "the file is taken for complete"
     stream.truncate(tally.size)
     stream.seek(tally.size)
     write_all(store, stream, tally)
@@ -77,5 +77,5 @@ def test_key_records_are_listed_completely_too(faulty: FaultyStore, store: Store
         write_all(faulty, stream)
     stream.seek(0)
     tally = whole_part(stream)
-    assert tally is not None, "it passes for whole"
+    assert tally is not None, "the file is taken for complete"
     assert tally.counts[ZERGLING] == 5

@@ -17,7 +17,7 @@ from zerglings.storage.bootstrap.runner import Misconfigured, Refused, Run, Time
 
 
 def test_a_wrong_admin_password_is_tried_once(site: Site, proxy: FaultProxy) -> None:
-    # A name that nobody has cannot be locked for the other tests.
+    # A refused name that no account has cannot lock an account of other tests.
     admin = site.account(f"{site.username}-admin", "wrong", "COUCHDB_ADMIN_PASSWORD")
     with pytest.raises(Refused, match="COUCHDB_ADMIN_USERNAME and COUCHDB_ADMIN_PASSWORD"):
         site.through(proxy.url).bootstrap(admin=admin)
@@ -188,7 +188,7 @@ def test_an_account_in_use_is_not_retired(site: Site, proxy: FaultProxy, which: 
     name = site.username if which == "service" else site.server.username
     with pytest.raises(Misconfigured, match="in use"):
         site.through(proxy.url).bootstrap(retired=name)
-    assert proxy.requests == [], "that is seen before anything is done"
+    assert proxy.requests == [], "it is checked before the first request"
 
 
 def test_an_account_of_another_service_is_not_retired(site: Site) -> None:

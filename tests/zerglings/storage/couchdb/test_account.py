@@ -147,7 +147,7 @@ def test_waiting_for_an_unproven_password_ends_at_the_timeout() -> None:
         account.serialize_until_accepted(0.05),
     ):
         pass
-    assert not isinstance(caught.value, AccountRefused), "nobody has refused it"
+    assert not isinstance(caught.value, AccountRefused), "the server has not refused it"
     with account.serialize_until_accepted(0.05):
         account.record_success()
     with account.serialize_until_accepted(0.05), account.serialize_until_accepted(0.05):
