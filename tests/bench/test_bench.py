@@ -44,24 +44,24 @@ def cells(**rates: list[float]) -> Cells:
     return made
 
 
-def test_the_figures_are_found_among_what_wrk_prints() -> None:
+def test_the_output_of_wrk_is_parsed() -> None:
     figures = parse(PRINTED)
     assert (figures.rate, figures.errors) == (490, 23)
     assert (figures.p50_ms, figures.p99_ms, figures.put_p50_ms) == (1.5, 9.25, None)
 
 
-def test_what_wrk_says_instead_of_figures_is_repeated() -> None:
+def test_an_error_of_wrk_is_repeated() -> None:
     with pytest.raises(BenchError, match="unable to connect"):
         parse("unable to connect to 127.0.0.1:1 Connection refused\n")
 
 
-def test_pairs_get_a_thread_for_each_connection() -> None:
+def test_pairs_get_one_thread_per_connection() -> None:
     load = Load("pair", "http://127.0.0.1:1/db", 256, 5, Path("paths"), thread_each=True)
     command = load.command("wrk")
     assert command[command.index("-t") + 1] == command[command.index("-c") + 1] == "256"
 
 
-def test_a_missing_wrk_is_named_with_its_remedy() -> None:
+def test_a_missing_wrk_is_reported_with_the_install_command() -> None:
     environment = {**os.environ, "PATH": ""}
     done = subprocess.run(
         [sys.executable, "-m", "bench"],
@@ -89,7 +89,7 @@ def test_the_mix_is_compared_with_four_gets_to_a_pair() -> None:
     assert over_baseline(measured, "mix", 64) == 4
 
 
-def test_the_goals_say_which_bound_is_reached() -> None:
+def test_each_goal_reports_the_bound_it_reaches() -> None:
     results = Results(cells=cells(moves=[200], pairs=[100], hot=[150]))
     results.lives = [Life("100 commands", "a", [2.0]), Life("100,000 commands", "b", [2.1])]
     results.lists = [
@@ -116,14 +116,14 @@ def test_the_table_shows_rates_errors_and_ratios() -> None:
     assert len(as_json(results, {})["cells"][0]["rounds"]) == 2
 
 
-def test_the_documents_are_zerglings_that_obey_the_rules() -> None:
+def test_the_documents_are_valid_zerglings() -> None:
     zergling = decode({**documents.zergling(), "_rev": "1-a"})
     assert len(zergling.history) == documents.COMMANDS
     assert zergling.pose == replay(zergling.spawn, zergling.history)
 
 
 @pytest.mark.parametrize("last", ["L", "R"])
-def test_a_rival_is_a_zergling_that_took_another_turn(last: str) -> None:
+def test_a_conflicting_revision_is_a_zergling_with_another_turn(last: str) -> None:
     document = documents.zergling(commands=1)
     document |= {"commandHistory": [last], "facing": {"L": "W", "R": "E"}[last]}
     document["location"] = {"x": 0, "y": 0}
@@ -137,7 +137,7 @@ def test_a_rival_is_a_zergling_that_took_another_turn(last: str) -> None:
     assert rival["commandIds"] != document["commandIds"]
 
 
-def test_a_quick_run_is_shorter_and_variables_overrule_it() -> None:
+def test_a_quick_run_is_shorter_and_variables_override_it() -> None:
     quick = plan_from({"QUICK": "1", "BENCH_SECONDS": "7"})
     assert (quick.seconds, quick.rounds, quick.connections, quick.lists) == (7, 1, (1, 64), 4)
     assert plan_from({}).connections == (1, 8, 32, 64, 256)

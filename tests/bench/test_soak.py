@@ -17,24 +17,24 @@ from tests.support.service import ROOT, clean_environment
 
 
 @given(st.integers(-1000, 1000), st.integers(-1000, 1000))
-def test_the_slope_of_a_straight_line_is_found_without_an_error(by_minute: int, start: int) -> None:
+def test_the_slope_of_a_straight_line_has_no_error(by_minute: int, start: int) -> None:
     slope = Slope.through([(10.0 * n, start + by_minute * n / 6) for n in range(30)])
     assert slope.by_minute == pytest.approx(by_minute, abs=1e-6)
     assert slope.error == pytest.approx(0, abs=1e-6)
 
 
-def test_the_error_of_a_slope_is_that_of_the_textbook() -> None:
+def test_the_error_of_a_slope_is_the_standard_error() -> None:
     slope = Slope.through([(0, 1), (60, 2), (120, 2), (180, 3)])
     assert slope.by_minute == pytest.approx(0.6)
     assert slope.error == pytest.approx(0.141421356)
 
 
-def test_two_points_have_no_slope_with_an_error() -> None:
+def test_two_points_are_too_few_for_a_slope() -> None:
     with pytest.raises(BenchError, match="longer"):
         Slope.through([(0, 1), (1, 2)])
 
 
-def test_what_grows_in_the_second_half_is_named_and_what_warms_up_is_not() -> None:
+def test_growth_in_the_second_half_is_reported_and_warm_up_is_not() -> None:
     def rising(rss: float, descriptors: float) -> list[str]:
         minutes = range(31)
         return grown(
@@ -71,12 +71,12 @@ def test_requests_count_in_the_minute_in_which_they_ended() -> None:
     assert minutes_of(timed, 180) == [[1.0, 2.0], [3.0], [4.0]]
 
 
-def test_what_ended_before_or_after_a_span_is_not_in_it() -> None:
+def test_requests_that_ended_outside_a_span_are_not_in_it() -> None:
     timed = [(99.0, 1.0), (100.0, 2.0), (159.0, 3.0), (160.0, 4.0)]
     assert within(timed, 100.0, 60.0) == [(0.0, 2.0), (59.0, 3.0)]
 
 
-def test_a_minute_without_answers_is_no_soak() -> None:
+def test_a_minute_without_responses_is_an_error() -> None:
     with pytest.raises(BenchError, match="without any answer"):
         minutes_of([(0.0, 1.0)], 180)
 
@@ -97,7 +97,7 @@ def run(tmp_path: Path, module: str, *arguments: str, **settings: str) -> str:
 
 
 @pytest.mark.proof
-def test_a_soak_ends_and_finds_nothing_lost(tmp_path: Path) -> None:
+def test_a_short_soak_ends_without_lost_commands(tmp_path: Path) -> None:
     told = run(tmp_path, "bench.soak", SOAK_MINUTES="0.08", SOAK_CLIENTS="4")
     assert "errors: 0; acknowledged and lost: 0" in told
     assert "last over first" in told
@@ -110,6 +110,6 @@ def test_a_soak_needs_a_length(tmp_path: Path) -> None:
 
 
 @pytest.mark.proof
-def test_a_drill_gets_everything_back_in_both_ways(tmp_path: Path) -> None:
+def test_a_drill_restores_everything_in_both_ways(tmp_path: Path) -> None:
     told = run(tmp_path, "bench.drill", "120")
     assert told.count(" 0 of them or of the others lost anything") == 2

@@ -13,7 +13,9 @@ from tests.support.site import CouchDBServer
 
 
 @pytest.mark.proof
-def test_it_runs_and_leaves_nothing_behind(couchdb: CouchDBServer, tmp_path: Path) -> None:
+def test_the_benchmark_completes_and_removes_its_databases(
+    couchdb: CouchDBServer, tmp_path: Path
+) -> None:
     url = couchdb.url.replace("://", f"://{couchdb.username}:{couchdb.password}@")
     client = couchdb.client()
 

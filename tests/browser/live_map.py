@@ -24,7 +24,7 @@ class LiveMap:
         self.rows = self.roster.get_by_role("option")
 
     def open(self) -> None:
-        """Open the page and wait until it shows all that there is."""
+        """Open the page and wait until it shows every zergling."""
         self.page.goto(self.url)
         self.expect_complete()
 
@@ -68,7 +68,7 @@ class LiveMap:
         )
 
     def pixel(self, x: int, y: int) -> str:
-        """The colour that stands still in the middle of a place, "" where nobody stands."""
+        """The steady colour in the middle of a place, "" where no zergling is."""
         colour: str = self.page.locator("#swarm").evaluate(
             """(canvas, [left, top]) => {
                 const box = canvas.getBoundingClientRect();
@@ -82,7 +82,7 @@ class LiveMap:
         return colour
 
     def colour_of(self, name: str) -> str:
-        """A colour of the theme, as pixels have it."""
+        """A colour of the theme, in the format of `pixel`."""
         colour: str = self.page.evaluate(
             """name => {
                 const probe = document.body.appendChild(document.createElement("i"));
@@ -96,7 +96,7 @@ class LiveMap:
         return colour
 
     def scale(self) -> float:
-        """CSS pixels a step."""
+        """CSS pixels per step."""
         return float(self.page.locator("#stage").get_attribute("data-scale") or math.nan)
 
 

@@ -17,7 +17,7 @@ LONG = 60_000
 def walk(live_map: LiveMap, prefix: str) -> None:
     """Sign in, use the map, the pages of the API and its documents, and sign out.
 
-    Fails if anything that the browser asked for was outside of ``prefix``.
+    Fails if the browser requested a URL outside ``prefix``.
     """
     page = live_map.page
     outside: list[str] = []

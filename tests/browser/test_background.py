@@ -23,7 +23,7 @@ def service(own_service: Service) -> Service:
     return own_service
 
 
-def test_a_page_in_the_background_rests_until_somebody_looks(
+def test_a_page_in_the_background_disconnects_until_it_is_shown(
     service: Service, live_map: LiveMap, watch: Watch, spawn: Spawn
 ) -> None:
     watch.expected = [r"net::ERR_"]
@@ -38,7 +38,7 @@ def test_a_page_in_the_background_rests_until_somebody_looks(
     expect(live_map.state).to_have_text("Live")
 
 
-def test_a_page_opened_in_the_background_rests_too(live_map: LiveMap) -> None:
+def test_a_page_opened_in_the_background_stays_disconnected(live_map: LiveMap) -> None:
     live_map.page.clock.install()
     live_map.page.add_init_script(f"({HIDE})(true)")
     live_map.page.goto(live_map.url)
@@ -49,9 +49,7 @@ def test_a_page_opened_in_the_background_rests_too(live_map: LiveMap) -> None:
     live_map.expect_complete()
 
 
-def test_nothing_piles_up_while_the_browser_asks_for_no_frames(
-    live_map: LiveMap, spawn: Spawn
-) -> None:
+def test_frame_requests_do_not_pile_up_without_frames(live_map: LiveMap, spawn: Spawn) -> None:
     live_map.page.add_init_script(
         "window.asked = 0; window.requestAnimationFrame = () => (window.asked += 1);"
     )

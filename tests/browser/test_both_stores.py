@@ -36,6 +36,8 @@ def test_a_move_made_elsewhere_appears(
 @pytest.mark.proof
 @pytest.mark.alone
 @pytest.mark.parametrize("backend", ["sqlite", "couch"], indirect=True)
-def test_it_appears_within_a_second(service: Service, live_map: LiveMap, zergling_id: str) -> None:
+def test_a_move_appears_within_a_second(
+    service: Service, live_map: LiveMap, zergling_id: str
+) -> None:
     assert service.call("POST", f"/zerglings/{zergling_id}", '"M"').status == 200
     live_map.expect_row(zergling_id, 3, 2, "east", timeout=1000)

@@ -19,19 +19,19 @@ from tests.support.listening import Ear
 from tests.support.service import Service
 
 NO_ANSWER = r"net::ERR_|503|the server responded with a status of"
-"""What a browser itself writes about a request that failed."""
+"""The console message of a browser about a failed request."""
 
 OFFLINE = "Offline"
 AT_ONCE = signal.SIGQUIT
-"""A graceful stop would wait for the connections that a browser keeps open for its next call."""
+"""An immediate stop: a graceful one would wait for the browser's idle connections."""
 
 BACK = 15_000
-"""Milliseconds until a page has come back; the longest pause is reached much later."""
+"""Milliseconds until a page has reconnected, before its pauses get long."""
 
 
 @pytest.fixture
 def backend(sqlite: Backend, request: pytest.FixtureRequest) -> Backend:
-    """The embedded store, under a service that takes as few listeners as a test wants."""
+    """The embedded store, with a limit of streams that a test chooses."""
     if "is_crowded" in request.fixturenames:
         return Backend(sqlite.environment | {"OVERMIND_STREAMS": "1"})
     return sqlite
@@ -64,7 +64,7 @@ def test_the_page_survives_a_restart_of_the_service(
     live_map.expect_row(zergling_id, 2, 1, "east")
 
 
-def test_what_happened_while_the_page_was_offline_is_caught_up_with(
+def test_changes_made_while_the_page_was_offline_appear(
     backend: Backend,
     service: Service,
     live_map: LiveMap,
@@ -84,7 +84,7 @@ def test_what_happened_while_the_page_was_offline_is_caught_up_with(
     live_map.expect_row(zergling_id, 3, 1, "east", timeout=BACK)
 
 
-def test_a_person_need_not_wait_for_the_next_try(
+def test_a_retry_can_be_requested_by_hand(
     service: Service, live_map: LiveMap, watch: Watch
 ) -> None:
     watch.expected = [NO_ANSWER]
@@ -97,7 +97,7 @@ def test_a_person_need_not_wait_for_the_next_try(
     expect(live_map.state).to_have_text("Live", timeout=2000)
 
 
-def test_a_command_given_while_the_service_is_away_is_carried_out_once_when_it_is_back(
+def test_a_command_given_during_an_outage_is_executed_once_afterwards(
     service: Service, live_map: LiveMap, watch: Watch, spawn: Spawn
 ) -> None:
     watch.expected = [NO_ANSWER]
@@ -113,7 +113,7 @@ def test_a_command_given_while_the_service_is_away_is_carried_out_once_when_it_i
     assert shown["commandHistory"] == ["M"]
 
 
-def test_a_command_whose_answer_was_lost_is_repeated_with_its_key(
+def test_a_command_with_a_lost_response_is_repeated_with_its_key(
     service: Service, live_map: LiveMap, watch: Watch, spawn: Spawn
 ) -> None:
     watch.expected = [NO_ANSWER]
@@ -140,7 +140,7 @@ def test_a_command_whose_answer_was_lost_is_repeated_with_its_key(
     assert shown["commandHistory"] == ["M"]
 
 
-def test_a_service_that_is_full_is_tried_again_until_there_is_room(
+def test_a_rejected_stream_is_retried_until_there_is_room(
     is_crowded: bool, service: Service, live_map: LiveMap, watch: Watch, spawn: Spawn
 ) -> None:
     watch.expected = [NO_ANSWER]
@@ -148,7 +148,7 @@ def test_a_service_that_is_full_is_tried_again_until_there_is_room(
         assert other.next().kind == "ready"
         live_map.page.goto(live_map.url)
         expect(live_map.state).to_have_text(OFFLINE)
-    # The service notices that somebody has gone when it has something to tell.
+    # The service detects a closed stream when it sends the next event.
 
     def tell_something(request: Request) -> None:
         if "/events" in request.url:
@@ -159,7 +159,7 @@ def test_a_service_that_is_full_is_tried_again_until_there_is_room(
     live_map.expect_row(spawn(1, 2), 1, 2, "north")
 
 
-def test_an_event_during_the_list_wins_over_the_list(
+def test_an_event_received_during_the_list_overrides_it(
     service: Service, live_map: LiveMap, spawn: Spawn
 ) -> None:
     moved, killed, still = spawn(0, 0, "E"), spawn(1, 0, "E"), spawn(2, 0, "E")
@@ -179,7 +179,7 @@ def test_an_event_during_the_list_wins_over_the_list(
     newborn = spawn(5, 5, "S")
     assert service.call("DELETE", f"/zerglings/{killed}").status == 204
     live_map.expect_row(newborn, 5, 5, "south")
-    # What was told before the list is complete was told in this order.
+    # Events received before the list is complete arrive in this order.
     last = spawn(6, 6, "S")
     live_map.expect_row(last, 6, 6, "south")
     held[0].fulfill(response=old_lists[0])
@@ -190,7 +190,7 @@ def test_an_event_during_the_list_wins_over_the_list(
     expect(live_map.row(killed)).to_have_count(0)
 
 
-def test_a_list_that_broke_off_is_read_again(live_map: LiveMap, watch: Watch, spawn: Spawn) -> None:
+def test_a_truncated_list_is_read_again(live_map: LiveMap, watch: Watch, spawn: Spawn) -> None:
     watch.expected = [NO_ANSWER]
     zergling_id = spawn(4, 4)
     answers = ['{"zerglings":[{"id":"']
@@ -206,7 +206,7 @@ def test_a_list_that_broke_off_is_read_again(live_map: LiveMap, watch: Watch, sp
     live_map.expect_row(zergling_id, 4, 4, "north")
 
 
-def test_another_database_is_noticed_and_read_from_the_start(
+def test_another_database_is_detected_and_read_from_the_start(
     service: Service, backend: Backend, live_map: LiveMap, watch: Watch, spawn: Spawn
 ) -> None:
     watch.expected = [NO_ANSWER]
@@ -223,7 +223,7 @@ def test_another_database_is_noticed_and_read_from_the_start(
     live_map.expect_row(spawn(7, 7), 7, 7, "north")
 
 
-def test_a_store_from_a_backup_is_believed(
+def test_lower_counts_of_a_restored_store_are_accepted(
     service: Service, backend: Backend, live_map: LiveMap, watch: Watch, spawn: Spawn
 ) -> None:
     watch.expected = [NO_ANSWER]
@@ -249,7 +249,7 @@ def test_a_store_from_a_backup_is_believed(
     expect(commands).to_have_text("1")
 
 
-def test_a_connection_that_fell_silent_is_opened_anew(live_map: LiveMap, spawn: Spawn) -> None:
+def test_a_silent_connection_is_reopened(live_map: LiveMap, spawn: Spawn) -> None:
     streams: list[str] = []
 
     def note(request: Request) -> None:
@@ -260,7 +260,7 @@ def test_a_connection_that_fell_silent_is_opened_anew(live_map: LiveMap, spawn: 
     live_map.page.clock.install()
     live_map.open()
     live_map.page.clock.fast_forward(39_000)
-    live_map.expect_row(spawn(1, 2), 1, 2, "north")  # something is told
+    live_map.expect_row(spawn(1, 2), 1, 2, "north")  # an event arrives
     live_map.page.clock.fast_forward(39_000)
     assert len(streams) == 1
     live_map.page.clock.fast_forward(1_000)
@@ -269,7 +269,7 @@ def test_a_connection_that_fell_silent_is_opened_anew(live_map: LiveMap, spawn: 
     assert len(streams) == 2
 
 
-def test_a_panel_that_could_not_look_looks_again_when_the_connection_is_back(
+def test_a_panel_that_could_not_load_reloads_after_reconnecting(
     service: Service, live_map: LiveMap, watch: Watch, spawn: Spawn
 ) -> None:
     watch.expected = [NO_ANSWER]

@@ -13,7 +13,7 @@ from tests.support.browser import Watch
 from tests.support.service import Service
 
 
-def test_a_walk_with_the_keyboard_alone(live_map: LiveMap) -> None:
+def test_the_map_can_be_used_with_the_keyboard_alone(live_map: LiveMap) -> None:
     live_map.open()
     press = live_map.page.keyboard.press
     press("n")
@@ -33,7 +33,7 @@ def test_a_walk_with_the_keyboard_alone(live_map: LiveMap) -> None:
     expect(live_map.panel).to_be_hidden()
 
 
-def test_a_held_key_spawns_once_and_where_the_pointer_is_now(
+def test_a_held_key_spawns_once_at_the_current_pointer_position(
     live_map: LiveMap, spawn: Spawn
 ) -> None:
     spawn()
@@ -53,7 +53,7 @@ def test_a_held_key_spawns_once_and_where_the_pointer_is_now(
     expect(page.locator("#count")).to_have_text("3 zerglings")
 
 
-def test_the_focus_stays_when_what_had_it_goes(
+def test_the_focus_moves_to_the_list_when_its_element_disappears(
     service: Service, live_map: LiveMap, watch: Watch
 ) -> None:
     watch.expected = ["status of 404"]  # where the panel looks just when it dies
@@ -74,14 +74,14 @@ def test_the_focus_stays_when_what_had_it_goes(
     expect(live_map.roster).to_be_focused()
 
 
-def test_a_place_that_was_searched_for_is_announced(live_map: LiveMap) -> None:
+def test_the_result_of_a_search_is_announced(live_map: LiveMap) -> None:
     live_map.open()
     live_map.page.get_by_role("searchbox").fill("3, -4")
     live_map.page.keyboard.press("Enter")
     expect(live_map.notice).to_have_text("Here is 3, −4.")
 
 
-def test_fast_keys_are_carried_out_in_their_order(live_map: LiveMap) -> None:
+def test_fast_key_presses_are_executed_in_order(live_map: LiveMap) -> None:
     live_map.open()
     live_map.page.keyboard.press("n")
     expect(live_map.panel).to_be_visible()
@@ -90,7 +90,7 @@ def test_fast_keys_are_carried_out_in_their_order(live_map: LiveMap) -> None:
     live_map.expect_row(zergling_id, 3, 1, "east")
 
 
-def test_capitals_are_commands_too(live_map: LiveMap) -> None:
+def test_upper_case_letters_are_commands_too(live_map: LiveMap) -> None:
     live_map.open()
     live_map.page.keyboard.press("N")
     expect(live_map.panel).to_be_visible()
@@ -132,7 +132,7 @@ def test_plus_minus_and_fit_change_the_scale(live_map: LiveMap, spawn: Spawn) ->
         )
 
 
-def test_keys_are_left_alone_while_somebody_types_or_means_the_browser(
+def test_shortcuts_are_ignored_in_text_fields_and_with_modifiers(
     live_map: LiveMap,
 ) -> None:
     live_map.open()
@@ -150,7 +150,7 @@ def test_keys_are_left_alone_while_somebody_types_or_means_the_browser(
     expect(live_map.page.locator("#count")).to_have_text("1 zergling")
 
 
-def test_help_opens_says_the_keys_and_closes(live_map: LiveMap) -> None:
+def test_help_opens_lists_the_keys_and_closes(live_map: LiveMap) -> None:
     live_map.open()
     live_map.page.keyboard.press("?")
     dialog = live_map.page.get_by_role("dialog", name="Around the grid")
@@ -162,7 +162,7 @@ def test_help_opens_says_the_keys_and_closes(live_map: LiveMap) -> None:
     expect(live_map.rows).to_have_count(0)
 
 
-def test_the_list_chooses_with_arrows(live_map: LiveMap, spawn: Spawn) -> None:
+def test_arrow_keys_select_in_the_list(live_map: LiveMap, spawn: Spawn) -> None:
     for x in range(3):
         spawn(x, 0)
     live_map.open()
@@ -185,7 +185,7 @@ def test_the_list_chooses_with_arrows(live_map: LiveMap, spawn: Spawn) -> None:
         expect(live_map.panel.locator("h2")).to_contain_text(ids[chosen])
 
 
-def test_a_screen_reader_finds_everything_by_role_and_name(live_map: LiveMap, spawn: Spawn) -> None:
+def test_all_elements_have_roles_and_names(live_map: LiveMap, spawn: Spawn) -> None:
     zergling_id = spawn(3, -4, "W")
     live_map.open()
     live_map.row(zergling_id).click()

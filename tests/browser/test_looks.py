@@ -94,7 +94,7 @@ def expect_colour(live_map: LiveMap, colour: str) -> None:
     )
 
 
-def test_a_phone_has_all_of_it_without_scrolling_sideways(
+def test_a_phone_shows_everything_without_horizontal_scrolling(
     phone: None, live_map: LiveMap, spawn: Spawn
 ) -> None:
     zergling_id = spawn(2, 3, "S")
@@ -123,7 +123,7 @@ def test_a_phone_has_all_of_it_without_scrolling_sideways(
     ],
     ids=lambda look: "{width}x{height}".format(**look["viewport"]),
 )
-def test_a_short_window_has_all_of_it_within_reach(live_map: LiveMap, spawn: Spawn) -> None:
+def test_everything_is_reachable_in_a_short_window(live_map: LiveMap, spawn: Spawn) -> None:
     zergling_id = spawn()
     live_map.open()
     live_map.row(zergling_id).click()
@@ -134,7 +134,7 @@ def test_a_short_window_has_all_of_it_within_reach(live_map: LiveMap, spawn: Spa
     assert live_map.page.evaluate("document.scrollingElement.scrollWidth - innerWidth") <= 0
 
 
-def test_a_phone_scrolls_to_whom_was_chosen_from_the_list(
+def test_a_phone_scrolls_to_the_panel_of_the_selected_zergling(
     phone: None, live_map: LiveMap, spawn: Spawn
 ) -> None:
     for n in range(30):
@@ -146,7 +146,7 @@ def test_a_phone_scrolls_to_whom_was_chosen_from_the_list(
     expect(live_map.panel.get_by_role("button", name="Move")).to_be_in_viewport()
 
 
-def test_a_drag_that_the_browser_takes_over_is_over(live_map: LiveMap, spawn: Spawn) -> None:
+def test_a_cancelled_pointer_ends_a_drag(live_map: LiveMap, spawn: Spawn) -> None:
     spawn()
     live_map.open()
     left, top = live_map.point(0, 0)
@@ -159,7 +159,7 @@ def test_a_drag_that_the_browser_takes_over_is_over(live_map: LiveMap, spawn: Sp
     expect(overlay).to_have_class("")
 
 
-def test_the_longest_places_are_listed_in_full(live_map: LiveMap, spawn: Spawn) -> None:
+def test_the_longest_coordinates_are_listed_in_full(live_map: LiveMap, spawn: Spawn) -> None:
     edge = 2**53 - 1
     zergling_id = spawn(-edge, -edge)
     live_map.open()
@@ -199,7 +199,7 @@ def test_two_fingers_zoom_and_one_moves_the_view(
     expect(live_map.panel).to_be_hidden()
 
 
-def test_who_wants_calm_sees_steps_at_once(
+def test_reduced_motion_shows_steps_without_animation(
     calm: None, service: Service, live_map: LiveMap, spawn: Spawn
 ) -> None:
     zergling_id = spawn(0, 0, "E")
@@ -222,7 +222,7 @@ def test_who_wants_calm_sees_steps_at_once(
     assert live_map.page.evaluate("window.moving") == [False]
 
 
-def test_a_step_is_animated_and_comes_to_rest(
+def test_a_step_is_animated_and_the_animation_ends(
     service: Service, live_map: LiveMap, spawn: Spawn
 ) -> None:
     zergling_id = spawn(0, 0, "E")
@@ -243,7 +243,7 @@ IS_OVERLAY_BLANK = """wanted => {
 }"""
 
 
-def test_a_crowd_at_one_place_shows_its_number(live_map: LiveMap, spawn: Spawn) -> None:
+def test_several_zerglings_at_one_place_show_their_number(live_map: LiveMap, spawn: Spawn) -> None:
     for _ in range(3):
         spawn(0, 0)
     live_map.open()

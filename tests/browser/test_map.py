@@ -25,7 +25,7 @@ def three(spawn: Spawn) -> list[str]:
     return [spawn(x, y, facing[0].upper()) for (x, y), facing in THREE.items()]
 
 
-def test_three_zerglings_are_drawn_where_they_are(live_map: LiveMap, three: list[str]) -> None:
+def test_zerglings_are_drawn_at_their_places(live_map: LiveMap, three: list[str]) -> None:
     live_map.open()
     expect(live_map.rows).to_have_count(3)
     assert sorted(live_map.mirror().values()) == sorted((*at, way) for at, way in THREE.items())
@@ -36,13 +36,13 @@ def test_three_zerglings_are_drawn_where_they_are(live_map: LiveMap, three: list
             assert live_map.pixel(x, y) == expected, (x, y)
 
 
-def test_the_count_is_said(live_map: LiveMap, three: list[str]) -> None:
+def test_the_count_is_shown(live_map: LiveMap, three: list[str]) -> None:
     live_map.open()
     expect(live_map.page.locator("#count")).to_have_text("3 zerglings")
     expect(live_map.page.locator("#summary")).to_have_text("3 zerglings in view.")
 
 
-def test_who_is_spawned_or_dies_elsewhere_appears_and_goes(
+def test_spawns_and_deaths_made_elsewhere_appear(
     service: Service, live_map: LiveMap, spawn: Spawn
 ) -> None:
     live_map.open()
@@ -52,7 +52,7 @@ def test_who_is_spawned_or_dies_elsewhere_appears_and_goes(
     expect(live_map.rows).to_have_count(0)
 
 
-def test_an_empty_grid_invites_to_spawn_the_first(live_map: LiveMap) -> None:
+def test_an_empty_grid_offers_to_spawn_the_first_zergling(live_map: LiveMap) -> None:
     live_map.open()
     invitation = live_map.page.get_by_role("button", name="Spawn the first zergling")
     invitation.click()
@@ -78,7 +78,7 @@ def test_a_click_selects_and_the_buttons_command(live_map: LiveMap, three: list[
     expect(panel.locator("ol li")).to_have_text(["R", "L", "M"])
 
 
-def test_the_panel_follows_what_others_command(
+def test_the_panel_follows_commands_of_others(
     service: Service, live_map: LiveMap, spawn: Spawn
 ) -> None:
     zergling_id = spawn()
@@ -93,7 +93,7 @@ def test_the_panel_follows_what_others_command(
     expect(live_map.panel.locator("dd").nth(0)).to_have_text("0, 300")
 
 
-def test_a_zergling_is_looked_at_by_one_call_at_a_time(
+def test_the_panel_makes_one_request_at_a_time(
     service: Service, live_map: LiveMap, spawn: Spawn
 ) -> None:
     slow, other = spawn(0, 0, "N"), spawn(5, 5, "N")
@@ -120,7 +120,7 @@ def test_a_zergling_is_looked_at_by_one_call_at_a_time(
     expect(live_map.panel.locator("dd").nth(2)).to_have_text("3")
 
 
-def test_all_commands_are_seen_or_counted(
+def test_all_commands_are_shown_or_counted(
     service: Service, live_map: LiveMap, spawn: Spawn
 ) -> None:
     zergling_id = spawn()
@@ -133,7 +133,9 @@ def test_all_commands_are_seen_or_counted(
     assert history.evaluate("list => list.scrollHeight - list.clientHeight") <= 0
 
 
-def test_the_selected_one_is_listed_when_it_is_in_view(live_map: LiveMap, spawn: Spawn) -> None:
+def test_the_selected_zergling_is_listed_when_it_is_in_view(
+    live_map: LiveMap, spawn: Spawn
+) -> None:
     ids = [spawn(n % 10, n // 10) for n in range(60)]
     live_map.open()
     expect(live_map.rows).to_have_count(50)
@@ -148,7 +150,7 @@ def test_the_selected_one_is_listed_when_it_is_in_view(live_map: LiveMap, spawn:
     expect(live_map.row(unlisted)).to_have_attribute("aria-selected", "true")
 
 
-def test_nobody_is_shown_under_what_lies_on_the_map(live_map: LiveMap, spawn: Spawn) -> None:
+def test_no_zergling_is_hidden_by_controls_on_the_map(live_map: LiveMap, spawn: Spawn) -> None:
     spawn(-50, 0)
     last = spawn(50, 0)
     live_map.open()
@@ -159,9 +161,7 @@ def test_nobody_is_shown_under_what_lies_on_the_map(live_map: LiveMap, spawn: Sp
         assert live_map.point(50, 0)[0] < box["x"]
 
 
-def test_those_who_stand_together_are_selected_one_after_the_other(
-    live_map: LiveMap, spawn: Spawn
-) -> None:
+def test_zerglings_at_one_place_are_selected_in_turn(live_map: LiveMap, spawn: Spawn) -> None:
     together = {spawn(0, 0), spawn(0, 0)}
     live_map.open()
     seen = set()
@@ -171,9 +171,7 @@ def test_those_who_stand_together_are_selected_one_after_the_other(
     assert seen == together
 
 
-def test_search_finds_by_the_beginning_of_an_id_and_goes_to_places(
-    live_map: LiveMap, three: list[str]
-) -> None:
+def test_search_finds_id_prefixes_and_coordinates(live_map: LiveMap, three: list[str]) -> None:
     live_map.open()
     field = live_map.page.get_by_role("searchbox")
     field.fill(three[2][:13].upper())
@@ -188,7 +186,7 @@ def test_search_finds_by_the_beginning_of_an_id_and_goes_to_places(
     expect(live_map.notice).to_contain_text("beginning of an id")
 
 
-def test_everyone_is_shown_however_far_apart(live_map: LiveMap, spawn: Spawn) -> None:
+def test_all_zerglings_are_shown_however_far_apart(live_map: LiveMap, spawn: Spawn) -> None:
     far = [spawn(-EDGE, EDGE, "E"), spawn(EDGE, -EDGE, "W"), spawn(0, 0)]
     live_map.open()
     expect(live_map.rows).to_have_count(len(far))
@@ -212,7 +210,7 @@ def test_the_edge_of_the_grid_is_drawn_exactly_and_cannot_be_crossed(
     expect(live_map.panel.locator("dd").nth(0)).to_have_text(f"{EDGE}, 5")
 
 
-def test_a_view_of_ones_own_is_left_alone(live_map: LiveMap, spawn: Spawn) -> None:
+def test_a_view_set_by_hand_is_kept(live_map: LiveMap, spawn: Spawn) -> None:
     spawn()
     live_map.open()
     before = live_map.scale()
@@ -229,7 +227,7 @@ def test_a_view_of_ones_own_is_left_alone(live_map: LiveMap, spawn: Spawn) -> No
     live_map.expect_row(zergling_id, 100, 100, "north")
 
 
-def test_the_policy_is_strict_and_in_force(
+def test_the_content_security_policy_is_strict_and_enforced(
     service: Service, live_map: LiveMap, watch: Watch
 ) -> None:
     reply = service.call("GET", "/", headers={"Accept": "text/html"})
@@ -244,4 +242,4 @@ def test_the_policy_is_strict_and_in_force(
         }"""
     )
     assert live_map.page.evaluate("window.wasRun") is None
-    assert watch.errors, "a breach is an error that the watch sees"
+    assert watch.errors, "a violation is a console error, which fails the test"

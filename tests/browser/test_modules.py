@@ -19,7 +19,7 @@ Run = Callable[..., Any]
 
 @pytest.fixture(scope="module")
 def run(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    """Runs a script that has the modules of a page at hand; returns what it returns."""
+    """Runs a script with access to the page's modules, and returns its result."""
     directory = tmp_path_factory.mktemp("modules")
     with Service(sqlite_backend(directory).environment, directory) as service:
         page = browser.new_page()
@@ -37,7 +37,7 @@ def run(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 @pytest.mark.parametrize("x", [0, 7, -EDGE, EDGE, EDGE - 1])
 @pytest.mark.parametrize("scale", [0.5, 3, 40, 96])
-def test_a_place_is_found_again_from_where_it_is_drawn(run: Run, x: int, scale: float) -> None:
+def test_screen_coordinates_map_back_to_the_place(run: Run, x: int, scale: float) -> None:
     assert run(
         """([x, scale]) => {
             const camera = new modules.Camera();
@@ -66,7 +66,7 @@ def test_zooming_keeps_the_place_under_the_pointer(run: Run) -> None:
     )
 
 
-def test_fit_shows_the_whole_grid_if_it_must(run: Run) -> None:
+def test_fit_can_show_the_whole_grid(run: Run) -> None:
     corners = run(
         """edge => {
             const camera = new modules.Camera();
@@ -79,7 +79,7 @@ def test_fit_shows_the_whole_grid_if_it_must(run: Run) -> None:
     assert corners == [True, True]
 
 
-def test_the_index_finds_whom_a_look_at_everybody_finds(run: Run) -> None:
+def test_the_index_finds_what_a_full_scan_finds(run: Run) -> None:
     assert (
         run(
             """edge => {
@@ -117,7 +117,7 @@ def test_the_index_finds_whom_a_look_at_everybody_finds(run: Run) -> None:
     )
 
 
-def test_what_is_older_than_what_is_known_is_not_believed(run: Run) -> None:
+def test_outdated_events_are_ignored(run: Run) -> None:
     assert run(
         """() => {
             const swarm = new modules.Swarm();
@@ -129,7 +129,7 @@ def test_what_is_older_than_what_is_known_is_not_believed(run: Run) -> None:
     )
 
 
-def test_a_new_list_makes_lower_counts_believed(run: Run) -> None:
+def test_a_new_list_accepts_lower_counts(run: Run) -> None:
     assert (
         run(
             """() => {
@@ -147,7 +147,7 @@ def test_a_new_list_makes_lower_counts_believed(run: Run) -> None:
     )
 
 
-def test_the_dead_stay_dead_whatever_answer_comes_late(run: Run) -> None:
+def test_late_events_do_not_revive_dead_zerglings(run: Run) -> None:
     assert run(
         """() => {
             const swarm = new modules.Swarm();
@@ -160,7 +160,7 @@ def test_the_dead_stay_dead_whatever_answer_comes_late(run: Run) -> None:
     )
 
 
-def test_ids_are_found_after_many_have_come_and_gone(run: Run) -> None:
+def test_ids_are_found_after_many_insertions_and_removals(run: Run) -> None:
     assert run(
         """() => {
             const swarm = new modules.Swarm();
@@ -178,7 +178,7 @@ def test_ids_are_found_after_many_have_come_and_gone(run: Run) -> None:
     )
 
 
-def test_a_list_removes_whom_it_does_not_name(run: Run) -> None:
+def test_a_list_removes_zerglings_that_it_does_not_contain(run: Run) -> None:
     assert run(
         """() => {
             const swarm = new modules.Swarm();
@@ -195,7 +195,7 @@ def test_a_list_removes_whom_it_does_not_name(run: Run) -> None:
 
 @pytest.mark.parametrize("size", [1, 2, 7, 64, 10_000])
 @pytest.mark.parametrize("length", [0, 1, 40])
-def test_a_list_is_cut_right_wherever_its_pieces_end(run: Run, size: int, length: int) -> None:
+def test_a_list_is_parsed_however_it_is_split(run: Run, size: int, length: int) -> None:
     zerglings = [
         {"id": str(uuid.UUID(int=n)), "location": {"x": n, "y": -n}, "facing": "NESW"[n % 4]}
         for n in range(length)
@@ -220,7 +220,7 @@ def test_a_list_is_cut_right_wherever_its_pieces_end(run: Run, size: int, length
 @pytest.mark.parametrize(
     "cut", ["", "{", '{"zerglings":[{"id":"a"},{"id', '{"zerglings":[{"id":"a"}']
 )
-def test_a_list_that_broke_off_is_refused(run: Run, cut: str) -> None:
+def test_a_truncated_list_is_rejected(run: Run, cut: str) -> None:
     assert run(
         """cut => {
             const parser = new modules.ListParser();
@@ -240,16 +240,18 @@ def test_a_list_that_broke_off_is_refused(run: Run, cut: str) -> None:
         (f"{EDGE} {-EDGE}", {"x": EDGE, "y": -EDGE}),
     ],
 )
-def test_a_place_can_be_written_in_several_ways(run: Run, text: str, found: dict[str, int]) -> None:
+def test_coordinates_can_be_written_in_several_ways(
+    run: Run, text: str, found: dict[str, int]
+) -> None:
     assert run("text => modules.find(text, new modules.Swarm())", text) == found
 
 
 @pytest.mark.parametrize("text", ["", "hello", f"{EDGE + 1}, 0", "abc,def", "3.5, 2"])
-def test_what_is_neither_a_place_nor_an_id_is_explained(run: Run, text: str) -> None:
+def test_search_text_that_is_neither_coordinates_nor_an_id_is_an_error(run: Run, text: str) -> None:
     assert set(run("text => modules.find(text, new modules.Swarm())", text)) == {"error"}
 
 
-def test_a_million_ids_are_found_again(run: Run) -> None:
+def test_a_million_ids_are_found(run: Run) -> None:
     assert (
         run(
             """() => {

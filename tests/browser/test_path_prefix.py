@@ -21,7 +21,7 @@ def backend(sqlite: Backend) -> Backend:
     return Backend(sqlite.environment | more)
 
 
-def test_everything_that_the_pages_ask_for_is_below_the_prefix(
+def test_all_requests_of_the_pages_are_below_the_prefix(
     browser: Browser, own_service: Service
 ) -> None:
     host = f"127.0.0.1:{own_service.port}"

@@ -25,13 +25,13 @@ from tests.support.tokens import (
 from tests.support.waiting import wait_until
 
 REFUSED = "the server responded with a status of 40[13]"
-"""What a browser itself writes about a request that was refused."""
+"""The console message of a browser about a refused request."""
 
 OTHER = "http://127.0.0.1:9999/"
-"""Another service of the same machine."""
+"""A service on another port of the same host."""
 
 SOON = 15_000
-"""Milliseconds within which a page has noticed that its token is gone."""
+"""Milliseconds within which a page detects that its token was removed."""
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def service(own_service: Service) -> Service:
 
 @pytest.fixture
 def live_map(watched: tuple[LiveMap, Watch]) -> LiveMap:
-    """The map, which a browser is refused at first."""
+    """The map, which requires signing in."""
     live_map, watch = watched
     watch.expected = [REFUSED]
     return live_map
@@ -77,7 +77,7 @@ def cookies(page: Page) -> list[str]:
     return [str(cookie.get("value")) for cookie in page.context.cookies()]
 
 
-def test_a_person_signs_in_and_commands_and_signs_out(live_map: LiveMap) -> None:
+def test_signing_in_commanding_and_signing_out_works(live_map: LiveMap) -> None:
     page = live_map.page
     response = page.goto(live_map.url)
     assert isinstance(response, Response)
@@ -99,7 +99,7 @@ def test_a_person_signs_in_and_commands_and_signs_out(live_map: LiveMap) -> None
     expect(page.get_by_role("button", name="Sign in")).to_be_visible()
 
 
-def test_no_script_can_read_the_token(live_map: LiveMap) -> None:
+def test_scripts_cannot_read_the_token(live_map: LiveMap) -> None:
     live_map.page.goto(live_map.url)
     sign_in(live_map.page, WRITER)
     live_map.expect_complete()
@@ -108,7 +108,7 @@ def test_no_script_can_read_the_token(live_map: LiveMap) -> None:
     assert WRITER not in live_map.page.content()
 
 
-def test_a_token_that_is_not_known_is_said_on_the_page(live_map: LiveMap) -> None:
+def test_an_unknown_token_is_reported_on_the_page(live_map: LiveMap) -> None:
     page = live_map.page
     page.goto(live_map.url)
     sign_in(page, STRANGER)
@@ -118,7 +118,7 @@ def test_a_token_that_is_not_known_is_said_on_the_page(live_map: LiveMap) -> Non
     live_map.expect_complete()
 
 
-def test_who_may_only_read_sees_everything_and_is_told_why_a_command_is_refused(
+def test_a_reader_sees_everything_and_why_commands_are_refused(
     service: Service, live_map: LiveMap
 ) -> None:
     spawned = service.call("POST", "/zerglings/", headers=bearer(WRITER)).json["zergling"]["id"]
@@ -137,9 +137,7 @@ def test_who_may_only_read_sees_everything_and_is_told_why_a_command_is_refused(
     expect(live_map.state).to_have_text("Live")
 
 
-def test_a_token_that_is_removed_while_the_map_is_open_signs_it_out(
-    live_map: LiveMap, tokens: Path
-) -> None:
+def test_removing_a_token_signs_out_an_open_map(live_map: LiveMap, tokens: Path) -> None:
     page = live_map.page
     page.goto(live_map.url)
     sign_in(page, WRITER)
@@ -154,7 +152,7 @@ def test_a_token_that_is_removed_while_the_map_is_open_signs_it_out(
     live_map.expect_complete()
 
 
-def test_a_map_that_was_signed_out_goes_on_when_its_token_is_back(
+def test_a_signed_out_map_resumes_when_its_token_is_valid_again(
     service: Service, live_map: LiveMap, tokens: Path
 ) -> None:
     page = live_map.page
@@ -172,7 +170,7 @@ def test_a_map_that_was_signed_out_goes_on_when_its_token_is_back(
     expect(live_map.state).to_have_text("Live")
 
 
-def test_the_browsable_pages_and_the_documents_are_signed_in_to_as_well(
+def test_the_browsable_api_and_the_documentation_require_signing_in_too(
     live_map: LiveMap,
 ) -> None:
     page = live_map.page
@@ -199,7 +197,7 @@ def test_signing_in_and_out_works_without_scripts(without_scripts: None, live_ma
 
 
 @pytest.mark.parametrize("path", ["zerglings/", "sign-out"])
-def test_a_page_of_the_same_machine_but_another_service_cannot_use_the_cookie(
+def test_a_page_of_another_port_cannot_use_the_cookie(
     service: Service, live_map: LiveMap, watch: Watch, path: str
 ) -> None:
     page = live_map.page
@@ -219,7 +217,7 @@ def test_a_page_of_the_same_machine_but_another_service_cannot_use_the_cookie(
     watch.foreign.clear()
 
 
-def test_the_page_fits_and_looks_as_the_others_do(scheme: str, live_map: LiveMap) -> None:
+def test_the_sign_in_page_fits_and_follows_the_theme(scheme: str, live_map: LiveMap) -> None:
     page = live_map.page
     for width in (320, 1280):
         page.set_viewport_size({"width": width, "height": 640})

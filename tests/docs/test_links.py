@@ -19,7 +19,7 @@ _FILE = re.compile(
 
 
 @each_page
-def test_what_links_and_pictures_point_to_is_there(path: Path) -> None:
+def test_targets_of_links_and_pictures_exist(path: Path) -> None:
     for link in Page(path).links:
         place, _, anchor = link.partition("#")
         target = (path.parent / unquote(place)).resolve() if place else path
@@ -29,12 +29,12 @@ def test_what_links_and_pictures_point_to_is_there(path: Path) -> None:
 
 
 @each_page
-def test_files_that_are_named_exist(path: Path) -> None:
+def test_named_files_exist(path: Path) -> None:
     for name in (name for code in Page(path).code for name in _FILE.findall(code)):
         assert (ROOT / name).exists(), name
 
 
-def test_every_page_can_be_reached_from_the_readme() -> None:
+def test_every_page_is_reachable_from_the_readme() -> None:
     readme = PAGES[0]
     reached = {(readme.parent / link.partition("#")[0]).resolve() for link in Page(readme).links}
     assert set(ROOT.glob("docs/*.md")) <= reached

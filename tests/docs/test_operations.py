@@ -34,24 +34,24 @@ LEVELS = {
 }
 
 REQUEST_LINE = "… … …"
-"""Method, route and status: a record of its own kind, which the logger is handed as it is."""
+"""The access log line, whose record is not a plain log call."""
 
 GUNICORN = "gunicorn.error"
-"""What gunicorn's own logger is called, which the worker uses too."""
+"""The name of gunicorn's logger, which the worker uses too."""
 
 OF_OTHERS = {
     ("WORKER TIMEOUT (pid:…)", "CRITICAL", GUNICORN),
     ("Worker (pid:…) was sent SIGKILL! Perhaps out of memory?", "ERROR", GUNICORN),
     ("Internal Server Error: …", "ERROR", "django.request"),
 }
-"""The gravest lines of gunicorn and Django, which the page has as well."""
+"""Severe lines of gunicorn and Django, which the page lists too."""
 
 NEVER_ANSWERED = {Conflict, LongHistory, UnknownPosition}
-"""Errors of a store that the hive deals with, so that no request ends with them."""
+"""Store errors that the hive handles, so that no response results from them."""
 
 ANSWERING = {"Response", "HttpResponse", "json_response", "error_response"}
 REFUSING = {"RawErrorResponse", "BodyError", "refuse"}
-"""What answers before Django or instead of it: a number, a name of HTTPStatus or a status line."""
+"""Matches statuses of responses before Django: a number, an HTTPStatus name or a status line."""
 
 _STATUS_LINE = re.compile(r"([1-5]\d\d) [A-Z]")
 _LEVEL = re.compile(rf"\b({'|'.join(set(LEVELS.values()))})\b")
@@ -79,7 +79,7 @@ def calls(tree: ast.Module) -> Iterator[tuple[str, ast.Call]]:
 
 
 def logged() -> set[tuple[str, str, str]]:
-    """Every message as it stands in the table, its level and its logger."""
+    """Every message in the table's notation, with its level and logger."""
     found: set[tuple[str, str, str]] = set()
     for name, tree in modules():
         known = _loggers(name, tree)
@@ -98,7 +98,7 @@ def logged() -> set[tuple[str, str, str]]:
 
 
 def _loggers(name: str, tree: ast.Module) -> dict[str, str]:
-    """The loggers that a module gets itself, by the variables that have them."""
+    """The loggers of a module, by the name of their variable."""
     return {
         ast.unparse(node.targets[0]): name if argument == "__name__" else ast.literal_eval(argument)
         for node in ast.walk(tree)
@@ -114,7 +114,7 @@ def _argument_of_get_logger(value: ast.expr) -> str | None:
 
 
 def _logger_of(call: ast.Call, known: dict[str, str]) -> str | None:
-    """The logger to which a call speaks, None where it speaks to none."""
+    """The logger of a call, None if it is not a log call."""
     if not isinstance(call.func, ast.Attribute):
         return None
     target = ast.unparse(call.func.value)
@@ -127,7 +127,7 @@ def _logger_of(call: ast.Call, known: dict[str, str]) -> str | None:
 
 
 def errors_of_stores() -> list[str]:
-    """What a line looks like that has but the name of an error and its reason."""
+    """The notation of lines that contain only an error's name and reason."""
     assert couchdb_database.UnreadableAnswer in _kinds(StoreError)
     return [f"{kind.__name__}: …" for kind in _kinds(StoreError) - NEVER_ANSWERED - {StoreError}]
 
@@ -137,7 +137,7 @@ def _kinds(kind: type[Exception]) -> set[type[Exception]]:
 
 
 def told() -> set[tuple[str, str, str]]:
-    """What the table has; a row that names no logger has those of the row above."""
+    """The rows of the table; a row without a logger has those of the row above."""
     found: set[tuple[str, str, str]] = set()
     levels, loggers = list[str](), list[str]()
     for line, origin, *_ in PAGE.table("line"):
@@ -147,7 +147,7 @@ def told() -> set[tuple[str, str, str]]:
     return found
 
 
-def test_every_line_is_explained_and_no_other_but_the_gravest_of_others() -> None:
+def test_the_page_explains_exactly_the_logged_lines() -> None:
     ours = logged()
     assert {"overmind.request", GUNICORN, "zerglings.feed.reader"} <= {
         logger for _, _, logger in ours
@@ -197,7 +197,7 @@ def _refused(value: ast.expr) -> int | None:
 
 
 def _is_raised(each: object) -> bool:
-    """Whether it is an error that the framework raises here: who asks is not its affair."""
+    """Whether the framework can raise this error here, other than for authentication."""
     return (
         isinstance(each, type)
         and issubclass(each, drf.APIException)
@@ -206,7 +206,7 @@ def _is_raised(each: object) -> bool:
     )
 
 
-def test_every_status_that_is_answered_is_explained() -> None:
+def test_every_returned_status_is_explained() -> None:
     rows = PAGE.table("status")
     explained = {int(status) for row in rows for status in re.findall(r"\b\d{3}\b", row[0])}
     known = answered()

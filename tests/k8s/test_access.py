@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.k8s.promises import PROMISES, Promise
 from tests.k8s.render import dig, name_of, overlays, render
+from tests.k8s.rules import RULES, Rule
 from tests.support.pages import Page
 from tests.support.service import ROOT
 
@@ -25,7 +25,7 @@ each_overlay = pytest.mark.parametrize("overlay", overlays(), ids=lambda folder:
 
 
 def on_the_page(begin: str) -> Object:
-    """Return the block of YAML that begins so, for the overlay of whoever follows the page."""
+    """Return the YAML block of the page that begins so, for this overlay."""
     (text,) = (each.text for each in PAGE.blocks if each.text.startswith(begin))
     found: Object = yaml.safe_load(text)
     return found
@@ -50,17 +50,15 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @each_overlay
-@pytest.mark.parametrize("promise", PROMISES, ids=lambda promise: promise.__name__)
-def test_with_it_the_overlay_keeps_its_promises(
-    overlay: Path, directory: Path, promise: Promise
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_the_overlay_with_tokens_keeps_every_rule(
+    overlay: Path, directory: Path, rule: Rule
 ) -> None:
-    assert promise(closed(overlay, directory)) == []
+    assert rule(closed(overlay, directory)) == []
 
 
 @each_overlay
-def test_the_tokens_are_mounted_so_that_a_change_reaches_running_pods(
-    overlay: Path, directory: Path
-) -> None:
+def test_token_changes_reach_running_pods(overlay: Path, directory: Path) -> None:
     (deployment,) = (
         each for each in closed(overlay, directory) if name_of(each) == "Deployment/overmind"
     )
@@ -72,13 +70,13 @@ def test_the_tokens_are_mounted_so_that_a_change_reaches_running_pods(
     assert mount["readOnly"] is True
     (volume,) = [each for each in pod["volumes"] if each["name"] == mount["name"]]
     assert volume["secret"]["secretName"] == SECRET
-    assert not volume["secret"].get("optional")  # nobody is let in by mistake
+    assert not volume["secret"].get("optional")  # without the Secret, no pod starts
     assert [f"{mount['mountPath']}/{item['path']}" for item in volume["secret"]["items"]] == [path]
     assert any(SECRET in code for code in PAGE.code)
 
 
 @each_overlay
-def test_the_scraper_shows_a_token(overlay: Path, directory: Path) -> None:
+def test_the_scraper_sends_a_token(overlay: Path, directory: Path) -> None:
     (monitor,) = (each for each in closed(overlay, directory) if each["kind"] == "ServiceMonitor")
     (endpoint,) = monitor["spec"]["endpoints"]
     credentials = dig(endpoint, "authorization", "credentials")

@@ -25,10 +25,10 @@ OF_A_PROCESS = {
     "OvermindConnectionsMany": ("overmind_http_requests_in_flight", settings.OVERMIND_THREADS),
     "OvermindStreamsMany": ("overmind_http_streams_open", settings.OVERMIND_STREAMS),
 }
-"""By alert what a process has a limit for, and the limit."""
+"""The limited metric of a process and its limit, by alert."""
 
 STREAMING = 210 * 2**20
-"""Bytes of a replica with all the streams that it may have, from docs/operations.md."""
+"""Bytes of a replica with the maximum number of streams, from docs/operations.md."""
 
 OPERATORS: dict[str, Callable[[float, float], float]] = {
     "+": operator.add,
@@ -59,7 +59,7 @@ def fires(name: str, **metrics: float) -> bool:
 
 
 def reckoned(expression: object, metrics: Mapping[str, float]) -> float:
-    """Return what an expression comes to where each metric has one series."""
+    """Evaluate an expression for metrics with one series each."""
     match expression:
         case promql_parser.NumberLiteral():
             return expression.val
@@ -82,22 +82,20 @@ def reckoned(expression: object, metrics: Mapping[str, float]) -> float:
 
 @pytest.mark.parametrize("workers", [1, 2, 4])
 @pytest.mark.parametrize("name", OF_A_PROCESS)
-def test_processes_near_their_limit_set_it_off_and_half_idle_ones_do_not(
-    name: str, workers: int
-) -> None:
+def test_alerts_fire_for_processes_near_their_limit_only(name: str, workers: int) -> None:
     metric, limit = OF_A_PROCESS[name]
     processes = workers + 1  # gunicorn's main one, too
     assert fires(name, **{metric: 0.9 * limit * workers, "overmind_processes": processes})
     assert not fires(name, **{metric: 0.45 * limit * workers, "overmind_processes": processes})
 
 
-def test_a_process_that_counts_alone_is_reckoned_as_one() -> None:
+def test_a_single_process_counts_as_one_worker() -> None:
     for name, (metric, limit) in OF_A_PROCESS.items():
         assert fires(name, **{metric: limit, "overmind_processes": 1})
         assert not fires(name, **{metric: 1, "overmind_processes": 1})
 
 
-def test_a_full_queue_of_one_kind_sets_it_off() -> None:
+def test_a_full_queue_fires_the_alert() -> None:
     threads = settings.OVERMIND_THREADS - settings.OVERMIND_STREAMS
     limit = min(QUEUE_LIMIT, threads // THREADS_PER_QUEUED_OPERATION)
     assert fires("OvermindQueueLong", overmind_queue_depth=0.9 * limit)
@@ -105,7 +103,7 @@ def test_a_full_queue_of_one_kind_sets_it_off() -> None:
 
 
 @pytest.mark.parametrize("overlay", overlays(), ids=lambda folder: folder.name)
-def test_memory_sets_it_off_before_the_limit_and_not_in_use(overlay: Path) -> None:
+def test_high_memory_fires_the_alert_and_normal_use_does_not(overlay: Path) -> None:
     found = containers(render(overlay), init=False)
     (container,) = [each for each in found if each.name == "overmind"]
     limit = container.spec["resources"]["limits"]["memory"]
@@ -115,7 +113,7 @@ def test_memory_sets_it_off_before_the_limit_and_not_in_use(overlay: Path) -> No
     assert not fires("OvermindMemoryHigh", overmind_resident_memory_bytes=STREAMING)
 
 
-def test_merges_without_commands_set_it_off_only_where_they_are_many() -> None:
+def test_merges_fire_the_alert_only_if_they_are_many() -> None:
     def merging(merges: float, commands: float) -> bool:
         return fires(
             "OvermindMergesMany", overmind_merges_total=merges, overmind_commands_total=commands
@@ -143,12 +141,12 @@ def windows(alert: Object) -> list[timedelta]:
 
 
 @pytest.mark.parametrize("alert", WITH_WINDOWS, ids=lambda alert: alert["alert"])
-def test_it_looks_back_on_four_scrapes_at_least(alert: Object) -> None:
+def test_alert_windows_cover_at_least_four_scrapes(alert: Object) -> None:
     assert min(windows(alert)) >= 4 * INTERVAL
 
 
 @pytest.mark.parametrize("alert", WITH_WINDOWS, ids=lambda alert: alert["alert"])
-def test_it_does_not_fire_for_what_is_over_or_else_at_the_first_event(alert: Object) -> None:
+def test_alert_windows_are_shorter_than_the_pending_time(alert: Object) -> None:
     if "for" in alert:
         assert max(windows(alert)) < promql_parser.parse_duration(alert["for"])
     else:

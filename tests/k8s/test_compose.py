@@ -15,7 +15,7 @@ import yaml
 from django.urls import resolve
 
 from overmind_project import __version__, gunicorn_conf
-from tests.k8s.promises import known_variables
+from tests.k8s.rules import known_variables
 from tests.support.service import ROOT
 
 SCHEMA = json.loads(Path(__file__).with_name("compose-spec.json").read_text(encoding="utf-8"))
@@ -34,12 +34,12 @@ def validate(compose: object) -> None:
     jsonschema.Draft202012Validator(SCHEMA).validate(compose)
 
 
-def test_it_is_what_compose_knows() -> None:
+def test_the_file_matches_the_compose_schema() -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
     validate(COMPOSE)
 
 
-def test_a_misspelled_key_is_refused() -> None:
+def test_a_misspelled_key_is_rejected() -> None:
     broken = deepcopy(COMPOSE)
     broken["services"]["overmind"]["depend_on"] = ["couchdb"]
     with pytest.raises(jsonschema.ValidationError, match="depend_on"):
@@ -65,7 +65,7 @@ def test_the_service_is_healthy_or_done(name: str) -> None:
 
 
 @each_service
-def test_no_secret_is_in_the_file(name: str) -> None:
+def test_the_file_contains_no_secret(name: str) -> None:
     for variable, value in SERVICES[name]["environment"].items():
         if re.search(r"(PASSWORD|SECRET|TOKEN|COOKIE|KEY)$", variable):
             assert FROM_OUTSIDE.fullmatch(value), variable
@@ -78,24 +78,24 @@ def test_passwords_are_required(name: str) -> None:
 
 
 @each_of_ours
-def test_variables_are_known_to_the_settings(name: str) -> None:
+def test_the_settings_know_every_variable(name: str) -> None:
     assert set(SERVICES[name]["environment"]) <= known_variables()
 
 
 @each_of_ours
-def test_the_image_is_of_this_version(name: str) -> None:
+def test_the_image_has_this_version(name: str) -> None:
     assert SERVICES[name]["image"] == f"overmind:{__version__}"
     assert SERVICES[name]["build"]["args"]["VERSION"] == __version__
 
 
-def test_the_service_starts_when_the_bootstrap_is_done() -> None:
+def test_the_service_starts_after_the_bootstrap() -> None:
     assert SERVICES["bootstrap"]["command"] == ["python", "manage.py", "bootstrap_couch"]
     assert SERVICES["overmind"]["depends_on"] == {
         "bootstrap": {"condition": "service_completed_successfully"}
     }
 
 
-def test_the_web_container_never_sees_the_admin() -> None:
+def test_the_web_container_has_no_admin_credentials() -> None:
     environment = SERVICES["overmind"]["environment"]
     assert not [name for name in environment if name.startswith("COUCHDB_ADMIN_")]
     admin = SERVICES["couchdb"]["environment"]["COUCHDB_PASSWORD"]
@@ -103,7 +103,7 @@ def test_the_web_container_never_sees_the_admin() -> None:
     assert admin not in environment.values()
 
 
-def test_the_health_check_asks_a_url_that_exists() -> None:
+def test_the_health_check_requests_an_existing_url() -> None:
     check = " ".join(SERVICES["overmind"]["healthcheck"]["test"])
     found = re.search(r"http://127\.0\.0\.1:8080(/[^']*)'", check)
     assert found

@@ -31,7 +31,7 @@ def probe_of(overlay: Path, probe: str) -> dict[str, Any]:
 
 
 def command(overlay: Path, probe: str, port: int) -> list[str]:
-    """Return the probe's command, for a server at another port."""
+    """Return the probe's command with another port."""
     *shell, script = probe_of(overlay, probe)["exec"]["command"]
     assert "/127.0.0.1/5984 " in script
     return [*shell, script.replace("/5984 ", f"/{port} ")]
@@ -60,7 +60,7 @@ def server() -> Iterator[FaultProxy]:
         pytest.param(500, id="has a defect"),
     ],
 )
-def test_a_node_that_answers_is_alive(
+def test_the_liveness_probe_accepts_any_response(
     server: FaultProxy, overlay: Path, probe: str, status: int
 ) -> None:
     server.fault = Fault(Answer(status))
@@ -70,7 +70,7 @@ def test_a_node_that_answers_is_alive(
 
 @each_overlay
 @each_probe
-def test_a_node_that_does_not_answer_is_not_alive(
+def test_the_liveness_probe_fails_without_a_response(
     server: FaultProxy, overlay: Path, probe: str
 ) -> None:
     assert status_of(command(overlay, probe, free_port())) != 0
@@ -84,5 +84,5 @@ def test_a_node_that_does_not_answer_is_not_alive(
 
 
 @each_overlay
-def test_only_a_node_that_is_in_order_gets_requests(overlay: Path) -> None:
+def test_only_a_healthy_node_is_ready(overlay: Path) -> None:
     assert probe_of(overlay, "readinessProbe")["httpGet"] == {"path": "/_up", "port": "http"}

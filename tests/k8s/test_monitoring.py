@@ -16,8 +16,8 @@ import pytest
 
 from tests.k8s import render as rendering
 from tests.k8s.monitoring import COMPONENT, DASHBOARD, alerts
-from tests.k8s.promises import PROMISES, Promise
 from tests.k8s.render import dig, name_of, overlays, render
+from tests.k8s.rules import RULES, Rule
 from tests.support.backends import sqlite_backend
 from tests.support.pages import Page, codes
 from tests.support.prometheus import Metrics
@@ -27,14 +27,14 @@ TARGET_LABELS = {"job", "instance", "pod", "namespace"}
 """Labels that Prometheus adds to whatever it scrapes."""
 
 FROM_PROMETHEUS = {"up": set[str]()}
-"""What Prometheus says itself of what it scrapes."""
+"""Metrics that Prometheus itself adds for each target."""
 
 ON_OCCASION = {
     "overmind_connections_dropped_total": {"reason"},
     "overmind_http_answers_cut_total": {"route", "by"},
     "overmind_store_copies_lacking_documents": set[str](),
 }
-"""Samples that are there only once it has happened, or with a cluster, which a short run lacks."""
+"""Samples that appear only after an event or on a cluster, not in a short run."""
 
 _NAME = re.compile(r"\b(overmind_\w+|up)\b(?:\{([^}]*)\})?")
 _MATCHER = re.compile(r'(\w+)\s*(?:=~|!~|!=|=)\s*"')
@@ -48,7 +48,7 @@ each_overlay = pytest.mark.parametrize("overlay", overlays(), ids=lambda folder:
 
 @cache
 def monitored(overlay: Path, directory: Path) -> list[Object]:
-    """Return an overlay's objects as they are with the component added to it."""
+    """Return an overlay's objects with the component added."""
     place = directory / overlay.name
     place.mkdir()
     resource, component = (os.path.relpath(path, place) for path in (overlay, COMPONENT))
@@ -71,9 +71,7 @@ def find(objects: list[Object], name: str) -> Object:
 
 
 @each_overlay
-def test_it_is_in_no_overlay_by_itself_and_adds_three_objects(
-    overlay: Path, directory: Path
-) -> None:
+def test_the_component_is_optional_and_adds_three_objects(overlay: Path, directory: Path) -> None:
     before = {name_of(each) for each in render(overlay)}
     after = {name_of(each) for each in monitored(overlay, directory)}
     assert after - before == {
@@ -84,16 +82,18 @@ def test_it_is_in_no_overlay_by_itself_and_adds_three_objects(
     assert before < after
 
 
-@pytest.mark.parametrize("promise", PROMISES, ids=lambda promise: promise.__name__)
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
 @each_overlay
-def test_with_it_the_overlay_keeps_its_promises(
-    overlay: Path, promise: Promise, directory: Path
+def test_the_overlay_with_monitoring_keeps_every_rule(
+    overlay: Path, rule: Rule, directory: Path
 ) -> None:
-    assert promise(monitored(overlay, directory)) == []
+    assert rule(monitored(overlay, directory)) == []
 
 
 @each_overlay
-def test_the_monitor_finds_the_service_and_its_port(overlay: Path, directory: Path) -> None:
+def test_the_service_monitor_selects_the_service_and_its_port(
+    overlay: Path, directory: Path
+) -> None:
     objects = monitored(overlay, directory)
     monitor = find(objects, "ServiceMonitor/overmind")
     assert monitor["apiVersion"] == "monitoring.coreos.com/v1"
@@ -111,14 +111,14 @@ def test_the_monitor_finds_the_service_and_its_port(overlay: Path, directory: Pa
 
 
 @each_overlay
-def test_the_network_policy_lets_the_scraper_in(overlay: Path, directory: Path) -> None:
+def test_the_network_policy_allows_scrapes(overlay: Path, directory: Path) -> None:
     policy = find(monitored(overlay, directory), "NetworkPolicy/overmind")
     open_to_all = [rule for rule in policy["spec"]["ingress"] if not rule.get("from")]
     assert 8080 in {port["port"] for rule in open_to_all for port in rule["ports"]}
 
 
 @each_overlay
-def test_grafana_s_sidecar_finds_the_dashboard(overlay: Path, directory: Path) -> None:
+def test_the_dashboard_has_the_label_of_grafanas_sidecar(overlay: Path, directory: Path) -> None:
     config = find(monitored(overlay, directory), "ConfigMap/overmind-dashboard")
     assert dig(config, "metadata", "labels", "grafana_dashboard") == "1"
     assert json.loads(config["data"][DASHBOARD.name]) == json.loads(DASHBOARD.read_text())
@@ -140,7 +140,7 @@ def targets() -> Iterator[tuple[str, Object]]:
 
 @pytest.fixture(scope="module")
 def offered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
-    """Names and labels of the samples of a service that has had something to do."""
+    """Names and labels of the samples of a service after some requests."""
     place = tmp_path_factory.mktemp("scraped")
     with Service(sqlite_backend(place).environment, place) as service:
         spawned = service.call("POST", "/zerglings/").json["zergling"]["id"]
@@ -152,7 +152,7 @@ def offered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
 
 
 def labels_asked_for(title: str, expression: str, offered: dict[str, set[str]]) -> set[str]:
-    """Hold an expression against what there is; return the labels by which it groups."""
+    """Check an expression against the existing metrics; return the labels it groups by."""
     found = _NAME.findall(expression)
     assert found, title
     known = set(TARGET_LABELS)
@@ -166,7 +166,7 @@ def labels_asked_for(title: str, expression: str, offered: dict[str, set[str]]) 
     return grouped
 
 
-def test_what_the_dashboard_asks_for_exists(offered: dict[str, set[str]]) -> None:
+def test_every_metric_and_label_of_the_dashboard_exists(offered: dict[str, set[str]]) -> None:
     asked = list(targets())
     assert len(asked) > 20
     for title, target in asked:
@@ -182,7 +182,7 @@ def test_every_metric_of_ours_is_on_the_dashboard(offered: dict[str, set[str]]) 
     assert {re.sub("_(bucket|sum|count)$", "", name) for name in ours} == families
 
 
-def test_panels_have_ids_of_their_own_and_do_not_overlap() -> None:
+def test_panels_have_unique_ids_and_do_not_overlap() -> None:
     panels = dashboard()["panels"]
     assert len({panel["id"] for panel in panels}) == len(panels)
     taken: set[tuple[int, int]] = set()
@@ -194,7 +194,7 @@ def test_panels_have_ids_of_their_own_and_do_not_overlap() -> None:
         taken |= cells
 
 
-def test_the_data_source_is_left_to_whoever_looks() -> None:
+def test_the_data_source_is_a_variable() -> None:
     variables = {each["name"] for each in dashboard()["templating"]["list"]}
     assert variables == {"datasource", "job"}
     for title, target in targets():
@@ -209,7 +209,7 @@ each_alert = pytest.mark.parametrize("alert", alerts(), ids=lambda alert: alert[
 
 
 @each_alert
-def test_an_alert_is_promql_and_asks_for_what_exists(
+def test_every_alert_is_valid_promql_on_existing_metrics(
     alert: Object, offered: dict[str, set[str]]
 ) -> None:
     promql_parser.parse(alert["expr"])
@@ -218,7 +218,7 @@ def test_an_alert_is_promql_and_asks_for_what_exists(
     assert set(told) <= labels | TARGET_LABELS
 
 
-def test_an_expression_that_is_none_is_found_out(offered: dict[str, set[str]]) -> None:
+def test_invalid_expressions_are_detected(offered: dict[str, set[str]]) -> None:
     with pytest.raises(ValueError, match="unclosed left parenthesis"):
         promql_parser.parse("sum by (pod (overmind_queue_depth) > 1")
     with pytest.raises(AssertionError, match="no metric"):
@@ -228,14 +228,14 @@ def test_an_expression_that_is_none_is_found_out(offered: dict[str, set[str]]) -
 
 
 @each_alert
-def test_an_alert_says_how_bad_it_is_and_where_to_read_on(alert: Object) -> None:
+def test_every_alert_has_a_severity_and_a_runbook(alert: Object) -> None:
     assert alert["labels"]["severity"] in {"critical", "warning", "info"}
     place, _, anchor = alert["annotations"]["runbook"].partition("#")
     assert anchor == alert["alert"].lower()
     assert anchor in Page(ROOT / place).anchors
 
 
-def test_the_page_has_every_alert_and_no_other() -> None:
+def test_the_documentation_lists_exactly_the_alerts() -> None:
     rows = Page(ROOT / "docs" / "operations.md").table("alert")
     told = {codes(row[0])[0]: row[1] for row in rows}
     assert told == {alert["alert"]: alert["labels"]["severity"] for alert in alerts()}

@@ -32,14 +32,14 @@ def pod(objects: dict[str, Object], name: str) -> Object:
     return spec
 
 
-def test_the_autoscaler_alone_says_how_many_there_are(objects: dict[str, Object]) -> None:
+def test_only_the_autoscaler_sets_the_number_of_replicas(objects: dict[str, Object]) -> None:
     assert "replicas" not in objects["Deployment/overmind"]["spec"]
     scaler = objects["HorizontalPodAutoscaler/overmind"]["spec"]
     assert scaler["scaleTargetRef"]["name"] == "overmind"
     assert scaler["minReplicas"] >= 3
 
 
-def test_the_nodes_of_the_cluster_are_counted_the_same_everywhere(
+def test_the_number_of_couchdb_nodes_is_the_same_everywhere(
     objects: dict[str, Object],
 ) -> None:
     couchdb = objects["StatefulSet/couchdb"]["spec"]
@@ -52,7 +52,7 @@ def test_the_nodes_of_the_cluster_are_counted_the_same_everywhere(
     assert bootstrap["COUCHDB_CLUSTER_NODES"] == str(nodes)
 
 
-def test_a_node_has_a_name_that_outlives_its_pod_and_is_found_before_it_is_ready(
+def test_node_names_are_stable_and_resolve_before_readiness(
     objects: dict[str, Object],
 ) -> None:
     couchdb = objects["StatefulSet/couchdb"]["spec"]
@@ -63,7 +63,7 @@ def test_a_node_has_a_name_that_outlives_its_pod_and_is_found_before_it_is_ready
     assert couchdb["podManagementPolicy"] == "Parallel"
 
 
-def test_the_ingress_takes_the_longest_body_of_a_whole_swarm_call(
+def test_the_ingress_accepts_the_longest_body_of_a_bulk_call(
     objects: dict[str, Object],
 ) -> None:
     annotations = objects["Ingress/overmind"]["metadata"]["annotations"]
@@ -71,7 +71,7 @@ def test_the_ingress_takes_the_longest_body_of_a_whole_swarm_call(
     assert int(size.removesuffix("m")) * 1024 * 1024 >= SWARM_LIMIT
 
 
-def test_the_service_answers_to_the_name_that_leads_to_it(objects: dict[str, Object]) -> None:
+def test_the_allowed_hosts_are_those_of_the_ingress(objects: dict[str, Object]) -> None:
     ingress = objects["Ingress/overmind"]["spec"]
     hosts = [rule["host"] for rule in ingress["rules"]]
     assert [host for tls in ingress["tls"] for host in tls["hosts"]] == hosts
@@ -79,7 +79,7 @@ def test_the_service_answers_to_the_name_that_leads_to_it(objects: dict[str, Obj
     assert variables(web)["DJANGO_ALLOWED_HOSTS"] == ",".join(hosts)
 
 
-def test_the_policies_let_through_what_is_needed_and_nothing_more(
+def test_the_network_policies_allow_only_the_required_ports(
     objects: dict[str, Object],
 ) -> None:
     def ports(policy: str, direction: str) -> set[tuple[str, int]]:
@@ -95,7 +95,7 @@ def test_the_policies_let_through_what_is_needed_and_nothing_more(
 
 
 def run_init_container(objects: dict[str, Object], folder: Path, *, port: int = 9) -> None:
-    """Run it in a folder that stands for the pod's root; the other nodes' port is ``port``."""
+    """Run the init container with a folder as the pod's root; other nodes are at ``port``."""
     command = pod(objects, "StatefulSet/couchdb")["initContainers"][0]["command"]
     places = ("/opt/couchdb/etc", "/etc-copy", "/cluster", "/home-copy", "/couchdb-data")
     script = command[2].replace("/9100", f"/{port}")
@@ -111,7 +111,7 @@ def run_init_container(objects: dict[str, Object], folder: Path, *, port: int = 
     subprocess.run([*command[:2], script], env=environment, check=True)
 
 
-def test_a_nodes_init_container_may_run_again(objects: dict[str, Object], tmp_path: Path) -> None:
+def test_the_init_container_can_run_repeatedly(objects: dict[str, Object], tmp_path: Path) -> None:
     for _ in range(2):
         run_init_container(objects, tmp_path)
     assert (tmp_path / "home-copy/.erlang.cookie").read_text() == "c"
@@ -120,7 +120,7 @@ def test_a_nodes_init_container_may_run_again(objects: dict[str, Object], tmp_pa
 
 
 @pytest.mark.parametrize("is_empty", [True, False])
-def test_a_node_that_starts_empty_beside_others_is_out_of_service(
+def test_an_empty_node_beside_others_starts_in_maintenance(
     objects: dict[str, Object], tmp_path: Path, *, is_empty: bool
 ) -> None:
     if not is_empty:
@@ -132,17 +132,17 @@ def test_a_node_that_starts_empty_beside_others_is_out_of_service(
     assert settings == ("[couchdb]\nmaintenance_mode = true\n" if is_empty else "")
 
 
-def test_the_first_nodes_of_a_cluster_are_in_service(
+def test_the_first_nodes_of_a_cluster_do_not_start_in_maintenance(
     objects: dict[str, Object], tmp_path: Path
 ) -> None:
     run_init_container(objects, tmp_path)
     assert (tmp_path / "couchdb-data/node.ini").read_text() == ""
 
 
-def test_what_couchdb_was_told_about_its_node_outlives_the_pod(
+def test_the_configuration_of_a_node_survives_its_pod(
     objects: dict[str, Object], tmp_path: Path
 ) -> None:
-    """The end of a maintenance too: a node that was filled once is not filled again."""
+    """This includes the end of maintenance: a node that was filled is not filled again."""
     told = "[couchdb]\nmaintenance_mode = false\n"
     (tmp_path / "couchdb-data").mkdir()
     (tmp_path / "couchdb-data/_dbs.couch").touch()
@@ -155,7 +155,7 @@ def test_what_couchdb_was_told_about_its_node_outlives_the_pod(
     assert link == Path(places["couchdb-data"]) / "node.ini"
 
 
-def test_what_puts_nodes_into_service_is_one_step_of_the_bootstrap(
+def test_the_cron_job_runs_only_the_copies_step(
     objects: dict[str, Object],
 ) -> None:
     pod = objects["CronJob/couchdb-copies"]["spec"]["jobTemplate"]["spec"]["template"]

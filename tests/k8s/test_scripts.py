@@ -19,7 +19,7 @@ from tests.k8s.render import dig, name_of, overlays, render
 from tests.support.service import ROOT
 
 PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-"""Where the scripts find the python3 of this environment."""
+"""The directory with the python3 that the scripts use."""
 
 STUB = """#!/bin/sh
 printf '%s\\n' "$*" >> "{log}"
@@ -57,7 +57,7 @@ def run(
     namespace_status: int = 0,
     password: bytes = b"pass",
 ) -> Ran:
-    """Run a script where ``folder / "deployment"`` is the Deployment that the cluster has."""
+    """Run a script; the cluster's Deployment is ``folder / "deployment"``."""
     log, stdin, kubectl = folder / "log", folder / "stdin", folder / "kubectl"
     for file in (log, stdin):
         file.write_text("")
@@ -84,7 +84,7 @@ def run(
     return Ran(done.returncode, done.stdout + done.stderr, log.read_text().splitlines(), sent)
 
 
-def test_secrets_that_are_missing_are_made_and_their_values_shown_to_nobody(folder: Path) -> None:
+def test_missing_secrets_are_created_without_printing_them(folder: Path) -> None:
     ran = run(folder, "secrets.sh")
     assert ran.status == 0, ran.output
     made = {each["metadata"]["name"]: each["stringData"] for each in ran.sent}
@@ -113,7 +113,9 @@ def test_secrets_that_are_missing_are_made_and_their_values_shown_to_nobody(fold
         b"\n\xc3\xbc",
     ],
 )
-def test_the_password_is_hashed_as_the_service_reads_it(folder: Path, stored: bytes) -> None:
+def test_the_password_is_hashed_exactly_as_the_service_reads_it(
+    folder: Path, stored: bytes
+) -> None:
     ran = run(folder, "secrets.sh", password=stored)
     assert ran.status == 0, ran.output
     (hashed,) = [
@@ -125,22 +127,20 @@ def test_the_password_is_hashed_as_the_service_reads_it(folder: Path, stored: by
     assert key == wanted.hex()
 
 
-def test_a_password_of_a_line_end_alone_is_none(folder: Path) -> None:
+def test_a_password_of_only_a_line_end_is_rejected(folder: Path) -> None:
     ran = run(folder, "secrets.sh", password=b"\n")
     assert ran.status != 0
     assert [data for data in ran.sent if "admin-hash" in data["stringData"]] == []
 
 
-def test_secrets_that_exist_are_never_changed(folder: Path) -> None:
+def test_existing_secrets_are_never_changed(folder: Path) -> None:
     ran = run(folder, "secrets.sh", existing="secret/x")
     assert ran.status == 0, ran.output
     assert {call.split()[2] for call in ran.calls} == {"get"}
 
 
 @pytest.mark.parametrize("overlay", overlays(), ids=lambda folder: folder.name)
-def test_the_job_of_a_rotation_is_let_through_where_all_else_is_denied(
-    folder: Path, overlay: Path
-) -> None:
+def test_the_network_policies_allow_the_rotation_job(folder: Path, overlay: Path) -> None:
     objects = {name_of(each): each for each in render(overlay)}
     (folder / "deployment").write_text(json.dumps(objects["Deployment/overmind"]))
     ran = run(folder, "secrets.sh", "--rotate")
@@ -163,7 +163,7 @@ def test_the_job_of_a_rotation_is_let_through_where_all_else_is_denied(
 
 
 @pytest.mark.parametrize("script", ["e2e.sh", "e2e_production.sh"])
-def test_a_namespace_that_was_there_before_is_never_deleted(folder: Path, script: str) -> None:
+def test_an_existing_namespace_is_never_deleted(folder: Path, script: str) -> None:
     ran = run(folder, script, namespace_status=1)
     assert ran.status != 0
     assert "choose another NAMESPACE" in ran.output

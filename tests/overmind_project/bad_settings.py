@@ -51,4 +51,4 @@ NEVER_BAD = {
     "OVERMIND_BOOTSTRAP_RETIRE",
     "OVERMIND_SQLITE_PATH",
 }
-"""Variables that take any text; a step that does not exist is refused by ``bootstrap_couch``."""
+"""Variables that accept any text; ``bootstrap_couch`` rejects unknown steps."""

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 
 NAME = "(?P<service>[A-Z0-9](?:[A-Z0-9_]*[A-Z0-9])?)"
-"""A Service's name as it stands in a variable: capitals, and _ for each -."""
+"""A Service's name in a variable: upper case, with _ for -."""
 
 FORMS = {
     rf"{NAME}_SERVICE_HOST": "10.0.0.2",
@@ -25,14 +25,14 @@ FORMS = {
 
 
 def injections(variable: str) -> Iterator[tuple[str, str]]:
-    """Yield each Service that would set this variable, and the value that it would have."""
+    """Yield each Service name that would set this variable, with the value."""
     for form, value in FORMS.items():
         if match := re.fullmatch(form, variable):
             yield match["service"].lower().replace("_", "-"), value
 
 
 def injected_by(service: str, port: int = 5984, port_name: str = "http") -> dict[str, str]:
-    """Return all that one Service injects."""
+    """Return all variables that a Service injects."""
     name, address = service.upper().replace("-", "_"), "10.0.0.2"
     tcp = f"{name}_PORT_{port}_TCP"
     return {

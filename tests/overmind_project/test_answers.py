@@ -23,8 +23,8 @@ NAMES = {
 }
 
 
-class Told(logging.Handler):
-    """Keeps what is logged."""
+class LogRecorder(logging.Handler):
+    """Keeps the log records."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -35,13 +35,13 @@ class Told(logging.Handler):
 
 
 @pytest.fixture
-def told() -> Iterator[Told]:
-    told, logger = Told(), logging.getLogger("overmind.request")
-    logger.addHandler(told)
+def log() -> Iterator[LogRecorder]:
+    log, logger = LogRecorder(), logging.getLogger("overmind.request")
+    logger.addHandler(log)
     context = CONTEXT.set(NOTHING)  # the server clears it after each request; here is none
-    yield told
+    yield log
     CONTEXT.reset(context)
-    logger.removeHandler(told)
+    logger.removeHandler(log)
 
 
 def total(what: str) -> float:
@@ -55,11 +55,11 @@ def total(what: str) -> float:
 
 
 class Broken(Exception):
-    """What goes wrong in an application."""
+    """An error inside the application."""
 
 
 class Application:
-    """Answers on a route with these parts; an exception among them is raised."""
+    """Responds on a route with these parts, and raises a part that is an exception."""
 
     def __init__(self, *parts: bytes | Exception, route: str = "zergling-list") -> None:
         self.parts = parts
@@ -88,7 +88,7 @@ def asked(application: Any) -> Any:
 
 
 def sent(answer: Any, *, breaks_with: Exception | None = None) -> bytes:
-    """Send an answer as a server does, to a client that may hang up after the first part."""
+    """Send a response as a server does; the client may disconnect after the first part."""
     data = b""
     try:
         for part in answer:
@@ -100,14 +100,14 @@ def sent(answer: Any, *, breaks_with: Exception | None = None) -> bytes:
     return data
 
 
-def test_an_answer_ends_with_its_last_part(told: Told) -> None:
+def test_a_response_is_counted_and_logged_after_its_last_part(log: LogRecorder) -> None:
     requests, application = total("requests"), Application(b"one", b"two")
     answer = asked(application)
-    assert (total("under way"), total("requests"), told.records) == (1, requests, [])
+    assert (total("under way"), total("requests"), log.records) == (1, requests, [])
     assert sent(answer) == b"onetwo"
     assert application.is_closed
     assert (total("under way"), total("requests")) == (0, requests + 1)
-    (record,) = told.records
+    (record,) = log.records
     assert (record.extra["bytes"], record.in_message["status"]) == (6, 200)
     assert "cut_by" not in record.extra
 
@@ -115,25 +115,25 @@ def test_an_answer_ends_with_its_last_part(told: Told) -> None:
 @pytest.mark.parametrize(
     ("error", "by"), [(BrokenPipeError(), "client"), (Broken("the process stops"), "service")]
 )
-def test_an_answer_that_cannot_be_sent_is_counted_as_cut(
-    told: Told, error: Exception, by: str
+def test_a_response_that_cannot_be_sent_is_counted_as_cut(
+    log: LogRecorder, error: Exception, by: str
 ) -> None:
     cut, application = total("cut"), Application(b"one", b"two")
     with pytest.raises(type(error)):
         sent(asked(application), breaks_with=error)
     assert application.is_closed
     assert (total("cut"), total("under way")) == (cut + 1, 0)
-    assert told.records[0].extra["cut_by"] == by
+    assert log.records[0].extra["cut_by"] == by
 
 
-def test_an_answer_that_cannot_be_made_is_cut_by_the_service(told: Told) -> None:
+def test_a_response_that_fails_midway_is_logged_as_cut_by_the_service(log: LogRecorder) -> None:
     with pytest.raises(ConnectionError):
         sent(asked(Application(b"one", ConnectionError("the store's"))))
-    assert told.records[0].extra["cut_by"] == "service"
-    assert told.records[0].extra["bytes"] == 3
+    assert log.records[0].extra["cut_by"] == "service"
+    assert log.records[0].extra["bytes"] == 3
 
 
-def test_a_crash_is_counted_once_with_what_the_server_answers(told: Told) -> None:
+def test_a_crash_is_counted_once_as_a_500(log: LogRecorder) -> None:
     def crashing(_environ: dict[str, Any], _start_response: Any) -> None:
         raise Broken("why")
 
@@ -141,53 +141,53 @@ def test_a_crash_is_counted_once_with_what_the_server_answers(told: Told) -> Non
     with pytest.raises(Broken):
         asked(crashing)
     assert (total("requests"), total("under way")) == (requests + 1, 0)
-    assert told.records[0].in_message["status"] == 500
+    assert log.records[0].in_message["status"] == 500
 
 
-def test_a_stream_is_counted_when_it_begins_and_logged_when_it_ends(told: Told) -> None:
+def test_a_stream_is_counted_when_it_begins_and_logged_when_it_ends(log: LogRecorder) -> None:
     requests, timed = total("requests"), total("timed")
     answer = asked(Application(b"event", b"event", route="events"))
     assert next(answer) == b"event"
     assert (total("requests"), total("timed")) == (requests + 1, timed + 1)
-    assert (total("streams"), told.records) == (1, [])
+    assert (total("streams"), log.records) == (1, [])
     seconds = total("seconds")
     sent(answer)
     assert (total("requests"), total("seconds")) == (requests + 1, seconds)
     assert total("streams") == 0
-    assert len(told.records) == 1
+    assert len(log.records) == 1
 
 
-def test_a_refused_stream_is_not_open(told: Told) -> None:
+def test_a_refused_stream_is_not_open(log: LogRecorder) -> None:
     application = Application(b"{}", route="events")
     application.status = "503 Service Unavailable"
     answer = asked(application)
     assert total("streams") == 0
     sent(answer)
     assert total("streams") == 0
-    assert told.records[0].in_message["status"] == 503
+    assert log.records[0].in_message["status"] == 503
 
 
 @pytest.mark.parametrize(("status", "lines"), [("200 OK", 0), ("404 Not Found", 0), ("503 X", 1)])
-def test_a_probe_is_logged_only_where_it_fails(told: Told, status: str, lines: int) -> None:
+def test_a_probe_is_logged_only_if_it_fails(log: LogRecorder, status: str, lines: int) -> None:
     application = Application(b"{}", route="healthz")
     application.status = status
     sent(asked(application))
-    assert len(told.records) == lines
+    assert len(log.records) == lines
 
 
 @pytest.mark.parametrize(("status", "route"), [("200 OK", "static"), ("404 Not Found", "none")])
-def test_what_is_answered_well_without_a_route_is_a_file(
-    told: Told, status: str, route: str
+def test_a_successful_response_without_a_route_is_counted_as_static(
+    log: LogRecorder, status: str, route: str
 ) -> None:
     application = Application(b"{}", route="none")
     application.status = status
     sent(asked(application))
-    assert told.records[0].in_message["route"] == route
+    assert log.records[0].in_message["route"] == route
 
 
 @pytest.mark.parametrize("location", ["", "/zerglings/", "/zerglings/hunter2", "/a/b?c=/d"])
-def test_only_the_id_of_a_spawned_zergling_is_taken_from_where_it_is(
-    told: Told, location: str
+def test_only_a_valid_id_is_logged_from_the_location_header(
+    log: LogRecorder, location: str
 ) -> None:
     spawned = "5fb0a6f2-8f0e-4c53-9d5e-1f4d2b7a9c01"
 
@@ -196,7 +196,7 @@ def test_only_the_id_of_a_spawned_zergling_is_taken_from_where_it_is(
         return [b"{}"]
 
     sent(asked(application))
-    assert "zergling_id" not in told.records[0].extra
+    assert "zergling_id" not in log.records[0].extra
     location = f"/zerglings/{spawned}"
     sent(asked(application))
-    assert told.records[1].extra["zergling_id"] == spawned
+    assert log.records[1].extra["zergling_id"] == spawned

@@ -45,7 +45,7 @@ CHANGES = {
 }
 BODIES = {"/swarm/spawn": '{"count":2}', "/zerglings/{id}": "M", "/zerglings/{id}?": '"L"'}
 STREAMED = {"the list", "a history", "a whole swarm", "a zergling", "a command", "no command"}
-"""What no proxy may transform: streams, and what has a revision for its tag."""
+"""Responses that no proxy may transform: streams, and those with a revision as ETag."""
 
 pytestmark = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 
@@ -63,14 +63,16 @@ def kept(reply: Any) -> set[str]:
 
 
 @pytest.mark.parametrize("kind", CHANGES)
-def test_no_cache_serves_it_again_unasked(api: Client, kind: str) -> None:
+def test_changing_responses_are_not_cached_without_revalidation(api: Client, kind: str) -> None:
     reply = ask(api, kind)
     assert reply.status_code == CHANGES[kind][2]
     assert kept(reply) & {"no-store", "no-cache"}
 
 
 @pytest.mark.parametrize("kind", CHANGES)
-def test_nor_its_page_nor_its_head(api: Client, kind: str) -> None:
+def test_html_is_not_cached_without_revalidation_and_head_equals_get(
+    api: Client, kind: str
+) -> None:
     assert kept(ask(api, kind, **BROWSER)) & {"no-store", "no-cache"}
     if CHANGES[kind][0] == "GET":
         path = CHANGES[kind][1].format(id=api.post("/zerglings/").json()["zergling"]["id"])
@@ -78,11 +80,11 @@ def test_nor_its_page_nor_its_head(api: Client, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", STREAMED)
-def test_no_proxy_may_hold_a_stream_back_or_change_a_tag(api: Client, kind: str) -> None:
+def test_streams_and_tagged_responses_are_no_transform(api: Client, kind: str) -> None:
     assert "no-transform" in kept(ask(api, kind))
 
 
-def test_what_has_a_tag_is_asked_for_again_and_said_to_hold(api: Client) -> None:
+def test_tagged_responses_are_revalidated_with_a_304(api: Client) -> None:
     for path in (f"/zerglings/{api.post('/zerglings/').json()['zergling']['id']}", "/schema/"):
         reply = api.get(path)
         again = api.get(path, headers={"If-None-Match": reply.headers["ETag"]})
@@ -92,7 +94,7 @@ def test_what_has_a_tag_is_asked_for_again_and_said_to_hold(api: Client) -> None
         assert "no-cache" in kept(reply)
 
 
-def test_a_static_file_has_one_weak_tag_for_all_its_encodings(api: Client) -> None:
+def test_a_static_file_has_one_weak_etag_for_all_encodings(api: Client) -> None:
     path = "/static/overmind/main.js"
     packed = api.get(path, headers={"Accept-Encoding": "gzip"})
     assert packed.headers["Content-Encoding"] == "gzip"
@@ -104,7 +106,7 @@ def test_a_static_file_has_one_weak_tag_for_all_its_encodings(api: Client) -> No
     assert api.get(path, headers={"If-None-Match": plain.headers["ETag"]}).status_code == 304
 
 
-def test_an_answer_without_a_body_by_definition_has_no_length(api: Client) -> None:
+def test_responses_without_a_body_by_definition_have_no_content_length(api: Client) -> None:
     path = f"/zerglings/{api.post('/zerglings/').json()['zergling']['id']}"
     for method in ("GET", "HEAD"):
         for url in (path, "/schema/"):
@@ -117,14 +119,14 @@ def test_an_answer_without_a_body_by_definition_has_no_length(api: Client) -> No
     assert "Content-Length" not in reply.headers
 
 
-def test_an_empty_answer_has_a_length_of_nothing(api: Client) -> None:
+def test_an_empty_response_has_content_length_0(api: Client) -> None:
     form = "application/x-www-form-urlencoded"
     headers = {"Sec-Fetch-Site": "same-origin"}
     reply = api.generic("POST", "/sign-in", "next=/", form, headers=headers)
     assert (reply.status_code, reply.headers["Content-Length"]) == (303, "0")
 
 
-def test_a_refusal_before_django_is_not_kept(backend: object) -> None:
+def test_rejections_before_django_are_not_cached(backend: object) -> None:
     begun: dict[str, str] = {}
 
     def start_response(status: str, headers: list[tuple[str, str]], *_: object) -> Any:
@@ -137,6 +139,8 @@ def test_a_refusal_before_django_is_not_kept(backend: object) -> None:
 @pytest.mark.parametrize(
     "status", {each.status for each in ERROR_RESPONSES.values()} | {FAILED.status}
 )
-def test_what_is_no_request_is_not_kept(backend: object, status: HTTPStatus) -> None:
+def test_responses_to_malformed_requests_are_not_cached(
+    backend: object, status: HTTPStatus
+) -> None:
     head = RawErrorResponse(status, "No.").encoded(has_body=True).partition(b"\r\n\r\n")[0]
     assert b"Cache-Control: no-store" in head.split(b"\r\n")

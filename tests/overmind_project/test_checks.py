@@ -28,19 +28,19 @@ def ids_in(text: str) -> list[str]:
 
 
 def check(**environment: str) -> str:
-    """Return what this project's checks say of an environment."""
+    """Return the messages of this project's checks for an environment."""
     with override_settings(**read_settings("check", **environment)):
         said = "\n".join(map(str, run_checks(tags=["overmind"])))
     assert "hunter2" not in said
     return said
 
 
-def test_every_variable_that_is_read_has_an_id_of_its_own() -> None:
+def test_every_variable_has_its_own_check_id() -> None:
     assert set(checks.IDS) >= settings.VARIABLES
     assert len(set(checks.IDS.values())) == len(checks.IDS)
 
 
-def test_nobody_but_the_settings_reads_the_environment() -> None:
+def test_only_the_settings_read_the_environment() -> None:
     setting = {"manage.py", "wsgi.py", "serve.py", "gunicorn_conf.py"}
     allowed = {"env.py", "multiprocess.py"} | setting
     for path in [ROOT / "manage.py", *ROOT.glob("overmind_project/**/*.py")]:
@@ -62,7 +62,7 @@ def test_a_bad_value_is_listed_with_its_id_and_a_hint(name: str) -> None:
     assert "\tHINT: " in after.split("\n")[1]
 
 
-def test_all_that_is_wrong_is_listed_at_once() -> None:
+def test_all_problems_are_listed_at_once() -> None:
     wrong = {
         "WEB_CONCURRENCY": "many",
         "OVERMIND_STORE": "mongodb",
@@ -105,12 +105,12 @@ def test_all_that_is_wrong_is_listed_at_once() -> None:
         (COUCHDB | {"COUCHDB_PASSWRD": "x"}, [checks.MISSPELT]),
     ],
 )
-def test_what_is_doubtful_is_warned_of(environment: dict[str, str], ids: list[str]) -> None:
+def test_doubtful_settings_are_warnings(environment: dict[str, str], ids: list[str]) -> None:
     assert ids_in(check(**environment)) == ids
 
 
 def hints(*names: str) -> list[str]:
-    """Return what is told of each of these names, which nobody reads."""
+    """Return the hints about unknown variables with these names."""
     with override_settings(UNREAD_VARIABLES=names):
         return [str(warning.hint) for warning in checks.misspelt()]
 
@@ -133,7 +133,7 @@ def hints(*names: str) -> list[str]:
         ("OVERMIND_FORMAT", "OVERMIND_BOOTSTRAP_FORMAT or OVERMIND_LOG_FORMAT"),
     ],
 )
-def test_a_misspelt_variable_is_told_from_what_is_meant(name: str, meant: str) -> None:
+def test_a_misspelt_variable_is_reported_with_the_intended_name(name: str, meant: str) -> None:
     assert hints(name) == [f"Did you mean {meant}?"]
 
 
@@ -145,15 +145,15 @@ def test_a_misspelt_variable_is_told_from_what_is_meant(name: str, meant: str) -
         *("PATH", "WEB_PORT"),
     ],
 )
-def test_a_variable_of_another_meaning_is_not_taken_for_ours(name: str) -> None:
+def test_variables_of_other_programs_are_not_reported_as_misspelt(name: str) -> None:
     assert hints(name) == []
 
 
-def test_each_variable_is_recognised_by_any_slip_of_the_pen() -> None:
+def test_each_variable_is_recognised_with_any_single_typing_error() -> None:
     for name in settings.VARIABLES:
         place = name.rindex("_") + 2
         if place >= len(name):
-            continue  # a word of one letter, of which nothing is left to recognise
+            continue  # the last word has one letter, so too little is left to recognise
         for slip in (
             name[:place] + name[place + 1 :],
             name[:place] + name[place] + name[place:],
@@ -163,7 +163,7 @@ def test_each_variable_is_recognised_by_any_slip_of_the_pen() -> None:
                 assert hints(slip) == [f"Did you mean {name}?"], slip
 
 
-def test_a_port_given_by_hand_is_warned_of_and_an_injected_one_is_not() -> None:
+def test_a_port_set_by_hand_is_a_warning_and_an_injected_one_is_not() -> None:
     assert ids_in(check(COUCHDB_PORT="5984")) == [checks.MISSPELT]
     assert ids_in(check(**injected_by("couchdb-service"))) == []
 
@@ -175,7 +175,7 @@ def test_a_port_given_by_hand_is_warned_of_and_an_injected_one_is_not() -> None:
         *("*.example.org", "example.*", "example.org.", "::1", "[::1]:8080", "münchen.example"),
     ],
 )
-def test_a_host_that_no_request_can_have_is_warned_of(host: str) -> None:
+def test_an_allowed_host_that_no_request_can_match_is_a_warning(host: str) -> None:
     assert not validate_host(split_domain_port(host)[0] or "example.org", [host])
     said = check(DJANGO_ALLOWED_HOSTS=f"good.example,{host}")
     assert ids_in(said) == [checks.NO_SUCH_HOST]
@@ -185,11 +185,11 @@ def test_a_host_that_no_request_can_have_is_warned_of(host: str) -> None:
 @pytest.mark.parametrize(
     "host", ["example.org", ".example.org", "Example.ORG", "10.0.0.1", "[::1]", "over_mind", "*"]
 )
-def test_a_host_that_a_request_can_have_is_not(host: str) -> None:
+def test_an_allowed_host_that_a_request_can_match_is_not_a_warning(host: str) -> None:
     assert ids_in(check(DJANGO_ALLOWED_HOSTS=host)) == []
 
 
-def test_a_password_file_that_everybody_may_read_is_warned_of(tmp_path: Path) -> None:
+def test_a_world_readable_password_file_is_a_warning(tmp_path: Path) -> None:
     file = tmp_path / "password"
     file.write_text("hunter2")
     given = {"COUCHDB_URL": "http://couchdb", "COUCHDB_PASSWORD_FILE": str(file)}
@@ -202,7 +202,7 @@ def test_a_password_file_that_everybody_may_read_is_warned_of(tmp_path: Path) ->
 
 
 def in_kubernetes() -> dict[str, str]:
-    """Return the environment of the service's container, with secrets as they are made."""
+    """Return the environment of the service's container, with generated secrets."""
     text = (ROOT / "k8s/base/overmind-deployment.yaml").read_text()
     (container,) = yaml.safe_load(text)["spec"]["template"]["spec"]["containers"]
     made = {"username": "overmind", "password": "b2" * 16, "django-secret-key": "kJ4-x" * 13}
@@ -214,12 +214,12 @@ def in_kubernetes() -> dict[str, str]:
 
 
 @pytest.mark.parametrize("environment", [{}, in_kubernetes()], ids=["embedded", "kubernetes"])
-def test_nothing_is_to_be_said_about_the_image(environment: dict[str, str]) -> None:
+def test_the_deployment_check_of_the_image_finds_no_issues(environment: dict[str, str]) -> None:
     done = python("manage.py", "check", "--deploy", "--fail-level", "WARNING", **environment)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("System check identified no issues")
 
 
-def test_debug_is_warned_of_before_a_deployment() -> None:
+def test_debug_is_a_warning_in_the_deployment_check() -> None:
     done = python("manage.py", "check", "--deploy", DJANGO_DEBUG="1")
     assert "security.W018" in done.stderr

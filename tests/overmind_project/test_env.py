@@ -116,7 +116,7 @@ def test_a_bad_value_names_the_variable(reader: Reader, value: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_all_that_is_wrong_is_found_and_the_first_is_raised() -> None:
+def test_all_problems_are_collected_and_the_first_is_raised() -> None:
     env = Environment({"A": "x", "B": "y"})
     env.number("A", 1, least=1, most=2)
     env.boolean("B", default=False)
@@ -125,7 +125,7 @@ def test_all_that_is_wrong_is_found_and_the_first_is_raised() -> None:
         env.raise_first()
 
 
-def test_a_url_with_an_account_is_refused_without_repeating_it() -> None:
+def test_a_url_with_credentials_is_rejected_without_repeating_it() -> None:
     env = Environment({NAME: "http://admin:hunter2@couchdb:5984"})
     env.base_url(NAME)
     (problem,) = env.problems
@@ -133,7 +133,7 @@ def test_a_url_with_an_account_is_refused_without_repeating_it() -> None:
     assert "hunter2" not in repr(problem)
 
 
-def test_what_is_not_utf_8_is_refused() -> None:
+def test_a_value_that_is_not_utf_8_is_rejected() -> None:
     env = Environment({NAME: "a\udcff"})
     assert env.text(NAME, "b") == "b"
     assert str(env.problems[0]) == f"{NAME}: not UTF-8"
@@ -157,9 +157,7 @@ BARE = {
 
 
 @pytest.mark.parametrize("given", BARE)
-def test_one_line_end_and_a_byte_order_mark_are_no_part_of_a_value(
-    given: str, tmp_path: Path
-) -> None:
+def test_a_final_line_end_and_a_byte_order_mark_are_removed(given: str, tmp_path: Path) -> None:
     file = tmp_path / "secret"
     file.write_bytes(given.encode())
     assert Environment({NAME: given}).text(NAME) == BARE[given]
@@ -179,14 +177,14 @@ def test_one_line_end_and_a_byte_order_mark_are_no_part_of_a_value(
         (url, "http://couchdb:5984", "http://couchdb:5984"),
     ],
 )
-def test_every_reader_takes_a_line_end(reader: Reader, value: str, result: object) -> None:
+def test_every_reader_accepts_a_final_line_end(reader: Reader, value: str, result: object) -> None:
     for given in (f"{value}\n", f"\ufeff{value}\r\n"):
         env = Environment({NAME: given})
         assert reader(env) == result
         assert env.problems == []
 
 
-def test_a_secret_comes_from_its_variable_or_its_file(tmp_path: Path) -> None:
+def test_a_secret_is_read_from_its_variable_or_file(tmp_path: Path) -> None:
     assert Environment({}).secret(NAME).read() == ""
     file = tmp_path / "secret"
     file.write_text("from-file\n")
@@ -203,7 +201,7 @@ def test_a_secret_comes_from_its_variable_or_its_file(tmp_path: Path) -> None:
     assert Environment({NAME: "from-variable"}).secret(NAME).read() == "from-variable"
 
 
-def test_a_secret_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:
+def test_an_unreadable_secret_file_is_reported(tmp_path: Path) -> None:
     file = tmp_path / "secret"
     env = Environment({f"{NAME}_FILE": str(file)})
     assert env.secret(NAME).read() == ""

@@ -10,7 +10,7 @@ from django.test import Client
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 
 
-def test_programs_get_entry_points_that_lead_somewhere(api: Client) -> None:
+def test_programs_get_entry_points_that_exist(api: Client) -> None:
     reply = api.get("/")
     assert reply.headers["Content-Type"] == "application/json"
     entries = reply.json()
@@ -19,7 +19,7 @@ def test_programs_get_entry_points_that_lead_somewhere(api: Client) -> None:
         assert api.get(path).status_code == 200
 
 
-def test_the_page_needs_nothing_but_files_of_its_own(api: Client) -> None:
+def test_the_page_uses_only_its_own_files(api: Client) -> None:
     reply = api.get("/", headers=BROWSER)
     assert "default-src 'none'" in reply.headers["Content-Security-Policy"]
     page = reply.content.decode()

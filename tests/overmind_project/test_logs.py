@@ -35,7 +35,7 @@ def failed(message: str) -> logging.LogRecord:
 
 @pytest.fixture(autouse=True)
 def on_behalf_of_nobody() -> Iterator[None]:
-    """A test that ran before may have answered a request in this thread."""
+    """Clear the request context that an earlier test may have left in this thread."""
     token = CONTEXT.set(NOTHING)
     yield
     CONTEXT.reset(token)
@@ -48,12 +48,12 @@ def ids() -> Iterator[None]:
     CONTEXT.reset(token)
 
 
-def test_a_line_of_text_has_time_level_logger_and_message() -> None:
+def test_a_text_line_has_time_level_logger_and_message() -> None:
     line = TextFormatter().format(record("It is %s", "damaged"))
     assert line == "2026-09-21T14:13:20.042Z WARNING zerglings.hive.hive: It is damaged"
 
 
-def test_a_line_of_json_has_the_same() -> None:
+def test_a_json_line_has_time_level_logger_and_message() -> None:
     assert json.loads(JSONFormatter().format(record("It is %s", "damaged"))) == {
         "timestamp": "2026-09-21T14:13:20.042Z",
         "level": "WARNING",
@@ -62,7 +62,7 @@ def test_a_line_of_json_has_the_same() -> None:
     }
 
 
-def test_the_time_is_utc_and_moves_on() -> None:
+def test_the_time_is_utc() -> None:
     formatter = JSONFormatter()
     for created in (1_790_000_000.0, 1_790_000_000.9, 1_790_000_001.1):
         made = record("x")
@@ -72,14 +72,14 @@ def test_the_time_is_utc_and_moves_on() -> None:
 
 
 @pytest.mark.usefixtures("ids")
-def test_the_ids_of_a_request_are_in_each_of_its_lines() -> None:
+def test_the_request_and_trace_ids_are_in_each_line() -> None:
     assert TextFormatter().format(record("x")).endswith(": x request_id=r-1 trace_id=t-1")
     line = json.loads(JSONFormatter().format(record("x")))
     assert (line["request_id"], line["trace_id"]) == ("r-1", "t-1")
 
 
 @pytest.mark.usefixtures("ids")
-def test_another_thread_has_no_part_in_them() -> None:
+def test_another_thread_does_not_inherit_the_ids() -> None:
     seen: list[object] = []
     thread = threading.Thread(target=lambda: seen.append(CONTEXT.get()))
     thread.start()
@@ -87,14 +87,14 @@ def test_another_thread_has_no_part_in_them() -> None:
     assert seen == [NOTHING]
 
 
-def test_text_repeats_no_field_that_its_message_has() -> None:
+def test_a_text_line_does_not_repeat_fields_of_its_message() -> None:
     made = RecordWithFields("overmind.request", "GET entry 200", {"bytes": 5}, {"status": 200})
     assert TextFormatter().format(made).endswith(" INFO overmind.request: GET entry 200 bytes=5")
     line = json.loads(JSONFormatter().format(made))
     assert (line["status"], line["bytes"], line["message"]) == (200, 5, "GET entry 200")
 
 
-def test_nothing_in_a_message_begins_a_line_or_moves_a_cursor() -> None:
+def test_control_characters_in_a_message_are_escaped() -> None:
     line = TextFormatter().format(record("%s", HOSTILE))
     assert line.isprintable()
     assert r"ok\r\n2026" in line
@@ -102,13 +102,13 @@ def test_nothing_in_a_message_begins_a_line_or_moves_a_cursor() -> None:
     line.encode()
 
 
-def test_a_hostile_message_is_a_json_string() -> None:
+def test_control_characters_in_a_json_message_are_escaped() -> None:
     line = JSONFormatter().format(record("%s", HOSTILE))
     assert line.isprintable()
     assert json.loads(line)["message"].startswith("ok\r\n2026")
 
 
-def test_a_traceback_cannot_pass_for_lines() -> None:
+def test_a_traceback_cannot_be_mistaken_for_log_lines() -> None:
     text = TextFormatter().format(failed(HOSTILE))
     first, *further = re.split("[\n\r\x85\u2028]", text)
     assert first.endswith(": It failed")
@@ -117,7 +117,7 @@ def test_a_traceback_cannot_pass_for_lines() -> None:
     text.encode()
 
 
-def test_in_json_a_traceback_is_a_field() -> None:
+def test_a_traceback_is_a_field_of_a_json_line() -> None:
     line = JSONFormatter().format(failed("why"))
     assert "\n" not in line
     assert json.loads(line)["exception"].endswith("ValueError: why")

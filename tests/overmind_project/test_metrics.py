@@ -36,7 +36,7 @@ def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         yield service
 
 
-def test_prometheus_parser_takes_every_family_with_its_help(serving: Service) -> None:
+def test_the_prometheus_parser_accepts_every_family_with_its_help(serving: Service) -> None:
     reply = serving.call("GET", "/metrics")
     assert reply.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
     families = list(text_string_to_metric_families(reply.body.decode()))
@@ -47,7 +47,7 @@ def test_prometheus_parser_takes_every_family_with_its_help(serving: Service) ->
     assert build.samples[0].labels["version"] == __version__
 
 
-def test_whoever_asks_for_open_metrics_gets_it(serving: Service) -> None:
+def test_open_metrics_is_returned_on_request(serving: Service) -> None:
     asked = f"{OPEN_METRICS};version=1.0.0,text/plain;version=0.0.4;q=0.5"
     reply = serving.call("GET", "/metrics", headers={"Accept": asked})
     assert reply.headers["Content-Type"] == f"{OPEN_METRICS}; version=1.0.0; charset=utf-8"
@@ -77,7 +77,7 @@ PROMETHEUS = (
         ("application/json", False),
     ],
 )
-def test_open_metrics_are_for_those_who_prefer_them(
+def test_open_metrics_is_returned_only_if_preferred(
     serving: Service, accept: str, *, is_open_metrics: bool
 ) -> None:
     reply = serving.call("HEAD", "/metrics", headers={"Accept": accept})
@@ -96,11 +96,11 @@ def test_open_metrics_are_for_those_who_prefer_them(
         "text/plain; version=9" * 99,
     ],
 )
-def test_it_answers_whatever_is_accepted(serving: Service, accept: str) -> None:
+def test_metrics_are_returned_for_every_accept_header(serving: Service, accept: str) -> None:
     assert serving.call("GET", "/metrics", headers={"Accept": accept}).status == 200
 
 
-def test_it_is_read_only_and_under_any_host(serving: Service) -> None:
+def test_metrics_are_read_only_and_accept_any_host(serving: Service) -> None:
     for path in ("/metrics", "/metrics/"):
         assert serving.call("GET", path, headers={"Host": "10.0.0.7:8080"}).status == 200
     assert serving.call("HEAD", "/metrics").body == b""
@@ -108,7 +108,7 @@ def test_it_is_read_only_and_under_any_host(serving: Service) -> None:
     assert (refused.status, refused.headers["Allow"]) == (405, "GET, HEAD")
 
 
-def test_all_processes_are_shown_with_their_memory(serving: Service) -> None:
+def test_all_processes_are_counted_with_their_memory(serving: Service) -> None:
     text = serving.call("GET", "/metrics").body.decode()
     values = {
         sample.name: sample.value
@@ -119,7 +119,7 @@ def test_all_processes_are_shown_with_their_memory(serving: Service) -> None:
     assert 50e6 < values["overmind_resident_memory_bytes"] < 2e9
 
 
-def test_without_gunicorn_a_process_shows_itself(api: Client) -> None:
+def test_a_process_without_gunicorn_reports_itself(api: Client) -> None:
     api.post("/zerglings/")
     text = api.get("/metrics").content.decode()
     names = {family.name for family in text_string_to_metric_families(text)}
@@ -131,20 +131,20 @@ LACKING = "overmind_store_copies_lacking_documents"
 
 @pytest.fixture
 def on_a_cluster(couch: Backend, proxy: FaultProxy, tmp_path: Path) -> Iterator[Service]:
-    """A service on a cluster of three of which one node's copies lack documents."""
+    """A service on a cluster of three nodes, one of which has incomplete copies."""
     hold(proxy, a=(30,), b=(3,), c=(30,))
     with Service(couch.through(proxy.url).environment, tmp_path) as service:
         yield service
 
 
-def test_what_copies_lack_is_shown(on_a_cluster: Service) -> None:
+def test_documents_missing_in_copies_are_counted(on_a_cluster: Service) -> None:
     def shown() -> list[object]:
         return list(Metrics.of(on_a_cluster).samples(LACKING))
 
     wait_until(lambda: shown() == [({}, 2 * 27)], "27 in each database", seconds=60)
 
 
-def test_the_number_is_asked_for_seldom_and_kept_while_the_store_does_not_tell(
+def test_the_missing_documents_are_cached_while_the_store_does_not_answer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = 1000.0
@@ -164,14 +164,12 @@ def test_the_number_is_asked_for_seldom_and_kept_while_the_store_does_not_tell(
     assert shown() == [3]
 
 
-def test_a_store_that_does_not_tell_holds_no_scraper_up(
-    on_a_cluster: Service, proxy: FaultProxy
-) -> None:
+def test_a_hanging_store_does_not_delay_a_scrape(on_a_cluster: Service, proxy: FaultProxy) -> None:
     proxy.faults = [Fault(Hang(threading.Event()))]
     began = time.monotonic()
     assert not list(Metrics.of(on_a_cluster).samples(LACKING))
     assert time.monotonic() - began < 5
 
 
-def test_without_copies_nothing_is_said_of_them(serving: Service) -> None:
+def test_the_copies_metric_is_absent_without_copies(serving: Service) -> None:
     assert not list(Metrics.of(serving).samples(LACKING))

@@ -29,7 +29,7 @@ from tests.support.waiting import wait_until
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where directories are made, instead of this machine's memory."""
+    """The parent directory, in place of shared memory."""
     monkeypatch.setattr(multiprocess, "SHARED_MEMORY", str(tmp_path))
     monkeypatch.setenv(DIRECTORY_VARIABLE, "")
     return tmp_path
@@ -41,7 +41,7 @@ def opened() -> MetricsDirectory:
     return counts
 
 
-def test_it_is_private_and_removed_at_the_end(place: Path) -> None:
+def test_the_directory_is_private_and_removed_at_the_end(place: Path) -> None:
     counts = opened()
     (made,) = place.glob(f"{DIRECTORY_PREFIX}*")
     assert os.environ[DIRECTORY_VARIABLE] == str(made)
@@ -50,7 +50,7 @@ def test_it_is_private_and_removed_at_the_end(place: Path) -> None:
     assert list(place.iterdir()) == []
 
 
-def test_nothing_is_removed_that_was_not_made(
+def test_a_directory_that_was_not_created_is_not_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -59,7 +59,7 @@ def test_nothing_is_removed_that_was_not_made(
     assert (tmp_path / "precious").exists()
 
 
-def test_what_the_living_use_stays_and_what_the_dead_left_goes(place: Path) -> None:
+def test_only_abandoned_directories_are_removed(place: Path) -> None:
     living = opened()
     in_use = Path(os.environ[DIRECTORY_VARIABLE])
     (in_use / "counter_0.db").touch()
@@ -75,7 +75,7 @@ def test_what_the_living_use_stays_and_what_the_dead_left_goes(place: Path) -> N
     newer.close()
 
 
-def test_a_link_does_not_lead_it_elsewhere(
+def test_the_target_of_a_symbolic_link_is_not_removed(
     place: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     elsewhere = tmp_path_factory.mktemp("elsewhere")
@@ -86,7 +86,7 @@ def test_a_link_does_not_lead_it_elsewhere(
     counts.close()
 
 
-def test_without_shared_memory_it_is_among_the_temporary_files(
+def test_the_temporary_directory_is_used_without_shared_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(multiprocess, "SHARED_MEMORY", str(tmp_path / "none"))
@@ -98,11 +98,11 @@ def test_without_shared_memory_it_is_among_the_temporary_files(
 
 
 UNWRITABLE = "/proc"
-"""Where nobody can make a file, root neither, although the permissions would let root do it."""
+"""A directory in which not even root can create files."""
 
 
 @pytest.mark.parametrize("memory", [UNWRITABLE, "/dev/null", "/dev/null/none"])
-def test_where_shared_memory_cannot_be_written_temporary_files_are_used(
+def test_the_temporary_directory_is_used_if_shared_memory_is_not_writable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, memory: str
 ) -> None:
     monkeypatch.setattr(multiprocess, "SHARED_MEMORY", memory)
@@ -110,7 +110,7 @@ def test_where_shared_memory_cannot_be_written_temporary_files_are_used(
     assert shared_directory() == str(tmp_path)
 
 
-def test_a_place_without_room_is_not_used(place: Path) -> None:
+def test_a_full_file_system_is_not_used(place: Path) -> None:
     assert shared_directory() == str(place)
     usual = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (FREE_BYTES - 1, usual[1]))
@@ -133,7 +133,7 @@ run()
 
 
 @pytest.mark.parametrize("where", ["memory", "temporary"])
-def test_a_service_with_one_place_to_write_to_serves_and_counts(
+def test_a_service_with_one_writable_directory_serves_and_counts(
     sqlite: Backend, tmp_path: Path, where: str
 ) -> None:
     places = {"memory": UNWRITABLE, "temporary": UNWRITABLE} | {where: str(tmp_path)}
@@ -145,14 +145,14 @@ def test_a_service_with_one_place_to_write_to_serves_and_counts(
         assert "Traceback" not in service.log
 
 
-def test_a_service_without_any_place_to_write_to_says_so_in_a_line() -> None:
+def test_a_service_without_a_writable_directory_reports_it_in_one_line() -> None:
     done = python("-c", SERVE_WITHOUT.format(memory=UNWRITABLE, temporary=UNWRITABLE))
     assert done.returncode == 1
     assert done.stderr.startswith("overmind: ")
     assert done.stderr.count("\n") == 1
 
 
-def test_a_seat_is_one_worker_s_until_it_has_ended(place: Path) -> None:
+def test_a_slot_belongs_to_one_worker_until_it_has_ended(place: Path) -> None:
     counts = opened()
     for worker in (1, 2, 3):
         counts.take_slot(worker)
@@ -162,7 +162,7 @@ def test_a_seat_is_one_worker_s_until_it_has_ended(place: Path) -> None:
         (directory / name).touch()
     counts.release_slot(2)
     left = {file.name for file in directory.iterdir()}
-    assert left == {"counter_1.db", "gauge_livesum_2.db"}, "what it counted stays"
+    assert left == {"counter_1.db", "gauge_livesum_2.db"}, "its counts are kept"
     counts.take_slot(4)
     counts.take_slot(5)
     assert counts.slots == {1: 0, 3: 2, 4: 1, 5: 3}
@@ -170,21 +170,23 @@ def test_a_seat_is_one_worker_s_until_it_has_ended(place: Path) -> None:
 
 
 def directory_of(service: Service) -> Path:
-    """Return the directory that a worker holds the lock on."""
+    """Return the directory that a worker has locked."""
     (worker,) = workers(service)
     files = [Path(os.readlink(link)) for link in Path(f"/proc/{worker}/fd").iterdir()]
     (found,) = {file for file in files if file.name.startswith(DIRECTORY_PREFIX)}
     return found
 
 
-def test_a_service_leaves_nothing_behind(sqlite: Backend, tmp_path: Path) -> None:
+def test_a_service_removes_its_directory(sqlite: Backend, tmp_path: Path) -> None:
     with Service(sqlite.environment, tmp_path) as service:
         made = directory_of(service)
         assert made.is_dir()
     assert not made.exists()
 
 
-def test_the_files_do_not_grow_in_number_with_the_dead(sqlite: Backend, tmp_path: Path) -> None:
+def test_the_number_of_files_does_not_grow_with_killed_workers(
+    sqlite: Backend, tmp_path: Path
+) -> None:
     with Service(sqlite.environment, tmp_path) as service:
         made = directory_of(service)
         service.call("GET", "/zerglings/")
@@ -201,7 +203,7 @@ def test_the_files_do_not_grow_in_number_with_the_dead(sqlite: Backend, tmp_path
 
 
 def has_counted(service: Service, lists: int) -> bool:
-    """Whether it has counted so many, which it does when their clients have them already."""
+    """Whether so many requests are counted, which happens after their responses are sent."""
     counted = Metrics.of(service).total("overmind_http_requests_total", route="zergling-list")
     return counted == lists
 

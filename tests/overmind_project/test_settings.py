@@ -18,7 +18,7 @@ from tests.support.service import ROOT
 
 
 def settings(**environment: str) -> dict[str, object]:
-    """Return the settings, printable: secrets as they show themselves."""
+    """Return the settings in printable form, with secrets hidden."""
     found = read_settings(**environment)
     shown: dict[str, object] = json.loads(json.dumps(found, default=_printable))
     return shown
@@ -28,20 +28,20 @@ def _printable(value: object) -> object:
     return sorted(value) if isinstance(value, frozenset) else str(value)
 
 
-def test_the_main_process_loads_nothing_that_its_workers_are_to_patch() -> None:
+def test_the_main_process_does_not_import_ssl_before_its_workers_patch_it() -> None:
     show = "import sys, overmind_project.gunicorn_conf; print('ssl' in sys.modules)"
     done = python("-c", show, OVERMIND_RATE_LIMIT="9/s", OVERMIND_CORS_ORIGINS="*")
     assert done.stdout == "False\n", done.stderr
 
 
-def test_idle_connections_are_kept_for_as_long_as_is_configured() -> None:
+def test_the_keep_alive_time_is_configurable() -> None:
     show = "from overmind_project.gunicorn_conf import keepalive; print(keepalive)"
     for given, seconds in ({}, "75"), ({"OVERMIND_KEEP_ALIVE": "620"}, "620"):
         done = python("-c", show, **given)
         assert done.stdout == f"{seconds}\n", done.stderr
 
 
-def test_without_any_variable_it_is_open_and_embedded() -> None:
+def test_defaults_are_an_open_service_with_the_embedded_store() -> None:
     shown = settings()
     assert shown["OVERMIND_STORE"] == "sqlite"
     assert shown["OVERMIND_HTTP_ADDR"] == "0.0.0.0:8080"
@@ -50,7 +50,7 @@ def test_without_any_variable_it_is_open_and_embedded() -> None:
     assert shown["DEBUG"] is False
 
 
-def test_in_kubernetes_couchdb_is_found_by_what_is_injected() -> None:
+def test_couchdb_is_found_by_the_variables_that_kubernetes_injects() -> None:
     shown = settings(
         COUCHDB_SERVICE_HOST="10.0.0.2",
         COUCHDB_SERVICE_PORT="5985",
@@ -65,8 +65,8 @@ def test_in_kubernetes_couchdb_is_found_by_what_is_injected() -> None:
     assert shown["COUCHDB_DATABASE"] == "zerglings"
 
 
-def test_no_service_but_couchdb_sets_any_of_our_variables() -> None:
-    """The whole table of variables against whatever a Service of any name injects."""
+def test_variables_injected_for_other_services_are_ignored() -> None:
+    """Every variable is compared with what a Service of any name injects."""
     found = [
         (name, service, value)
         for name in sorted(ours.VARIABLES)
@@ -87,7 +87,7 @@ def test_no_service_but_couchdb_sets_any_of_our_variables() -> None:
         *("overmind-http-addr", "overmind-service", "overmind-http", "django", "web-concurrency"),
     ],
 )
-def test_a_service_of_another_name_changes_nothing_and_is_not_told_of(service: str) -> None:
+def test_variables_injected_for_a_similar_service_name_change_nothing(service: str) -> None:
     given = injected_by(service)
     shown, bare = settings(**given), settings()
     assert shown | {"UNREAD_VARIABLES": []} == bare | {"UNREAD_VARIABLES": []}
@@ -98,12 +98,12 @@ def test_a_service_of_another_name_changes_nothing_and_is_not_told_of(service: s
 @pytest.mark.parametrize(
     "value", ["tcp://[fd00::2]:5984", "udp://10.0.0.2:53", "sctp://10.0.0.2:1"]
 )
-def test_the_address_of_a_service_is_no_port_of_couchdb(value: str) -> None:
+def test_an_injected_address_is_not_taken_for_a_port(value: str) -> None:
     assert settings(COUCHDB_SERVICE_PORT=value) == settings()
     assert settings(COUCHDB_PORT=value)["OVERMIND_STORE"] == "sqlite"
 
 
-def test_a_url_goes_before_what_is_injected_and_a_store_before_both() -> None:
+def test_the_url_overrides_injected_variables_and_the_store_overrides_both() -> None:
     given = {"COUCHDB_URL": "https://db.example/couch/", "COUCHDB_SERVICE_HOST": "10.0.0.2"}
     assert settings(**given)["COUCHDB_URL"] == "https://db.example/couch"
     assert settings(**given, OVERMIND_STORE="sqlite")["OVERMIND_STORE"] == "sqlite"
@@ -114,7 +114,7 @@ def test_an_ipv6_host_makes_a_url() -> None:
     assert shown["COUCHDB_URL"] == "http://[fd00::2]:5984"
 
 
-def test_a_bad_value_of_every_variable_is_tried() -> None:
+def test_every_variable_is_tested_with_a_bad_value() -> None:
     assert BAD.keys() ^ NEVER_BAD == VARIABLES
 
 
@@ -122,7 +122,7 @@ def test_a_bad_value_of_every_variable_is_tried() -> None:
     "host",
     ["db:5984", "a:1", "http://couchdb", "couch db", "a..b", "::::", "[fd00::2]", "fe80::1%1"],
 )
-def test_what_is_no_host_is_refused(host: str) -> None:
+def test_an_invalid_host_is_rejected(host: str) -> None:
     with pytest.raises(ImproperlyConfigured, match=r"^COUCHDB_SERVICE_HOST: "):
         read_settings(COUCHDB_SERVICE_HOST=host)
 
@@ -136,14 +136,14 @@ def test_a_bad_value_stops_the_start_with_a_line_that_names_it(name: str) -> Non
 
 
 @pytest.mark.parametrize("command", ["serve", "bootstrap_couch", "export_zerglings -"])
-def test_a_bad_value_ends_each_command_with_that_line_alone(command: str) -> None:
+def test_a_bad_value_ends_each_command_with_only_that_line(command: str) -> None:
     done = python("manage.py", *command.split(), **BAD["OVERMIND_HTTP_ADDR"])
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("overmind: OVERMIND_HTTP_ADDR: ")
     assert done.stderr.count("\n") == 1
 
 
-def test_a_line_end_behind_any_variable_changes_nothing(tmp_path: Path) -> None:
+def test_a_final_line_end_in_any_variable_changes_nothing(tmp_path: Path) -> None:
     tokens = tmp_path / "tokens"
     tokens.write_text("\ufeffa:read:" + "ab" * 32 + "\r\n")
     ca_file = tmp_path / "ca.crt"
@@ -170,7 +170,7 @@ def test_a_line_end_behind_any_variable_changes_nothing(tmp_path: Path) -> None:
         assert settings(**{name: value + end for name, value in given.items()}) == plain
 
 
-def test_an_empty_variable_is_none() -> None:
+def test_an_empty_variable_counts_as_unset() -> None:
     for nothing in ("", "\n", "\r\n", "\ufeff"):
         names = ["WEB_CONCURRENCY", "COUCHDB_URL", "DJANGO_ALLOWED_HOSTS"]
         assert settings(**dict.fromkeys(names, nothing)) == settings()
@@ -186,7 +186,7 @@ def test_an_empty_variable_is_none() -> None:
         ("COUCHDB_SERVICE_HOST", "admin:hunter2@db"),
     ],
 )
-def test_no_bad_place_of_couchdb_repeats_what_may_be_a_secret(name: str, value: str) -> None:
+def test_errors_about_couchdb_urls_do_not_repeat_secrets(name: str, value: str) -> None:
     with pytest.raises(ImproperlyConfigured) as raised:
         read_settings(**{name: value})
     assert str(raised.value).startswith(f"{name}: ")
@@ -196,14 +196,14 @@ def test_no_bad_place_of_couchdb_repeats_what_may_be_a_secret(name: str, value: 
     assert "hunter2" not in "".join(told)
 
 
-def test_couchdb_without_a_place_stops_the_start() -> None:
+def test_couchdb_without_a_host_or_url_stops_the_start() -> None:
     for given in ({"OVERMIND_STORE": "couchdb"}, {"COUCHDB_PASSWORD": "hunter2"}):
         with pytest.raises(ImproperlyConfigured, match="COUCHDB_SERVICE_HOST") as raised:
             read_settings(**given)
         assert "hunter2" not in str(raised.value)
 
 
-def test_passwords_from_files_are_in_no_setting(tmp_path: Path) -> None:
+def test_passwords_from_files_are_not_stored_in_settings(tmp_path: Path) -> None:
     file = tmp_path / "password"
     file.write_text("hunter2")
     shown = settings(COUCHDB_URL="http://h", COUCHDB_PASSWORD_FILE=str(file))

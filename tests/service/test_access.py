@@ -26,12 +26,12 @@ from tests.support.tokens import (
 from tests.support.waiting import wait_until
 
 SOON = 10.0
-"""Seconds within which a change of the file has taken effect, on a machine that has much to do."""
+"""Seconds within which a change of the file takes effect, on a busy machine."""
 
 
 @pytest.fixture
 def backend(sqlite: Backend) -> Backend:
-    """The embedded store: no store is asked who may come in."""
+    """The embedded store: authentication does not use the store."""
     return sqlite
 
 
@@ -61,7 +61,7 @@ def get(service: Service, token: str) -> Reply:
 
 
 def wait_until_all_answer(service: Service, token: str, status: int) -> None:
-    """Wait until a token is answered so twenty times in a row, by whichever process."""
+    """Wait until a token gets this status twenty times in a row, from any process."""
     wait_until(
         lambda: all(get(service, token).status == status for _ in range(20)),
         f"all processes answer {status}",
@@ -81,7 +81,7 @@ def lines_of(service: Service, logger: str) -> list[dict[str, object]]:
 
 
 @pytest.mark.parametrize("processes", [2])
-def test_tokens_are_exchanged_under_a_running_service(closed: Service, tokens: Path) -> None:
+def test_tokens_are_replaced_while_the_service_runs(closed: Service, tokens: Path) -> None:
     assert get(closed, READER).status == 200
     assert get(closed, STRANGER).status == 401
     swap(tokens, READER_LINE, WRITER_LINE, line("viewer", "read", STRANGER))
@@ -98,7 +98,7 @@ def complaints(service: Service) -> int:
     return sum(each["level"] == "ERROR" for each in lines)
 
 
-def test_a_broken_file_changes_nothing_and_is_complained_about_once(
+def test_an_invalid_token_file_changes_nothing_and_is_logged_once(
     closed: Service, tokens: Path
 ) -> None:
     swap(tokens, READER)
@@ -114,7 +114,7 @@ def test_a_broken_file_changes_nothing_and_is_complained_about_once(
     assert READER not in closed.log
 
 
-def test_a_stream_ends_soon_after_its_token_was_removed(closed: Service, tokens: Path) -> None:
+def test_a_stream_ends_after_its_token_was_removed(closed: Service, tokens: Path) -> None:
     with (
         Ear(closed, headers=bearer(READER)) as reader,
         Ear(closed, headers=bearer(WRITER)) as writer,
@@ -131,7 +131,7 @@ def test_a_stream_ends_soon_after_its_token_was_removed(closed: Service, tokens:
         assert refused.reply.status == 401
 
 
-def test_the_log_tells_who_was_calling_and_never_with_what(closed: Service) -> None:
+def test_the_log_names_callers_and_never_tokens(closed: Service) -> None:
     calls = {"by-nobody": {}, "by-reader": bearer(READER), "by-stranger": bearer(STRANGER)}
     for request_id, headers in calls.items():
         closed.call("POST", "/zerglings/", headers=headers | {"X-Request-ID": request_id})
@@ -155,7 +155,7 @@ def test_the_log_tells_who_was_calling_and_never_with_what(closed: Service) -> N
     assert not any(token in closed.log for token in (READER, WRITER, STRANGER))
 
 
-def test_two_authorization_headers_are_no_token(closed: Service) -> None:
+def test_two_authorization_headers_are_rejected(closed: Service) -> None:
     connection = closed.connect()
     connection.putrequest("GET", "/zerglings/")
     for _ in range(2):
@@ -165,7 +165,7 @@ def test_two_authorization_headers_are_no_token(closed: Service) -> None:
     connection.close()
 
 
-def test_a_refused_body_does_not_disturb_the_next_call(closed: Service) -> None:
+def test_a_rejected_body_does_not_disturb_the_next_request(closed: Service) -> None:
     connection = closed.connect()
     for _ in range(3):
         refused = closed.call("POST", "/zerglings/", b"x" * 60_000, connection=connection)
@@ -178,7 +178,7 @@ def test_a_refused_body_does_not_disturb_the_next_call(closed: Service) -> None:
     connection.close()
 
 
-def test_a_token_that_was_made_lets_its_caller_in(closed: Service, tokens: Path) -> None:
+def test_a_token_from_make_token_is_accepted(closed: Service, tokens: Path) -> None:
     made = python("manage.py", "make_token", "ci", "write")
     assert made.returncode == 0, made.stderr
     words = [each.split() for each in made.stdout.splitlines()]

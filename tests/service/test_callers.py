@@ -38,7 +38,7 @@ PREFLIGHT = {
 }
 CLIENTS = 4
 SOON = 20.0
-"""Seconds within which processes have been exchanged, on a machine that has much to do."""
+"""Seconds within which processes are replaced, on a busy machine."""
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def through_proxy(
     method: str = "GET",
     origin: str = OURS,
 ) -> Reply:
-    """Make a request as a page of an origin does, from a client behind the proxy."""
+    """Send a cross-origin request from a client behind the proxy."""
     headers = {"X-Forwarded-For": f"203.0.113.9, {client}", "Origin": origin} | shown
     talk = http.client.HTTPConnection("127.0.0.1", service.port, 30, (PROXY, 0))
     with closing(talk):
@@ -77,12 +77,12 @@ def statuses(service: Service, clients: list[str], shown: dict[str, str]) -> Cou
 
 
 def is_readable(reply: Reply) -> bool:
-    """Whether the page of the configured origin may read an answer."""
+    """Whether the configured origin may read a response."""
     allowed = reply.headers["Access-Control-Allow-Origin"]
     return (allowed, reply.headers["Access-Control-Expose-Headers"]) == (OURS, EXPOSED_HEADERS)
 
 
-def test_every_refusal_can_be_read_by_the_page_that_is_refused(service: Service) -> None:
+def test_every_error_response_is_readable_across_origins(service: Service) -> None:
     anonymous = through_proxy(service, "192.0.2.1", {})
     assert (anonymous.status, is_readable(anonymous)) == (401, True)
     assert {word.strip() for word in anonymous.headers["Vary"].split(",")} >= {
@@ -101,11 +101,11 @@ def test_every_refusal_can_be_read_by_the_page_that_is_refused(service: Service)
     assert foreign.headers["Access-Control-Allow-Origin"] is None
 
 
-def test_the_log_says_at_the_start_that_a_token_is_asked_for(service: Service) -> None:
+def test_a_protected_service_logs_so_at_the_start(service: Service) -> None:
     assert "Access: the service requires a token" in service.log
 
 
-def test_a_preflight_needs_no_token_and_does_not_count(service: Service) -> None:
+def test_a_preflight_needs_no_token_and_is_not_counted(service: Service) -> None:
     for _ in range(2 * BURST):
         reply = through_proxy(service, "192.0.2.1", PREFLIGHT, "OPTIONS")
         assert (reply.status, reply.body) == (204, b"")
@@ -115,19 +115,21 @@ def test_a_preflight_needs_no_token_and_does_not_count(service: Service) -> None
     assert statuses(service, ["192.0.2.1"] * BURST, {}) == {401: BURST - 1, 429: 1}
 
 
-def test_callers_are_counted_by_name_and_all_others_by_the_address_that_is_forwarded(
+def test_callers_are_limited_by_name_and_others_by_forwarded_address(
     service: Service,
 ) -> None:
     many = [f"192.0.2.{n}" for n in range(1, 2 * BURST + 1)]
     assert statuses(service, many, bearer(READER)) == {200: BURST, 429: BURST}
     assert statuses(service, many[:BURST], bearer(WRITER)) == {200: BURST}
-    assert statuses(service, many, {}) == {401: 2 * BURST}, "each from an address of its own"
+    assert statuses(service, many, {}) == {401: 2 * BURST}, "each from its own address"
     tried = statuses(service, [many[0]] * (BURST + 10), bearer(STRANGER))
-    assert tried == {401: BURST - 1, 429: 11}, "the anonymous call before is the same address's"
+    assert tried == {401: BURST - 1, 429: 11}, (
+        "the anonymous request before counts for this address"
+    )
     assert statuses(service, ["198.51.100.1"], bearer(STRANGER)) == {401: 1}
 
 
-def test_one_name_does_not_take_the_streams_of_all(service: Service) -> None:
+def test_one_caller_cannot_take_all_streams(service: Service) -> None:
     with ExitStack() as open_ones:
         ears = [
             open_ones.enter_context(Ear(service, headers=bearer(READER)))
@@ -142,7 +144,7 @@ def test_one_name_does_not_take_the_streams_of_all(service: Service) -> None:
 
 
 @pytest.mark.parametrize("limit", ["999999/s"])
-def test_an_exchange_of_all_processes_fails_nobody_who_keeps_a_connection(
+def test_replacing_all_processes_fails_no_request(
     service: Service,
 ) -> None:
     old = set(workers(service))

@@ -15,7 +15,7 @@ from tests.support.service import Service
 
 HOST = b"Host: x\r\n"
 SMUGGLED = b"POST /zerglings/ HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
-"""What would spawn a zergling if it were taken for a request."""
+"""A request that would spawn a zergling if the server parsed it."""
 
 LINE, FIELD, FIELDS, HEAD = 8190, 8190, 100, 64 * 1024
 """The limits in bytes, and one in fields."""
@@ -99,7 +99,7 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("data", MALFORMED.values(), ids=MALFORMED.keys())
-def test_what_is_ambiguous_is_a_400_and_the_end(shared: Service, data: bytes) -> None:
+def test_ambiguous_requests_get_a_400_and_a_closed_connection(shared: Service, data: bytes) -> None:
     before = shared.call("GET", "/zerglings/").body
     (answer,) = sent(shared, data + SMUGGLED)
     assert answer.status == 400
@@ -125,7 +125,9 @@ TOO_MUCH = {
 
 
 @pytest.mark.parametrize(("status", "data"), TOO_MUCH.values(), ids=TOO_MUCH.keys())
-def test_what_is_too_much_is_told_and_the_end(shared: Service, status: int, data: bytes) -> None:
+def test_oversized_requests_get_an_error_and_a_closed_connection(
+    shared: Service, status: int, data: bytes
+) -> None:
     before = shared.call("GET", "/zerglings/").body
     (answer,) = sent(shared, data + SMUGGLED)
     assert answer.status == status
@@ -134,7 +136,7 @@ def test_what_is_too_much_is_told_and_the_end(shared: Service, status: int, data
     assert shared.call("GET", "/zerglings/").body == before
 
 
-def test_what_is_just_not_too_much_is_served(shared: Service) -> None:
+def test_requests_at_the_size_limits_are_served(shared: Service) -> None:
     url = b"GET /healthz?" + b"a" * (LINE - len("GET /healthz? HTTP/1.1")) + b" HTTP/1.1\r\n"
     fields = b"\r\n".join([b"X-A: a"] * (FIELDS - 2))
     for data in (url + HOST, get(b"X-A: " + b"a" * (FIELD - 7))[:-2], get(fields)[:-2]):
@@ -142,7 +144,7 @@ def test_what_is_just_not_too_much_is_served(shared: Service) -> None:
         assert answer.status == 200
 
 
-def test_an_answer_to_a_bad_head_repeats_nothing_of_it(shared: Service) -> None:
+def test_an_error_about_a_malformed_head_repeats_none_of_it(shared: Service) -> None:
     for data in (b"G\x00ET /hunter2 HTTP/1.1\r\n\r\n", get(b"X-hunter2 hunter2")):
         with line_to(shared) as line:
             line.sendall(data)
@@ -150,7 +152,7 @@ def test_an_answer_to_a_bad_head_repeats_nothing_of_it(shared: Service) -> None:
     assert "hunter2" not in shared.log
 
 
-def test_nothing_that_is_sent_makes_a_line_of_the_log(shared: Service) -> None:
+def test_requests_cannot_forge_log_lines(shared: Service) -> None:
     forged = b"2026-01-01T00:00:00.000Z ERROR forged"
     for ending in (b"\r\n", b"\n", b"\r", b"\x0b", b"\x0c", b"\x1b[2K", b"\xe2\x80\xa8", b"\x85"):
         sent(shared, b"GET /" + ending + forged + b" HTTP/1.1\r\n" + HOST + b"\r\n")
@@ -159,21 +161,21 @@ def test_nothing_that_is_sent_makes_a_line_of_the_log(shared: Service) -> None:
     assert all(re.match(r"\d{4}-\d\d-\d\dT|    ", line) for line in shared.log.splitlines())
 
 
-def test_what_is_no_request_is_counted(shared: Service) -> None:
+def test_malformed_requests_are_counted(shared: Service) -> None:
     name = "overmind_connections_dropped_total"
     before = Metrics.of(shared).total(name, reason="malformed")
     sent(shared, MALFORMED["a bare LF"])
     assert Metrics.of(shared).total(name, reason="malformed") == before + 1
 
 
-def test_a_refused_body_is_taken_in_so_that_the_answer_arrives(shared: Service) -> None:
-    """Whoever sends all before reading would else find a reset instead of an answer."""
+def test_a_rejected_body_is_read_so_that_the_response_arrives(shared: Service) -> None:
+    """A client that sends everything before reading would otherwise get a reset."""
     reply = shared.call("POST", "/zerglings/", b"x" * 4_000_000)
     assert reply.status == 413
     assert reply.headers["Connection"] == "close"
 
 
-def test_a_request_that_breaks_off_changes_nothing(shared: Service) -> None:
+def test_a_truncated_request_changes_nothing(shared: Service) -> None:
     before = shared.call("GET", "/zerglings/").body
     for data in (
         SMUGGLED[:-2],
@@ -192,14 +194,14 @@ def test_a_request_that_breaks_off_changes_nothing(shared: Service) -> None:
 # What is rightly served
 
 
-def test_requests_in_one_go_are_answered_in_order(shared: Service) -> None:
+def test_pipelined_requests_are_answered_in_order(shared: Service) -> None:
     requests = [b"GET /healthz", b"HEAD /healthz", b"GET /nowhere", b"GET /_health"]
     data = b"".join(request + b" HTTP/1.1\r\n" + HOST + b"\r\n" for request in requests[::2] * 20)
     answers = sent(shared, data + get(b"Connection: close"))
     assert [answer.status for answer in answers] == [200, 404] * 20 + [200]
 
 
-def test_http_1_0_closes_unless_told_otherwise(shared: Service) -> None:
+def test_http_1_0_connections_close_unless_kept_alive(shared: Service) -> None:
     (answer,) = sent(shared, b"GET /healthz HTTP/1.0\r\n\r\n")
     assert (answer.status, answer.headers["Connection"]) == (200, "close")
     with line_to(shared) as line:
@@ -208,7 +210,7 @@ def test_http_1_0_closes_unless_told_otherwise(shared: Service) -> None:
         assert [answer.status for answer in answers_in(all_from(line))] == [200, 200]
 
 
-def test_who_expects_100_gets_it_before_it_sends_the_body(shared: Service) -> None:
+def test_a_100_continue_is_sent_before_the_body(shared: Service) -> None:
     with line_to(shared) as line:
         line.sendall(post(b"Expect: 100-Continue", b"Content-Length: 1", b"Connection: close"))
         assert line.recv(4096) == b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -218,7 +220,7 @@ def test_who_expects_100_gets_it_before_it_sends_the_body(shared: Service) -> No
     assert answer.status == 200
 
 
-def test_a_head_request_has_no_body_and_the_next_one_follows(shared: Service) -> None:
+def test_a_head_response_has_no_body_and_keeps_the_connection(shared: Service) -> None:
     with line_to(shared) as line:
         line.sendall(b"HEAD /healthz HTTP/1.1\r\n" + HOST + b"\r\n")
         assert read_until(line, b"\r\n\r\n").startswith(b"HTTP/1.1 200 OK\r\n")
@@ -228,7 +230,7 @@ def test_a_head_request_has_no_body_and_the_next_one_follows(shared: Service) ->
     assert (answer.status, answer.body) == (400, b"")
 
 
-def test_a_body_in_small_chunks_that_come_one_by_one_is_whole(tmp_path: Path) -> None:
+def test_a_body_in_small_chunks_is_read_completely(tmp_path: Path) -> None:
     with Service(sqlite_backend(tmp_path).environment, tmp_path) as service:
         body = b'{"facing":"W"}'
         chunks = [b"1;a=b\r\n" + bytes([byte]) + b"\r\n" for byte in body]

@@ -37,7 +37,7 @@ def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 @pytest.fixture(params=[PREFIX, ""], ids=["left", "taken off"])
 def sent(request: pytest.FixtureRequest) -> str:
-    """What a proxy leaves of the prefix."""
+    """The part of the prefix that a proxy leaves in the path."""
     return str(request.param)
 
 
@@ -62,16 +62,14 @@ def test_the_entry_points_are_below_the_prefix(service: Service, sent: str) -> N
         assert status == (405 if "/swarm/" in path else 200), path
 
 
-def test_the_map_is_there_without_the_final_slash(service: Service) -> None:
+def test_the_map_is_served_without_the_final_slash(service: Service) -> None:
     assert service.call("GET", PREFIX, headers=PERSON).body == (
         service.call("GET", f"{PREFIX}/", headers=PERSON).body
     )
 
 
 @pytest.mark.parametrize("path", ["/", "/zerglings/", "/docs/", "/sign-in", "/swarm/commands"])
-def test_every_page_names_only_what_is_below_the_prefix(
-    service: Service, sent: str, path: str
-) -> None:
+def test_every_url_in_a_page_is_below_the_prefix(service: Service, sent: str, path: str) -> None:
     method, body = ("POST", '{"commands":[]}') if "swarm" in path else ("GET", None)
     named = NAMED.findall(service.call(method, f"{sent}{path}", body, PERSON).body.decode())
     assert named
@@ -82,7 +80,7 @@ def test_every_page_names_only_what_is_below_the_prefix(
             assert service.call("GET", each.removeprefix(PREFIX)).status == 200
 
 
-def test_the_document_says_where_its_paths_are(service: Service, sent: str) -> None:
+def test_the_openapi_document_names_the_prefix_as_its_server(service: Service, sent: str) -> None:
     document = service.call("GET", f"{sent}/schema/").json
     assert document["servers"] == [{"url": PREFIX}]
     assert "/zerglings/" in document["paths"]
@@ -92,18 +90,18 @@ def test_the_document_says_where_its_paths_are(service: Service, sent: str) -> N
 
 
 @pytest.mark.parametrize("path", ["/nowhere", "/zerglings/nobody"])
-def test_an_error_sends_people_below_the_prefix(service: Service, sent: str, path: str) -> None:
+def test_urls_in_an_error_page_are_below_the_prefix(service: Service, sent: str, path: str) -> None:
     reply = service.call("GET", f"{sent}{path}")
     assert reply.status == 404
     assert f" {PREFIX}/zerglings/" in reply.json["error"]
 
 
-def test_a_whole_swarm_call_may_be_as_long_as_anywhere(service: Service, sent: str) -> None:
+def test_bulk_calls_below_the_prefix_may_have_long_bodies(service: Service, sent: str) -> None:
     body = '{"commands":[{"id":"nobody","command":"M"}' + " " * 70_000 + "]}"
     assert service.call("POST", f"{sent}/swarm/commands", body).status == 200
 
 
-def test_a_longer_word_is_no_prefix(service: Service) -> None:
+def test_a_longer_segment_does_not_match_the_prefix(service: Service) -> None:
     for path in (f"{PREFIX}s/zerglings/", f"{PREFIX.upper()}/zerglings/", "/team/zerglings/"):
         assert service.call("GET", path).status == 404
 
@@ -118,7 +116,7 @@ def kept(reply: Reply) -> Morsel[str]:
     return cookie
 
 
-def test_the_cookie_is_for_the_prefix_alone(closed: Service, sent: str) -> None:
+def test_the_cookie_is_limited_to_the_prefix(closed: Service, sent: str) -> None:
     cookie = kept(sign_in(closed, sent))
     assert (cookie.key, cookie["path"], cookie["secure"]) == ("overmind-token", PREFIX, "")
     over_tls = kept(sign_in(closed, sent, Origin="https://example.org"))
@@ -136,7 +134,7 @@ def test_the_cookie_is_for_the_prefix_alone(closed: Service, sent: str) -> None:
     assert {(each["path"], each["max-age"]) for each in forgotten} == {(PREFIX, "0")}
 
 
-def test_the_cookie_of_the_prefix_goes_before_that_of_the_whole_host(closed: Service) -> None:
+def test_the_first_of_two_cookies_counts(closed: Service) -> None:
     both = {"Cookie": f"overmind-token={READER}; overmind-token={STRANGER}"}
     assert closed.call("GET", f"{PREFIX}/zerglings/", headers=both).status == 200
 
@@ -156,21 +154,19 @@ def test_the_cookie_of_the_prefix_goes_before_that_of_the_whole_host(closed: Ser
         ("//evil.example", f"{PREFIX}/"),
     ],
 )
-def test_signing_in_leads_to_nowhere_outside_the_prefix(
+def test_signing_in_redirects_only_below_the_prefix(
     closed: Service, sent: str, onward: str, where: str
 ) -> None:
     assert sign_in(closed, sent, onward).headers["Location"] == where
 
 
-def test_a_stranger_is_told_where_to_sign_in_and_gets_back(closed: Service, sent: str) -> None:
+def test_a_401_names_the_sign_in_page_and_the_way_back(closed: Service, sent: str) -> None:
     assert f" {PREFIX}/sign-in" in closed.call("GET", f"{sent}/zerglings/").json["error"]
     page = closed.call("GET", f"{sent}/zerglings/?limit=5", headers=PERSON).body.decode()
     assert f'value="{PREFIX}/zerglings/?limit=5"' in page
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/_health", "/static/overmind/main.js"])
-def test_what_asks_for_no_token_asks_for_none_under_a_prefix(
-    closed: Service, sent: str, path: str
-) -> None:
+def test_public_urls_require_no_token_below_a_prefix(closed: Service, sent: str, path: str) -> None:
     assert closed.call("GET", f"{sent}{path}").status == 200
     assert closed.call("GET", f"{sent}/static/nothing.js").status == 404

@@ -28,14 +28,14 @@ ORIGIN = {"location": {"x": 0, "y": 0}, "facing": "N"}
 
 
 def stored(backend: Backend, zergling_id: str) -> Zergling:
-    """Read a zergling past the service, as the store has it."""
+    """Read a zergling directly from the store."""
     store = backend.open()
     document: Document = read(store, zergling_id)
     store.close()
     return decode(document)
 
 
-def test_the_originals_walk_gives_the_originals_answers(service: Service) -> None:
+def test_the_originals_example_gets_the_originals_responses(service: Service) -> None:
     assert service.call("GET", "/zerglings/").body == b"{}"
     with_body = service.call("POST", "/zerglings/", "M")
     assert with_body.status == 201
@@ -58,7 +58,7 @@ def test_the_originals_walk_gives_the_originals_answers(service: Service) -> Non
 
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-def test_a_304_has_no_body_that_the_server_would_have_to_drop(service: Service) -> None:
+def test_a_304_is_sent_without_a_body(service: Service) -> None:
     path = f"/zerglings/{service.call('POST', '/zerglings/').json['zergling']['id']}"
     cases = [
         *((path, accepted) for accepted in ("application/json", "text/html")),
@@ -72,7 +72,7 @@ def test_a_304_has_no_body_that_the_server_would_have_to_drop(service: Service) 
     assert "no-body response" not in service.log
 
 
-def test_of_800_moves_by_32_clients_at_once_each_counts_once(
+def test_commands_of_32_concurrent_clients_each_count_once(
     service: Service, backend: Backend
 ) -> None:
     zergling_id = service.spawn()
@@ -95,7 +95,7 @@ def test_of_800_moves_by_32_clients_at_once_each_counts_once(
     assert replay(zergling.spawn, words) == zergling.pose
 
 
-def test_a_store_that_goes_and_comes_back_under_load(
+def test_a_service_recovers_from_a_store_outage_under_load(
     couch: Backend, proxy: FaultProxy, tmp_path: Path
 ) -> None:
     with Service(couch.through(proxy.url).environment, tmp_path) as service:
@@ -157,7 +157,7 @@ def seconds_until_brain_is(service: Service, state: str) -> float:
     return time.monotonic() - began
 
 
-def test_a_service_that_starts_before_its_store_waits_in_readyz(
+def test_a_service_started_before_its_store_is_not_ready_until_it_answers(
     couch: Backend, proxy: FaultProxy, tmp_path: Path
 ) -> None:
     proxy.down()
@@ -172,8 +172,8 @@ def test_a_service_that_starts_before_its_store_waits_in_readyz(
         assert service.call("POST", "/zerglings/").status == 201
 
 
-def test_an_account_is_exchanged_by_name_while_zerglings_move(site: Site, tmp_path: Path) -> None:
-    """As in a roll-out: the new account, then new pods beside the old ones, then retirement."""
+def test_an_account_is_replaced_by_name_under_load(site: Site, tmp_path: Path) -> None:
+    """As in a roll-out: create the new account, start new pods, then retire the old account."""
     site.bootstrap()
     new = Site(site.server, site.database, f"{site.username}-2", "new")
     stop = threading.Event()
@@ -214,7 +214,7 @@ def test_an_account_is_exchanged_by_name_while_zerglings_move(site: Site, tmp_pa
 
 
 def wait_until_moved(site: Site, ids: list[str]) -> None:
-    """Wait until each zergling has moved once more: the load has gone on."""
+    """Wait until each zergling has moved again."""
 
     def revisions() -> list[str]:
         return [site.server.ask("GET", site.database, id_)["_rev"] for id_ in ids]
@@ -227,7 +227,7 @@ def wait_until_moved(site: Site, ids: list[str]) -> None:
     )
 
 
-def test_no_answer_of_a_refused_account_shows_it(couch: Backend, tmp_path: Path) -> None:
+def test_responses_do_not_reveal_a_refused_account(couch: Backend, tmp_path: Path) -> None:
     wrong = {"COUCHDB_USERNAME": f"nobody-{uuid.uuid4().hex[:8]}", "COUCHDB_PASSWORD": "hunter2"}
     with Service(couch.environment | wrong, tmp_path) as service:
         for path in ("/zerglings/", "/readyz"):

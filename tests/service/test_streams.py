@@ -19,7 +19,7 @@ from zerglings.domain.zergling import Pose, Zergling
 from zerglings.storage.base import PAGE_LIMIT
 
 SWARM = PAGE_LIMIT + 200
-"""Zerglings: more than one page of them."""
+"""Zerglings, more than one page."""
 
 
 def fill(backend: Backend) -> list[str]:
@@ -48,7 +48,7 @@ def test_a_list_of_several_pages_is_complete(service: Service, backend: Backend)
     connection.close()
 
 
-def test_a_list_whose_store_fails_midway_is_no_json_and_no_whole_answer(
+def test_a_list_cut_off_by_a_store_failure_is_incomplete_and_not_json(
     couch: Backend, proxy: FaultProxy, tmp_path: Path
 ) -> None:
     ids = fill(couch)
@@ -62,7 +62,7 @@ def test_a_list_whose_store_fails_midway_is_no_json_and_no_whole_answer(
         assert len(service.call("GET", "/zerglings/").json["zerglings"]) == len(ids)
 
 
-def test_a_list_whose_store_fails_at_once_is_a_503(
+def test_a_list_is_a_503_if_the_store_fails_at_the_first_page(
     couch: Backend, proxy: FaultProxy, tmp_path: Path
 ) -> None:
     with Service(couch.through(proxy.url).environment, tmp_path) as service:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Asset(NamedTuple):
-    """Something that the service hands out to browsers.
+    """A file that the service serves to browsers.
 
     ``package`` brings it along, ``files`` are patterns in ``staticfiles/``. ``npm`` is its name in
     that registry, None where it has none of its own; ``version`` None where it does not tell.

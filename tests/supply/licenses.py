@@ -38,7 +38,7 @@ ALLOWED = frozenset(
         "ZPL-2.1",
     }
 )
-"""Licences that let the service be MIT: permissive ones, and MPL-2.0, which binds its own files."""
+"""Licences compatible with MIT: permissive ones, and MPL-2.0, which covers only its files."""
 
 _HEAD = """# Licences
 
@@ -61,7 +61,7 @@ What these packages bring along, and the service hands out:
 
 @cache
 def licences() -> dict[str, str]:
-    """Return what each runtime package that is needed here declares, by its name."""
+    """Return the declared licence of each runtime package of this platform, by name."""
     names = [each.requirement.name for each in here(locked(ROOT / "requirements.txt"))]
     tool = Path(sys.executable).with_name("pip-licenses")
     done = subprocess.run(
@@ -75,7 +75,7 @@ def licences() -> dict[str, str]:
 
 
 def page() -> str:
-    """Return the page as it should be."""
+    """Return the up-to-date page."""
     packages = [(f"`{name}`", licence) for name, licence in licences().items()]
     assets = [
         (each.title, each.licence, f"`{each.package}`", ", ".join(f"`{it}`" for it in each.files))

@@ -16,10 +16,10 @@ from packaging.utils import canonicalize_name
 from tests.support.service import ROOT
 
 SOURCES = [*sorted(ROOT.glob("requirements*.in")), ROOT / "tests" / "peer" / "requirements.in"]
-"""The files of pins; each has its lock beside it, with the suffix ``.txt``."""
+"""The files of direct requirements; the lock file of each ends with ``.txt``."""
 
 RUNTIME, DEVELOPMENT = ROOT / "requirements.txt", ROOT / "requirements-dev.txt"
-"""The locks of what is installed where tests run."""
+"""The lock files of packages installed in the test environment."""
 
 _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})(?= |$)")
 
@@ -35,7 +35,7 @@ class Pinned:
 
 
 def pins(source: Path) -> dict[str, str]:
-    """Return the version of each package that a ``.in`` file asks for itself."""
+    """Return the version of each direct requirement of a ``.in`` file."""
     return {each.name: each.version for each in _read(source)}
 
 
@@ -45,18 +45,18 @@ def locked(lock: Path) -> list[Pinned]:
 
 
 def install_options() -> list[str]:
-    """Return what the Makefile gives to pip to install a lock: the command and its options."""
+    """Return the pip command and options with which the Makefile installs a lock file."""
     (found,) = re.findall(r"(?m)^INSTALL := (.*)$", (ROOT / "Makefile").read_text("utf-8"))
     return str(found).split()
 
 
 def here(packages: Iterable[Pinned]) -> list[Pinned]:
-    """Return those of the packages that this platform and this Python need."""
+    """Return the packages that this platform and Python need."""
     return [each for each in packages if not (m := each.requirement.marker) or m.evaluate()]
 
 
 def _read(path: Path) -> Iterable[Pinned]:
-    """Yield what each line asks for; lines that refer to other files are passed over.
+    """Yield the requirement of each line; lines that refer to other files are skipped.
 
     Raises:
         InvalidRequirement: A line is neither a requirement nor such a reference.

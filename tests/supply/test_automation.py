@@ -34,7 +34,7 @@ def steps() -> Iterator[tuple[str, Object]]:
 
 
 @each_workflow
-def test_a_workflow_may_only_read_and_ends(path: Any) -> None:
+def test_workflows_have_read_permission_and_a_timeout(path: Any) -> None:
     found = workflow(path)
     assert found["permissions"] == {"contents": "read"}
     assert found["concurrency"]["group"]
@@ -44,7 +44,7 @@ def test_a_workflow_may_only_read_and_ends(path: Any) -> None:
         assert "latest" not in job["runs-on"], name
 
 
-def test_foreign_code_is_pinned_by_commit_and_gets_no_account() -> None:
+def test_actions_are_pinned_by_commit_and_get_no_credentials() -> None:
     used = [(where, step) for where, step in steps() if "uses" in step]
     assert used
     for where, step in used:
@@ -53,7 +53,7 @@ def test_foreign_code_is_pinned_by_commit_and_gets_no_account() -> None:
             assert step["with"]["persist-credentials"] is False, where
 
 
-def test_everything_runs_on_every_python_that_is_promised() -> None:
+def test_everything_runs_on_every_supported_python() -> None:
     (job,) = [
         job
         for path in WORKFLOWS
@@ -66,7 +66,7 @@ def test_everything_runs_on_every_python_that_is_promised() -> None:
     assert f'requires-python = ">={PYTHONS[0]}"' in project
 
 
-def test_it_runs_over_couchdb_too() -> None:
+def test_the_workflow_also_runs_with_couchdb() -> None:
     jobs = [job for path in WORKFLOWS for job in workflow(path)["jobs"].values()]
     (job,) = [job for job in jobs if "couchdb" in job.get("services", {})]
     service, last = job["services"]["couchdb"], job["steps"][-1]
@@ -76,7 +76,7 @@ def test_it_runs_over_couchdb_too() -> None:
     assert last["env"]["COUCHDB_TEST_URL"] == f"http://{account}@localhost:5984"
 
 
-def test_the_couchdb_that_was_last_tested_is_the_one_that_runs_everywhere() -> None:
+def test_the_last_tested_couchdb_version_is_used_everywhere() -> None:
     (job,) = [
         job for path in WORKFLOWS for job in workflow(path)["jobs"].values() if "services" in job
     ]
@@ -94,14 +94,14 @@ def test_the_couchdb_that_was_last_tested_is_the_one_that_runs_everywhere() -> N
     assert job["name"] == f"CouchDB {tested.rpartition('.')[0]}"
 
 
-def test_what_runs_everything_has_the_tags_of_releases() -> None:
+def test_jobs_that_run_everything_fetch_all_tags() -> None:
     for path in WORKFLOWS:
         for name, job in workflow(path)["jobs"].items():
             if any(step.get("run") == ".ci/run" for step in job["steps"]):
                 assert job["steps"][0]["with"]["fetch-depth"] == 0, name
 
 
-def test_the_updater_knows_every_lock_file() -> None:
+def test_the_updater_covers_every_lock_file() -> None:
     settings = json.loads((ROOT / "renovate.json").read_text(encoding="utf-8"))
     (pattern,) = settings["pip-compile"]["managerFilePatterns"]
     for source in SOURCES:

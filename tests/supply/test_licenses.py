@@ -24,7 +24,7 @@ def declared() -> dict[str, str]:
 
 
 def collected() -> dict[str, Path]:
-    """What `collectstatic` collects that is not ours, and where it is."""
+    """Third-party files that `collectstatic` collects, with their paths."""
     ignored = StaticFiles.ignore_patterns
     found = [(path, its) for finder in get_finders() for path, its in finder.list(ignored)]
     return {path: Path(its.path(path)) for path, its in found if not path.startswith(OURS)}
@@ -34,24 +34,24 @@ def tables(text: str) -> list[str]:
     return [line for line in text.splitlines() if line.startswith("|")]
 
 
-def test_the_tables_of_the_page_are_what_make_licenses_writes() -> None:
+def test_the_tables_are_current() -> None:
     assert tables(PAGE.read_text(encoding="utf-8")) == tables(page()), "run make licenses"
 
 
-def test_every_runtime_package_is_there(declared: dict[str, str]) -> None:
+def test_every_runtime_package_is_listed(declared: dict[str, str]) -> None:
     names = {re.sub(r"[-_.]+", "-", name).lower() for name in declared}
     assert names == {each.name for each in here(locked(ROOT / "requirements.txt"))}
 
 
-def test_every_licence_is_one_that_is_allowed(declared: dict[str, str]) -> None:
+def test_every_licence_is_allowed(declared: dict[str, str]) -> None:
     assert {name: each for name, each in declared.items() if each not in ALLOWED} == {}
 
 
-def test_no_licence_is_allowed_that_nobody_has(declared: dict[str, str]) -> None:
+def test_every_allowed_licence_is_used(declared: dict[str, str]) -> None:
     assert set(declared.values()) == ALLOWED
 
 
-def test_every_file_that_is_handed_to_browsers_has_its_licence() -> None:
+def test_every_file_served_to_browsers_has_a_licence() -> None:
     patterns = [pattern for asset in ASSETS for pattern in asset.files]
     files = collected()
     assert len(files) > 20
@@ -59,7 +59,7 @@ def test_every_file_that_is_handed_to_browsers_has_its_licence() -> None:
     assert [each for each in patterns if not any(fnmatch(path, each) for path in files)] == []
 
 
-def test_every_version_that_is_listed_is_the_one_that_is_handed_out() -> None:
+def test_every_listed_version_is_the_served_one() -> None:
     files = collected()
     for asset in ASSETS:
         own = [path for path in files if any(fnmatch(path, each) for each in asset.files)]

@@ -24,7 +24,7 @@ from tests.supply.requirements import (
 from tests.support.service import ROOT
 
 CARD = {"django", "djangorestframework", "pycouchdb", "gunicorn"}
-"""What the service is built on."""
+"""The main packages of the service."""
 
 each_installed = pytest.mark.parametrize("lock", [RUNTIME, DEVELOPMENT], ids=lambda path: path.name)
 each_source = pytest.mark.parametrize(
@@ -54,14 +54,14 @@ def test_every_locked_package_has_hashes(source: Path) -> None:
 
 
 @each_source
-def test_no_lock_names_a_registry(source: Path) -> None:
+def test_lock_files_name_no_registry(source: Path) -> None:
     text = source.with_suffix(".txt").read_text(encoding="utf-8")
     assert not re.search(r"://|index-url|find-links|trusted-host", text)
 
 
 @each_source
-def test_the_lock_says_the_command_that_writes_it(source: Path) -> None:
-    """An updater repeats the command of the header, so it must be that of `make lock`."""
+def test_a_lock_file_names_the_command_that_writes_it(source: Path) -> None:
+    """The dependency updater runs the command in the header, so it must equal `make lock`'s."""
     target = source.with_suffix(".txt").relative_to(ROOT)
     command = (
         "uv pip compile --universal --python-version=3.11 --no-strip-extras --generate-hashes "
@@ -84,7 +84,7 @@ def required(package: Pinned) -> Iterator[Requirement]:
 
 
 @each_installed
-def test_what_a_locked_package_requires_is_locked(lock: Path) -> None:
+def test_requirements_of_locked_packages_are_locked(lock: Path) -> None:
     packages = by_name(here(locked(lock)))
     for name, package in packages.items():
         for requirement in required(package):
@@ -94,8 +94,8 @@ def test_what_a_locked_package_requires_is_locked(lock: Path) -> None:
 
 
 @each_installed
-def test_a_lock_names_the_extras_that_are_required(lock: Path) -> None:
-    """Where it does not, a pip before 23.3 looks for them in newer releases, and refuses those."""
+def test_a_lock_file_keeps_the_required_extras(lock: Path) -> None:
+    """Without extras, pip before 23.3 searches newer releases for them and fails."""
     packages = by_name(here(locked(lock)))
     for package in packages.values():
         for requirement in required(package):
@@ -104,27 +104,27 @@ def test_a_lock_names_the_extras_that_are_required(lock: Path) -> None:
 
 
 @each_installed
-def test_what_is_installed_is_what_is_locked(lock: Path) -> None:
+def test_installed_versions_equal_the_locked_ones(lock: Path) -> None:
     packages = here(locked(lock))
     assert {each.name: distribution(each.name).version for each in packages} == {
         each.name: each.version for each in packages
     }
 
 
-def test_development_runs_with_the_runtime_s_packages() -> None:
+def test_development_uses_the_packages_of_the_runtime() -> None:
     runtime, development = by_name(locked(RUNTIME)), by_name(locked(DEVELOPMENT))
     assert {n: (p.version, p.hashes) for n, p in development.items() if n in runtime} == {
         n: (p.version, p.hashes) for n, p in runtime.items()
     }
 
 
-def test_what_the_service_is_built_on_is_asked_for_by_name() -> None:
+def test_the_main_packages_are_direct_requirements() -> None:
     assert pins(ROOT / "requirements.in").keys() >= CARD
     assert "pytest-django" in pins(ROOT / "requirements-dev.in")
 
 
 @pytest.mark.parametrize("name", ["Makefile", "Dockerfile", "tests/peer/install.sh"])
-def test_nothing_is_installed_without_its_hash(name: str) -> None:
+def test_every_installation_requires_hashes(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8").replace("\\\n", " ")
     installs = re.findall(r"(?m)^.*pip (?:--python \S+ )?(?:install|\$\(INSTALL\)).*$", text)
     assert installs
@@ -132,7 +132,7 @@ def test_nothing_is_installed_without_its_hash(name: str) -> None:
         assert "--require-hashes" in line.replace("$(INSTALL)", " ".join(install_options())), line
 
 
-def test_what_has_no_wheel_is_built_with_what_is_locked() -> None:
+def test_packages_without_wheels_are_built_with_locked_tools() -> None:
     text = (ROOT / "Makefile").read_text(encoding="utf-8").replace("\\\n", " ")
     (line,) = re.findall(r"(?m)^.*\$\(UV\) pip install.*$", text)
     (lock,) = re.findall(r"\s--requirement=(\S+)", line)

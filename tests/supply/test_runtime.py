@@ -19,7 +19,7 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_runtime(tmp_path_factory.mktemp("runtime"))
 
 
-def test_it_has_what_is_locked_and_nothing_else(python: Path) -> None:
+def test_the_environment_has_exactly_the_locked_packages(python: Path) -> None:
     listing = "import importlib.metadata as m; print(*sorted(d.name for d in m.distributions()))"
     done = subprocess.run([python, "-c", listing], check=True, capture_output=True, text=True)
     packages = here(locked(ROOT / "requirements.txt"))
@@ -41,7 +41,7 @@ def test_every_module_of_the_service_can_be_imported(python: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_it_serves(python: Path, tmp_path: Path) -> None:
+def test_the_service_serves_its_pages(python: Path, tmp_path: Path) -> None:
     with Service(
         sqlite_backend(tmp_path).environment, tmp_path, python=str(python), program=SERVE
     ) as service:

@@ -28,7 +28,7 @@ def assert_ready(site: Site) -> None:
     client = CouchDBClient(site.server.url, site.account(site.username, site.password))
     store = CouchDBStore(client, site.database)
     store.check_ready(timeout=5)
-    assert store.page(None, 9, timeout=5).documents == [], "nothing is left behind"
+    assert store.page(None, 9, timeout=5).documents == [], "the test documents are removed"
     client.close()
     nobody = CouchDBClient(site.server.url, site.account("", ""))
     for name in site.databases:

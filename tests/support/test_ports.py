@@ -17,7 +17,7 @@ PRINT_ALL = "from tests.support.ports import *; print(*(free_port() for _ in ran
 
 @pytest.fixture
 def ours() -> set[int]:
-    """Half a block of this process's ports."""
+    """Half of the ports in this process's block."""
     return {free_port() for _ in range(BLOCK // 2)}
 
 
@@ -36,7 +36,7 @@ def test_another_process_gets_other_ports(ours: set[int]) -> None:
     assert theirs.isdisjoint(ours)
 
 
-def test_a_port_on_which_something_listens_is_left_out() -> None:
+def test_a_port_in_use_is_skipped() -> None:
     with socket.create_server(("127.0.0.1", free_port())) as server:
         taken = server.getsockname()[1]
         assert taken not in {free_port() for _ in range(BLOCK)}
@@ -44,7 +44,7 @@ def test_a_port_on_which_something_listens_is_left_out() -> None:
 
 @pytest.mark.parametrize("system", ["32768\t60999\n", "1024\t65535\n", "10000\t65535\n"])
 @pytest.mark.usefixtures("forgotten")
-def test_there_are_ports_whatever_the_system_keeps_for_itself(
+def test_ports_are_found_for_every_ephemeral_range(
     system: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = tmp_path / "ip_local_port_range"

@@ -163,7 +163,7 @@ def test_an_answer_is_sent_instead_of_forwarding(
     assert [seen.status for seen in proxy.requests] == [502, 200]
 
 
-def test_the_first_fault_that_matches_and_is_not_used_up_decides(
+def test_the_first_matching_fault_with_uses_left_applies(
     proxy: FaultProxy, client: requests.Session
 ) -> None:
     proxy.faults = [
@@ -180,7 +180,7 @@ def test_the_first_fault_that_matches_and_is_not_used_up_decides(
     ("kind", "carried_out", "status"),
     [(ResetBefore(), [], None), (ResetAfter(), ["GET /a"], 200)],
 )
-def test_a_reset_comes_before_or_after_the_upstream_did_its_work(
+def test_a_reset_is_sent_before_or_after_the_upstream_handled_the_request(
     proxy: FaultProxy, upstream: Upstream, kind: Kind, carried_out: list[str], status: int | None
 ) -> None:
     proxy.fault = Fault(kind)
@@ -194,7 +194,9 @@ def test_a_reset_comes_before_or_after_the_upstream_did_its_work(
 
 
 @pytest.mark.parametrize(("path", "whole"), [("/a", 10), ("/chunked", 5)])
-def test_a_cut_body_ends_before_its_length(proxy: FaultProxy, path: str, whole: int) -> None:
+def test_a_cut_body_ends_before_its_declared_length(
+    proxy: FaultProxy, path: str, whole: int
+) -> None:
     proxy.fault = Fault(CutBody(3))
     connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=5)
     connection.request("GET", path)
@@ -230,7 +232,7 @@ def test_a_delay_comes_before_forwarding(proxy: FaultProxy, client: requests.Ses
 
 
 @pytest.mark.parametrize("kind", [Hang(threading.Event()), Delay(60)])
-def test_stopping_drops_what_is_held(proxy: FaultProxy, upstream: Upstream, kind: Kind) -> None:
+def test_stopping_drops_held_requests(proxy: FaultProxy, upstream: Upstream, kind: Kind) -> None:
     arrived = threading.Event()
 
     def matches(_method: str, _path: str) -> bool:
@@ -263,7 +265,7 @@ def test_down_refuses_and_up_serves_again_on_the_same_port(proxy: FaultProxy) ->
     assert proxy.port == port
 
 
-def test_an_upstream_that_is_down_resets_the_client() -> None:
+def test_an_unreachable_upstream_resets_the_client() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         with FaultProxy("127.0.0.1", unused.getsockname()[1]) as proxy:
@@ -290,7 +292,7 @@ def test_a_persistent_peer_keeps_its_databases_over_a_kill(
         assert client.get(database, auth=("boss", "secret"), timeout=5).status_code == 200
 
 
-def test_a_peer_that_cannot_start_says_what_it_printed(tmp_path: Path) -> None:
+def test_a_peer_that_cannot_start_reports_its_output(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]

@@ -42,7 +42,7 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def later(monkeypatch: pytest.MonkeyPatch) -> Pass:
-    """Lets the time pass after which the file is looked at again."""
+    """Advances the clock until the file is checked again."""
     now = [1000.0]
     monkeypatch.setattr(access, "time", SimpleNamespace(monotonic=lambda: now[0]))
 
@@ -56,7 +56,7 @@ def names(source: Secret) -> list[tuple[str, str]]:
     return [(token.name, token.scope) for token in tokens_of(source)]
 
 
-def test_a_variable_has_lines_or_commas_and_a_file_comments_too(file: Path) -> None:
+def test_a_variable_has_lines_or_commas_and_a_file_may_have_comments(file: Path) -> None:
     known = [("viewer", "read"), ("pilot", "write")]
     assert names(given_in_variable(LINES)) == known
     assert names(given_in_variable(LINES.replace(",", "\n"))) == known
@@ -66,7 +66,7 @@ def test_a_variable_has_lines_or_commas_and_a_file_comments_too(file: Path) -> N
     assert names(given_in_file(file)) == known
 
 
-def test_a_hash_may_be_written_in_capitals() -> None:
+def test_a_hash_may_be_upper_case() -> None:
     ring = TokenStore(given_in_variable(f"a:read:{hashlib.sha256(b'x').hexdigest().upper()}"))
     assert ring.find("x") is not None
 
@@ -102,13 +102,13 @@ def test_a_hash_may_be_written_in_capitals() -> None:
         "# a:read:b",
     ],
 )
-def test_what_is_no_token_is_refused_without_being_repeated(text: str) -> None:
+def test_an_invalid_token_line_is_rejected_without_repeating_it(text: str) -> None:
     with pytest.raises(TokensError) as refused:
         tokens_of(given_in_variable(text))
     assert not any(part in str(refused.value) for part in (HASH, HASH.upper(), HASH[:-1], "\x1b"))
 
 
-def test_an_empty_file_or_one_of_comments_alone_is_refused(file: Path) -> None:
+def test_a_file_without_tokens_is_rejected(file: Path) -> None:
     for text in ("", "\n", "# nobody\n"):
         file.write_text(text)
         with pytest.raises(TokensError, match="every request would be denied"):
@@ -116,12 +116,12 @@ def test_an_empty_file_or_one_of_comments_alone_is_refused(file: Path) -> None:
 
 
 @given(st.text(alphabet=string.printable + "äß\x00\u2028", max_size=200))
-def test_whatever_a_variable_holds_it_lets_nobody_else_in(text: str) -> None:
+def test_no_variable_accepts_an_unknown_token(text: str) -> None:
     ring = TokenStore(given_in_variable(text))
     assert ring.find(STRANGER) is None
 
 
-def test_a_token_is_found_by_itself_alone() -> None:
+def test_a_token_is_found_only_by_its_exact_value() -> None:
     ring = TokenStore(given_in_variable(LINES))
     reader, writer = ring.find(READER), ring.find(WRITER)
     assert reader is not None
@@ -147,12 +147,12 @@ def test_a_token_is_found_by_itself_alone() -> None:
         assert ring.find(other) is None, other[:40]
 
 
-def test_one_name_may_have_two_tokens_so_that_one_can_follow_the_other() -> None:
+def test_one_name_may_have_two_tokens_for_a_rotation() -> None:
     ring = TokenStore(given_in_variable(f"{line('ci', 'read', 'old')},{line('ci', 'read', 'new')}"))
     assert [token and token.name for token in map(ring.find, ("old", "new"))] == ["ci", "ci"]
 
 
-def test_every_token_is_compared_whichever_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_token_is_compared_whichever_is_presented(monkeypatch: pytest.MonkeyPatch) -> None:
     ring = TokenStore(given_in_variable(LINES))
     compared: list[bytes] = []
     constant_time = hmac.compare_digest
@@ -168,13 +168,13 @@ def test_every_token_is_compared_whichever_is_shown(monkeypatch: pytest.MonkeyPa
         assert len(compared) == 2
 
 
-def test_no_token_shows_its_hash() -> None:
+def test_the_repr_of_a_token_hides_its_hash() -> None:
     (token, _) = tokens_of(given_in_variable(LINES))
     assert token.digest.hex()[:8] not in repr(token)
     assert str(token.digest) not in repr(token)
 
 
-def test_a_changed_file_is_taken_over_without_a_restart(file: Path, later: Pass) -> None:
+def test_a_changed_file_is_loaded_without_a_restart(file: Path, later: Pass) -> None:
     ring = TokenStore(given_in_file(file))
     reader = ring.find(READER)
     assert reader is not None
@@ -186,9 +186,7 @@ def test_a_changed_file_is_taken_over_without_a_restart(file: Path, later: Pass)
     assert ring.find(WRITER) is not None
 
 
-def test_a_mounted_secret_that_is_swapped_by_a_symlink_is_taken_over(
-    tmp_path: Path, later: Pass
-) -> None:
+def test_a_mounted_secret_replaced_by_a_symlink_is_loaded(tmp_path: Path, later: Pass) -> None:
     for version, text in (("1", READER_LINE), ("2", WRITER_LINE)):
         (tmp_path / version).mkdir()
         (tmp_path / version / "tokens").write_text(text)
@@ -203,7 +201,7 @@ def test_a_mounted_secret_that_is_swapped_by_a_symlink_is_taken_over(
     assert ring.find(WRITER) is not None
 
 
-def test_a_change_that_leaves_age_and_size_alone_is_noticed(file: Path, later: Pass) -> None:
+def test_a_change_with_equal_time_and_size_is_noticed(file: Path, later: Pass) -> None:
     file.write_text(READER_LINE)
     before = file.stat()
     ring = TokenStore(given_in_file(file))
@@ -214,7 +212,7 @@ def test_a_change_that_leaves_age_and_size_alone_is_noticed(file: Path, later: P
     assert ring.find(READER) is None
 
 
-def test_the_file_is_looked_at_once_a_second_at_most(
+def test_the_file_is_checked_at_most_once_a_second(
     file: Path, later: Pass, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks: list[Secret] = []
@@ -234,7 +232,7 @@ def test_the_file_is_looked_at_once_a_second_at_most(
 
 
 @pytest.mark.parametrize("broken", ["removed", "", "# nobody", READER, b"\xff"])
-def test_a_broken_file_leaves_the_tokens_as_they_were_and_says_so_once(
+def test_an_invalid_file_keeps_the_previous_tokens_and_is_logged_once(
     file: Path, later: Pass, caplog: pytest.LogCaptureFixture, broken: str | bytes
 ) -> None:
     good = file.read_text()
@@ -260,7 +258,7 @@ def test_a_broken_file_leaves_the_tokens_as_they_were_and_says_so_once(
     assert [record.levelname for record in caplog.records] == ["INFO"]
 
 
-def test_a_file_that_is_broken_from_the_first_lets_nobody_in_until_it_is_mended(
+def test_an_initially_invalid_file_accepts_no_token_until_it_is_corrected(
     file: Path, later: Pass
 ) -> None:
     good = file.read_text()

@@ -31,7 +31,7 @@ FILES = (
 
 @pytest.fixture
 def backend(sqlite: Backend) -> Backend:
-    """The embedded store: nothing here comes so far."""
+    """The embedded store, which is not tested here."""
     return sqlite
 
 
@@ -49,7 +49,7 @@ def kept(reply: Any, name: str = "overmind-token") -> Any:
     return reply.cookies[name]
 
 
-def test_who_has_signed_in_is_known_by_the_cookie_until_the_browser_is_closed(
+def test_signing_in_sets_a_session_cookie_that_authenticates(
     closed: Client,
 ) -> None:
     reply = sign_in(closed, WRITER)
@@ -62,7 +62,7 @@ def test_who_has_signed_in_is_known_by_the_cookie_until_the_browser_is_closed(
     assert closed.post("/zerglings/", headers=FROM_HERE).status_code == 201
 
 
-def test_the_cookie_keeps_to_encrypted_connections_where_there_is_one(closed: Client) -> None:
+def test_the_cookie_is_secure_on_https(closed: Client) -> None:
     host, name = {"Host": "overmind.example"}, "__Host-overmind-token"
     assert not kept(sign_in(closed, READER, **host))["secure"]
     assert not kept(sign_in(closed, READER, Origin="http://overmind.example", **host))["secure"]
@@ -71,18 +71,18 @@ def test_the_cookie_keeps_to_encrypted_connections_where_there_is_one(closed: Cl
     assert (cookie["secure"], cookie["path"], cookie["domain"]) == (True, "/", "")
 
 
-def test_who_signs_out_is_not_known_any_more(closed: Client) -> None:
+def test_signing_out_removes_the_cookies(closed: Client) -> None:
     sign_in(closed, WRITER)
     reply = closed.post("/sign-out", headers=FROM_HERE)
     assert (reply.status_code, reply.headers["Location"]) == (303, "/sign-in")
     for name in ("overmind-token", "__Host-overmind-token"):
         cookie = kept(reply, name)
         assert (cookie.value, cookie["max-age"], cookie["path"]) == ("", 0, "/")
-        assert bool(cookie["secure"]) == name.startswith("__Host-"), "else no browser forgets it"
+        assert bool(cookie["secure"]) == name.startswith("__Host-"), "otherwise browsers keep it"
     assert closed.get("/zerglings/").status_code == 401
 
 
-def test_a_token_that_is_not_known_is_refused_and_not_kept(closed: Client) -> None:
+def test_an_unknown_token_is_rejected_and_sets_no_cookie(closed: Client) -> None:
     for token in ("", STRANGER, "é", "\x00", "x" * 4000, f'{WRITER}"'):
         reply = sign_in(closed, token)
         assert reply.status_code == 401
@@ -106,7 +106,7 @@ def test_a_token_that_is_not_known_is_refused_and_not_kept(closed: Client) -> No
         ("a=1&" * 1025, FORM, 413),
     ],
 )
-def test_what_is_no_form_signs_nobody_in(
+def test_a_body_that_is_not_a_form_is_rejected(
     closed: Client,
     body: str | bytes,
     content_type: str,
@@ -119,12 +119,12 @@ def test_what_is_no_form_signs_nobody_in(
     assert not [each for each in caplog.records if each.levelno >= logging.ERROR]
 
 
-def test_what_a_framework_takes_for_an_attack_is_not_logged() -> None:
+def test_django_security_loggers_are_disabled() -> None:
     for name in ("", ".DisallowedHost", ".TooManyFieldsSent", ".TooManyFilesSent"):
         assert not logging.getLogger(f"django.security{name}").isEnabledFor(logging.ERROR)
 
 
-def test_no_other_site_signs_anybody_in_or_out(closed: Client) -> None:
+def test_signing_in_or_out_from_another_site_is_rejected(closed: Client) -> None:
     for headers in ({}, {"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
         for path in ("/sign-in", "/sign-out"):
             reply = closed.post(path, {"token": WRITER}, headers=headers)
@@ -133,7 +133,7 @@ def test_no_other_site_signs_anybody_in_or_out(closed: Client) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/zerglings/", "/zerglings/a?x=1&y=%20", "/a//b", "/a\\b"])
-def test_a_person_goes_on_to_where_they_wanted_to_be(closed: Client, path: str) -> None:
+def test_signing_in_redirects_to_the_requested_page(closed: Client, path: str) -> None:
     assert safe_path(path) == path
     page = closed.get("/sign-in", {"next": path}).content.decode()
     assert f'value="{path.replace("&", "&amp;")}"' in page
@@ -160,14 +160,14 @@ def test_a_person_goes_on_to_where_they_wanted_to_be(closed: Client, path: str) 
         "",
     ],
 )
-def test_nobody_is_sent_to_another_site(closed: Client, path: str) -> None:
+def test_redirects_to_other_sites_are_replaced_by_the_root(closed: Client, path: str) -> None:
     assert safe_path(path) == "/"
     page = closed.get("/sign-in", {"next": path}).content.decode()
     assert 'name="next" value="/"' in page
     assert sign_in(closed, READER, path).headers["Location"] == "/"
 
 
-def test_the_page_says_who_is_signed_in(closed: Client) -> None:
+def test_the_page_shows_who_is_signed_in(closed: Client) -> None:
     assert "Signed in as" not in closed.get("/sign-in").content.decode()
     sign_in(closed, READER)
     page = closed.get("/sign-in").content.decode()
@@ -177,7 +177,7 @@ def test_the_page_says_who_is_signed_in(closed: Client) -> None:
     assert "may read and command" in closed.get("/sign-in").content.decode()
 
 
-def test_the_page_needs_neither_scripts_nor_files_of_others(closed: Client) -> None:
+def test_the_page_has_no_scripts_and_no_external_files(closed: Client) -> None:
     reply = closed.get("/sign-in")
     assert "script-src 'self'" in reply.headers["Content-Security-Policy"]
     page = reply.content.decode()
@@ -187,14 +187,14 @@ def test_the_page_needs_neither_scripts_nor_files_of_others(closed: Client) -> N
         assert finders.find(path), path
 
 
-def test_other_methods_are_told_which_there_are(closed: Client) -> None:
+def test_other_methods_are_a_405_with_the_allowed_ones(closed: Client) -> None:
     reply = closed.get("/sign-out")
     assert (reply.status_code, reply.headers["Allow"]) == (405, "POST")
     reply = closed.put("/sign-in")
     assert (reply.status_code, reply.headers["Allow"]) == (405, "GET, HEAD, POST")
 
 
-def test_an_open_service_asks_nobody_to_sign_in(api: Client) -> None:
+def test_signing_in_to_an_open_service_sets_no_cookie(api: Client) -> None:
     assert "open to everybody" in api.get("/sign-in").content.decode()
     reply = sign_in(api, READER, "/docs")
     assert (reply.status_code, reply.headers["Location"]) == (303, "/docs")
@@ -203,7 +203,7 @@ def test_an_open_service_asks_nobody_to_sign_in(api: Client) -> None:
     assert "Sign out" not in page
 
 
-def test_the_cookie_can_carry_every_token_that_a_header_can() -> None:
+def test_every_token_accepted_in_a_header_works_as_a_cookie() -> None:
     reply = SimpleCookie()
     reply["a"] = "aZ09-._~+/=="
     assert SimpleCookie(reply["a"].OutputString())["a"].value == "aZ09-._~+/=="

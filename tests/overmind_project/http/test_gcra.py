@@ -37,7 +37,7 @@ class Clock:
 
 
 class Bucket:
-    """The same rule as a bucket that fills at an even pace: one drop an interval."""
+    """The same rule as a token bucket that gains one token per interval."""
 
     def __init__(self, rate: Rate, now: int) -> None:
         self.rate, self.level, self.filled = rate, Fraction(rate.burst), now
@@ -53,7 +53,7 @@ class Bucket:
 
 
 @given(RATES, STEPS)
-def test_it_lets_through_what_a_bucket_would(rate: Rate, pauses: list[float]) -> None:
+def test_the_limiter_admits_what_a_token_bucket_would(rate: Rate, pauses: list[float]) -> None:
     clock = Clock()
     bucket = Bucket(rate, clock.now)
     with closing(Limiter(rate, clock, rows=1)) as limiter:
@@ -65,7 +65,9 @@ def test_it_lets_through_what_a_bucket_would(rate: Rate, pauses: list[float]) ->
 
 
 @given(RATES, STEPS)
-def test_no_window_has_more_than_its_burst_and_its_share(rate: Rate, pauses: list[float]) -> None:
+def test_no_window_admits_more_than_its_burst_and_its_share(
+    rate: Rate, pauses: list[float]
+) -> None:
     clock = Clock()
     taken = []
     with closing(Limiter(rate, clock, rows=1)) as limiter:
@@ -80,7 +82,7 @@ def test_no_window_has_more_than_its_burst_and_its_share(rate: Rate, pauses: lis
 
 
 @given(RATES, STEPS)
-def test_the_wait_that_it_tells_is_true(rate: Rate, pauses: list[float]) -> None:
+def test_the_reported_wait_is_exact(rate: Rate, pauses: list[float]) -> None:
     clock = Clock()
     with closing(Limiter(rate, clock, rows=1)) as limiter:
         key = limiter.slot_key("somebody")
@@ -95,7 +97,7 @@ def test_the_wait_that_it_tells_is_true(rate: Rate, pauses: list[float]) -> None
 
 
 @given(RATES, STEPS)
-def test_somebody_is_known_until_the_whole_burst_is_there_again(
+def test_a_key_is_known_until_its_whole_burst_is_available_again(
     rate: Rate, pauses: list[float]
 ) -> None:
     clock = Clock()
@@ -109,7 +111,7 @@ def test_somebody_is_known_until_the_whole_burst_is_there_again(
         assert not limiter.is_known(key)
 
 
-def test_what_is_taken_on_credit_delays_what_follows() -> None:
+def test_an_overdraft_delays_the_next_request() -> None:
     clock, rate = Clock(), Rate(1, SECOND, burst=1)
     with closing(Limiter(rate, clock)) as limiter:
         key = limiter.slot_key("somebody")
@@ -119,7 +121,9 @@ def test_what_is_taken_on_credit_delays_what_follows() -> None:
 
 
 @given(RATES, STEPS)
-def test_credit_costs_no_more_than_a_burst_and_one(rate: Rate, pauses: list[float]) -> None:
+def test_an_overdraft_is_limited_to_one_request_beyond_the_burst(
+    rate: Rate, pauses: list[float]
+) -> None:
     clock = Clock()
     with closing(Limiter(rate, clock, rows=1)) as limiter:
         key = limiter.slot_key("somebody")
@@ -131,11 +135,11 @@ def test_credit_costs_no_more_than_a_burst_and_one(rate: Rate, pauses: list[floa
         assert not any(limiter.take(key) for _ in range(rate.burst))
 
 
-def test_who_is_forgotten_has_all_its_burst_again() -> None:
+def test_a_reset_key_has_its_whole_burst_again() -> None:
     clock, rate = Clock(), Rate(1, SECOND, burst=2)
     with closing(Limiter(rate, clock, rows=1)) as limiter:
         one, other = limiter.slot_key("one"), limiter.slot_key("other")
-        limiter.reset(one)  # of whom nothing was known
+        limiter.reset(one)  # an unknown key
         for key in (one, one, other, other):
             assert limiter.take(key) == 0
         limiter.reset(one)
@@ -145,14 +149,14 @@ def test_who_is_forgotten_has_all_its_burst_again() -> None:
 
 
 @given(st.lists(st.text(max_size=8), min_size=2, max_size=8, unique=True))
-def test_what_one_takes_is_not_taken_from_another(names: list[str]) -> None:
+def test_keys_are_limited_independently(names: list[str]) -> None:
     with closing(Limiter(Rate(1, 3600 * SECOND, burst=2), Clock(), rows=1)) as limiter:
         for name in names:
             assert [limiter.take(limiter.slot_key(name)) for _ in range(2)] == [0, 0]
         assert all(limiter.take(limiter.slot_key(name)) for name in names)
 
 
-def test_a_full_table_refuses_no_newcomer_and_forgets_who_took_least() -> None:
+def test_a_full_table_evicts_the_key_that_took_least() -> None:
     clock, rate = Clock(), Rate(1, SECOND, burst=100)
     with closing(Limiter(rate, clock, rows=1)) as limiter:
         for number in range(SLOTS_PER_ROW):
@@ -165,7 +169,7 @@ def test_a_full_table_refuses_no_newcomer_and_forgets_who_took_least() -> None:
         assert limiter.take(most) == SECOND, "it was not forgotten"
 
 
-def test_who_has_all_its_burst_again_makes_room() -> None:
+def test_keys_with_their_whole_burst_available_are_evicted() -> None:
     clock, rate = Clock(), Rate(1, SECOND, burst=1)
     with closing(Limiter(rate, clock, rows=1)) as limiter:
         for number in range(SLOTS_PER_ROW):
@@ -173,10 +177,10 @@ def test_who_has_all_its_burst_again_makes_room() -> None:
         clock.now += SECOND
         late = [limiter.slot_key(f"late {number}") for number in range(SLOTS_PER_ROW)]
         assert not any(limiter.take(key) for key in late)
-        assert all(limiter.take(key) for key in late), "none of them was forgotten"
+        assert all(limiter.take(key) for key in late), "none of them was evicted"
 
 
-def test_a_million_addresses_need_no_more_memory_than_one() -> None:
+def test_memory_does_not_grow_with_the_number_of_addresses() -> None:
     with closing(Limiter(Rate(1, SECOND, burst=1), rows=2)) as limiter:
         size = limiter._words.nbytes
         assert not any(limiter.take(limiter.slot_key(f"{number}")) for number in range(10_000))
@@ -185,7 +189,7 @@ def test_a_million_addresses_need_no_more_memory_than_one() -> None:
 
 
 def forked(work: Callable[[], object]) -> int:
-    """Do something in a process of its own, and return its id."""
+    """Run a function in a child process and return its id."""
     child = os.fork()
     if child:
         return child
@@ -203,7 +207,7 @@ def pipe() -> Iterator[tuple[int, int]]:
         os.close(end)
 
 
-def test_processes_together_get_exactly_what_one_would(pipe: tuple[int, int]) -> None:
+def test_processes_share_one_limit(pipe: tuple[int, int]) -> None:
     rate = Rate(10_000, SECOND, burst=50)
     with closing(Limiter(rate)) as limiter:
         key = limiter.slot_key("somebody")
@@ -222,10 +226,10 @@ def test_processes_together_get_exactly_what_one_would(pipe: tuple[int, int]) ->
     got = [int.from_bytes(os.read(pipe[0], 8)) for _ in children]
     assert sum(got) <= rate.burst + share
     assert sum(got) > rate.burst
-    assert sum(1 for each in got if each) > 1, "several had some"
+    assert sum(1 for each in got if each) > 1, "several processes were admitted"
 
 
-def test_a_process_that_is_killed_while_it_writes_holds_up_nobody() -> None:
+def test_a_process_killed_while_holding_the_lock_blocks_no_other() -> None:
     rate = Rate(1, 3600 * SECOND, burst=3)
     asked = []
 
@@ -245,7 +249,7 @@ def test_a_process_that_is_killed_while_it_writes_holds_up_nobody() -> None:
     assert asked
 
 
-def test_whatever_is_left_half_written_costs_nobody_more_than_a_burst() -> None:
+def test_a_half_written_row_costs_at_most_one_burst() -> None:
     clock, rate = Clock(), Rate(1, SECOND, burst=4)
     with closing(Limiter(rate, clock, rows=1)) as limiter:
         for number in range(SLOTS_PER_ROW):
@@ -268,7 +272,7 @@ def test_whatever_is_left_half_written_costs_nobody_more_than_a_burst() -> None:
         ("100/s:200", Rate(100, SECOND, 200)),
     ],
 )
-def test_a_rate_is_read(text: str, rate: Rate) -> None:
+def test_a_rate_is_parsed(text: str, rate: Rate) -> None:
     assert Rate.parse(text) == rate
 
 
@@ -276,7 +280,7 @@ def test_a_rate_is_read(text: str, rate: Rate) -> None:
     "text",
     ["", "0/s", "10", "10/d", "1.5/s", "-1/s", "10/s:0", "10/s:", "1000000/s", "١/s", "1/s\n"],
 )
-def test_what_is_no_rate_is_none(text: str) -> None:
+def test_an_invalid_rate_is_rejected(text: str) -> None:
     with pytest.raises(ValueError, match="is not a rate"):
         Rate.parse(text)
 

@@ -73,7 +73,7 @@ def test_a_malformed_host_is_refused(api: Client, settings: Settings, host: str)
         (["[2001:db8::1]"], "[2001:db8::1]:80", True),
     ],
 )
-def test_only_hosts_that_are_named_are_served(
+def test_only_configured_hosts_are_served(
     api: Client, settings: Settings, allowed: list[str], host: str, *, is_served: bool
 ) -> None:
     settings.ALLOWED_HOSTS = allowed
@@ -82,6 +82,6 @@ def test_only_hosts_that_are_named_are_served(
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
-def test_a_request_of_http_1_0_needs_no_host(api: Client, settings: Settings, address: str) -> None:
+def test_an_http_1_0_request_needs_no_host(api: Client, settings: Settings, address: str) -> None:
     settings.ALLOWED_HOSTS = ["*"]
     assert api.get("/zerglings/", SERVER_NAME=address).status_code == 200

@@ -50,12 +50,12 @@ def test_a_prefix_is_a_path_with_or_without_its_final_slash(given: str, taken: s
         "/static/",
     ],
 )
-def test_what_is_no_prefix_is_refused(given: str) -> None:
+def test_an_invalid_prefix_is_rejected(given: str) -> None:
     with pytest.raises(ValueError, match="is not a prefix"):
         path_prefix(given)
 
 
-def test_no_prefix_begins_as_a_path_of_the_service_does() -> None:
+def test_the_first_segments_of_all_routes_are_reserved() -> None:
     routes = (str(pattern.pattern).lstrip("^") for pattern in get_resolver().url_patterns)
     first = {route.split("/")[0].rstrip("?$") for route in routes}
     assert first - {""} | {"static"} == SERVICE_SEGMENTS
@@ -77,7 +77,7 @@ def test_no_prefix_begins_as_a_path_of_the_service_does() -> None:
         ("*", "*"),
     ],
 )
-def test_a_path_is_found_with_and_without_the_prefix(sent: str, found: str) -> None:
+def test_the_prefix_is_removed_from_a_path_that_has_it(sent: str, found: str) -> None:
     seen: list[str] = []
 
     def inner(environ: dict[str, Any], _: object) -> list[bytes]:

@@ -26,17 +26,17 @@ NOBODY = "5fb0c9f4-8a3c-4a5e-9d5e-3f6f0e8d7c21"
 READING, WRITING = ("GET", "HEAD", "OPTIONS"), ("POST", "PUT", "PATCH", "DELETE", "TRACE", "BREW")
 PERSON = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 FROM_HERE = {"Sec-Fetch-Site": "same-origin"}
-LET_IN = {200, 201, 204, 303, 400, 404, 405, 503}
+ALLOWED_STATUSES = {200, 201, 204, 303, 400, 404, 405, 503}
 
 
 @pytest.fixture
 def backend(sqlite: Backend) -> Backend:
-    """The embedded store: no request that matters here comes so far."""
+    """The embedded store, which is not tested here."""
     return sqlite
 
 
 def routes() -> dict[str, str]:
-    """A path for each route that is served, by the route's name."""
+    """Return one path per served route, by the route's name."""
     found = {}
     for pattern in get_resolver().url_patterns:
         assert isinstance(pattern, URLPattern)  # else this must look into it
@@ -62,7 +62,7 @@ def cookie(token: str, **more: str) -> Headers:
     return {"Cookie": f"overmind-token={token}", **more}
 
 
-def test_without_tokens_everything_is_open(api: Client) -> None:
+def test_everything_is_open_without_configured_tokens(api: Client) -> None:
     assert api.post("/zerglings/").status_code == 201
     reply = api.get("/zerglings/", headers=bearer(STRANGER))
     assert reply.status_code == 200
@@ -70,7 +70,7 @@ def test_without_tokens_everything_is_open(api: Client) -> None:
     assert "private" not in reply.headers["Cache-Control"]
 
 
-def test_what_asks_for_no_token_is_just_this() -> None:
+def test_only_the_listed_routes_are_public() -> None:
     assert {"health", "healthz", "readyz", "sign-in", "sign-out"} == authentication.PUBLIC_ROUTES
     assert set(ROUTES) > authentication.PUBLIC_ROUTES | {authentication.METRICS_ROUTE}
 
@@ -78,7 +78,7 @@ def test_what_asks_for_no_token_is_just_this() -> None:
 @each_closed_path
 @pytest.mark.parametrize("slash", ["", "/"])
 @pytest.mark.parametrize("method", READING + WRITING)
-def test_every_route_is_closed_to_who_shows_no_good_token(
+def test_every_other_route_requires_a_valid_token(
     closed: Client, method: str, path: str, slash: str
 ) -> None:
     place = path.rstrip("/") + slash or "/"
@@ -94,13 +94,13 @@ def test_every_route_is_closed_to_who_shows_no_good_token(
 
 
 @each_closed_path
-def test_every_route_lets_a_reader_read_and_a_writer_do_everything(
+def test_readers_may_read_and_writers_may_do_everything_at_every_route(
     closed: Client, path: str
 ) -> None:
     for method in READING + WRITING:
-        assert ask(closed, method, path, bearer(WRITER)).status_code in LET_IN
+        assert ask(closed, method, path, bearer(WRITER)).status_code in ALLOWED_STATUSES
     for method in READING:
-        assert ask(closed, method, path, bearer(READER)).status_code in LET_IN
+        assert ask(closed, method, path, bearer(READER)).status_code in ALLOWED_STATUSES
     for method in WRITING:
         refused = ask(closed, method, path, bearer(READER))
         assert refused.status_code == 403
@@ -111,21 +111,21 @@ def test_every_route_lets_a_reader_read_and_a_writer_do_everything(
 
 
 @pytest.mark.parametrize("name", sorted(authentication.PUBLIC_ROUTES))
-def test_what_is_open_does_not_ask(closed: Client, name: str) -> None:
+def test_public_routes_require_no_token(closed: Client, name: str) -> None:
     for headers in ({}, bearer(STRANGER), cookie(STRANGER)):
         for method in READING + WRITING:
             status = ask(closed, method, ROUTES[name], headers | FROM_HERE).status_code
-            # Whoever signs in without a token is told so, by the page itself.
-            assert status in LET_IN or (name, method, status) == ("sign-in", "POST", 401)
+            # The sign-in page itself rejects a form without a token.
+            assert status in ALLOWED_STATUSES or (name, method, status) == ("sign-in", "POST", 401)
 
 
-def test_metrics_ask_for_a_token_unless_a_setting_opens_them(
+def test_metrics_require_a_token_unless_a_setting_opens_them(
     closed: Client, settings: Settings
 ) -> None:
     assert closed.get("/metrics").status_code == 401
     assert closed.get("/metrics", headers=bearer(READER)).status_code == 200
     settings.OVERMIND_OPEN_METRICS = True
-    opened = Client()  # what is built with the settings is built anew
+    opened = Client()  # rebuilds the middleware with the settings
     assert opened.get("/metrics").status_code == 200
     assert opened.get("/zerglings/").status_code == 401
 
@@ -143,7 +143,7 @@ def test_metrics_ask_for_a_token_unless_a_setting_opens_them(
         "/zerglings/a/b/c",
     ],
 )
-def test_an_unknown_url_tells_nothing_to_who_is_not_let_in(closed: Client, path: str) -> None:
+def test_unknown_urls_are_a_401_without_a_token(closed: Client, path: str) -> None:
     unknown = closed.get(path)
     assert unknown.status_code == 401
     assert unknown.content == closed.get("/zerglings/").content
@@ -151,7 +151,9 @@ def test_an_unknown_url_tells_nothing_to_who_is_not_let_in(closed: Client, path:
 
 
 @pytest.mark.parametrize("path", ["/static/nothing.css", "/static/../zerglings/", "/static/"])
-def test_a_file_that_is_not_there_tells_nothing_of_a_token(closed: Client, path: str) -> None:
+def test_missing_static_files_do_not_reveal_whether_a_token_is_valid(
+    closed: Client, path: str
+) -> None:
     for method in READING + WRITING:
         bare = ask(closed, method, path, {})
         assert bare.status_code == 404
@@ -192,17 +194,19 @@ def test_static_files_are_open(closed: Client) -> None:
         (f"Bearer {'x' * 100_000}", 401),
     ],
 )
-def test_a_token_counts_in_one_form_alone(closed: Client, header: str, status: int) -> None:
+def test_a_token_is_accepted_only_as_a_bearer_token(
+    closed: Client, header: str, status: int
+) -> None:
     reply = closed.post("/zerglings/", HTTP_AUTHORIZATION=header)
     assert reply.status_code == status
 
 
-def test_a_token_in_a_query_or_a_body_is_none(closed: Client) -> None:
+def test_a_token_in_a_query_or_body_is_ignored(closed: Client) -> None:
     assert closed.get(f"/zerglings/?access_token={WRITER}&token={WRITER}").status_code == 401
     assert closed.post("/zerglings/", {"access_token": WRITER, "token": WRITER}).status_code == 401
 
 
-def test_who_may_only_read_changes_nothing_and_has_no_body_parsed(
+def test_unauthorized_writes_change_nothing_and_no_body_is_parsed(
     closed: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spawned = closed.post("/zerglings/", headers=bearer(WRITER)).json()["zergling"]["id"]
@@ -247,7 +251,7 @@ def test_who_may_only_read_changes_nothing_and_has_no_body_parsed(
         ({}, 403),
     ],
 )
-def test_a_cookie_commands_only_from_a_page_of_this_service(
+def test_a_cookie_allows_writes_only_from_the_same_origin(
     closed: Client, sent: Headers, status: int
 ) -> None:
     headers = {"Host": "overmind.example"} | sent
@@ -257,7 +261,7 @@ def test_a_cookie_commands_only_from_a_page_of_this_service(
     assert closed.post("/zerglings/", headers=headers | bearer(WRITER)).status_code == 201
 
 
-def test_a_header_goes_before_a_cookie_and_another_scheme_does_not(closed: Client) -> None:
+def test_a_bearer_header_overrides_a_cookie_and_other_schemes_do_not(closed: Client) -> None:
     for header, status in ((bearer(STRANGER), 401), ({"Authorization": "Basic eDp5"}, 200)):
         assert closed.get("/zerglings/", headers=header | cookie(READER)).status_code == status
     both = bearer(READER) | cookie(WRITER, **FROM_HERE)
@@ -267,11 +271,11 @@ def test_a_header_goes_before_a_cookie_and_another_scheme_does_not(closed: Clien
 @pytest.mark.parametrize(
     "value", ["", '"', "%00", "\\", "=", "a;b", "overmind-token", READER + "\xe9", "x" * 10_000]
 )
-def test_any_other_cookie_lets_nobody_in(closed: Client, value: str) -> None:
+def test_invalid_cookies_are_rejected(closed: Client, value: str) -> None:
     assert closed.get("/zerglings/", headers=cookie(value)).status_code == 401
 
 
-def test_no_shared_cache_may_keep_what_a_caller_was_answered(closed: Client) -> None:
+def test_responses_of_a_protected_service_are_not_cached_by_shared_caches(closed: Client) -> None:
     for path in [*ROUTES.values(), "/nothing"]:
         for headers in ({}, bearer(READER), PERSON, cookie(READER) | PERSON):
             reply = ask(closed, "GET", path, headers)
@@ -280,14 +284,14 @@ def test_no_shared_cache_may_keep_what_a_caller_was_answered(closed: Client) -> 
             assert {"Authorization", "Cookie"} <= set(re.split(", *", reply.headers["Vary"])), path
 
 
-def test_who_reads_may_ask_whether_something_has_changed(closed: Client) -> None:
+def test_readers_may_make_conditional_requests(closed: Client) -> None:
     tag = closed.get("/schema/", headers=bearer(READER)).headers["ETag"]
     again = closed.get("/schema/", headers=bearer(READER) | {"If-None-Match": tag})
     assert again.status_code == 304
 
 
 @each_closed_path
-def test_a_person_gets_a_page_to_sign_in_on(closed: Client, path: str) -> None:
+def test_browsers_get_a_sign_in_page(closed: Client, path: str) -> None:
     reply = closed.get(path, headers=PERSON)
     assert reply.status_code == 401
     assert reply.headers["Content-Type"] == "text/html; charset=utf-8"
@@ -298,7 +302,7 @@ def test_a_person_gets_a_page_to_sign_in_on(closed: Client, path: str) -> None:
     assert closed.head(path, headers=PERSON).content == b""
 
 
-def test_a_person_who_may_only_read_is_told_so_on_a_page(closed: Client) -> None:
+def test_browsers_get_a_page_that_explains_a_403(closed: Client) -> None:
     headers = PERSON | cookie(READER, **FROM_HERE)
     reply = closed.post("/zerglings/", headers=headers)
     assert reply.status_code == 403
@@ -311,12 +315,12 @@ def test_a_person_who_may_only_read_is_told_so_on_a_page(closed: Client) -> None
 @pytest.mark.parametrize(
     "accept", ["", "*", "text/html;q=x", "text/html;q=0", ",,,", "text/html" * 5000, "é/é", "\x00"]
 )
-def test_any_accept_header_is_answered(closed: Client, accept: str) -> None:
+def test_every_accept_header_gets_a_401(closed: Client, accept: str) -> None:
     assert closed.get("/zerglings/", headers={"Accept": accept}).status_code == 401
 
 
 @pytest.mark.parametrize("name", ["nope", "idna", "hex"])
-def test_no_codec_that_a_stranger_names_is_looked_up(closed: Client, name: str) -> None:
+def test_codecs_named_in_an_accept_header_are_not_looked_up(closed: Client, name: str) -> None:
     name = f"{name}-{uuid.uuid4().hex}"
     looked_up: list[str] = []
     codecs.register(looked_up.append)
@@ -328,26 +332,26 @@ def test_no_codec_that_a_stranger_names_is_looked_up(closed: Client, name: str) 
     assert not looked_up
 
 
-def test_a_long_accept_header_of_a_stranger_is_not_read(closed: Client) -> None:
+def test_a_very_long_accept_header_is_not_parsed(closed: Client) -> None:
     reply = closed.get("/zerglings/", headers={"Accept": "text/html," + "a/b," * 14_000})
     assert reply.status_code == 401
     assert reply.headers["Content-Type"] == "application/json"
 
 
-def test_what_a_stranger_is_told_depends_on_what_is_accepted(closed: Client) -> None:
+def test_a_401_varies_with_accept(closed: Client) -> None:
     for headers in ({}, PERSON):
         reply = closed.get("/zerglings/", headers=headers)
         assert "Accept" in re.split(", *", reply.headers["Vary"])
 
 
-def test_a_cookie_over_tls_has_a_name_of_its_own(closed: Client) -> None:
+def test_the_cookie_for_tls_has_its_own_name_and_takes_precedence(closed: Client) -> None:
     headers = {"Cookie": f"__Host-overmind-token={READER}"}
     assert closed.get("/zerglings/", headers=headers).status_code == 200
     both = {"Cookie": f"overmind-token={STRANGER}; __Host-overmind-token={READER}"}
     assert closed.get("/zerglings/", headers=both).status_code == 200
 
 
-def test_the_document_and_its_pages_show_who_is_signed_in(closed: Client) -> None:
+def test_pages_show_who_is_signed_in(closed: Client) -> None:
     headers = PERSON | cookie(READER)
     assert "viewer, who may only read" in closed.get("/", headers=headers).content.decode()
     assert "Sign out viewer" in closed.get("/zerglings/", headers=headers).content.decode()

@@ -23,7 +23,7 @@ PREFLIGHT = {
     "Access-Control-Request-Headers": "authorization,content-type",
 }
 TURN_LIMIT = 2.0
-"""Seconds for a call beside somebody who never stops asking, on a machine that has much to do."""
+"""Seconds for a request beside a pipelining client, on a busy machine."""
 
 
 def started(
@@ -54,8 +54,8 @@ def public(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     yield from started(tmp_path_factory, {"OVERMIND_CORS_ORIGINS": "*"})
 
 
-def told(reply: Reply) -> dict[str, str]:
-    """Return what an answer says about other origins, without its prefix."""
+def cors_headers(reply: Reply) -> dict[str, str]:
+    """Return the CORS headers of a response, without their prefix."""
     prefix = "access-control-"
     return {
         name.lower().removeprefix(prefix): value
@@ -86,22 +86,22 @@ READABLE = {"allow-origin": OURS, "expose-headers": EXPOSED_HEADERS}
         ("GET", "/static/overmind/main.js", None, 200),
     ],
 )
-def test_a_page_of_a_configured_origin_may_read_every_answer(
+def test_a_configured_origin_may_read_every_response(
     service: Service, method: str, path: str, body: str | None, status: int
 ) -> None:
     reply = service.call(method, path, body, {"Origin": OURS, "X-Forwarded-For": "192.0.2.1"})
-    assert (reply.status, told(reply)) == (status, READABLE)
+    assert (reply.status, cors_headers(reply)) == (status, READABLE)
     assert "origin" in varies(reply)
 
 
-def test_a_refusal_for_calling_too_often_may_be_read_too(service: Service) -> None:
+def test_a_configured_origin_may_read_a_429(service: Service) -> None:
     headers = {"Origin": OURS, "X-Forwarded-For": "192.0.2.2"}
     *_, last = [service.call("GET", "/zerglings/", None, headers) for _ in range(13)]
-    assert (last.status, told(last)) == (429, READABLE)
+    assert (last.status, cors_headers(last)) == (429, READABLE)
     assert last.headers["Retry-After"]
 
 
-def test_a_stream_of_events_may_be_read_too(service: Service) -> None:
+def test_a_configured_origin_may_read_an_event_stream(service: Service) -> None:
     with closing(service.connect()) as talk:
         talk.request("GET", "/events", headers={"Origin": OURS})
         response = talk.getresponse()
@@ -110,21 +110,23 @@ def test_a_stream_of_events_may_be_read_too(service: Service) -> None:
 
 
 @pytest.mark.parametrize("origin", [None, ANOTHER, "null", f"{OURS}.evil.example", OURS.upper()])
-def test_a_page_of_another_origin_may_read_nothing(service: Service, origin: str | None) -> None:
+def test_another_origin_may_read_no_response(service: Service, origin: str | None) -> None:
     headers = {"X-Forwarded-For": "192.0.2.3"} | ({"Origin": origin} if origin else {})
     reply = service.call("GET", "/zerglings/", None, headers)
-    assert (reply.status, told(reply)) == (200, {})
-    assert varies(reply) >= {"accept", "origin"}, "a cache must not give it to ours"
+    assert (reply.status, cors_headers(reply)) == (200, {})
+    assert varies(reply) >= {"accept", "origin"}, (
+        "a cache must not return it to the configured origin"
+    )
     if origin is not None:
         preflight = service.call("OPTIONS", "/zerglings/", None, headers | PREFLIGHT)
-        assert told(preflight) == {}
+        assert cors_headers(preflight) == {}
 
 
-def test_a_preflight_asks_what_is_allowed_and_touches_nothing(service: Service) -> None:
+def test_a_preflight_lists_what_is_allowed_and_is_not_limited(service: Service) -> None:
     for _ in range(20):  # more than the limit
         reply = service.call("OPTIONS", "/zerglings/", None, {"Origin": OURS} | PREFLIGHT)
         assert (reply.status, reply.body) == (204, b"")
-    assert told(reply) == {
+    assert cors_headers(reply) == {
         "allow-origin": OURS,
         "allow-methods": ALLOWED_METHODS,
         "allow-headers": REQUEST_HEADERS,
@@ -137,7 +139,7 @@ def test_a_preflight_asks_what_is_allowed_and_touches_nothing(service: Service) 
 
 
 @pytest.mark.parametrize("length", ["Content-Length: 36", "Transfer-Encoding: chunked"])
-def test_the_body_of_a_preflight_does_not_pass_for_a_request(service: Service, length: str) -> None:
+def test_the_body_of_a_preflight_is_not_taken_for_a_request(service: Service, length: str) -> None:
     hidden = "GET /healthz HTTP/1.1\r\nHost: evil\r\n\r\n"
     head = (
         f"OPTIONS /zerglings/ HTTP/1.1\r\nHost: a\r\nOrigin: {OURS}\r\n"
@@ -160,7 +162,7 @@ def test_the_body_of_a_preflight_does_not_pass_for_a_request(service: Service, l
         "GET /nowhere HTTP/1.1\r\n",
     ],
 )
-def test_who_always_has_the_next_request_ready_holds_up_nobody(public: Service, head: str) -> None:
+def test_a_pipelining_client_does_not_starve_others(public: Service, head: str) -> None:
     requests = f"{head}Host: a\r\n\r\n".encode() * 200
     with line_to(public) as line, ThreadPoolExecutor(2) as pool:
         pool.submit(_send_on, line, requests)
@@ -173,7 +175,7 @@ def test_who_always_has_the_next_request_ready_holds_up_nobody(public: Service, 
                     assert public.call("GET", "/healthz", connection=talk).status == 200
         finally:
             line.shutdown(socket.SHUT_RDWR)
-        assert answers.result() > len(requests), "it went on all the time"
+        assert answers.result() > len(requests), "it pipelined all the time"
 
 
 def _send_on(line: socket.socket, requests: bytes) -> None:
@@ -183,7 +185,7 @@ def _send_on(line: socket.socket, requests: bytes) -> None:
 
 
 def _read_on(line: socket.socket) -> int:
-    """Read what comes until the end, and return how much it was."""
+    """Read until the connection ends, and return the number of bytes."""
     received = 0
     with suppress(OSError):
         while data := line.recv(1 << 18):
@@ -197,29 +199,29 @@ def test_the_methods_of_the_api_are_allowed(plain: Service) -> None:
         assert set(known) - {"OPTIONS"} <= set(ALLOWED_METHODS.split(", "))
 
 
-def test_unless_configured_nothing_is_said_and_a_preflight_is_like_any(plain: Service) -> None:
+def test_no_cors_headers_are_sent_unless_configured(plain: Service) -> None:
     headers = {"Origin": OURS}
     for path in ("/zerglings/", "/healthz", "/static/overmind/main.js"):
         reply = plain.call("GET", path, None, headers)
-        assert (reply.status, told(reply)) == (200, {}), path
+        assert (reply.status, cors_headers(reply)) == (200, {}), path
         assert "origin" not in varies(reply)
     asked = plain.call("OPTIONS", "/zerglings/")
     preflight = plain.call("OPTIONS", "/zerglings/", None, headers | PREFLIGHT)
     assert (preflight.status, preflight.body) == (asked.status, asked.body)
-    assert told(preflight) == {}
+    assert cors_headers(preflight) == {}
 
 
-def test_a_service_that_is_open_says_so_at_the_start(plain: Service) -> None:
+def test_an_open_service_logs_so_at_the_start(plain: Service) -> None:
     assert "Access: the service is open to all" in plain.log
 
 
-def test_to_any_origin_every_answer_is_the_same(public: Service) -> None:
+def test_the_wildcard_origin_gets_the_same_response_for_every_origin(public: Service) -> None:
     for headers in ({}, {"Origin": OURS}, {"Origin": "null"}):
         reply = public.call("GET", "/zerglings/", None, headers)
-        assert told(reply) == {"allow-origin": "*", "expose-headers": EXPOSED_HEADERS}
+        assert cors_headers(reply) == {"allow-origin": "*", "expose-headers": EXPOSED_HEADERS}
         assert "origin" not in varies(reply)
     preflight = public.call("OPTIONS", "/zerglings/", None, {"Origin": ANOTHER} | PREFLIGHT)
-    assert (preflight.status, told(preflight)["allow-origin"]) == (204, "*")
+    assert (preflight.status, cors_headers(preflight)["allow-origin"]) == (204, "*")
 
 
 @pytest.mark.parametrize(
@@ -232,7 +234,7 @@ def test_to_any_origin_every_answer_is_the_same(public: Service) -> None:
         "http://127.0.0.1",
     ],
 )
-def test_origins_are_read(text: str) -> None:
+def test_valid_origins_are_parsed(text: str) -> None:
     assert origins(text) == tuple(text.split(","))
 
 
@@ -253,6 +255,6 @@ def test_origins_are_read(text: str) -> None:
         "https://exa\nmple.org",
     ],
 )
-def test_what_no_browser_would_send_is_no_origin(text: str) -> None:
+def test_an_origin_that_no_browser_sends_is_rejected(text: str) -> None:
     with pytest.raises(ValueError, match="is not an origin"):
         origins(text)

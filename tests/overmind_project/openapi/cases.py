@@ -74,7 +74,7 @@ def _multipart(**fields: str) -> str:
 
 
 def _shared(operation: str, *statuses: int, body: str = "") -> list[Case]:
-    """Return a case for each error that many operations answer with."""
+    """Return a case for each error that many operations share."""
     writes = "/zerglings" in operation and not operation.startswith("GET")
     shared = {
         404: Case(operation, 404, "An unknown id", body, is_nobody=True),
@@ -96,7 +96,7 @@ def _shared(operation: str, *statuses: int, body: str = "") -> list[Case]:
 
 
 def _refused(operation: str) -> list[Case]:
-    """Return a case for each way in which an operation is refused to who may not ask for it."""
+    """Return a case for each 401 and 403 of an operation."""
 
     def case(status: int, says: str, headers: dict[str, str]) -> Case:
         return Case(operation, status, says, headers=headers, is_closed=True)

@@ -14,13 +14,13 @@ Json = dict[str, Any]
 
 
 class Document:
-    """A document of the kind that /schema/ serves."""
+    """An OpenAPI document, with checks of responses against it."""
 
     def __init__(self, document: Json) -> None:
         self._document = document
 
     def operations(self) -> Iterator[tuple[str, Json]]:
-        """Yield what is described, each as ``"GET /path"`` and its description."""
+        """Yield each operation as ``"GET /path"`` and its description."""
         for path, operations in self._document["paths"].items():
             for method, operation in operations.items():
                 yield f"{method.upper()} {path}", operation
@@ -29,12 +29,12 @@ class Document:
         return [int(status) for status in dict(self.operations())[operation]["responses"]]
 
     def examples(self, operation: str, status: int) -> Json:
-        """Return the examples of an answer's JSON by what they show."""
+        """Return the examples of a JSON response by their names."""
         body = self._answer(operation, status).get("content", {}).get("application/json", {})
         return {each["summary"]: each["value"] for each in body.get("examples", {}).values()}
 
     def hold(self, operation: str, reply: HttpResponseBase) -> None:
-        """Fail unless an answer is one that is described."""
+        """Fail unless a response is described."""
         answer = self._answer(operation, reply.status_code)
         self._hold_headers(answer.get("headers", {}), reply.headers)
         media_type = reply.headers.get("Content-Type", "").partition(";")[0]
@@ -46,12 +46,12 @@ class Document:
             self.validate(answer["content"][media_type]["schema"], json.loads(_body(reply)))
 
     def validate(self, schema: Json, value: object) -> None:
-        """Fail unless a value is one that a schema of the document describes."""
+        """Fail unless a value matches a schema of the document."""
         rooted = {"components": self._document["components"]} | schema
         Draft202012Validator(rooted).validate(value)
 
     def resolved(self, part: Json) -> Json:
-        """Return a part of the document, or what it refers to."""
+        """Return a part of the document, with its reference resolved."""
         while "$ref" in part:
             steps = part["$ref"].removeprefix("#/").split("/")
             part = self._document
@@ -82,7 +82,7 @@ def _body(reply: HttpResponseBase) -> bytes:
 
 
 def examples_in(part: object) -> Iterator[tuple[Json, Json]]:
-    """Yield the schema and the examples of every body that is described anywhere in a document."""
+    """Yield schema and examples of every described body in a document."""
     if isinstance(part, dict):
         if "schema" in part and "examples" in part:
             yield part["schema"], part["examples"]

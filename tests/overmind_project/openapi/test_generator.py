@@ -23,7 +23,7 @@ def test_every_route_is_in_the_document_under_one_clean_path() -> None:
 
 
 @pytest.mark.parametrize("path", [path for path in PATHS if path != "/events"])
-def test_just_the_methods_that_are_served_are_in_the_document(api: Client, path: str) -> None:
+def test_the_document_has_exactly_the_served_methods(api: Client, path: str) -> None:
     url = path.replace("{id}", "5fb0c9f4-8a3c-4a5e-9d5e-3f6f0e8d7c21")
     reply = api.patch(url)
     assert reply.status_code == 405
@@ -31,11 +31,11 @@ def test_just_the_methods_that_are_served_are_in_the_document(api: Client, path:
     assert allowed - {"head", "options"} == set(PATHS[path])
 
 
-def test_all_that_is_described_is_served() -> None:
+def test_every_described_operation_is_served() -> None:
     assert description()["paths"] == PATHS
 
 
-def test_it_is_valid_openapi_without_a_warning(tmp_path: object) -> None:
+def test_the_document_is_valid_openapi_without_warnings(tmp_path: object) -> None:
     call_command("spectacular", validate=True, fail_on_warn=True, file=f"{tmp_path}/document.yaml")
 
 
@@ -43,7 +43,7 @@ def test_it_is_valid_openapi_without_a_warning(tmp_path: object) -> None:
     ("path", "method"),
     [("/zerglings/{id}", "delete"), ("/swarm/spawn", "post"), ("/schema/", "get")],
 )
-def test_an_operation_that_is_not_described_is_noticed(
+def test_an_undescribed_operation_is_an_error(
     monkeypatch: pytest.MonkeyPatch, path: str, method: str
 ) -> None:
     monkeypatch.delitem(description()["paths"][path], method)
@@ -52,15 +52,15 @@ def test_an_operation_that_is_not_described_is_noticed(
 
 
 @pytest.mark.parametrize("path", ["/zerglings/", "/events", "/readyz", "/sign-out", "/"])
-def test_a_route_that_is_not_described_is_noticed(
-    monkeypatch: pytest.MonkeyPatch, path: str
-) -> None:
+def test_an_undescribed_route_is_an_error(monkeypatch: pytest.MonkeyPatch, path: str) -> None:
     monkeypatch.delitem(description()["paths"], path)
     with pytest.raises(CommandError, match="warnings"):
         call_command("spectacular", fail_on_warn=True, file="/dev/null")
 
 
-def test_what_is_described_and_not_served_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_described_operations_that_are_not_served_are_left_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setitem(description()["paths"], "/nowhere", {"get": {}})
     monkeypatch.setitem(description()["paths"]["/zerglings/"], "patch", {})
     assert Generator().get_schema(public=True)["paths"] == PATHS

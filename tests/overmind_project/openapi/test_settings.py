@@ -43,11 +43,11 @@ REPEATED: dict[str, Any] = {
     "parameters Offset schema": {"minimum": 0, "maximum": MAX_OFFSET},
     "securitySchemes cookie name": COOKIE,
 }
-"""Places in the components, and the values that the code has."""
+"""Paths in the components, with the values in the code."""
 
 
 def place(path: str) -> Any:
-    """Return what is at a place in the components."""
+    """Return the value at a path in the components."""
 
     def below(part: Any, step: str) -> Any:
         return part[int(step)] if isinstance(part, list) else part[step]
@@ -56,7 +56,7 @@ def place(path: str) -> Any:
 
 
 @pytest.mark.parametrize("path", REPEATED)
-def test_a_limit_is_the_one_that_the_code_has(path: str) -> None:
+def test_limits_equal_those_of_the_code(path: str) -> None:
     expected = REPEATED[path]
     if isinstance(expected, dict):
         assert expected.items() <= place(path).items()
@@ -64,20 +64,20 @@ def test_a_limit_is_the_one_that_the_code_has(path: str) -> None:
         assert place(path) == expected
 
 
-def test_texts_name_the_limits_that_the_code_has() -> None:
+def test_texts_name_the_limits_of_the_code() -> None:
     command = description()["paths"]["/zerglings/{id}"]["post"]["description"]
     assert re.findall(r"\d+", command) == [str(COMMANDS_PER_REQUEST)]
     assert re.findall(r"\d+", place("schemas Position description"))[0] == str(COORDINATE_LIMIT)
     assert SECURE_COOKIE in place("securitySchemes cookie description")
 
 
-def test_it_is_the_version_that_runs() -> None:
+def test_the_version_is_that_of_the_service() -> None:
     info = Generator().get_schema(public=True)["info"]
     assert (info["title"], info["version"]) == ("Overmind", __version__)
     assert info["license"]["name"] == "MIT"
 
 
-def test_every_placeholder_is_filled_in() -> None:
+def test_every_placeholder_is_replaced() -> None:
     assert "${" not in json.dumps(description())
 
 
@@ -92,7 +92,7 @@ def test_credentials_are_optional_unless_tokens_are_configured(
     assert document["security"] == [{"bearer": []}, {"cookie": []}]
 
 
-def test_the_path_prefix_is_in_every_path_that_is_named(sqlite: Backend, tmp_path: Path) -> None:
+def test_every_named_path_has_the_path_prefix(sqlite: Backend, tmp_path: Path) -> None:
     environment = sqlite.environment | {"OVERMIND_PATH_PREFIX": PREFIX}
     with Service(environment, tmp_path) as service:
         document = service.call("GET", f"{PREFIX}/schema/").json

@@ -46,7 +46,7 @@ DOCUMENT = Document(generated())
 
 @pytest.fixture
 def client(api: Client) -> Iterator[Client]:
-    """The API with a feed of its own, whose streams are not read to their ends: they have none."""
+    """The API with its own feed, whose endless streams are not read to the end."""
     configured_feed.cache_clear()
     yield Client()
     configured_feed().end()
@@ -65,7 +65,7 @@ def send(client: Client, case: Case, body: str, zergling_id: str) -> Any:
 
 
 def answer(client: Client, case: Case, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Make a case's request and return its answer."""
+    """Send a case's request and return its response."""
     spawned = client.post("/zerglings/", json.dumps(case.spawn), content_type="application/json")
     zergling_id = NOBODY if case.is_nobody else spawned.json()["zergling"]["id"]
     if case.before is not None:
@@ -84,12 +84,12 @@ def answer(client: Client, case: Case, monkeypatch: pytest.MonkeyPatch) -> Any:
     if case.is_closed:
         monkeypatch.setattr(settings, "OVERMIND_TOKENS", Secret("OVERMIND_TOKENS", LINES))
         configured_tokens.cache_clear()
-        client = Client()  # what is built with the settings is built anew
+        client = Client()  # rebuilds the middleware with the settings
     return send(client, case, case.body, zergling_id)
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_an_answer_is_one_that_is_described(
+def test_every_response_matches_the_document(
     client: Client, case: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reply = answer(client, case, monkeypatch)
@@ -102,7 +102,7 @@ def test_an_answer_is_one_that_is_described(
     reply.close()
 
 
-def test_what_a_body_is_refused_for_is_described(service: Service) -> None:
+def test_rejections_of_a_body_are_described(service: Service) -> None:
     for operation, limit in (
         ("POST /zerglings/", LIMIT),
         ("POST /zerglings/{id}", LIMIT),
@@ -118,7 +118,7 @@ def test_what_a_body_is_refused_for_is_described(service: Service) -> None:
         assert packed.json == DOCUMENT.examples(operation, 415)["Compressed"]
 
 
-def test_who_calls_too_often_is_told_what_is_described(sqlite: Backend, tmp_path: Path) -> None:
+def test_rate_limit_responses_are_described(sqlite: Backend, tmp_path: Path) -> None:
     limit = {"OVERMIND_RATE_LIMIT": "1/h:1"}
     with Service(sqlite.environment | limit, tmp_path) as service:
         for path in ("/zerglings/", "/metrics"):  # which has a limit of its own
@@ -134,7 +134,7 @@ def test_who_calls_too_often_is_told_what_is_described(sqlite: Backend, tmp_path
                 assert refused.json == DOCUMENT.examples(operation, 429)["Too many"]
 
 
-def test_what_another_method_is_refused_with_is_described(api: Client) -> None:
+def test_rejections_of_a_method_are_described(api: Client) -> None:
     reply = api.put("/zerglings/", headers={"Accept": "application/json"})
     described = DOCUMENT.resolved({"$ref": "#/components/responses/MethodNotAllowed"})
     examples = described["content"]["application/json"]["examples"].values()
@@ -142,9 +142,9 @@ def test_what_another_method_is_refused_with_is_described(api: Client) -> None:
     assert reply.json() in [example["value"] for example in examples]
 
 
-def test_every_answer_and_every_sentence_is_tried() -> None:
+def test_every_described_response_and_error_is_tested() -> None:
     refused_before_django = {("Too long", 413), ("Compressed", 415), ("Too many", 429)}
-    refused_by_the_store = {("Too large to store", 413)}  # see hive/test_write_batch.py
+    refused_by_the_store = {("Too large to store", 413)}  # see hive/test_write_batch_size.py
     tried = {(case.operation, case.says, case.status) for case in CASES}
     answered = {(case.operation, case.status) for case in CASES}
     for operation, _ in DOCUMENT.operations():
@@ -157,7 +157,7 @@ def test_every_answer_and_every_sentence_is_tried() -> None:
                 assert is_tried or is_elsewhere, (operation, example)
 
 
-def test_every_example_is_one_of_what_it_shows() -> None:
+def test_every_example_matches_its_schema() -> None:
     found = list(examples_in(generated()))
     assert len(found) > 20
     for schema, examples in found:

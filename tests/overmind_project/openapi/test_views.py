@@ -14,14 +14,14 @@ from tests.zerglings.api.browsing import BROWSER, assert_served_from_here, page
 
 @pytest.mark.parametrize("path", ["/schema/", "/schema"])
 @pytest.mark.parametrize("accept", ["", "*/*", "application/json", BROWSER["Accept"]])
-def test_the_document_is_json_unless_yaml_is_asked_for(api: Client, path: str, accept: str) -> None:
+def test_the_document_is_json_unless_yaml_is_requested(api: Client, path: str, accept: str) -> None:
     reply = api.get(path, headers={"Accept": accept})
     assert reply.status_code == 200
     assert reply.headers["Content-Type"] == "application/json"
     assert reply.json()["openapi"] == "3.1.0"
 
 
-def test_the_document_is_the_same_as_yaml(api: Client) -> None:
+def test_the_yaml_document_equals_the_json_one(api: Client) -> None:
     document = api.get("/schema/").json()
     asked = api.get("/schema/", headers={"Accept": "application/yaml"})
     assert asked.headers["Content-Type"] == "application/yaml"
@@ -29,13 +29,13 @@ def test_the_document_is_the_same_as_yaml(api: Client) -> None:
     assert api.get("/schema/?format=yaml").content == asked.content
 
 
-def test_the_document_is_made_once(api: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_document_is_generated_once(api: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     first = api.get("/schema/")
     monkeypatch.setattr(documents, "Generator", None)
     assert api.get("/schema/").content == first.content
 
 
-def test_who_has_the_document_need_not_fetch_it_again(api: Client) -> None:
+def test_the_etag_of_the_document_gets_a_304(api: Client) -> None:
     tag = api.get("/schema/").headers["ETag"]
     again = api.get("/schema/", headers={"If-None-Match": tag})
     assert (again.status_code, again.content, again.headers["ETag"]) == (304, b"", tag)
@@ -44,20 +44,20 @@ def test_who_has_the_document_need_not_fetch_it_again(api: Client) -> None:
 
 
 @pytest.mark.parametrize("path", ["/schema/", "/schema", "/docs/", "/docs"])
-def test_head_tells_what_get_sends(api: Client, path: str) -> None:
+def test_head_returns_the_content_length_of_get(api: Client, path: str) -> None:
     got, told = api.get(path), api.head(path)
     assert (told.status_code, told.content) == (200, b"")
     assert told.headers["Content-Length"] == str(len(got.content))
 
 
 @pytest.mark.parametrize("path", ["/docs/", "/docs"])
-def test_the_page_loads_nothing_from_elsewhere(api: Client, path: str) -> None:
+def test_the_page_loads_only_files_of_the_service(api: Client, path: str) -> None:
     assets = [asset for asset in page(api, path).assets if asset != "data:,"]
     assert len(assets) == 3
     assert_served_from_here(api, assets)
 
 
-def test_the_page_may_run_no_script_but_those_served_here(api: Client) -> None:
+def test_the_page_may_run_only_scripts_of_the_service(api: Client) -> None:
     policy = dict(
         directive.split(" ", 1)
         for directive in api.get("/docs/").headers["Content-Security-Policy"].split("; ")
@@ -70,7 +70,7 @@ def test_the_page_may_run_no_script_but_those_served_here(api: Client) -> None:
 
 @pytest.mark.parametrize("path", ["/schema/", "/docs/", "/"])
 @pytest.mark.parametrize("accept", ["*/*", "text/html", "application/yaml", "application/json"])
-def test_errors_are_json_whatever_is_accepted(api: Client, path: str, accept: str) -> None:
+def test_errors_are_json_for_every_accept_header(api: Client, path: str, accept: str) -> None:
     reply = api.post(path, headers={"Accept": accept})
     assert reply.status_code in (405, 406)
     assert reply.headers["Content-Type"] == "application/json"
@@ -80,7 +80,7 @@ def test_errors_are_json_whatever_is_accepted(api: Client, path: str, accept: st
 
 @pytest.mark.parametrize("path", ["/schema/", "/docs/", "/", "/zerglings/", "/swarm/spawn"])
 @pytest.mark.parametrize("accept", ["*/*", "text/html"])
-def test_options_tells_about_a_url(api: Client, path: str, accept: str) -> None:
+def test_options_describes_a_url(api: Client, path: str, accept: str) -> None:
     reply = api.options(path, headers={"Accept": accept})
     assert reply.status_code in (200, 406)
     if accept == "*/*":
@@ -88,13 +88,13 @@ def test_options_tells_about_a_url(api: Client, path: str, accept: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/zerglings/", "/schema/", "/docs/", "/"])
-def test_an_unknown_form_is_not_acceptable(api: Client, path: str) -> None:
+def test_an_unknown_format_is_a_406(api: Client, path: str) -> None:
     reply = api.get(f"{path}?format=gif")
     assert reply.status_code == 406
     assert reply.json()["error"].startswith("This URL answers with ")
 
 
-def test_every_entry_point_leads_somewhere(api: Client) -> None:
+def test_every_entry_point_exists(api: Client) -> None:
     entry_points = api.get("/").json()
     assert {
         "zerglings",

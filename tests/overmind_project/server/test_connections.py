@@ -31,12 +31,12 @@ def connection(connections: Connections) -> Iterator[Connection]:
         connection.close()
 
 
-def test_who_is_closed_already_can_be_dropped(connection: Connection) -> None:
+def test_a_closed_connection_can_be_dropped(connection: Connection) -> None:
     connection.close()
     assert connection.drop(Reason.CROWDED)
 
 
-def test_who_is_closed_already_is_bidden_no_farewell(
+def test_draining_a_closed_connection_is_not_an_error(
     connection: Connection, connections: Connections
 ) -> None:
     connection.close()
@@ -46,7 +46,7 @@ def test_who_is_closed_already_is_bidden_no_farewell(
 
 @dataclass
 class Begun:
-    """A request of whose body so many bytes came with its head."""
+    """A request of whose body so many bytes arrived with the head."""
 
     came: int
 
@@ -59,7 +59,7 @@ class Begun:
     ("came", "seconds"),
     [(0, 10), (4096, 11), (65536, 26), (SWARM_LIMIT // 2, 33.5), (SWARM_LIMIT, 41.5)],
 )
-def test_a_long_body_has_less_time_for_each_byte(
+def test_a_long_body_must_be_sent_at_a_higher_rate(
     connections: Connections, came: int, seconds: float
 ) -> None:
     here, there = socket.socketpair()
@@ -70,7 +70,7 @@ def test_a_long_body_has_less_time_for_each_byte(
         assert connection.deadline - connection.since == pytest.approx(seconds)
 
 
-def test_chunks_of_one_byte_have_no_more_time_than_the_longest_body(
+def test_one_byte_chunks_have_no_more_time_than_the_longest_body(
     connections: Connections,
 ) -> None:
     here, there = socket.socketpair()
@@ -81,7 +81,7 @@ def test_chunks_of_one_byte_have_no_more_time_than_the_longest_body(
         assert connection.deadline - connection.since == pytest.approx(41.5)
 
 
-def test_what_has_sent_least_makes_room_first(connections: Connections) -> None:
+def test_connections_that_sent_least_are_dropped_first(connections: Connections) -> None:
     ranks = {"upload": 10, "body": 1, "head": 0}
     with ExitStack() as stack:
         waiting = {}
@@ -96,7 +96,7 @@ def test_what_has_sent_least_makes_room_first(connections: Connections) -> None:
             assert waiting[name].dropped is Reason.CROWDED
 
 
-def test_an_error_of_accept_at_the_end_is_logged_and_cuts_nothing(
+def test_a_failed_accept_during_shutdown_is_logged(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(_: _Listener) -> None:

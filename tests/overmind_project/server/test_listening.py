@@ -17,7 +17,7 @@ from tests.support.waiting import wait_until
 
 
 class Probe:
-    """A socket on a system that has no IPv6, or keeps it apart from IPv4, or does not."""
+    """A socket on a system without IPv6, with separate or with dual-stack IPv6."""
 
     def __init__(self, *, has_ipv6: bool, keeps_apart: bool) -> None:
         self._has_ipv6 = has_ipv6
@@ -32,7 +32,7 @@ class Probe:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """There is nothing to close."""
+        """Nothing needs closing."""
 
     def bind(self, address: tuple[str, int]) -> None:
         assert address == ("::", 0)
@@ -49,7 +49,7 @@ class Probe:
         (True, True, ["0.0.0.0:8080", "[::]:8080"]),
     ],
 )
-def test_a_port_alone_means_all_addresses_that_there_are(
+def test_a_port_alone_binds_all_available_addresses(
     monkeypatch: pytest.MonkeyPatch, *, has_ipv6: bool, keeps_apart: bool, bound: list[str]
 ) -> None:
     probe = Probe(has_ipv6=has_ipv6, keeps_apart=keeps_apart)
@@ -58,7 +58,7 @@ def test_a_port_alone_means_all_addresses_that_there_are(
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0:8080", "[::]:8080", "[::1]:80", "localhost:80"])
-def test_a_host_means_itself(address: str) -> None:
+def test_a_host_binds_only_its_address(address: str) -> None:
     assert binds(address) == [address]
 
 
@@ -66,11 +66,11 @@ def test_a_host_means_itself(address: str) -> None:
     ("seen", "told"),
     [("::ffff:10.0.0.1", "10.0.0.1"), ("10.0.0.1", "10.0.0.1"), ("::1", "::1"), ("", "")],
 )
-def test_an_address_of_ipv4_shows_as_one(seen: str, told: str) -> None:
+def test_a_mapped_ipv4_address_is_shown_as_ipv4(seen: str, told: str) -> None:
     assert without_ipv6_mapping(seen) == told
 
 
-def test_a_port_alone_serves_both_families_and_tells_callers_by_their_own_addresses(
+def test_a_port_alone_serves_ipv4_and_ipv6_with_client_addresses(
     sqlite: Backend, tmp_path: Path
 ) -> None:
     clients = ["127.0.0.1", *(["::1"] if _has_ipv6() else [])]

@@ -23,12 +23,12 @@ from tests.support.waiting import wait_until
 
 ATTACKERS = 100
 ROOM = 3 * BUDGET
-"""By how much memory may grow: by the budget, and by as much for buffers that grow, twice."""
+"""Bytes by which memory may grow: twice the budget, as buffers grow by doubling."""
 
 BACK_LIMIT = 20.0
 PLACES = 8
 TURN_LIMIT = 1.0
-"""Seconds for a call beside a body that takes several to read, on a machine that has much to do."""
+"""Seconds for a request beside a body that takes several to read, on a busy machine."""
 
 HOST = b"Host: x\r\n"
 SPAWN = b'{"count":1}'
@@ -47,7 +47,7 @@ def head(path: str, length: int) -> bytes:
 
 
 def resident(service: Service) -> int:
-    """Return the bytes of memory that the service's one process has."""
+    """Return the resident memory of the service's only worker in bytes."""
     return int(Metrics.of(service).total("overmind_resident_memory_bytes"))
 
 
@@ -58,8 +58,10 @@ def spawned_with_long_body(service: Service) -> int:
 
 
 @pytest.mark.parametrize("framing", ["length", "chunks"])
-def test_long_bodies_share_a_budget_and_others_are_served(shared: Service, framing: str) -> None:
-    """Each attacker sends all of the longest body but its last byte, and then nothing more."""
+def test_long_bodies_share_a_budget_and_other_requests_are_served(
+    shared: Service, framing: str
+) -> None:
+    """Each attacker sends the longest body except for its last byte, and then stops."""
     begin = head("/swarm/commands", SWARM_LIMIT)
     if framing == "chunks":
         begin = begin.replace(
@@ -76,7 +78,7 @@ def test_long_bodies_share_a_budget_and_others_are_served(shared: Service, frami
             waiting.add(line)
         while len(waiting) > BUDGET // SWARM_LIMIT:
             ready, _, _ = select.select(waiting, [], [], READ_LIMIT)
-            assert ready, "there is more than the budget"
+            assert ready, "more than the budget was used"
             for line in ready:
                 waiting.remove(line)
                 with line:
@@ -100,7 +102,7 @@ def test_long_bodies_share_a_budget_and_others_are_served(shared: Service, frami
 @pytest.mark.parametrize(
     "framing", [f"Content-Length: {SWARM_LIMIT}", "Transfer-Encoding: chunked"]
 )
-def test_who_announces_a_long_body_and_sends_little_of_it_keeps_out_nobody(
+def test_announced_long_bodies_do_not_use_the_budget_before_they_arrive(
     shared: Service, framing: str
 ) -> None:
     begin = f"POST /swarm/commands HTTP/1.1\r\nHost: x\r\n{framing}\r\n\r\n".encode()
@@ -111,7 +113,7 @@ def test_who_announces_a_long_body_and_sends_little_of_it_keeps_out_nobody(
 
 
 @pytest.mark.alone
-def test_a_body_in_tiny_chunks_holds_up_nobody_and_is_not_read_for_ever(shared: Service) -> None:
+def test_a_body_in_tiny_chunks_is_rejected_without_delaying_others(shared: Service) -> None:
     begin = b"POST /swarm/commands HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
     with line_to(shared) as line, ThreadPoolExecutor(1) as pool:
         upload = pool.submit(_uploaded, line, begin + b"1\r\nx\r\n" * SWARM_LIMIT)
@@ -131,7 +133,7 @@ def _uploaded(line: socket.socket, data: bytes) -> bytes:
     return all_from(line)
 
 
-def test_a_budget_comes_back_after_every_kind_of_answer(shared: Service) -> None:
+def test_the_budget_is_released_after_every_kind_of_response(shared: Service) -> None:
     whole = BUDGET // SWARM_LIMIT
     for body in (b"{}".ljust(SWARM_LIMIT), b"no JSON".ljust(SWARM_LIMIT), SPAWN.ljust(SWARM_LIMIT)):
         kind = {"Content-Type": "application/json"}
@@ -144,21 +146,21 @@ def test_a_budget_comes_back_after_every_kind_of_answer(shared: Service) -> None
 @pytest.mark.parametrize(
     "path", ["/swarm/spawn", "/swarm/spawn/", "/swarm/commands", "/swarm/commands/"]
 )
-def test_whole_swarm_calls_may_be_long(shared: Service, path: str) -> None:
+def test_bulk_calls_may_have_long_bodies(shared: Service, path: str) -> None:
     kind = {"Content-Type": "application/json"}
     assert shared.call("POST", path, b"{}".ljust(LIMIT + 1), kind).status == 400
     assert shared.call("POST", path, b"{}".ljust(SWARM_LIMIT + 1), kind).status == 413
 
 
 @pytest.mark.parametrize("path", ["/swarm/", "/swarm/nowhere", "/swarm/spawn/1", "/zerglings/"])
-def test_nothing_else_may_be_long(shared: Service, path: str) -> None:
+def test_other_requests_may_not_have_long_bodies(shared: Service, path: str) -> None:
     reply = shared.call("POST", path, b" " * (LIMIT + 1))
     assert reply.status == 413
     assert reply.json == {"error": f"The body is longer than {LIMIT} bytes."}
 
 
 @pytest.mark.parametrize("begun", [b"GET /healthz HTTP/1.1\r\n", head("/zerglings/", 60000) + b" "])
-def test_who_has_begun_and_makes_room_is_told_to_try_again(tmp_path: Path, begun: bytes) -> None:
+def test_an_unfinished_request_that_is_displaced_gets_a_503(tmp_path: Path, begun: bytes) -> None:
     environment = sqlite_backend(tmp_path).environment | {"OVERMIND_THREADS": str(PLACES)}
     with Service(environment, tmp_path) as service, ExitStack() as open_ones:
         lines = []
@@ -173,10 +175,10 @@ def test_who_has_begun_and_makes_room_is_told_to_try_again(tmp_path: Path, begun
 
 
 @pytest.mark.parametrize("habit", ["heads", "bodies", "chunks", "silent"])
-def test_an_upload_that_makes_progress_outlasts_attackers_who_come_after_it(
+def test_an_upload_that_makes_progress_is_not_displaced_by_later_attackers(
     tmp_path: Path, habit: str
 ) -> None:
-    """The attackers come again at once, so that all of them are displaced many times meanwhile."""
+    """The attackers reconnect immediately, so that each is displaced many times."""
     environment = sqlite_backend(tmp_path).environment | {"OVERMIND_THREADS": "40"}
     dropped = "overmind_connections_dropped_total"
     size, parts = 60000, 12

@@ -23,12 +23,12 @@ from zerglings.domain.document_format import decode
 KEEPING, COMING = 64, 4
 END_LIMIT = 5.0
 BUSY = 1.0
-"""Seconds of load before and, where the service goes on, after."""
+"""Seconds of load before the signal and, if the service continues, after it."""
 
 
 @contextmanager
 def moving(service: Service) -> Iterator[tuple[str, Seen]]:
-    """Have clients move a zergling inside the block, already when it begins."""
+    """Have clients move a zergling during the block."""
     zergling_id = service.spawn()
     call = Call("POST", f"/zerglings/{zergling_id}", "M")
     with rushing(service.port, call, keeping=KEEPING, coming=COMING) as seen:
@@ -44,13 +44,13 @@ def moves_of(backend: Backend, zergling_id: str) -> int:
 
 
 def stopped(service: Service, by: signal.Signals = signal.SIGTERM) -> float:
-    """Stop a service; return the seconds that it took."""
+    """Stop a service and return the duration in seconds."""
     began = time.monotonic()
     service.stop(by)
     return time.monotonic() - began
 
 
-def test_told_to_stop_under_load_it_fails_no_request(service: Service, backend: Backend) -> None:
+def test_stopping_under_load_fails_no_request(service: Service, backend: Backend) -> None:
     with ExitStack() as idle, moving(service) as (zergling_id, seen):
         for number in range(20):
             line = idle.enter_context(line_to(service))
@@ -71,7 +71,7 @@ def alone(sqlite: Backend, tmp_path: Path) -> Iterator[Service]:
 
 
 @pytest.mark.parametrize("how", ["HUP to the main process", "TERM to the worker"])
-def test_a_worker_that_is_replaced_under_load_fails_no_request(
+def test_replacing_a_worker_under_load_fails_no_request(
     alone: Service, sqlite: Backend, how: str
 ) -> None:
     (old,) = workers(alone)
@@ -88,14 +88,14 @@ def test_a_worker_that_is_replaced_under_load_fails_no_request(
     assert seen.answered == {200: moves_of(sqlite, zergling_id)}
 
 
-def test_a_request_that_is_still_coming_when_it_is_told_to_stop_is_answered(
+def test_requests_being_received_at_the_stop_signal_are_answered(
     alone: Service,
 ) -> None:
     with ExitStack() as lines:
         body, head, accepted = (lines.enter_context(line_to(alone)) for _ in range(3))
         body.sendall(b"POST /zerglings/ HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{")
         head.sendall(b"GET /healthz HTTP/1.1\r\nHost")
-        probe(accepted)  # whoever came before it has been accepted too
+        probe(accepted)  # earlier connections have been accepted too
         os.kill(alone.pid, signal.SIGTERM)
         wait_until(lambda: is_refused(alone), "it accepts no connection")
         body.sendall(b"}")
@@ -114,7 +114,7 @@ def is_refused(service: Service) -> bool:
     return False
 
 
-def test_idle_connections_are_closed_in_order_and_do_not_hold_it_up(alone: Service) -> None:
+def test_idle_connections_are_closed_cleanly_and_do_not_delay_the_stop(alone: Service) -> None:
     with ExitStack() as open_ones:
         lines = [open_ones.enter_context(line_to(alone)) for _ in range(64)]
         for line in lines[::2]:
@@ -124,7 +124,7 @@ def test_idle_connections_are_closed_in_order_and_do_not_hold_it_up(alone: Servi
     assert seconds < END_LIMIT
 
 
-def test_interrupted_it_ends_at_once_and_what_it_acknowledged_is_there(
+def test_an_interrupted_service_ends_quickly_and_keeps_acknowledged_commands(
     alone: Service, sqlite: Backend
 ) -> None:
     with moving(alone) as (zergling_id, seen):
@@ -135,7 +135,7 @@ def test_interrupted_it_ends_at_once_and_what_it_acknowledged_is_there(
     assert seconds < END_LIMIT
 
 
-def test_a_worker_that_hangs_is_replaced(sqlite: Backend, tmp_path: Path) -> None:
+def test_a_hanging_worker_is_replaced(sqlite: Backend, tmp_path: Path) -> None:
     impatience = {"GUNICORN_CMD_ARGS": "--timeout 3"}
     with Service(sqlite.environment | impatience, tmp_path) as service:
         before = service.call("POST", "/zerglings/").json

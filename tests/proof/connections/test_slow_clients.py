@@ -28,24 +28,24 @@ PLACES = 200
 CALLS = 20
 CALL_LIMIT = 2.0
 ANSWERING_LIMIT = 6.0
-"""Seconds for a call beside attackers whose requests are answered, which is work by itself."""
+"""Seconds for a request beside attackers whose requests are answered too."""
 
 LATE = 5.0
-"""Seconds that a busy machine may take on top."""
+"""Extra seconds for a busy machine."""
 
 HOST = b"Host: x\r\n"
 DROPPED = "overmind_connections_dropped_total"
 
 
 class ImpatientService(Service):
-    """Waits for slow clients for seconds where the real one waits for many."""
+    """A service with short time-outs for slow clients."""
 
     command = (sys.executable, "-m", "tests.proof.connections.impatient")
 
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service with fewer places than there are attackers."""
+    """A service with fewer connection slots than attackers."""
     directory = tmp_path_factory.mktemp("small")
     environment = sqlite_backend(directory).environment | {"OVERMIND_THREADS": str(PLACES)}
     with Service(environment, directory) as service:
@@ -68,7 +68,7 @@ def assert_served(service: Service, limit: float = CALL_LIMIT) -> None:
 
 
 @pytest.mark.parametrize("habit", [*HABITS, "all"])
-def test_who_asks_is_served_though_there_are_more_attackers_than_places(
+def test_requests_are_served_beside_more_attackers_than_connection_slots(
     small: Service, habit: str
 ) -> None:
     with attacking(small.port, habit, ATTACKERS) as attack:
@@ -86,19 +86,19 @@ def dropped(service: Service, reason: str) -> float:
     return Metrics.of(service).total(DROPPED, reason=reason)
 
 
-def test_who_asks_is_served_beside_500_attackers_of_every_kind(service: Service) -> None:
+def test_requests_are_served_beside_500_attackers_of_every_kind(service: Service) -> None:
     with attacking(service.port, "all", ATTACKERS) as attack:
         assert_served(service, ANSWERING_LIMIT)
         assert attack.counts().open == ATTACKERS
 
 
 class NarrowService(Service):
-    """May open fewer files than it has places."""
+    """A service whose limit of open files is below its number of connection slots."""
 
     command = ("sh", "-c", f'ulimit -n {PLACES}; exec "{sys.executable}" manage.py serve')
 
 
-def test_connections_leave_files_for_everything_else(tmp_path: Path) -> None:
+def test_connections_leave_file_descriptors_for_everything_else(tmp_path: Path) -> None:
     with NarrowService(sqlite_backend(tmp_path).environment, tmp_path) as service:
         with attacking(service.port, "idle", PLACES) as attack:
             assert_served(service)
@@ -107,17 +107,17 @@ def test_connections_leave_files_for_everything_else(tmp_path: Path) -> None:
         assert "Too many open files" not in service.log
 
 
-def test_an_idle_connection_is_kept_for_as_long_as_is_configured(tmp_path: Path) -> None:
+def test_an_idle_connection_is_kept_for_the_configured_time(tmp_path: Path) -> None:
     environment = sqlite_backend(tmp_path).environment | {"OVERMIND_KEEP_ALIVE": "3"}
     with Service(environment, tmp_path) as service, line_to(service) as line:
-        for _ in range(2):  # each request makes it last anew
+        for _ in range(2):  # each request restarts the time
             probe(line)
         began = time.monotonic()
         assert line.recv(1) == b""
         assert 3 - HEARTBEAT_SECONDS <= time.monotonic() - began <= 3 + HEARTBEAT_SECONDS + LATE
 
 
-def test_the_idle_make_room_first_and_the_oldest_of_them_before_others(tmp_path: Path) -> None:
+def test_the_oldest_idle_connections_are_dropped_first(tmp_path: Path) -> None:
     environment = sqlite_backend(tmp_path).environment | {"OVERMIND_THREADS": "8"}
     with Service(environment, tmp_path) as service, ExitStack() as open_ones:
         sending = open_ones.enter_context(line_to(service))
@@ -135,7 +135,7 @@ def test_the_idle_make_room_first_and_the_oldest_of_them_before_others(tmp_path:
         assert answers_in(all_from(sending))[0].status == 200
 
 
-def test_tls_is_refused_at_the_start_not_left_out(tmp_path: Path) -> None:
+def test_tls_options_are_refused_at_the_start(tmp_path: Path) -> None:
     (tmp_path / "file.pem").touch()
     wanted = f"--certfile {tmp_path}/file.pem --keyfile {tmp_path}/file.pem"
     with socket.create_server(("127.0.0.1", 0)) as probed:
@@ -159,7 +159,7 @@ def assert_told(answer: Answer, sentence: str) -> None:
 
 
 @pytest.mark.parametrize("begun", [b"G", b"GET /healthz HTTP/1.1\r\n", b"\r\n"])
-def test_a_head_that_is_not_whole_in_time_is_a_408(impatient: Service, begun: bytes) -> None:
+def test_an_incomplete_head_is_a_408_at_its_deadline(impatient: Service, begun: bytes) -> None:
     line = line_to(impatient)
     line.sendall(begun)
     data, seconds = timed_end(line)
@@ -167,7 +167,7 @@ def test_a_head_that_is_not_whole_in_time_is_a_408(impatient: Service, begun: by
     assert HEAD - 0.5 < seconds < HEAD + LATE
 
 
-def test_a_head_that_comes_byte_by_byte_is_not_waited_for_any_longer(impatient: Service) -> None:
+def test_a_head_sent_byte_by_byte_has_the_same_deadline(impatient: Service) -> None:
     began = time.monotonic()
     with line_to(impatient) as line:
         line.settimeout(0.1)
@@ -181,14 +181,14 @@ def test_a_head_that_comes_byte_by_byte_is_not_waited_for_any_longer(impatient: 
     assert data.startswith(b"HTTP/1.1 408 ")
 
 
-def test_a_later_head_on_a_kept_connection_has_as_much_time(impatient: Service) -> None:
+def test_a_later_head_on_a_kept_connection_has_a_deadline_too(impatient: Service) -> None:
     with line_to(impatient) as line:
         probe(line)
         line.sendall(b"GET /heal")
         assert_told(answers_in(all_from(line))[0], "The head of the request came too slowly.")
 
 
-def test_a_head_that_begins_behind_another_request_has_no_more_time(impatient: Service) -> None:
+def test_a_head_sent_with_the_previous_request_has_a_deadline_too(impatient: Service) -> None:
     with line_to(impatient) as line:
         line.sendall(b"GET /healthz HTTP/1.1\r\n" + HOST + b"\r\nGET /heal")
         first, second = answers_in(all_from(line))
@@ -196,13 +196,13 @@ def test_a_head_that_begins_behind_another_request_has_no_more_time(impatient: S
     assert_told(second, "The head of the request came too slowly.")
 
 
-def test_who_says_nothing_is_told_nothing(impatient: Service) -> None:
+def test_a_silent_connection_is_closed_without_a_response(impatient: Service) -> None:
     data, seconds = timed_end(line_to(impatient))
     assert data == b""
     assert seconds < HEAD + LATE
 
 
-def test_a_kept_connection_is_closed_when_nothing_more_comes(impatient: Service) -> None:
+def test_a_kept_connection_is_closed_after_the_keep_alive_time(impatient: Service) -> None:
     line = line_to(impatient)
     probe(line)
     data, seconds = timed_end(line)
@@ -211,9 +211,7 @@ def test_a_kept_connection_is_closed_when_nothing_more_comes(impatient: Service)
 
 
 @pytest.mark.parametrize("habit", ["bodies", "chunks"])
-def test_a_body_that_comes_too_slowly_is_a_408_and_changes_nothing(
-    impatient: Service, habit: str
-) -> None:
+def test_a_slow_body_is_a_408_and_changes_nothing(impatient: Service, habit: str) -> None:
     before = impatient.call("GET", "/zerglings/").body
     line = line_to(impatient)
     line.sendall(HABITS[habit].first + HABITS[habit].dribble)
@@ -223,8 +221,8 @@ def test_a_body_that_comes_too_slowly_is_a_408_and_changes_nothing(
     assert impatient.call("GET", "/zerglings/").body == before
 
 
-def test_a_body_that_comes_fast_enough_may_take_longer(impatient: Service) -> None:
-    """Sixteen KiB, at twice the lowest rate: longer than one that stops half-way may take."""
+def test_a_body_above_the_lowest_rate_may_take_longer(impatient: Service) -> None:
+    """16 KiB at twice the lowest rate take longer than the limit of a stalled body."""
     size, parts = 16384, 8
     with line_to(impatient) as line:
         head = f"POST /zerglings/ HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n"
@@ -237,7 +235,7 @@ def test_a_body_that_comes_fast_enough_may_take_longer(impatient: Service) -> No
         assert answers_in(all_from(line))[0].status == 201
 
 
-def test_who_does_not_read_an_answer_is_dropped(impatient: Service) -> None:
+def test_a_client_that_does_not_read_the_response_is_disconnected(impatient: Service) -> None:
     before = dropped(impatient, "stalled")
     with socket.socket() as line:
         line.settimeout(10)
@@ -251,8 +249,8 @@ def test_who_does_not_read_an_answer_is_dropped(impatient: Service) -> None:
             all_from(line)
 
 
-def test_who_reads_slowly_but_reads_gets_the_whole_answer(impatient: Service) -> None:
-    """It takes much longer than one may take who reads nothing."""
+def test_a_client_that_reads_slowly_gets_the_whole_response(impatient: Service) -> None:
+    """Reading takes much longer than the limit for a client that reads nothing."""
     whole = len(impatient.call("GET", LARGEST).body)
     with socket.socket() as line:
         line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
@@ -266,7 +264,7 @@ def test_who_reads_slowly_but_reads_gets_the_whole_answer(impatient: Service) ->
     assert len(answers_in(data)[0].body) == whole
 
 
-def test_connections_are_counted_by_what_they_do(impatient: Service) -> None:
+def test_connections_are_counted_by_state(impatient: Service) -> None:
     name = "overmind_connections_open"
     lines = [line_to(impatient) for _ in range(5)]
     for line in lines[:3]:

@@ -30,7 +30,7 @@ COPY = "a copy of the file while all stand still"
 
 @dataclass(frozen=True)
 class Pace:
-    """How hard a run is: the load, and how many blows a round has at least and at most."""
+    """The intensity of a run: its load, and the minimum and maximum of blows per round."""
 
     clients: int = 24
     zerglings: int = 12
@@ -41,7 +41,7 @@ class Pace:
 
 @dataclass
 class Blow:
-    """One blow: when it fell, how long until all answered, the longest time that nothing counted.
+    """One blow: its time, the recovery time, and the longest time without an acknowledgement.
 
     All in seconds; ``at`` is on the monotonic clock.
     """
@@ -54,7 +54,7 @@ class Blow:
 
 @dataclass
 class Report:
-    """What a run came to."""
+    """The result of a run."""
 
     blows: list[Blow] = field(default_factory=list)
     statuses: Counter[int | None] = field(default_factory=Counter)
@@ -66,16 +66,16 @@ class Report:
     copies: int = 0
 
     def is_clean(self) -> bool:
-        """Whether nothing was wrong."""
+        """Whether no fault was found."""
         return not self.wrong.total()
 
     def blame(self, what: str, details: list[str]) -> None:
-        """Take what was found to be wrong in one way."""
+        """Add the faults of one kind."""
         self.wrong[what] += len(details)
         self.details += [f"{what}: {detail}" for detail in details]
 
     def take(self, swarm: MixedSwarm, verdict: Verdict) -> None:
-        """Take a round that is over."""
+        """Add the results of a completed round."""
         ledger = swarm.ledger
         self.rounds += 1
         self.statuses += ledger.statuses
@@ -86,7 +86,7 @@ class Report:
         self.blame("wrong answers", [*ledger.complaints, *(f"status {s}" for s in strange)])
 
     def lines(self) -> list[str]:
-        """Return the report as a table for people."""
+        """Return the report as a readable table."""
         head = f"{'blow':42} {'times':>5} {'recovery, s':>17} {'silence, s':>17}"
         rows = [head, f"{'':42} {'':>5} {'median':>8} {'worst':>8} {'median':>8} {'worst':>8}"]
         for kind in sorted({blow.kind for blow in self.blows}):
@@ -149,7 +149,7 @@ class Campaign:
         self.report = Report()
 
     def run(self, seconds: float) -> Report:
-        """Go on for so long, and at least until every kind of blow has fallen."""
+        """Run for some seconds, and at least until every kind of blow was struck."""
         end = time.monotonic() + seconds
         while time.monotonic() < end or {b.kind for b in self.report.blows} < set(self._kinds):
             self._round()
@@ -158,7 +158,7 @@ class Campaign:
         return self.report
 
     def _round(self) -> None:
-        """Load the services, strike, and compare what is stored with the ledger."""
+        """Load the services, strike, and compare the store with the ledger."""
         pace = self._pace
         others = self._listed()
         swarm = MixedSwarm(
@@ -175,7 +175,7 @@ class Campaign:
         self._known.append(Known.of(swarm.ledger))
 
     def _next_kind(self) -> str:
-        """Return any kind, in an order of chance but each as often as the others."""
+        """Return a kind of blow: in random order, each as often as the others."""
         if not self._deck:
             self._deck = self._dice.sample(self._kinds, len(self._kinds))
         return self._deck.pop()
@@ -195,7 +195,7 @@ class Campaign:
             self.report.blame(what, faults_of_file(self._file))
 
     def _copy(self, swarm: MixedSwarm) -> float:
-        """Copy the file at a moment when every process stands still, as a power cut leaves it."""
+        """Copy the file while every process is stopped, as a power cut would leave it."""
         assert self._file is not None
         copy = self._place / "copy.sqlite3"
         ends = self._dice.choice((("", "-wal"), ("", "-wal", "-shm")))
@@ -218,7 +218,7 @@ def _known_to(swarm: MixedSwarm) -> Known:
 
 
 def _measure_silence(swarm: MixedSwarm, blows: list[Blow]) -> None:
-    """Find the longest time around each blow in which nothing was acknowledged to anybody."""
+    """Find the longest time around each blow without any acknowledgement."""
     moments = sorted(s.ended for s in swarm.ledger.sent if s.fate is Fate.ACKNOWLEDGED)
     for blow in blows:
         until = blow.at + blow.recovery
@@ -232,7 +232,7 @@ def _file_of(backend: Backend) -> Path | None:
 
 
 def copy_files(source: Path, copy: Path, ends: tuple[str, ...]) -> None:
-    """Copy a database's files one after the other, in place of an earlier copy."""
+    """Copy a database's files one after the other, replacing an earlier copy."""
     for old in copy.parent.glob(f"{copy.name}*"):
         old.unlink()
     for end in ends:
@@ -241,7 +241,7 @@ def copy_files(source: Path, copy: Path, ends: tuple[str, ...]) -> None:
 
 
 def faults_of_copy(copy: Path, known: Known) -> list[str]:
-    """Say what is wrong with a copy that was made when clients knew this."""
+    """Return the faults of a copy that was made when clients knew this."""
     if faults := faults_of_file(copy):
         return faults
     with closing(sqlite_at(copy).open()) as store:

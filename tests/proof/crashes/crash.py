@@ -27,7 +27,7 @@ STORES = ("sqlite", "couchdb")
 
 @contextmanager
 def store_in(place: Path, kind: str) -> Iterator[tuple[Backend, Server | None]]:
-    """Lend a bootstrapped store of a kind, with its process if it has one."""
+    """Yield a bootstrapped store of a kind, with its process if it has one."""
     if kind == "sqlite":
         yield sqlite_backend(place), None
         return
@@ -59,7 +59,7 @@ def crash(
     pace: Pace,
     blows: Collection[str] = (),
 ) -> Report:
-    """Run one campaign on a store of its own, with some kinds of blows or all."""
+    """Run a campaign on a new store, with some kinds of blows or all."""
     dice = random.Random(seed)
     with store_in(place, kind) as (backend, server), ExitStack() as stack:
         environment = backend.environment | {"WEB_CONCURRENCY": str(workers)}
@@ -73,7 +73,7 @@ def crash(
 
 
 def main() -> int:
-    """Run what the arguments ask for; 1 if anything was wrong."""
+    """Run the campaigns of the arguments; return 1 if a fault was found."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.proof.crashes.crash", description=__doc__
     )

@@ -24,11 +24,11 @@ from tests.support.site import CouchDBServer
 from tests.support.waiting import wait_until
 
 DEADLINE = 120.0
-"""Seconds within which all have to answer again."""
+"""Seconds within which every process has to answer again."""
 
 PROBE_TIMEOUT = 1.0
 PAUSES = (0.5, 3.0)
-"""Seconds that something stopped stays so, at least and at most."""
+"""Minimum and maximum seconds for which a process is stopped."""
 
 ACCOUNT = ("admin", "relax")
 
@@ -37,23 +37,23 @@ class Server(Protocol):
     """The process of a store."""
 
     def start(self) -> None:
-        """Start it, again on the same port and data, and return when it answers."""
+        """Start the process on the same port and data, and return once it answers."""
 
     def kill(self) -> None:
-        """End it by SIGKILL and return when it has gone."""
+        """End the process with SIGKILL and return once it has ended."""
 
     def stop(self) -> None:
-        """End it when all is over."""
+        """End the process at the end of the run."""
 
     @property
     def pid(self) -> int:
-        """Its process id."""
+        """The process id."""
 
 
 class CouchDBProcess:
     """A CouchDB that a command starts.
 
-    The command is given a port, a directory for all that the server keeps, and `name:password`
+    The command gets a port, a data directory, and `name:password`
     of its admin. It prints the process id first and returns once the server answers.
     """
 
@@ -65,7 +65,7 @@ class CouchDBProcess:
 
     @property
     def pid(self) -> int:
-        """What the command printed, be it that it is not through yet."""
+        """The process id that the command printed, even if it is still running."""
         return int(self._said()[0])
 
     def _said(self) -> list[str]:
@@ -87,11 +87,11 @@ class CouchDBProcess:
             )
 
     def kill(self) -> None:
-        """End the process by SIGKILL."""
+        """End the process with SIGKILL."""
         self._end(signal.SIGKILL)
 
     def stop(self) -> None:
-        """End the process by SIGTERM."""
+        """End the process with SIGTERM."""
         self._end(signal.SIGTERM)
 
     def _end(self, by: signal.Signals) -> None:
@@ -103,7 +103,7 @@ class CouchDBProcess:
 
 
 class PeerProcess:
-    """The peer, with its data on the disk."""
+    """The peer, with its data on disk."""
 
     def __init__(self, directory: Path) -> None:
         self._peer = Peer.start(directory / "peer", persistent=True, admin=ACCOUNT)
@@ -111,16 +111,16 @@ class PeerProcess:
 
     @property
     def pid(self) -> int:
-        """Its process id."""
+        """The process id."""
         assert self._peer.pid is not None
         return self._peer.pid
 
     def start(self) -> None:
-        """Start it again."""
+        """Restart the process."""
         self._peer.restart()
 
     def kill(self) -> None:
-        """End it by SIGKILL."""
+        """End the process with SIGKILL."""
         self._peer.kill()
 
     def stop(self) -> None:
@@ -159,7 +159,7 @@ class Ground:
         self.probes = 0
 
     def kill_a_worker(self) -> float:
-        """Kill one; return when, as all strikes do."""
+        """Kill one worker; return the time of the strike."""
         return _kill([self._a_worker()])
 
     def kill_all_workers(self) -> float:
@@ -167,7 +167,7 @@ class Ground:
         return _kill(self._all_workers())
 
     def kill_a_master(self) -> float:
-        """Kill a service's main process, and start it once its workers have noticed and gone."""
+        """Kill a service's main process, and restart it once its workers have ended."""
         service = self._dice.choice(self.services)
         at = time.monotonic()
         service.stop(signal.SIGKILL)
@@ -175,7 +175,7 @@ class Ground:
         return at
 
     def kill_everything(self) -> float:
-        """Kill every process, as a host that fails; then start them all."""
+        """Kill every process, as a failing host does; then start them all."""
         at = _kill(self._all_workers())
         for service in self.services:
             service.stop(signal.SIGKILL)
@@ -186,7 +186,7 @@ class Ground:
         return at
 
     def stop_a_worker(self) -> float:
-        """Have one stand still for a while; what counts is the time after."""
+        """Stop one worker for a while; return the time when it continues."""
         return self._stop_for_a_while([self._a_worker()])
 
     def kill_the_store(self) -> float:
@@ -199,13 +199,13 @@ class Ground:
         return at
 
     def stop_the_store(self) -> float:
-        """Have the store stand still for a while; what counts is the time after."""
+        """Stop the store for a while; return the time when it continues."""
         assert self._server is not None
         return self._stop_for_a_while([self._server.pid])
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
-        """Have every worker stand still inside the block, wherever it is."""
+        """Stop every worker at any point for the duration of the block."""
         pids = self._all_workers()
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)
@@ -252,7 +252,7 @@ class Ground:
         return time.monotonic()
 
     def _start_again(self, services: Sequence[Service]) -> None:
-        """Do what a supervisor does for a service that has gone."""
+        """Restart a service that has ended, as a supervisor does."""
         for service in services:
             wait_until(partial(has_ended, service), "the workers went, too", DEADLINE)
             service.start()
@@ -271,7 +271,7 @@ def _kill(pids: Sequence[int]) -> float:
 
 
 def state_of(pid: int) -> str | None:
-    """Return the letter by which the kernel tells what a process does; None if there is none."""
+    """Return the kernel's letter for the state of a process, or None if it does not exist."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
@@ -279,5 +279,5 @@ def state_of(pid: int) -> str | None:
 
 
 def is_living(pid: int) -> bool:
-    """Whether a process has not ended, reaped or not."""
+    """Whether a process is running; zombies are not."""
     return state_of(pid) not in (None, "Z", "X")

@@ -22,7 +22,7 @@ PAGE = 100
 
 @dataclass(frozen=True)
 class Known:
-    """What clients know at a moment: the zerglings, what was sent, what of it is acknowledged."""
+    """What clients know at a moment: zerglings, sent requests and acknowledgements."""
 
     lives: Sequence[Life]
     sent: Mapping[str, Sequence[Sent]]
@@ -30,13 +30,13 @@ class Known:
 
     @classmethod
     def of(cls, ledger: Ledger) -> Known:
-        """Take what a ledger holds now, under its lock; later entries do not change it."""
+        """Copy the ledger under its lock; later entries do not change the copy."""
         acknowledged = {one.name for one in ledger.sent if one.fate is Fate.ACKNOWLEDGED}
         return cls(list(ledger.lives), ledger.by_life(), acknowledged)
 
 
 def faults_of(store: Store, known: Known) -> list[str]:
-    """Say what is wrong with the zerglings that are known: each replays, and lacks nothing."""
+    """Return the faults of the known zerglings: each must replay and be complete."""
     faults: list[str] = []
     documents = _documents(store, [life.id for life in known.lives])
     for life in known.lives:
@@ -78,7 +78,7 @@ def _faults_of_life(store: Store, life: Life, document: Document, known: Known) 
 
 
 def faults_of_file(path: Path) -> list[str]:
-    """Say what SQLite finds wrong with a file."""
+    """Return the faults that SQLite finds in a file."""
     with closing(sqlite3.connect(path, timeout=SOON)) as connection:
         try:
             lines = [str(line) for (line,) in connection.execute("PRAGMA integrity_check")]

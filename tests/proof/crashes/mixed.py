@@ -19,13 +19,13 @@ from zerglings.domain.zergling import Pose
 from zerglings.hive.bulk import item_key
 
 READS, LISTS, CALLS, SPAWNS = 0.15, 0.005, 0.02, 0.003
-"""Parts of what a client does: reads of a zergling, lists, commands and spawns of many at once."""
+"""Shares of a client's actions: reads, lists, bulk commands and bulk spawns."""
 
 ITEMS = 12
-"""Commands of one call at most."""
+"""Maximum number of commands per call."""
 
 BROOD = 3
-"""Spawns of one call at most."""
+"""Maximum number of spawns per call."""
 
 
 class MixedSwarm(Swarm):
@@ -41,7 +41,7 @@ class MixedSwarm(Swarm):
         return MixedClient(self, number)
 
     def note(self, shown: Mapping[str, Any], at_least: int = 0) -> None:
-        """Take what an answer shows of a zergling: it never goes back."""
+        """Record the state of a zergling in a response, which never goes back."""
         id_, count = shown["id"], count_of(shown)
         with self.lock:
             self.ledger.complain_if(count < at_least, f"{id_} went back to {count} commands")
@@ -49,7 +49,7 @@ class MixedSwarm(Swarm):
 
 
 def count_of(shown: Mapping[str, Any]) -> int:
-    """Return how many commands a zergling has, which it says where it does not show them all."""
+    """Return the number of commands of a zergling, shown or counted."""
     count: int = shown.get("commandCount", len(shown.get("commandHistory", ())))
     return count
 
@@ -60,7 +60,7 @@ class MixedClient(Client):
     _swarm: MixedSwarm
 
     def act(self) -> None:
-        """Do one of the things that clients do."""
+        """Perform one random action."""
         (does,) = random.choices(
             (self.read, self.list_all, self.command_many, self.spawn_many, super().act),
             (READS, LISTS, CALLS, SPAWNS, 1 - READS - LISTS - CALLS - SPAWNS),
@@ -68,7 +68,7 @@ class MixedClient(Client):
         does()
 
     def read(self) -> None:
-        """Read a zergling: it shows at least what was shown before."""
+        """Read a zergling; it must show at least what was shown before."""
         life, swarm = self._swarm.target(), self._swarm
         was_dead, before = life.died, swarm.counts.get(life.id, 0)
         answers = self._pursue(Message("GET", f"/zerglings/{life.id}"), anywhere=True)
@@ -80,7 +80,7 @@ class MixedClient(Client):
             swarm.note(answers.reply.json["zergling"], before)
 
     def list_all(self) -> None:
-        """List all zerglings: those that live are there, and those that had died are not."""
+        """List all zerglings; it must contain the living ones and no dead ones."""
         with self._swarm.lock:
             living = {life.id for life in self._ledger.lives if not life.was_to_die}
             dead = {life.id for life in self._ledger.lives if life.died}
@@ -95,7 +95,7 @@ class MixedClient(Client):
             self._ledger.complain_if(bool(dead & shown), f"{dead & shown} are listed dead")
 
     def command_many(self) -> None:
-        """Command some zerglings in one call, and a third of the calls again under their key."""
+        """Command some zerglings in one call; repeat a third of the calls with their key."""
         key = uuid.uuid4().hex
         sent = [
             Sent(self._swarm.target(), some_words(), item_key(key, number) or "")
@@ -111,7 +111,7 @@ class MixedClient(Client):
             self._repeat_call(message, sent)
 
     def spawn_many(self) -> None:
-        """Spawn some zerglings in one call, half of the time twice under the same key."""
+        """Spawn some zerglings in one call; send half of the calls twice with the same key."""
         count, facing = random.randint(1, BROOD), random.choice("NESW")
         message = _call("/swarm/spawn", uuid.uuid4().hex, {"count": count, "facing": facing})
         broods = [self._pursue_all(message, count) for _ in range(random.randint(1, 2))]
@@ -132,7 +132,7 @@ class MixedClient(Client):
         self._swarm.counts[sent.life.id] = max(count, self._swarm.counts.get(sent.life.id, 0))
 
     def _repeat_call(self, message: Message, sent: Sequence[Sent]) -> None:
-        """Make a call once more: it has no second effect."""
+        """Repeat a call; it must have no second effect."""
         for one, answers in zip(sent, self._pursue_all(message, len(sent)), strict=True):
             with self._swarm.lock:
                 is_right = one.life.may_answer(answers.status)
@@ -141,7 +141,7 @@ class MixedClient(Client):
                 self._ledger.complain_if(is_wrong, f"the repeat of {one.key}: {answers.status}")
 
     def _pursue_all(self, message: Message, count: int) -> list[Answers]:
-        """Make a call until the outcome of each item is known, or the client gives up."""
+        """Repeat a call until the outcome of each item is known or the client gives up."""
         results = [Answers() for _ in range(count)]
         while True:
             answers = self._pursue(message)
@@ -156,7 +156,7 @@ class MixedClient(Client):
             time.sleep(random.uniform(0, answers.pause))  # as a polite client does
 
     def _take(self, reply: Reply, results: Sequence[Answers]) -> None:
-        """Give each item its part of an answer."""
+        """Record each item's part of a response."""
         if reply.status != 200:
             with self._swarm.lock:
                 self._ledger.complaints.append(f"a call was answered {reply.status}")

@@ -40,11 +40,11 @@ STRUCK = {
     },
     "couchdb": {"the store killed", "the store stopped for a while", "everything killed"},
 }
-"""Each blow once, as they are the longest part of a test."""
+"""Each kind of blow once, as blows take most of the time."""
 
 
 @pytest.mark.parametrize("kind", STORES)
-def test_nothing_is_lost_or_doubled_whatever_is_killed(kind: str, tmp_path: Path) -> None:
+def test_killing_any_process_loses_and_duplicates_nothing(kind: str, tmp_path: Path) -> None:
     seed = random.randrange(10**6)
     blows = STRUCK[kind]
     pace = replace(EVERYDAY, blows=(len(blows), len(blows)))
@@ -54,7 +54,7 @@ def test_nothing_is_lost_or_doubled_whatever_is_killed(kind: str, tmp_path: Path
     logger.info("seed %d\n%s", seed, "\n".join(report.lines()))
     assert report.is_clean(), "\n".join([f"seed {seed}", *report.lines()])
     assert {blow.kind for blow in report.blows} == blows
-    assert report.statuses[None] > 0, "no client noticed"
+    assert report.statuses[None] > 0, "no client lost a response"
     assert report.fates[Fate.ACKNOWLEDGED] > 20
 
 
@@ -65,7 +65,7 @@ def path(sqlite: Backend) -> Path:
 
 @contextmanager
 def load_on(backend: Backend, directory: Path) -> Iterator[MixedSwarm]:
-    """Have clients at work on a service of two processes."""
+    """Have clients load a service of two processes."""
     with Service(backend.environment | {"WEB_CONCURRENCY": "2"}, directory) as service:
         swarm = MixedSwarm([service], clients=12, zerglings=8, deaths=0.01)
         with swarm.run():
@@ -78,10 +78,10 @@ def known_to(swarm: MixedSwarm) -> Known:
         return Known.of(swarm.ledger)
 
 
-def test_a_copy_made_under_load_has_all_that_was_acknowledged_before_it(
+def test_a_copy_made_under_load_has_every_command_acknowledged_before(
     sqlite: Backend, path: Path, tmp_path: Path
 ) -> None:
-    """One file after the other, while a reader keeps the log from being begun anew."""
+    """The files are copied one after the other, while a reader stops the log from restarting."""
     copy = tmp_path / "copy.sqlite3"
     with load_on(sqlite, tmp_path) as swarm, closing(sqlite3.connect(path)) as reader:
         for number in range(20):
@@ -102,7 +102,7 @@ def test_a_copy_made_under_load_has_all_that_was_acknowledged_before_it(
         assert faults_of_copy(copy, known), "a copy without its log lacks nothing"
 
 
-def test_what_is_wrong_in_a_store_is_found_while_it_runs(sqlite: Backend, tmp_path: Path) -> None:
+def test_faults_of_a_store_are_found_while_it_runs(sqlite: Backend, tmp_path: Path) -> None:
     with load_on(sqlite, tmp_path) as swarm:
         swarm.wait_for_more(100)
     known = known_to(swarm)
@@ -120,7 +120,7 @@ def test_what_is_wrong_in_a_store_is_found_while_it_runs(sqlite: Backend, tmp_pa
         assert any("is elsewhere" in fault or "another past" in fault for fault in found)
 
 
-def test_a_service_whose_workers_are_just_being_replaced_ends_at_once(
+def test_a_service_stops_quickly_while_a_worker_is_replaced(
     sqlite: Backend, tmp_path: Path
 ) -> None:
     with Service(sqlite.environment, tmp_path) as service:

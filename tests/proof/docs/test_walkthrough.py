@@ -36,7 +36,7 @@ def follow(reader: Walkthrough, command: str, output: str) -> None:
         ("duration_ms=", "duration_ms=1.5"),
     ],
 )
-def test_another_output_is_found_out(reader: Walkthrough, printed: str, told: str) -> None:
+def test_a_different_output_is_detected(reader: Walkthrough, printed: str, told: str) -> None:
     with pytest.raises(AssertionError, match="should print"):
         follow(reader, f"printf '{printed}'", told)
 
@@ -53,18 +53,18 @@ def test_another_output_is_found_out(reader: Walkthrough, printed: str, told: st
         ("2026-01-02T03:04:05.678Z", "1999-12-31T23:59:59.999Z"),
     ],
 )
-def test_what_may_be_another_is_none(reader: Walkthrough, printed: str, told: str) -> None:
+def test_output_that_may_vary_is_accepted(reader: Walkthrough, printed: str, told: str) -> None:
     follow(reader, f"printf '{printed}'", told)
 
 
-def test_a_name_means_the_same_all_through_a_page(reader: Walkthrough) -> None:
+def test_an_id_stands_for_the_same_value_throughout_a_page(reader: Walkthrough) -> None:
     follow(reader, f"printf {ONE}", OTHER)
     follow(reader, f"printf {OTHER}", OTHER)  # what is run is what it is here
     with pytest.raises(AssertionError):
         follow(reader, f"printf {OTHER[:-1]}0", OTHER)
 
 
-def test_a_command_may_go_over_several_lines() -> None:
+def test_a_command_may_span_several_lines() -> None:
     block = Block("console", "$ curl \\\n> -i\n{}\n$ OVERMIND_STORE=sqlite python a", 7, False)
     assert block.commands == [
         Command(7, "curl \\\n-i", "{}"),
@@ -73,12 +73,12 @@ def test_a_command_may_go_over_several_lines() -> None:
 
 
 @pytest.mark.parametrize("text", ["curl", "$ rm -r .", "$ make run", "$ A=b kubectl apply"])
-def test_what_a_test_must_not_run_is_refused(text: str) -> None:
+def test_forbidden_commands_are_rejected(text: str) -> None:
     with pytest.raises(AssertionError):
         _ = Block("console", text, 1, is_by_hand=False).commands
 
 
-def test_what_is_run_by_hand_is_marked_above_it(tmp_path: Path) -> None:
+def test_blocks_marked_as_run_by_hand_are_skipped(tmp_path: Path) -> None:
     path = tmp_path / "page.md"
     path.write_text(
         "```console\n$ curl a\n```\n\n<!-- by hand -->\n```console\n$ kubectl b\n```\n"

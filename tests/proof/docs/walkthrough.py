@@ -20,21 +20,21 @@ from tests.support.pages import Command
 from tests.support.service import ROOT, Service, clean_environment
 
 ADDRESS = "localhost:8080"
-"""Where the service is on the pages."""
+"""The service's address on the pages."""
 
 TIMEOUT = 30.0
 DEADLINE = 10.0
-"""Seconds within which a line must be in the log, or events come without a repeat."""
+"""Seconds within which a log line must appear or events must arrive."""
 
 _TRIED_AGAIN = re.compile("^grep |/events")
-"""Commands that only look, at what may be written a moment later, or told twice after a resume."""
+"""Read-only commands, repeated because their output may appear a moment later."""
 
 _NAMED = (
     r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",  # an id
     r"\d+-[0-9a-f]{32}",  # a revision
     r"\b[0-9a-f]{32}\b",  # a request's id
 )
-"""What stays the same all through a page."""
+"""Patterns of values that stay the same throughout a page."""
 
 _FREE = (
     r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z",
@@ -42,13 +42,13 @@ _FREE = (
     r'(?<=duration_ms":)\d+\.\d+',
     r"(?<= in )\d+\.\d(?= s)",
 )
-"""What may be another each time."""
+"""Patterns of values that may differ in each run."""
 
 _TOKEN = re.compile("|".join(f"(?P<k{n}>{shape})" for n, shape in enumerate(_NAMED + _FREE)))
 
 
 class Walkthrough:
-    """One reader who follows one page, with a directory and a service of their own."""
+    """Follows one page, with its own directory and service."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory / "reader"
@@ -69,7 +69,7 @@ class Walkthrough:
             self._service.stop()
 
     def give(self, variables: dict[str, str]) -> None:
-        """Let the service have these variables from now on."""
+        """Restart the service with these variables."""
         self._variables |= variables
         if self._service is not None:
             self._service.stop()
@@ -113,7 +113,7 @@ class Walkthrough:
         return clean_environment() | self._store | self._variables | own
 
     def _translated(self, text: str) -> str:
-        """Return a text of the page with what is meant here."""
+        """Return a text of the page with the values of this run."""
         for theirs, ours in self._known.items():
             text = text.replace(theirs, ours)
         if ADDRESS not in text:
@@ -123,7 +123,7 @@ class Walkthrough:
         return text.replace(ADDRESS, f"127.0.0.1:{self._service.port}")
 
     def _matches(self, told: str, printed: str) -> dict[str, str] | None:
-        """Return what new names on the page turned out to be; None if it prints something else."""
+        """Return the values of new names on the page, or None if the output differs."""
         names: dict[str, str] = {}
         match = re.fullmatch(self._pattern(told.rstrip("\n"), names), printed)
         return match and {theirs: match[group] for theirs, group in names.items()}
@@ -148,7 +148,7 @@ class Walkthrough:
 
 
 def _plain(text: str) -> str:
-    """Return the pattern of what must be equal but for what is left out."""
+    """Return the pattern of the text, in which omissions match anything."""
     escaped = re.escape(text)
     escaped = re.sub(r"(?m)(^|(?<=\n))…\\\n", r"(?:.*\n)*?", escaped)
     escaped = re.sub(r"\\\n…\Z", r"(?:\n.*)*", escaped)

@@ -17,7 +17,7 @@ from tests.support.service import ROOT
 
 @contextmanager
 def running_beside(module: str, *arguments: str) -> Iterator[list[Any]]:
-    """Run a module as long as the block; the list holds what it saw afterwards."""
+    """Run a module during the block; afterwards the list contains its output."""
     seen: list[Any] = []
     with subprocess.Popen(
         [sys.executable, "-m", module, *arguments],

@@ -33,12 +33,12 @@ REQUESTS = (
 
 @dataclass
 class Crowd:
-    """What the clients saw: when each answer came, its status and the seconds that it took."""
+    """The responses that the clients got: time, status and duration in seconds."""
 
     answers: list[tuple[float, int, float]] = field(default_factory=list)
 
     def between(self, began: float, ended: float) -> list[tuple[int, float]]:
-        """Return status and seconds of the answers to what was asked in some span of time."""
+        """Return status and seconds of the requests sent in a time span."""
         return [
             (status, seconds)
             for at, status, seconds in self.answers
@@ -52,7 +52,7 @@ class Crowd:
 
 @contextmanager
 def crowd(service: Service, zergling_id: str, *, connections: int) -> Iterator[Crowd]:
-    """Have a crowd come and go inside the block; what it saw is known afterwards."""
+    """Run a crowd of clients during the block; its results are available afterwards."""
     seen = Crowd()
     arguments = [str(service.port), f"/zerglings/{zergling_id}", str(connections)]
     with running_beside("tests.proof.faults.crowd", *arguments) as told:

@@ -16,7 +16,7 @@ CONNECTED, CONNECTING = "01", "02"
 
 
 class Insight:
-    """What a service's processes are asked through files in a directory; see `hook`."""
+    """Queries to a service's processes through files in a directory; see `hook`."""
 
     def __init__(self, directory: Path) -> None:
         self._place = directory
@@ -24,11 +24,11 @@ class Insight:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What the service needs in its environment."""
+        """The variables that the service needs."""
         return {"PYTHONPATH": str(HOOK), "OVERMIND_TEST_HOOK": str(self._place)}
 
     def resolve(self, hosts: Mapping[str, str]) -> None:
-        """Have names resolve to addresses from now on, or `hang`."""
+        """Make names resolve to addresses from now on, or `hang`."""
         new = self._place / "hosts.new"
         new.write_text("".join(f"{name} {address}\n" for name, address in hosts.items()))
         new.rename(self._place / "hosts")
@@ -51,7 +51,7 @@ class Insight:
 
 
 def connections(service: Service, port: int) -> int:
-    """Return how many connections the workers have to a port, or are about to have."""
+    """Return how many connections to a port the workers have or are opening."""
     inodes = set()
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
         fields = line.split()

@@ -19,21 +19,21 @@ from tests.support.service import Reply, Service
 from tests.support.waiting import wait_until
 
 LATEST_ANSWER = 5.0
-"""Seconds within which everything is answered."""
+"""Seconds within which every request is answered."""
 
 QUIET_DEADLINE = 8.0
-"""Seconds after which a service that nobody calls has nothing under way."""
+"""Seconds after which an idle service has no request in progress."""
 
 LEAKS = ("127.0.0.1", "http:", "https:", "Traceback", "urllib3", "overmind-test")
-"""What no answer may hold: where the store is, what reaches it and the name of its database."""
+"""Text that no response may contain: the store's address, its client and its database."""
 
 USUAL = 0.5
-"""Seconds for which the same load is watched before a fault, to know what it costs by itself."""
+"""Seconds for which the load is measured before a fault, as a baseline."""
 
 
 @dataclass
 class Seen:
-    """What clients saw in some span of time."""
+    """The responses that clients got in a time span."""
 
     statuses: Counter[int | None] = field(default_factory=Counter)
     slowest: float = 0.0
@@ -66,7 +66,7 @@ def _complaint(path: str, reply: Reply | None) -> str | None:
 
 
 def _is_whole(path: str, reply: Reply) -> bool:
-    """Whether a good answer holds what was asked for."""
+    """Whether a successful response is complete."""
     told = reply.json
     if path == "/readyz":
         return bool(told == {"status": "ready"})
@@ -83,7 +83,7 @@ def _is_whole(path: str, reply: Reply) -> bool:
 
 
 class Visitors:
-    """Clients that ask for all kinds of things, each over a connection of its own.
+    """Clients that send requests of all kinds, each over its own connection.
 
     They wait for a second after a 503, as it tells them to.
     """
@@ -108,7 +108,7 @@ class Visitors:
 
     @contextmanager
     def visiting(self) -> Iterator[None]:
-        """Have them come and go inside the block."""
+        """Run the clients during the block."""
         with ThreadPoolExecutor(self._count) as pool:
             doing = [pool.submit(self._visit, number) for number in range(self._count)]
             try:
@@ -119,7 +119,7 @@ class Visitors:
                 done.result()
 
     def since(self) -> Seen:
-        """Return what was seen since the last time this was asked."""
+        """Return what was seen since the last call."""
         with self._lock:
             seen, self.seen = self.seen, Seen()
         return seen
@@ -157,7 +157,7 @@ def _reply(
 
 @dataclass(frozen=True)
 class Row:
-    """One fault, and what it came to. Times are in seconds."""
+    """One fault and its effects. Times are in seconds."""
 
     fault: str
     requests: int
@@ -217,7 +217,7 @@ class Trial:
         mend: Callable[[], object],
         seconds: float | None = None,
     ) -> Row:
-        """Strike, wait, mend; see how the service does, and that nothing is left of it."""
+        """Cause a fault, wait, end it, and measure the service during and after it."""
         before = self._held()
         visitors = Visitors(self._service, self._count)
         with probing(self._service) as probes, visitors.visiting():
@@ -273,7 +273,7 @@ class Trial:
         return self._insight.greenlets(self._service), connections(self._service, self._port)
 
     def _quiet(self, before: tuple[int, int]) -> tuple[int, int]:
-        """Return what is held once no more is than before, or when the time for that is up."""
+        """Return the held resources once they are down to the baseline, or at the time limit."""
         deadline = time.monotonic() + QUIET_DEADLINE
         while (held := self._held())[0] > before[0] and time.monotonic() < deadline:
             time.sleep(0.1)  # between two looks

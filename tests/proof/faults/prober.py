@@ -30,11 +30,11 @@ class Probes:
     seen: list[tuple[float, float, int, float]] = field(default_factory=list)
 
     def between(self, began: float, ended: float) -> list[float]:
-        """Return what the answers took to those sent in some span of time."""
+        """Return the durations of the probes sent in a time span."""
         return [seconds for at, seconds, *_ in self.seen if began <= at < ended]
 
     def lateness(self, began: float, ended: float) -> float:
-        """Return the most that the prober came late in some span of time."""
+        """Return the largest delay of the prober itself in a time span."""
         return max(late for at, *_, late in self.seen if began <= at < ended)
 
     @property
@@ -44,7 +44,7 @@ class Probes:
 
 @contextmanager
 def probing(service: Service) -> Iterator[Probes]:
-    """Probe inside the block; what was seen is known afterwards."""
+    """Probe during the block; the results are available afterwards."""
     probes = Probes()
     with running_beside("tests.proof.faults.prober", str(service.port)) as told:
         yield probes

@@ -21,7 +21,7 @@ def is_write(method: str, path: str) -> bool:
     return method == "PUT" or path.endswith("/_bulk_docs")
 
 
-def test_who_writes_is_told_that_it_failed_and_who_reads_is_served(
+def test_writes_fail_and_reads_succeed_while_couchdb_cannot_write(
     couch: Backend, proxy: FaultProxy
 ) -> None:
     with closing(couch.through(proxy.url).open()) as store:

@@ -17,14 +17,14 @@ from tests.support.backends import Backend, sqlite_backend
 from tests.support.service import Reply, Service, workers
 
 ROOM = 16 * 1024
-"""Bytes that are left: for a few commands."""
+"""Free bytes, enough for a few commands."""
 
 ENOUGH = 200
-"""Commands that fill any such room."""
+"""Commands that fill the free space."""
 
 
 class Commander:
-    """A client that commands one zergling under keys, and remembers what was acknowledged."""
+    """A client that commands one zergling with keys, and records acknowledgements."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -38,7 +38,7 @@ class Commander:
         return reply
 
     def until_refused(self) -> tuple[str, Reply]:
-        """Command until there is no room, and return what was refused: its key and the answer."""
+        """Send commands until one is refused; return its key and the response."""
         for _ in range(ENOUGH):
             key = uuid.uuid4().hex
             if (reply := self.command(key)).status != 200:
@@ -74,7 +74,7 @@ def assert_full_and_then_well(
     assert commander.shown() == ["M"] * commander.acknowledged
 
 
-def test_a_file_that_may_not_grow_loses_nothing(sqlite: Backend, tmp_path: Path) -> None:
+def test_a_file_size_limit_loses_nothing(sqlite: Backend, tmp_path: Path) -> None:
     log = Path(f"{sqlite.environment['OVERMIND_SQLITE_PATH']}-wal")
     with Service(sqlite.environment, tmp_path) as service:
         (worker,) = workers(service)
@@ -121,7 +121,7 @@ def test_a_full_disk_loses_nothing(small: Path, tmp_path: Path) -> None:
         assert_full_and_then_well(service, fill, filler.unlink)
 
 
-def test_a_file_system_that_is_for_reading_only_is_written_again_when_it_can_be(
+def test_a_read_only_file_system_is_used_again_once_it_is_writable(
     small: Path, tmp_path: Path
 ) -> None:
     backend = sqlite_backend(small)

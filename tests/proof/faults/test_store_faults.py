@@ -53,13 +53,13 @@ PROMISED_HEALTH = 0.1
 the same load takes while it is well."""
 
 AT_ONCE = 0.25
-"""Seconds within which 99 of 100 are refused once the store is known to hang."""
+"""Seconds within which 99 % of requests are rejected once the breaker is open."""
 
 SPAWNED_BY_VISITORS = 100_000
-"""At most: the swarm need not know them."""
+"""A maximum: the swarm need not know them."""
 
 POOL = 34
-"""Connections to the store that are kept at most."""
+"""Maximum number of pooled connections to the store."""
 
 SOONEST = 3.0
 """Seconds after the store's recovery in which the service has recovered."""
@@ -77,7 +77,7 @@ EVERYDAY = (
     "429",
     "connections that never answer",
 )
-"""What is tried each time; the store's own tests try them all on every call."""
+"""Faults tried in each run; the store's own tests try all of them on every call."""
 
 QUICK: dict[str, Kind | Fault] = {
     "answers to a third of the writes lost": Fault(ResetAfter(), some_writes),
@@ -97,7 +97,7 @@ QUICK: dict[str, Kind | Fault] = {
 
 
 def hang() -> Kind:
-    """No answer, and a reset when the fault is over: nothing waits in the proxy for ever."""
+    """Return a fault without a response, which resets the connection when it ends."""
     return Hang(threading.Event())
 
 
@@ -128,7 +128,7 @@ def is_tried(name: str) -> bool:
 
 
 def report(trial: Trial) -> None:
-    """Show the figures, and complain of what no fault may bring about."""
+    """Log the figures, and fail on effects that no fault may have."""
     logger.info("\n%s", table(trial.rows))
     assert trial.wrong == []
     for row in trial.rows:
@@ -139,7 +139,7 @@ def report(trial: Trial) -> None:
         assert row.connections[1] <= POOL, row
 
 
-def test_no_fault_of_the_store_brings_more_than_a_503_or_costs_a_command(
+def test_store_faults_cause_at_most_a_503_and_lose_no_command(
     struck: Service, couch: Backend, proxy: FaultProxy, insight: Insight
 ) -> None:
     trial = Trial(struck, proxy.port, insight, visitors=VISITORS, seconds=SECONDS)
@@ -170,10 +170,10 @@ def test_no_fault_of_the_store_brings_more_than_a_503_or_costs_a_command(
     assert swarm.ledger.slowest < LATEST_ANSWER
 
 
-def test_a_store_that_hangs_takes_neither_all_threads_nor_the_liveness_probe(
+def test_a_hanging_store_does_not_block_all_threads_or_the_liveness_probe(
     struck: Service, proxy: FaultProxy, insight: Insight
 ) -> None:
-    """Hundreds of clients wait; whoever comes later is told at once, the probes are answered."""
+    """While hundreds of clients wait, later requests fail fast and probes are answered."""
     zergling = struck.spawn()
     before = insight.greenlets(struck)
     with crowd(struck, zergling, connections=CROWD) as seen, probing(struck) as probes:

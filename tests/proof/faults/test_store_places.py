@@ -38,7 +38,7 @@ def insight(tmp_path: Path) -> Insight:
 
 
 def refused(service: Service, why: str) -> None:
-    """A command is answered in time with a 503 that says why and that nothing was changed."""
+    """Assert that a command gets a timely 503 that says why and that nothing was changed."""
     began = time.monotonic()
     reply = service.call("POST", "/zerglings/")
     assert time.monotonic() - began < LATEST_ANSWER
@@ -51,13 +51,13 @@ def refused(service: Service, why: str) -> None:
 
 
 def why_not_ready(service: Service) -> str:
-    """Return what the log says of it; the answer tells nobody about the store."""
+    """Return the reason in the log; the response does not reveal it."""
     assert service.call("GET", "/readyz").json["error"] == "Not ready: the store does not answer."
     return [line for line in service.log.splitlines() if "Not ready: " in line][-1]
 
 
 def recovery(service: Service) -> float:
-    """Return the seconds until a command is carried out."""
+    """Return the seconds until a command succeeds."""
     began = time.monotonic()
     wait_until(lambda: service.call("POST", "/zerglings/").status == 201, "a spawn succeeds")
     return time.monotonic() - began
@@ -93,7 +93,7 @@ def encrypted(
             yield service, proxy
 
 
-def test_a_certificate_of_the_named_ca_is_trusted_and_any_other_refused(
+def test_only_certificates_of_the_configured_ca_are_accepted(
     encrypted: tuple[Service, FaultProxy], authority: trustme.CA
 ) -> None:
     service, proxy = encrypted
@@ -115,7 +115,7 @@ def test_a_certificate_of_the_named_ca_is_trusted_and_any_other_refused(
     assert recovery(service) < SOONEST
 
 
-def test_without_its_ca_named_a_private_certificate_is_refused(
+def test_a_private_certificate_is_refused_without_its_ca(
     couchdb: CouchDBServer, couch: Backend, authority: trustme.CA, tmp_path: Path
 ) -> None:
     tls = server_side(authority, "127.0.0.1")
@@ -125,7 +125,7 @@ def test_without_its_ca_named_a_private_certificate_is_refused(
         assert proxy.requests == []
 
 
-def test_tls_that_hangs_or_breaks_off_has_changed_nothing(
+def test_a_failed_tls_handshake_changes_nothing(
     encrypted: tuple[Service, FaultProxy],
 ) -> None:
     service, proxy = encrypted
@@ -147,14 +147,14 @@ def test_tls_that_hangs_or_breaks_off_has_changed_nothing(
 
 @pytest.fixture
 def named(couch: Backend, proxy: FaultProxy, insight: Insight, tmp_path: Path) -> Iterator[Service]:
-    """A service that knows its store by name."""
+    """A service that uses its store by host name."""
     insight.resolve({NAME: "127.0.0.1"})
     environment = couch.through(f"http://{NAME}:{proxy.port}").environment
     with Service(environment | insight.environment, tmp_path) as service:
         yield service
 
 
-def test_a_store_that_moves_to_another_address_is_found_there(
+def test_a_store_is_found_at_its_new_address(
     named: Service, proxy: FaultProxy, couchdb: CouchDBServer, insight: Insight
 ) -> None:
     assert named.call("POST", "/zerglings/").status == 201
@@ -170,7 +170,7 @@ def test_a_store_that_moves_to_another_address_is_found_there(
         assert len(elsewhere.requests) > 20
 
 
-def test_name_servers_that_hang_hold_nobody_up(
+def test_hanging_name_servers_do_not_block_requests(
     named: Service, proxy: FaultProxy, insight: Insight
 ) -> None:
     assert named.call("POST", "/zerglings/").status == 201
@@ -186,7 +186,7 @@ def test_name_servers_that_hang_hold_nobody_up(
     wait_until(lambda: insight.greenlets(named) <= before + 2, "the look-ups have ended", 10)
 
 
-def test_a_name_that_is_gone_for_a_while_is_back_at_once(
+def test_a_host_name_is_used_again_once_it_resolves(
     named: Service, proxy: FaultProxy, insight: Insight
 ) -> None:
     assert named.call("POST", "/zerglings/").status == 201
@@ -202,7 +202,7 @@ def test_a_name_that_is_gone_for_a_while_is_back_at_once(
 # Accounts
 
 
-def test_a_password_that_is_changed_under_it_is_refused_once_and_the_new_one_used(
+def test_a_changed_password_is_refused_at_most_twice_before_the_new_one_is_used(
     site: Site, proxy: FaultProxy, tmp_path: Path
 ) -> None:
     site.bootstrap()
@@ -230,7 +230,7 @@ def test_a_password_that_is_changed_under_it_is_refused_once_and_the_new_one_use
         assert sum(request.status == 401 for request in proxy.requests) <= 3
 
 
-def test_a_locked_account_is_left_alone(couch: Backend, proxy: FaultProxy, tmp_path: Path) -> None:
+def test_a_locked_account_is_not_retried(couch: Backend, proxy: FaultProxy, tmp_path: Path) -> None:
     with Service(couch.through(proxy.url).environment, tmp_path) as service:
         assert service.call("POST", "/zerglings/").status == 201
         proxy.fault = Fault(LOCKED)
@@ -248,10 +248,8 @@ def test_a_locked_account_is_left_alone(couch: Backend, proxy: FaultProxy, tmp_p
 # Databases
 
 
-def test_a_zergling_of_a_database_that_was_replaced_between_two_commands_stays_gone(
-    site: Site, tmp_path: Path
-) -> None:
-    """Nobody has seen the database missing, so the revision of the last command is remembered."""
+def test_zerglings_of_a_replaced_database_are_not_found(site: Site, tmp_path: Path) -> None:
+    """No request saw the database missing, so the last revision is still cached."""
     site.bootstrap()
     with Service(site.service_environment, tmp_path) as service:
         short, long = (service.spawn() for _ in "ab")
@@ -271,9 +269,7 @@ def test_a_zergling_of_a_database_that_was_replaced_between_two_commands_stays_g
         assert len(service.call("GET", "/zerglings/").json["zerglings"]) == 1
 
 
-def test_a_database_that_is_removed_and_made_anew_is_used_as_if_nothing_had_been(
-    site: Site, tmp_path: Path
-) -> None:
+def test_a_recreated_database_is_used_after_an_outage(site: Site, tmp_path: Path) -> None:
     site.bootstrap()
     with Service(site.service_environment, tmp_path) as service:
         zerglings = [service.spawn() for _ in range(3)]

@@ -12,14 +12,14 @@ import time
 from tests.support.service import ROOT
 
 SHARE = 4
-"""The part of a round that schemathesis gets, over each store: one in so many."""
+"""The share of a round for schemathesis per store: one in so many."""
 
 SHORTEST_ROUND = 120
-"""Seconds of a round at least; it may take longer."""
+"""Minimum seconds of a round."""
 
 
 def play(seconds: int) -> tuple[int, list[str]]:
-    """Play one round; return the inputs tried and the names of what failed."""
+    """Run one round; return the number of inputs and the names of failed tests."""
     seed = str(random.getrandbits(31))
     budget = {"OVERMIND_FUZZ_SECONDS": str(max(10, seconds // SHARE)), "OVERMIND_FUZZ_SEED": seed}
     command = [
@@ -48,7 +48,7 @@ def play(seconds: int) -> tuple[int, list[str]]:
 
 
 def main(minutes: float) -> int:
-    """Play until the time is up and say what came of it; 1 if anything failed."""
+    """Run rounds until the time is up and print the result; return 1 if a test failed."""
     end = time.monotonic() + minutes * 60
     total, failures = 0, []
     while (left := end - time.monotonic()) > 0:

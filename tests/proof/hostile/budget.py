@@ -8,17 +8,17 @@ from collections import Counter
 from hypothesis import HealthCheck, Phase, settings
 
 SECONDS = os.environ.get("OVERMIND_FUZZ_SECONDS")
-"""Seconds that schemathesis is given; without it everything is tried in a small, fixed amount."""
+"""Seconds for schemathesis; without it, all tests run a small, fixed number of inputs."""
 
 ROUND = 20
-"""How many times more is tried in one round of `make fuzz`."""
+"""Factor of the inputs per round of `make fuzz`."""
 
 TRIED: Counter[str] = Counter()
-"""Inputs tried so far, by what they were tried on."""
+"""Number of inputs so far, by their target."""
 
 
 def tries(few: int) -> settings:
-    """Return how a property is tried: ``few`` inputs, or many others each time while fuzzing."""
+    """Return the settings of a property: ``few`` inputs, or many random ones while fuzzing."""
     return settings(
         max_examples=few * ROUND if SECONDS else few,
         derandomize=not SECONDS,

@@ -9,7 +9,7 @@ from tests.proof.hostile.wsgi import Call
 from zerglings.api.parsers import MAX_FIELDS
 
 HERE = "/zerglings/{id}"
-"""A zergling that lives."""
+"""The id of a living zergling."""
 
 MULTIPART = {"Content-Type": "multipart/form-data; boundary=b"}
 JSON = {"Content-Type": "application/json"}
@@ -17,10 +17,10 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 PART = b'--b\r\nContent-Disposition: form-data; name="f"\r\n\r\n1\r\n'
 
 HEAD, BODY, SWARM = 8_000, 60_000, 2_000_000
-"""Nearly the most bytes of a header or a query, of a body, and of a bulk call's body."""
+"""Bytes just below the limits of a header or query, a body, and a bulk call's body."""
 
 MANY, PARTS_HEAD = 1_000, 960
-"""Fields that the framework would put up with in a form, and nearly the most bytes of a head."""
+"""The framework's limit of form fields, and bytes just below the limit of a head."""
 
 
 def _post(path: str, body: bytes, headers: dict[str, str]) -> Call:
@@ -36,7 +36,7 @@ def _form(inner: bytes) -> bytes:
 
 
 def _heads(count: int, size: int, line: bytes) -> Call:
-    """Return a form of so many fields, each with a head of so many bytes; # is a field's number."""
+    """Return a form of fields with heads of a given size; # stands for a field's number."""
     begin = b'Content-Disposition: form-data; name="f#"\r\n'
     field = begin + line * ((size - len(begin)) // len(line)) + b"\r\n1\r\n"
     parts = b"".join(b"--b\r\n" + field.replace(b"#", b"%d" % n) for n in range(count))

@@ -11,10 +11,10 @@ from hypothesis.strategies import SearchStrategy
 from tests.proof.hostile.wsgi import Call
 
 ALIVE = "{id}"
-"""Stands for the id of a zergling that lives."""
+"""Placeholder for the id of a living zergling."""
 
 TEXT = "".join(map(chr, [*range(0x20, 0x7F), *range(0x80, 0x100)])) + "\t"
-"""What a server lets through in a header, each byte as the character of its number."""
+"""Characters that a server accepts in a header, one per byte."""
 
 CODECS = (
     *("utf-8", "utf-16", "utf-32", "utf-7", "latin-1", "rot13", "zlib", "bz2", "hex", "base64"),
@@ -84,7 +84,7 @@ def _json_text() -> SearchStrategy[bytes]:
 
 
 def _near_misses() -> SearchStrategy[bytes]:
-    """Bodies that are nearly right."""
+    """Bodies that are almost valid."""
     number = st.sampled_from(NUMBERS)
     word = st.sampled_from(WORDS).map(json.dumps)
     return st.one_of(
@@ -102,7 +102,7 @@ def _near_misses() -> SearchStrategy[bytes]:
 
 
 def _monsters() -> SearchStrategy[bytes]:
-    """Bodies that cost, or that are read in one way by some and in another by others."""
+    """Bodies that are expensive or ambiguous to parse."""
     deep = [mark * 30_000 for mark in ("[", '{"a":', '["', "{")]
     return st.sampled_from(
         [each.encode() for each in deep]
@@ -237,7 +237,7 @@ TRICKS = (
         "%C0%AE",
     ),
 )
-"""Ids that are none, of which some would be another document or database if they were taken up."""
+"""Invalid ids, some of which would name another document or database if used."""
 
 _IDS = st.one_of(
     st.just(ALIVE),

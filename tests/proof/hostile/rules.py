@@ -18,20 +18,20 @@ CONDITIONS = {
     429: "the caller asks too often",
     503: "the store is away",
 }
-"""Statuses that a request may get although it is as described, and why: it depends on the state."""
+"""Statuses that a valid request may get depending on the state, and why."""
 
 FORBIDDEN = (
     "The grid ends at ±",
     "with an Idempotency-Key, send at most 1000 commands to one zergling.",
 )
-"""How the sentences begin with which a request is refused that is as described."""
+"""Beginnings of the errors with which a valid request may be rejected."""
 
 
 @schemathesis.check
 def what_is_described_is_accepted(
     ctx: schemathesis.CheckContext, response: schemathesis.Response, case: schemathesis.Case[Any]
 ) -> bool | None:
-    """Fail where a request that is as the document says is refused without a good reason."""
+    """Fail if a request that matches the document is rejected without a good reason."""
     is_positive = case.meta is not None and case.meta.generation.mode.is_positive
     if not is_positive or response.status_code < 400 or response.status_code in CONDITIONS:
         return None

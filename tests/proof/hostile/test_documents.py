@@ -22,7 +22,7 @@ from zerglings.domain.zergling import Pose, Zergling
 
 @given(document=DOCUMENTS, document_id=IDS)
 @tries(500)
-def test_a_document_is_a_zergling_or_is_said_not_to_be(document: Any, document_id: Any) -> None:
+def test_any_document_is_decoded_or_rejected(document: Any, document_id: Any) -> None:
     TRIED["documents decoded"] += 1
     whole = document | {"_id": document_id, "_rev": "1-a"}
     for read in (decode, decode_summary):
@@ -38,7 +38,7 @@ def stored(served: Path) -> Iterator[sqlite3.Connection]:
 
 
 def put(file: sqlite3.Connection, document: dict[str, Any]) -> None:
-    """Write a document behind the service's back, in place of all others."""
+    """Write a document directly to the store, replacing all others."""
     zergling_id = document["_id"]
     file.execute("DELETE FROM documents")
     file.execute(
@@ -49,7 +49,7 @@ def put(file: sqlite3.Connection, document: dict[str, Any]) -> None:
 
 @given(document=DOCUMENTS)
 @tries(60)
-def test_no_document_breaks_an_answer(stored: sqlite3.Connection, document: Any) -> None:
+def test_no_document_causes_an_internal_error(stored: sqlite3.Connection, document: Any) -> None:
     TRIED["documents served"] += 1
     zergling_id = str(uuid.uuid4())
     put(stored, document | {"_id": zergling_id})
@@ -77,6 +77,6 @@ def test_no_document_breaks_an_answer(stored: sqlite3.Connection, document: Any)
         assert b'href="javascript:' not in reply.body
 
 
-def test_what_is_sound_is_read_as_it_was_written() -> None:
+def test_a_valid_document_is_decoded_unchanged() -> None:
     zergling = Zergling.spawned(str(uuid.uuid4()), Pose(3, -4, "E"))
     assert decode(encode(zergling)).pose == zergling.pose

@@ -27,7 +27,7 @@ POSITIONS = st.one_of(
 
 @given(position=POSITIONS)
 @tries(100)
-def test_any_position_begins_a_stream(served: Path, position: str) -> None:
+def test_any_last_event_id_starts_a_stream(served: Path, position: str) -> None:
     answer_to(Call("POST", "/zerglings/"))
     for call in (
         Call("GET", "/events", headers={"Last-Event-ID": position}),
@@ -36,5 +36,5 @@ def test_any_position_begins_a_stream(served: Path, position: str) -> None:
         TRIED["positions in the feed"] += 1
         reply = answer_to(call)
         assert (reply.status, reply.media_type) == (200, "text/event-stream")
-        # A position that was good once is gone on from, so that events may come first.
+        # A stream resumes at a position that was valid once, so events may come first.
         assert BEGINNING.match(reply.body) or EVENTS.fullmatch(reply.body)

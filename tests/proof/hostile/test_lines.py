@@ -56,7 +56,7 @@ FILES = st.builds(
 
 @given(content=FILES)
 @tries(300)
-def test_a_file_is_an_export_or_is_refused(content: bytes) -> None:
+def test_a_file_is_imported_or_rejected(content: bytes) -> None:
     TRIED["files to import"] += 1
     with suppress(BadFile):
         for entry in entries(io.BytesIO(content), Tally()):

@@ -30,7 +30,7 @@ HTML = {"Accept": "text/html"}
 
 
 class Found(HTMLParser):
-    """What in a page could run."""
+    """The parts of a page that could run a script."""
 
     def __init__(self, page: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -55,7 +55,7 @@ class Found(HTMLParser):
 
 @pytest.fixture(scope="module")
 def evil_id(served: Path) -> Iterator[str]:
-    """A zergling that somebody wrote into the database, full of what a page must not run."""
+    """A stored zergling full of scripts that a page must not run."""
     zergling_id = str(uuid.uuid4())
     document = {
         "_id": zergling_id,
@@ -84,7 +84,7 @@ def harmless(reply: Reply) -> None:
         assert Found(reply.body.decode()).runs == []
 
 
-def test_a_page_runs_nothing_that_is_in_the_database(evil_id: str) -> None:
+def test_pages_run_no_script_from_the_database(evil_id: str) -> None:
     for path in ("/zerglings/", f"/zerglings/{evil_id}", f"/zerglings/{evil_id}/history"):
         page = answer_to(Call("GET", path, headers=HTML))
         assert (page.status, page.media_type) == (200, "text/html")
@@ -94,7 +94,7 @@ def test_a_page_runs_nothing_that_is_in_the_database(evil_id: str) -> None:
 
 
 @pytest.mark.parametrize("evil", EVIL)
-def test_a_page_runs_nothing_that_is_in_a_request(evil_id: str, evil: str) -> None:
+def test_pages_run_no_script_from_a_request(evil_id: str, evil: str) -> None:
     quoted = quote(evil, safe="")
     calls = [
         Call("GET", f"/zerglings/{quoted}", headers=HTML),
@@ -119,7 +119,7 @@ def test_a_page_runs_nothing_that_is_in_a_request(evil_id: str, evil: str) -> No
         harmless(answer_to(call))
 
 
-def test_every_answer_protects_itself(served: Path, evil_id: str) -> None:
+def test_every_response_has_the_security_headers(served: Path, evil_id: str) -> None:
     paths = ("/", "/zerglings/", f"/zerglings/{evil_id}", f"/zerglings/{evil_id}/history", "/docs/")
     others = ("/schema/", "/_health", "/healthz", "/readyz", "/metrics", "/nowhere", "/swarm/spawn")
     files = ("/static/overmind/main.js", "/static/nowhere")
@@ -142,7 +142,7 @@ def test_every_answer_protects_itself(served: Path, evil_id: str) -> None:
                     assert re.search(r"script-src 'self'(;|$)", policy)
 
 
-def test_the_map_writes_text_and_never_markup() -> None:
+def test_the_map_never_inserts_markup() -> None:
     for script in (ROOT / "zerglings" / "static").rglob("*.js"):
         found = re.search(
             r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function",

@@ -21,7 +21,7 @@ from tests.support.site import CouchDBServer
 ORDINARY = re.compile(
     r"/|/_session|/_up|/{database}(-history)?(/(_all_docs|_bulk_docs|_bulk_get|_changes|{document}))?"
 )
-"""What the service asks of a store at all; nothing of it comes from a path."""
+"""The requests that the service sends to a store; no part comes from a path."""
 
 FILES = (
     *("/static/../overmind_project/settings.py", "/static/..%2fovermind_project/settings.py"),
@@ -59,7 +59,7 @@ def between(couchdb: CouchDBServer) -> Iterator[FaultProxy]:
 def observed(
     couchdb: CouchDBServer, between: FaultProxy, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Service, str, str]]:
-    """A service whose requests to its store are seen, its database, and a zergling that lives."""
+    """A service behind a recording proxy, its database, and a living zergling."""
     with couchdb_backend(couchdb) as backend:
         directory: Path = tmp_path_factory.mktemp("paths")
         with Service(backend.through(between.url).environment, directory) as service:
@@ -68,7 +68,7 @@ def observed(
 
 
 def ask(service: Service, method: str, target: str, body: bytes = b'"M"') -> bytes:
-    """Send a target as it is, byte for byte, and return the whole answer."""
+    """Send a request target byte for byte and return the whole response."""
     head = f"{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
     head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     with socket.create_connection(("127.0.0.1", service.port), timeout=10) as connection:
@@ -80,13 +80,13 @@ def ask(service: Service, method: str, target: str, body: bytes = b'"M"') -> byt
 
 
 def of_clients(seen: list[SeenRequest]) -> list[str]:
-    """Return what was asked on behalf of clients: feed, sign-in and greeting go their own way."""
+    """Return the requests made for clients, without those of feed, sign-in and greeting."""
     paths = [urlsplit(request.path).path for request in seen]
     return [path for path in paths if not path.endswith(("/_changes", "/_session", "/"))]
 
 
 @pytest.mark.parametrize("trick", TRICKS)
-def test_an_id_that_is_none_does_not_reach_the_store(
+def test_an_invalid_id_does_not_reach_the_store(
     observed: tuple[Service, str, str], between: FaultProxy, trick: str
 ) -> None:
     service, _, zergling_id = observed
@@ -100,7 +100,7 @@ def test_an_id_that_is_none_does_not_reach_the_store(
             assert of_clients(between.requests) == [], (method, target)
 
 
-def test_an_id_in_a_whole_swarm_call_does_not_reach_the_store(
+def test_an_invalid_id_in_a_bulk_call_does_not_reach_the_store(
     observed: tuple[Service, str, str], between: FaultProxy
 ) -> None:
     service, _, zergling_id = observed
@@ -114,7 +114,7 @@ def test_an_id_in_a_whole_swarm_call_does_not_reach_the_store(
         assert of_clients(between.requests) == [], trick
 
 
-def test_a_good_id_reaches_its_own_document_alone(
+def test_a_valid_id_reaches_only_its_own_document(
     observed: tuple[Service, str, str], between: FaultProxy
 ) -> None:
     service, database, zergling_id = observed
@@ -136,9 +136,7 @@ def test_a_good_id_reaches_its_own_document_alone(
 
 
 @pytest.mark.parametrize("target", FILES)
-def test_no_file_is_served_but_those_of_the_pages(
-    observed: tuple[Service, str, str], target: str
-) -> None:
+def test_only_static_files_are_served(observed: tuple[Service, str, str], target: str) -> None:
     TRIED["paths"] += 1
     answer = ask(observed[0], "GET", target, b"")
     assert answer[9:12] in (b"400", b"404"), answer
@@ -150,7 +148,9 @@ def test_no_file_is_served_but_those_of_the_pages(
     "target",
     ["//evil.example/zerglings/", "//evil.example/%2f..", "http://evil.example/zerglings/?limit=1"],
 )
-def test_no_answer_leads_elsewhere(observed: tuple[Service, str, str], target: str) -> None:
+def test_no_response_redirects_to_another_host(
+    observed: tuple[Service, str, str], target: str
+) -> None:
     answer = ask(observed[0], "POST", target, b"")
     head = answer.partition(b"\r\n\r\n")[0]
     assert b"evil.example" not in head

@@ -21,7 +21,7 @@ NOT_A_HEADER = re.compile(r"[\r\n\0]")
 
 
 class Target:
-    """A zergling to aim at; another one when it has died."""
+    """The zergling that requests target; replaced when it dies."""
 
     def __init__(self, directory: Path) -> None:
         self._file = sqlite3.connect(directory / "overmind.sqlite3")
@@ -37,7 +37,7 @@ class Target:
         return replace(call, target=call.target.replace(ALIVE, self.id), body=body)
 
     def digest(self) -> str:
-        """Return what tells one content of the store from another."""
+        """Return a digest of the store's content."""
         digest = hashlib.sha256()
         for (table,) in self._file.execute(
             "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name"
@@ -58,7 +58,7 @@ def target(served: Path) -> Iterator[Target]:
 
 
 def check(call: Call, reply: Reply) -> None:
-    """Fail unless an answer has the form that every answer has."""
+    """Fail unless a response is well formed."""
     assert reply.status in STATUSES
     for name, value in reply.headers:
         assert not NOT_A_HEADER.search(name + value)
@@ -77,7 +77,7 @@ def check(call: Call, reply: Reply) -> None:
 
 @given(call=CALLS)
 @tries(500)
-def test_any_request_gets_an_answer_of_the_right_form(target: Target, call: Call) -> None:
+def test_any_request_gets_a_well_formed_response(target: Target, call: Call) -> None:
     TRIED["requests"] += 1
     call = target.aimed(call)
     before = target.digest()

@@ -21,7 +21,7 @@ from tests.support.tokens import LINES, WRITER, bearer
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
 SEED = os.environ.get("OVERMIND_FUZZ_SEED", "1")
 EXAMPLES = "10"
-"""Requests for each operation and phase, where no time is given to fill."""
+"""Requests per operation and phase, if no time is given."""
 
 ELSEWHERE = "http://example.org"
 
@@ -31,7 +31,7 @@ BACKENDS = ["sqlite", "couch"] if SECONDS else ["sqlite"]
 def run(
     service: Service, directory: Path, headers: Mapping[str, str] = MappingProxyType({})
 ) -> tuple[int, str, dict[str, Any]]:
-    """Have it try the service; return its exit status, what it says and its report."""
+    """Run schemathesis; return its exit status, output and report."""
     report = directory / "report.json"
     budget = ["--max-time", SECONDS] if SECONDS else ["--max-examples", EXAMPLES]
     # /events is left out: its answer does not end. It has tests of its own in test_events.py.
@@ -49,17 +49,19 @@ def run(
 
 
 @pytest.mark.parametrize("backend", BACKENDS, indirect=True)
-def test_what_is_served_is_what_is_described(service: Service, tmp_path: Path) -> None:
+def test_schemathesis_finds_no_difference_from_the_document(
+    service: Service, tmp_path: Path
+) -> None:
     status, said, report = run(service, tmp_path)
     assert status == 0, said[-20_000:]
     TRIED["schemathesis"] += report["test_cases"]["generated"]
     assert "Traceback" not in service.log
 
 
-def test_what_is_served_behind_tokens_limits_and_for_other_sites_is_described(
+def test_schemathesis_finds_no_difference_with_tokens_limits_and_cors(
     tmp_path: Path,
 ) -> None:
-    """Among the checks: without the token each operation that asks for one is a 401."""
+    """One check is that each protected operation is a 401 without the token."""
     closed = {
         "OVERMIND_TOKENS": LINES,
         "OVERMIND_RATE_LIMIT": "100000/s",

@@ -62,7 +62,7 @@ CALLS = [
     for accept in ("*/*", "text/html")
     if accept == "*/*" or path.startswith(("/zerglings", "/swarm"))
 ]
-"""Each route, as programs and as browsers ask for it."""
+"""Each route, requested as programs and as browsers do."""
 
 
 @pytest.fixture
@@ -72,14 +72,14 @@ def backend(couch: Backend, proxy: FaultProxy) -> Backend:
 
 @pytest.fixture(autouse=True)
 def quiet() -> Iterator[None]:
-    """What the service logs of these failures is another test's affair."""
+    """Disable the log of these failures, which other tests check."""
     logging.disable(logging.CRITICAL)
     yield
     logging.disable(logging.NOTSET)
 
 
 def telling(backend: Backend) -> list[str]:
-    """Return what no answer may hold."""
+    """Return text that no response may contain."""
     environment = backend.environment
     place = environment["COUCHDB_URL"].partition("//")[2]
     return [
@@ -106,25 +106,25 @@ def hold(telling: list[str], name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_a_failing_store_tells_nothing(backend: Backend, proxy: FaultProxy, name: str) -> None:
+def test_a_failing_store_reveals_no_details(backend: Backend, proxy: FaultProxy, name: str) -> None:
     with served_over(backend):
         proxy.fault = Fault(FAULTS[name])
         hold(telling(backend), name)
 
 
-def test_a_store_that_is_not_there_tells_nothing(backend: Backend, proxy: FaultProxy) -> None:
+def test_an_unreachable_store_reveals_no_details(backend: Backend, proxy: FaultProxy) -> None:
     proxy.down()
     with served_over(backend):
         hold(telling(backend), "nothing there")
 
 
-def test_an_unknown_host_and_a_wrong_password_tell_nothing(backend: Backend) -> None:
+def test_an_unknown_host_and_a_wrong_password_reveal_no_details(backend: Backend) -> None:
     elsewhere = {"COUCHDB_URL": f"http://{SECRET}.invalid:5999"}
     with served_over(Backend(backend.environment | elsewhere)):
         hold([*telling(backend), "invalid:5999"], "no such host")
 
 
-def test_a_damaged_file_tells_nothing(tmp_path: Path) -> None:
+def test_a_damaged_file_reveals_no_details(tmp_path: Path) -> None:
     path = tmp_path / f"{SECRET}.sqlite3"
     path.write_bytes(b"no database at all" * 1000)
     with served_over(sqlite_at(path)):

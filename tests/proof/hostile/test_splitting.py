@@ -23,7 +23,7 @@ def heads(reply: Reply) -> None:
 
 
 @pytest.mark.parametrize("mark", BREAKS)
-def test_no_line_break_gets_into_a_head(served: Path, mark: str) -> None:
+def test_line_breaks_in_input_do_not_split_response_headers(served: Path, mark: str) -> None:
     evil = f"a{mark}Set-Cookie: a=b"
     as_bytes = evil.encode().decode("latin-1")
     quoted = "".join(f"%{byte:02x}" for byte in evil.encode())
@@ -44,7 +44,7 @@ def test_no_line_break_gets_into_a_head(served: Path, mark: str) -> None:
         heads(answer_to(call))
 
 
-def test_links_and_locations_have_no_host(served: Path) -> None:
+def test_links_and_locations_ignore_forged_hosts(served: Path) -> None:
     evil = {
         "Host": "evil.example",
         "X-Forwarded-Host": "evil.example",

@@ -24,13 +24,13 @@ from tests.proof.hostile.costs import COSTLY
 from tests.proof.hostile.wsgi import Call, answer_to
 
 LENGTH = 16_000
-"""Characters given to an expression: twice what a header can hold."""
+"""Length of the tested strings: twice the limit of a header."""
 
 PATIENCE = 0.25
-"""Seconds of this process's time: a square number of steps takes longer."""
+"""CPU seconds; a quadratic number of steps takes longer."""
 
 IN_USE = re.compile(r"\b(\w+)\.(?:search|sub|findall|finditer|split)\(")
-"""How an expression is used that may begin anywhere; all others begin at the beginning."""
+"""Methods that search anywhere in a string; all others match from its start."""
 
 
 def modules() -> Iterator[ModuleType]:
@@ -47,14 +47,14 @@ def patterns_of(holder: object) -> Iterator[tuple[str, re.Pattern[Any]]]:
 
 
 def literals_of(source: str) -> Iterator[str]:
-    """Yield the expressions that are written where they are used."""
+    """Yield the expressions that are passed directly to functions of `re`."""
     call = r"\b(?:re\.(?:compile|search|match|fullmatch|sub|findall|split)|matching)\("
     for found in re.finditer(rf"""{call}(?:\s*"[A-Z_]+",)?\s*r(["'])(.*?)\1""", source, re.DOTALL):
         yield found[2]
 
 
 def expressions() -> dict[str, tuple[re.Pattern[Any], bool]]:
-    """Return every regular expression by where it is, and whether it is searched for."""
+    """Return every regular expression by its location, and whether it is searched for."""
     found: dict[str, tuple[re.Pattern[Any], bool]] = {}
     for module in modules():
         source = inspect.getsource(module)
@@ -86,7 +86,7 @@ EXPRESSIONS = expressions()
 
 
 def bad_for(pattern: re.Pattern[Any]) -> Iterator[str]:
-    """Yield long strings of what an expression repeats, with an end that does not fit."""
+    """Yield long strings that almost match an expression's repetitions."""
     own = set(re.findall(r"[^\\()\[\]{}|^$?*+]", str(pattern.pattern)))
     letters = sorted((own & set("\"',;:=-_./@<>`\\/ ")) | set('a0 "'))
     pumps = [*letters, *("".join(pair) for pair in itertools.permutations(letters, 2))]
@@ -97,7 +97,7 @@ def bad_for(pattern: re.Pattern[Any]) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("name", EXPRESSIONS)
-def test_no_expression_takes_more_than_its_time(name: str) -> None:
+def test_regular_expressions_take_linear_time(name: str) -> None:
     pattern, is_searched = EXPRESSIONS[name]
     ways: list[Callable[..., object]] = [pattern.fullmatch, pattern.match]
     if is_searched:
@@ -111,7 +111,7 @@ def test_no_expression_takes_more_than_its_time(name: str) -> None:
             assert time.thread_time() - began < PATIENCE, (way, text[:60])
 
 
-def test_expressions_are_found_wherever_they_are() -> None:
+def test_every_compiled_expression_is_tested() -> None:
     assert {
         "zerglings.api.conditions._TAG",
         "zerglings.domain.document_format._UUID",
@@ -128,7 +128,7 @@ def test_expressions_are_found_wherever_they_are() -> None:
     assert len(named) >= compiled
 
 
-def test_an_expression_that_squares_is_found_out() -> None:
+def test_a_quadratic_expression_is_detected() -> None:
     squares = re.compile(r"\s*,")
     began = time.thread_time()
     squares.search(" " * LENGTH)
@@ -143,7 +143,7 @@ def alive(served: Path) -> str:
 
 
 def seconds(make: Callable[[int], Call], size: int, zergling_id: str) -> float:
-    """Return what a request costs this process, the cheapest of three."""
+    """Return the CPU seconds of a request, the minimum of three."""
     costs = []
     for _ in range(3):
         call = make(size)
@@ -152,12 +152,12 @@ def seconds(make: Callable[[int], Call], size: int, zergling_id: str) -> float:
         reply = answer_to(call)
         costs.append(time.process_time() - began)
         assert reply.status < 500
-        assert reply.status != 413, "it was not looked at"
+        assert reply.status != 413, "the request was not parsed"
     return min(costs)
 
 
 @pytest.mark.parametrize("name", COSTLY)
-def test_a_request_costs_no_more_than_its_length(alive: str, name: str) -> None:
+def test_a_request_takes_time_proportional_to_its_length(alive: str, name: str) -> None:
     most, make = COSTLY[name]
     TRIED["requests that cost"] += 1
     whole, quarter = seconds(make, most, alive), seconds(make, most // 4, alive)

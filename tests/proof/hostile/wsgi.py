@@ -17,12 +17,12 @@ from urllib.parse import unquote_to_bytes
 from overmind_project.wsgi import application
 
 STREAM_PARTS = 1
-"""Parts that are read of an answer without an end."""
+"""Parts that are read of an endless response."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """A request: its target as it stands in the request line, headers as they are sent."""
+    """A request: its target as in the request line, its headers as sent."""
 
     method: str
     target: str
@@ -32,7 +32,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Reply:
-    """What the application answered; header names in lower case, repeated ones in order."""
+    """The application's response; header names in lower case, repeated ones in order."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
@@ -51,7 +51,7 @@ class Reply:
 
 
 def answer_to(call: Call) -> Reply:
-    """Have the application answer; an error that it lets out is raised."""
+    """Send a request to the application; errors that it does not handle are raised."""
     began: list[tuple[str, list[tuple[str, str]]]] = []
 
     def start(
@@ -81,7 +81,7 @@ def _parts_of(
 
 
 def environment(call: Call) -> dict[str, Any]:
-    """Return what gunicorn makes of a request."""
+    """Return the WSGI environment that gunicorn makes of a request."""
     path, _, query = call.target.partition("?")
     environ: dict[str, Any] = {
         "REQUEST_METHOD": call.method,

@@ -16,7 +16,7 @@ NOTHING_CHANGED = "nothing was changed"
 
 
 class Fate(Enum):
-    """What a client knows about one of its requests in the end."""
+    """The outcome of a request, as far as its client knows."""
 
     ACKNOWLEDGED = "acknowledged"
     REFUSED = "refused"
@@ -25,7 +25,7 @@ class Fate(Enum):
 
 @dataclass
 class Life:
-    """A zergling as its clients know it; ``died`` once a client was told so."""
+    """A zergling as clients know it; ``died`` is set once a client got that response."""
 
     id: str
     spawn: Pose
@@ -33,13 +33,13 @@ class Life:
     died: bool = False
 
     def may_answer(self, status: int | None) -> bool:
-        """Whether a valid request for it can end in a status; None if every answer was lost."""
+        """Whether a valid request can end in this status; None stands for lost responses."""
         return status in (200, None) or (status == 404 and self.was_to_die)
 
 
 @dataclass(frozen=True)
 class Message:
-    """A request as it goes over the wire."""
+    """A request as sent."""
 
     method: str
     path: str
@@ -48,7 +48,7 @@ class Message:
 
     @property
     def is_once(self) -> bool:
-        """Whether to send it again could have a second effect."""
+        """Whether sending the request again could have a second effect."""
         return self.method == "POST" and "Idempotency-Key" not in self.headers
 
 
@@ -56,7 +56,7 @@ class Message:
 class Sent:
     """A request of the ledger: when it was first sent, and when a client knew that it counts.
 
-    One without a key is known by its words, which no other has.
+    A request without a key is identified by its commands, which are unique.
     """
 
     life: Life
@@ -73,19 +73,19 @@ class Sent:
 
     @cached_property
     def request(self) -> CommandRequest:
-        """The request as the service keeps it, but for the id of one without a key."""
+        """The request as stored, except for the id of one without a key."""
         return CommandRequest.command(self.words, self.key)
 
     @property
     def name(self) -> str:
-        """What it is known by in a history."""
+        """The name of the request in a history."""
         return self.words if self.key is None else self.request.id
 
 
 def named(
     history: Iterable[CommandRequest], ledger: Iterable[Sent]
 ) -> list[tuple[str, CommandRequest]]:
-    """Return requests of a history with the names that those of a ledger have, else their ids."""
+    """Return a history's requests by their names in the ledger, else by their ids."""
     keyless = {sent.words for sent in ledger if sent.key is None}
     return [
         (words if (words := "".join(request.words)) in keyless else request.id, request)
@@ -95,7 +95,7 @@ def named(
 
 @dataclass
 class Answers:
-    """What the service said to one request, however often it was sent.
+    """All responses to one request, which may be sent repeatedly.
 
     ``pause`` is the seconds until the next attempt at most.
     """
@@ -113,7 +113,7 @@ class Answers:
         return Fate.UNKNOWN if self.is_doubtful else Fate.REFUSED
 
     def add(self, reply: Reply | None) -> None:
-        """Take what one attempt came to; None if its answer was lost."""
+        """Add the status of one attempt, or None if its response was lost."""
         if reply is None:
             self.is_doubtful = True
         elif reply.status in (409, 503):
@@ -125,7 +125,7 @@ class Answers:
 
 @dataclass
 class Ledger:
-    """What was sent and answered, by all clients together."""
+    """The requests and responses of all clients."""
 
     sent: list[Sent] = field(default_factory=list)
     lives: list[Life] = field(default_factory=list)
@@ -142,7 +142,7 @@ class Ledger:
         return self.fates[Fate.ACKNOWLEDGED]
 
     def by_life(self) -> dict[str, list[Sent]]:
-        """Return what was sent to each zergling, by its id."""
+        """Return the requests to each zergling, by its id."""
         found: dict[str, list[Sent]] = {life.id: [] for life in self.lives}
         for sent in self.sent:
             found[sent.life.id].append(sent)

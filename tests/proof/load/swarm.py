@@ -26,34 +26,34 @@ from zerglings.domain.zergling import Pose
 logger = logging.getLogger(__name__)
 
 ANSWER_DEADLINE = 20.0
-"""Seconds that a client waits for an answer before it takes it for lost."""
+"""Seconds after which a client regards a response as lost."""
 
 LAST_TRIES = 10.0
-"""Seconds after the end of a run in which what is unknown is still repeated."""
+"""Seconds after a run for which requests with unknown outcome are repeated."""
 
 REPEATED = 1 / 3
-"""Part of the acknowledged commands that are sent again under their key."""
+"""Share of acknowledged commands that are repeated with their key."""
 
 ABANDONED = 0.05
-"""How likely a client gives up after an attempt that did not tell what became of its request."""
+"""Probability that a client gives up after an attempt with unknown outcome."""
 
 IN_VAIN = 0.02
-"""Part of the requests that must be refused."""
+"""Share of requests that must be rejected."""
 
 TWINS = 0.03
-"""Part of the commands that are sent twice at the same moment."""
+"""Share of commands that are sent twice at the same moment."""
 
 KEYLESS = 0.3
-"""Part of the commands that are sent without a key, and so not again once they may count."""
+"""Share of commands without a key, which are not repeated once they may have been applied."""
 
 KEYLESS_WORDS = 24
-"""Letters of such a command: no two have the same."""
+"""Length of such a command, whose letters are unique."""
 
 AT_ONCE = 0.7
-"""Part of the repeats that follow at once; the others repeat one of the last few commands."""
+"""Share of immediate repeats; the others repeat one of the last few commands."""
 
 PATIENCE = 60.0
-"""Seconds in which a run makes progress, also while its services or their store are restarted."""
+"""Seconds within which a run makes progress, even while services or store restart."""
 
 EXPECTED = {200, 201, 204, 400, 404, 409, 412, 503}
 
@@ -94,12 +94,12 @@ class Swarm:
         self.rounds = [0] * clients
 
     def send_to(self, services: Sequence[Service]) -> None:
-        """Have all requests from now on sent to these services, as a load balancer does."""
+        """Send all further requests to these services, as a load balancer does."""
         self.services = tuple(services)
 
     @contextmanager
     def run(self) -> Iterator[None]:
-        """Have the clients at work inside the block; with a quota, until all have done theirs."""
+        """Run the clients during the block; with a quota, until all of them completed it."""
         with closing(self.client(0)) as first:
             for _ in range(self.zerglings):
                 first.spawn()
@@ -122,12 +122,12 @@ class Swarm:
         return Client(self, number)
 
     def wait_for_more(self, acknowledged: int) -> None:
-        """Return when so many more requests were acknowledged."""
+        """Wait until so many more requests are acknowledged."""
         enough = self.ledger.acknowledged + acknowledged
         wait_until(lambda: self.ledger.acknowledged >= enough, "the zerglings move on", PATIENCE)
 
     def wait_for_round(self) -> None:
-        """Return when every client has ended the request that it has under way now."""
+        """Wait until every client has completed its current request."""
         before = list(self.rounds)
         wait_until(
             lambda: all(now > then for now, then in zip(self.rounds, before, strict=True)),
@@ -136,7 +136,7 @@ class Swarm:
         )
 
     def target(self) -> Life:
-        """Return a zergling to command: mostly one that lives, now and then one that has died."""
+        """Return a zergling to command: usually a living one, sometimes a dead one."""
         with self.lock:
             living = [life for life in self.ledger.lives if not life.died]
             if not living or random.random() < 0.02:
@@ -155,14 +155,14 @@ class Client:
         self._done: list[Sent] = []
 
     def work(self) -> None:
-        """Send requests until the run is over, or the quota is used up."""
+        """Send requests until the run is over or the quota is used up."""
         swarm = self._swarm
         with closing(self):
             while not swarm.over.is_set() and len(self._done) != swarm.quota:
                 self.act()
 
     def act(self) -> None:
-        """Do one of the things that clients do."""
+        """Perform one random action."""
         swarm, dice = self._swarm, random.random()
         if dice < swarm.deaths:
             self.kill(swarm.target())
@@ -176,7 +176,7 @@ class Client:
             connection.close()
 
     def spawn(self) -> None:
-        """Spawn a zergling somewhere, half of the time twice under the same key."""
+        """Spawn a zergling somewhere; send half of the spawns twice with the same key."""
         x, y, facing = random.randint(-9, 9), random.randint(-9, 9), random.choice("NESW")
         body = json.dumps({"location": {"x": x, "y": y}, "facing": facing})
         headers = {"Idempotency-Key": uuid.uuid4().hex, "Content-Type": "application/json"}
@@ -191,7 +191,7 @@ class Client:
             self._ledger.complain_if(len(ids) > 1, f"one key spawned {ids}")
 
     def kill(self, life: Life) -> None:
-        """End a life; what dies is replaced."""
+        """Delete a zergling and replace it."""
         was_dead = life.died
         life.was_to_die = True
         answers = self._pursue(Message("DELETE", f"/zerglings/{life.id}"))
@@ -202,14 +202,14 @@ class Client:
             self._bury(life)
 
     def _bury(self, life: Life) -> None:
-        """Note that a zergling has died; another one takes its place."""
+        """Record a death and choose a new zergling."""
         with self._swarm.lock:
             is_news, life.died = not life.died, True
         if is_news:
             self.spawn()
 
     def command_in_vain(self, life: Life) -> None:
-        """Send what must be refused: no command, or one under a condition that never holds."""
+        """Send an invalid command, or one with a precondition that never holds."""
         sent = Sent(life, "ML", uuid.uuid4().hex)
         right = sent.message
         wrong, status = random.choice(
@@ -225,7 +225,7 @@ class Client:
             self._ledger.complain_if(not is_refused, f"{wrong} was answered {answers.status}")
 
     def command(self, life: Life) -> None:
-        """Send a command of one or more letters, and a third of them again under their key."""
+        """Send a command of one or more letters; repeat a third of them with their key."""
         was_dead = life.died
         sent = self._some_command(life)
         is_twin = sent.key is not None and random.random() < TWINS
@@ -239,7 +239,7 @@ class Client:
             self._repeat(sent if random.random() < AT_ONCE else random.choice(self._done[-8:]))
 
     def _enter(self, sent: Sent, answers: Answers, *, was_dead: bool) -> None:
-        """Enter in the ledger what became of a command, and complain if it cannot be right."""
+        """Record the outcome of a command, and complain if it is impossible."""
         life, status = sent.life, answers.status
         sent.ended = time.monotonic()
         with self._swarm.lock:
@@ -256,7 +256,7 @@ class Client:
         return Sent(life, some_words(), uuid.uuid4().hex)
 
     def _repeat(self, sent: Sent) -> None:
-        """Send an acknowledged command once more under its key: it has no second effect."""
+        """Repeat an acknowledged command with its key; it must have no second effect."""
         if sent.fate is not Fate.ACKNOWLEDGED or sent.key is None:
             return
         was_dead = sent.life.died
@@ -268,7 +268,7 @@ class Client:
             self._ledger.complain_if(not is_right, f"the repeat of {sent.key} got a {status}")
 
     def _check_answer(self, sent: Sent, shown: Mapping[str, Any]) -> None:
-        """The state after a command shows it.
+        """Check that the state in the response contains the command.
 
         It need not be the last one: rivals may have been merged at once, or the service had to look
         what became of its write, after which others may have commanded too.
@@ -310,7 +310,7 @@ class Client:
     def _attempt(
         self, message: Message, talks: Sequence[http.client.HTTPConnection]
     ) -> list[Reply | None]:
-        """Send a message over each connection, all at the same moment; None is a lost answer."""
+        """Send a message over each connection at the same moment; None is a lost response."""
         began = time.monotonic()
         for talk in talks:
             _send(talk, message)

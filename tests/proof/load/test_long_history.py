@@ -25,7 +25,7 @@ WORST_PROBE = 0.5
 
 
 class Probe:
-    """Asks for /healthz all the time, and remembers the slowest answer."""
+    """Requests /healthz continuously and records the slowest response."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -49,7 +49,7 @@ class Probe:
                 self.worst = max(self.worst, time.monotonic() - began)
 
 
-def test_a_million_commands_of_the_original_are_moved_while_probes_are_served(
+def test_a_million_commands_of_the_original_are_moved_without_delaying_probes(
     backend: Backend, tmp_path: Path
 ) -> None:
     words = list(islice(cycle("MMLMRR"), COMMANDS))

@@ -17,13 +17,13 @@ from tests.support.waiting import wait_until
 MOVES = 10_000
 RESUMES = 50
 SILENCE = 0.5
-"""Seconds after which a reader that hears nothing leaves, and comes back."""
+"""Seconds without an event after which a reader reconnects."""
 
 
-def test_a_reader_that_comes_back_again_and_again_ends_with_what_the_store_has(
+def test_a_reader_that_reconnects_repeatedly_ends_with_the_stored_state(
     service: Service,
 ) -> None:
-    """Counts never go back, and what is heard twice has the revision that it had."""
+    """Counts never decrease, and a repeated event has the same revision."""
     results = service.call("POST", "/swarm/spawn", '{"count": 100}').json["results"]
     ids = [result["zergling"]["id"] for result in results]
     with Ear(service) as ear:

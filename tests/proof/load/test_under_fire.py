@@ -41,7 +41,7 @@ LATEST_ANSWER = 10.0
 
 @dataclass(frozen=True)
 class Size:
-    """How large a run is: it lasts so many seconds, and until so much has happened."""
+    """The size of a run: its minimum duration and numbers of events."""
 
     processes: int
     clients: int
@@ -69,7 +69,7 @@ MERGED = re.compile(r"Merged (\d+) rival revisions")
 
 
 def withstand(swarm: Swarm, backend: Backend, blow: Callable[[], None] | None = None) -> None:
-    """Load the service, strike it again and again, and compare what is stored with the ledger."""
+    """Load the service, cause faults repeatedly, and compare the store with the ledger."""
     end = time.monotonic() + SIZE.seconds
     blows = 0
     with swarm.run():
@@ -96,7 +96,9 @@ def verify(swarm: Swarm, backend: Backend) -> None:
     assert ledger.slowest < LATEST_ANSWER
 
 
-def test_the_check_finds_what_is_wrong(service: Service, backend: Backend) -> None:
+def test_the_check_finds_lost_repeated_and_misplaced_commands(
+    service: Service, backend: Backend
+) -> None:
     swarm = Swarm([service], clients=4, zerglings=4, quota=40, deaths=0.05)
     with swarm.run():
         pass
@@ -130,7 +132,7 @@ def test_the_check_finds_what_is_wrong(service: Service, backend: Backend) -> No
 
 @pytest.fixture
 def hard_service(backend: Backend, tmp_path: Path) -> Iterator[Service]:
-    """The service in as many processes as the size of the run asks for."""
+    """The service with the number of processes of the run's size."""
     environment = backend.environment | {"WEB_CONCURRENCY": str(SIZE.processes)}
     with Service(environment, tmp_path) as service:
         yield service
@@ -140,17 +142,17 @@ def swarm_of(service: Service) -> Swarm:
     return Swarm([service], clients=SIZE.clients, zerglings=SIZE.zerglings, deaths=SIZE.deaths)
 
 
-def test_what_is_acknowledged_to_many_clients_counts_exactly_once(
+def test_acknowledged_commands_of_many_clients_count_exactly_once(
     hard_service: Service, backend: Backend
 ) -> None:
     swarm = swarm_of(hard_service)
     withstand(swarm, backend)
     statuses = swarm.ledger.statuses
     assert statuses[None] == 0
-    assert statuses[409] + statuses[503] < statuses.total() / 50, "too many were sent away"
+    assert statuses[409] + statuses[503] < statuses.total() / 50, "too many requests were rejected"
 
 
-def test_nothing_is_lost_or_doubled_when_workers_are_killed(
+def test_killing_workers_loses_and_duplicates_nothing(
     hard_service: Service, backend: Backend
 ) -> None:
     swarm = swarm_of(hard_service)
@@ -166,13 +168,13 @@ def test_nothing_is_lost_or_doubled_when_workers_are_killed(
     withstand(swarm, backend, kill)
     logger.info("%d workers were killed", len(killed))
     assert len(killed) >= SIZE.blows
-    assert swarm.ledger.statuses[None] > 0, "no client noticed"
+    assert swarm.ledger.statuses[None] > 0, "no client lost a response"
 
 
-def test_nothing_is_lost_or_doubled_when_the_embedded_store_is_locked(
+def test_locking_the_embedded_store_loses_and_duplicates_nothing(
     sqlite: Backend, tmp_path: Path
 ) -> None:
-    """Another program holds the file's lock for longer than the service waits for it."""
+    """Another program holds the file's lock for longer than the service's timeout."""
     path = sqlite.environment["OVERMIND_SQLITE_PATH"]
     with Service(
         sqlite.environment | {"WEB_CONCURRENCY": str(SIZE.processes)}, tmp_path
@@ -188,10 +190,10 @@ def test_nothing_is_lost_or_doubled_when_the_embedded_store_is_locked(
         withstand(swarm, sqlite, lock)
 
 
-def test_nothing_is_lost_or_doubled_when_couchdb_is_stopped_and_started(
+def test_restarting_couchdb_loses_and_duplicates_nothing(
     couch: Backend, proxy: FaultProxy, tmp_path: Path
 ) -> None:
-    """Behind the proxy, or really: OVERMIND_STORE_STOP and OVERMIND_STORE_START are commands."""
+    """The proxy simulates it, unless OVERMIND_STORE_STOP and OVERMIND_STORE_START are commands."""
     stop, start = os.environ.get("OVERMIND_STORE_STOP"), os.environ.get("OVERMIND_STORE_START")
     backend = couch if stop and start else couch.through(proxy.url)
     environment = backend.environment | {"WEB_CONCURRENCY": str(SIZE.processes)}
@@ -207,7 +209,7 @@ def test_nothing_is_lost_or_doubled_when_couchdb_is_stopped_and_started(
 
 
 def wait_for_refusals(swarm: Swarm) -> None:
-    """Return when the outage has reached the clients."""
+    """Wait until clients get responses of the outage."""
     enough = swarm.ledger.statuses[503] + swarm.clients // 4
     wait_until(lambda: swarm.ledger.statuses[503] >= enough, "clients see the outage", PATIENCE)
 
@@ -239,13 +241,13 @@ def copies_of(backend: Backend) -> int:
 
 
 def merged(services: list[Service]) -> int:
-    """Return how often the services met rivals and merged them."""
+    """Return how often the services merged conflicting revisions."""
     return sum(len(MERGED.findall(service.log)) for service in services)
 
 
 @on_a_cluster
-def test_a_cluster_loses_nothing_that_any_of_its_nodes_accepted(tmp_path: Path) -> None:
-    """A client that only compares and swaps lost 45 of 540 acknowledged commands here."""
+def test_a_cluster_keeps_every_command_that_any_node_accepted(tmp_path: Path) -> None:
+    """A client with compare-and-swap alone lost 45 of 540 acknowledged commands here."""
     with services_on_every_node(tmp_path) as (services, backend):
         assert copies_of(backend) == 3
         swarm = Swarm(services, clients=9, zerglings=3, deaths=0.02, is_cluster=True)
@@ -257,8 +259,8 @@ def test_a_cluster_loses_nothing_that_any_of_its_nodes_accepted(tmp_path: Path) 
 
 
 @on_a_cluster
-def test_a_cluster_loses_nothing_while_a_node_is_stopped_and_started(tmp_path: Path) -> None:
-    """OVERMIND_CLUSTER_STOP and OVERMIND_CLUSTER_START are commands that do so to the last node."""
+def test_a_cluster_loses_nothing_while_a_node_restarts(tmp_path: Path) -> None:
+    """OVERMIND_CLUSTER_STOP and OVERMIND_CLUSTER_START are commands for the last node."""
     stop, start = os.environ.get("OVERMIND_CLUSTER_STOP"), os.environ.get("OVERMIND_CLUSTER_START")
     if not stop or not start:
         pytest.skip("needs OVERMIND_CLUSTER_STOP and OVERMIND_CLUSTER_START")

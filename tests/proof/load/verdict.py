@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class Verdict:
-    """What the store has, against the ledger; each list names what is wrong in one way."""
+    """The comparison of store and ledger; each list names the faults of one kind."""
 
     lost: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
@@ -40,7 +40,7 @@ class Verdict:
 
 
 def check(swarm: Swarm, backend: Backend, others: Collection[str] = ()) -> Verdict:
-    """Compare every zergling's whole history, read past the service, with the ledger.
+    """Compare every zergling's complete history, read from the store, with the ledger.
 
     Args:
         swarm: its run is over.
@@ -59,7 +59,7 @@ def check(swarm: Swarm, backend: Backend, others: Collection[str] = ()) -> Verdi
 
 
 def _settle(swarm: Swarm, store: Store, life: Life) -> None:
-    """Have reads through every service merge what rivals there still are."""
+    """Merge the remaining conflicting revisions with reads through every service."""
 
     def is_settled() -> bool:
         for service in swarm.services:
@@ -93,7 +93,7 @@ def _check_life(
 def _check_requests(
     verdict: Verdict, life: Life, history: Sequence[CommandRequest], ledger: Sequence[Sent]
 ) -> None:
-    """What was acknowledged is there once, what was refused is not, nor is anything else."""
+    """Acknowledged requests must be stored once; rejected and unknown ones must not."""
     found = named(history, ledger)
     words = {name: request.words for name, request in found}
     counts = Counter(name for name, _ in found)
@@ -115,7 +115,7 @@ def _check_requests(
 def _check_death(
     swarm: Swarm, verdict: Verdict, life: Life, history: Sequence[CommandRequest]
 ) -> None:
-    """Who has died once is dead for ever, and only rivals from a cluster can follow the death."""
+    """A death is final; only commands of conflicting revisions may follow it."""
     deaths = [request for request in history if request.words == (DIED,)]
     if life.died:
         path = f"/zerglings/{life.id}"
@@ -136,7 +136,7 @@ def whole_history(store: Store, zergling: Zergling) -> Iterator[CommandRequest]:
 def _check_order(
     verdict: Verdict, history: Sequence[CommandRequest], ledger: Sequence[Sent]
 ) -> None:
-    """What was sent only after another one had been acknowledged has to come after it."""
+    """A request sent after another's acknowledgement must come after it."""
     by_name = {sent.name: sent for sent in ledger}
     earliest = float("inf")
     for name, _ in reversed(named(history, ledger)):
@@ -149,7 +149,7 @@ def _check_order(
 
 
 def _check_list(swarm: Swarm, verdict: Verdict, others: Collection[str]) -> None:
-    """The list shows the living, and beside those we know only what a lost answer has spawned."""
+    """The list must contain the living zerglings, and otherwise only those of lost responses."""
     (service, *_) = swarm.services
     shown = {seen["id"] for seen in service.call("GET", "/zerglings/").json["zerglings"]}
     lives = swarm.ledger.lives

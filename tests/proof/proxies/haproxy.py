@@ -24,7 +24,7 @@ backend service
 
 
 def haproxy(directory: Path, upstream: int, settings: str = "") -> AbstractContextManager[int]:
-    """Pass on to a port, with these settings of the backend; yields HAProxy's own port."""
+    """Run HAProxy in front of a port with these backend settings; yield its port."""
     port = free_port()
     path = directory / "haproxy.cfg"
     path.write_text(CONFIGURATION.format(port=port, upstream=upstream, settings=settings))

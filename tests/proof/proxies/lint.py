@@ -17,7 +17,7 @@ import thor  # type: ignore[import-not-found]
 from redbot.resource import HttpResource  # type: ignore[import-not-found]
 
 ENDLESS = "text/event-stream"
-"""What never ends by itself: REDbot gets its head and no more."""
+"""Endless responses, of which REDbot gets only the head."""
 
 
 def look(requests: list[dict[str, Any]], found: list[list[dict[str, Any]]]) -> None:
@@ -55,7 +55,7 @@ def look(requests: list[dict[str, Any]], found: list[list[dict[str, Any]]]) -> N
 
 
 def _notes(resource: HttpResource) -> list[dict[str, Any]]:
-    """Return the status, and what REDbot notes."""
+    """Return the status and REDbot's notes."""
     if resource.fetch_error is not None:
         raise RuntimeError(f"{resource.request.uri}: {resource.fetch_error.desc}")
     status = resource.response.status_code

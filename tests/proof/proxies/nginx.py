@@ -30,7 +30,7 @@ http {{
 
 
 def nginx(directory: Path, locations: str) -> AbstractContextManager[int]:
-    """Serve these locations until the block ends; yields the port."""
+    """Run nginx with these locations during the block; yield its port."""
     port = free_port()
     path = directory / "nginx.conf"
     path.write_text(CONFIGURATION.format(directory=directory, port=port, locations=locations))

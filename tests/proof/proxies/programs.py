@@ -15,7 +15,7 @@ from tests.support.waiting import wait_until
 
 @contextmanager
 def running(program: str, *arguments: str, port: int) -> Iterator[int]:
-    """Run a program that listens on a port until the block ends; yields the port."""
+    """Run a program that listens on a port during the block; yield the port."""
     # Debian has them where only root looks.
     found = shutil.which(program) or shutil.which(program, path="/usr/sbin")
     if found is None:

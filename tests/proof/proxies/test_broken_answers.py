@@ -21,13 +21,13 @@ NEWER = 'proxy_http_version 1.1; proxy_set_header Connection "";'
 
 @pytest.fixture
 def broken(couch: Backend, proxy: FaultProxy) -> Backend:
-    """A store that fails in the midst of a list."""
+    """A store that fails in the middle of a list."""
     fill(couch)
     return couch.through(proxy.url)
 
 
 @pytest.mark.parametrize("more", ["", NEWER], ids=["HTTP/1.0", "HTTP/1.1"])
-def test_a_list_that_breaks_off_is_no_json(
+def test_a_truncated_list_is_not_valid_json(
     broken: Backend, proxy: FaultProxy, tmp_path: Path, more: str
 ) -> None:
     with (

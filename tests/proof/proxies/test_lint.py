@@ -79,7 +79,7 @@ def is_bad(note: dict[str, Any]) -> bool:
 
 
 def looked_at(requests: list[dict[str, Any]]) -> list[Notes]:
-    """Return what REDbot notes of each request, the first of it the status."""
+    """Return the status and REDbot's notes for each request."""
     done = subprocess.run(
         [PYTHON, LINT],
         cwd=ROOT,
@@ -119,7 +119,7 @@ def noted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Notes]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_nothing_misleads_a_cache_or_breaks_http(noted: dict[str, Notes], kind: str) -> None:
+def test_responses_have_no_caching_or_http_errors(noted: dict[str, Notes], kind: str) -> None:
     status, *notes = noted[kind]
     assert status["says"] == KINDS[kind][2]
     assert notes
@@ -135,7 +135,7 @@ FAULTY = {
 
 @contextmanager
 def answering(headers: dict[str, str]) -> Iterator[str]:
-    """Serve an answer with these headers; yields its URL."""
+    """Serve a response with these headers; yield its URL."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -146,7 +146,7 @@ def answering(headers: dict[str, str]) -> Iterator[str]:
             self.wfile.write(b"{}")
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever)
@@ -159,7 +159,7 @@ def answering(headers: dict[str, str]) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("name", FAULTY)
-def test_a_faulty_answer_is_found(name: str) -> None:
+def test_faulty_responses_are_detected(name: str) -> None:
     with answering(FAULTY[name]) as url:
         ((_, *notes),) = looked_at([{"url": url, "method": "GET", "headers": [], "body": ""}])
     assert name in {note["name"] for note in notes if is_bad(note)}

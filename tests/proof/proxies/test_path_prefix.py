@@ -26,7 +26,7 @@ location / {{ return 418; }}
 
 
 @pytest.mark.parametrize("rest", ["", "/"], ids=["left", "taken off"])
-def test_everything_that_the_pages_ask_for_is_below_the_prefix(
+def test_all_requests_of_the_pages_are_below_the_prefix(
     sqlite: Backend, tmp_path: Path, rest: str
 ) -> None:
     settings = {"OVERMIND_PATH_PREFIX": PREFIX, "OVERMIND_TOKENS": LINES}

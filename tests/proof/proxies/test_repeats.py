@@ -34,7 +34,7 @@ sub vcl_backend_fetch {
 }
 """
 RETRIES = "option http-buffer-request\n    retry-on all-retryable-errors"
-"""HAProxy repeats only what it has received completely before it sends it on."""
+"""HAProxy repeats only requests that it buffered completely before forwarding them."""
 
 FRONTS: dict[str, Front] = {
     "HAProxy": haproxy,
@@ -50,11 +50,11 @@ FRONTS: dict[str, Front] = {
 each_repeating = pytest.mark.parametrize(
     ("front", "times"), [("HAProxy, repeating", 4), ("Varnish, repeating", 5)]
 )
-"""How often each sends a POST that is answered with 503 each time."""
+"""How often each proxy sends a POST whose response is always a 503."""
 
 
 class Doubt:
-    """Loses the store's answer to each write, and then all others until the service has said so."""
+    """Loses the response to each write, and all further ones until the service reports it."""
 
     def __init__(self, store: FaultProxy, edge: FaultProxy) -> None:
         self._edge = edge
@@ -76,7 +76,7 @@ class Doubt:
 
 
 class Place:
-    """A service, the proxies in front of it, what stands between, and what stands at its store."""
+    """A service, the proxies in front of it, and fault proxies on both sides of it."""
 
     def __init__(
         self, service: Service, store: FaultProxy, edge: FaultProxy, ports: Callable[[str], int]
@@ -87,7 +87,7 @@ class Place:
         self._ports = ports
 
     def post(self, front: str, path: str, body: str | None = None, key: str | None = None) -> Reply:
-        """Send a POST by way of a proxy."""
+        """Send a POST through a proxy."""
         headers = {} if key is None else {"Idempotency-Key": key}
         port = self._ports(front)
         with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
@@ -96,7 +96,7 @@ class Place:
     def post_in_doubt(
         self, front: str, path: str, body: str | None = None, key: str | None = None
     ) -> int:
-        """Send a POST of which the service cannot tell what became; return the last status."""
+        """Send a POST whose outcome is unknown to the service; return the last status."""
         self._ports(front)  # it may have to be started
         self.edge.clear()
         Doubt(self.store, self.edge)
@@ -107,7 +107,7 @@ class Place:
 
     @property
     def posts(self) -> int:
-        """How many came from the proxy."""
+        """The number of POSTs that came from the proxy."""
         return sum(seen.method == "POST" for seen in self.edge.requests)
 
     def commands(self, id_: str) -> list[str]:
@@ -147,7 +147,7 @@ def test_a_command_with_a_key_moves_once(place: Place, front: str, times: int) -
 
 
 @each_repeating
-def test_a_command_without_a_key_moves_each_time_that_it_is_sent(
+def test_a_command_without_a_key_moves_each_time_it_is_sent(
     place: Place, front: str, times: int
 ) -> None:
     id_ = place.service.spawn()
@@ -157,7 +157,7 @@ def test_a_command_without_a_key_moves_each_time_that_it_is_sent(
 
 
 @each_repeating
-def test_a_spawn_with_a_key_spawns_one(place: Place, front: str, times: int) -> None:
+def test_a_spawn_with_a_key_spawns_once(place: Place, front: str, times: int) -> None:
     before = place.zerglings
     status = place.post_in_doubt(front, "/zerglings/", key=f"a-spawn-{times}")
     assert (status, place.posts) == (201, 2)
@@ -165,7 +165,7 @@ def test_a_spawn_with_a_key_spawns_one(place: Place, front: str, times: int) -> 
 
 
 @each_repeating
-def test_a_spawn_without_a_key_spawns_one_each_time_that_it_is_sent(
+def test_a_spawn_without_a_key_spawns_each_time_it_is_sent(
     place: Place, front: str, times: int
 ) -> None:
     before = place.zerglings
@@ -175,7 +175,7 @@ def test_a_spawn_without_a_key_spawns_one_each_time_that_it_is_sent(
 
 
 @pytest.mark.parametrize("front", ["HAProxy", "HAProxy, not for POST", "Varnish"])
-def test_what_is_told_nothing_or_not_to_repeats_no_command(place: Place, front: str) -> None:
+def test_proxies_not_configured_to_retry_repeat_no_command(place: Place, front: str) -> None:
     id_ = place.service.spawn()
     status = place.post_in_doubt(front, f"/zerglings/{id_}", "M")
     assert (status, place.posts) == (503, 1)
@@ -190,7 +190,7 @@ def test_what_is_told_nothing_or_not_to_repeats_no_command(place: Place, front: 
         ("Varnish, closing", None, (503, 1, 1)),
     ],
 )
-def test_varnish_sends_an_empty_post_twice_where_a_kept_connection_ends(
+def test_varnish_sends_an_empty_post_twice_if_a_kept_connection_ends(
     place: Place, front: str, key: str | None, expected: tuple[int, int, int]
 ) -> None:
     before = place.zerglings

@@ -17,7 +17,7 @@ backend service {{ .host = "127.0.0.1"; .port = "{upstream}"; }}
 
 
 def varnish(directory: Path, upstream: int, rules: str = "") -> AbstractContextManager[int]:
-    """Pass on to a port, with these rules besides the built-in ones; yields Varnish's own port."""
+    """Run Varnish in front of a port with these additional rules; yield its port."""
     port = free_port()
     path = directory / "varnish.vcl"
     path.write_text(CONFIGURATION.format(upstream=upstream, rules=rules))

@@ -20,7 +20,7 @@ from tests.supply.assets import ASSETS, Asset
 
 
 def add_assets(bill: dict[str, Any]) -> None:
-    """Add what is handed out to browsers: what a package brings along, it depends on."""
+    """Add the browser assets, as dependencies of the packages that contain them."""
     refs = {each["name"].lower(): each["bom-ref"] for each in bill["components"]}
     needs = {each["ref"]: each for each in bill["dependencies"]}
     for asset in ASSETS:
@@ -47,7 +47,7 @@ def _component(asset: Asset) -> dict[str, Any]:
 
 
 def complete(path: Path) -> None:
-    """Add to a bill what it lacks; exit with a message if it does not fit the schema it names."""
+    """Complete a bill; exit with a message if it violates its schema."""
     bill = json.loads(path.read_text(encoding="utf-8"))
     add_assets(bill)
     text = json.dumps(bill, indent=2) + "\n"

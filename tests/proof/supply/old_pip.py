@@ -30,7 +30,7 @@ _WHEEL = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 
 
 class Needs(NamedTuple):
-    """What a package says of what it needs: ``Requires-Dist`` and ``Provides-Extra``."""
+    """The requirements in a package's metadata: ``Requires-Dist`` and ``Provides-Extra``."""
 
     requirements: tuple[str, ...]
     extras: tuple[str, ...]
@@ -53,7 +53,7 @@ def download_pip(folder: Path) -> Path:
 def try_to_install(
     pip: Path, command: Iterable[str], packages: Iterable[Pinned], folder: Path
 ) -> subprocess.CompletedProcess[str]:
-    """Let a pip choose what it would install for a lock of these packages; install nothing.
+    """Run pip without installing anything, for a lock file of these packages.
 
     ``command`` is "install" with its options. Releases and lock are made in ``folder``. The lock
     has the requirements of the real one, and the hashes of the releases made here.
@@ -68,7 +68,7 @@ def try_to_install(
 
 
 def _make_releases(folder: Path, package: Pinned, needs: Needs) -> set[str]:
-    """Make a package's locked release and a newer one; return the hash of the locked one."""
+    """Build a package's locked release and a newer one; return the hash of the locked one."""
     _make_wheel(folder, package.name, NEWER, needs)
     wheel = _make_wheel(folder, package.name, package.version, needs)
     return {hashlib.sha256(wheel.read_bytes()).hexdigest()}
@@ -98,7 +98,7 @@ def _write_lock(folder: Path, packages: Iterable[tuple[Pinned, Iterable[str]]]) 
 
 
 def _needs(packages: Iterable[Pinned]) -> list[tuple[Pinned, Needs]]:
-    """Return packages with their needs, in the same order."""
+    """Return packages with their requirements, in the same order."""
     known = {package.name: (package, _installed(package)) for package in packages}
     missing = [package for package, needs in known.values() if needs is None]
     found = _downloaded(missing) if missing else {}
@@ -106,7 +106,7 @@ def _needs(packages: Iterable[Pinned]) -> list[tuple[Pinned, Needs]]:
 
 
 def _installed(package: Pinned) -> Needs | None:
-    """Return the needs of a package that is installed at this version."""
+    """Return the requirements of a package that is installed at this version."""
     try:
         found = distribution(package.name)
     except PackageNotFoundError:
@@ -115,7 +115,7 @@ def _installed(package: Pinned) -> Needs | None:
 
 
 def _downloaded(packages: Iterable[Pinned]) -> dict[str, Needs]:
-    """Return the needs of packages of which the registry has wheels for this machine."""
+    """Return the requirements of packages with wheels for this machine."""
     with TemporaryDirectory() as folder:
         lock = _write_lock(Path(folder), [(each, each.hashes) for each in packages])
         options = ["--quiet", "--dry-run", "--ignore-installed", "--no-deps", "--only-binary=:all:"]
@@ -126,7 +126,7 @@ def _downloaded(packages: Iterable[Pinned]) -> dict[str, Needs]:
 
 
 def _own_pip(*arguments: str) -> str:
-    """Return what this environment's pip prints."""
+    """Return the output of this environment's pip."""
     done = _python("-m", "pip", *arguments)
     if done.returncode:
         raise RuntimeError(done.stderr)

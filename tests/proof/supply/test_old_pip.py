@@ -21,7 +21,7 @@ from tests.supply.requirements import (
 from tests.support.service import ROOT
 
 BY_UV = {"requirements-redbot.in"}
-"""What uv installs, because a package of it has to be built."""
+"""The lock file that uv installs, because it has a package without a wheel."""
 
 LOCKS = [source.with_suffix(".txt") for source in SOURCES if source.name not in BY_UV]
 
@@ -32,7 +32,7 @@ def pip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_lock_installs_although_everything_has_a_newer_release(
+def test_a_lock_file_installs_although_every_package_has_a_newer_release(
     lock: Path, pip: Path, tmp_path: Path
 ) -> None:
     done = try_to_install(pip, install_options(), here(locked(lock)), tmp_path)
@@ -46,10 +46,8 @@ def without_extras(package: Pinned) -> Pinned:
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 13), reason="its oldest pip looks at no newer release")
-def test_an_old_pip_that_looks_for_dependencies_finds_newer_releases(
-    pip: Path, tmp_path: Path
-) -> None:
-    """So the test above can fail: for a lock without extras, were it not for ``--no-deps``."""
+def test_an_old_pip_fails_when_it_resolves_dependencies(pip: Path, tmp_path: Path) -> None:
+    """This shows that the test above can fail: without extras and without ``--no-deps``."""
     packages = [without_extras(each) for each in here(locked(DEVELOPMENT))]
     done = try_to_install(pip, ["install", "--require-hashes"], packages, tmp_path)
     assert done.returncode != 0

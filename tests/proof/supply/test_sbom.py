@@ -19,7 +19,7 @@ from tests.support.service import ROOT
 
 TOOLS = ROOT / "build/audit/bin"
 UNDECLARED = {"uritemplate"}
-"""Whose metadata names its licences in words that are none of SPDX's; LICENSES.md has them."""
+"""Packages without an SPDX licence in their metadata; LICENSES.md names them."""
 
 
 @pytest.fixture(scope="module")
@@ -41,18 +41,18 @@ def bill(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return found
 
 
-def test_it_is_of_this_service(bill: dict[str, Any]) -> None:
+def test_the_bill_describes_this_service(bill: dict[str, Any]) -> None:
     assert bill["bomFormat"] == "CycloneDX"
     assert bill["metadata"]["component"]["name"] == "overmind"
 
 
-def test_it_names_each_runtime_package_with_its_version(bill: dict[str, Any]) -> None:
+def test_the_bill_lists_each_runtime_package_and_version(bill: dict[str, Any]) -> None:
     packages = [each for each in bill["components"] if each["purl"].startswith("pkg:pypi/")]
     named = {(canonicalize_name(each["name"]), each["version"]) for each in packages}
     assert named == {(each.name, each.version) for each in here(locked(ROOT / "requirements.txt"))}
 
 
-def test_it_names_what_browsers_are_handed_and_where_it_comes_from(bill: dict[str, Any]) -> None:
+def test_the_bill_lists_browser_assets_and_their_packages(bill: dict[str, Any]) -> None:
     named = {each["purl"] for each in bill["components"]}
     assets = {f"pkg:npm/{each.npm}@{each.version}" for each in ASSETS if each.npm}
     assert assets == {purl for purl in named if not purl.startswith("pkg:pypi/")}
@@ -65,7 +65,7 @@ def test_it_names_what_browsers_are_handed_and_where_it_comes_from(bill: dict[st
 
 
 def completed(bill: Path) -> subprocess.CompletedProcess[str]:
-    """Run what adds to a bill what it lacks, and holds it against the schema."""
+    """Run the program that completes a bill and validates it."""
     return subprocess.run(
         [TOOLS / "python", "-m", "tests.proof.supply.bill", bill],
         cwd=ROOT,
@@ -75,7 +75,7 @@ def completed(bill: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_one_that_does_not_fit_the_schema_is_refused(bill: dict[str, Any], tmp_path: Path) -> None:
+def test_a_bill_that_violates_the_schema_is_rejected(bill: dict[str, Any], tmp_path: Path) -> None:
     refused = tmp_path / "refused.json"
     text = json.dumps(bill | {"serialNumber": "of no form"})
     refused.write_text(text, encoding="utf-8")
@@ -85,14 +85,14 @@ def test_one_that_does_not_fit_the_schema_is_refused(bill: dict[str, Any], tmp_p
     assert refused.read_text(encoding="utf-8") == text
 
 
-def test_each_part_has_its_licence_and_its_place_in_a_registry(bill: dict[str, Any]) -> None:
+def test_each_component_has_a_licence_and_a_package_url(bill: dict[str, Any]) -> None:
     without = {each["name"] for each in bill["components"] if not each.get("licenses")}
     assert without <= UNDECLARED
     for each in bill["components"]:
         assert re.match(r"pkg:(pypi|npm)/", each["purl"]), each["name"]
 
 
-def test_it_says_who_needs_whom(bill: dict[str, Any]) -> None:
+def test_the_bill_lists_dependencies(bill: dict[str, Any]) -> None:
     needs = {each["ref"]: each.get("dependsOn", []) for each in bill["dependencies"]}
     (django,) = [each for each in bill["components"] if each["name"] == "Django"]
     of_django = {ref.partition("==")[0] for ref in needs[django["bom-ref"]]}

@@ -28,16 +28,16 @@ COMMAND_TIMEOUT = 60.0
 INSTALL_TIMEOUT = 600.0
 
 UNMEASURED = {"COVERAGE_PROCESS_START": "", "COVERAGE_PROCESS_CONFIG": ""}
-"""What spares other code from being counted as this project's."""
+"""Variables that exclude the other release from coverage."""
 
 
 class Unavailable(Exception):
-    """The release before cannot be had here; the text says why, and what would help."""
+    """The previous release is not available; the message has the reason and the remedy."""
 
 
 @dataclass(frozen=True)
 class Release:
-    """Code of the service, what runs it, and what its processes find in their environment."""
+    """Code of a release, its interpreter, and the environment of its processes."""
 
     name: str
     checkout: Path = ROOT
@@ -45,7 +45,7 @@ class Release:
     environment: Mapping[str, str] = field(default_factory=dict)
 
     def bootstrap(self, environment: Mapping[str, str]) -> None:
-        """Prepare the store as the init container of this release does."""
+        """Bootstrap the store as this release's init container does."""
         done = subprocess.run(
             [self.python, "manage.py", "bootstrap_couch"],
             cwd=self.checkout,
@@ -58,7 +58,7 @@ class Release:
         assert done.returncode == 0, f"bootstrap_couch of {self.name}: {done.stdout}{done.stderr}"
 
     def serve(self, environment: Mapping[str, str], directory: Path) -> Service:
-        """Return a running service, whose log is in a directory of its own."""
+        """Return a running service with its own log directory."""
         return Service(
             {**environment, **self.environment},
             directory,
@@ -69,7 +69,7 @@ class Release:
 
 
 def previous(directory: Path, *, may_install: bool) -> Release:
-    """Take the release before this one out of the history, into a directory.
+    """Check out the previous release into a directory.
 
     Args:
         directory: where to; it is empty.
@@ -92,7 +92,7 @@ def previous(directory: Path, *, may_install: bool) -> Release:
 
 
 def unsatisfied(requirements: str) -> list[str]:
-    """Return those lines of a requirements file that the running interpreter does not satisfy."""
+    """Return the lines of a requirements file that this environment does not satisfy."""
     lines = re.sub(r"\\\n", " ", requirements).splitlines()
     wanted = [re.split(r"\s+#|\s--hash=", f" {line}")[0].strip() for line in lines]
     return [text for text in wanted if text and not text.startswith("#") and not _is_here(text)]

@@ -32,14 +32,14 @@ CLIENTS, ORIGINALS, ZERGLINGS = 6, 2, 4
 LEAST = 50
 
 THINKING = 0.02
-"""Seconds that a client of the original takes between two commands at most."""
+"""Maximum seconds between two commands of a client of the original."""
 
 DIGITS = 14
 SPELLED = re.compile(rf"MM([LR]{{{DIGITS}}})")
 
 
 def spelled(number: int) -> str:
-    """Return commands that occur nowhere else: nobody moves twice in a row but to begin them."""
+    """Encode a number as commands; only encoded numbers begin with two moves in a row."""
     return "MM" + f"{number:0{DIGITS}b}".replace("0", "L").replace("1", "R")
 
 
@@ -51,7 +51,7 @@ def numbers_in(words: list[str]) -> Counter[int]:
 
 @dataclass
 class Account:
-    """What became of what was sent to one zergling."""
+    """The outcomes of the requests to one zergling."""
 
     id: str
     acknowledged: set[int] = field(default_factory=set)
@@ -83,7 +83,7 @@ class Load:
         self.accounts = [Account(services[0].spawn()) for _ in range(ZERGLINGS)]
 
     def run(self) -> None:
-        """Load both for some seconds, and until enough was acknowledged."""
+        """Load both for some seconds and until enough commands are acknowledged."""
         with ThreadPoolExecutor(CLIENTS + ORIGINALS) as pool:
             running = [pool.submit(self._ours, number) for number in range(CLIENTS)]
             running += [pool.submit(self._theirs, number) for number in range(ORIGINALS)]
@@ -125,7 +125,7 @@ def command(service: Service, account: Account, number: int, complaints: list[st
         complaints.append(f"{number} was answered {reply.status}")
 
 
-def test_nothing_that_the_service_acknowledged_is_lost_or_doubled(
+def test_commands_that_the_service_acknowledged_count_exactly_once(
     pair: list[Service], backend: Backend
 ) -> None:
     load = Load(pair, backend)

@@ -35,13 +35,13 @@ IS_CI = bool(os.environ.get("CI"))
 CLIENTS, ZERGLINGS, DEATHS = (64, 40, 0.004) if IS_STRESS else (4, 6, 0.02)
 
 STAGE_SECONDS = 20.0 if IS_STRESS else 0.2
-"""How long old and new serve together at least, between two changes."""
+"""Minimum seconds for which old and new serve together between two changes."""
 
 STAGE_ACKNOWLEDGED = 1500 if IS_STRESS else 40
-"""How many commands are acknowledged meanwhile at least."""
+"""Minimum number of commands acknowledged in that time."""
 
 FAILED = {None, 409, 503}
-"""Answers that a service gives, or fails to give, only where something is wrong with it."""
+"""Statuses that only a faulty service returns; None is a lost response."""
 
 THIS = Release("this release")
 
@@ -102,7 +102,7 @@ class Deployment:
         self._tell_to_stop(leaving)
 
     def stop(self) -> None:
-        """Stop all pods; raises if one that was told to stop before has not done so in time."""
+        """Stop all pods; fail if one that got SIGTERM before did not stop in time."""
         while self.pods:
             self._tell_to_stop(self.pods.pop())
         self._background.shutdown()
@@ -110,13 +110,13 @@ class Deployment:
             stopping.result()
 
     def _tell_to_stop(self, pod: Pod) -> None:
-        """Send SIGTERM; the others go on meanwhile."""
+        """Send SIGTERM without waiting; the other pods continue."""
         self._stopping.append(self._background.submit(pod.service.stop))
 
 
 @pytest.fixture
 def deployment(backend: Backend, old: Release, tmp_path: Path) -> Iterator[Deployment]:
-    """Two pods of the previous release, on a store that nothing else has ever prepared."""
+    """Two pods of the previous release, on a store that only it has bootstrapped."""
     erased(backend)
     deployment = Deployment(backend, tmp_path)
     with ExitStack() as stack:
@@ -132,7 +132,7 @@ def serve_together(swarm: Swarm) -> None:
     wait_until(lambda: time.monotonic() >= end, "the stage is over")
 
 
-def test_rolling_to_this_release_and_back_loses_and_fails_nothing(
+def test_a_rolling_upgrade_and_downgrade_lose_and_fail_nothing(
     deployment: Deployment, old: Release, backend: Backend
 ) -> None:
     swarm = Swarm(deployment.services, clients=CLIENTS, zerglings=ZERGLINGS, deaths=DEATHS)
@@ -165,7 +165,7 @@ def git(directory: Path, *arguments: str) -> str:
 
 @pytest.fixture
 def history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A repository with three commits, the second of which is named as the previous release."""
+    """A repository with three commits; the second one is configured as the previous release."""
     place = tmp_path / "history"
     place.mkdir()
     git(place, "init", "--quiet")
@@ -185,7 +185,7 @@ def requirements_of_previous(directory: Path) -> str:
     return (checkout / "requirements.txt").read_text()
 
 
-def test_the_previous_release_is_the_newest_tag_but_this_version_s_own(
+def test_the_previous_release_is_the_newest_tag_of_another_version(
     history: Path, tmp_path: Path
 ) -> None:
     git(history, "tag", "v0.1", "HEAD^^")
@@ -193,13 +193,13 @@ def test_the_previous_release_is_the_newest_tag_but_this_version_s_own(
     assert requirements_of_previous(tmp_path) == "# 0\n"
 
 
-def test_the_previous_release_is_the_named_commit_while_there_is_no_tag(
+def test_the_previous_release_is_the_configured_commit_without_tags(
     history: Path, tmp_path: Path
 ) -> None:
     assert requirements_of_previous(tmp_path) == "# 1\n"
 
 
-def test_a_shallow_history_is_said_to_be_too_short(
+def test_a_shallow_clone_is_reported(
     history: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shallow = tmp_path / "shallow"
@@ -209,7 +209,7 @@ def test_a_shallow_history_is_said_to_be_too_short(
         previous(tmp_path / "previous", may_install=False)
 
 
-def test_what_a_release_needs_is_compared_with_what_is_here() -> None:
+def test_requirements_of_a_release_are_compared_with_installed_packages() -> None:
     assert unsatisfied("# none\n\npytest>=1  # a remark\nno-such-package; sys_platform=='x'") == []
     assert unsatisfied("pytest==0.1 \\\n    --hash=sha256:0\nno-such-package==1") == [
         "pytest==0.1",

@@ -33,7 +33,7 @@ def test_the_list_has_a_form_that_spawns(api: Client) -> None:
     assert (zergling["location"], zergling["facing"]) == ({"x": 2, "y": -1}, "E")
 
 
-def test_the_form_may_be_left_empty(api: Client) -> None:
+def test_an_empty_spawn_form_is_accepted(api: Client) -> None:
     fields = {"location.x": "", "location.y": "", "facing": "N"}
     assert api.post("/zerglings/", fields, headers=BROWSER).status_code == 201
 
@@ -50,7 +50,7 @@ def test_the_page_of_a_zergling_has_forms_that_move_and_delete(
     assert api.get(f"/zerglings/{zergling_id}").json()["zergling"]["commandHistory"] == ["M", "R"]
 
 
-def test_a_wrong_entry_is_said_on_the_page(api: Client, zergling_id: str) -> None:
+def test_invalid_form_input_is_explained_on_the_page(api: Client, zergling_id: str) -> None:
     reply = api.post(f"/zerglings/{zergling_id}", {"command": "X"}, headers=BROWSER)
     assert reply.status_code == 400
     assert "is not a command" in reply.content.decode()
@@ -59,38 +59,38 @@ def test_a_wrong_entry_is_said_on_the_page(api: Client, zergling_id: str) -> Non
     assert "must be an integer" in reply.content.decode()
 
 
-def test_json_is_shown_readable(api: Client, zergling_id: str) -> None:
+def test_json_is_shown_indented(api: Client, zergling_id: str) -> None:
     text = api.get(f"/zerglings/{zergling_id}", headers=BROWSER).content.decode()
     assert re.search(r"&quot;location&quot;: \{\n", text)
 
 
-def test_an_error_of_the_url_is_shown_in_html_too(api: Client) -> None:
+def test_a_404_is_shown_in_html(api: Client) -> None:
     reply = api.get("/zerglings/nobody", headers=BROWSER)
     assert reply.status_code == 404
     assert "There is no zergling" in reply.content.decode()
 
 
-def test_its_styles_and_scripts_are_served_from_here(api: Client, zergling_id: str) -> None:
+def test_styles_and_scripts_are_served_by_the_service(api: Client, zergling_id: str) -> None:
     for path in ("/zerglings/", f"/zerglings/{zergling_id}"):
         assets = page(api, path).assets
         assert len(assets) > 5
         assert_served_from_here(api, assets)
 
 
-def test_the_entry_page_leads_to_the_zerglings(api: Client) -> None:
+def test_the_entry_page_links_to_the_zerglings(api: Client) -> None:
     text = api.get("/", headers=BROWSER).content.decode()
     assert "/zerglings" in text
     assert "<title>Overmind" in text
 
 
-def test_the_entry_page_names_the_entry_points_to_programs(api: Client) -> None:
+def test_the_root_returns_the_entry_points_as_json(api: Client) -> None:
     for accept in ("application/json", "*/*"):
         reply = api.get("/", headers={"Accept": accept})
         assert reply.headers["Content-Type"] == "application/json"
         assert reply.json()["zerglings"] == "/zerglings"
 
 
-def test_a_page_names_what_each_of_its_methods_does(api: Client, zergling_id: str) -> None:
+def test_a_page_describes_each_of_its_methods(api: Client, zergling_id: str) -> None:
     pages = {
         "/zerglings/": ("Zerglings", ["GET", "POST"]),
         f"/zerglings/{zergling_id}": ("Zergling", ["GET", "POST", "DELETE"]),
@@ -130,7 +130,7 @@ def test_each_form_is_filled_with_an_example_that_works(api: Client, zergling_id
     assert shown["commandHistory"] == ["M", "M", "R", "M"]
 
 
-def test_each_page_leads_to_the_documents_and_the_map(api: Client, zergling_id: str) -> None:
+def test_each_page_links_to_the_documentation_and_the_map(api: Client, zergling_id: str) -> None:
     for path in ("/zerglings/", f"/zerglings/{zergling_id}"):
         text = api.get(path, headers=BROWSER).content.decode()
         assert '<a href="/docs">' in text

@@ -47,7 +47,7 @@ def seen(api: Client, zergling_id: str) -> dict[str, Any]:
     return zergling
 
 
-def test_as_many_are_spawned_as_were_asked_for(api: Client) -> None:
+def test_the_requested_number_of_zerglings_is_spawned(api: Client) -> None:
     results = spawn(api, {"count": 150, "location": {"x": 3, "y": -4}, "facing": "E"})
     assert len(set(ids_of(results))) == 150
     for result in results:
@@ -61,12 +61,12 @@ def test_as_many_are_spawned_as_were_asked_for(api: Client) -> None:
     assert listed == sorted((r["zergling"] for r in results), key=lambda shown: str(shown["id"]))
 
 
-def test_without_a_place_they_stand_at_the_origin(api: Client) -> None:
+def test_zerglings_are_spawned_at_the_origin_by_default(api: Client) -> None:
     (result,) = spawn(api, {"count": 1})
     assert (result["zergling"]["location"], result["zergling"]["facing"]) == ({"x": 0, "y": 0}, "N")
 
 
-def test_each_item_has_a_result_and_a_bad_one_fails_no_other(api: Client) -> None:
+def test_each_item_has_its_own_result_and_errors_affect_no_other(api: Client) -> None:
     one, other, dead = ids_of(spawn(api, {"count": 3}))
     api.delete(f"/zerglings/{dead}")
     results = command(
@@ -100,7 +100,7 @@ def test_each_item_has_a_result_and_a_bad_one_fails_no_other(api: Client) -> Non
     assert seen(api, other)["commandHistory"] == ["M", "L"]
 
 
-def test_a_step_over_the_edge_fails_alone(api: Client) -> None:
+def test_a_step_over_the_edge_fails_only_its_own_item(api: Client) -> None:
     edge = 2**53 - 1
     (there,) = ids_of(spawn(api, {"count": 1, "location": {"x": 0, "y": edge}}))
     (here,) = ids_of(spawn(api, {"count": 1}))
@@ -110,7 +110,7 @@ def test_a_step_over_the_edge_fails_alone(api: Client) -> None:
     assert seen(api, there)["commandHistory"] == ["R"]
 
 
-def test_commands_to_one_zergling_are_carried_out_in_their_order(api: Client) -> None:
+def test_commands_to_one_zergling_are_applied_in_order(api: Client) -> None:
     (zergling_id,) = ids_of(spawn(api, {"count": 1}))
     words = "MRMLMMRRLM" * 20
     results = command(api, [order(zergling_id, word) for word in words])
@@ -119,7 +119,7 @@ def test_commands_to_one_zergling_are_carried_out_in_their_order(api: Client) ->
     assert "".join(history) == words
 
 
-def test_a_repeated_call_under_a_key_has_no_second_effect(api: Client) -> None:
+def test_a_repeated_call_with_a_key_has_no_second_effect(api: Client) -> None:
     first = spawn(api, {"count": 70, "facing": "S"}, key="k")
     assert spawn(api, {"count": 70, "facing": "S"}, key="k") == first
     assert len(api.get("/zerglings/").json()["zerglings"]) == 70
@@ -144,7 +144,7 @@ def test_a_known_key_with_another_body_is_refused_and_changes_nothing(api: Clien
     assert "commandHistory" not in seen(api, ids[1])
 
 
-def test_a_call_that_could_not_be_repeated_is_refused_under_a_key(api: Client) -> None:
+def test_a_call_too_long_to_be_repeated_is_refused_with_a_key(api: Client) -> None:
     one, other = ids_of(spawn(api, {"count": 2}))
     for orders in ([order(one, "M" * 1000), order(one, "M")], [order(one, "R")] * 1001):
         reply = post(api, "/swarm/commands", {"commands": orders}, "k")
@@ -157,7 +157,7 @@ def test_a_call_that_could_not_be_repeated_is_refused_under_a_key(api: Client) -
     assert results[-1]["zergling"]["commandCount"] == 2001
 
 
-def test_a_key_of_a_call_is_none_of_a_single_command(api: Client) -> None:
+def test_keys_of_bulk_calls_and_of_single_commands_are_separate(api: Client) -> None:
     (zergling_id,) = ids_of(spawn(api, {"count": 1}))
     command(api, [order(zergling_id, "M")], key="k")
     path = f"/zerglings/{zergling_id}"
@@ -196,20 +196,20 @@ ORDER = order("x", "M")
         ("/swarm/commands", {"commands": [ORDER], "more": 1}),
     ],
 )
-def test_a_bad_call_is_refused_as_a_whole(api: Client, path: str, body: object) -> None:
+def test_an_invalid_call_is_rejected_as_a_whole(api: Client, path: str, body: object) -> None:
     reply = post(api, path, body)
     assert (reply.status_code, list(reply.json())) == (400, ["error"])
     assert api.get("/zerglings/").json() == {}
 
 
-def test_a_bad_key_is_refused(api: Client) -> None:
+def test_an_invalid_key_is_rejected(api: Client) -> None:
     assert post(api, "/swarm/spawn", {"count": 1}, "with space").status_code == 400
     assert api.get("/zerglings/").json() == {}
 
 
 @pytest.mark.parametrize("path", ["/swarm/spawn", "/swarm/commands"])
 @pytest.mark.parametrize("method", ["get", "put", "delete"])
-def test_only_post_makes_a_call(api: Client, path: str, method: str) -> None:
+def test_methods_other_than_post_are_not_allowed(api: Client, path: str, method: str) -> None:
     reply = getattr(api, method)(path)
     assert (reply.status_code, list(reply.json())) == (405, ["error"])
 
@@ -219,13 +219,13 @@ def test_the_final_slash_changes_nothing(api: Client, path: str) -> None:
     assert post(api, path, {}).status_code == 400
 
 
-def test_commands_are_written_as_json_on_their_page(api: Client) -> None:
+def test_the_commands_page_has_a_json_form_with_an_example(api: Client) -> None:
     text = api.get("/swarm/commands", headers={"Accept": "text/html"}).content.decode()
     assert "not currently supported" not in text
     assert "&quot;commands&quot;: [" in text, "the form is filled with an example"
 
 
-def test_a_person_gets_a_page(api: Client) -> None:
+def test_the_spawn_page_has_a_form_for_browsers(api: Client) -> None:
     html = {"Accept": "text/html"}
     page = api.get("/swarm/spawn", headers=html)
     assert page.status_code == 405

@@ -25,7 +25,7 @@ def parts_of(items: st.SearchStrategy[Any]) -> st.SearchStrategy[list[list[Any]]
 
 
 def assert_whole_or_no_json(stream: Iterable[bytes]) -> None:
-    """Try every byte as the last one that comes."""
+    """Truncate the stream after every byte."""
     whole = b"".join(stream)
     assert is_json(whole)
     assert not any(is_json(whole[:end]) for end in range(len(whole)))
@@ -41,17 +41,17 @@ def is_json(text: bytes) -> bool:
 
 @few
 @given(parts_of(sightings))
-def test_a_list_that_breaks_off_is_no_json(pages: list[list[Any]]) -> None:
+def test_a_truncated_list_is_not_valid_json(pages: list[list[Any]]) -> None:
     assert_whole_or_no_json(renderers.stream_list_body(pages))
 
 
 @few
 @given(st.lists(histories, max_size=4))
-def test_a_history_that_breaks_off_is_no_json(parts: list[list[str]]) -> None:
+def test_a_truncated_history_is_not_valid_json(parts: list[list[str]]) -> None:
     assert_whole_or_no_json(renderers.stream_history_body(parts))
 
 
 @few
 @given(parts_of(results).filter(lambda parts: bool(parts) and all(parts)))
-def test_results_of_a_swarm_call_that_break_off_are_no_json(parts: list[list[Any]]) -> None:
+def test_truncated_bulk_results_are_not_valid_json(parts: list[list[Any]]) -> None:
     assert_whole_or_no_json(renderers.stream_results_body(parts))

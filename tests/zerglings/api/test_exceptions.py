@@ -6,13 +6,13 @@ from zerglings.api.exceptions import known_error
 from zerglings.storage.base import OutcomeUnknown, StoreUnavailable, TooLarge, WriteFailed
 
 
-def test_what_the_store_finds_too_large_is_no_outage() -> None:
+def test_a_too_large_document_is_a_413() -> None:
     known = known_error(TooLarge("CouchDB answered 413"))
     assert known is not None
     assert known[0] == 413
 
 
-def test_an_answer_that_a_write_failed_is_no_lost_answer() -> None:
+def test_failed_writes_unknown_outcomes_and_outages_have_different_messages() -> None:
     sentences = {
         known[1]
         for error in (WriteFailed("500"), OutcomeUnknown("lost"), StoreUnavailable("away"))

@@ -13,7 +13,7 @@ from tests.support.service import ROOT
 from zerglings.api.negotiation import JSON, MAX_ACCEPT_LENGTH, best_media_type, prefers_html
 
 UNSAFE = {"get_preferred_type", "accepts", "accepted_type", "accepted_types"}
-"""Of Django's request: what looks up whatever codec a client names in a parameter."""
+"""Attributes of Django's request that look up codecs named by the client."""
 
 
 JAVA = "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2"
@@ -54,12 +54,12 @@ PROGRAMS = {
 
 
 @pytest.mark.parametrize("accept", BROWSERS.values(), ids=BROWSERS)
-def test_a_page_is_for_a_browser(accept: str) -> None:
+def test_browsers_get_html(accept: str) -> None:
     assert prefers_html(accept)
 
 
 @pytest.mark.parametrize("accept", PROGRAMS.values(), ids=PROGRAMS)
-def test_json_is_for_everybody_else(accept: str | None) -> None:
+def test_other_clients_get_json(accept: str | None) -> None:
     assert not prefers_html(accept)
 
 
@@ -80,21 +80,23 @@ def test_json_is_for_everybody_else(accept: str | None) -> None:
         (JAVA, JSON),
     ],
 )
-def test_the_greatest_weight_wins_and_zero_is_no(accept: str, answer: str | None) -> None:
+def test_the_media_type_with_the_greatest_weight_wins_and_zero_excludes_it(
+    accept: str, answer: str | None
+) -> None:
     assert best_media_type(accept, (JSON, "application/yaml")) == answer
 
 
 @pytest.mark.parametrize("accept", [JAVA, JAVA_21, "text/html;q=0, */*"])
 @pytest.mark.parametrize("path", ["/", "/zerglings/", "/zerglings/nobody", "/swarm/spawn"])
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-def test_a_program_gets_json_everywhere(api: Client, path: str, accept: str) -> None:
+def test_programs_get_json_at_every_url(api: Client, path: str, accept: str) -> None:
     reply = api.get(path, headers={"Accept": accept})
     assert reply.headers["Content-Type"] == "application/json"
     assert reply.json() is not None
 
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-def test_what_is_not_acceptable_is_refused_before_anything_is_done(api: Client) -> None:
+def test_an_unacceptable_media_type_is_rejected_before_any_change(api: Client) -> None:
     reply = api.post("/zerglings/", headers={"Accept": "application/json;q=0, image/png"})
     assert (reply.status_code, list(reply.json())) == (406, ["error"])
     assert api.get("/zerglings/").json() == {}
@@ -105,7 +107,7 @@ def sources() -> Iterator[Path]:
         yield from (ROOT / package).rglob("*.py")
 
 
-def test_no_framework_is_asked_what_a_request_accepts() -> None:
+def test_django_accept_helpers_are_not_used() -> None:
     seen = list(sources())
     assert len(seen) > 50
     for source in seen:

@@ -25,7 +25,7 @@ def parsed(*parts: str) -> Body:
     return MultipartBodyParser().parse(io.BytesIO(raw), None, {"request": request})[BODY]
 
 
-def test_a_form_has_its_fields() -> None:
+def test_the_fields_of_a_form_are_parsed() -> None:
     typed = "\r\nContent-Type: text/plain; charset=UTF-8"
     found = parsed(part("location.x", "3", typed), part("facing", "N"))
     assert found.fields == {"location.x": "3", "facing": "N"}
@@ -36,7 +36,7 @@ def test_a_form_has_its_fields() -> None:
     "extra",
     ["; a*={name}''%41", "; a*0*={name}''%41", "; a *\t= \"{name}''%41\"", "\r\nA: b; a*={name}''"],
 )
-def test_no_codec_that_a_head_names_is_looked_up(name: str, extra: str) -> None:
+def test_codecs_named_in_part_headers_are_not_looked_up(name: str, extra: str) -> None:
     name = f"{name}-{uuid.uuid4().hex}"
     looked_up: list[str] = []
     codecs.register(looked_up.append)
@@ -48,7 +48,7 @@ def test_no_codec_that_a_head_names_is_looked_up(name: str, extra: str) -> None:
     assert not looked_up
 
 
-def test_a_form_may_have_so_many_fields_and_no_more() -> None:
+def test_the_number_of_form_fields_is_limited() -> None:
     fields = [part(f"f{number}", "1") for number in range(MAX_FIELDS + 1)]
     assert len(parsed(*fields[:-1]).fields or ()) == MAX_FIELDS
     with pytest.raises(ParseError, match="too many fields"):

@@ -18,7 +18,7 @@ TAIL = 10
 
 
 def after(sizes: list[int]) -> Zergling:
-    """A zergling with requests of so many words each."""
+    """A zergling with requests of these lengths."""
     requests = [
         CommandRequest(f"r{n}", tuple("MLMR"[(n + w) % 4] for w in range(size)))
         for n, size in enumerate(sizes)
@@ -30,7 +30,7 @@ histories = st.lists(st.integers(1, 9) | st.just(1), max_size=60).map(after)
 
 
 @given(histories)
-def test_nothing_is_lost_and_nothing_changes_its_place(zergling: Zergling) -> None:
+def test_shortening_keeps_all_commands_in_order(zergling: Zergling) -> None:
     shorter, chunks = shorten(zergling, TAIL)
     words = [word for chunk in chunks for word in chunk.words]
     assert (*words, *shorter.history) == zergling.history
@@ -40,7 +40,7 @@ def test_nothing_is_lost_and_nothing_changes_its_place(zergling: Zergling) -> No
 
 
 @given(histories)
-def test_the_newest_words_stay_and_no_request_is_split(zergling: Zergling) -> None:
+def test_the_newest_commands_stay_and_no_request_is_split(zergling: Zergling) -> None:
     shorter, chunks = shorten(zergling, TAIL)
     if len(zergling.history) <= 2 * TAIL:
         assert (shorter, chunks) == (zergling, [])
@@ -51,7 +51,7 @@ def test_the_newest_words_stay_and_no_request_is_split(zergling: Zergling) -> No
 
 
 @given(histories)
-def test_each_chunk_follows_the_one_before(zergling: Zergling) -> None:
+def test_each_chunk_continues_the_previous_one(zergling: Zergling) -> None:
     shorter, chunks = shorten(zergling, TAIL)
     previous, end, pose = None, 0, zergling.spawn
     for chunk in chunks:
@@ -62,7 +62,7 @@ def test_each_chunk_follows_the_one_before(zergling: Zergling) -> None:
 
 
 @given(histories)
-def test_a_chunk_survives_its_store_and_is_named_by_its_content(zergling: Zergling) -> None:
+def test_a_stored_chunk_is_read_back_and_named_by_its_content(zergling: Zergling) -> None:
     for chunk in shorten(zergling, TAIL)[1]:
         document = chunk.encode() | {"_rev": "1-a"}
         assert Chunk.decode(document) == chunk
@@ -71,21 +71,21 @@ def test_a_chunk_survives_its_store_and_is_named_by_its_content(zergling: Zergli
             Chunk.decode(document | {"commands": ["?", *chunk.words[1:]]})
 
 
-def test_chunks_have_a_largest_size_unless_one_request_is_larger() -> None:
+def test_chunks_are_limited_in_size_unless_one_request_is_larger() -> None:
     _, chunks = shorten(after([400] * 10 + [1] * TAIL), TAIL)
     assert [len(chunk.words) for chunk in chunks] == [800] * 4 + [400] * 2
     _, chunks = shorten(after([1, LARGEST_CHUNK + 50, 1] + [1] * 3 * TAIL), TAIL)
     assert [len(chunk.words) for chunk in chunks] == [1, LARGEST_CHUNK + 50, 1 + TAIL]
 
 
-def test_one_long_request_stays_until_enough_others_have_followed() -> None:
+def test_a_long_request_stays_until_enough_others_have_followed() -> None:
     alone = after([500])
     assert shorten(alone, TAIL) == (alone, [])
     followed = after([500] + [1] * TAIL)
     assert len(shorten(followed, TAIL)[0].history) == TAIL
 
 
-def test_the_dead_are_left_as_they_are() -> None:
+def test_a_dead_zergling_is_not_shortened() -> None:
     dead = after([1] * 50).merged_with([CommandRequest.death(7.0)])
     assert shorten(dead, TAIL) == (dead, [])
     assert dead.is_dead
@@ -102,19 +102,19 @@ def test_the_dead_are_left_as_they_are() -> None:
         {"_id": "x"},
     ],
 )
-def test_a_damaged_chunk_is_none(damage: dict[str, object]) -> None:
+def test_a_damaged_chunk_is_rejected(damage: dict[str, object]) -> None:
     (chunk,) = shorten(after([1] * 30), TAIL)[1]
     with pytest.raises(NotAZergling):
         Chunk.decode(chunk.encode() | damage)
 
 
-def test_the_same_content_has_the_same_id_whoever_cuts() -> None:
+def test_equal_content_gives_equal_chunk_ids() -> None:
     one = shorten(after([1] * 30), TAIL)[1]
     other = shorten(replace(after([1] * 30), revision="77-x"), TAIL)[1]
     assert [chunk.id for chunk in one] == [chunk.id for chunk in other]
 
 
-def test_no_cut_is_made_where_it_stands_as_at_the_beginning() -> None:
+def test_no_chunk_ends_at_the_spawn_pose() -> None:
     words = [*"MRRMRRLRLR", "jump", *"M" * TAIL]
     turning = START.merged_with([CommandRequest(f"r{n}", (word,)) for n, word in enumerate(words)])
     assert replay(START.pose, words[: TAIL + 1]) == START.pose
@@ -123,7 +123,7 @@ def test_no_cut_is_made_where_it_stands_as_at_the_beginning() -> None:
     assert len(chunk.words) == TAIL - 1
 
 
-def test_attempts_that_lost_a_race_cut_at_the_same_place() -> None:
+def test_attempts_after_a_lost_race_cut_at_the_same_place() -> None:
     def walking(words: int) -> Zergling:
         return START.merged_with([CommandRequest(f"r{n}", ("M",)) for n in range(words)])
 
@@ -131,7 +131,7 @@ def test_attempts_that_lost_a_race_cut_at_the_same_place() -> None:
     assert len(ids) == 1
 
 
-def test_a_history_that_always_comes_back_is_cut_later() -> None:
+def test_a_history_that_always_returns_to_the_spawn_pose_is_cut_later() -> None:
     def circling(times: int) -> Zergling:
         return START.merged_with([CommandRequest(f"r{n}", ("R",) * 4) for n in range(times)])
 

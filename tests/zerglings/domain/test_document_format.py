@@ -35,7 +35,7 @@ def original(pose: Pose, history: list[str]) -> dict[str, Any]:
     return document | ({"commandHistory": history} if history else {})
 
 
-def test_a_document_has_its_fields_in_their_order_and_nothing_else() -> None:
+def test_a_document_has_exactly_its_fields_in_order() -> None:
     request = CommandRequest("k3Jx0aQ7b_A", ("M", "L"))
     zergling = Zergling.spawned(ID, Pose(2, -3, "E")).apply(request)
     assert orjson.dumps(encode(zergling)) == orjson.dumps(
@@ -53,7 +53,7 @@ def test_a_document_has_its_fields_in_their_order_and_nothing_else() -> None:
 
 
 @given(poses, st.lists(commands, max_size=5))
-def test_what_is_stored_is_read_back(pose: Pose, requests: list[list[str]]) -> None:
+def test_an_encoded_zergling_is_decoded_unchanged(pose: Pose, requests: list[list[str]]) -> None:
     zergling = Zergling.spawned(ID, pose)
     for words in requests:
         zergling = zergling.apply(CommandRequest.command(words))
@@ -61,7 +61,7 @@ def test_what_is_stored_is_read_back(pose: Pose, requests: list[list[str]]) -> N
 
 
 @given(poses, histories)
-def test_a_document_of_the_original_is_understood(spawn: Pose, history: list[str]) -> None:
+def test_a_document_of_the_original_is_decoded(spawn: Pose, history: list[str]) -> None:
     zergling = decode(original(replay(spawn, history), history))
     assert zergling.history == tuple(history)
     assert zergling.spawn == zergling.base.pose == spawn
@@ -71,7 +71,7 @@ def test_a_document_of_the_original_is_understood(spawn: Pose, history: list[str
 
 
 @given(histories, histories)
-def test_histories_of_the_original_share_ids_as_far_as_they_share_words(
+def test_histories_of_the_original_share_ids_up_to_their_first_difference(
     one: list[str], other: list[str]
 ) -> None:
     first = decode(original(Pose(), one)).request_ids
@@ -83,7 +83,7 @@ def test_histories_of_the_original_share_ids_as_far_as_they_share_words(
 
 
 def test_every_release_derives_the_same_ids() -> None:
-    """Or of rivals that two releases make of one document each word would count twice."""
+    """Otherwise conflicting revisions of two releases would count each command twice."""
     history = ["M", "M", "L", "attack", "R"]
     assert decode(original(replay(Pose(), history), history)).request_ids == (
         "NI3V0MRI6wo",
@@ -94,7 +94,7 @@ def test_every_release_derives_the_same_ids() -> None:
     )
 
 
-def test_the_original_dropping_our_fields_in_the_middle_of_a_life_loses_no_word() -> None:
+def test_a_document_whose_extra_fields_the_original_dropped_loses_no_command() -> None:
     ours = encode(Zergling.spawned(ID, Pose(1, 1, "S")).apply(CommandRequest.command("MRM")))
     theirs = {key: ours[key] for key in ("_id", "id", "location", "facing", "commandHistory")}
     again = decode(theirs)
@@ -105,12 +105,12 @@ def test_the_original_dropping_our_fields_in_the_middle_of_a_life_loses_no_word(
     )
 
 
-def test_an_original_that_once_was_off_the_grid_is_understood_again_and_again() -> None:
+def test_a_spawn_pose_beyond_the_edge_is_encoded_and_decoded() -> None:
     zergling = decode(original(Pose(2**53 - 1, 0, "W"), ["M"]))
     assert decode(encode(zergling)) == replace(zergling, is_stripped=False)
 
 
-def test_what_merging_led_over_the_edge_is_still_a_zergling() -> None:
+def test_a_zergling_that_merging_moved_beyond_the_edge_is_decoded() -> None:
     beyond = Zergling.spawned(ID, Pose(2**53, 0, "E"))
     assert decode(encode(beyond)) == beyond
 
@@ -140,7 +140,7 @@ def test_what_merging_led_over_the_edge_is_still_a_zergling() -> None:
         {"base": "here"},
     ],
 )
-def test_what_is_no_zergling_is_told_from_one(change: dict[str, Any]) -> None:
+def test_documents_that_are_not_zerglings_are_rejected(change: dict[str, Any]) -> None:
     document = encode(Zergling.spawned(ID, Pose()).apply(CommandRequest.command("M"))) | change
     with pytest.raises(NotAZergling):
         decode(document)

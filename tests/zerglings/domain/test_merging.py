@@ -16,14 +16,14 @@ ID = "60dc1bb3-65ee-46c3-b357-c99055d78c0a"
 START = Zergling.spawned(ID, Pose())
 
 request_ids = st.integers(0, 30).map("r{}".format)
-"""Few, so that rivals often hold the same requests."""
+"""Few ids, so that conflicting revisions often share requests."""
 
 words = st.lists(st.sampled_from("LRM"), min_size=1, max_size=4)
 
 
 @st.composite
 def requests(draw: st.DrawFn) -> CommandRequest:
-    """A request whose words follow from its id, as one request is always the same."""
+    """A request whose commands are determined by its id."""
     number = draw(st.integers(0, 30))
     if number == 30:
         return CommandRequest("death@7", (DIED,))
@@ -39,7 +39,7 @@ def leaf_of(history: list[CommandRequest], revision: str) -> Leaf:
 
 @st.composite
 def rivals(draw: st.DrawFn) -> list[Leaf]:
-    """Leaves that share a beginning and go on differently, each at a revision of its own."""
+    """Leaves with a common beginning and different continuations and revisions."""
     shared = draw(st.lists(requests(), max_size=5))
     rests = draw(st.lists(st.lists(requests(), max_size=6), min_size=1, max_size=5))
     return [
@@ -53,13 +53,13 @@ def ids(zergling: Zergling) -> list[str]:
 
 
 @given(rivals())
-def test_any_order_of_the_leaves_gives_the_same_document(leaves: list[Leaf]) -> None:
+def test_merging_is_independent_of_the_order_of_leaves(leaves: list[Leaf]) -> None:
     documents = [encode(merge(order)) for order in list(permutations(leaves))[:24]]
     assert all(document == documents[0] for document in documents)
 
 
 @given(rivals())
-def test_no_request_is_lost_and_none_is_doubled(leaves: list[Leaf]) -> None:
+def test_merging_loses_and_duplicates_no_request(leaves: list[Leaf]) -> None:
     merged = ids(merge(leaves))
     assert len(merged) == len(set(merged))
     assert set(merged) == {id_ for leaf in leaves for id_ in ids(leaf.zergling)}
@@ -82,7 +82,7 @@ def test_the_winners_history_comes_first(leaves: list[Leaf]) -> None:
 
 
 @given(rivals(), st.data())
-def test_merging_the_merged_changes_nothing(leaves: list[Leaf], data: st.DataObject) -> None:
+def test_merging_again_changes_nothing(leaves: list[Leaf], data: st.DataObject) -> None:
     merged = merge(leaves)
     generation = int((merged.revision or "0-").partition("-")[0]) + 1
     stored = Leaf(replace(merged, revision=f"{generation}-0"))
@@ -91,9 +91,7 @@ def test_merging_the_merged_changes_nothing(leaves: list[Leaf], data: st.DataObj
 
 
 @given(rivals(), rivals())
-def test_what_two_mergers_saw_differently_becomes_one_in_the_end(
-    some: list[Leaf], others: list[Leaf]
-) -> None:
+def test_different_partial_merges_converge(some: list[Leaf], others: list[Leaf]) -> None:
     one = Leaf(replace(merge(some), revision="90-a"))
     other = Leaf(replace(merge(others), revision="90-b"))
     both = merge([one, other])
@@ -107,19 +105,19 @@ def test_death_wins(leaves: list[Leaf]) -> None:
 
 
 @given(rivals())
-def test_a_merged_document_survives_its_store(leaves: list[Leaf]) -> None:
+def test_a_merged_document_is_decoded_unchanged(leaves: list[Leaf]) -> None:
     merged = merge(leaves)
     assert decode(encode(merged)) == merged
 
 
 @given(rivals())
-def test_older_requests_count_as_the_leafs_own(leaves: list[Leaf]) -> None:
+def test_older_requests_count_as_part_of_their_leaf(leaves: list[Leaf]) -> None:
     older = tuple(CommandRequest(f"old{number}", ("M",)) for number in range(3))
     everyone = [replace(leaf, older=older) for leaf in leaves]
     assert encode(merge(everyone)) == encode(merge(leaves))
 
 
-def test_what_a_rival_moved_out_of_its_document_is_not_lost() -> None:
+def test_older_requests_of_a_losing_leaf_are_not_lost() -> None:
     old = CommandRequest("old", ("M", "M"))
     winner = Leaf(replace(START.merged_with([CommandRequest("a", ("L",))]), revision="9-a"))
     rival = Leaf(
@@ -129,7 +127,7 @@ def test_what_a_rival_moved_out_of_its_document_is_not_lost() -> None:
 
 
 def stripped(history: str, revision: str) -> Leaf:
-    """A leaf as the original service writes it: without ids, spawn and base."""
+    """A leaf written by the original service: without ids, spawn and base."""
     pose = replay(Pose(), history)
     document = {
         "_id": ID,
@@ -142,7 +140,7 @@ def stripped(history: str, revision: str) -> Leaf:
     return Leaf(decode(document))
 
 
-def test_a_leaf_without_ids_takes_those_of_the_rival_that_begins_alike() -> None:
+def test_a_leaf_without_ids_takes_the_ids_of_a_leaf_with_the_same_beginning() -> None:
     mine = START.merged_with([CommandRequest("a", ("M", "L")), CommandRequest("b", ("M",))])
     for revision in ("2-a", "9-a"):
         merged = merge([Leaf(replace(mine, revision="3-b")), stripped("MLMR", revision)])
@@ -152,18 +150,18 @@ def test_a_leaf_without_ids_takes_those_of_the_rival_that_begins_alike() -> None
         assert not merged.is_stripped
 
 
-def test_half_a_request_in_common_is_none() -> None:
+def test_a_partly_shared_request_is_not_shared() -> None:
     mine = Leaf(replace(START.merged_with([CommandRequest("a", ("M", "L", "M"))]), revision="3-b"))
     merged = merge([mine, stripped("MR", "2-a")])
     assert merged.history == ("M", "L", "M", "M", "R")
 
 
-def test_leaves_without_any_ids_share_what_they_begin_with() -> None:
+def test_leaves_without_ids_share_their_common_beginning() -> None:
     merged = merge([stripped("MLM", "4-b"), stripped("MLR", "4-a")])
     assert merged.history == ("M", "L", "M", "R")
 
 
-def test_what_the_original_lost_is_taken_from_a_rival() -> None:
+def test_a_spawn_pose_lost_by_the_original_is_taken_from_another_leaf() -> None:
     elsewhere = Zergling.spawned(ID, Pose(5, 5, "S"))
     mine = Leaf(replace(elsewhere, revision="1-a"))
     its = decode(encode(elsewhere) | {"_rev": "2-a"})
@@ -175,7 +173,7 @@ def test_what_the_original_lost_is_taken_from_a_rival() -> None:
 def test_a_leaf_without_ids_whose_past_has_ids_merges_to_a_document(
     older: list[CommandRequest], leaves: list[Leaf], history: str, generation: int
 ) -> None:
-    """Its kept words begin where a chunk of its own ends, which may be anywhere in a rival."""
+    """Its commands start at the end of its chunk, which may be anywhere in another leaf."""
     past = tuple({request.id: request for request in older}.values())
     bare = stripped(history, f"{generation}-f")
     merged = merge([replace(bare, older=past), *leaves])

@@ -24,7 +24,9 @@ def lived(requests: list[str]) -> Zergling:
 
 
 @given(LIVES, st.integers(0, 2000))
-def test_all_words_of_the_living_are_kept_in_their_order(requests: list[str], stored: int) -> None:
+def test_shortened_living_zerglings_keep_all_commands_in_order(
+    requests: list[str], stored: int
+) -> None:
     zergling = lived(requests)
     stored = min(stored, len(zergling.history))
     for shorter, chunks in smaller_forms(zergling, KEEP, stored):
@@ -39,9 +41,7 @@ def test_all_words_of_the_living_are_kept_in_their_order(requests: list[str], st
 
 
 @given(LIVES, st.lists(st.text("ML", min_size=1, max_size=3), max_size=2))
-def test_the_last_form_of_the_dead_is_as_small_as_can_be(
-    requests: list[str], later: list[str]
-) -> None:
+def test_the_last_form_of_a_dead_zergling_is_minimal(requests: list[str], later: list[str]) -> None:
     zergling = lived(requests)
     dead = zergling.apply(CommandRequest.death(7))
     dead = dead.merged_with([CommandRequest.command(words) for words in later])
@@ -54,7 +54,7 @@ def test_the_last_form_of_the_dead_is_as_small_as_can_be(
 
 
 @given(LIVES)
-def test_the_first_form_of_the_dead_loses_nothing(requests: list[str]) -> None:
+def test_the_first_form_of_a_dead_zergling_loses_nothing(requests: list[str]) -> None:
     zergling = lived(requests)
     dead = zergling.apply(CommandRequest.death(7))
     shorter, chunks = next(iter(smaller_forms(dead, KEEP, len(zergling.history))))

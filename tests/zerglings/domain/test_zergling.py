@@ -31,7 +31,7 @@ from zerglings.domain.zergling import (
         ("W", "S", "N", (-1, 0)),
     ],
 )
-def test_each_facing_turns_and_moves_as_on_a_compass(
+def test_each_facing_turns_and_moves_by_the_compass(
     facing: str, left: str, right: str, step: tuple[int, int]
 ) -> None:
     here = Pose(5, 7, facing)
@@ -41,34 +41,34 @@ def test_each_facing_turns_and_moves_as_on_a_compass(
 
 
 @given(poses)
-def test_four_lefts_are_none(pose: Pose) -> None:
+def test_four_left_turns_cancel_out(pose: Pose) -> None:
     assert replay(pose, "LLLL") == pose
 
 
 @given(poses)
-def test_a_right_undoes_a_left(pose: Pose) -> None:
+def test_a_right_turn_undoes_a_left_turn(pose: Pose) -> None:
     assert replay(pose, "LR") == pose == replay(pose, "RL")
 
 
 @given(poses)
-def test_a_move_then_turning_round_and_a_move_come_back(pose: Pose) -> None:
+def test_moving_turning_round_and_moving_returns_to_the_start(pose: Pose) -> None:
     back = replay(pose, "MLLM")
     assert (back.x, back.y) == (pose.x, pose.y)
     assert replay(back, "LL") == pose
 
 
 @given(poses, histories)
-def test_undoing_a_history_leads_to_where_it_began(pose: Pose, history: list[str]) -> None:
+def test_undoing_a_history_returns_to_its_start(pose: Pose, history: list[str]) -> None:
     assert undo(replay(pose, history), history) == pose
 
 
 @given(poses, st.sampled_from(["X", "", "m", "MM", DIED, "LR"]))
-def test_a_word_that_is_no_command_changes_nothing(pose: Pose, word: str) -> None:
+def test_an_unknown_word_does_not_change_the_pose(pose: Pose, word: str) -> None:
     assert pose.after(word) == pose == pose.before(word)
 
 
 @given(poses, st.lists(commands, max_size=8))
-def test_a_replay_of_the_history_gives_the_state(pose: Pose, requests: list[list[str]]) -> None:
+def test_replaying_the_history_gives_the_pose(pose: Pose, requests: list[list[str]]) -> None:
     zergling = Zergling.spawned("z", pose)
     for words in requests:
         zergling = zergling.apply(CommandRequest.command(words))
@@ -85,7 +85,7 @@ def test_a_request_is_found_again_by_its_id() -> None:
     assert zergling.request_ids == (request.id, "", "")
 
 
-def test_random_request_ids_are_no_derived_ones_and_differ() -> None:
+def test_random_request_ids_are_unique_and_differ_from_derived_ones() -> None:
     ids = {CommandRequest.command("M").id for _ in range(1000)}
     assert len(ids) == 1000
     assert not any(map(is_derived, ids))
@@ -94,7 +94,7 @@ def test_random_request_ids_are_no_derived_ones_and_differ() -> None:
 @pytest.mark.parametrize(
     "words", ["", [], "X", "m", ["MM"], "M" * (COMMANDS_PER_REQUEST + 1), "M M"]
 )
-def test_what_is_no_command_makes_no_request(words: str | list[str]) -> None:
+def test_an_invalid_command_is_rejected(words: str | list[str]) -> None:
     with pytest.raises(InvalidCommand):
         CommandRequest.command(words)
 
@@ -112,14 +112,14 @@ def test_a_request_may_hold_a_thousand_commands() -> None:
         Pose(-COORDINATE_LIMIT, 0, "W"),
     ],
 )
-def test_nobody_steps_over_the_edge_not_even_to_come_back(edge: Pose) -> None:
+def test_a_request_that_crosses_the_edge_is_rejected_even_if_it_returns(edge: Pose) -> None:
     zergling = Zergling.spawned("z", edge)
     with pytest.raises(OutOfBounds):
         zergling.apply(CommandRequest.command("MLLM"))
     assert zergling.apply(CommandRequest.command("LLM")).pose.reach < COORDINATE_LIMIT
 
 
-def test_who_is_over_the_edge_may_turn_and_come_back_but_go_no_further() -> None:
+def test_a_zergling_beyond_the_edge_may_turn_and_return_but_go_no_further() -> None:
     zergling = Zergling.spawned("z", Pose(COORDINATE_LIMIT, 0, "E"))
     beyond = zergling.merged_with([CommandRequest.command("MM")])
     assert beyond.pose == Pose(COORDINATE_LIMIT + 2, 0, "E")
@@ -128,7 +128,7 @@ def test_who_is_over_the_edge_may_turn_and_come_back_but_go_no_further() -> None
     assert beyond.apply(CommandRequest.command("LLM")).pose.x == COORDINATE_LIMIT + 1
 
 
-def test_the_id_of_a_request_with_a_key_tells_the_key_and_the_words() -> None:
+def test_a_keyed_request_id_identifies_key_and_commands() -> None:
     one, again = CommandRequest.command("MR", "k"), CommandRequest.command(["M", "R"], "k")
     assert one == again
     assert len(one.id) == 20
@@ -139,7 +139,7 @@ def test_the_id_of_a_request_with_a_key_tells_the_key_and_the_words() -> None:
     assert CommandRequest.death(7).key_mark is None
 
 
-def test_death_is_a_word_of_the_history() -> None:
+def test_death_is_recorded_in_the_history() -> None:
     zergling = Zergling.spawned("z", Pose()).apply(CommandRequest.command("M"))
     death = CommandRequest.death(1_800_000_000.7)
     dead = zergling.apply(death)
@@ -148,4 +148,4 @@ def test_death_is_a_word_of_the_history() -> None:
     assert dead.is_dead
     assert not zergling.is_dead
     assert dead.pose == zergling.pose
-    assert dead.apply(CommandRequest.command("M")).is_dead, "a later word brings nobody back"
+    assert dead.apply(CommandRequest.command("M")).is_dead, "a later command does not revive it"

@@ -48,16 +48,16 @@ def hive(faulty: FaultyStore) -> Hive:
 
 
 @pytest.fixture
-def told(hive: Hive, monkeypatch: pytest.MonkeyPatch) -> Iterator[Feed]:
+def open_feed(hive: Hive, monkeypatch: pytest.MonkeyPatch) -> Iterator[Feed]:
     monkeypatch.setattr(feed, "WAIT", 0.1)
-    told = Feed(hive, limit=3)
-    yield told
-    told.end()
+    open_feed = Feed(hive, limit=3)
+    yield open_feed
+    open_feed.end()
     wait_until(lambda: "feed" not in (t.name for t in threading.enumerate()), "the feed has ended")
 
 
-def listen(told: Feed, since: str | None = None, line: Line | None = None) -> Generator[bytes]:
-    pieces = told.listen(since, line or Line())
+def listen(open_feed: Feed, since: str | None = None, line: Line | None = None) -> Generator[bytes]:
+    pieces = open_feed.listen(since, line or Line())
     assert next(pieces)
     return pieces
 
@@ -76,7 +76,7 @@ def events(piece: bytes) -> list[tuple[str, dict[str, object]]]:
 
 
 def next_events(pieces: Iterator[bytes]) -> list[tuple[str, dict[str, object]]]:
-    """Return what the next piece that is no heartbeat tells."""
+    """Return the events of the next piece that is not a heartbeat."""
     return next(found for piece in pieces if (found := events(piece)))
 
 
@@ -87,16 +87,16 @@ def ids_in(pieces: Iterator[bytes], count: int) -> set[str]:
     return ids
 
 
-def listening(told: Feed, hive: Hive) -> Generator[bytes]:
-    """Return the pieces of one that has heard of a zergling already."""
-    pieces = listen(told)
+def listening(open_feed: Feed, hive: Hive) -> Generator[bytes]:
+    """Return the stream of a listener that has already received an event."""
+    pieces = listen(open_feed)
     newborn = hive.spawn(Pose())
     assert ids_in(pieces, 1) == {newborn.id}
     return pieces
 
 
-def test_all_who_listen_hear_the_same_bytes(told: Feed, hive: Hive) -> None:
-    listeners = [listen(told) for _ in range(3)]
+def test_all_listeners_receive_the_same_bytes(open_feed: Feed, hive: Hive) -> None:
+    listeners = [listen(open_feed) for _ in range(3)]
     hive.spawn(Pose())
     pieces = [next(piece for piece in listener if events(piece)) for listener in listeners]
     assert pieces[0] == pieces[1] == pieces[2]
@@ -104,14 +104,14 @@ def test_all_who_listen_hear_the_same_bytes(told: Feed, hive: Hive) -> None:
         listener.close()
 
 
-def test_who_comes_back_after_long_hears_of_everybody_once(
-    told: Feed, hive: Hive, monkeypatch: pytest.MonkeyPatch
+def test_a_listener_that_resumes_after_many_changes_receives_each_zergling_once(
+    open_feed: Feed, hive: Hive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(feed, "ZERGLINGS_PER_BATCH", 10)
     position = position_of(hive)
     swarm = [outcome for part in hive.bulk.spawn(55, Pose()) for outcome in part]
     ids = [outcome.id for outcome in swarm if isinstance(outcome, Zergling)]
-    pieces = told.listen(position, Line())
+    pieces = open_feed.listen(position, Line())
     heard = [
         state["id"] for piece in (next(pieces) for _ in range(6)) for _, state in events(piece)
     ]
@@ -121,73 +121,75 @@ def test_who_comes_back_after_long_hears_of_everybody_once(
     pieces.close()
 
 
-def test_no_more_may_listen_than_may(told: Feed) -> None:
-    listeners = [listen(told) for _ in range(3)]
+def test_the_number_of_listeners_is_limited(open_feed: Feed) -> None:
+    listeners = [listen(open_feed) for _ in range(3)]
     with pytest.raises(TooManyListeners):
-        listen(told)
+        listen(open_feed)
     listeners.pop().close()
-    listeners.append(listen(told))
+    listeners.append(listen(open_feed))
     for listener in listeners:
         listener.close()
 
 
-def test_no_caller_takes_all_places(hive: Hive, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_caller_cannot_take_all_slots(hive: Hive, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feed, "WAIT", 0.1)
-    told = Feed(hive, limit=4)
-    listeners = [listen(told, line=Line("anna")) for _ in range(2)]
+    open_feed = Feed(hive, limit=4)
+    listeners = [listen(open_feed, line=Line("anna")) for _ in range(2)]
     with pytest.raises(TooManyForCaller):
-        listen(told, line=Line("anna"))
-    listeners += [listen(told, line=Line("bert")), listen(told)]
+        listen(open_feed, line=Line("anna"))
+    listeners += [listen(open_feed, line=Line("bert")), listen(open_feed)]
     listeners.pop(0).close()
-    listeners.append(listen(told, line=Line("anna")))
+    listeners.append(listen(open_feed, line=Line("anna")))
     for listener in listeners:
         listener.close()
-    told.end()
+    open_feed.end()
 
 
-def test_where_one_may_listen_it_may_be_anybody(hive: Hive) -> None:
-    told = Feed(hive, limit=1)
-    listen(told, line=Line("anna")).close()
-    told.end()
+def test_any_caller_may_take_the_only_slot(hive: Hive) -> None:
+    open_feed = Feed(hive, limit=1)
+    listen(open_feed, line=Line("anna")).close()
+    open_feed.end()
 
 
-def test_those_without_a_name_are_not_taken_for_one(told: Feed) -> None:
-    listeners = [listen(told) for _ in range(3)]
+def test_anonymous_listeners_are_not_counted_as_one_caller(open_feed: Feed) -> None:
+    listeners = [listen(open_feed) for _ in range(3)]
     for listener in listeners:
         listener.close()
 
 
-def test_the_store_is_only_asked_while_somebody_listens(told: Feed, hive: Hive) -> None:
+def test_the_store_is_read_only_while_there_are_listeners(open_feed: Feed, hive: Hive) -> None:
     def readers() -> int:
         return sum(thread.name == "feed" for thread in threading.enumerate())
 
     wait_until(lambda: readers() == 0, "the readers of earlier tests have ended")
-    listeners = [listen(told), listen(told)]
+    listeners = [listen(open_feed), listen(open_feed)]
     assert readers() == 1
     for listener in listeners:
         listener.close()
     wait_until(lambda: readers() == 0, "nobody reads")
-    again = listen(told)
+    again = listen(open_feed)
     newborn = hive.spawn(Pose())
     assert ids_in(again, 1) == {newborn.id}
     again.close()
 
 
-def test_silence_is_filled_with_heartbeats(told: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_heartbeats_are_sent_while_nothing_changes(
+    open_feed: Feed, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(listeners, "HEARTBEAT_EVERY", 0.05)
-    pieces = listen(told)
+    pieces = listen(open_feed)
     assert [next(pieces) for _ in range(3)] == [event_stream.HEARTBEAT] * 3
     pieces.close()
 
 
-def test_who_is_too_far_behind_is_dropped_and_the_others_are_not(
-    told: Feed, hive: Hive, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def test_a_listener_with_a_long_backlog_is_dropped_and_others_are_kept(
+    open_feed: Feed, hive: Hive, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(listeners, "BACKLOG_LIMIT", 2000)
     caplog.set_level(logging.INFO)
     line = Line()
-    slow, quick = listen(told, line=line), listen(told)
-    for _ in range(2):  # the first may be told while they still catch up
+    slow, quick = listen(open_feed, line=line), listen(open_feed)
+    for _ in range(2):  # the first event may arrive while they still catch up
         newborn = hive.spawn(Pose())
         assert ids_in(slow, 1) == ids_in(quick, 1) == {newborn.id}
     while not line.is_broken.is_set():
@@ -200,45 +202,49 @@ def test_who_is_too_far_behind_is_dropped_and_the_others_are_not(
     quick.close()
 
 
-def test_who_does_not_take_a_piece_is_dropped(told: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_listener_that_stops_reading_is_dropped(
+    open_feed: Feed, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(listeners, "STALL_LIMIT", 0.1)
     line = Line()
-    pieces = told.listen(None, line)
+    pieces = open_feed.listen(None, line)
     assert next(pieces)  # and never asks for the next
     assert line.is_broken.wait(LONG)
     assert list(pieces) == []
 
 
-def test_who_has_gone_makes_room_at_once(told: Feed, hive: Hive) -> None:
+def test_a_closed_connection_frees_its_slot_immediately(open_feed: Feed, hive: Hive) -> None:
     lines = [Line() for _ in range(3)]
-    listeners = [listen(told, line=line) for line in lines]
+    listeners = [listen(open_feed, line=line) for line in lines]
     lines[0].is_left = True
     assert list(listeners[0]) == []
-    listeners[0] = listen(told)
+    listeners[0] = listen(open_feed)
     newborn = hive.spawn(Pose())
     assert ids_in(listeners[1], 1) == {newborn.id}
     for listener in listeners:
         listener.close()
 
 
-def test_the_end_is_for_all_and_for_ever(told: Feed) -> None:
-    pieces = listen(told)
-    told.end()
+def test_ending_the_feed_ends_all_streams_and_rejects_new_ones(open_feed: Feed) -> None:
+    pieces = listen(open_feed)
+    open_feed.end()
     assert list(pieces) == []
     with pytest.raises(FeedEnded):
-        listen(told)
+        listen(open_feed)
 
 
-def test_a_store_that_does_not_answer_lets_nobody_in(told: Feed, faulty: FaultyStore) -> None:
+def test_listeners_are_rejected_while_the_store_is_unavailable(
+    open_feed: Feed, faulty: FaultyStore
+) -> None:
     faulty.before_changes = raising(StoreUnavailable("away"), times=10**6)
     for since in (None, "1"):
         with pytest.raises(StoreUnavailable):
-            listen(told, since)
+            listen(open_feed, since)
     faulty.before_changes = lambda: None
 
     def is_let_in() -> bool:
         try:
-            listen(told).close()
+            listen(open_feed).close()
         except StoreUnavailable:
             return False
         return True
@@ -246,10 +252,10 @@ def test_a_store_that_does_not_answer_lets_nobody_in(told: Feed, faulty: FaultyS
     wait_until(is_let_in, "the listener is accepted")
 
 
-def test_an_outage_is_logged_once_and_loses_nothing(
-    told: Feed, hive: Hive, faulty: FaultyStore, caplog: pytest.LogCaptureFixture
+def test_an_outage_is_logged_once_and_loses_no_event(
+    open_feed: Feed, hive: Hive, faulty: FaultyStore, caplog: pytest.LogCaptureFixture
 ) -> None:
-    pieces = listening(told, hive)
+    pieces = listening(open_feed, hive)
     faulty.before_changes = raising(StoreUnavailable("away"), times=3)
     wait_until(lambda: "streams pause" in caplog.text, "the failure is logged")
     swarm = {hive.spawn(Pose()).id for _ in range(5)}
@@ -260,14 +266,14 @@ def test_an_outage_is_logged_once_and_loses_nothing(
     pieces.close()
 
 
-def test_a_store_that_fails_while_one_catches_up_is_waited_for(
-    told: Feed, hive: Hive, faulty: FaultyStore, monkeypatch: pytest.MonkeyPatch
+def test_a_store_failure_while_a_listener_catches_up_is_waited_for(
+    open_feed: Feed, hive: Hive, faulty: FaultyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(feed, "ZERGLINGS_PER_BATCH", 10)
     monkeypatch.setattr(feed, "LONGEST_PAUSE", 0.05)
     position = position_of(hive)
     swarm = [outcome for part in hive.bulk.spawn(40, Pose()) for outcome in part]
-    pieces = told.listen(position, Line())
+    pieces = open_feed.listen(position, Line())
     heard = {str(state["id"]) for _, state in events(next(pieces))}
     faulty.before_changes = raising(StoreUnavailable("away"), times=3)
     heard |= ids_in(pieces, 30)
@@ -275,50 +281,50 @@ def test_a_store_that_fails_while_one_catches_up_is_waited_for(
     pieces.close()
 
 
-def test_one_that_comes_back_from_another_store_silences_nobody(
-    told: Feed, hive: Hive, faulty: FaultyStore
+def test_an_unknown_position_of_one_listener_does_not_stop_the_others(
+    open_feed: Feed, hive: Hive, faulty: FaultyStore
 ) -> None:
-    first = listening(told, hive)
-    lost = told.listen(position_of(hive), Line())
+    first = listening(open_feed, hive)
+    lost = open_feed.listen(position_of(hive), Line())
     next(lost)
     faulty.before_changes = raising(UnknownPosition("restored"), times=2)
     second = hive.spawn(Pose())
     for pieces in (first, lost):
         while second.id not in {str(s and s["id"]) for _, s in next_events(pieces)}:
-            """A reset comes first, and what was told before may be told again."""
+            """A reset comes first, and earlier events may be repeated."""
         pieces.close()
 
 
-def test_a_database_that_was_made_anew_is_a_reset(
-    told: Feed, hive: Hive, faulty: FaultyStore
+def test_a_recreated_database_sends_a_reset(
+    open_feed: Feed, hive: Hive, faulty: FaultyStore
 ) -> None:
-    pieces = listening(told, hive)
+    pieces = listening(open_feed, hive)
     faulty.before_changes = raising(NotBootstrapped("gone"), times=2)
     while {kind for kind, _ in next_events(pieces)} != {"reset"}:
-        """What was told before may be told again."""
+        """Earlier events may be repeated."""
     pieces.close()
 
 
-def test_a_position_that_the_store_forgets_is_a_reset_for_all(
-    told: Feed, hive: Hive, faulty: FaultyStore
+def test_a_position_lost_by_the_store_sends_a_reset_to_all(
+    open_feed: Feed, hive: Hive, faulty: FaultyStore
 ) -> None:
-    pieces = listen(told)
-    for _ in range(2):  # the first may be told while it still catches up
+    pieces = listen(open_feed)
+    for _ in range(2):  # the first event may arrive while it still catches up
         first = hive.spawn(Pose())
         assert ids_in(pieces, 1) == {first.id}
     faulty.before_changes = raising(UnknownPosition("recreated"))
     while (kinds := {kind for kind, _ in next_events(pieces)}) == {"spawned"}:
-        """The first ones may be told twice."""
+        """The first events may be repeated."""
     assert kinds == {"reset"}
     second = hive.spawn(Pose())
     assert ids_in(pieces, 1) == {second.id}
     pieces.close()
 
 
-def test_one_zergling_that_cannot_be_read_does_not_silence_the_others(
-    told: Feed, hive: Hive, faulty: FaultyStore, caplog: pytest.LogCaptureFixture
+def test_an_unreadable_zergling_does_not_stop_the_events_of_others(
+    open_feed: Feed, hive: Hive, faulty: FaultyStore, caplog: pytest.LogCaptureFixture
 ) -> None:
-    pieces = listening(told, hive)
+    pieces = listening(open_feed, hive)
     faulty.history.before_page = raising(StoreUnavailable("away"), times=10**6)
     of_the_original = {
         "_id": "5fb0c3ce-0000-4000-8000-000000000000",
@@ -333,26 +339,28 @@ def test_one_zergling_that_cannot_be_read_does_not_silence_the_others(
     pieces.close()
 
 
-def test_what_is_no_zergling_is_not_told(told: Feed, hive: Hive, store: Store) -> None:
-    pieces = listen(told)
+def test_documents_that_are_not_zerglings_send_no_event(
+    open_feed: Feed, hive: Hive, store: Store
+) -> None:
+    pieces = listen(open_feed)
     write(store, {"_id": "somebody", "name": "else"})
     newborn = hive.spawn(Pose())
     assert ids_in(pieces, 1) == {newborn.id}
     pieces.close()
 
 
-def test_rivals_are_told_merged(couch: Backend) -> None:
+def test_conflicting_revisions_are_merged_before_an_event_is_sent(couch: Backend) -> None:
     store = couch.open()
     hive = Hive(store)
     zergling = hive.spawn(Pose())
     hive.command(zergling.id, CommandRequest.command("MM"))
-    told = Feed(hive, limit=1)
-    pieces = listen(told)
+    open_feed = Feed(hive, limit=1)
+    pieces = listen(open_feed)
     rival = zergling.apply(CommandRequest("rival", ("R",)))
     plant(couch, rival, after=zergling.revision or "", generation=9)
     (_, state), *_ = next_events(pieces)
     merged = hive.get(zergling.id)
     assert (state["commandCount"], state["_rev"]) == (3, merged.revision)
     pieces.close()
-    told.end()
+    open_feed.end()
     store.close()

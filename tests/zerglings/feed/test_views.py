@@ -29,13 +29,13 @@ def command(service: Service, zergling_id: str, commands: str) -> dict[str, Any]
 
 
 def next_about(ear: Ear, *ids: str) -> Heard:
-    """Return the next event about these zerglings: it may still tell of those of other tests."""
+    """Return the next event about these zerglings, skipping those of other tests."""
     while (event := ear.next()).zergling["id"] not in ids:
         pass
     return event
 
 
-def test_what_happens_is_told_with_state_count_and_revision(service: Service) -> None:
+def test_events_carry_state_count_and_revision(service: Service) -> None:
     with Ear(service) as ear:
         assert ear.reply.status == 200
         assert ear.reply.headers["Content-Type"] == "text/event-stream"
@@ -67,7 +67,7 @@ def test_what_happens_is_told_with_state_count_and_revision(service: Service) ->
         assert next_about(ear, zergling_id).kind == "died"
 
 
-def test_who_comes_back_hears_what_was_missed(service: Service) -> None:
+def test_a_resumed_stream_delivers_missed_events(service: Service) -> None:
     zergling_id = service.spawn()
     with Ear(service) as ear:
         position = ear.next().last_id
@@ -82,13 +82,11 @@ def test_who_comes_back_hears_what_was_missed(service: Service) -> None:
             assert missed[zergling_id] == "moved"
             after = command(service, other, "L")
             while ear.next().zergling["_rev"] != after["_rev"]:
-                """What was told already may be told again."""
+                """Earlier events may be repeated."""
 
 
 @pytest.mark.parametrize("position", ["nonsense", "9" * 18, "1\tx", "%0d%0aX: y"])
-def test_who_cannot_go_on_where_it_left_is_told_to_begin_anew(
-    service: Service, position: str
-) -> None:
+def test_an_unknown_position_starts_with_a_reset_event(service: Service, position: str) -> None:
     with Ear(service, position) as ear:
         first = ear.next()
         assert (first.kind, first.data) == ("reset", {})
@@ -96,7 +94,7 @@ def test_who_cannot_go_on_where_it_left_is_told_to_begin_anew(
 
 
 @pytest.mark.parametrize("path", ["/events", "/events/"])
-def test_head_says_what_get_would_send_and_opens_nothing(service: Service, path: str) -> None:
+def test_head_returns_the_headers_of_get_and_opens_no_stream(service: Service, path: str) -> None:
     connection = service.connect()
     for _ in range(3):
         reply = service.call("HEAD", path, connection=connection)
@@ -107,14 +105,14 @@ def test_head_says_what_get_would_send_and_opens_nothing(service: Service, path:
 
 
 @pytest.mark.parametrize("accept", ["text/event-stream", "application/json"])
-def test_an_error_is_json_whatever_is_accepted(service: Service, accept: str) -> None:
+def test_errors_are_json_for_every_accept_header(service: Service, accept: str) -> None:
     reply = service.call("POST", "/events", "", {"Accept": accept})
     assert (reply.status, list(reply.json)) == (405, ["error"])
     assert reply.headers["Content-Type"] == "application/json"
     assert service.call("GET", "/events", headers={"Accept": "image/png"}).status == 406
 
 
-def test_more_streams_than_may_be_are_refused_and_starve_nobody(
+def test_excess_streams_are_rejected_and_do_not_block_other_requests(
     backend: Backend, tmp_path: Path
 ) -> None:
     environment = backend.environment | {"OVERMIND_THREADS": "8", "OVERMIND_STREAMS": "4"}
@@ -135,7 +133,7 @@ def test_more_streams_than_may_be_are_refused_and_starve_nobody(
 
 
 def opens(service: Service) -> bool:
-    """Whether there is room for a stream."""
+    """Whether a new stream is accepted."""
     with Ear(service) as ear:
         return ear.reply.status == 200
 
@@ -146,14 +144,14 @@ def test_streams_end_cleanly_when_the_service_stops(backend: Backend, tmp_path: 
     assert all(ear.next().kind == "ready" for ear in ears)
     began = time.monotonic()
     service.stop()
-    assert time.monotonic() - began < 5, "streams hold a stop up for no longer than a moment"
+    assert time.monotonic() - began < 5, "streams do not delay the stop"
     for ear in ears:
-        assert list(ear.events()) == [], "the stream is whole: its end was sent"
+        assert list(ear.events()) == [], "the stream was ended properly"
         ear.close()
     assert "Traceback" not in service.log
 
 
-def test_while_the_store_is_away_nobody_is_let_in_and_those_inside_stay(
+def test_new_streams_are_rejected_and_open_ones_kept_during_an_outage(
     couch: Backend, proxy: FaultProxy, tmp_path: Path
 ) -> None:
     with Service(couch.through(proxy.url).environment, tmp_path) as service, Ear(service) as ear:

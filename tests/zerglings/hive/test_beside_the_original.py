@@ -27,100 +27,104 @@ from zerglings.hive.mutations import NoSuchZergling
 from zerglings.storage.base import OutcomeUnknown, Store
 
 TAIL = 4
-"""Words that a document keeps, few so that there are chunks soon."""
+"""Commands that a document keeps, few so that chunks are made soon."""
 
 HIVES = 2
 
-ours = st.sampled_from(["M", "L", "R", "RR", "RRR", "MRM", "MMLLMM"])
-"""What we are asked for; some of it together leads back to where it began."""
+service_commands = st.sampled_from(["M", "L", "R", "RR", "RRR", "MRM", "MMLLMM"])
+"""Commands sent to the service; some combinations return to their start."""
 
-theirs = st.sampled_from(["M", "L", "R", "jump"])
-"""What the original is asked for; it records what it does not know."""
+original_commands = st.sampled_from(["M", "L", "R", "jump"])
+"""Commands sent to the original, which records unknown ones too."""
 
 hives = st.integers(0, HIVES - 1)
 
 
 class Life:
-    """A zergling that two of our replicas and the original write to.
+    """A zergling that two replicas of the service and the original write.
 
     ``words`` is what its history must be: all that was stored or acknowledged, in order.
     """
 
-    def __init__(self, store: Store, *, is_theirs: bool) -> None:
+    def __init__(self, store: Store, *, is_spawned_by_original: bool) -> None:
         self._faulty = FaultyStore(store)
         self._original = Original(store)
         self._hives = [Hive(self._faulty, tail=TAIL) for _ in range(HIVES)]
         self._late: Document | None = None
         self._is_dead = False
         self.words: list[str] = []
-        self.id = self._original.spawn() if is_theirs else self._hives[0].spawn(Pose()).id
+        self.id = (
+            self._original.spawn() if is_spawned_by_original else self._hives[0].spawn(Pose()).id
+        )
 
     def command(self, hive: int, words: str) -> None:
-        self._sent(hive, CommandRequest.command(words))
+        self._send(hive, CommandRequest.command(words))
         self._note(words)
 
-    def command_under_a_key(self, hive: int, words: str) -> None:
-        """Command and repeat it, at once and through another replica."""
+    def command_with_a_key(self, hive: int, words: str) -> None:
+        """Send a command with a key, and repeat it at once and through another replica."""
         request = CommandRequest.command(words, f"key {len(self.words)}")
         for number in (hive, 1 - hive, hive):
-            self._sent(number, request)
+            self._send(number, request)
         self._note(words)
 
-    def repeat_after_theirs(self, hive: int, words: str, word: str) -> None:
-        """Repeat a key after the original has written: it may count again, but only as a whole."""
-        self.command_under_a_key(hive, words)
-        self.theirs(word)
+    def repeat_after_original(self, hive: int, words: str, word: str) -> None:
+        """Repeat a key after the original wrote: it may count again, but only completely."""
+        self.command_with_a_key(hive, words)
+        self.original_command(word)
         request = CommandRequest.command(words, f"key {len(self.words) - len(words) - 1}")
-        self._sent(hive, request)
+        self._send(hive, request)
         if self._stored() != self.words:
             self._note(words)
 
-    def command_about_theirs(self, hive: int, words: str, word: str) -> None:
-        """The original writes between our read and our write."""
-        self._once("before_put", lambda: self.theirs(word))
+    def command_around_original(self, hive: int, words: str, word: str) -> None:
+        """The original writes between the service's read and write."""
+        self._once("before_put", lambda: self.original_command(word))
         self.command(hive, words)
 
-    def stored_before_theirs(self, hive: int, words: str, word: str) -> None:
-        """Our write is stored, its answer is lost, and the original writes before we look."""
+    def stored_before_original(self, hive: int, words: str, word: str) -> None:
+        """A write is stored, its response is lost, and the original writes before the look-up."""
 
         def lose() -> None:
             self._note(words)
-            self.theirs(word)
+            self.original_command(word)
             raise OutcomeUnknown("lost")
 
         self._once("after_put", lose)
-        self._sent_or_in_doubt(hive, words)
+        self._send_with_unknown_outcome(hive, words)
 
-    def lost_before_theirs(self, hive: int, words: str, word: str) -> None:
-        """Our write is lost, nobody says so, and the original writes before we look."""
+    def lost_before_original(self, hive: int, words: str, word: str) -> None:
+        """A write and its response are lost, and the original writes before the look-up."""
 
         def lose() -> None:
-            self.theirs(word)
+            self.original_command(word)
             raise OutcomeUnknown("lost")
 
         self._once("before_put", lose)
-        if self._sent_or_in_doubt(hive, words):
+        if self._send_with_unknown_outcome(hive, words):
             self._note(words)
 
-    def stored_before_both(self, hive: int, words: str, word: str, others: str) -> None:
-        """As ``stored_before_theirs``, but another replica has written again before we look."""
+    def stored_before_original_and_replica(
+        self, hive: int, words: str, word: str, others: str
+    ) -> None:
+        """As ``stored_before_original``, but another replica writes too before the look-up."""
 
         def lose() -> None:
             self._note(words)
-            self.theirs(word)
+            self.original_command(word)
             self.command(1 - hive, others)
             raise OutcomeUnknown("lost")
 
         self._once("after_put", lose)
-        self._sent_or_in_doubt(hive, words)
+        self._send_with_unknown_outcome(hive, words)
 
-    def theirs(self, word: str) -> None:
-        """The original commands, and nobody else writes meanwhile."""
+    def original_command(self, word: str) -> None:
+        """The original executes a command without concurrent writes."""
         assert self._original.command(self.id, word)
         self.words.append(word)
 
-    def theirs_late(self, word: str) -> None:
-        """The original writes onto what it read a while ago, and does not care what came of it."""
+    def original_late_write(self, word: str) -> None:
+        """The original writes a document that it read earlier, and ignores the outcome."""
         if self._late is not None and self._original.write(self._late, word):
             self.words.append(word)
         self._late = self._original.read(self.id)
@@ -132,11 +136,11 @@ class Life:
             self._is_dead = True
 
     def restart(self, hive: int) -> None:
-        """A replica is replaced by another, which remembers nothing."""
+        """Replace a replica by a new one with empty caches."""
         self._hives[hive] = Hive(self._faulty, tail=TAIL)
 
     def check(self) -> None:
-        """What is served is the whole history, and stands where that leads."""
+        """Check that replicas return the complete history, and the pose that it leads to."""
         if self._is_dead:
             for hive in self._hives:
                 with pytest.raises(NoSuchZergling):
@@ -152,8 +156,8 @@ class Life:
     def _stored(self) -> list[str]:
         return self.words if self._is_dead else _whole(self._hives[0], self.id)
 
-    def _sent(self, hive: int, request: CommandRequest) -> None:
-        """Send what must be acknowledged, or refused because it has died."""
+    def _send(self, hive: int, request: CommandRequest) -> None:
+        """Send a request that must be acknowledged, or be not found after the death."""
         try:
             self._hives[hive].command(self.id, request)
         except NoSuchZergling:
@@ -161,10 +165,10 @@ class Life:
         else:
             assert not self._is_dead
 
-    def _sent_or_in_doubt(self, hive: int, words: str) -> bool:
-        """Send what cannot be looked for any more; whether it was acknowledged."""
+    def _send_with_unknown_outcome(self, hive: int, words: str) -> bool:
+        """Send a request whose outcome may stay unknown; return whether it was acknowledged."""
         try:
-            self._sent(hive, CommandRequest.command(words))
+            self._send(hive, CommandRequest.command(words))
         except OutcomeUnknown:
             return False
         return True
@@ -174,7 +178,7 @@ class Life:
             self.words += words
 
     def _once(self, hook: str, act: Callable[[], None]) -> None:
-        """Have something done about the next write of a zergling's document."""
+        """Run a function at the next write of a zergling's document."""
 
         def first(_: Document) -> None:
             setattr(self._faulty, hook, lambda _: None)
@@ -189,15 +193,21 @@ def _whole(hive: Hive, zergling_id: str) -> list[str]:
 
 
 steps = st.one_of(
-    st.tuples(st.just(Life.command), hives, ours),
-    st.tuples(st.just(Life.command_under_a_key), hives, ours),
-    st.tuples(st.just(Life.repeat_after_theirs), hives, ours, theirs),
-    st.tuples(st.just(Life.command_about_theirs), hives, ours, theirs),
-    st.tuples(st.just(Life.stored_before_theirs), hives, ours, theirs),
-    st.tuples(st.just(Life.lost_before_theirs), hives, ours, theirs),
-    st.tuples(st.just(Life.stored_before_both), hives, ours, theirs, ours),
-    st.tuples(st.just(Life.theirs), theirs),
-    st.tuples(st.just(Life.theirs_late), theirs),
+    st.tuples(st.just(Life.command), hives, service_commands),
+    st.tuples(st.just(Life.command_with_a_key), hives, service_commands),
+    st.tuples(st.just(Life.repeat_after_original), hives, service_commands, original_commands),
+    st.tuples(st.just(Life.command_around_original), hives, service_commands, original_commands),
+    st.tuples(st.just(Life.stored_before_original), hives, service_commands, original_commands),
+    st.tuples(st.just(Life.lost_before_original), hives, service_commands, original_commands),
+    st.tuples(
+        st.just(Life.stored_before_original_and_replica),
+        hives,
+        service_commands,
+        original_commands,
+        service_commands,
+    ),
+    st.tuples(st.just(Life.original_command), original_commands),
+    st.tuples(st.just(Life.original_late_write), original_commands),
     st.tuples(st.just(Life.restart), hives),
 )
 lives = st.tuples(
@@ -206,10 +216,10 @@ lives = st.tuples(
 
 
 def live(store: Store, life: tuple[bool, list[Any], bool, list[Any]]) -> None:
-    """Take the steps of a life, some of them perhaps after its death, and check it after each."""
-    is_theirs, before, dies, after = life
+    """Take the steps of a life, before and after its death, and check it after each."""
+    is_spawned_by_original, before, dies, after = life
     note(str([(step.__name__, *arguments) for step, *arguments in before]))
-    one = Life(store, is_theirs=is_theirs)
+    one = Life(store, is_spawned_by_original=is_spawned_by_original)
     for step, *arguments in before:
         step(one, *arguments)
         one.check()
@@ -238,7 +248,7 @@ no_deadline = settings(deadline=None, suppress_health_check=list(HealthCheck))
 
 @settings(no_deadline, max_examples=3000 if LONG else 80)
 @given(lives)
-def test_what_was_acknowledged_counts_once_wherever_the_original_writes(
+def test_acknowledged_commands_count_once_when_the_original_writes_in_between(
     embedded: Store, life: tuple[bool, list[Any], bool, list[Any]]
 ) -> None:
     live(embedded, life)
@@ -246,7 +256,7 @@ def test_what_was_acknowledged_counts_once_wherever_the_original_writes(
 
 @settings(no_deadline, max_examples=200 if LONG else 8)
 @given(lives)
-def test_it_does_over_couchdb_as_well(
+def test_acknowledged_commands_count_once_over_couchdb_too(
     remote: Store, life: tuple[bool, list[Any], bool, list[Any]]
 ) -> None:
     live(remote, life)

@@ -24,7 +24,7 @@ from zerglings.storage.base import OutcomeUnknown, Store, StoreUnavailable
 
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a call take as long as a busy machine needs: no test here is about time."""
+    """Raise all time limits: no test here is about time."""
     for limit in ("TIME_LIMIT", "LOOKUP_LIMIT", "QUICK_FAILURE_LIMIT", "STORE_CALL_TIMEOUT"):
         monkeypatch.setattr(retry_budget, limit, 60.0)
 
@@ -50,7 +50,7 @@ def orders(zerglings: Sequence[Zergling], words: str, key: str | None = None) ->
     ]
 
 
-def test_a_lost_answer_in_the_middle_moves_nobody_twice(faulty: FaultyStore) -> None:
+def test_a_lost_response_mid_call_moves_no_zergling_twice(faulty: FaultyStore) -> None:
     hive = Hive(faulty)
     zerglings = spawned(hive, 2 * PART + 10)
     faulty.after_put = raising(OutcomeUnknown("lost"), times=3)
@@ -60,7 +60,7 @@ def test_a_lost_answer_in_the_middle_moves_nobody_twice(faulty: FaultyStore) -> 
     ] * len(zerglings)
 
 
-def test_a_store_that_answers_none_of_a_part_is_not_asked_for_the_rest(
+def test_a_store_that_fails_a_whole_part_is_not_called_for_the_rest(
     faulty: FaultyStore,
 ) -> None:
     hive = Hive(faulty)
@@ -81,7 +81,7 @@ def test_a_store_that_answers_none_of_a_part_is_not_asked_for_the_rest(
     assert [len(hive.get(z.id).history) for z in zerglings[PART:]] == [0] * (4 * PART)
 
 
-def test_one_damaged_history_fails_nobody_else(faulty: FaultyStore) -> None:
+def test_a_damaged_history_fails_no_other_item(faulty: FaultyStore) -> None:
     hive = Hive(faulty, tail=100)
     damaged, well = spawned(hive, 2)
     for _ in range(10):
@@ -99,7 +99,7 @@ def test_one_damaged_history_fails_nobody_else(faulty: FaultyStore) -> None:
     assert all(isinstance(outcome, Zergling) for outcome in outcomes[PART:])
 
 
-def test_a_call_that_broke_off_is_completed_under_its_key(store: Store) -> None:
+def test_an_interrupted_call_is_completed_when_repeated_with_its_key(store: Store) -> None:
     hive = Hive(store)
     parts = hive.bulk.spawn(3 * PART, Pose(), "k")
     first = list(next(parts))
@@ -109,7 +109,7 @@ def test_a_call_that_broke_off_is_completed_under_its_key(store: Store) -> None:
     assert len({zergling.id for zergling in again}) == 3 * PART
 
 
-def test_of_many_calls_under_one_key_one_takes_effect(store: Store) -> None:
+def test_concurrent_calls_with_one_key_take_effect_once(store: Store) -> None:
     hives = [Hive(store) for _ in range(4)]
     with ThreadPoolExecutor() as pool:
         swarms = list(pool.map(lambda hive: spawned(hive, 20, "k"), hives))
@@ -117,7 +117,7 @@ def test_of_many_calls_under_one_key_one_takes_effect(store: Store) -> None:
     assert len(hives[0].list().zerglings) == 20
 
 
-def test_of_rival_calls_under_one_key_only_one_is_made(store: Store) -> None:
+def test_only_one_of_different_concurrent_calls_with_one_key_succeeds(store: Store) -> None:
     barrier = threading.Barrier(4)
 
     def attempt(count: int) -> int:
@@ -134,13 +134,15 @@ def test_of_rival_calls_under_one_key_only_one_is_made(store: Store) -> None:
 
 
 @pytest.mark.parametrize("is_stored", [True, False])
-def test_a_note_whose_answer_was_lost_is_looked_for(faulty: FaultyStore, is_stored: bool) -> None:
+def test_a_key_record_is_looked_up_after_a_lost_response(
+    faulty: FaultyStore, is_stored: bool
+) -> None:
     hook = "after_put" if is_stored else "before_put"
     setattr(faulty.history, hook, raising(OutcomeUnknown("lost")))
     assert len(spawned(Hive(faulty), 2, "k")) == 2
 
 
-def test_a_minority_that_has_the_note_does_not_do(faulty: FaultyStore) -> None:
+def test_a_key_record_stored_by_a_minority_is_written_again(faulty: FaultyStore) -> None:
     minority = [True]
     faulty.history.is_minority = lambda document: bool(minority and minority.pop())
     assert len(spawned(Hive(faulty), 2, "k")) == 2
@@ -148,7 +150,7 @@ def test_a_minority_that_has_the_note_does_not_do(faulty: FaultyStore) -> None:
     assert len(notes) == 2
 
 
-def test_without_its_note_a_call_is_not_made(faulty: FaultyStore) -> None:
+def test_a_call_is_not_executed_if_its_key_record_cannot_be_stored(faulty: FaultyStore) -> None:
     faulty.history.before_put = raising(StoreUnavailable("away"), times=10**6)
     hive = Hive(faulty)
     with pytest.raises(StoreUnavailable, match="could not record the idempotency key"):
@@ -156,7 +158,7 @@ def test_without_its_note_a_call_is_not_made(faulty: FaultyStore) -> None:
     assert hive.list().zerglings == []
 
 
-def test_healing_leaves_the_notes_of_keys_alone(store: Store) -> None:
+def test_healing_keeps_key_records(store: Store) -> None:
     hive = Hive(store)
     spawned(hive, 1, "k")
     healer = Healer(store, 100, pause=lambda seconds: None)
@@ -166,7 +168,7 @@ def test_healing_leaves_the_notes_of_keys_alone(store: Store) -> None:
         spawned(hive, 2, "k")
 
 
-def test_the_calls_of_others_find_their_place_between_the_parts(faulty: FaultyStore) -> None:
+def test_single_commands_are_written_between_the_parts_of_a_bulk_call(faulty: FaultyStore) -> None:
     hive = Hive(faulty)
     (other,) = spawned(hive, 1)
     parts = hive.bulk.spawn(10 * PART, Pose())
@@ -191,7 +193,7 @@ def test_the_calls_of_others_find_their_place_between_the_parts(faulty: FaultySt
     assert other.id in written[: 2 * PART + 2]
 
 
-def test_a_full_queue_fails_the_part_and_nothing_else(
+def test_a_full_queue_fails_only_the_part_that_does_not_fit(
     faulty: FaultyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("zerglings.hive.hive.QUEUE_LIMIT", PART - 1)

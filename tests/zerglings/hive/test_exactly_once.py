@@ -26,7 +26,7 @@ def faulty(store: Store) -> FaultyStore:
 
 @pytest.fixture
 def short(store: Store) -> Hive:
-    """A hive that keeps documents short, so that chunks come soon."""
+    """A hive with a short tail, so that few commands make chunks."""
     return Hive(store, tail=TAIL)
 
 
@@ -49,7 +49,7 @@ def test_a_repeated_key_moves_once(hive: Hive) -> None:
     assert keyed(hive, zergling, "MM", "k") == later, "it answers with the zergling as it is"
 
 
-def test_another_replica_knows_the_key_too(hive: Hive, store: Store) -> None:
+def test_a_key_is_known_to_other_replicas(hive: Hive, store: Store) -> None:
     zergling = hive.spawn(Pose())
     first = keyed(hive, zergling, "M", "k")
     assert keyed(Hive(store), zergling, "M", "k") == first
@@ -69,7 +69,7 @@ def test_a_key_belongs_to_one_zergling(hive: Hive) -> None:
     assert keyed(hive, other, "L", "k").history == ("L",)
 
 
-def test_a_key_is_looked_at_before_the_precondition(hive: Hive) -> None:
+def test_a_key_is_checked_before_the_precondition(hive: Hive) -> None:
     zergling = hive.spawn(Pose())
     first = keyed(hive, zergling, "M", "k")
     again = hive.command(zergling.id, CommandRequest.command("M", "k"), lambda current: False)
@@ -78,7 +78,7 @@ def test_a_key_is_looked_at_before_the_precondition(hive: Hive) -> None:
         hive.command(zergling.id, CommandRequest.command("M", "other"), lambda current: False)
 
 
-def test_the_dead_know_no_keys(hive: Hive) -> None:
+def test_a_repeated_key_of_a_dead_zergling_is_not_found(hive: Hive) -> None:
     zergling = hive.spawn(Pose())
     keyed(hive, zergling, "M", "k")
     hive.kill(zergling.id)
@@ -86,7 +86,7 @@ def test_the_dead_know_no_keys(hive: Hive) -> None:
         keyed(hive, zergling, "M", "k")
 
 
-def test_repeats_at_once_move_once(store: Store) -> None:
+def test_concurrent_repeats_move_once(store: Store) -> None:
     hives = [Hive(store), Hive(store)]
     zergling = hives[0].spawn(Pose())
     with ThreadPoolExecutor(8) as pool:
@@ -130,7 +130,7 @@ def test_a_spawn_with_a_key_spawns_once(hive: Hive, store: Store) -> None:
     assert hive.spawn(Pose(1, 2, "E"), "other").id != first.id
 
 
-def test_a_spawn_repeated_later_answers_with_the_zergling_as_it_is(hive: Hive) -> None:
+def test_a_repeated_spawn_returns_the_zergling_in_its_current_state(hive: Hive) -> None:
     first = hive.spawn(Pose(), "k")
     end = moved(hive, first, 3)
     assert hive.spawn(Pose(), "k") == end
@@ -143,7 +143,7 @@ def test_a_spawns_key_with_another_body_is_refused(hive: Hive) -> None:
             hive.spawn(pose, "k")
 
 
-def test_a_spawns_key_never_revives(hive: Hive, store: Store) -> None:
+def test_a_repeated_spawn_never_revives_a_dead_zergling(hive: Hive, store: Store) -> None:
     zergling = hive.spawn(Pose(), "k")
     hive.kill(zergling.id)
     with pytest.raises(NoSuchZergling):
@@ -156,14 +156,14 @@ def test_a_spawns_key_never_revives(hive: Hive, store: Store) -> None:
     assert leaves(store, zergling.id) == []
 
 
-def test_spawns_with_one_key_at_once_spawn_one(store: Store) -> None:
+def test_concurrent_spawns_with_one_key_spawn_one(store: Store) -> None:
     hives = [Hive(store), Hive(store)]
     with ThreadPoolExecutor(8) as pool:
         ids = set(pool.map(lambda n: hives[n % 2].spawn(Pose(), "k").id, range(16)))
     assert len(ids) == 1
 
 
-def test_a_lost_answer_is_looked_for_in_all_copies(faulty: FaultyStore) -> None:
+def test_a_write_is_looked_up_in_all_copies_after_a_lost_response(faulty: FaultyStore) -> None:
     hive = Hive(faulty)
     zergling = hive.spawn(Pose())
     faulty.after_put = raising(OutcomeUnknown("lost"))
@@ -172,7 +172,7 @@ def test_a_lost_answer_is_looked_for_in_all_copies(faulty: FaultyStore) -> None:
     assert faulty.gets[-1] == ({zergling.id}, True)
 
 
-def test_what_a_minority_has_is_acknowledged_after_a_look_at_all(faulty: FaultyStore) -> None:
+def test_a_minority_write_is_acknowledged_after_all_copies_were_read(faulty: FaultyStore) -> None:
     hive = Hive(faulty)
     zergling = hive.spawn(Pose())
     faulty.is_minority = lambda document: True
@@ -186,7 +186,7 @@ def test_what_a_minority_has_is_acknowledged_after_a_look_at_all(faulty: FaultyS
     assert faulty.gets[-2] == ({spawned.id}, True)
 
 
-def test_what_a_minority_has_is_no_success_until_all_were_asked(
+def test_a_minority_write_is_not_acknowledged_if_all_copies_cannot_be_read(
     faulty: FaultyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retry_budget, "LOOKUP_LIMIT", 0.2)
@@ -203,7 +203,7 @@ def test_what_a_minority_has_is_no_success_until_all_were_asked(
         moved(hive, zergling, 1)
 
 
-def test_a_write_in_doubt_is_found_even_where_others_moved_it_to_a_chunk(
+def test_a_write_with_unknown_outcome_is_found_in_a_chunk(
     faulty: FaultyStore, store: Store
 ) -> None:
     hive, others = Hive(faulty, tail=TAIL), Hive(store, tail=TAIL)
@@ -222,7 +222,7 @@ def test_a_write_in_doubt_is_found_even_where_others_moved_it_to_a_chunk(
     assert words.count("M") == 1
 
 
-def test_a_history_is_whole_wherever_its_parts_are(short: Hive, store: Store) -> None:
+def test_a_history_is_complete_across_chunks_and_document(short: Hive, store: Store) -> None:
     zergling = short.spawn(Pose())
     letters = "".join("LRM"[number * number % 3] for number in range(157))
     for letter in letters:
@@ -238,7 +238,7 @@ def test_a_history_is_whole_wherever_its_parts_are(short: Hive, store: Store) ->
         assert history.after == (stop if stop < 157 else None)
 
 
-def test_what_lost_a_race_is_no_part_of_the_history(
+def test_lost_races_leave_no_extra_commands_in_the_history(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retry_budget, "TIME_LIMIT", 60.0)  # a busy machine loses many races
@@ -251,7 +251,9 @@ def test_what_lost_a_race_is_no_part_of_the_history(
     assert sum(len(part) for part in hives[0].history(zergling.id).parts) == 240
 
 
-def test_older_history_that_cannot_be_kept_stays_in_the_document(faulty: FaultyStore) -> None:
+def test_older_history_stays_in_the_document_when_chunks_cannot_be_stored(
+    faulty: FaultyStore,
+) -> None:
     hive = Hive(faulty, tail=TAIL)
     zergling = hive.spawn(Pose())
     moved(hive, zergling, 2 * TAIL)
@@ -261,7 +263,7 @@ def test_older_history_that_cannot_be_kept_stays_in_the_document(faulty: FaultyS
     assert (len(end.history), end.command_count) == (TAIL + 4, 2 * TAIL + 5)
 
 
-def test_older_history_that_only_a_minority_has_stays_in_the_document(
+def test_older_history_stays_in_the_document_when_a_minority_stored_the_chunk(
     faulty: FaultyStore,
 ) -> None:
     hive = Hive(faulty, tail=TAIL)
@@ -275,7 +277,7 @@ def of_the_original(document: Document) -> Document:
     return {key: document[key] for key in kept}
 
 
-def test_what_the_original_wrote_after_us_goes_on_from_the_newest_chunk(
+def test_a_document_rewritten_by_the_original_continues_from_the_newest_chunk(
     short: Hive, store: Store
 ) -> None:
     zergling = short.spawn(Pose(5, 5, "E"))
@@ -291,7 +293,9 @@ def test_what_the_original_wrote_after_us_goes_on_from_the_newest_chunk(
     assert (after.spawn, after.command_count) == (Pose(5, 5, "E"), 30)
 
 
-def test_a_cut_that_lost_to_the_original_is_none_of_its_past(short: Hive, store: Store) -> None:
+def test_a_chunk_is_not_counted_after_the_original_restored_the_document(
+    short: Hive, store: Store
+) -> None:
     zergling = short.spawn(Pose())
     moved(short, zergling, 2 * TAIL)
     before = of_the_original(read(store, zergling.id))

@@ -22,11 +22,11 @@ from zerglings.storage.guarded import GuardedStore
 
 DEADLINE = 10.0
 AT_ONCE = 1.5
-"""Seconds: a busy machine may need some; who waits for what hangs waits for four."""
+"""Seconds, enough for a busy machine; a call that waits for the hanging store takes four."""
 
 
 class Hanging:
-    """A store that leaves calls without an answer while a test wants it to."""
+    """A store that leaves calls unanswered while ``hangs`` is set."""
 
     def __init__(self, store: Store) -> None:
         self.hangs = threading.Event()
@@ -55,11 +55,11 @@ class Hanging:
             raise OutcomeUnknown("no answer in time")
 
     def open_breaker(self) -> None:
-        """Have somebody else's calls end without an answer, until the breaker opens."""
+        """Let calls time out until the breaker opens."""
         wait_until(lambda: self.breaker.is_open or self._call_in_vain(), "the breaker is open")
 
     def close_breaker(self) -> None:
-        """Have the probe answered."""
+        """Let the probe succeed."""
         self.hangs.clear()
         wait_until(lambda: not self.breaker.is_open, "the breaker is closed")
 
@@ -91,10 +91,10 @@ def timed(call: Callable[[], object]) -> tuple[float, str]:
     return time.monotonic(), "answered"
 
 
-def test_nobody_waits_for_the_calls_of_others_once_the_store_is_known_to_hang(
+def test_queued_and_new_calls_fail_fast_once_the_breaker_is_open(
     hanging: Hanging,
 ) -> None:
-    """Nor does who comes then; only those whose own call is under way learn what it came to."""
+    """Only calls that the store has already received wait for their outcome."""
     hive = hanging.hive
     first, other = hive.spawn(Pose()), hive.spawn(Pose())
     hive.command(first.id, CommandRequest.command("L"))
@@ -139,7 +139,7 @@ def test_nobody_waits_for_the_calls_of_others_once_the_store_is_known_to_hang(
     assert hive.get(other.id).history == ()
 
 
-def test_a_whole_swarm_call_is_told_at_once_that_the_store_hangs(hanging: Hanging) -> None:
+def test_a_bulk_call_fails_fast_while_the_breaker_is_open(hanging: Hanging) -> None:
     zergling = hanging.hive.spawn(Pose())
     hanging.hangs.set()
     hanging.open_breaker()

@@ -59,7 +59,9 @@ def test_every_rival_is_merged(couch: Backend) -> None:
     store.close()
 
 
-def test_the_long_dead_are_removed_and_stay_dead(hive: Hive, store: Store) -> None:
+def test_zerglings_that_died_before_the_limit_are_removed_and_stay_dead(
+    hive: Hive, store: Store
+) -> None:
     living, lately, long_ago = (moved(hive, hive.spawn(Pose(), key), 25) for key in "abc")
     hive.kill(lately.id)
     hive.command(long_ago.id, CommandRequest.death(time.time() - 1000))
@@ -72,7 +74,9 @@ def test_the_long_dead_are_removed_and_stay_dead(hive: Hive, store: Store) -> No
     assert [seen.id for seen in hive.list().zerglings] == [living.id]
 
 
-def test_the_chunks_of_the_removed_go_and_those_of_others_stay(hive: Hive, store: Store) -> None:
+def test_chunks_of_removed_zerglings_are_removed_and_others_are_kept(
+    hive: Hive, store: Store
+) -> None:
     living, dead = (moved(hive, hive.spawn(Pose()), 45) for _ in range(2))
     hive.command(dead.id, CommandRequest.death(7))
     assert healer(store).remove_unreachable() == 0
@@ -83,21 +87,21 @@ def test_the_chunks_of_the_removed_go_and_those_of_others_stay(hive: Hive, store
 
 
 def unreached(hive: Hive, store: Store) -> tuple[Zergling, Zergling]:
-    """Return a zergling with a chunk that it does not name, and what it would be if it did."""
+    """Return a zergling with an unreferenced chunk, and its form that refers to the chunk."""
     zergling = moved(hive, hive.spawn(Pose()), 2 * TAIL)
     shorter, chunks = shorten(zergling.apply(CommandRequest("x", ("M",))), TAIL)
     Archive(store.history).store_chunks(chunks, timeout=5)
     return zergling, shorter
 
 
-def test_the_chunk_of_a_lost_race_goes(hive: Hive, store: Store) -> None:
+def test_a_chunk_left_by_a_lost_race_is_removed(hive: Hive, store: Store) -> None:
     zergling, _ = unreached(hive, store)
     assert healer(store).remove_unreachable() == 1
     assert chunk_ids(store) == []
     assert hive.get(zergling.id).command_count == 2 * TAIL
 
 
-def test_a_chunk_whose_zergling_was_just_being_written_stays(hive: Hive, store: Store) -> None:
+def test_a_chunk_that_a_concurrent_write_refers_to_is_kept(hive: Hive, store: Store) -> None:
     zergling, _ = unreached(hive, store)
 
     def arrive() -> None:
@@ -108,8 +112,8 @@ def test_a_chunk_whose_zergling_was_just_being_written_stays(hive: Hive, store: 
     assert sum(len(part) for part in hive.history(zergling.id).parts) == 2 * TAIL + 1
 
 
-def test_a_chunk_that_is_stored_again_meanwhile_stays(hive: Hive, store: Store) -> None:
-    """The orphan of a write that failed, needed by a second attempt that is under way."""
+def test_a_chunk_that_is_stored_again_concurrently_is_kept(hive: Hive, store: Store) -> None:
+    """The chunk was left by a failed write, and a second attempt needs it."""
     zergling, shorter = unreached(hive, store)
     _, chunks = shorten(zergling.apply(CommandRequest("x", ("M",))), TAIL)
 
@@ -121,9 +125,7 @@ def test_a_chunk_that_is_stored_again_meanwhile_stays(hive: Hive, store: Store) 
     assert sum(len(part) for part in hive.history(zergling.id).parts) == 2 * TAIL + 1
 
 
-def test_a_chunk_that_is_removed_while_it_is_stored_again_is_not_taken_for_kept(
-    hive: Hive, store: Store
-) -> None:
+def test_storing_a_chunk_fails_if_it_is_removed_concurrently(hive: Hive, store: Store) -> None:
     zergling, _ = unreached(hive, store)
     _, chunks = shorten(zergling.apply(CommandRequest("x", ("M",))), TAIL)
     faulty = FaultyStore(store.history)
@@ -138,7 +140,7 @@ def test_a_chunk_that_is_removed_while_it_is_stored_again_is_not_taken_for_kept(
         Archive(faulty).store_chunks(chunks, timeout=5)
 
 
-def test_the_history_of_what_cannot_be_read_is_left_alone(hive: Hive, store: Store) -> None:
+def test_chunks_of_an_unreadable_document_are_kept(hive: Hive, store: Store) -> None:
     zergling = moved(hive, hive.spawn(Pose()), 45)
     whole = read(store, zergling.id)
     revision = write(store, whole | {"facing": "X"})
@@ -151,7 +153,7 @@ def test_the_history_of_what_cannot_be_read_is_left_alone(hive: Hive, store: Sto
 
 @pytest.mark.parametrize("count", [35, 48])
 @pytest.mark.parametrize("letters", ["M", "MLMR", "LRRM", "LR"])
-def test_the_past_of_what_the_original_wrote_is_left_alone(
+def test_chunks_of_a_document_rewritten_by_the_original_are_kept(
     hive: Hive, store: Store, letters: str, count: int
 ) -> None:
     zergling = hive.spawn(Pose(5, 5, "E"))
@@ -185,7 +187,7 @@ def test_a_dead_zergling_with_a_living_rival_is_not_removed(couch: Backend) -> N
     store.close()
 
 
-def test_what_could_not_be_merged_is_not_counted(couch: Backend) -> None:
+def test_failed_merges_are_not_counted(couch: Backend) -> None:
     store = couch.open()
     faulty = FaultyStore(store)
     hive = Hive(store, tail=TAIL)
@@ -199,9 +201,7 @@ def test_what_could_not_be_merged_is_not_counted(couch: Backend) -> None:
     store.close()
 
 
-def test_one_broken_history_does_not_keep_the_others_from_being_healed(
-    hive: Hive, store: Store
-) -> None:
+def test_a_broken_history_does_not_stop_the_healing_of_others(hive: Hive, store: Store) -> None:
     broken, _ = moved(hive, hive.spawn(Pose()), 45), unreached(hive, store)
     first = min(id_ for id_ in chunk_ids(store) if id_.startswith(broken.id))
     write(store.history, read(store.history, first) | {"_deleted": True})

@@ -47,7 +47,7 @@ def test_a_zergling_remembers_its_commands(hive: Hive) -> None:
     assert hive.get(zergling.id) == after
 
 
-def test_every_acknowledged_command_is_there_once_after_a_race(hive: Hive) -> None:
+def test_concurrent_commands_are_each_in_the_history_once(hive: Hive) -> None:
     zergling = hive.spawn(Pose())
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda n: moved(hive, zergling, "MR"[n % 2]), range(80)))
@@ -57,7 +57,7 @@ def test_every_acknowledged_command_is_there_once_after_a_race(hive: Hive) -> No
     assert replay(end.spawn, end.history) == end.pose
 
 
-def test_a_lost_answer_does_not_move_twice(faulty: FaultyStore) -> None:
+def test_a_lost_response_does_not_move_twice(faulty: FaultyStore) -> None:
     hive = Hive(faulty)
     zergling = hive.spawn(Pose())
     faulty.after_put = raising(OutcomeUnknown("lost"))
@@ -74,14 +74,16 @@ def test_a_write_that_did_not_arrive_is_sent_again(faulty: FaultyStore) -> None:
     assert moved(hive, zergling, "M").history == ("M",)
 
 
-def test_a_spawn_whose_answer_was_lost_spawns_one(faulty: FaultyStore) -> None:
+def test_a_lost_response_does_not_spawn_twice(faulty: FaultyStore) -> None:
     hive = Hive(faulty)
     faulty.after_put = raising(OutcomeUnknown("lost"))
     zergling = hive.spawn(Pose())
     assert [z.id for z in hive.list().zerglings] == [zergling.id]
 
 
-def test_a_doubt_that_stays_is_said(faulty: FaultyStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_outcome_that_cannot_be_determined_is_reported_as_unknown(
+    faulty: FaultyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(retry_budget, "TIME_LIMIT", 0.3)
     zergling = Hive(faulty).spawn(Pose())
     faulty.after_put = raising(OutcomeUnknown("lost"))
@@ -97,7 +99,7 @@ def test_a_doubt_that_stays_is_said(faulty: FaultyStore, monkeypatch: pytest.Mon
         moved(Hive(faulty), zergling, "M")
 
 
-def test_a_store_that_is_away_is_soon_said(faulty: FaultyStore) -> None:
+def test_an_unavailable_store_is_reported_after_a_few_quick_retries(faulty: FaultyStore) -> None:
     hive = Hive(faulty)
     zergling = hive.spawn(Pose())
     faulty.before_put = raising(StoreUnavailable("away"), times=100)
@@ -109,7 +111,7 @@ def test_a_store_that_is_away_is_soon_said(faulty: FaultyStore) -> None:
     assert hive.get(zergling.id).history == ()
 
 
-def test_one_node_of_a_cluster_that_says_no_is_not_the_end(faulty: FaultyStore) -> None:
+def test_quick_failures_are_retried(faulty: FaultyStore) -> None:
     hive = Hive(faulty)
     zergling = hive.spawn(Pose())
     faulty.before_put = raising(StoreUnavailable("away"), times=retry_budget.QUICK_RETRIES)
@@ -119,7 +121,7 @@ def test_one_node_of_a_cluster_that_says_no_is_not_the_end(faulty: FaultyStore) 
 
 
 @pytest.mark.parametrize("error", [AccountRefused("no"), NotBootstrapped("no")])
-def test_what_waiting_cannot_mend_is_said_at_once(faulty: FaultyStore, error: Exception) -> None:
+def test_permanent_errors_are_not_retried(faulty: FaultyStore, error: Exception) -> None:
     hive = Hive(faulty)
     zergling = hive.spawn(Pose())
     faulty.before_put = raising(error)
@@ -128,7 +130,9 @@ def test_what_waiting_cannot_mend_is_said_at_once(faulty: FaultyStore, error: Ex
     assert len(faulty.puts) == 2
 
 
-def test_endless_contention_ends(faulty: FaultyStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_endless_contention_ends_with_an_error(
+    faulty: FaultyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     now = 0.0
 
     def lose(_document: Document) -> None:
@@ -145,7 +149,7 @@ def test_endless_contention_ends(faulty: FaultyStore, monkeypatch: pytest.Monkey
     assert len(faulty.puts) > 3, "it tried"
 
 
-def test_a_command_found_applied_although_death_followed_is_acknowledged(
+def test_a_command_that_was_applied_before_a_death_is_acknowledged(
     faulty: FaultyStore, store: Store
 ) -> None:
     hive, other = Hive(faulty), Hive(store)
@@ -161,7 +165,7 @@ def test_a_command_found_applied_although_death_followed_is_acknowledged(
 
 
 @pytest.mark.parametrize("crashes", ["before_put", "before_get"])
-def test_a_flush_that_crashes_is_an_outage_not_an_error_of_ours(
+def test_a_crashed_flush_is_reported_as_a_store_failure(
     faulty: FaultyStore, caplog: pytest.LogCaptureFixture, crashes: str
 ) -> None:
     zergling = Hive(faulty).spawn(Pose())
@@ -184,7 +188,7 @@ def test_a_step_over_the_edge_changes_nothing(hive: Hive) -> None:
     assert hive.get(zergling.id).history == ()
 
 
-def test_the_dead_are_gone_for_ever(hive: Hive) -> None:
+def test_dead_zerglings_are_not_found(hive: Hive) -> None:
     zergling, other = hive.spawn(Pose()), hive.spawn(Pose())
     hive.kill(zergling.id)
     for call in (hive.get, hive.kill, lambda id_: hive.command(id_, CommandRequest.command("M"))):
@@ -193,7 +197,7 @@ def test_the_dead_are_gone_for_ever(hive: Hive) -> None:
     assert [z.id for z in hive.list().zerglings] == [other.id]
 
 
-def test_a_death_whose_answer_was_lost_is_a_death(faulty: FaultyStore) -> None:
+def test_a_death_is_acknowledged_after_a_lost_response(faulty: FaultyStore) -> None:
     hive = Hive(faulty)
     zergling = hive.spawn(Pose())
     faulty.after_put = raising(OutcomeUnknown("lost"))
@@ -202,7 +206,7 @@ def test_a_death_whose_answer_was_lost_is_a_death(faulty: FaultyStore) -> None:
         hive.kill(zergling.id)
 
 
-def test_of_two_killers_one_killed(hive: Hive) -> None:
+def test_only_one_of_concurrent_deletions_succeeds(hive: Hive) -> None:
     zergling = hive.spawn(Pose())
 
     def kill(_: int) -> bool:
@@ -216,8 +220,8 @@ def test_of_two_killers_one_killed(hive: Hive) -> None:
         assert list(pool.map(kill, range(4))).count(True) == 1
 
 
-def test_a_known_key_does_not_move_the_dead_whatever_is_remembered(store: Store) -> None:
-    """What was remembered was applied to, in vain, before the death was seen."""
+def test_a_known_key_does_not_move_a_dead_zergling_from_the_cache(store: Store) -> None:
+    """The cached revision is tried first; its failure leads to the death."""
     one, two = Hive(store), Hive(store)
     zergling = one.spawn(Pose())
     moved(one, zergling, "M")
@@ -227,7 +231,7 @@ def test_a_known_key_does_not_move_the_dead_whatever_is_remembered(store: Store)
         one.command(zergling.id, CommandRequest.command("L", "key"))
 
 
-def test_a_precondition_is_asked_of_the_current_revision(hive: Hive) -> None:
+def test_a_precondition_is_checked_against_the_current_revision(hive: Hive) -> None:
     zergling = hive.spawn(Pose())
     first = moved(hive, zergling, "M")
 
@@ -244,7 +248,7 @@ def test_a_precondition_is_asked_of_the_current_revision(hive: Hive) -> None:
     assert hive.get(zergling.id) == second
 
 
-def test_a_precondition_holds_for_one_of_many(hive: Hive) -> None:
+def test_a_precondition_holds_for_only_one_of_concurrent_commands(hive: Hive) -> None:
     zergling = hive.spawn(Pose())
     current = hive.get(zergling.id)
 
@@ -264,7 +268,7 @@ def test_a_precondition_holds_for_one_of_many(hive: Hive) -> None:
 @pytest.mark.parametrize(
     "zergling_id", ["", "x", "_design/x", "..", "5FB0A7C2-6E0B-4C39-9A51-3C8C5C3C2B1D", "\0"]
 )
-def test_a_malformed_id_is_nobodys_and_never_reaches_the_store(
+def test_a_malformed_id_is_not_found_without_a_store_call(
     faulty: FaultyStore, zergling_id: str
 ) -> None:
     faulty.before_get = raising(AssertionError("the store was asked"))
@@ -290,7 +294,7 @@ def test_a_document_that_is_no_zergling_is_skipped_and_logged(
     assert read(store, stranger)["shopping"] == ["milk"]
 
 
-def test_pages_hold_as_many_living_as_asked_for(hive: Hive) -> None:
+def test_pages_hold_as_many_living_zerglings_as_requested(hive: Hive) -> None:
     ids = sorted(hive.spawn(Pose()).id for _ in range(9))
     for dead in ids[2:5]:
         hive.kill(dead)
@@ -302,7 +306,7 @@ def test_pages_hold_as_many_living_as_asked_for(hive: Hive) -> None:
     assert hive.list(limit=len(living)).after is None
 
 
-def test_whoever_reads_a_list_slowly_holds_no_documents(hive: Hive) -> None:
+def test_a_suspended_list_reader_holds_no_documents_in_memory(hive: Hive) -> None:
     hive.spawn(Pose())
     pages = hive.pages()
     assert len(next(pages)) == 1

@@ -21,7 +21,7 @@ def trusting(cache: RevisionCache, seen: Zergling) -> RevisionCache:
     return cache
 
 
-def test_it_offers_what_it_saw_and_nothing_else() -> None:
+def test_the_cache_returns_only_recorded_zerglings() -> None:
     cache, seen = RevisionCache(), zergling()
     assert cache.get_for_write(seen.id) is None
     cache.record_read(seen)
@@ -29,7 +29,7 @@ def test_it_offers_what_it_saw_and_nothing_else() -> None:
     assert cache.get_for_write(zergling().id) is None
 
 
-def test_where_others_write_too_it_stands_aside_and_comes_back() -> None:
+def test_the_cache_is_bypassed_while_other_processes_write() -> None:
     cache, seen = RevisionCache(), zergling()
     trusting(cache, seen)
     for number in range(10):
@@ -38,7 +38,7 @@ def test_where_others_write_too_it_stands_aside_and_comes_back() -> None:
     assert trusting(cache, seen).get_for_write(seen.id) == seen
 
 
-def test_refused_writes_count_too() -> None:
+def test_repeated_write_failures_disable_the_cache() -> None:
     cache, seen = RevisionCache(), zergling()
     trusting(cache, seen)
     for _ in range(3):
@@ -48,7 +48,7 @@ def test_refused_writes_count_too() -> None:
     assert cache.get_for_write(seen.id) is None
 
 
-def test_what_was_refused_is_forgotten() -> None:
+def test_a_failed_write_removes_the_entry() -> None:
     cache, seen = RevisionCache(), zergling()
     trusting(cache, seen).record_failure(seen.id, was_cached=False)
     assert cache.get_for_write(seen.id) is None
@@ -56,7 +56,7 @@ def test_what_was_refused_is_forgotten() -> None:
     assert cache.get_for_write(seen.id) == seen
 
 
-def test_every_nth_write_reads() -> None:
+def test_every_nth_write_bypasses_the_cache() -> None:
     cache, seen = RevisionCache(), zergling()
     trusting(cache, seen)
     offers = []
@@ -66,7 +66,7 @@ def test_every_nth_write_reads() -> None:
     assert offers.count(False) == 3
 
 
-def test_it_keeps_to_its_bytes_and_forgets_the_longest_unused() -> None:
+def test_least_recently_used_entries_are_evicted_at_the_size_limit() -> None:
     cache = RevisionCache(size_limit=10 * (900 + 80 * 10))
     swarm = [zergling(words=10) for _ in range(15)]
     for seen in swarm:
@@ -76,7 +76,7 @@ def test_it_keeps_to_its_bytes_and_forgets_the_longest_unused() -> None:
     assert sum(cache.get_for_write(seen.id) is not None for seen in swarm) == 5
 
 
-def test_the_dead_are_not_remembered() -> None:
+def test_dead_zerglings_are_not_cached() -> None:
     cache, seen = RevisionCache(), zergling(words=3)
     cache.record_read(seen)
     dead = replace(seen.apply(CommandRequest.death(0)), revision="2-b")

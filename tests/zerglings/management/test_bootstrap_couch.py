@@ -34,7 +34,7 @@ def started(*options: str, **environment: str) -> subprocess.Popen[bytes]:
     return manage.started(environment, "bootstrap_couch", *options)
 
 
-def test_it_says_what_it_does_and_then_that_all_is_well(site: Site) -> None:
+def test_each_step_is_reported_with_its_result(site: Site) -> None:
     first = bootstrap(**site.environment)
     assert (first.returncode, first.stderr) == (READY, "")
     assert f"user: created the account '{site.username}'" in first.stdout
@@ -47,7 +47,7 @@ def test_it_says_what_it_does_and_then_that_all_is_well(site: Site) -> None:
     ]
 
 
-def test_no_secret_is_ever_said(site: Site, proxy: FaultProxy) -> None:
+def test_secrets_are_never_printed(site: Site, proxy: FaultProxy) -> None:
     secrets = {"COUCHDB_PASSWORD": "hunter2", "COUCHDB_ADMIN_PASSWORD": site.server.password}
     outputs = []
     for fault in (None, Answer(500, b"x"), Answer(401, b"{}"), Answer(400, b'{"error":"e"}')):
@@ -61,7 +61,7 @@ def test_no_secret_is_ever_said(site: Site, proxy: FaultProxy) -> None:
     assert "Traceback" not in "".join(outputs)
 
 
-def test_a_check_lists_the_drift_and_changes_nothing(site: Site, proxy: FaultProxy) -> None:
+def test_a_check_reports_drift_and_changes_nothing(site: Site, proxy: FaultProxy) -> None:
     given = site.through(proxy.url).environment
     drifted = bootstrap("--check", **given)
     assert (drifted.returncode, drifted.stderr) == (DRIFTED, "")
@@ -86,7 +86,7 @@ def test_json_lines_have_stable_keys(site: Site) -> None:
     assert done.returncode == MISCONFIGURED
 
 
-def test_two_init_containers_in_series_as_the_original_had_them(party: Peer) -> None:
+def test_two_runs_with_different_steps_prepare_a_server(party: Peer) -> None:
     given = {"COUCHDB_URL": party.url, "COUCHDB_PASSWORD": "relax"}
     first = bootstrap("--only", "admin", **given)
     assert (first.returncode, first.stdout.splitlines()[-1]) == (READY, "admin: ok")
@@ -95,7 +95,7 @@ def test_two_init_containers_in_series_as_the_original_had_them(party: Peer) -> 
     assert bootstrap("--check", **given).returncode == READY
 
 
-def test_only_verify_writes_and_leaves_nothing(site: Site, proxy: FaultProxy) -> None:
+def test_verify_alone_writes_and_removes_its_test_documents(site: Site, proxy: FaultProxy) -> None:
     site.bootstrap()
     done = bootstrap("--only", "verify", **site.through(proxy.url).environment)
     assert done.returncode == READY
@@ -106,7 +106,7 @@ def test_only_verify_writes_and_leaves_nothing(site: Site, proxy: FaultProxy) ->
     assert site.server.ask("GET", site.database)["doc_count"] == 0
 
 
-def test_an_account_to_retire_is_retired_whatever_else_is_asked_for(site: Site) -> None:
+def test_an_account_is_retired_with_any_selection_of_steps(site: Site) -> None:
     site.bootstrap()
     new = Site(site.server, site.database, f"{site.username}-2")
     done = bootstrap("--only", "user", "--retire", site.username, **new.environment)
@@ -116,15 +116,15 @@ def test_an_account_to_retire_is_retired_whatever_else_is_asked_for(site: Site) 
 
 
 @pytest.mark.parametrize("options", [[], ["--check"]])
-def test_a_wrong_name_to_retire_is_warned_of(site: Site, options: list[str]) -> None:
+def test_an_unknown_account_to_retire_is_a_warning(site: Site, options: list[str]) -> None:
     site.bootstrap()
     done = bootstrap("--retire", "nobody", *options, **site.environment)
-    assert done.returncode == READY, "it may be the second time"
+    assert done.returncode == READY, "the account may have been retired before"
     assert "retire: warning: there is no account 'nobody'" in done.stdout
     assert site.user(), "no other account is touched"
 
 
-def test_what_was_retired_just_now_is_not_warned_of(site: Site) -> None:
+def test_an_account_that_was_just_retired_is_not_a_warning(site: Site) -> None:
     site.bootstrap()
     new = Site(site.server, site.database, f"{site.username}-2")
     done = bootstrap("--retire", site.username, **new.environment)
@@ -133,7 +133,7 @@ def test_what_was_retired_just_now_is_not_warned_of(site: Site) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "ascii:strict", "utf-8"])
-def test_no_encoding_of_the_output_ends_the_work(site: Site, encoding: str) -> None:
+def test_names_outside_the_output_encoding_do_not_stop_the_run(site: Site, encoding: str) -> None:
     named = Site(site.server, site.database, f"ü→{site.username}")
     done = bootstrap(**named.environment, PYTHONIOENCODING=encoding, PYTHONUTF8="1")
     assert (done.returncode, done.stderr) == (READY, "")
@@ -148,7 +148,7 @@ by_the_clock = [pytest.mark.proof, pytest.mark.alone]
     "ending",
     ["its time", *(pytest.param(each, marks=by_the_clock) for each in ("SIGTERM", "SIGINT"))],
 )
-def test_an_answer_that_comes_in_drips_holds_up_nothing(ending: str) -> None:
+def test_a_slowly_sent_response_does_not_delay_timeouts_and_signals(ending: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         given = {"COUCHDB_URL": f"http://127.0.0.1:{server.getsockname()[1]}"}
         seconds = "1" if ending == "its time" else "60"
@@ -169,7 +169,7 @@ def test_an_answer_that_comes_in_drips_holds_up_nothing(ending: str) -> None:
         assert ending == "its time" or time.monotonic() - began < 1.1
 
 
-def test_a_server_that_repeats_the_password_is_not_repeated(site: Site, proxy: FaultProxy) -> None:
+def test_passwords_in_server_responses_are_not_printed(site: Site, proxy: FaultProxy) -> None:
     body = b'{"error":"bad_request","reason":"swarm\\nis no password"}'
     proxy.fault = Fault(Answer(400, body), lambda m, p: m == "PUT")
     done = bootstrap(**site.through(proxy.url).environment)
@@ -177,13 +177,13 @@ def test_a_server_that_repeats_the_password_is_not_repeated(site: Site, proxy: F
     assert done.stderr.endswith("bad_request: *** is no password\n")
 
 
-def test_bytes_that_are_no_text_are_a_wrong_configuration() -> None:
+def test_values_that_are_not_utf_8_are_misconfigured() -> None:
     for name in ("COUCHDB_PASSWORD", "COUCHDB_USERNAME"):
         done = bootstrap(COUCHDB_URL="http://127.0.0.1:1", **{name: "\udcff"})
         assert (done.returncode, done.stderr) == (MISCONFIGURED, f"overmind: {name}: not UTF-8\n")
 
 
-def test_options_that_make_no_sense_are_said() -> None:
+def test_invalid_options_are_named() -> None:
     given = {"COUCHDB_URL": "http://127.0.0.1:1", "COUCHDB_PASSWORD": "x"}
     for options, word in (
         (["--only", "nonsense"], "nonsense"),
@@ -202,7 +202,7 @@ def test_options_that_make_no_sense_are_said() -> None:
     )
 
 
-def test_the_help_teaches() -> None:
+def test_the_help_explains_the_command() -> None:
     text = bootstrap("--help").stdout
     for step in ("wait", "admin", "cluster", "user", "database", "security", "copies", "verify"):
         assert f"\n  {step} " in text
@@ -211,7 +211,7 @@ def test_the_help_teaches() -> None:
     assert "OVERMIND_BOOTSTRAP_TIMEOUT" in text
 
 
-def test_a_server_that_never_comes_is_given_up(site: Site, proxy: FaultProxy) -> None:
+def test_an_unreachable_server_ends_in_a_timeout(site: Site, proxy: FaultProxy) -> None:
     proxy.down()
     done = bootstrap(OVERMIND_BOOTSTRAP_TIMEOUT="1", **site.through(proxy.url).environment)
     assert done.returncode == TIMED_OUT
@@ -219,14 +219,14 @@ def test_a_server_that_never_comes_is_given_up(site: Site, proxy: FaultProxy) ->
     assert done.stderr.count("\n") == 1
 
 
-def test_a_refused_password_ends_it(site: Site) -> None:
+def test_a_refused_password_ends_the_run(site: Site) -> None:
     wrong = {"COUCHDB_ADMIN_USERNAME": f"{site.username}-x", "COUCHDB_ADMIN_PASSWORD": "hunter2"}
     done = bootstrap(**site.environment | wrong)
     assert done.returncode == REFUSED
     assert "COUCHDB_ADMIN_PASSWORD" in done.stderr
 
 
-def test_what_a_server_will_not_do_is_said(site: Site, proxy: FaultProxy) -> None:
+def test_an_error_of_the_server_is_reported(site: Site, proxy: FaultProxy) -> None:
     answer = Answer(400, b'{"error":"illegal_database_name","reason":"no"}')
     proxy.fault = Fault(answer, lambda m, p: m == "PUT" and p == f"/{site.database}")
     done = bootstrap(**site.through(proxy.url).environment)
@@ -236,7 +236,7 @@ def test_what_a_server_will_not_do_is_said(site: Site, proxy: FaultProxy) -> Non
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("where", ["waiting", "in a request"])
-def test_a_signal_ends_it_soon(
+def test_a_signal_ends_the_run_within_seconds(
     site: Site, proxy: FaultProxy, number: signal.Signals, where: str
 ) -> None:
     hanging = Hang(threading.Event())
@@ -254,14 +254,14 @@ def test_a_signal_ends_it_soon(
 
 
 def writes_of_a_first_run(server: CouchDBServer) -> list[str]:
-    """Return the methods of the changing requests of a run, in their order."""
+    """Return the methods of a run's writing requests, in order."""
     with new_site(server) as site, FaultProxy(server.host, server.port) as proxy:
         site.through(proxy.url).bootstrap()
         return [request.method for request in proxy.requests if request.method != "GET"]
 
 
 def kill_at_write(site: Site, number: int, *, carried_out: bool) -> None:
-    """Kill a run with SIGKILL while its write of this number is under way."""
+    """Kill a run with SIGKILL during its n-th write."""
     release = threading.Event()
     seen = [0]
 
@@ -283,10 +283,10 @@ def kill_at_write(site: Site, number: int, *, carried_out: bool) -> None:
 
 @pytest.mark.proof
 @pytest.mark.parametrize("carried_out", [False, True])
-def test_a_run_killed_at_any_write_is_finished_by_the_next(
+def test_a_run_killed_at_any_write_is_completed_by_the_next(
     couchdb: CouchDBServer, carried_out: bool
 ) -> None:
-    """What a run leaves behind differs only by its writes, so these are the places to kill it."""
+    """Only writes change the state that a killed run leaves, so it is killed at each write."""
     writes = writes_of_a_first_run(couchdb)
     assert len(writes) >= 9
     for number in range(len(writes)):
@@ -298,7 +298,7 @@ def test_a_run_killed_at_any_write_is_finished_by_the_next(
 
 @pytest.mark.proof
 @pytest.mark.parametrize("carried_out", [False, True])
-def test_a_run_killed_while_it_creates_the_admin_is_finished_by_the_next(
+def test_a_run_killed_while_creating_the_admin_is_completed_by_the_next(
     party: Peer, carried_out: bool
 ) -> None:
     with new_site(CouchDBServer(party.url, "admin", "relax")) as site:
@@ -309,7 +309,7 @@ def test_a_run_killed_while_it_creates_the_admin_is_finished_by_the_next(
 
 
 @pytest.mark.proof
-def test_fifty_at_once_on_a_fresh_server(party: Peer) -> None:
+def test_fifty_concurrent_runs_prepare_a_fresh_server(party: Peer) -> None:
     with new_site(CouchDBServer(party.url, "admin", "relax")) as site:
         with ThreadPoolExecutor(50) as pool:
             done = list(pool.map(lambda _: bootstrap(**site.environment), range(50)))
@@ -321,7 +321,7 @@ def test_fifty_at_once_on_a_fresh_server(party: Peer) -> None:
         assert sorted(name for name in names if name[0] != "_") == list(site.databases)
 
 
-def test_the_embedded_store_is_prepared_in_the_same_words(tmp_path: Path) -> None:
+def test_the_embedded_store_is_prepared_with_the_same_output(tmp_path: Path) -> None:
     path = tmp_path / "var" / "o.sqlite3"
     given = {"OVERMIND_SQLITE_PATH": str(path)}
     check = bootstrap("--check", **given)

@@ -14,18 +14,18 @@ poses = st.builds(
 )
 
 
-def test_a_path_is_drawn_north_up() -> None:
+def test_a_path_is_drawn_with_north_at_the_top() -> None:
     assert drawing(Pose(10, -3), "MMRMMRM") == ["...", ". v", "o"]
     assert drawing(Pose(), "") == ["^"]
     assert drawing(Pose(facing="W"), "MMM") == ["<..o"]
 
 
-def test_of_a_long_path_the_end_is_drawn() -> None:
+def test_the_end_of_a_long_path_is_drawn() -> None:
     assert drawing(Pose(), "M" * 100) == [""] * (HEIGHT // 2) + ["^"] + ["."] * (HEIGHT // 2)
 
 
 @given(poses, paths)
-def test_the_end_always_shows_and_the_size_is_bounded(start: Pose, words: str) -> None:
+def test_the_end_is_always_visible_and_the_size_limited(start: Pose, words: str) -> None:
     lines = drawing(start, words)
     arrow = {"N": "^", "E": ">", "S": "v", "W": "<"}[replay(start, words).facing]
     assert "".join(lines).count(arrow) == 1

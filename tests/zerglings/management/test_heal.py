@@ -44,7 +44,7 @@ def old_death(hive: Hive) -> Zergling:
     return zergling
 
 
-def test_the_embedded_store_is_tidied(sqlite: Backend) -> None:
+def test_the_embedded_store_is_healed(sqlite: Backend) -> None:
     store = sqlite.open()
     dead, living = old_death(Hive(store)), Hive(store).spawn(Pose())
     done = heal(sqlite.environment)
@@ -60,7 +60,7 @@ def test_the_embedded_store_is_tidied(sqlite: Backend) -> None:
     store.close()
 
 
-def test_the_grace_of_the_dead_can_be_chosen(sqlite: Backend) -> None:
+def test_the_grace_period_can_be_configured(sqlite: Backend) -> None:
     store = sqlite.open()
     old_death(Hive(store))
     assert counts(heal(sqlite.environment, "--grace", "50"))["long dead removed"] == 0
@@ -71,7 +71,7 @@ def test_the_grace_of_the_dead_can_be_chosen(sqlite: Backend) -> None:
 
 
 @pytest.mark.parametrize("grace", ["-1", "soon", "1e9", "nan"])
-def test_a_bad_grace_is_refused(sqlite: Backend, grace: str) -> None:
+def test_an_invalid_grace_period_is_rejected(sqlite: Backend, grace: str) -> None:
     done = heal(sqlite.environment, f"--grace={grace}")
     assert done.returncode == 2
     assert "not a number of days" in done.stderr
@@ -86,14 +86,14 @@ def with_a_rival(backend: Backend, hive: Hive) -> Zergling:
 
 
 def knows_clusters(server: CouchDBServer) -> bool:
-    """Whether it is CouchDB 2 or later: others have no admin's questions, and cannot purge."""
+    """Whether the server is CouchDB 2 or later, which has admin requests and purges."""
     client = server.client()
     welcome = client.request("GET", [], timeout=SOON)
     client.close()
     return "couchdb" in welcome and not welcome["version"].startswith("1.")
 
 
-def test_whoever_is_no_admin_of_a_cluster_only_merges(site: Site) -> None:
+def test_an_account_without_admin_rights_on_a_cluster_only_merges(site: Site) -> None:
     site.bootstrap()
     backend = Backend(site.service_environment | {"OVERMIND_STORE": "couchdb"})
     store = backend.open()
@@ -107,7 +107,7 @@ def test_whoever_is_no_admin_of_a_cluster_only_merges(site: Site) -> None:
     store.close()
 
 
-def test_an_admin_purges_what_merging_left(couch: Backend, couchdb: CouchDBServer) -> None:
+def test_an_admin_account_purges_merged_revisions(couch: Backend, couchdb: CouchDBServer) -> None:
     store = couch.open()
     zergling = with_a_rival(couch, Hive(store))
     done = heal(couch.environment)
@@ -123,7 +123,7 @@ def test_an_admin_purges_what_merging_left(couch: Backend, couchdb: CouchDBServe
 LIVES = 300
 
 
-def test_a_heal_of_the_embedded_store_that_was_killed_is_run_again(sqlite: Backend) -> None:
+def test_a_killed_heal_of_the_embedded_store_is_completed_by_the_next(sqlite: Backend) -> None:
     with closing(sqlite.open()) as store:
         hive = Hive(store)
         dead = [old_death(hive).id for _ in range(LIVES)]
@@ -142,7 +142,7 @@ def test_a_heal_of_the_embedded_store_that_was_killed_is_run_again(sqlite: Backe
 
 
 def kill_at_write(backend: Backend, proxy: FaultProxy, number: int, *, carried_out: bool) -> bool:
-    """Kill a heal while its write of this number is under way; False if it has no such write."""
+    """Kill a heal during its n-th write; return False if it has no such write."""
     release, reached = threading.Event(), threading.Event()
     seen = [0]
 
@@ -164,10 +164,10 @@ def kill_at_write(backend: Backend, proxy: FaultProxy, number: int, *, carried_o
 
 
 @pytest.mark.proof
-def test_a_heal_that_was_killed_at_any_write_is_run_again(
+def test_a_heal_killed_at_any_write_is_completed_by_the_next(
     couch: Backend, proxy: FaultProxy
 ) -> None:
-    """Carried out or not, in turns; after each the same steps heal what the killed one left."""
+    """The write is alternately executed or not; the next heal must complete the work."""
     number, was_reached = 0, True
     with closing(couch.open()) as store:
         hive, healer = Hive(store), Healer(store, 100)
@@ -197,7 +197,7 @@ def test_nothing_is_removed_while_copies_lack_documents(couch: Backend, proxy: F
         assert leaves(store, dead.id)
 
 
-def test_a_store_that_is_away_is_said_in_one_line(party: Peer) -> None:
+def test_an_unavailable_store_is_reported_without_a_traceback(party: Peer) -> None:
     environment = {"COUCHDB_URL": "http://127.0.0.1:1", "COUCHDB_PASSWORD": "x"}
     done = heal(environment)
     assert done.returncode == 1

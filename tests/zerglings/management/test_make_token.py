@@ -20,14 +20,14 @@ def made(*arguments: str) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("scope", ["read", "write"])
-def test_the_line_is_one_that_the_settings_take(scope: str) -> None:
+def test_the_settings_accept_the_line(scope: str) -> None:
     token, line = made("ci-1.a_b", scope)
     (known,) = tokens_of(Secret("OVERMIND_TOKENS", line))
     assert (known.name, known.scope) == ("ci-1.a_b", scope)
     assert known.digest == hashlib.sha256(token.encode()).digest()
 
 
-def test_each_token_is_another_that_nobody_guesses() -> None:
+def test_tokens_are_unique_and_long() -> None:
     tokens = {made("ci", "read")[0] for _ in range(20)}
     assert len(tokens) == 20
     assert all(len(token) >= 43 for token in tokens)
@@ -36,6 +36,6 @@ def test_each_token_is_another_that_nobody_guesses() -> None:
 @pytest.mark.parametrize(
     "arguments", [[], ["ci"], ["ci", "admin"], ["c i", "read"], ["ci:x", "read"], ["", "read"]]
 )
-def test_what_could_be_no_line_is_refused(arguments: list[str]) -> None:
+def test_invalid_names_and_scopes_are_rejected(arguments: list[str]) -> None:
     with pytest.raises(CommandError):
         made(*arguments)

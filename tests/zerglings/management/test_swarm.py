@@ -36,7 +36,7 @@ def swarm(backend: Backend, *arguments: str) -> str:
     return succeeded(manage(backend.environment, "swarm", *arguments))
 
 
-def test_a_life_from_the_shell(backend: Backend) -> None:
+def test_a_zergling_is_spawned_moved_shown_and_deleted(backend: Backend) -> None:
     row = swarm(backend, "spawn", "--at=-3,4", "--facing", "W")
     assert re.fullmatch(rf"{ID}  W       -3,4\n", row)
     id_ = row[:36]
@@ -53,7 +53,7 @@ def test_a_life_from_the_shell(backend: Backend) -> None:
     assert "there is no zergling" in failed(manage(backend.environment, "swarm", "show", id_))
 
 
-def test_many_are_spawned_at_once_and_listed_as_json(backend: Backend) -> None:
+def test_many_zerglings_are_spawned_at_once_and_listed_as_json(backend: Backend) -> None:
     rows = swarm(backend, "spawn", "--count", "200").splitlines()
     assert len({row[:36] for row in rows}) == 200
     listed = [json.loads(line) for line in swarm(backend, "list", "--json").splitlines()]
@@ -62,7 +62,7 @@ def test_many_are_spawned_at_once_and_listed_as_json(backend: Backend) -> None:
     assert swarm(backend, "list", "--limit", "7").count("\n") == 8
 
 
-def test_who_lives_is_told_of_before_a_failure(
+def test_spawned_zerglings_are_printed_before_an_error(
     sqlite: Backend, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with closing(sqlite.open()) as store:
@@ -76,7 +76,7 @@ def test_who_lives_is_told_of_before_a_failure(
     assert capsys.readouterr().out == f"{NOBODY}  N       1,2\n"
 
 
-def test_what_the_original_recorded_is_shown(sqlite: Backend) -> None:
+def test_commands_recorded_by_the_original_are_shown(sqlite: Backend) -> None:
     document = of_the_original(["M", "jump"])
     with closing(sqlite.open()) as store:
         store.put_many([document], timeout=5)
@@ -92,18 +92,18 @@ def test_what_the_original_recorded_is_shown(sqlite: Backend) -> None:
         (("kill", NOBODY), "there is no zergling"),
     ],
 )
-def test_what_the_rules_refuse_is_said(
+def test_rejected_commands_are_explained(
     sqlite: Backend, arguments: tuple[str, ...], words: str
 ) -> None:
     assert words in failed(manage(sqlite.environment, "swarm", *arguments))
 
 
-def test_the_edge_of_the_grid_holds_here_too(sqlite: Backend) -> None:
+def test_a_step_over_the_edge_is_rejected(sqlite: Backend) -> None:
     row = swarm(sqlite, "spawn", f"--at=0,{2**53 - 1}")
     assert "The grid ends" in failed(manage(sqlite.environment, "swarm", "move", row[:36], "M"))
 
 
-def test_a_store_that_is_not_there_is_said(tmp_path: Path) -> None:
+def test_a_missing_store_is_reported(tmp_path: Path) -> None:
     nowhere = {"OVERMIND_SQLITE_PATH": str(tmp_path / "none.sqlite3")}
     for action in ("spawn", "list", "watch"):
         assert "run manage.py bootstrap_couch" in failed(manage(nowhere, "swarm", action))
@@ -124,13 +124,13 @@ def test_a_store_that_is_not_there_is_said(tmp_path: Path) -> None:
         ("list", "--limit=0"),
     ],
 )
-def test_wrong_usage_has_a_status_of_its_own(sqlite: Backend, arguments: tuple[str, ...]) -> None:
+def test_wrong_usage_exits_with_status_2(sqlite: Backend, arguments: tuple[str, ...]) -> None:
     done = manage(sqlite.environment, "swarm", *arguments)
     assert done.returncode == 2
     assert done.stderr.startswith(b"usage: manage.py swarm")
 
 
-def test_a_reader_that_has_had_enough_is_no_error(sqlite: Backend) -> None:
+def test_a_closed_pipe_ends_the_command_without_an_error(sqlite: Backend) -> None:
     with closing(sqlite.open()) as store:
         for _ in range(6):
             store.put_many([of_the_original([]) for _ in range(500)], timeout=10)
@@ -139,7 +139,7 @@ def test_a_reader_that_has_had_enough_is_no_error(sqlite: Backend) -> None:
     assert done.returncode == 128 + signal.SIGPIPE
 
 
-def test_colours_are_for_terminals(sqlite: Backend) -> None:
+def test_colours_are_used_only_on_terminals(sqlite: Backend) -> None:
     assert b"\x1b[" in on_a_terminal(sqlite.environment, "swarm", "list")
     assert b"\x1b[" not in on_a_terminal(sqlite.environment, "swarm", "list", "--no-color")
     without = sqlite.environment | {"NO_COLOR": "1"}
@@ -147,13 +147,13 @@ def test_colours_are_for_terminals(sqlite: Backend) -> None:
     assert b"\x1b[" not in manage(sqlite.environment, "swarm", "list").stdout
 
 
-def test_a_watch_tells_what_happens_until_it_is_ended(backend: Backend) -> None:
+def test_watch_prints_events_until_it_is_interrupted(backend: Backend) -> None:
     watch = started(backend.environment, "swarm", "watch")
     assert watch.stdout is not None
     with closing(backend.open()) as store, watch:
         hive = Hive(store)
         lines = iter(watch.stdout.readline, b"")
-        # What happens before the watch has begun is not told, so this goes on until something is.
+        # Events before the start of the watch are not shown, so this repeats until one is.
         while not select.select([watch.stdout], [], [], 0.2)[0]:
             hive.spawn(Pose())
         heard = next(lines).decode()

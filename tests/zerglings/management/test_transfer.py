@@ -28,7 +28,7 @@ from zerglings.hive.hive import Hive
 
 SWARM = 3000
 REFUSED = Answer(401, b'{"error":"unauthorized"}', {"Content-Type": "application/json"})
-"""What is not tried again, so that the command ends at once."""
+"""An error that is not retried, so that the command ends immediately."""
 
 
 @pytest.fixture
@@ -47,7 +47,9 @@ def swarm(sqlite: Backend) -> Backend:
 
 
 @pytest.mark.parametrize("name", ["file.jsonl", "file.jsonl.gz"])
-def test_by_way_of_a_file(backend: Backend, other: Backend, tmp_path: Path, name: str) -> None:
+def test_an_export_is_imported_from_a_file(
+    backend: Backend, other: Backend, tmp_path: Path, name: str
+) -> None:
     file = str(tmp_path / name)
     with closing(backend.open()) as store:
         populate(store)
@@ -62,7 +64,7 @@ def test_by_way_of_a_file(backend: Backend, other: Backend, tmp_path: Path, name
     assert "nothing to do: the store has all of 5 zerglings" in said
 
 
-def test_by_way_of_a_pipe(backend: Backend, other: Backend) -> None:
+def test_an_export_is_imported_through_pipes(backend: Backend, other: Backend) -> None:
     with closing(other.open()) as store:
         populate(store)
         expected = set(everything(store))
@@ -73,7 +75,7 @@ def test_by_way_of_a_pipe(backend: Backend, other: Backend) -> None:
         assert set(everything(store)) == expected
 
 
-def test_a_compressed_export_is_known_by_its_content(sqlite: Backend, tmp_path: Path) -> None:
+def test_a_compressed_export_is_recognised_by_its_content(sqlite: Backend, tmp_path: Path) -> None:
     with closing(sqlite.open()) as store:
         populate(store)
     plain = manage(sqlite.environment, "export_zerglings", "-").stdout
@@ -92,11 +94,11 @@ def test_a_compressed_export_is_known_by_its_content(sqlite: Backend, tmp_path: 
     assert "is complete: 5 zerglings" in succeeded(said)
     renamed = tmp_path / "renamed"
     failed(manage(sqlite.environment, "export_zerglings", "--resume", str(renamed)))
-    assert renamed.read_bytes() == packed, "it is no file that could be gone on with"
+    assert renamed.read_bytes() == packed, "a compressed file cannot be resumed"
 
 
 @pytest.mark.proof
-def test_an_export_that_was_killed_is_resumed(swarm: Backend, tmp_path: Path) -> None:
+def test_a_killed_export_is_resumed(swarm: Backend, tmp_path: Path) -> None:
     file = tmp_path / "file.jsonl"
     whole = manage(swarm.environment, "export_zerglings", "-").stdout
     running = started(swarm.environment, "export_zerglings", str(file))
@@ -117,7 +119,7 @@ def test_an_export_that_was_killed_is_resumed(swarm: Backend, tmp_path: Path) ->
 
 @pytest.mark.proof
 @pytest.mark.parametrize("kind", ["other", "couch"])
-def test_an_import_that_was_killed_is_run_again(
+def test_a_killed_import_is_completed_by_the_next(
     swarm: Backend, kind: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     other: Backend = request.getfixturevalue(kind)
@@ -137,14 +139,14 @@ def test_an_import_that_was_killed_is_run_again(
     assert again.stdout == file.read_bytes()
 
 
-def test_a_reader_that_has_had_enough_is_no_error(swarm: Backend) -> None:
+def test_a_closed_pipe_ends_the_export_without_an_error(swarm: Backend) -> None:
     done = through_head(swarm.environment, "export_zerglings -", 100)
     assert len(done.stdout) == 100
     assert done.stderr == b""
     assert done.returncode == 128 + signal.SIGPIPE
 
 
-def test_a_cut_file_changes_nothing(swarm: Backend, other: Backend, tmp_path: Path) -> None:
+def test_a_truncated_file_changes_nothing(swarm: Backend, other: Backend, tmp_path: Path) -> None:
     file = tmp_path / "file.jsonl"
     file.write_bytes(manage(swarm.environment, "export_zerglings", "-").stdout[:-10])
     said = failed(manage(other.environment, "import_zerglings", str(file)))
@@ -154,7 +156,7 @@ def test_a_cut_file_changes_nothing(swarm: Backend, other: Backend, tmp_path: Pa
         assert everything(store) == {}
 
 
-def test_a_cut_compressed_file_is_known_as_one(swarm: Backend, tmp_path: Path) -> None:
+def test_a_truncated_compressed_file_is_detected(swarm: Backend, tmp_path: Path) -> None:
     file = tmp_path / "file.jsonl.gz"
     succeeded(manage(swarm.environment, "export_zerglings", str(file)))
     file.write_bytes(file.read_bytes()[:-100])
@@ -166,7 +168,7 @@ def test_a_cut_compressed_file_is_known_as_one(swarm: Backend, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("name", ["file.jsonl", "file.jsonl.gz", "-"])
-def test_an_export_whose_store_fails_midway_is_never_taken_for_whole(
+def test_an_export_that_failed_midway_is_never_taken_for_complete(
     couch: Backend, proxy: FaultProxy, other: Backend, tmp_path: Path, name: str
 ) -> None:
     fill(couch)
@@ -183,7 +185,7 @@ def test_an_export_whose_store_fails_midway_is_never_taken_for_whole(
         assert everything(store) == {}
 
 
-def test_an_export_whose_store_failed_midway_is_resumed(
+def test_an_export_that_failed_midway_is_resumed(
     couch: Backend, proxy: FaultProxy, tmp_path: Path
 ) -> None:
     ids = fill(couch)
@@ -197,7 +199,7 @@ def test_an_export_whose_store_failed_midway_is_resumed(
     assert "is complete" in succeeded(manage({}, "import_zerglings", "--check", file))
 
 
-def test_what_differs_is_listed(backend: Backend, other: Backend, tmp_path: Path) -> None:
+def test_different_documents_are_listed(backend: Backend, other: Backend, tmp_path: Path) -> None:
     file = tmp_path / "file.jsonl"
     with closing(backend.open()) as store, closing(other.open()) as there:
         document = of_the_original(["M"])
@@ -209,7 +211,7 @@ def test_what_differs_is_listed(backend: Backend, other: Backend, tmp_path: Path
     assert f"\n  {document['_id']}\n" in said
 
 
-def test_what_stands_in_the_way_is_said(sqlite: Backend, tmp_path: Path) -> None:
+def test_missing_stores_and_files_are_reported(sqlite: Backend, tmp_path: Path) -> None:
     nowhere = {"OVERMIND_SQLITE_PATH": str(tmp_path / "none.sqlite3")}
     file = tmp_path / "file.jsonl"
     assert "run manage.py bootstrap_couch" in failed(manage(nowhere, "export_zerglings", str(file)))
@@ -224,7 +226,7 @@ def test_what_stands_in_the_way_is_said(sqlite: Backend, tmp_path: Path) -> None
     assert manage(sqlite.environment, "import_zerglings").returncode == 2
 
 
-def test_a_terminal_shows_a_bar(swarm: Backend, tmp_path: Path) -> None:
+def test_a_progress_bar_is_shown_on_a_terminal(swarm: Backend, tmp_path: Path) -> None:
     file = str(tmp_path / "file.jsonl")
     assert b"exporting: 100%" in on_a_terminal(swarm.environment, "export_zerglings", file)
     assert b"checking: 100%" in on_a_terminal({}, "import_zerglings", "--check", file)

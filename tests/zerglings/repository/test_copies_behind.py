@@ -22,7 +22,7 @@ def faulty(store: Store) -> FaultyStore:
 
 @pytest.fixture
 def overwritten(store: Store) -> str:
-    """A zergling with parts of its history in chunks that the original has written to since."""
+    """A zergling with chunks whose document the original has rewritten since."""
     hive = Hive(store, tail=TAIL)
     zergling = hive.spawn(Pose())
     for _ in range(30):
@@ -37,7 +37,7 @@ def words(hive: Hive, zergling_id: str) -> list[str]:
     return [word for part in hive.history(zergling_id).parts for word in part]
 
 
-def test_a_past_that_an_empty_copy_does_not_list_is_not_taken_for_none(
+def test_history_missing_from_an_incomplete_list_is_not_taken_for_absent(
     overwritten: str, faulty: FaultyStore, store: Store
 ) -> None:
     before = read(store, overwritten)
@@ -53,7 +53,7 @@ def test_a_past_that_an_empty_copy_does_not_list_is_not_taken_for_none(
     assert words(hive, overwritten) == ["M", "R"] * 30 + ["M", "L"]
 
 
-def test_a_copy_that_catches_up_after_it_was_listed_is_not_believed(
+def test_a_list_made_while_a_copy_was_incomplete_is_read_again(
     overwritten: str, faulty: FaultyStore
 ) -> None:
     lacks = iter([12])
@@ -61,7 +61,7 @@ def test_a_copy_that_catches_up_after_it_was_listed_is_not_believed(
     assert words(Hive(faulty, tail=TAIL), overwritten) == ["M", "R"] * 30 + ["M"]
 
 
-def test_what_a_short_list_does_not_reach_is_not_removed(
+def test_chunks_missing_from_an_incomplete_list_are_not_removed(
     overwritten: str, faulty: FaultyStore, store: Store
 ) -> None:
     chunks = store.history.page(None, 1000, timeout=5.0).documents

@@ -24,7 +24,7 @@ def value(name: str, **labels: str) -> float:
 
 
 class Growth:
-    """How much each of some samples has grown since."""
+    """The growth of some samples since its creation."""
 
     def __init__(self, *samples: str, **labels: str) -> None:
         self._samples = samples
@@ -47,7 +47,7 @@ def moved(hive: Hive, zergling: Zergling, words: str, key: str | None = None) ->
     return hive.command(zergling.id, CommandRequest.command(words, key))
 
 
-def test_a_life_is_counted_from_its_birth_to_its_death(hive: Hive, lives: Growth) -> None:
+def test_spawns_commands_and_deaths_are_counted(hive: Hive, lives: Growth) -> None:
     zergling = hive.spawn(Pose())
     assert lives() == (1, 0, 0)
     moved(hive, zergling, "M")
@@ -57,7 +57,7 @@ def test_a_life_is_counted_from_its_birth_to_its_death(hive: Hive, lives: Growth
     assert lives() == (1, 5, 1)
 
 
-def test_what_changes_nothing_is_not_counted(hive: Hive, lives: Growth) -> None:
+def test_repeats_and_failed_preconditions_are_not_counted(hive: Hive, lives: Growth) -> None:
     zergling = hive.spawn(Pose(), "key")
     hive.spawn(Pose(), "key")
     for _ in range(3):
@@ -67,14 +67,14 @@ def test_what_changes_nothing_is_not_counted(hive: Hive, lives: Growth) -> None:
     assert lives() == (1, 1, 0)
 
 
-def test_many_commands_at_once_are_all_counted(hive: Hive, lives: Growth) -> None:
+def test_concurrent_commands_are_all_counted(hive: Hive, lives: Growth) -> None:
     zergling = hive.spawn(Pose())
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: moved(hive, zergling, "MM"), range(40)))
     assert lives() == (1, 80, 0)
 
 
-def test_those_who_share_a_flush_are_one_batch(store: Store) -> None:
+def test_reads_that_share_a_flush_are_counted_as_one_batch(store: Store) -> None:
     faulty, hold, holds = FaultyStore(store), threading.Event(), threading.Semaphore(0)
     hive = Hive(faulty)
     zergling = hive.spawn(Pose())
@@ -96,7 +96,7 @@ def test_those_who_share_a_flush_are_one_batch(store: Store) -> None:
     assert value("queue_depth", kind="looks") == 0
 
 
-def test_a_lost_race_is_a_retry_and_a_stale_revision(store: Store) -> None:
+def test_a_lost_race_is_counted_as_a_retry_and_a_stale_revision(store: Store) -> None:
     hive, other = Hive(store), Hive(store)
     zergling = moved(hive, hive.spawn(Pose()), "M")
     races = Growth("retries_total", after="conflict")
@@ -107,7 +107,7 @@ def test_a_lost_race_is_a_retry_and_a_stale_revision(store: Store) -> None:
     assert (races(), stale()) == ((1,), (1,))
 
 
-def test_the_cache_hits_what_this_process_wrote_and_misses_the_rest(store: Store) -> None:
+def test_the_cache_hits_own_writes_and_misses_other_zerglings(store: Store) -> None:
     hive = Hive(store)
     zergling = hive.spawn(Pose())
     moved(hive, zergling, "M")  # only now it is known which database this is
@@ -119,7 +119,7 @@ def test_the_cache_hits_what_this_process_wrote_and_misses_the_rest(store: Store
     assert (hits(), misses()) == ((1,), (1,))
 
 
-def test_a_lost_answer_and_a_refusal_are_retries_of_their_kinds(store: Store) -> None:
+def test_retries_are_counted_by_cause(store: Store) -> None:
     faulty = FaultyStore(store)
     hive = Hive(faulty)
     zergling = hive.spawn(Pose())
@@ -145,7 +145,7 @@ def test_a_lost_answer_and_a_refusal_are_retries_of_their_kinds(store: Store) ->
     assert (lost(), refused()) == ((1,), (1,))
 
 
-def test_who_gives_up_does_not_retry(store: Store) -> None:
+def test_the_last_failure_is_not_counted_as_a_retry(store: Store) -> None:
     faulty = FaultyStore(store)
     hive = Hive(faulty)
     zergling = hive.spawn(Pose())
@@ -157,10 +157,10 @@ def test_who_gives_up_does_not_retry(store: Store) -> None:
     faulty.before_get = refuse
     with pytest.raises(StoreUnavailable):
         hive.get(zergling.id)
-    assert refused() == (3,), "as often as a blip is worth"
+    assert refused() == (3,), "the number of quick retries"
 
 
-def test_rivals_that_are_merged_are_counted_once(couch: Backend) -> None:
+def test_a_merge_of_conflicting_revisions_is_counted_once(couch: Backend) -> None:
     store = couch.open()
     hive = Hive(store)
     zergling = hive.spawn(Pose())

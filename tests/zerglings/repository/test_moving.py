@@ -36,12 +36,12 @@ if TYPE_CHECKING:
 WORDS = list(islice(cycle(["M", "M", "jump", "L", "M", "R", "R"]), 2 * LONG_HISTORY))
 DEADLINE = 20.0
 STEPS = 125_000
-"""Lines of code that may run without giving way: some ten milliseconds."""
+"""Lines of code that may run without yielding, which take about ten milliseconds."""
 
 
 @pytest.fixture(autouse=True)
 def _time_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have callers wait for a move as long as a busy machine takes for it."""
+    """Raise the time limit of moves for a busy machine."""
     monkeypatch.setattr(moving, "TIME_LIMIT", DEADLINE)
 
 
@@ -78,7 +78,7 @@ def test_the_first_command_moves_a_long_history_into_chunks(
     assert words_of(hive, old) == [*WORDS, "M"]
 
 
-def test_a_look_at_a_long_history_shows_it_whole_and_writes_nothing(
+def test_reading_a_long_history_shows_all_of_it_and_writes_nothing(
     hive: Hive, old: str, faulty: FaultyStore
 ) -> None:
     assert list(hive.get(old).history) == WORDS
@@ -90,7 +90,7 @@ def test_a_look_at_a_long_history_shows_it_whole_and_writes_nothing(
     assert faulty.puts == faulty.history.puts == []
 
 
-def test_the_document_is_as_the_original_left_it_until_every_chunk_is_stored(
+def test_the_document_is_changed_only_after_every_chunk_is_stored(
     hive: Hive, old: str, faulty: FaultyStore
 ) -> None:
     stored: list[str] = []
@@ -104,7 +104,7 @@ def test_the_document_is_as_the_original_left_it_until_every_chunk_is_stored(
 
 @pytest.mark.parametrize("number", [1, 7, 20])
 @pytest.mark.parametrize("place", ["before_put", "after_put"])
-def test_a_crash_between_the_chunks_loses_nothing_and_doubles_nothing(
+def test_a_crash_between_two_chunks_loses_and_duplicates_nothing(
     old: str, store: Store, number: int, place: str
 ) -> None:
     faulty, left = FaultyStore(store), [number]
@@ -141,14 +141,14 @@ def test_a_repeated_key_moves_a_long_history_once(hive: Hive, old: str, store: S
     assert words_of(hive, old) == [*WORDS, "M", "M"]
 
 
-def test_one_with_a_long_history_can_be_deleted(hive: Hive, old: str, store: Store) -> None:
+def test_a_zergling_with_a_long_history_can_be_deleted(hive: Hive, old: str, store: Store) -> None:
     hive.kill(old)
     with pytest.raises(NoSuchZergling):
         hive.get(old)
     assert len(read(store, old)["commandHistory"]) < 1000
 
 
-def test_a_write_of_the_original_meanwhile_is_kept(hive: Hive, old: str, store: Store) -> None:
+def test_a_concurrent_write_of_the_original_is_kept(hive: Hive, old: str, store: Store) -> None:
     racing, chunks = FaultyStore(store), count()
 
     def go_on(chunk: Document) -> None:
@@ -161,7 +161,7 @@ def test_a_write_of_the_original_meanwhile_is_kept(hive: Hive, old: str, store: 
     assert words_of(hive, old) == [*WORDS, "jump", "M"]
 
 
-def test_all_who_command_it_at_once_are_served_and_it_moves_once(
+def test_concurrent_commands_succeed_and_the_history_is_moved_once(
     hive: Hive, old: str, faulty: FaultyStore
 ) -> None:
     with ThreadPoolExecutor(8) as pool:
@@ -173,7 +173,7 @@ def test_all_who_command_it_at_once_are_served_and_it_moves_once(
     assert len(chunks) == len(set(chunks))
 
 
-def test_others_are_served_while_a_long_history_is_moved(
+def test_other_zerglings_are_served_while_a_long_history_is_moved(
     hive: Hive, old: str, store: Store, faulty: FaultyStore
 ) -> None:
     other = of_the_original(["M"])
@@ -194,7 +194,7 @@ def test_others_are_served_while_a_long_history_is_moved(
         assert call.result(DEADLINE).command_count == len(WORDS) + 1
 
 
-def test_who_cannot_wait_for_the_move_is_told_and_finds_it_done_later(
+def test_a_command_that_times_out_during_the_move_fails_and_the_move_completes(
     hive: Hive, old: str, faulty: FaultyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     may_go_on = threading.Event()
@@ -208,7 +208,7 @@ def test_who_cannot_wait_for_the_move_is_told_and_finds_it_done_later(
     assert words_of(hive, old) == [*WORDS, "L"]
 
 
-def test_moves_of_one_zergling_count_each_however_often_the_original_changes_it(
+def test_moves_of_one_zergling_count_separately_per_revision(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(moving, "TIME_LIMIT", 0.0)
@@ -232,7 +232,7 @@ def assert_true(value: bool) -> None:
     assert value
 
 
-def test_a_whole_swarm_call_moves_a_long_history_too(hive: Hive, old: str, store: Store) -> None:
+def test_a_bulk_call_moves_a_long_history_too(hive: Hive, old: str, store: Store) -> None:
     other = of_the_original(["M"])
     write(store, other)
     items = [
@@ -249,7 +249,7 @@ def test_a_whole_swarm_call_moves_a_long_history_too(hive: Hive, old: str, store
     assert words_of(hive, old) == [*WORDS, "M", "R", "R"]
 
 
-def test_rivals_with_long_histories_are_merged() -> None:
+def test_conflicting_revisions_with_long_histories_are_merged() -> None:
     shared = of_the_original(WORDS)
     one = decode(shared | {"commandHistory": [*WORDS, "L"], "_rev": "2-a"})
     other = decode(shared | {"commandHistory": [*WORDS, "R"], "_rev": "2-b"})
@@ -257,7 +257,7 @@ def test_rivals_with_long_histories_are_merged() -> None:
 
 
 def lines_run(work: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Return how many lines of code work takes between the moments when it gives way."""
+    """Return the numbers of lines of code that run between two yields."""
     stretches = [0]
 
     def trace(frame: FrameType, event: str, arg: object) -> TraceFunction:
@@ -274,7 +274,7 @@ def lines_run(work: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> li
     return stretches
 
 
-def test_work_grows_with_the_history_and_gives_way_all_along(
+def test_work_grows_linearly_with_the_history_and_yields_regularly(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def stretches(factor: int) -> list[int]:
@@ -286,7 +286,7 @@ def test_work_grows_with_the_history_and_gives_way_all_along(
     assert max(twice) < STEPS
 
 
-def test_a_look_takes_no_ids_of_the_commands(
+def test_reading_derives_no_command_ids(
     hive: Hive, old: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     derived: list[int] = []

@@ -22,7 +22,7 @@ from zerglings.storage.base import Conflict, OutcomeUnknown, Store, StoreUnavail
 
 @pytest.fixture
 def backend(couch: Backend) -> Backend:
-    """Only CouchDB has rivals."""
+    """Only CouchDB has conflicting revisions."""
     return couch
 
 
@@ -37,7 +37,7 @@ def after(zergling: Zergling, request_id: str, words: str) -> Zergling:
 
 
 def rivals(backend: Backend, hive: Hive, parent: Zergling) -> None:
-    """Leave three leaves: one of the hive's own, and two planted beside it."""
+    """Make three leaves: one written by the hive, and two planted beside it."""
     hive.command(parent.id, CommandRequest.command("L"))
     plant(backend, after(parent, "two", "RR"), after=parent.revision or "")
     plant(backend, after(parent, "three", "MM"), after=parent.revision or "")
@@ -48,7 +48,7 @@ def living_ids(store: Store, zergling_id: str) -> set[str]:
     return {request.id for leaf in found for request in decode(leaf).requests()}
 
 
-def test_the_first_read_merges_and_loses_nothing(
+def test_the_first_read_merges_conflicting_revisions_without_loss(
     backend: Backend, hive: Hive, store: Store, parent: Zergling
 ) -> None:
     rivals(backend, hive, parent)
@@ -62,7 +62,7 @@ def test_the_first_read_merges_and_loses_nothing(
     assert decode(only) == merged == hive.get(parent.id)
 
 
-def test_a_command_merges_what_it_finds(
+def test_a_command_merges_conflicting_revisions(
     backend: Backend, hive: Hive, store: Store, parent: Zergling
 ) -> None:
     rivals(backend, hive, parent)
@@ -72,7 +72,7 @@ def test_a_command_merges_what_it_finds(
     assert decode(only) == moved
 
 
-def test_a_death_on_one_side_of_a_partition_is_a_death(
+def test_a_death_on_one_side_of_a_partition_wins(
     backend: Backend, hive: Hive, parent: Zergling
 ) -> None:
     hive.command(parent.id, CommandRequest.command("L"))
@@ -95,7 +95,7 @@ def test_a_stale_leaf_from_long_ago_adds_nothing(
     assert len(leaves(store, parent.id) or []) == 1
 
 
-def test_two_who_merge_at_once_end_with_one_leaf(
+def test_concurrent_merges_end_with_one_leaf(
     backend: Backend, hive: Hive, store: Store, parent: Zergling
 ) -> None:
     other = Hive(backend.open())
@@ -120,10 +120,10 @@ def test_two_who_merge_at_once_end_with_one_leaf(
 
 
 class Stop(Exception):
-    """The end of a process, at a moment that a test chooses."""
+    """Simulates the end of the process at a chosen moment."""
 
 
-def test_a_merger_that_ends_between_any_two_calls_loses_nothing(
+def test_a_merge_interrupted_between_any_two_calls_loses_nothing(
     backend: Backend, hive: Hive, store: Store, parent: Zergling
 ) -> None:
     rivals(backend, hive, parent)
@@ -155,7 +155,7 @@ def test_a_merger_that_ends_between_any_two_calls_loses_nothing(
 
 
 @pytest.mark.parametrize("error", [StoreUnavailable("away"), OutcomeUnknown("lost")])
-def test_a_read_answers_also_where_the_merge_cannot_be_written(
+def test_a_read_succeeds_when_the_merge_cannot_be_written(
     backend: Backend, hive: Hive, store: Store, parent: Zergling, error: Exception
 ) -> None:
     rivals(backend, hive, parent)
@@ -185,7 +185,7 @@ def test_a_merge_that_lost_a_race_reads_again(
     assert len(leaves(store, parent.id) or []) == 1
 
 
-def test_losers_stay_until_a_majority_has_the_merge(
+def test_losing_leaves_are_kept_until_a_majority_stored_the_merge(
     backend: Backend, hive: Hive, store: Store, parent: Zergling
 ) -> None:
     rivals(backend, hive, parent)
@@ -198,7 +198,7 @@ def test_losers_stay_until_a_majority_has_the_merge(
     assert len(leaves(store, parent.id) or []) == 1
 
 
-def test_rivals_whose_older_history_went_to_different_chunks(
+def test_conflicting_revisions_with_different_chunks_are_merged(
     backend: Backend, store: Store, parent: Zergling
 ) -> None:
     hive = Hive(store, tail=10)
@@ -223,7 +223,7 @@ def test_rivals_whose_older_history_went_to_different_chunks(
     assert merged.command_count == len(words)
 
 
-def test_a_leaf_of_the_original_is_merged_by_its_letters(
+def test_a_leaf_of_the_original_is_merged_by_its_commands(
     backend: Backend, hive: Hive, store: Store, parent: Zergling
 ) -> None:
     its: Document = {
@@ -237,7 +237,7 @@ def test_a_leaf_of_the_original_is_merged_by_its_letters(
     assert len(leaves(store, parent.id) or []) == 1
 
 
-def test_a_rival_that_is_no_zergling_is_left_alone(
+def test_a_conflicting_revision_that_is_not_a_zergling_is_kept(
     backend: Backend, hive: Hive, store: Store, parent: Zergling
 ) -> None:
     hive.command(parent.id, CommandRequest.command("R"))

@@ -24,7 +24,7 @@ store = SQLiteStore(path)
 
 
 def run(sqlite: Backend, program: str) -> subprocess.CompletedProcess[str]:
-    """Run a program in a process where greenlets have taken the place of threads."""
+    """Run a program in a process with gevent's monkey patches."""
     return subprocess.run(
         [sys.executable, "-c", BEGINNING + program, sqlite.environment["OVERMIND_SQLITE_PATH"]],
         cwd=ROOT,
@@ -53,7 +53,7 @@ store.close()
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_writer_that_waits_for_another_process_holds_up_no_reader(sqlite: Backend) -> None:
+def test_a_writer_that_waits_for_another_process_does_not_block_readers(sqlite: Backend) -> None:
     done = run(
         sqlite,
         """
@@ -78,7 +78,7 @@ store.close()
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_errors_reach_the_greenlet_that_called_and_nobody_else(sqlite: Backend) -> None:
+def test_errors_are_raised_in_the_calling_greenlet(sqlite: Backend) -> None:
     done = run(
         sqlite,
         """
@@ -98,7 +98,7 @@ store.close()
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_without_greenlets_a_call_stays_in_its_thread(sqlite: Backend) -> None:
+def test_a_call_runs_in_its_own_thread_without_gevent(sqlite: Backend) -> None:
     program = """
 import threading
 from zerglings.storage.blocking import run_blocking
@@ -107,7 +107,7 @@ assert run_blocking(threading.get_ident) == threading.get_ident()
     subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, timeout=60)
 
 
-def test_a_file_may_be_closed_twice(sqlite: Backend) -> None:
+def test_a_store_can_be_closed_after_its_history(sqlite: Backend) -> None:
     store = sqlite.open()
     store.ping(timeout=1)
     store.history.close()

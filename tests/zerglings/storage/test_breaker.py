@@ -28,7 +28,7 @@ DEADLINE = 10.0
 
 
 class Slow:
-    """A store whose calls and probes end when, and as, a test says."""
+    """A store whose calls and probes are controlled by the test."""
 
     def __init__(self) -> None:
         self.is_well = threading.Event()
@@ -62,7 +62,7 @@ def slow() -> Iterator[Slow]:
 
 @contextmanager
 def under_way(call: Callable[[], object], times: int) -> Iterator[None]:
-    """Have calls under way inside the block."""
+    """Run calls during the block."""
     with ThreadPoolExecutor(times) as pool:
         done = [pool.submit(call) for _ in range(times)]
         yield
@@ -72,7 +72,7 @@ def under_way(call: Callable[[], object], times: int) -> Iterator[None]:
 
 @contextmanager
 def held(slow: Slow, times: int) -> Iterator[threading.Event]:
-    """Have calls under way, four at once, until the block sets the event or ends."""
+    """Run calls, four at once, until the block sets the event or ends."""
     begun, release = threading.Semaphore(0), threading.Event()
 
     def hold() -> None:
@@ -89,7 +89,7 @@ def held(slow: Slow, times: int) -> Iterator[threading.Event]:
             release.set()
 
 
-def test_a_store_that_hangs_is_asked_no_more_until_its_probe_is_answered(slow: Slow) -> None:
+def test_a_hanging_store_gets_no_calls_until_a_probe_succeeds(slow: Slow) -> None:
     slow.is_well.clear()
     slow.call_in_vain()
     for _ in range(100):
@@ -103,7 +103,7 @@ def test_a_store_that_hangs_is_asked_no_more_until_its_probe_is_answered(slow: S
     slow.call()
 
 
-def test_while_it_hangs_there_is_one_probe_at_a_time(slow: Slow) -> None:
+def test_only_one_probe_runs_at_a_time(slow: Slow) -> None:
     slow.is_well.clear()
     slow.call_in_vain()
     began, before = time.monotonic(), slow.probes
@@ -111,7 +111,7 @@ def test_while_it_hangs_there_is_one_probe_at_a_time(slow: Slow) -> None:
     assert time.monotonic() - began > 2 * 0.3
 
 
-def test_one_slow_document_is_no_outage(slow: Slow) -> None:
+def test_a_single_slow_call_does_not_open_the_breaker(slow: Slow) -> None:
     for _ in range(3):
         slow.call_in_vain()
         slow.call()
@@ -119,7 +119,7 @@ def test_one_slow_document_is_no_outage(slow: Slow) -> None:
     assert not slow.breaker.is_open
 
 
-def test_calls_that_time_out_beside_others_that_are_answered_are_no_outage(slow: Slow) -> None:
+def test_time_outs_beside_successful_calls_do_not_open_the_breaker(slow: Slow) -> None:
     slow.is_well.clear()
     with under_way(slow.call_in_vain, 2):
         for _ in range(60):
@@ -127,7 +127,7 @@ def test_calls_that_time_out_beside_others_that_are_answered_are_no_outage(slow:
     assert not slow.breaker.is_open
 
 
-def test_a_slow_store_that_answers_is_no_outage(slow: Slow) -> None:
+def test_slow_successful_calls_do_not_open_the_breaker(slow: Slow) -> None:
     slow.is_well.clear()
     with under_way(lambda: slow.call(0.6), 3):
         pass
@@ -139,7 +139,7 @@ def test_a_slow_store_that_answers_is_no_outage(slow: Slow) -> None:
     "error",
     [Conflict("lost"), AccountRefused("who"), StoreUnavailable("503"), OutcomeUnknown("500")],
 )
-def test_errors_that_come_quickly_are_no_outage(
+def test_quick_errors_do_not_open_the_breaker(
     slow: Slow, error: StoreError, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slow.is_well.clear()
@@ -152,7 +152,7 @@ def test_errors_that_come_quickly_are_no_outage(
         assert not slow.breaker.is_open
 
 
-def test_writes_whose_answer_is_lost_are_evidence_too(slow: Slow) -> None:
+def test_writes_with_lost_responses_open_the_breaker(slow: Slow) -> None:
     slow.is_well.clear()
     with pytest.raises(OutcomeUnknown):
         slow.call(0.6, OutcomeUnknown("no answer in time"))
@@ -160,14 +160,14 @@ def test_writes_whose_answer_is_lost_are_evidence_too(slow: Slow) -> None:
         slow.call()
 
 
-def test_a_call_that_crashes_is_nobody_s_outage(slow: Slow) -> None:
+def test_a_crashed_call_does_not_open_the_breaker(slow: Slow) -> None:
     slow.is_well.clear()
     with pytest.raises(ZeroDivisionError):
         slow.call(0.6, ZeroDivisionError())
     slow.call()
 
 
-def test_only_so_many_calls_are_under_way_and_so_many_wait(slow: Slow) -> None:
+def test_running_and_queued_calls_are_limited(slow: Slow) -> None:
     with held(slow, 6):
         wait_until(lambda: slow.breaker._queued == 2, "two calls wait")
         with pytest.raises(CallRejected, match="too many"):
@@ -175,7 +175,7 @@ def test_only_so_many_calls_are_under_way_and_so_many_wait(slow: Slow) -> None:
     slow.call()
 
 
-def test_who_waits_to_begin_has_that_much_less_time(slow: Slow) -> None:
+def test_time_in_the_queue_is_subtracted_from_the_timeout(slow: Slow) -> None:
     def seconds_left() -> float:
         with slow.breaker.call(DEADLINE) as left:
             return left
@@ -189,12 +189,12 @@ def test_who_waits_to_begin_has_that_much_less_time(slow: Slow) -> None:
         assert waiting.result(DEADLINE) < DEADLINE - 0.2
 
 
-def test_who_cannot_begin_in_time_is_refused(slow: Slow) -> None:
+def test_a_call_that_cannot_start_in_time_is_rejected(slow: Slow) -> None:
     with held(slow, 4), pytest.raises(CallRejected, match="too long"), slow.breaker.call(0.1):
         pass
 
 
-def test_who_waits_to_begin_is_told_at_once_that_the_store_hangs(slow: Slow) -> None:
+def test_queued_calls_are_rejected_when_the_breaker_opens(slow: Slow) -> None:
     slow.is_well.clear()
     refused: list[float] = []
 
@@ -210,7 +210,7 @@ def test_who_waits_to_begin_is_told_at_once_that_the_store_hangs(slow: Slow) -> 
     assert len(refused) == 2
 
 
-def test_those_who_wait_elsewhere_are_told_once_that_the_store_hangs(slow: Slow) -> None:
+def test_listeners_are_called_once_when_the_breaker_opens(slow: Slow) -> None:
     was_open: list[bool] = []
     slow.breaker.when_open(lambda: was_open.append(slow.breaker.is_open))
     slow.is_well.clear()
@@ -222,7 +222,7 @@ def test_those_who_wait_elsewhere_are_told_once_that_the_store_hangs(slow: Slow)
     assert was_open == [True]
 
 
-def test_the_last_answers_of_a_store_that_begins_to_hang_do_not_hide_it(slow: Slow) -> None:
+def test_early_successes_do_not_keep_the_breaker_closed(slow: Slow) -> None:
     slow.is_well.clear()
     with under_way(lambda: slow.call_in_vain(0.7), 1):
         wait_until(lambda: len(slow.breaker._calls) == 1, "one call is under way")
@@ -232,7 +232,7 @@ def test_the_last_answers_of_a_store_that_begins_to_hang_do_not_hide_it(slow: Sl
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_probe_that_crashes_leaves_the_way_open(slow: Slow) -> None:
+def test_a_crashed_probe_does_not_open_the_breaker(slow: Slow) -> None:
     crashes = [True]
 
     def probe(timeout: float) -> None:

@@ -27,7 +27,7 @@ def delete(store: Store, document: Document) -> str:
 # --- reading and writing
 
 
-def test_what_was_written_is_read_with_its_revision(store: Store) -> None:
+def test_a_written_document_is_read_with_its_revision(store: Store) -> None:
     document = put(
         store, name="ж", numbers=[1, -(2**53) + 1, 2**53 - 1], nothing=None, nested={"a": {}}
     )
@@ -45,24 +45,26 @@ def test_a_document_that_was_never_stored_is_not_in_the_result(
     assert found == {there["_id"]: [there]}
 
 
-def test_nothing_asked_for_is_nothing_found(store: Store) -> None:
+def test_empty_requests_return_empty_results(store: Store) -> None:
     assert store.get_many([], timeout=SOON) == {}
     assert store.put_many([], timeout=SOON) == []
 
 
-def test_one_id_asked_for_twice_is_one_document(store: Store) -> None:
+def test_a_repeated_id_returns_one_document(store: Store) -> None:
     document = put(store)
     assert store.get_many([document["_id"]] * 2, timeout=SOON) == {document["_id"]: [document]}
 
 
 @pytest.mark.parametrize("name", ["a/b", "a b", "ä?x=1", "%2e%2e", "a#b", "x" * 200])
 @pytest.mark.parametrize("all_copies", [False, True])
-def test_any_id_is_one_document(store: Store, name: str, all_copies: bool) -> None:
+def test_ids_with_special_characters_are_read_back(
+    store: Store, name: str, all_copies: bool
+) -> None:
     document = put(store, _id=name, mine=True)
     assert leaves(store, name, all_copies=all_copies) == [document]
 
 
-def test_each_write_gives_another_revision(store: Store) -> None:
+def test_each_write_creates_a_new_revision(store: Store) -> None:
     document = put(store, n=1)
     second = write(store, document | {"n": 2})
     assert second != document["_rev"]
@@ -85,7 +87,7 @@ def test_a_write_with_an_old_revision_changes_nothing(store: Store) -> None:
     assert read(store, document["_id"])["_rev"] == second
 
 
-def test_a_write_on_one_node_is_no_minority(store: Store) -> None:
+def test_a_write_on_a_single_node_is_not_a_minority_write(store: Store) -> None:
     for count in (1, 2):
         documents = [{"_id": str(uuid.uuid4())} for _ in range(count)]
         for result in store.put_many(documents, timeout=SOON):
@@ -93,7 +95,7 @@ def test_a_write_on_one_node_is_no_minority(store: Store) -> None:
             assert not result.is_minority
 
 
-def test_of_many_writers_with_one_revision_one_succeeds(store: Store) -> None:
+def test_only_one_of_concurrent_writers_of_a_revision_succeeds(store: Store) -> None:
     document = put(store, writer=None)
     barrier = threading.Barrier(8)
 
@@ -114,7 +116,7 @@ def test_of_many_writers_with_one_revision_one_succeeds(store: Store) -> None:
 # --- many at once
 
 
-def test_a_refused_document_changes_nothing_for_the_rest(store: Store) -> None:
+def test_a_refused_document_does_not_affect_the_rest(store: Store) -> None:
     old, gone, there = put(store, n=1), put(store, n=1), put(store, n=1)
     write(store, old | {"n": 2})
     new: Document = {"_id": str(uuid.uuid4()), "n": 3}
@@ -144,7 +146,7 @@ def test_results_come_in_the_order_of_the_documents(store: Store) -> None:
 
 
 @pytest.mark.parametrize("all_copies", [False, True])
-def test_a_deleted_document_has_no_leaves_but_was_stored(store: Store, all_copies: bool) -> None:
+def test_a_deleted_document_has_an_empty_list_of_leaves(store: Store, all_copies: bool) -> None:
     document = put(store, n=1)
     delete(store, document)
     assert leaves(store, document["_id"], all_copies=all_copies) == []
@@ -168,7 +170,7 @@ def test_a_deleted_document_may_be_stored_again_once(store: Store) -> None:
         write(store, {"_id": document["_id"], "n": 3})
 
 
-def test_a_late_write_does_not_bring_a_deleted_document_back(store: Store) -> None:
+def test_a_late_write_does_not_restore_a_deleted_document(store: Store) -> None:
     document = put(store, n=1)
     delete(store, document)
     with pytest.raises(Conflict):
@@ -197,7 +199,7 @@ def walk(
 
 
 @pytest.mark.parametrize("descending", [False, True])
-def test_pages_give_every_document_once_in_the_byte_order_of_ids(
+def test_pages_contain_each_document_once_in_byte_order_of_ids(
     store: Store, descending: bool
 ) -> None:
     store.put_many([{"_id": document_id} for document_id in reversed(IDS)], timeout=SOON)
@@ -209,7 +211,7 @@ def test_pages_give_every_document_once_in_the_byte_order_of_ids(
             assert walk(store, limit, descending=descending, until=until) == cut
 
 
-def test_a_page_may_begin_after_a_document_that_is_not_there(store: Store) -> None:
+def test_a_page_may_start_after_an_id_that_does_not_exist(store: Store) -> None:
     put(store, _id="a")
     put(store, _id="c")
     assert [d["_id"] for d in store.page("b", 10, timeout=SOON).documents] == ["c"]
@@ -219,9 +221,7 @@ def test_a_page_may_begin_after_a_document_that_is_not_there(store: Store) -> No
 
 
 @pytest.mark.parametrize(("after", "until"), [("b", "b"), ("c", "b")])
-def test_a_page_between_bounds_that_leave_nothing_is_empty(
-    store: Store, after: str, until: str
-) -> None:
+def test_a_page_between_empty_bounds_is_empty(store: Store, after: str, until: str) -> None:
     put(store, _id="b")
     page = store.page(after, 10, timeout=SOON, until=until)
     assert (page.documents, page.after) == ([], None)
@@ -229,12 +229,12 @@ def test_a_page_between_bounds_that_leave_nothing_is_empty(
     assert (page.documents, page.after) == ([], None)
 
 
-def test_documents_of_a_page_are_whole(store: Store) -> None:
+def test_pages_contain_complete_documents(store: Store) -> None:
     document = put(store, n=[1, 2])
     assert store.page(None, 10, timeout=SOON).documents == [document]
 
 
-def test_the_stores_own_documents_are_left_out(store: Store) -> None:
+def test_design_documents_are_left_out_of_pages(store: Store) -> None:
     for document_id in ("5", "_design/d", "a"):
         put(store, _id=document_id)
     assert [d["_id"] for d in store.page(None, 10, timeout=SOON).documents] == ["5", "a"]
@@ -243,7 +243,7 @@ def test_the_stores_own_documents_are_left_out(store: Store) -> None:
 # --- what changed
 
 
-def test_changes_are_told_each_document_once(store: Store) -> None:
+def test_changes_contain_each_document_once(store: Store) -> None:
     start = store.changes(None, 10, timeout=SOON)
     assert start.ids == []
     one, other = put(store), put(store)
@@ -271,7 +271,7 @@ def test_a_deletion_is_a_change(store: Store) -> None:
     assert store.changes(position, 10, timeout=SOON).ids == [document["_id"]]
 
 
-def test_a_refused_write_and_one_to_the_history_are_no_changes(store: Store) -> None:
+def test_refused_writes_and_history_writes_are_not_changes(store: Store) -> None:
     document = put(store)
     position = store.changes(None, 10, timeout=SOON).position
     store.put_many([{"_id": document["_id"], "n": 1}], timeout=SOON)
@@ -279,7 +279,7 @@ def test_a_refused_write_and_one_to_the_history_are_no_changes(store: Store) -> 
     assert store.changes(position, 10, timeout=SOON).ids == []
 
 
-def test_the_stores_own_documents_are_not_among_the_changes(store: Store) -> None:
+def test_design_documents_are_left_out_of_changes(store: Store) -> None:
     position = store.changes(None, 10, timeout=SOON).position
     put(store, _id="_design/d")
     changes = store.changes(position, 10, timeout=SOON)
@@ -299,7 +299,7 @@ def test_a_change_is_waited_for(backend: Backend) -> None:
     other.close()
 
 
-def test_waiting_for_a_change_ends(store: Store) -> None:
+def test_waiting_for_a_change_ends_at_the_limit(store: Store) -> None:
     position = store.changes(None, 10, timeout=SOON).position
     began = time.monotonic()
     assert store.changes(position, 10, timeout=SOON, wait=0.3).ids == []
@@ -307,12 +307,12 @@ def test_waiting_for_a_change_ends(store: Store) -> None:
 
 
 @pytest.mark.parametrize("position", ["x", "", "-1", "²", "1 OR 1", "now", "1\n", "9" * 18])
-def test_a_position_that_is_none_is_said_to_be_unknown(store: Store, position: str) -> None:
+def test_a_malformed_position_is_reported_as_unknown(store: Store, position: str) -> None:
     with pytest.raises(UnknownPosition):
         store.changes(position, 10, timeout=SOON)
 
 
-def test_a_position_is_known_to_everybody_who_opens_the_store(backend: Backend) -> None:
+def test_a_position_is_valid_for_every_opened_store(backend: Backend) -> None:
     one, other = backend.open(), backend.open()
     position = one.changes(None, 10, timeout=SOON).position
     document = put(one)
@@ -321,8 +321,8 @@ def test_a_position_is_known_to_everybody_who_opens_the_store(backend: Backend) 
     other.close()
 
 
-def test_only_positions_that_were_given_out_get_to_couchdb(couch: Backend) -> None:
-    """CouchDB keeps every new word of a made up position for ever."""
+def test_forged_positions_are_not_sent_to_couchdb(couch: Backend) -> None:
+    """CouchDB keeps every new word of a forged position permanently."""
     store = couch.open()
     position = store.changes(None, 10, timeout=SOON).position
     place, _, code = position.rpartition(".")
@@ -336,7 +336,7 @@ def test_only_positions_that_were_given_out_get_to_couchdb(couch: Backend) -> No
 # --- the store as a whole
 
 
-def test_history_is_a_store_of_its_own(store: Store) -> None:
+def test_history_is_a_separate_store(store: Store) -> None:
     one, other = put(store, _id="both", n=1), put(store.history, _id="both", n=2)
     put(store.history, _id="old")
     assert leaves(store, "both") == [one]
@@ -352,7 +352,7 @@ def test_history_is_a_store_of_its_own(store: Store) -> None:
     store.history.check_ready(timeout=SOON)
 
 
-def test_a_store_on_one_node_is_whole(store: Store) -> None:
+def test_a_store_on_a_single_node_is_complete(store: Store) -> None:
     assert store.all_nodes_connected(timeout=SOON) is True
 
 
@@ -361,7 +361,7 @@ def test_a_bootstrapped_store_answers_and_is_ready(store: Store) -> None:
     store.check_ready(timeout=SOON)
 
 
-def test_what_one_opened_store_wrote_another_one_reads(backend: Backend) -> None:
+def test_a_document_written_by_one_opened_store_is_read_by_another(backend: Backend) -> None:
     one, other = backend.open(), backend.open()
     document = put(one, n=1)
     write(other, document | {"n": 2})

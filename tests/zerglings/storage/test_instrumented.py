@@ -45,7 +45,9 @@ def document() -> Document:
     return {"_id": str(uuid.uuid4()), "n": 1}
 
 
-def test_what_it_answers_is_the_other_s_answer(observed: InstrumentedStore, store: Store) -> None:
+def test_results_equal_those_of_the_wrapped_store(
+    observed: InstrumentedStore, store: Store
+) -> None:
     kept = document()
     revision = write(observed, kept)
     assert read(observed, kept["_id"]) == read(store, kept["_id"]) == kept | {"_rev": revision}
@@ -73,7 +75,7 @@ def test_each_operation_is_counted_and_timed(observed: InstrumentedStore) -> Non
         assert (calls(each), timed(each)) == (count + 1, times + 1), each
 
 
-def test_the_store_beside_it_is_observed_apart(observed: InstrumentedStore) -> None:
+def test_the_history_store_is_counted_separately(observed: InstrumentedStore) -> None:
     here, beside = calls("write"), calls("write", part="history")
     write(observed.history, document())
     assert (calls("write"), calls("write", part="history")) == (here, beside + 1)
@@ -89,7 +91,7 @@ def test_the_store_beside_it_is_observed_apart(observed: InstrumentedStore) -> N
         (ZeroDivisionError(), "crash"),
     ],
 )
-def test_a_call_that_fails_counts_as_what_it_is(
+def test_a_failed_call_is_counted_by_its_outcome(
     observed: InstrumentedStore, faulty: FaultyStore, error: Exception, outcome: str
 ) -> None:
     before, times = calls("read", outcome), timed("read")
@@ -99,7 +101,7 @@ def test_a_call_that_fails_counts_as_what_it_is(
     assert (calls("read", outcome), timed("read")) == (before + 1, times + 1)
 
 
-def test_of_a_write_each_document_s_outcome_counts(
+def test_each_document_of_a_write_is_counted_by_its_outcome(
     observed: InstrumentedStore, faulty: FaultyStore
 ) -> None:
     kept = [document() for _ in range(4)]
@@ -122,7 +124,9 @@ def test_of_a_write_each_document_s_outcome_counts(
     }
 
 
-def test_to_close_it_closes_the_other(observed: InstrumentedStore, faulty: FaultyStore) -> None:
+def test_closing_the_store_closes_the_wrapped_one(
+    observed: InstrumentedStore, faulty: FaultyStore
+) -> None:
     closed: list[bool] = []
     faulty.close = lambda: closed.append(True)  # type: ignore[method-assign]  # to see the call
     observed.close()

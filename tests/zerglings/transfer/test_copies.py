@@ -28,7 +28,7 @@ def exported(store: Store) -> bytes:
 
 
 def behind(first: int, last: int) -> Callable[[], int]:
-    """Return a hook that says of some calls, counted from 0, that copies lack documents."""
+    """Return a hook that reports missing documents at some calls, counted from 0."""
     calls = iter(range(1_000_000))
     return lambda: 9 if first <= next(calls) <= last else 0
 
@@ -44,16 +44,16 @@ def faulty(store: Store, monkeypatch: pytest.MonkeyPatch) -> FaultyStore:
 
 @pytest.mark.parametrize("first", range(10))
 @pytest.mark.parametrize("calls", [2, 5])
-def test_a_list_that_was_short_is_read_again(
+def test_an_incomplete_list_is_read_again(
     faulty: FaultyStore, store: Store, first: int, calls: int
 ) -> None:
-    """A copy is empty before, while, or after a page is read, whichever page that is."""
+    """A copy is empty before, during or after the read of any page."""
     faulty.lacks = behind(first, first + calls - 1)
     assert exported(faulty) == exported(store)
 
 
 @pytest.mark.parametrize("first", range(9))
-def test_what_is_written_before_copies_stay_behind_can_be_gone_on_with(
+def test_an_export_stopped_by_incomplete_copies_can_be_resumed(
     faulty: FaultyStore, store: Store, first: int
 ) -> None:
     stream = io.BytesIO()
@@ -62,14 +62,14 @@ def test_what_is_written_before_copies_stay_behind_can_be_gone_on_with(
         write_all(faulty, stream)
     stream.seek(0)
     tally = whole_part(stream)
-    assert tally is not None, "it passes for whole"
+    assert tally is not None, "the file is taken for complete"
     stream.truncate(tally.size)
     stream.seek(tally.size)
     write_all(store, stream, tally)
     assert stream.getvalue() == exported(store)
 
 
-def test_the_notes_of_keys_are_listed_whole_too(faulty: FaultyStore, store: Store) -> None:
+def test_key_records_are_listed_completely_too(faulty: FaultyStore, store: Store) -> None:
     faulty.history.lacks = behind(0, 4)
     assert exported(faulty) == exported(store)
     faulty.history.lacks = behind(1, 1_000_000)
@@ -78,5 +78,5 @@ def test_the_notes_of_keys_are_listed_whole_too(faulty: FaultyStore, store: Stor
         write_all(faulty, stream)
     stream.seek(0)
     tally = whole_part(stream)
-    assert tally is not None, "it passes for whole"
+    assert tally is not None, "the file is taken for complete"
     assert tally.counts[ZERGLING] == 5

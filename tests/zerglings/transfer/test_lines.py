@@ -54,10 +54,10 @@ def written() -> bytes:
 FILE = written()
 LINES = FILE.splitlines(keepends=True)
 CHUNK, LATER_CHUNK, ZERGLING = 3, 4, 5
-"""Numbers of the lines that hold a zergling's history and itself."""
+"""The line numbers of a zergling's history and of the zergling itself."""
 
 LAST = len(LINES) - 3
-"""Number of the line that holds the last zergling."""
+"""The line number of the last zergling."""
 
 
 def read(file: bytes) -> list[Entry]:
@@ -65,7 +65,7 @@ def read(file: bytes) -> list[Entry]:
 
 
 def with_trailer(lines: list[bytes]) -> bytes:
-    """Return lines with a trailer that fits them."""
+    """Return lines with a matching trailer."""
     tally = Tally()
     for line in lines:
         tally.add(line)
@@ -73,7 +73,7 @@ def with_trailer(lines: list[bytes]) -> bytes:
     return b"".join(lines) + orjson.dumps({"end": tally.trailer()}) + b"\n"
 
 
-def test_what_was_written_is_read() -> None:
+def test_a_written_file_is_read_back() -> None:
     found = read(FILE)
     assert [entry.id for entry in found if entry.zergling is not None] == list(IDS)
     assert [entry.line for entry in found] == list(range(2, len(LINES)))
@@ -81,7 +81,7 @@ def test_what_was_written_is_read() -> None:
 
 
 @given(st.integers(0, len(FILE) - 1))
-def test_every_cut_is_known_as_one(size: int) -> None:
+def test_every_truncation_is_detected(size: int) -> None:
     cut = FILE[:size]
     with pytest.raises(CutFile, match=rf"^line {cut.count(10) + 1}: "):
         read(cut)
@@ -92,7 +92,7 @@ def test_every_cut_is_known_as_one(size: int) -> None:
 
 
 @given(st.integers(0, len(FILE) - 2), st.integers(0, 255))
-def test_no_changed_byte_goes_unnoticed(position: int, byte: int) -> None:
+def test_every_changed_byte_is_detected(position: int, byte: int) -> None:
     if FILE[position] == byte:
         return
     with pytest.raises(BadFile, match=r"^line \d+: "):
@@ -100,7 +100,7 @@ def test_no_changed_byte_goes_unnoticed(position: int, byte: int) -> None:
 
 
 def replaced(number: int, change: Callable[[dict[str, Any]], None]) -> bytes:
-    """Return the file with the document of a line changed, and a trailer that fits."""
+    """Return the file with a changed document in one line and a matching trailer."""
     lines = list(LINES[:-1])
     content = orjson.loads(lines[number - 1])
     ((kind, document),) = content.items()
@@ -159,20 +159,20 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_a_bad_file_is_refused_with_the_number_of_the_line(case: str) -> None:
+def test_an_invalid_file_is_rejected_with_the_line_number(case: str) -> None:
     file, line, words = BAD[case]
     with pytest.raises(BadFile, match=rf"^line {line}: .*{words}"):
         read(file)
 
 
-def test_only_the_end_of_a_file_can_be_resumed() -> None:
+def test_only_a_file_truncated_at_its_end_can_be_resumed() -> None:
     with pytest.raises(BadFile):
         whole_part(io.BytesIO(FILE.replace(b'"M"', b'"X"', 1)))
     assert whole_part(io.BytesIO(FILE)) is None
 
 
 @pytest.mark.parametrize("content", [b"my notes", b'{"format":"another"'])
-def test_no_other_file_is_taken_for_an_export_that_had_just_begun(content: bytes) -> None:
+def test_other_files_are_not_taken_for_the_beginning_of_an_export(content: bytes) -> None:
     assert whole_part(io.BytesIO(FILE[:5])) is not None
     with pytest.raises(BadFile, match="not an export"):
         whole_part(io.BytesIO(content))

@@ -3,82 +3,30 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 
 import orjson
 import pytest
 
-from tests.support.backends import Backend, sqlite_backend
+from tests.support.backends import Backend
 from tests.support.documents import leaves, read, write
-from tests.support.fault_proxy import FaultProxy
-from tests.support.faulty_store import FaultyStore, raising
-from tests.support.limits import body_limit, refusing_over
+from tests.support.faulty_store import FaultyStore
 from tests.support.lives import TAIL, everything, of_the_original, populate
 from tests.support.rivals import plant
-from zerglings.documents import Document
+from tests.zerglings.transfer.transfers import compare, exported, imported, no_progress
 from zerglings.domain.document_format import decode, encode
 from zerglings.domain.zergling import CommandRequest, Pose
 from zerglings.hive.hive import Hive
 from zerglings.hive.mutations import KeyReused, NoSuchZergling
-from zerglings.storage.base import (
-    AccountRefused,
-    OutcomeUnknown,
-    Store,
-    StoreError,
-    StoreUnavailable,
-    TooLarge,
-    Written,
-)
-from zerglings.transfer import retrying
+from zerglings.storage.base import Store
 from zerglings.transfer.exporting import Exporter
-from zerglings.transfer.importing import Different, Importer
-from zerglings.transfer.lines import (
-    CutFile,
-    ExportWriter,
-    entries,
-    whole_part,
-)
+from zerglings.transfer.importing import Different
+from zerglings.transfer.lines import ExportWriter, entries
 from zerglings.transfer.tally import CHUNK, KEY, ZERGLING, Tally
 
 
-def no_progress(_: object) -> None:
-    """Show nothing."""
-
-
-def no_pause(_: float) -> None:
-    """Wait for nothing."""
-
-
-def exported(store: Store, after: Tally | None = None) -> bytes:
-    stream = io.BytesIO()
-    exporter = Exporter(store, TAIL, pause=no_pause)
-    exporter.write(ExportWriter(stream, after or Tally()), no_progress)
-    return stream.getvalue()
-
-
-def imported(store: Store, file: bytes) -> Importer:
-    importer = Importer(store, TAIL, pause=no_pause)
-    importer.write(entries(io.BytesIO(file), Tally()), no_progress)
-    return importer
-
-
-def compare(store: Store, file: bytes) -> bool:
-    importer = Importer(store, TAIL, pause=no_pause)
-    return importer.compare(entries(io.BytesIO(file), Tally()), no_progress)
-
-
-@pytest.fixture
-def embedded(tmp_path: Path) -> Iterator[Store]:
-    """Another bootstrapped and empty store."""
-    (tmp_path / "other").mkdir()
-    with closing(sqlite_backend(tmp_path / "other").open()) as store:
-        yield store
-
-
-def test_everything_comes_over_and_back(store: Store, embedded: Store) -> None:
+def test_an_import_reproduces_the_export(store: Store, embedded: Store) -> None:
     ids = populate(store)
     file = exported(store)
     importer = imported(embedded, file)
@@ -95,14 +43,14 @@ def test_everything_comes_over_and_back(store: Store, embedded: Store) -> None:
     }
 
 
-def test_into_either_store(store: Store, embedded: Store) -> None:
+def test_both_stores_accept_the_same_export(store: Store, embedded: Store) -> None:
     populate(embedded)
     file = exported(embedded)
     assert imported(store, file).written[ZERGLING] == 5
     assert exported(store) == file
 
 
-def test_no_revision_and_nothing_but_zerglings_is_exported(store: Store) -> None:
+def test_revisions_and_other_documents_are_not_exported(store: Store) -> None:
     populate(store)
     write(store, {"_id": "notes", "text": "no zergling"})
     stream = io.BytesIO()
@@ -113,7 +61,7 @@ def test_no_revision_and_nothing_but_zerglings_is_exported(store: Store) -> None
     assert b"notes" not in stream.getvalue()
 
 
-def test_what_came_over_goes_on_living(store: Store, embedded: Store) -> None:
+def test_imported_zerglings_accept_further_commands(store: Store, embedded: Store) -> None:
     populate(store)
     original = of_the_original(["M"] * 3)
     write(store, original)
@@ -128,7 +76,7 @@ def test_what_came_over_goes_on_living(store: Store, embedded: Store) -> None:
     assert decode(read(embedded, original["_id"])).spawn == Pose(2, 6, "E")
 
 
-def test_what_the_original_wrote_over_keeps_its_older_history(
+def test_a_document_rewritten_by_the_original_keeps_its_older_history(
     store: Store, embedded: Store
 ) -> None:
     hive = Hive(store, tail=TAIL)
@@ -145,7 +93,7 @@ def test_what_the_original_wrote_over_keeps_its_older_history(
     assert Hive(embedded, tail=TAIL).get(zergling.id).command_count == 80
 
 
-def test_a_key_is_known_after_the_move(store: Store, embedded: Store) -> None:
+def test_keys_are_known_after_an_import(store: Store, embedded: Store) -> None:
     populate(store)
     imported(embedded, exported(store))
     hive = Hive(embedded, tail=TAIL)
@@ -156,7 +104,7 @@ def test_a_key_is_known_after_the_move(store: Store, embedded: Store) -> None:
     )
 
 
-def test_the_key_of_a_whole_swarm_is_known_after_the_move(store: Store, embedded: Store) -> None:
+def test_keys_of_bulk_calls_are_known_after_an_import(store: Store, embedded: Store) -> None:
     populate(store)
     list(Hive(store).bulk.spawn(3, Pose(), "a swarm's key"))
     imported(embedded, exported(store))
@@ -168,7 +116,9 @@ def test_the_key_of_a_whole_swarm_is_known_after_the_move(store: Store, embedded
         list(hive.bulk.spawn(2, Pose(), "a swarm's key"))
 
 
-def test_rivals_are_settled_first(couch: Backend, embedded: Store) -> None:
+def test_conflicting_revisions_are_merged_before_the_export(
+    couch: Backend, embedded: Store
+) -> None:
     with closing(couch.open()) as store:
         hive = Hive(store)
         zergling = hive.command(hive.spawn(Pose()).id, CommandRequest.command("M"))
@@ -179,7 +129,7 @@ def test_rivals_are_settled_first(couch: Backend, embedded: Store) -> None:
     assert sorted(Hive(embedded).get(zergling.id).history) == ["L", "M", "R"]
 
 
-def test_an_import_may_be_repeated(store: Store, embedded: Store) -> None:
+def test_a_repeated_import_changes_nothing(store: Store, embedded: Store) -> None:
     populate(embedded)
     file = exported(embedded)
     imported(store, file)
@@ -190,13 +140,13 @@ def test_an_import_may_be_repeated(store: Store, embedded: Store) -> None:
     assert everything(store) == before
 
 
-def test_what_the_original_wrote_equals_its_export(store: Store) -> None:
+def test_documents_of_the_original_equal_their_export(store: Store) -> None:
     populate(store)
     file = exported(store)
     assert imported(store, file).skipped[ZERGLING] == 5
 
 
-def test_a_look_tells_whether_anything_is_missing(store: Store, embedded: Store) -> None:
+def test_a_comparison_reports_missing_documents(store: Store, embedded: Store) -> None:
     populate(embedded)
     file = exported(embedded)
     assert compare(store, file) is False
@@ -204,7 +154,9 @@ def test_a_look_tells_whether_anything_is_missing(store: Store, embedded: Store)
     assert compare(store, file) is True
 
 
-def test_what_differs_is_refused_and_nothing_is_changed(store: Store, embedded: Store) -> None:
+def test_different_documents_are_rejected_and_nothing_is_changed(
+    store: Store, embedded: Store
+) -> None:
     ids = populate(embedded)
     file = exported(embedded)
     other = decode(read(embedded, ids[0])).apply(CommandRequest.command("L"))
@@ -218,7 +170,7 @@ def test_what_differs_is_refused_and_nothing_is_changed(store: Store, embedded: 
     assert everything(store) == before
 
 
-def test_the_dead_are_not_revived(store: Store, embedded: Store) -> None:
+def test_an_import_does_not_revive_dead_zerglings(store: Store, embedded: Store) -> None:
     hive = Hive(store)
     dead = hive.spawn(Pose(), "key")
     file = exported(store)
@@ -232,7 +184,7 @@ def test_the_dead_are_not_revived(store: Store, embedded: Store) -> None:
     assert leaves(store, dead.id) == []
 
 
-def test_the_dead_stay_dead_where_they_come(store: Store, embedded: Store) -> None:
+def test_dead_zerglings_are_imported_as_dead(store: Store, embedded: Store) -> None:
     hive = Hive(store)
     dead = hive.spawn(Pose(), "key")
     hive.kill(dead.id)
@@ -245,166 +197,8 @@ def test_the_dead_stay_dead_where_they_come(store: Store, embedded: Store) -> No
     assert imported(embedded, file).skipped[ZERGLING] == 1
 
 
-@pytest.mark.parametrize(
-    ("place", "error"),
-    [
-        ("before_get", StoreUnavailable("away")),
-        ("before_put", StoreUnavailable("away")),
-        ("after_put", OutcomeUnknown("lost")),
-        ("chunk", OutcomeUnknown("lost")),
-    ],
-)
-def test_a_store_that_blinks_is_asked_again(
-    store: Store, embedded: Store, place: str, error: StoreError
-) -> None:
-    populate(embedded)
-    file = exported(embedded)
-    faulty = FaultyStore(store)
-    if place == "chunk":
-        faulty.history.after_put = raising(error, 2)
-    else:
-        setattr(faulty, place, raising(error, 2))
-    assert imported(faulty, file).written[ZERGLING] == 5
-    assert exported(store) == file
-
-
-def test_a_store_that_stays_away_is_given_up(store: Store, embedded: Store) -> None:
-    populate(embedded)
-    faulty = FaultyStore(store)
-    faulty.before_get = raising(StoreUnavailable("away"), 1000)
-    with pytest.raises(StoreUnavailable, match="away"):
-        imported(faulty, exported(embedded))
-    assert len(faulty.gets) == len(retrying.PAUSES) + 1
-
-
-def test_a_refused_account_is_not_knocked_with_again(store: Store, embedded: Store) -> None:
-    populate(embedded)
-    faulty = FaultyStore(store)
-    faulty.before_put = raising(AccountRefused("no"), 1000)
-    with pytest.raises(AccountRefused):
-        imported(faulty, exported(embedded))
-    assert len(faulty.puts) == 1
-
-
-def test_an_import_goes_on_through_a_limit_to_the_size_of_requests(
-    couch: Backend, proxy: FaultProxy, embedded: Store
-) -> None:
-    populate(embedded)
-    file = exported(embedded)
-    proxy.fault = body_limit(max(map(len, file.splitlines())))
-    with closing(couch.through(proxy.url).open()) as store:
-        assert imported(store, file).written[ZERGLING] == 5
-        assert 413 in [request.status for request in proxy.requests]
-    with closing(couch.open()) as store:
-        assert exported(store) == file
-
-
-def test_an_import_names_what_is_too_large_and_is_not_tried_again(
-    store: Store, embedded: Store
-) -> None:
-    populate(embedded)
-    faulty = FaultyStore(store)
-    faulty.before_put = refusing_over(10)
-    with pytest.raises(TooLarge) as caught:
-        imported(faulty, exported(embedded))
-    assert caught.value.document_id
-    assert len(faulty.puts) == 1
-
-
-def test_what_a_minority_has_is_looked_for_in_all_copies(store: Store, embedded: Store) -> None:
-    populate(embedded)
-    faulty = FaultyStore(store)
-    faulty.is_minority = lambda document: True
-    assert imported(faulty, exported(embedded)).written[ZERGLING] == 5
-    assert [all_copies for ids, all_copies in faulty.gets if ids] == [False, True]
-    assert [all_copies for ids, all_copies in faulty.history.gets if ids] == [False, True]
-
-
-def test_what_does_not_read_back_is_no_success(store: Store, embedded: Store) -> None:
-    populate(embedded)
-
-    class Forgetful(FaultyStore):
-        def put_many(
-            self, documents: Sequence[Document], *, timeout: float
-        ) -> list[Written | StoreError]:
-            results = super().put_many(documents, timeout=timeout)
-            for document, result in zip(documents, results, strict=True):
-                if not isinstance(result, StoreError):
-                    dead = {"_id": document["_id"], "_rev": result.revision, "_deleted": True}
-                    write(self._store, dead)
-            return results
-
-    with pytest.raises(Different):
-        imported(Forgetful(store), exported(embedded))
-
-
-def test_an_export_goes_on_after_a_blink_and_ends_with_an_outage(store: Store) -> None:
-    populate(store)
-    faulty = FaultyStore(store)
-    faulty.before_page = raising(StoreUnavailable("away"), 2)
-    faulty.before_get = raising(StoreUnavailable("away"), 2)
-    assert exported(faulty) == exported(store)
-    faulty.before_page = raising(StoreUnavailable("away"), 1000)
-    with pytest.raises(StoreUnavailable):
-        exported(faulty)
-
-
-def failing_after(store: Store, calls: int) -> FaultyStore:
-    """Return a store that stays away after so many calls on it or on its history."""
-    left = [calls]
-
-    def count(*_: object) -> None:
-        left[0] -= 1
-        if left[0] < 0:
-            raise AccountRefused("no")
-
-    faulty = FaultyStore(store)
-    for each in (faulty, faulty.history):
-        each.before_page = each.before_get = count
-    return faulty
-
-
-def test_an_export_whose_store_fails_at_any_call_is_never_taken_for_whole(store: Store) -> None:
-    populate(store)
-    whole = exported(store)
-    calls = 0
-    while True:
-        stream = io.BytesIO()
-        exporter = Exporter(failing_after(store, calls), TAIL, pause=no_pause)
-        try:
-            exporter.write(ExportWriter(stream, Tally()), no_progress)
-        except AccountRefused:
-            calls += 1
-        else:
-            break
-        with pytest.raises(CutFile):
-            list(entries(io.BytesIO(stream.getvalue()), Tally()))
-        tally = whole_part(io.BytesIO(stream.getvalue()))
-        assert tally is not None
-        assert stream.getvalue()[: tally.size] + exported(store, tally) == whole
-    assert calls > 3  # zerglings, documents, parts of histories, keys
-    assert stream.getvalue() == whole
-
-
-def test_a_zergling_whose_history_is_not_whole_is_passed_over(store: Store) -> None:
-    ids = populate(store)
-    chunk = store.history.page(None, 1, timeout=5.0).documents[0]
-    write(store.history, {"_id": chunk["_id"], "_rev": chunk["_rev"], "_deleted": True})
-    victim = chunk["_id"].partition(":")[0]
-    wrong = next(id_ for id_ in ids if id_ != victim and "base" in read(store, id_))
-    write(store, read(store, wrong) | {"location": {"x": 99, "y": 99}})
-    stream = io.BytesIO()
-    exporter = Exporter(store, TAIL, pause=no_pause)
-    exporter.write(ExportWriter(stream, Tally()), no_progress)
-    assert exporter.damaged == 2
-    tally = Tally()
-    found = {entry.id for entry in entries(io.BytesIO(stream.getvalue()), tally)}
-    assert found.isdisjoint({victim, wrong})
-    assert tally.counts[ZERGLING] == 3
-
-
-def test_each_zergling_is_whole_beside_a_working_service(store: Store) -> None:
-    """Between the read of a zergling and that of its chunks it lives on."""
+def test_each_zergling_is_exported_consistently_under_load(store: Store) -> None:
+    """The zerglings get commands between the reads of document and chunks."""
     ids = populate(store)
     hive = Hive(store, tail=TAIL)
     living = [seen.id for seen in hive.list().zerglings]
@@ -420,7 +214,7 @@ def test_each_zergling_is_whole_beside_a_working_service(store: Store) -> None:
     assert found == ids
 
 
-def test_a_very_long_life_comes_over_in_order(store: Store, embedded: Store) -> None:
+def test_a_very_long_history_is_transferred_in_order(store: Store, embedded: Store) -> None:
     hive = Hive(store, tail=TAIL)
     zergling = hive.spawn(Pose())
     for number in range(25):
@@ -430,15 +224,3 @@ def test_a_very_long_life_comes_over_in_order(store: Store, embedded: Store) -> 
     assert len([chunk for chunk in chunks if chunk]) > 20
     assert imported(embedded, file).written[ZERGLING] == 1
     assert everything(embedded) == everything(store)
-
-
-def test_an_export_goes_on_after_the_last_whole_zergling(store: Store) -> None:
-    populate(store)
-    file = exported(store)
-    ends = [n + 1 for n, byte in enumerate(file) if byte == ord("\n")]
-    for cut in {0, 1, *(end + step for end in ends for step in (-1, 0, 1)), len(file) - 2}:
-        tally = whole_part(io.BytesIO(file[:cut])) if cut < len(file) else None
-        if tally is None:
-            assert cut >= len(file)
-            continue
-        assert file[: tally.size] + exported(store, tally) == file

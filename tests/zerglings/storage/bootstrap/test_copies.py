@@ -20,7 +20,7 @@ ENDED = "copies changed ended the maintenance of couchdb@c"
 
 @pytest.fixture
 def cluster(site: Site, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch) -> Cluster:
-    """Three nodes, of which the third has to be told what it holds."""
+    """Three nodes with equal settings; tests set the documents of the third."""
     monkeypatch.setattr(copies_module, "BOOTSTRAP_SETTLING_TIME", 0.3)
     return with_all_else(Cluster(site, proxy))
 
@@ -34,7 +34,7 @@ def with_all_else(cluster: Cluster) -> Cluster:
     return cluster
 
 
-def test_a_copy_that_is_behind_is_a_warning_but_drift_for_a_check(cluster: Cluster) -> None:
+def test_an_incomplete_copy_is_a_warning_and_drift_in_a_check(cluster: Cluster) -> None:
     cluster.hold("couchdb@c", 3)
     lines = cluster.bootstrap()
     assert f"copies warning {BEHIND}" in lines
@@ -42,12 +42,12 @@ def test_a_copy_that_is_behind_is_a_warning_but_drift_for_a_check(cluster: Clust
     assert f"copies drift {BEHIND}" in cluster.check()
 
 
-def test_a_document_on_its_way_to_a_copy_is_not_missing(cluster: Cluster) -> None:
+def test_a_document_that_is_still_being_replicated_is_not_missing(cluster: Cluster) -> None:
     cluster.hold("couchdb@c", 29, 30)
     assert not [line for line in cluster.check() if line.startswith("copies drift")]
 
 
-def test_a_node_with_whole_copies_is_put_into_service(cluster: Cluster) -> None:
+def test_a_node_with_complete_copies_is_put_into_service(cluster: Cluster) -> None:
     cluster.hold("couchdb@c", 30)
     cluster.keep("couchdb@c", "maintenance_mode", "true", "false")
     lines = cluster.bootstrap()
@@ -56,21 +56,21 @@ def test_a_node_with_whole_copies_is_put_into_service(cluster: Cluster) -> None:
     assert cluster.changed("maintenance_mode") == {"couchdb@c"}
 
 
-def test_a_check_finds_a_node_that_could_be_in_service(cluster: Cluster) -> None:
+def test_a_check_reports_a_complete_node_in_maintenance_as_drift(cluster: Cluster) -> None:
     cluster.hold("couchdb@c", 30)
     cluster.keep("couchdb@c", "maintenance_mode", "true")
     assert "copies drift in maintenance, with complete copies: couchdb@c" in cluster.check()
     assert cluster.changed("maintenance_mode") == set()
 
 
-def test_a_node_whose_copies_are_behind_stays_in_maintenance(cluster: Cluster) -> None:
+def test_a_node_with_incomplete_copies_stays_in_maintenance(cluster: Cluster) -> None:
     cluster.hold("couchdb@c", 3)
     cluster.keep("couchdb@c", "maintenance_mode", "true")
     assert f"copies warning {BEHIND_WITH_USERS}" in cluster.bootstrap()
     assert cluster.changed("maintenance_mode") == set()
 
 
-def test_who_asks_for_nothing_else_waits_until_copies_are_whole(cluster: Cluster) -> None:
+def test_the_copies_step_alone_waits_until_copies_are_complete(cluster: Cluster) -> None:
     cluster.hold("couchdb@c", 3)
     cluster.keep("couchdb@c", "maintenance_mode", "true")
     with pytest.raises(TimedOut, match=BEHIND_WITH_USERS):
@@ -80,17 +80,17 @@ def test_who_asks_for_nothing_else_waits_until_copies_are_whole(cluster: Cluster
     assert pushed == [f"/{name}/_sync_shards" for name in names], "each is pushed once"
 
 
-def test_maintenance_that_an_operator_wants_is_left_alone(cluster: Cluster) -> None:
+def test_maintenance_set_by_an_operator_is_kept(cluster: Cluster) -> None:
     cluster.hold("couchdb@c", 30)
     cluster.keep("couchdb@c", "maintenance_mode", "nolb")
     assert "copies ok ok" in cluster.bootstrap()
     assert cluster.changed("maintenance_mode") == set()
 
 
-def test_empty_nodes_do_not_confirm_each_other(
+def test_empty_nodes_stay_in_maintenance_while_the_complete_node_is_away(
     site: Site, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The only whole node is away, and the two that are there have nothing."""
+    """The only complete node is unreachable, and the other two are empty."""
     monkeypatch.setattr(copies_module, "BOOTSTRAP_SETTLING_TIME", 0.3)
     cluster = Cluster(site, proxy, away=("couchdb@a",))
     for node in NODES[1:]:
@@ -102,10 +102,10 @@ def test_empty_nodes_do_not_confirm_each_other(
     assert cluster.changed("maintenance_mode") == set()
 
 
-def test_a_node_is_closed_and_limited_before_it_is_put_into_service(
+def test_security_and_revs_limit_are_set_before_a_node_is_put_into_service(
     site: Site, proxy: FaultProxy
 ) -> None:
-    """A fresh copy lets nobody but admins in: the service would be refused at that node."""
+    """A new copy admits only admins, so that node would refuse the service."""
     cluster = Cluster(site, proxy)
     for part, fresh, wanted in (
         ("_revs_limit", 1000, REVS_LIMIT),

@@ -20,7 +20,9 @@ OTHER = {"members": {"roles": [ROLE, "guests"]}}
 FRESH = {"admins": {"roles": ["_admin"]}, "members": {"roles": ["_admin"]}}
 
 
-def test_a_limit_is_mended_on_the_node_that_has_another(site: Site, proxy: FaultProxy) -> None:
+def test_a_revs_limit_is_corrected_only_on_the_node_that_differs(
+    site: Site, proxy: FaultProxy
+) -> None:
     cluster = Cluster(site, proxy)
     for node in NODES:
         cluster.keep(node, "_security", CLOSED)
@@ -37,7 +39,7 @@ def test_a_limit_is_mended_on_the_node_that_has_another(site: Site, proxy: Fault
     ("others", "wanted"),
     [((FRESH, CLOSED), CLOSED), ((FRESH, FRESH), CLOSED), ((OTHER, OTHER), OTHER)],
 )
-def test_copies_with_different_members_get_what_most_of_the_closed_ones_have(
+def test_copies_with_different_members_get_those_of_most_closed_copies(
     site: Site, proxy: FaultProxy, others: tuple[Any, Any], wanted: Any
 ) -> None:
     for name in site.databases:
@@ -53,7 +55,7 @@ def test_copies_with_different_members_get_what_most_of_the_closed_ones_have(
     assert cluster.changed("_security") == unlike
 
 
-def test_a_node_that_is_away_is_a_warning_but_drift_for_a_check(
+def test_an_unreachable_node_is_a_warning_and_drift_in_a_check(
     site: Site, proxy: FaultProxy
 ) -> None:
     cluster = Cluster(site, proxy, away=("couchdb@c",))
@@ -80,7 +82,7 @@ def test_a_node_without_a_copy_yet_is_a_warning(site: Site, proxy: FaultProxy) -
 
 
 @pytest.mark.parametrize("status", [500, 409])  # 409 is what a node that starts has answered
-def test_a_node_that_does_not_answer_is_waited_for_only_so_long(
+def test_a_node_that_fails_for_too_long_is_a_warning(
     site: Site, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
     monkeypatch.setattr(nodes_module, "SILENCE_LIMIT", 0.3)
@@ -94,8 +96,8 @@ def test_a_node_that_does_not_answer_is_waited_for_only_so_long(
     assert any(line.startswith("database warning the node couchdb@c") for line in lines)
 
 
-def test_one_copy_of_a_real_server_is_mended(site: Site) -> None:
-    """CouchDB shows the value of one copy, which may be another one."""
+def test_a_single_copy_of_a_real_server_is_corrected(site: Site) -> None:
+    """CouchDB returns the value of one copy, which may be a different copy."""
     site.bootstrap()
     if site.server.ask("GET").get("couchdb") != "Welcome" or "vendor" not in site.server.ask("GET"):
         pytest.skip("needs CouchDB: COUCHDB_TEST_URL")
@@ -121,6 +123,6 @@ def test_copies_are_named_as_couchdb_names_their_files() -> None:
 @pytest.mark.parametrize(
     "layout", [{}, {"shard_suffix": "x", "by_node": {}}, {"shard_suffix": [1], "by_node": []}]
 )
-def test_a_layout_of_any_other_shape_is_not_couchdbs(layout: dict[str, Any]) -> None:
+def test_a_malformed_shard_layout_is_rejected(layout: dict[str, Any]) -> None:
     with pytest.raises(NotYet):
         list(copies_of("x", layout))

@@ -32,22 +32,22 @@ def header(account: Account) -> str | None:
     return account(request).headers.get("Authorization")
 
 
-def test_a_password_of_any_letters_is_sent_as_utf_8() -> None:
+def test_a_non_ascii_password_is_sent_as_utf_8() -> None:
     assert header(Account("zoë", lambda: "p:ж")) == "Basic em/DqzpwOtC2"
 
 
-def test_without_a_password_nothing_is_sent() -> None:
+def test_no_authorization_header_is_sent_without_a_password() -> None:
     account = Account("admin", str)
     assert account.is_anonymous
     assert header(account) is None
 
 
-def test_a_password_refused_from_the_first_rests_long(clock: Clock) -> None:
+def test_a_password_that_was_never_accepted_is_retried_after_a_long_pause(clock: Clock) -> None:
     account = Account("a", lambda: "b", clock=clock)
     rests_for(account, clock, RETRY_SECONDS, RETRY_SECONDS)
 
 
-def test_a_password_that_was_good_before_has_a_second_try_soon(clock: Clock) -> None:
+def test_a_password_that_was_accepted_before_is_retried_soon(clock: Clock) -> None:
     account = Account("a", lambda: "b", clock=clock)
     account.record_success()
     rests_for(account, clock, FIRST_RETRY_SECONDS, RETRY_SECONDS, RETRY_SECONDS)
@@ -64,7 +64,7 @@ def rests_for(account: Account, clock: Clock, *rests: float) -> None:
     assert header(account)
 
 
-def test_five_minutes_see_fewer_tries_than_lock_the_account(clock: Clock) -> None:
+def test_five_minutes_have_fewer_attempts_than_lock_an_account(clock: Clock) -> None:
     account = Account("a", lambda: "b", clock=clock)
     account.record_success()
     tries = 0
@@ -79,7 +79,7 @@ def test_five_minutes_see_fewer_tries_than_lock_the_account(clock: Clock) -> Non
     assert tries == 2, "two processes of a pod stay below five"
 
 
-def test_a_new_password_is_sent_at_once(clock: Clock) -> None:
+def test_a_new_password_is_sent_immediately(clock: Clock) -> None:
     passwords = ["old"]
     account = Account("a", lambda: passwords[0], clock=clock)
     assert not account.record_refusal(None)
@@ -87,7 +87,7 @@ def test_a_new_password_is_sent_at_once(clock: Clock) -> None:
     assert header(account) == "Basic YTpuZXc="
 
 
-def test_a_refusal_that_meets_a_new_password_is_worth_another_try(clock: Clock) -> None:
+def test_a_refusal_of_a_replaced_password_allows_a_retry(clock: Clock) -> None:
     passwords = ["old"]
     account = Account("a", lambda: passwords[0], clock=clock)
     passwords[0] = "new"
@@ -95,7 +95,7 @@ def test_a_refusal_that_meets_a_new_password_is_worth_another_try(clock: Clock) 
     assert account.password == "new"
 
 
-def test_an_accepted_password_may_be_refused_afresh(clock: Clock) -> None:
+def test_an_accepted_password_resets_the_retry_pause(clock: Clock) -> None:
     account = Account("a", lambda: "b", clock=clock)
     for _ in range(3):
         account.record_refusal(None)
@@ -107,7 +107,7 @@ def test_an_accepted_password_may_be_refused_afresh(clock: Clock) -> None:
         assert header(account)
 
 
-def test_a_file_that_is_gone_is_no_new_password(
+def test_an_unreadable_password_file_is_not_a_new_password(
     clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     def gone() -> str:
@@ -123,7 +123,7 @@ def test_a_file_that_is_gone_is_no_new_password(
     assert "cannot read it" in caplog.text
 
 
-def test_a_locked_account_rests_whatever_its_password(clock: Clock) -> None:
+def test_a_locked_account_pauses_even_for_a_new_password(clock: Clock) -> None:
     passwords = ["old"]
     account = Account("a", lambda: passwords[0], clock=clock)
     account.record_success()
@@ -139,7 +139,7 @@ def test_a_locked_account_rests_whatever_its_password(clock: Clock) -> None:
     assert header(account)
 
 
-def test_whether_a_password_is_good_is_waited_for_no_longer_than_asked() -> None:
+def test_waiting_for_an_unproven_password_ends_at_the_timeout() -> None:
     account = Account("a", lambda: "b")
     with (
         account.serialize_until_accepted(1.0),
@@ -147,14 +147,14 @@ def test_whether_a_password_is_good_is_waited_for_no_longer_than_asked() -> None
         account.serialize_until_accepted(0.05),
     ):
         pass
-    assert not isinstance(caught.value, AccountRefused), "nobody has refused it"
+    assert not isinstance(caught.value, AccountRefused), "the server has not refused it"
     with account.serialize_until_accepted(0.05):
         account.record_success()
     with account.serialize_until_accepted(0.05), account.serialize_until_accepted(0.05):
         pass
 
 
-def test_a_late_refusal_of_an_old_password_says_nothing_about_the_new_one(clock: Clock) -> None:
+def test_a_late_refusal_of_an_old_password_does_not_block_the_new_one(clock: Clock) -> None:
     passwords = ["old"]
     account = Account("a", lambda: passwords[0], clock=clock)
     account.record_success()

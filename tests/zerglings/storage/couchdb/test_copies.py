@@ -31,7 +31,7 @@ def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(couchdb_copies, "LISTING_SETTLING_TIME", 0.1)
 
 
-def test_copies_that_hold_the_same_lack_nothing(remote: Store, proxy: FaultProxy) -> None:
+def test_equal_copies_lack_no_documents(remote: Store, proxy: FaultProxy) -> None:
     hold(proxy, a=(30,), b=(30,), c=(30,))
     assert remote.missing_documents(timeout=SOON) == 0
     remote.check_copies(timeout=SOON)
@@ -39,7 +39,7 @@ def test_copies_that_hold_the_same_lack_nothing(remote: Store, proxy: FaultProxy
 
 @pytest.mark.usefixtures("_hasty")
 @pytest.mark.parametrize(("count", "lacking"), [(0, 30), (3, 27), (29, 1)])
-def test_a_copy_that_lacks_documents_is_found(
+def test_a_copy_that_lacks_documents_is_reported(
     remote: Store, proxy: FaultProxy, count: int, lacking: int
 ) -> None:
     hold(proxy, a=(30,), b=(count,), c=(30,))
@@ -49,12 +49,12 @@ def test_a_copy_that_lacks_documents_is_found(
 
 
 @pytest.mark.usefixtures("_hasty")
-def test_what_several_copies_lack_is_added_up(remote: Store, proxy: FaultProxy) -> None:
+def test_missing_documents_of_several_copies_are_summed(remote: Store, proxy: FaultProxy) -> None:
     hold(proxy, a=(0,), b=(30,), c=(29,))
     assert remote.missing_documents(timeout=SOON) == 31
 
 
-def test_a_document_on_its_way_to_a_copy_is_waited_for(
+def test_a_document_that_is_still_being_replicated_is_waited_for(
     remote: Store, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(couchdb_copies, "LISTING_SETTLING_TIME", 30.0)
@@ -62,34 +62,32 @@ def test_a_document_on_its_way_to_a_copy_is_waited_for(
     assert remote.missing_documents(timeout=60.0) == 0
 
 
-def test_where_each_shard_has_one_copy_there_is_nothing_to_compare(
-    remote: Store, proxy: FaultProxy
-) -> None:
+def test_shards_with_a_single_copy_are_not_compared(remote: Store, proxy: FaultProxy) -> None:
     hold(proxy, a=(30,))
     assert remote.missing_documents(timeout=SOON) is None
     assert not [seen for seen in proxy.requests if "_changes" in seen.path]
 
 
-def test_a_node_in_maintenance_is_not_read_and_so_lacks_nothing(
-    remote: Store, proxy: FaultProxy
-) -> None:
+def test_a_node_in_maintenance_is_not_counted_as_lacking(remote: Store, proxy: FaultProxy) -> None:
     hold(proxy, a=(30,), b=(30,), c=(RESTING,))
     assert remote.missing_documents(timeout=SOON) == 0
 
 
 @pytest.mark.usefixtures("_hasty")
-def test_a_node_in_maintenance_hides_no_other(remote: Store, proxy: FaultProxy) -> None:
+def test_a_node_in_maintenance_does_not_hide_an_incomplete_copy(
+    remote: Store, proxy: FaultProxy
+) -> None:
     hold(proxy, a=(30,), b=(3,), c=(RESTING,))
     assert remote.missing_documents(timeout=SOON) == 27
 
 
-def test_a_node_that_is_away_is_not_taken_for_a_copy(remote: Store, proxy: FaultProxy) -> None:
+def test_an_unreachable_node_is_not_counted_as_lacking(remote: Store, proxy: FaultProxy) -> None:
     hold(proxy, a=(30,), b=(30,), c=(AWAY,))
     assert remote.missing_documents(timeout=SOON) == 0
 
 
 @pytest.mark.parametrize(("b", "c"), [(AWAY, AWAY), (AWAY, RESTING), (RESTING, RESTING)])
-def test_too_few_copies_to_be_compared_are_not_taken_for_complete(
+def test_too_few_reachable_copies_are_an_error(
     remote: Store, proxy: FaultProxy, b: int, c: int
 ) -> None:
     hold(proxy, a=(3,), b=(b,), c=(c,))
@@ -100,7 +98,7 @@ def test_too_few_copies_to_be_compared_are_not_taken_for_complete(
 
 
 @pytest.mark.parametrize("shards", [{}, {RANGES[0]: [], RANGES[1]: []}])
-def test_shards_without_copies_are_not_taken_for_complete(
+def test_shards_without_copies_are_an_error(
     remote: Store, proxy: FaultProxy, shards: dict[str, list[str]]
 ) -> None:
     hold(proxy, a=(30,), b=(30,), c=(30,))
@@ -111,7 +109,7 @@ def test_shards_without_copies_are_not_taken_for_complete(
 
 
 @pytest.mark.usefixtures("_hasty")
-def test_a_further_copy_of_one_shard_is_compared_too(remote: Store, proxy: FaultProxy) -> None:
+def test_an_extra_copy_of_one_shard_is_compared_too(remote: Store, proxy: FaultProxy) -> None:
     a, b, c = NODES[:3]
     hold(proxy, a=(30,), b=(30,), c=(30,))
     shards = {RANGES[0]: [a, b, c], RANGES[1]: [a, b]}
@@ -130,18 +128,18 @@ def test_a_further_copy_of_one_shard_is_compared_too(remote: Store, proxy: Fault
     assert remote.missing_documents(timeout=SOON) == 18
 
 
-def test_a_store_without_copies_lacks_nothing(store: Store) -> None:
+def test_a_store_without_copies_lacks_no_documents(store: Store) -> None:
     assert not store.missing_documents(timeout=SOON)
     store.check_copies(timeout=SOON)
 
 
-def test_a_count_that_is_not_told_is_not_taken_for_none(remote: Store, proxy: FaultProxy) -> None:
+def test_a_missing_count_is_not_taken_for_zero(remote: Store, proxy: FaultProxy) -> None:
     hold(proxy, a=(30,), b=(None,), c=(30,))
     with pytest.raises(StoreUnavailable):
         remote.missing_documents(timeout=SOON)
 
 
-def test_both_databases_are_compared_each_for_itself(remote: Store, proxy: FaultProxy) -> None:
+def test_both_databases_are_compared_separately(remote: Store, proxy: FaultProxy) -> None:
     hold(proxy, a=(30,), b=(30,), c=(30,))
     remote.missing_documents(timeout=SOON)
     remote.history.missing_documents(timeout=SOON)
@@ -149,7 +147,7 @@ def test_both_databases_are_compared_each_for_itself(remote: Store, proxy: Fault
     assert len(names) == looks(proxy) == 2
 
 
-def test_a_position_is_the_term_that_erlang_makes_of_it() -> None:
+def test_a_position_is_encoded_as_erlang_encodes_it() -> None:
     position = beginning_of([("00000000-7fffffff", "n1@h"), ("80000000-ffffffff", "n2")])
     number, _, opaque = position.partition("-")
     assert number == "0"

@@ -22,7 +22,7 @@ JSON = {"Content-Type": "application/json"}
 
 
 class Server:
-    """The server as any client sees it, signed in as its admin unless told otherwise."""
+    """Sends requests to the server, by default with the admin's account."""
 
     def __init__(self, server: CouchDBServer) -> None:
         self._server = server
@@ -61,7 +61,7 @@ def database(server: Server, couchdb: CouchDBServer) -> Iterator[str]:
 
 @pytest.fixture
 def account(server: Server) -> Iterator[str]:
-    """An account with the password PASSWORD, which nothing else uses."""
+    """A new account with the password PASSWORD."""
     name = f"overmind-{uuid.uuid4().hex[:12]}"
     path = f"_users/org.couchdb.user:{name}"
     user = {"name": name, "password": PASSWORD, "roles": [], "type": "user"}
@@ -91,7 +91,7 @@ def test_a_local_document_never_conflicts(server: Server, database: str) -> None
         assert server.ask("PUT", path, json=fields | {"n": 1}).status_code == 201
 
 
-def test_a_session_outlives_one_change_of_the_secret_since_3_5_2(
+def test_a_session_survives_one_change_of_the_secret_since_3_5_2(
     server: Server, account: str
 ) -> None:
     setting = "_node/_local/_config/chttpd_auth/secret"
@@ -116,9 +116,7 @@ def test_a_session_outlives_one_change_of_the_secret_since_3_5_2(
             server.ask("DELETE", setting)
 
 
-def test_a_password_that_is_hashed_again_keeps_its_salt_since_3_5(
-    server: Server, account: str
-) -> None:
+def test_a_rehashed_password_keeps_its_salt_since_3_5(server: Server, account: str) -> None:
     if server.version < (3, 5):
         pytest.skip("this server does not hash passwords again unless it is told to")
     path = f"_users/org.couchdb.user:{account}"
@@ -158,7 +156,9 @@ def test_a_request_id_of_36_letters_digits_and_dashes_is_kept(
     assert (answer.headers["X-Couch-Request-ID"] == given) is is_kept
 
 
-def test_numbers_at_the_edge_are_not_all_kept(server: Server, database: str) -> None:
+def test_negative_zero_and_subnormal_numbers_are_not_always_kept(
+    server: Server, database: str
+) -> None:
     path = f"{database}/a"
     server.ask("PUT", path, data=b'{"zero":-0.0,"small":5e-324}').raise_for_status()
     found = server.ask("GET", path)
@@ -166,7 +166,7 @@ def test_numbers_at_the_edge_are_not_all_kept(server: Server, database: str) -> 
     assert found.json()["small"] == (5e-324 if server.version >= (3, 5, 2) else 0.0)
 
 
-def test_an_account_is_locked_after_five_refused_sign_ins_since_3_4(
+def test_an_account_is_locked_after_five_failed_sign_ins_since_3_4(
     server: Server, account: str
 ) -> None:
     mode = server.ask("GET", "_node/_local/_config/chttpd_auth_lockout/mode")
@@ -180,10 +180,8 @@ def test_an_account_is_locked_after_five_refused_sign_ins_since_3_4(
     assert status(PASSWORD) == (403 if server.version >= (3, 4) else 200)
 
 
-def test_a_position_in_the_changes_counts_the_documents_of_the_copies_that_it_names(
-    server: Server, database: str
-) -> None:
-    """CouchDB's documents call it opaque; `zerglings/storage/couchdb/copies.py` makes one."""
+def test_a_changes_position_selects_the_copies_that_it_names(server: Server, database: str) -> None:
+    """CouchDB documents it as opaque; `zerglings/storage/couchdb/copies.py` makes one."""
     documents = [{"_id": f"d{number}"} for number in range(30)]
     server.ask("POST", f"{database}/_bulk_docs", json={"docs": documents}).raise_for_status()
     shards = server.ask("GET", f"{database}/_shards").json()["shards"]
@@ -194,7 +192,7 @@ def test_a_position_in_the_changes_counts_the_documents_of_the_copies_that_it_na
     assert all(nodes[0].encode() in names for nodes in shards.values())
 
 
-def test_whoever_may_read_a_database_may_ask_for_its_shards(
+def test_a_member_of_a_database_may_read_its_shards(
     server: Server, database: str, account: str
 ) -> None:
     security = {"members": {"names": [account]}}

@@ -45,7 +45,7 @@ def couch_error(status: int, error: str, reason: str) -> Answer:
 
 @pytest.fixture
 def store(couch: Backend, proxy: FaultProxy) -> Iterator[Store]:
-    """A store that reaches its server through the proxy."""
+    """A store whose requests go through the proxy."""
     store = couch.through(proxy.url).open()
     yield store
     store.close()
@@ -68,7 +68,7 @@ def write_two(store: Store) -> object:
 
 
 def raised(store: Store, count: int) -> object:
-    """Write documents and raise what became of the last."""
+    """Write documents and raise the error of the last one."""
     documents = [{"_id": str(uuid.uuid4())} for _ in range(count)]
     result = store.put_many(documents, timeout=TIMEOUT)[-1]
     if isinstance(result, StoreError):
@@ -146,7 +146,7 @@ FAULTS: dict[str, tuple[Kind, type[StoreError], type[StoreError]]] = {
 @pytest.mark.parametrize("call", [read, read_all_copies, write, write_two, listing])
 @pytest.mark.parametrize("name", FAULTS)
 @pytest.mark.parametrize("is_first", [True, False])
-def test_each_fault_is_an_error_of_the_contract(
+def test_each_fault_raises_the_store_error_of_the_contract(
     store: Store, proxy: FaultProxy, name: str, call: Callable[[Store], object], is_first: bool
 ) -> None:
     kind, read_error, write_error = FAULTS[name]
@@ -159,7 +159,7 @@ def test_each_fault_is_an_error_of_the_contract(
     assert "127.0.0.1" not in str(caught.value)
 
 
-def test_a_refused_connection_changes_nothing(store: Store, proxy: FaultProxy) -> None:
+def test_a_refused_connection_is_reported_as_unavailable(store: Store, proxy: FaultProxy) -> None:
     proxy.down()
     for call in (read, write, listing, ping):
         with pytest.raises(StoreUnavailable, match="connection refused"):
@@ -170,7 +170,7 @@ def ping(store: Store) -> None:
     store.ping(timeout=TIMEOUT)
 
 
-def test_a_name_that_does_not_resolve_is_said_so() -> None:
+def test_an_unresolvable_host_name_is_reported() -> None:
     client = CouchDBClient("http://couchdb.invalid:5984", Account("", str))
     with pytest.raises(StoreUnavailable, match="does not resolve"):
         write(CouchDBStore(client, "zerglings"))
@@ -178,7 +178,7 @@ def test_a_name_that_does_not_resolve_is_said_so() -> None:
 
 
 @pytest.mark.parametrize("host", ["a..b", "a" * 70])
-def test_a_host_that_cannot_be_one_is_a_store_that_is_away(host: str) -> None:
+def test_an_invalid_host_name_is_reported_as_unavailable(host: str) -> None:
     client = CouchDBClient(f"http://{host}:5984", Account("", str))
     for call in (read, write):
         with pytest.raises(StoreUnavailable):
@@ -186,9 +186,7 @@ def test_a_host_that_cannot_be_one_is_a_store_that_is_away(host: str) -> None:
     client.close()
 
 
-def test_a_server_that_hangs_is_waited_for_no_longer_than_asked(
-    store: Store, proxy: FaultProxy
-) -> None:
+def test_a_hanging_server_ends_the_call_at_its_timeout(store: Store, proxy: FaultProxy) -> None:
     proxy.fault = Fault(Hang(threading.Event()))
     for call, error in ((read, StoreUnavailable), (write, OutcomeUnknown)):
         began = time.monotonic()
@@ -197,7 +195,7 @@ def test_a_server_that_hangs_is_waited_for_no_longer_than_asked(
         assert time.monotonic() - began < TIMEOUT + 1
 
 
-def test_a_host_that_swallows_connections_is_waited_for_one_second() -> None:
+def test_a_connection_attempt_times_out_after_one_second() -> None:
     with socket.socket() as full:
         full.bind(("127.0.0.1", 0))
         full.listen(0)
@@ -216,7 +214,7 @@ def test_a_host_that_swallows_connections_is_waited_for_one_second() -> None:
         client.close()
 
 
-def test_it_works_again_as_soon_as_the_server_does(store: Store, proxy: FaultProxy) -> None:
+def test_the_store_works_again_once_the_server_is_back(store: Store, proxy: FaultProxy) -> None:
     write(store)
     proxy.down()
     with pytest.raises(StoreUnavailable):
@@ -225,7 +223,9 @@ def test_it_works_again_as_soon_as_the_server_does(store: Store, proxy: FaultPro
     write(store)
 
 
-def test_a_write_whose_answer_was_lost_may_have_been_made(store: Store, proxy: FaultProxy) -> None:
+def test_a_write_with_a_lost_response_has_an_unknown_outcome(
+    store: Store, proxy: FaultProxy
+) -> None:
     document_id = str(uuid.uuid4())
     proxy.fault = Fault(ResetAfter(), times=1)
     with pytest.raises(OutcomeUnknown):
@@ -234,7 +234,7 @@ def test_a_write_whose_answer_was_lost_may_have_been_made(store: Store, proxy: F
     assert [leaf["n"] for leaf in found[document_id]] == [1]
 
 
-def test_a_missing_database_is_an_answer_but_not_ready(couchdb: CouchDBServer) -> None:
+def test_a_missing_database_answers_pings_but_is_not_ready(couchdb: CouchDBServer) -> None:
     client = couchdb.client()
     store = CouchDBStore(client, "overmind-test-not-there")
     store.ping(timeout=TIMEOUT)
@@ -244,7 +244,7 @@ def test_a_missing_database_is_an_answer_but_not_ready(couchdb: CouchDBServer) -
 
 
 @pytest.mark.parametrize("document_id", [".", ".."])
-def test_an_id_that_would_lead_out_of_the_database_is_never_sent(
+def test_an_id_that_would_leave_the_database_path_is_never_sent(
     store: Store, proxy: FaultProxy, document_id: str
 ) -> None:
     with pytest.raises(ValueError, match="CouchDB path"):
@@ -254,7 +254,7 @@ def test_an_id_that_would_lead_out_of_the_database_is_never_sent(
     assert proxy.requests == []
 
 
-def test_writes_ask_old_servers_to_sync_before_they_answer(
+def test_writes_request_a_full_commit_from_old_servers(
     couch: Backend, couchdb: CouchDBServer
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -272,7 +272,7 @@ def test_writes_ask_old_servers_to_sync_before_they_answer(
     assert b"X-Couch-Full-Commit: true" in request
 
 
-def test_proxies_of_the_environment_are_not_used(
+def test_proxy_variables_of_the_environment_are_ignored(
     couch: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
@@ -282,7 +282,7 @@ def test_proxies_of_the_environment_are_not_used(
     store.close()
 
 
-def test_a_certificate_that_nobody_signed_is_refused_before_anything_is_sent() -> None:
+def test_an_untrusted_certificate_is_refused_before_any_data_is_sent() -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
     received: list[bytes] = []
@@ -312,7 +312,7 @@ def test_a_certificate_that_nobody_signed_is_refused_before_anything_is_sent() -
     assert received == []
 
 
-def test_certificates_that_are_gone_let_nothing_be_sent(tmp_path: Path) -> None:
+def test_a_missing_ca_file_stops_every_request(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         client = CouchDBClient(
             f"https://127.0.0.1:{server.getsockname()[1]}",
@@ -326,7 +326,7 @@ def test_certificates_that_are_gone_let_nothing_be_sent(tmp_path: Path) -> None:
         client.close()
 
 
-def test_a_refused_account_is_named_and_its_password_never(
+def test_a_refused_account_is_named_without_its_password(
     couchdb: CouchDBServer, couch: Backend
 ) -> None:
     account = Account(f"nobody-{uuid.uuid4().hex}", lambda: "a-wrong-secret")
@@ -338,7 +338,7 @@ def test_a_refused_account_is_named_and_its_password_never(
     client.close()
 
 
-def test_a_refused_password_is_not_sent_again_and_again(
+def test_a_refused_password_is_not_sent_repeatedly(
     store: Store, proxy: FaultProxy, couch: Backend
 ) -> None:
     proxy.fault = Fault(couch_error(401, "unauthorized", "Name or password is incorrect."))
@@ -348,7 +348,7 @@ def test_a_refused_password_is_not_sent_again_and_again(
     assert len(proxy.requests) == 1
 
 
-def test_a_password_that_is_not_proven_yet_is_sent_by_one_thread_at_a_time(
+def test_an_unproven_password_is_sent_by_one_thread_at_a_time(
     couch: Backend, proxy: FaultProxy
 ) -> None:
     proxy.fault = Fault(couch_error(401, "unauthorized", "Name or password is incorrect."))
@@ -360,9 +360,7 @@ def test_a_password_that_is_not_proven_yet_is_sent_by_one_thread_at_a_time(
     store.close()
 
 
-def test_a_password_that_changed_in_its_file_is_used_at_once(
-    couchdb: CouchDBServer, proxy: FaultProxy
-) -> None:
+def test_a_changed_password_is_used_immediately(couchdb: CouchDBServer, proxy: FaultProxy) -> None:
     passwords = ["wrong", couchdb.password]
     with couchdb_backend(couchdb) as backend:
         account = Account(couchdb.username, lambda: passwords[0])

@@ -52,7 +52,7 @@ def is_couchdb_2(client: CouchDBClient) -> bool:
 
 
 class Rivals:
-    """Puts leaves where a cluster's other nodes would have put them."""
+    """Adds leaves as other nodes of a cluster would."""
 
     def __init__(self, client: CouchDBClient, couch: Backend) -> None:
         self._client = client
@@ -85,7 +85,7 @@ def deleted(document_id: str, count: int) -> list[Document]:
 
 @pytest.mark.parametrize("all_copies", [False, True])
 @pytest.mark.parametrize("crowd", [0, MAX_DELETED_LEAVES + 1])
-def test_all_living_leaves_are_shown_the_winner_first(
+def test_all_living_leaves_are_returned_with_the_winner_first(
     store: CouchDBStore, rivals: Rivals, all_copies: bool, crowd: int
 ) -> None:
     three = [leaf("a", 1, "0", n=3), leaf("a", 1, "9", n=2), leaf("a", 1, "a", n=1)]
@@ -99,7 +99,7 @@ def test_all_living_leaves_are_shown_the_winner_first(
     ]
 
 
-def test_generations_are_compared_as_numbers_and_additions_left_out(
+def test_generations_are_compared_as_numbers_and_extra_fields_removed(
     store: CouchDBStore, proxy: FaultProxy
 ) -> None:
     leaves_shown = [
@@ -112,7 +112,7 @@ def test_generations_are_compared_as_numbers_and_additions_left_out(
     assert leaves(store, "a", all_copies=True) == [leaf("a", 10, "0", n=1), leaf("a", 9, "f", n=2)]
 
 
-def test_one_rival_is_written_to_and_another_deleted(store: CouchDBStore, rivals: Rivals) -> None:
+def test_one_leaf_can_be_updated_and_another_deleted(store: CouchDBStore, rivals: Rivals) -> None:
     winner, loser = leaf("a", 1, "b", n=1), leaf("a", 1, "a", n=2)
     rivals.add(winner, loser)
     revision = write(store, winner | {"n": 3})
@@ -123,9 +123,7 @@ def test_one_rival_is_written_to_and_another_deleted(store: CouchDBStore, rivals
     assert leaves(store, "a", all_copies=True) == leaves(store, "a")
 
 
-def test_the_last_of_rivals_that_is_deleted_ends_the_document(
-    store: CouchDBStore, rivals: Rivals
-) -> None:
+def test_deleting_the_last_leaf_deletes_the_document(store: CouchDBStore, rivals: Rivals) -> None:
     both = [leaf("a", 1, "a"), leaf("a", 1, "b")]
     rivals.add(*both)
     for one in both:
@@ -151,7 +149,7 @@ def test_a_crowded_document_is_not_read_in_bulk_again(
     assert asked == ["", bulk, *[bulk, listed] * 2] if is_couchdb_2 else ["", *[listed] * 3]
 
 
-def test_a_server_without_bulk_reads_is_read_another_way(
+def test_a_server_without_bulk_reads_is_read_document_by_document(
     store: CouchDBStore, proxy: FaultProxy
 ) -> None:
     revision = write(store, {"_id": "a"})
@@ -166,7 +164,7 @@ def test_a_server_without_bulk_reads_is_read_another_way(
 
 
 @pytest.mark.parametrize("body", [b'{"hello":"world"}', b"[]"])
-def test_a_stranger_on_the_port_is_not_remembered_as_the_server(
+def test_another_service_on_the_port_is_not_cached_as_the_server(
     store: CouchDBStore, proxy: FaultProxy, body: bytes
 ) -> None:
     proxy.fault = Fault(Answer(200, body, JSON), times=1)
@@ -198,7 +196,7 @@ def test_each_document_gets_the_row_of_its_id(store: CouchDBStore, proxy: FaultP
 
 
 @pytest.mark.parametrize(("status", "is_minority"), [(201, False), (202, True)])
-def test_one_document_alone_tells_of_a_minority_by_the_status(
+def test_a_single_write_detects_a_minority_by_the_status(
     store: CouchDBStore, proxy: FaultProxy, status: int, is_minority: bool
 ) -> None:
     proxy.fault = Fault(Answer(status, b'{"ok":true,"id":"a","rev":"1-a"}', JSON))
@@ -207,7 +205,7 @@ def test_one_document_alone_tells_of_a_minority_by_the_status(
 
 
 @pytest.mark.parametrize(("connected", "is_whole"), [("a, b, c", True), ("a, c", False)])
-def test_a_cluster_is_whole_when_all_its_nodes_are_connected(
+def test_a_cluster_is_complete_when_all_nodes_are_connected(
     store: CouchDBStore, proxy: FaultProxy, connected: str, is_whole: bool
 ) -> None:
     members = {"all_nodes": connected.split(", "), "cluster_nodes": ["a", "b", "c"]}
@@ -222,7 +220,7 @@ def test_a_cluster_is_whole_when_all_its_nodes_are_connected(
 # --- documents that cannot be read
 
 
-def test_a_document_that_cannot_be_read_does_not_hide_the_others(
+def test_an_unreadable_document_does_not_hide_the_others(
     store: CouchDBStore,
     couchdb: CouchDBServer,
     couch: Backend,
@@ -240,7 +238,7 @@ def test_a_document_that_cannot_be_read_does_not_hide_the_others(
 
 
 def put_deep(server: CouchDBServer, couch: Backend, document_id: str) -> None:
-    """Store what this service could not write itself."""
+    """Store a deeply nested document, which the service could not write."""
     depth = 1100
     requests.put(
         f"{server.url}/{couch.environment['COUCHDB_DATABASE']}/{document_id}",
@@ -254,7 +252,7 @@ def put_deep(server: CouchDBServer, couch: Backend, document_id: str) -> None:
 # --- forgetting
 
 
-def test_deleted_leaves_beside_living_ones_are_forgotten(
+def test_deleted_leaves_beside_living_ones_are_purged(
     store: CouchDBStore, rivals: Rivals, is_couchdb_2: bool
 ) -> None:
     if not is_couchdb_2:
@@ -275,7 +273,7 @@ def test_deleted_leaves_beside_living_ones_are_forgotten(
         (403, AccountRefused),
     ],
 )
-def test_a_server_that_will_not_forget_says_so(
+def test_a_refused_purge_is_reported(
     store: CouchDBStore,
     rivals: Rivals,
     proxy: FaultProxy,
@@ -290,7 +288,7 @@ def test_a_server_that_will_not_forget_says_so(
     assert type(caught.value) is error
 
 
-def test_what_only_an_admin_may_does_not_cost_the_account_its_good_name(
+def test_a_purge_refused_for_missing_admin_rights_does_not_block_the_account(
     store: CouchDBStore, rivals: Rivals, proxy: FaultProxy
 ) -> None:
     rivals.add(*deleted("a", 1), leaf("a", 2, "a"))
@@ -301,7 +299,7 @@ def test_what_only_an_admin_may_does_not_cost_the_account_its_good_name(
     assert read(store, "a")
 
 
-def test_no_more_is_purged_at_once_than_couchdb_takes() -> None:
+def test_purge_batches_keep_to_the_limits_of_couchdb() -> None:
     revisions = [(f"{n}", f"1-{m}") for n in range(150) for m in range(30)]
     revisions += [("a", f"1-{m}") for m in range(2500)]
     batches = list(purge_batches(revisions))

@@ -15,7 +15,7 @@ TIMEOUT = 5.0
 
 
 class Renewed(Database):
-    """A database of CouchDB 3.4, which tells when it was made; the peer is an older one."""
+    """A database of CouchDB 3.4, which reports its creation time, unlike the peer."""
 
     since = "1700000000"
 
@@ -27,7 +27,7 @@ class Renewed(Database):
         return answer | {"instance_start_time": self.since}
 
 
-def test_a_database_that_is_made_anew_does_not_know_the_places_of_the_old_one(
+def test_a_recreated_database_rejects_positions_of_the_old_one(
     couchdb: CouchDBServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with couchdb_backend(couchdb) as backend:

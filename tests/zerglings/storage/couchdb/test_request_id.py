@@ -23,7 +23,7 @@ RANDOM = re.compile("[0-9a-f]{32}")
 
 
 class Echo(BaseHTTPRequestHandler):
-    """Answers with the id that it was sent."""
+    """Responds with the request id that it received."""
 
     def do_GET(self) -> None:
         body = json.dumps({"id": self.headers[HEADER]}).encode()
@@ -33,7 +33,7 @@ class Echo(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -61,14 +61,14 @@ def sent(client: CouchDBClient) -> str:
 @pytest.mark.parametrize(
     "given", ["0f" * 16, "5fb0c7a2-1111-4222-8333-444455556666", "walk_1", "a"]
 )
-def test_couchdb_is_told_the_id_of_the_request(client: CouchDBClient, given: str) -> None:
+def test_the_request_id_is_sent_to_couchdb(client: CouchDBClient, given: str) -> None:
     token = CONTEXT.set({"request_id": given})
     assert sent(client) == given
     CONTEXT.reset(token)
 
 
 @pytest.mark.parametrize("given", ["a" * 37, "a.b", None])
-def test_an_id_that_couchdb_would_not_keep_is_replaced_by_a_random_one(
+def test_a_request_id_that_couchdb_rejects_is_replaced_by_a_random_one(
     client: CouchDBClient, given: str | None
 ) -> None:
     token = CONTEXT.set({} if given is None else {"request_id": given})
@@ -87,7 +87,7 @@ def store(couch: Backend, proxy: FaultProxy) -> Iterator[Store]:
 
 
 @pytest.mark.usefixtures("within")
-def test_what_goes_wrong_is_logged_with_the_id(store: Store, proxy: FaultProxy) -> None:
+def test_store_errors_carry_the_request_id(store: Store, proxy: FaultProxy) -> None:
     json_type = {"Content-Type": "application/json"}
     proxy.fault = Fault(Answer(500, b'{"error":"x","reason":"y"}', json_type))
     with pytest.raises(StoreUnavailable) as refused:
@@ -100,7 +100,7 @@ def test_what_goes_wrong_is_logged_with_the_id(store: Store, proxy: FaultProxy) 
 
 
 @pytest.mark.usefixtures("within")
-def test_what_couchdb_never_saw_has_no_id(store: Store, proxy: FaultProxy) -> None:
+def test_errors_without_a_sent_request_carry_no_id(store: Store, proxy: FaultProxy) -> None:
     proxy.down()
     with pytest.raises(StoreUnavailable) as refused:
         store.get_many(["a"], timeout=SOON)

@@ -31,9 +31,7 @@ def read(store: Store, timeout: float = 2.0) -> None:
     store.get_many([str(uuid.uuid4())], timeout=timeout)
 
 
-def test_where_one_connection_is_dead_those_beside_it_are_given_up(
-    store: Store, proxy: FaultProxy
-) -> None:
+def test_a_dead_connection_closes_the_pooled_connections(store: Store, proxy: FaultProxy) -> None:
     read(store)
     release = threading.Event()
     proxy.fault = Fault(Hang(release, forward=True))
@@ -51,7 +49,7 @@ def test_where_one_connection_is_dead_those_beside_it_are_given_up(
         read(store)
 
 
-def test_the_system_looks_after_idle_connections(proxy: FaultProxy) -> None:
+def test_connections_use_tcp_keep_alive(proxy: FaultProxy) -> None:
     adapter = _DirectAdapter()
     connection = adapter.poolmanager.connection_from_url(proxy.url)._get_conn(timeout=1.0)
     connection.timeout = 1.0
@@ -63,7 +61,7 @@ def test_the_system_looks_after_idle_connections(proxy: FaultProxy) -> None:
     assert options == [value for *_, value in KEEP_ALIVE]
 
 
-def test_a_host_with_several_addresses_is_reached_at_the_one_that_answers(
+def test_a_host_is_reached_at_the_address_that_answers(
     proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
@@ -77,7 +75,7 @@ def test_a_host_with_several_addresses_is_reached_at_the_one_that_answers(
     client.close()
 
 
-def test_a_name_has_addresses_and_an_address_is_its_own() -> None:
+def test_host_names_are_resolved_and_addresses_returned_unchanged() -> None:
     assert "127.0.0.1" in addresses_of("localhost", timeout=1.0)
     assert addresses_of("127.0.0.1", timeout=1.0) == ["127.0.0.1"]
     assert addresses_of("::1", timeout=1.0) == ["::1"]

@@ -31,7 +31,7 @@ LIMITS = pytest.mark.parametrize("limit", [body_limit, request_limit, document_l
 
 @pytest.fixture
 def store(couch: Backend, proxy: FaultProxy) -> Iterator[Store]:
-    """A store that reaches its server through the proxy."""
+    """A store whose requests go through the proxy."""
     store = couch.through(proxy.url).open()
     yield store
     store.close()
@@ -43,7 +43,7 @@ def document(size: int) -> Document:
 
 @LIMITS
 @pytest.mark.parametrize("places", [(0,), (6,), (3, 4), (0, 1, 2, 3, 4, 5, 6)])
-def test_only_what_is_too_large_is_refused(
+def test_only_too_large_documents_are_refused(
     store: Store, proxy: FaultProxy, limit: Callable[[int], Fault], places: tuple[int, ...]
 ) -> None:
     proxy.fault = limit(LIMIT)
@@ -67,27 +67,29 @@ def test_a_single_document_that_is_too_large_is_refused(
     assert isinstance(result, TooLarge)
 
 
-def test_a_document_that_is_named_costs_one_request_more(store: Store, proxy: FaultProxy) -> None:
+def test_a_too_large_document_named_by_the_server_costs_one_extra_request(
+    store: Store, proxy: FaultProxy
+) -> None:
     proxy.fault = document_limit(LIMIT)
     store.put_many([document(LIMIT if n == 20 else 10) for n in range(40)], timeout=TIMEOUT)
     assert [request.status for request in proxy.requests] == [413, 201]
 
 
-def test_a_name_of_nothing_that_was_sent_is_no_name(store: Store, proxy: FaultProxy) -> None:
+def test_an_unknown_document_name_in_a_413_is_ignored(store: Store, proxy: FaultProxy) -> None:
     other = b'{"error":"document_too_large","reason":"somebody"}'
     proxy.fault = Fault(Answer(413, other, JSON), times=1)
     results = store.put_many([document(1) for _ in range(4)], timeout=TIMEOUT)
     assert all(isinstance(result, Written) for result in results)
 
 
-def test_many_that_fit_one_by_one_are_all_written(store: Store, proxy: FaultProxy) -> None:
+def test_documents_that_fit_one_by_one_are_all_written(store: Store, proxy: FaultProxy) -> None:
     proxy.fault = body_limit(LIMIT)
     documents = [document(LIMIT // 2) for _ in range(10)]
     results = store.put_many(documents, timeout=TIMEOUT)
     assert all(isinstance(result, Written) for result in results)
 
 
-def test_a_part_that_fails_leaves_the_others_their_outcomes(
+def test_a_failed_part_does_not_change_the_outcomes_of_other_parts(
     store: Store, proxy: FaultProxy
 ) -> None:
     busy = Answer(503, b"<html>", {})
@@ -96,7 +98,7 @@ def test_a_part_that_fails_leaves_the_others_their_outcomes(
     assert [type(result) for result in results] == [OutcomeUnknown] * 2 + [Written] * 2
 
 
-def test_what_is_not_sent_in_time_is_not_written(
+def test_documents_not_sent_before_the_deadline_are_not_written(
     store: Store, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     moments = iter([0.0, TIMEOUT / 2, TIMEOUT, TIMEOUT])  # the start, then before each part
@@ -108,7 +110,7 @@ def test_what_is_not_sent_in_time_is_not_written(
     assert len(store.get_many([each["_id"] for each in documents], timeout=TIMEOUT)) == 2
 
 
-def test_so_many_ids_that_they_are_too_large_a_request_are_read_in_parts(
+def test_ids_beyond_the_request_size_limit_are_read_in_parts(
     store: Store, proxy: FaultProxy
 ) -> None:
     documents = [document(1) for _ in range(40)]
@@ -118,7 +120,7 @@ def test_so_many_ids_that_they_are_too_large_a_request_are_read_in_parts(
     assert len(found) == 40
 
 
-def test_of_a_bulk_that_failed_in_part_the_rest_is_known_to_be_written(
+def test_a_bulk_error_with_rows_reports_each_document_separately(
     store: Store, proxy: FaultProxy
 ) -> None:
     first, second = document(1), document(1)

@@ -15,12 +15,12 @@ from typing import Any
 import apsw
 
 SECTOR = 512
-"""Bytes that a disk writes wholly or not at all."""
+"""Bytes that a disk writes atomically."""
 
 
 @dataclass(frozen=True)
 class Write:
-    """Bytes that were given to the operating system, for a place in a file."""
+    """Bytes were written at an offset of a file."""
 
     name: str
     offset: int
@@ -29,7 +29,7 @@ class Write:
 
 @dataclass(frozen=True)
 class Truncate:
-    """A file was made this long."""
+    """A file was truncated to this size."""
 
     name: str
     size: int
@@ -37,7 +37,7 @@ class Truncate:
 
 @dataclass(frozen=True)
 class Sync:
-    """All that was written to a file is on the disk."""
+    """A file was synced to disk."""
 
     name: str
 
@@ -53,10 +53,10 @@ Step = Write | Truncate | Sync | Delete
 
 
 class Recorder(apsw.VFS):
-    """A file system of SQLite's that notes what is done to its database and log.
+    """A SQLite VFS that records the operations on its database and log.
 
-    What it notes of each file goes by the end of its name ("", "-wal", "-journal"), in one order.
-    The shared memory beside a log is not noted: it does not outlive the power.
+    Operations are recorded in order, by the suffix of the file ("", "-wal", "-journal").
+    The shared memory file is not recorded: it does not survive a power cut.
     """
 
     def __init__(self, name: str, database: Path) -> None:
@@ -66,16 +66,16 @@ class Recorder(apsw.VFS):
         super().__init__(name, base="unix")
 
     def xOpen(self, name: Any, flags: list[int]) -> apsw.VFSFile:  # noqa: N802 - SQLite's own name
-        """Open a file, whose writes are noted from here on."""
+        """Open a file and record its writes from now on."""
         return _RecordedFile(self, name, flags)
 
     def xDelete(self, filename: str, syncdir: bool) -> None:  # noqa: N802 - SQLite's own name
-        """Remove a file."""
+        """Delete a file."""
         super().xDelete(filename, syncdir)
         self.steps.append(Delete(self.role_of(filename)))
 
     def role_of(self, filename: str) -> str:
-        """Return what a file is to the database, by the end of its name."""
+        """Return the role of a file, which is the suffix of its name."""
         assert filename.startswith(self._database), filename
         return filename.removeprefix(self._database)
 
@@ -102,7 +102,7 @@ class _RecordedFile(apsw.VFSFile):
 
 @dataclass
 class _File:
-    """A file: what is surely on the disk, and what was done to it since."""
+    """A file: its content on disk, and the pending operations."""
 
     durable: bytearray = field(default_factory=bytearray)
     is_durable: bool = False
@@ -115,7 +115,7 @@ class _File:
         self.is_durable = True
 
     def after(self, kept: Sequence[Write | Truncate]) -> bytes | None:
-        """Return the content if only some of what is pending got to the disk, None if no file."""
+        """Return the content after some of the pending operations, None if there is no file."""
         if not self.is_durable and not kept:
             return None
         content = bytearray(self.durable)
@@ -135,20 +135,20 @@ def _do(content: bytearray, step: Write | Truncate) -> None:
 
 
 class Disk:
-    """Replays a record step by step, and can lose its power between any two."""
+    """Replays a record step by step; the power can fail between any two steps."""
 
     def __init__(self, dice: random.Random) -> None:
         self._dice = dice
         self._files: dict[str, _File] = {}
 
     def start_with(self, name: str, content: bytes) -> None:
-        """Have a file that was on the disk before the record began."""
+        """Add a file that was on disk before the record began."""
         self._files[name] = _File(bytearray(content), is_durable=True)
 
     def do(self, step: Step) -> None:
-        """Do the next step of the record.
+        """Replay the next step of the record.
 
-        A removal takes effect at once: one that is lost leaves files that were tried before it.
+        A deletion takes effect at once: a lost one leaves files that were tested before it.
         """
         file = self._files.setdefault(step.name, _File())
         if isinstance(step, Sync):
@@ -159,7 +159,7 @@ class Disk:
             file.pending.append(step)
 
     def cuts(self) -> Iterator[dict[str, bytes]]:
-        """Yield what may be left of each file now: the least, the most, and some by chance."""
+        """Yield possible contents of the files now: minimal, maximal and random ones."""
         chances = [self._none, self._all, self._some, self._some_torn]
         for kept in chances:
             left = {name: file.after(kept(file.pending)) for name, file in self._files.items()}
@@ -174,7 +174,7 @@ class Disk:
         return list(pending)
 
     def _some(self, pending: Sequence[Write | Truncate]) -> list[Write | Truncate]:
-        """Disks write in any order."""
+        """Choose pending operations at random, as disks write in any order."""
         return [step for step in pending if self._dice.random() < 0.5]
 
     def _some_torn(self, pending: Sequence[Write | Truncate]) -> list[Write | Truncate]:
@@ -188,7 +188,7 @@ class Disk:
 
 
 def put(files: dict[str, bytes], database: Path) -> None:
-    """Put files where a database is, in place of all that is there."""
+    """Replace the files of a database."""
     for old in database.parent.glob(f"{database.name}*"):
         old.unlink()
     for name, content in files.items():

@@ -31,10 +31,10 @@ from zerglings.storage.sqlite.store import SQLiteStore
 
 WRITES = 60
 TWINS = 3
-"""Documents that are always written together."""
+"""Number of documents that are always written together."""
 
 EARLY_CHECKPOINTS = 16
-"""Pages of the log after which it is copied into the database: often, to cut the power amid it."""
+"""Pages of the log before a checkpoint, few so that power cuts hit checkpoints."""
 
 SEED = int(os.environ.get("OVERMIND_SEED", "1"))
 
@@ -56,13 +56,13 @@ def recorded(path: Path) -> Iterator[Recorder]:
 
 
 def own_synchronous(path: Path) -> str:
-    """Return what the store sets, as SQLite counts it."""
+    """Return the store's `synchronous` setting as SQLite's number."""
     with closing(SQLiteFile(path)) as file:
         return str(file.read(lambda c: c.execute("PRAGMA synchronous").fetchone()[0], 1))
 
 
 class Writer:
-    """Writes documents three at a time; knows what was acknowledged at which step of the record."""
+    """Writes three documents at a time, and records at which step each write was acknowledged."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -84,12 +84,12 @@ class Writer:
                     self.acknowledged.append((len(self.steps), number))
 
     def newest_before(self, step: int) -> int:
-        """Return the last number that was acknowledged when so many steps had been done."""
+        """Return the last number acknowledged within so many steps."""
         return max((number for at, number in self.acknowledged if at <= step), default=-1)
 
 
 def documents(number: int, revisions: list[str | None]) -> list[Document]:
-    """Return what is written in one go: the number, and enough to spread over some pages."""
+    """Return the documents of one write: a number, and padding over some pages."""
     twins: list[Document] = []
     for twin, revision in enumerate(revisions):
         document: Document = {"_id": f"twin-{twin}", "n": number, "padding": "x" * (97 * number)}
@@ -98,7 +98,7 @@ def documents(number: int, revisions: list[str | None]) -> list[Document]:
 
 
 def faults_after_cuts(writer: Writer, place: Path) -> tuple[int, list[str]]:
-    """Cut the power at every sync; return how often, and what was wrong afterwards."""
+    """Cut the power at every sync; return the number of cuts and the faults."""
     disk = Disk(random.Random(SEED))
     for name, content in writer.initial.items():
         disk.start_with(name, content)
@@ -119,7 +119,7 @@ def faults_after_cuts(writer: Writer, place: Path) -> tuple[int, list[str]]:
 
 
 def faults_of(path: Path, newest: int) -> list[str]:
-    """Say what is wrong with a file that has to hold at least what was written last."""
+    """Return the faults of a file that must contain at least the last acknowledged write."""
     with closing(sqlite3.connect(path)) as connection:
         (verdict,) = connection.execute("PRAGMA integrity_check").fetchone()
     if verdict != "ok":
@@ -139,7 +139,7 @@ def writer(sqlite: Backend) -> Writer:
     return Writer(Path(sqlite.environment["OVERMIND_SQLITE_PATH"]))
 
 
-def test_what_is_acknowledged_survives_a_power_cut_at_any_sync(
+def test_acknowledged_writes_survive_a_power_cut_at_any_sync(
     writer: Writer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     writer.write(monkeypatch, own_synchronous(writer.path))
@@ -161,7 +161,7 @@ def test_the_check_finds_a_store_that_syncs_too_late(
     assert any("was acknowledged" in fault for fault in faults)
 
 
-def test_the_check_finds_a_store_that_writes_by_half(tmp_path: Path) -> None:
+def test_the_check_finds_a_partly_written_batch(tmp_path: Path) -> None:
     path = Path(sqlite_backend(tmp_path).environment["OVERMIND_SQLITE_PATH"])
     with closing(SQLiteStore(path)) as store:
         store.put_many(documents(0, [None] * TWINS), timeout=5)
@@ -169,7 +169,7 @@ def test_the_check_finds_a_store_that_writes_by_half(tmp_path: Path) -> None:
     assert faults_of(path, 0) == ["written by half: {0, 1} in 3"]
 
 
-def test_a_bootstrap_that_a_power_cut_ended_is_finished_by_the_next(
+def test_a_bootstrap_interrupted_by_a_power_cut_is_completed_by_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "first" / "o.sqlite3"
@@ -194,7 +194,7 @@ def test_a_bootstrap_that_a_power_cut_ended_is_finished_by_the_next(
         store.check_ready(timeout=1)
 
 
-def test_folders_that_a_bootstrap_made_are_on_the_disk(
+def test_folders_created_by_bootstrap_are_synced_to_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced: list[str] = []

@@ -41,7 +41,7 @@ def store(path: Path) -> Iterator[SQLiteStore]:
 
 
 def bootstrap(path: Path, timeout: float = 5) -> list[str]:
-    """Prepare a file and return what was reported."""
+    """Bootstrap a file and return the report."""
     lines: list[str] = []
 
     def report(step: str, status: Status, message: str) -> None:
@@ -51,7 +51,7 @@ def bootstrap(path: Path, timeout: float = 5) -> list[str]:
     return lines
 
 
-def test_a_file_that_is_not_there_is_not_made_by_the_way(tmp_path: Path) -> None:
+def test_a_missing_file_is_not_created_by_store_calls(tmp_path: Path) -> None:
     store = SQLiteStore(tmp_path / "none.sqlite3")
     with pytest.raises(NotBootstrapped):
         store.ping(timeout=1)
@@ -61,7 +61,7 @@ def test_a_file_that_is_not_there_is_not_made_by_the_way(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("content", [b"", b"this is no database" * 100])
-def test_a_file_of_another_kind_is_not_ready(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_a_database_is_not_ready(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "other"
     path.write_bytes(content)
     store = SQLiteStore(path)
@@ -70,7 +70,7 @@ def test_a_file_of_another_kind_is_not_ready(tmp_path: Path, content: bytes) -> 
     store.close()
 
 
-def test_failing_to_open_leaves_nothing_open(tmp_path: Path) -> None:
+def test_a_failed_open_leaks_no_file_descriptor(tmp_path: Path) -> None:
     path = tmp_path / "other"
     path.write_bytes(b"this is no database" * 100)
     store = SQLiteStore(path)
@@ -82,7 +82,7 @@ def test_failing_to_open_leaves_nothing_open(tmp_path: Path) -> None:
     store.close()
 
 
-def test_what_is_lent_while_the_file_is_closed_is_closed_as_it_comes_back(path: Path) -> None:
+def test_a_connection_in_use_during_close_is_closed_when_returned(path: Path) -> None:
     file = SQLiteFile(path)
 
     def work(connection: sqlite3.Connection) -> sqlite3.Connection:
@@ -94,7 +94,7 @@ def test_what_is_lent_while_the_file_is_closed_is_closed_as_it_comes_back(path: 
         lent.execute("SELECT 1")
 
 
-def test_trying_to_write_finds_what_only_can_be_read(store: SQLiteStore, path: Path) -> None:
+def test_a_read_only_database_is_detected(store: SQLiteStore, path: Path) -> None:
     with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, isolation_level=None)) as ro:
         with pytest.raises(sqlite3.OperationalError, match="readonly"):
             check_writable(ro)
@@ -103,7 +103,9 @@ def test_trying_to_write_finds_what_only_can_be_read(store: SQLiteStore, path: P
     assert store.page(None, 9, timeout=1).documents == []
 
 
-def test_a_damaged_row_is_a_document_without_content(store: SQLiteStore, path: Path) -> None:
+def test_a_damaged_row_is_returned_as_a_document_without_content(
+    store: SQLiteStore, path: Path
+) -> None:
     store.put_many([{"_id": "a", "n": 1}], timeout=1)
     other = sqlite3.connect(path)
     other.execute("UPDATE documents SET body = x'7b'")
@@ -123,7 +125,7 @@ def test_a_file_removed_under_the_service_is_noticed(store: SQLiteStore, path: P
     assert [d["_id"] for d in store.page(None, 9, timeout=1).documents] == ["b"]
 
 
-def test_a_lock_that_another_process_holds_is_waited_for_no_longer_than_asked(
+def test_waiting_for_a_lock_of_another_process_ends_at_the_timeout(
     store: SQLiteStore, path: Path
 ) -> None:
     other = sqlite3.connect(path, isolation_level=None)
@@ -135,7 +137,7 @@ def test_a_lock_that_another_process_holds_is_waited_for_no_longer_than_asked(
     store.put_many([{"_id": "a"}], timeout=0.1)
 
 
-def test_a_writer_of_this_process_is_waited_for_no_longer_than_asked(
+def test_waiting_for_a_writer_of_this_process_ends_at_the_timeout(
     store: SQLiteStore, path: Path
 ) -> None:
     other = sqlite3.connect(path, isolation_level=None)
@@ -150,7 +152,7 @@ def test_a_writer_of_this_process_is_waited_for_no_longer_than_asked(
     other.close()
 
 
-def test_a_schema_of_the_future_is_not_ready_and_left_alone(store: SQLiteStore, path: Path) -> None:
+def test_a_newer_schema_is_not_ready_and_is_not_changed(store: SQLiteStore, path: Path) -> None:
     other = sqlite3.connect(path)
     other.execute("PRAGMA user_version = 99")
     other.close()
@@ -160,13 +162,13 @@ def test_a_schema_of_the_future_is_not_ready_and_left_alone(store: SQLiteStore, 
         bootstrap(path, timeout=1)
 
 
-def test_writes_are_synced_before_the_answer(store: SQLiteStore) -> None:
+def test_writes_are_synced_before_they_are_acknowledged(store: SQLiteStore) -> None:
     with store._file._connection() as connection:
         assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
-def test_a_document_stored_again_goes_on_counting(store: SQLiteStore) -> None:
+def test_a_document_stored_again_continues_its_generations(store: SQLiteStore) -> None:
     first = write(store, {"_id": "a"})
     assert write(store, {"_id": "a", "_rev": first, "_deleted": True}).startswith("2-")
     assert write(store, {"_id": "a"}).startswith("3-")
@@ -178,9 +180,7 @@ def test_there_are_no_deleted_leaves_to_forget(store: SQLiteStore) -> None:
     assert leaves(store, "a") == []
 
 
-def test_of_documents_written_together_all_or_none_are_there(
-    store: SQLiteStore, path: Path
-) -> None:
+def test_a_bulk_write_is_atomic(store: SQLiteStore, path: Path) -> None:
     other = sqlite3.connect(path)
     other.execute(
         "CREATE TRIGGER full BEFORE INSERT ON documents WHEN NEW.id = 'b' "
@@ -195,7 +195,7 @@ def test_of_documents_written_together_all_or_none_are_there(
 
 
 def made_by_an_earlier_version(path: Path) -> None:
-    """Leave what a file had before there was anything beside the documents."""
+    """Remove the tables that an earlier version did not have."""
     with closing(sqlite3.connect(path)) as other:
         other.execute("DROP TABLE history")
         other.execute("DROP TABLE changes")
@@ -203,7 +203,7 @@ def made_by_an_earlier_version(path: Path) -> None:
             other.execute(f"DROP TRIGGER {trigger}")
 
 
-def test_a_file_of_an_earlier_version_gets_what_it_lacks_and_keeps_the_rest(
+def test_a_file_of_an_earlier_version_is_upgraded_without_data_loss(
     store: SQLiteStore, path: Path
 ) -> None:
     write(store, {"_id": "a", "n": 1})
@@ -221,7 +221,7 @@ def test_a_file_of_an_earlier_version_gets_what_it_lacks_and_keeps_the_rest(
     assert store.changes(start.position, 10, timeout=1).ids == ["b"]
 
 
-def test_a_file_of_an_earlier_version_is_mended_by_many_at_once(path: Path) -> None:
+def test_a_file_of_an_earlier_version_can_be_upgraded_concurrently(path: Path) -> None:
     made_by_an_earlier_version(path)
     barrier = threading.Barrier(8)
 
@@ -234,13 +234,13 @@ def test_a_file_of_an_earlier_version_is_mended_by_many_at_once(path: Path) -> N
             assert lines[-2:] == ["database ok ok", "verify ok ok"]
 
 
-def test_a_file_that_has_more_tables_by_now_is_fine_for_an_earlier_version(path: Path) -> None:
+def test_a_file_with_newer_tables_is_writable_for_an_earlier_version(path: Path) -> None:
     with closing(sqlite3.connect(path)) as other:
         assert other.execute("PRAGMA user_version").fetchone() == (1,)
         other.execute("INSERT INTO documents (id, revision, body) VALUES ('a', '1-a', '{}')")
 
 
-def test_bootstrap_makes_folder_and_file_and_then_nothing_more(tmp_path: Path) -> None:
+def test_bootstrap_creates_folder_and_file_once(tmp_path: Path) -> None:
     path = tmp_path / "a" / "b" / "c.sqlite3"
     assert bootstrap(path) == [
         f"database changed prepared {path}",
@@ -255,7 +255,7 @@ def test_bootstrap_makes_folder_and_file_and_then_nothing_more(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("content", [b"this is no database" * 100])
-def test_bootstrap_takes_over_nobody_elses_file(tmp_path: Path, content: bytes) -> None:
+def test_bootstrap_refuses_a_file_that_is_not_a_database(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "other"
     path.write_bytes(content)
     with pytest.raises(Misconfigured, match="OVERMIND_SQLITE_PATH"):
@@ -263,7 +263,7 @@ def test_bootstrap_takes_over_nobody_elses_file(tmp_path: Path, content: bytes) 
     assert path.read_bytes() == content
 
 
-def test_bootstrap_takes_over_nobody_elses_database(tmp_path: Path) -> None:
+def test_bootstrap_refuses_the_database_of_another_program(tmp_path: Path) -> None:
     path = tmp_path / "other.sqlite3"
     other = sqlite3.connect(path)
     other.execute("CREATE TABLE theirs (x)")
@@ -274,13 +274,13 @@ def test_bootstrap_takes_over_nobody_elses_database(tmp_path: Path) -> None:
     other.close()
 
 
-def test_bootstrap_says_why_a_folder_cannot_be_made(tmp_path: Path) -> None:
+def test_bootstrap_reports_why_a_folder_cannot_be_created(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(BootstrapError, match="cannot read"):
         bootstrap(tmp_path / "file" / "x.sqlite3", timeout=1)
 
 
-def test_bootstrap_waits_for_a_lock_until_its_time_is_up(
+def test_bootstrap_waits_for_a_lock_until_its_timeout(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("zerglings.storage.bootstrap.sqlite.LOCK_TIMEOUT", 0.05)

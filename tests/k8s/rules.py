@@ -30,7 +30,7 @@ from tests.k8s.render import (
     strings,
 )
 
-Promise = Callable[[Objects], list[str]]
+Rule = Callable[[Objects], list[str]]
 
 OURS = "overmind"
 """The name of our image's repository and of the container that serves."""
@@ -58,7 +58,7 @@ def containers_have_requests_and_limits(objects: Objects) -> list[str]:
     ]
 
 
-def containers_run_as_a_numbered_user_that_is_not_root(objects: Objects) -> list[str]:
+def containers_run_as_a_numeric_non_root_user(objects: Objects) -> list[str]:
     def is_good(container: Container) -> bool:
         user = container.security("runAsUser")
         return container.security("runAsNonRoot") is True and type(user) is int and user > 0
@@ -66,13 +66,13 @@ def containers_run_as_a_numbered_user_that_is_not_root(objects: Objects) -> list
     return _all(objects, is_good, "may run as root, or its user has no number")
 
 
-def roots_are_read_only(objects: Objects) -> list[str]:
+def root_file_systems_are_read_only(objects: Objects) -> list[str]:
     return _all(
         objects, lambda c: c.own_security("readOnlyRootFilesystem") is True, "can write to its root"
     )
 
 
-def privileges_cannot_grow(objects: Objects) -> list[str]:
+def privilege_escalation_is_disabled(objects: Objects) -> list[str]:
     def is_good(container: Container) -> bool:
         grows = container.own_security("allowPrivilegeEscalation")
         return grows is False and not container.own_security("privileged")
@@ -88,7 +88,7 @@ def capabilities_are_dropped(objects: Objects) -> list[str]:
     return _all(objects, is_good, "keeps capabilities")
 
 
-def system_calls_are_filtered(objects: Objects) -> list[str]:
+def seccomp_is_enabled(objects: Objects) -> list[str]:
     def is_good(container: Container) -> bool:
         profile = container.security("seccompProfile") or {}
         return bool(profile.get("type") == "RuntimeDefault")
@@ -96,7 +96,7 @@ def system_calls_are_filtered(objects: Objects) -> list[str]:
     return _all(objects, is_good, "is not under the seccomp profile RuntimeDefault")
 
 
-def nobody_gets_a_token_of_kubernetes(objects: Objects) -> list[str]:
+def no_service_account_token_is_mounted(objects: Objects) -> list[str]:
     accounts = [found for found in objects if found["kind"] == "ServiceAccount"]
     holders = [(name_of(found), found) for found in accounts]
     holders += [(pod.name, pod.spec) for pod in pods(objects)]
@@ -143,8 +143,8 @@ def our_images_are_of_this_version(objects: Objects) -> list[str]:
     return _all(objects, is_good, f"its image is not of version {__version__}")
 
 
-def selectors_find_pods_by_app_and_tier_alone(objects: Objects) -> list[str]:
-    """Selectors are immutable, so they hold to the two labels that were there from the first."""
+def selectors_use_only_app_and_tier(objects: Objects) -> list[str]:
+    """Selectors are immutable, so they use only the two labels of the first release."""
     every_pod = list(pods(objects))
     own = {pod.name: [pod] for pod in every_pod}
     complaints = []
@@ -153,7 +153,7 @@ def selectors_find_pods_by_app_and_tier_alone(objects: Objects) -> list[str]:
         for where, selector in selectors(each):
             if each["kind"] == "NetworkPolicy" and not selector:
                 continue  # every pod is meant
-            # A workload's selectors are about its own pods, all others about those of somebody.
+            # A workload's selectors select its own pods, all others those of any workload.
             wrong = _wrong_selector(selector, own.get(name, every_pod))
             complaints += [f"{name}: {where} {wrong}"] if wrong else []
         labels = dig(each, "spec", "selector", "matchLabels")
@@ -162,8 +162,8 @@ def selectors_find_pods_by_app_and_tier_alone(objects: Objects) -> list[str]:
     return complaints
 
 
-def probes_ask_urls_that_exist(objects: Objects) -> list[str]:
-    """The store is asked for at the start only: an outage must not empty the Service."""
+def probes_request_existing_urls(objects: Objects) -> list[str]:
+    """Only the startup probe asks the store: an outage must not empty the Service."""
     complaints = []
     for container in _serving(objects):
         for probe, wanted in PROBES.items():
@@ -189,8 +189,8 @@ def pods_have_time_to_stop(objects: Objects) -> list[str]:
     return complaints
 
 
-def the_web_container_never_sees_the_admin(objects: Objects) -> list[str]:
-    """Neither by variables nor by the volumes that it mounts, nor by any projected one."""
+def the_web_container_has_no_admin_credentials(objects: Objects) -> list[str]:
+    """Neither in variables nor in volumes that it mounts, projected ones included."""
     complaints = []
     for container in _serving(objects):
         mounted = {mount["name"] for mount in container.spec.get("volumeMounts", [])}
@@ -210,7 +210,7 @@ def the_web_container_never_sees_the_admin(objects: Objects) -> list[str]:
 
 
 def variables_are_known_to_the_settings(objects: Objects) -> list[str]:
-    """Those that come from a Secret as a whole have no names here, and are not looked at."""
+    """Variables from a whole Secret are not checked: their names are not in the manifests."""
     known = known_variables()
     return [
         f"{container}: {variable} means nothing to the settings"
@@ -221,7 +221,7 @@ def variables_are_known_to_the_settings(objects: Objects) -> list[str]:
     ]
 
 
-def rollouts_never_lack_a_pod(objects: Objects) -> list[str]:
+def rollouts_keep_every_pod_available(objects: Objects) -> list[str]:
     complaints = []
     for each in objects:
         if each["kind"] != "Deployment":
@@ -234,8 +234,8 @@ def rollouts_never_lack_a_pod(objects: Objects) -> list[str]:
     return complaints
 
 
-def no_budget_holds_a_single_pod_fast(objects: Objects) -> list[str]:
-    """With one pod, any budget either means nothing or lets no node be drained."""
+def no_disruption_budget_blocks_a_single_pod(objects: Objects) -> list[str]:
+    """With one pod, a budget has no effect or blocks every drain of a node."""
     single = [pod for pod in pods(objects) if pod.kind == "StatefulSet" and pod.replicas <= 1]
     return [
         f"{name_of(each)}: is for {pod.name}, which has one replica"
@@ -246,24 +246,24 @@ def no_budget_holds_a_single_pod_fast(objects: Objects) -> list[str]:
     ]
 
 
-PROMISES: tuple[Promise, ...] = (
+RULES: tuple[Rule, ...] = (
     containers_have_requests_and_limits,
-    containers_run_as_a_numbered_user_that_is_not_root,
-    roots_are_read_only,
-    privileges_cannot_grow,
+    containers_run_as_a_numeric_non_root_user,
+    root_file_systems_are_read_only,
+    privilege_escalation_is_disabled,
     capabilities_are_dropped,
-    system_calls_are_filtered,
-    nobody_gets_a_token_of_kubernetes,
+    seccomp_is_enabled,
+    no_service_account_token_is_mounted,
     no_secret_is_in_a_manifest,
     images_are_pinned,
     our_images_are_of_this_version,
-    selectors_find_pods_by_app_and_tier_alone,
-    probes_ask_urls_that_exist,
+    selectors_use_only_app_and_tier,
+    probes_request_existing_urls,
     pods_have_time_to_stop,
-    the_web_container_never_sees_the_admin,
+    the_web_container_has_no_admin_credentials,
     variables_are_known_to_the_settings,
-    rollouts_never_lack_a_pod,
-    no_budget_holds_a_single_pod_fast,
+    rollouts_keep_every_pod_available,
+    no_disruption_budget_blocks_a_single_pod,
 )
 
 
@@ -318,7 +318,7 @@ def _variables(container: Container, objects: Objects) -> list[str]:
 
 @cache
 def known_variables() -> frozenset[str]:
-    """Return every variable that the settings ask for, seen while they are read."""
+    """Return every variable that the settings read."""
     asked: set[str] = set()
 
     class Asked(dict[str, str]):
@@ -326,7 +326,7 @@ def known_variables() -> frozenset[str]:
             asked.add(name)
             return super().get(name, default)
 
-    # What is asked for depends on what is given: the port only where there is a host.
+    # Which variables are read depends on others: the port is read only with a host.
     for given in ({}, {"COUCHDB_SERVICE_HOST": "couchdb"}):
         with patch.object(env, "os", SimpleNamespace(environ=Asked(given))):
             runpy.run_path(settings.__file__)
