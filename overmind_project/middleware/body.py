@@ -12,11 +12,8 @@ import io
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from gunicorn.http.errors import ParseException
-
 from overmind_project.http.error_response import refuse
-from overmind_project.server.connection import Connection
-from overmind_project.server.malformed import ERROR_RESPONSES, CrowdedOut, TooMuchFraming
+from overmind_project.server.errors import RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -71,8 +68,6 @@ class BoundedBody:
                 return self._answer_long(environ, start_response, declared)
             _read_body(environ, declared)
         except BodyError as error:
-            if isinstance(connection := environ.get("gunicorn.socket"), Connection):
-                connection.stop_reading()  # the rest would be parsed as the next request
             return refuse(environ, start_response, error.status, str(error), *error.headers)
         return self._application(environ, start_response)
 
@@ -211,15 +206,8 @@ def _read_in_steps(body: io.BytesIO, environ: WSGIEnvironment, wanted: int, shar
 def _read(environ: WSGIEnvironment, size: int) -> bytes:
     try:
         body: bytes = environ["wsgi.input"].read(size)
-    except ParseException as error:
-        raise BodyError("400 Bad Request", "The chunks of the body are malformed.") from error
-    except TooMuchFraming as error:
-        raise BodyError("413 Content Too Large", "The chunks of the body are too small.") from error
-    except TimeoutError as error:
-        raise BodyError("408 Request Timeout", "The body came too slowly.") from error
-    except CrowdedOut as error:
-        sentence = ERROR_RESPONSES[CrowdedOut].sentence
-        raise BodyError("503 Service Unavailable", sentence, RETRY_AFTER_HEADER) from error
+    except RequestError as error:
+        raise BodyError(error.status_line, error.sentence, *error.headers) from error
     except OSError as error:
         raise BodyError("400 Bad Request", "The body broke off.") from error
     return body

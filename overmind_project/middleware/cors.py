@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from overmind_project.http.origins import ANY
 from overmind_project.http.request_context import CONTEXT_KEY, RequestContext
-from overmind_project.server.connection import Connection
 from zerglings.api.caching import NO_STORE
 
 if TYPE_CHECKING:
@@ -52,8 +51,6 @@ class CrossOriginHeaders:
         if is_preflight and allow_origin:
             context: RequestContext = environ[CONTEXT_KEY]
             context.route = ROUTE
-            if "HTTP_TRANSFER_ENCODING" in environ or environ.get("CONTENT_LENGTH", "0") != "0":
-                _leave_body_unread(environ)
             start_response("204 No Content", self._with_vary([*allow_origin, *_PREFLIGHT_HEADERS]))
             return []
 
@@ -82,12 +79,6 @@ class CrossOriginHeaders:
                 headers[index] = name, f"{value}, Origin"
                 return headers
         return [*headers, ("Vary", "Origin")]
-
-
-def _leave_body_unread(environ: WSGIEnvironment) -> None:
-    """Close the connection after the answer: no browser sends a body with a preflight request."""
-    if isinstance(connection := environ.get("gunicorn.socket"), Connection):
-        connection.stop_reading()  # an unread body would be parsed as the next request
 
 
 _PREFLIGHT_HEADERS = (

@@ -1,36 +1,57 @@
-"""An accepted connection with deadlines, which can be dropped while it waits for its peer.
+"""One accepted connection: reads requests, calls the WSGI application and sends its responses.
 
-A dropped socket is shut down. That wakes the greenlet that waits for it, which then ends as if
-the peer had closed the connection. This module depends on the beginning and the end of a request,
-and not on its content.
+A connection has its own greenlet. The worker enforces the time limits of all connections together,
+with `overdue` and `drop`.
 """
 
 from __future__ import annotations
 
-import errno
 import socket
 import struct
+import sys
 import time
-from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
+from contextvars import copy_context
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
 import gevent
-import gevent.socket
-from gevent import monkey
-from gunicorn.http.errors import LimitRequestHeaders
+from gevent.socket import wait_read, wait_write
 
 from overmind_project.server import limits
-from overmind_project.server.malformed import CrowdedOut, HeadTooSlow, TooMuchFraming
+from overmind_project.server.errors import (
+    Disconnected,
+    RequestError,
+    body_too_slow,
+    crowded_out,
+    failed,
+    head_too_slow,
+)
+from overmind_project.server.request import Request, RequestParser
+from overmind_project.server.response import Response
 
 if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer as Buffer
-    from gunicorn.http.message import Request
+    import logging
+
+    from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
+    from gunicorn.glogging import Logger
 
 _ABORT = struct.pack("ii", 1, 0)
 """The SO_LINGER value with which closing discards the data that the peer has not read."""
+
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class Phase(Enum):
+    """What a connection does."""
+
+    IDLE = "idle"  # waits for its next request
+    HEAD = "head"
+    BODY = "body"
+    ANSWERING = "answering"
+    SENDING = "sending"  # waits for the peer to read the response
+    DRAINING = "draining"  # discards the rest of a rejected request
 
 
 class Reason(Enum):
@@ -43,275 +64,343 @@ class Reason(Enum):
     STALLED = "stalled"
 
 
-class Phase(Enum):
-    """What the next read belongs to."""
-
-    IDLE = "idle"
-    HEAD = "head"
-    BODY = "body"
-    NOTHING = "nothing"
-
-
-class WaitingConnections(Protocol):
-    """The lists of waiting connections; implemented by the process's `Connections`."""
-
-    is_crowded: bool
-    heads: OrderedDict[Connection, None]
-    idle: OrderedDict[Connection, None]
-
-    def wait_idle(self, connection: Connection) -> None:
-        """Register a connection that waits for its next request."""
-
-    def wait(self, connection: Connection, rank: int) -> OrderedDict[Connection, None]:
-        """Register a connection that waits in the middle of a request; return its queue."""
+_OVERDUE = {
+    Phase.IDLE: Reason.IDLE,
+    Phase.HEAD: Reason.SLOW_HEAD,
+    Phase.BODY: Reason.SLOW_BODY,
+    Phase.SENDING: Reason.STALLED,
+    Phase.DRAINING: Reason.IDLE,
+}
+"""Why a connection is dropped after its deadline."""
 
 
-class Connection(gevent.socket.socket):
-    """An accepted socket that registers whenever it waits for its peer, and that can be dropped."""
-
-    __slots__ = (
-        "_connections",
-        "_drains_at_end",
-        "_has_sent",
-        "_phase",
-        "_received",
-        "_request",
-        "deadline",
-        "dropped",
-        "overdue",
-        "since",
-    )
-
-    def __init__(self, accepted: socket.socket, connections: WaitingConnections) -> None:
-        super().__init__(accepted.family, accepted.type, accepted.proto, fileno=accepted.detach())
-        self._connections = connections
-        self._request: Request | None = None
-        self._phase = Phase.HEAD
-        self._received = 0
-        self._has_sent = self._drains_at_end = False
-        self.dropped: Reason | None = None
-        self.since = time.monotonic()
-        # After the deadline (monotonic seconds) it is dropped for the reason `overdue`.
-        self.deadline, self.overdue = self.since + limits.HEAD_SECONDS, Reason.SLOW_HEAD
-
-    def begin(self, request: Request) -> None:
-        """Note that a request's head is complete, so it is answered from here on."""
-        self._connections.heads.pop(self, None)
-        self._request = request
-        self._phase = Phase.BODY
-        self._received = _read_ahead(request)
-        self._has_sent = False
-        self.overdue = Reason.SLOW_HEAD
-        if self._connections.is_crowded or self.dropped is not None:
-            request.force_close()
-
-    def end(self) -> None:
-        """Note that the request is answered; the next one may have arrived already."""
-        ahead = 0 if self._request is None else _read_ahead(self._request)
-        self._request = None
-        self._phase = Phase.IDLE
-        if ahead:
-            self._begin_head(ahead)
-        if self._drains_at_end:
-            self.drain()
-
-    def _begin_head(self, received: int) -> None:
-        self._phase = Phase.HEAD
-        self._received = received
-        self.since = time.monotonic()
-        self.deadline, self.overdue = self.since + limits.HEAD_SECONDS, Reason.SLOW_HEAD
-
-    def stop_reading(self) -> None:
-        """Make this response the last one, because the rest of the request will not be read."""
-        self._drains_at_end = True
-        if self._request is not None:
-            self._request.force_close()
-
-    def close_after_response(self) -> None:
-        """Make this response the last one and announce it, unless it has begun."""
-        if self._request is not None and not self._has_sent:
-            self._request.force_close()
+class Server(Protocol):
+    """What a connection needs of the worker."""
 
     @property
-    def is_reading(self) -> bool:
-        """Whether a request is being read rather than answered."""
-        return self.overdue is not Reason.STALLED
+    def application(self) -> WSGIApplication:
+        """The WSGI application."""
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the process begins to stop."""
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether connections have to close, to make room for others."""
+
+    @property
+    def log(self) -> logging.Logger | Logger:
+        """The server's log."""
+
+    def note_dropped(self, reason: str) -> None:
+        """Count a connection that is closed for this reason."""
+
+    def make_room(self) -> None:
+        """Drop a connection that depends on its peer."""
+
+
+class Connection:
+    """A connection and its state.
+
+    Args:
+        accepted: its socket, which is closed at the end.
+        environ: the WSGI values that all of its requests share.
+        server: the worker.
+    """
+
+    def __init__(self, accepted: socket.socket, environ: WSGIEnvironment, server: Server) -> None:
+        self._socket = accepted
+        self._socket.settimeout(0.0)
+        self._server = server
+        self._environ = environ | {"gunicorn.socket": accepted}
+        self._parser = RequestParser()
+        self._begin(Phase.HEAD)
+        self._body_since = 0.0
+        self.received = 0
+        """Bytes received of the request that is being read."""
+        self.dropped: Reason | None = None
+        self.is_closing = False
+        """Whether it was dropped to make room, so that its slot will soon be free."""
+
+    def serve(self) -> None:
+        """Answer all requests; close the socket at the end."""
+        request = None
+        try:
+            while (request := self._read_head()) is not None:
+                # The context variables that a request sets end with it.
+                if not copy_context().run(self._answer, request):
+                    break
+                request = None
+        except RequestError as error:
+            if error.is_malformed:
+                log = self._server.log
+                log.warning("Malformed request: %s", error)
+            self._note(error)
+            with suppress(Disconnected):
+                self.send(error.encoded(has_body=request is None or request.method != "HEAD"))
+            self._drain()
+        except Disconnected:
+            pass
+        finally:
+            self._socket.close()
+            self._parser.close()
+
+    def _note(self, error: RequestError) -> None:
+        if error.is_malformed:
+            self._server.note_dropped("malformed")
+
+    def overdue(self, now: float, keepalive: float) -> Reason | None:
+        """Return why the connection has to be dropped now; None if it is in time.
+
+        Args:
+            now: monotonic seconds.
+            keepalive: seconds for which it may wait for its next request.
+        """
+        if not self.can_be_dropped:
+            return None
+        if self._server.is_stopping and self.is_silent:
+            return Reason.IDLE if self.since + limits.LINGER_SECONDS <= now else None
+        return _OVERDUE[self.phase] if self.since + self._seconds(keepalive) <= now else None
+
+    @property
+    def can_be_dropped(self) -> bool:
+        """Whether it depends on the peer, and was not dropped yet."""
+        return self.phase is not Phase.ANSWERING and self.dropped is None
 
     @property
     def is_silent(self) -> bool:
         """Whether a request is expected of which nothing has been received yet."""
-        return self._phase is Phase.HEAD and not self._received
+        return self.phase is Phase.IDLE or (self.phase is Phase.HEAD and not self.received)
 
-    def recv(self, size: int, flags: int = 0, /) -> bytes:
-        """Return the next bytes, or b"" if the peer has closed or the connection was dropped.
+    def _seconds(self, keepalive: float) -> float:
+        """Return how long the present phase may last."""
+        match self.phase:
+            case Phase.IDLE:
+                return keepalive
+            case Phase.HEAD:
+                return limits.HEAD_SECONDS
+            case Phase.SENDING:
+                return limits.SEND_SECONDS
+            case Phase.DRAINING:
+                return limits.DRAIN_SECONDS
+            case _:
+                slow = min(self.received, limits.LONG_BODY)
+                fast = min(self.received, limits.MAX_BODY_BYTES) - slow
+                bonus = slow / limits.BODY_RATE + fast / limits.LONG_BODY_RATE
+                return limits.BODY_SECONDS + bonus
 
-        Raises:
-            HeadTooSlow: the head is not complete in time.
-            LimitRequestHeaders: the head is too long.
-            CrowdedOut: the connection was dropped to make room for others.
-            TooMuchFraming: the framing of the body's chunks is too long.
-            TimeoutError: the body arrives too slowly.
+    @property
+    def rank(self) -> tuple[int, float]:
+        """The order in which waiting connections are dropped to make room; the lowest first.
+
+        Idle ones go first, then heads, then the bodies of which least has been received. A client
+        that sends little cannot displace one that makes progress.
         """
-        if self._phase is Phase.IDLE:
-            return self._recv_idle(size, flags)
-        if self._phase is Phase.HEAD:
-            return self._recv_head(size, flags)
-        return self._recv_body(size, flags)
-
-    def _recv_idle(self, size: int, flags: int) -> bytes:
-        self.since, self.overdue = time.monotonic(), Reason.IDLE
-        self._connections.wait_idle(self)
-        try:
-            data = super().recv(size, flags)
-        finally:
-            self._connections.idle.pop(self, None)
-        self._begin_head(len(data))
-        return data
-
-    def _recv_head(self, size: int, flags: int) -> bytes:
-        self._connections.wait(self, 0)
-        data = super().recv(size, flags)
-        if self.dropped is not None and (self._received or not data):
-            if self.dropped is Reason.SLOW_HEAD and self._received:
-                raise HeadTooSlow
-            if self.dropped is Reason.CROWDED and self._received:
-                raise CrowdedOut
-            return b""
-        self._received += len(data)
-        if self._received > limits.MAX_HEAD_BYTES:
-            raise LimitRequestHeaders("the head is too long")
-        return data
-
-    def _recv_body(self, size: int, flags: int) -> bytes:
-        now = time.monotonic()
-        if self.overdue is not Reason.SLOW_BODY:
-            self.since, self.overdue = now, Reason.SLOW_BODY
-        at_slow_rate = min(self._received, limits.LONG_BODY)
-        at_fast_rate = min(self._received, limits.MAX_BODY_BYTES) - at_slow_rate
-        self.deadline = (
-            self.since
-            + limits.BODY_SECONDS
-            + at_slow_rate / limits.BODY_RATE
-            + at_fast_rate / limits.LONG_BODY_RATE
-        )
-        queue = self._connections.wait(self, 1 + self._received.bit_length())
-        try:
-            if self._received > limits.BYTES_BEFORE_YIELD:
-                # recv does not yield to other greenlets if data has arrived, so yield here.
-                gevent.socket.wait_read(self.fileno())
-            data = super().recv(min(size, limits.READ_BYTES), flags)
-        finally:
-            queue.pop(self, None)
-        if self.dropped is Reason.CROWDED:
-            raise CrowdedOut
-        if self.dropped is not None:
-            raise TimeoutError
-        self._received += len(data)
-        if self._received > limits.MAX_FRAMED_BYTES:
-            raise TooMuchFraming
-        return data
-
-    def send(self, data: Buffer, flags: int = 0, /) -> int:
-        """Send some of the data, and wait for the peer if the buffer is full.
-
-        Returns:
-            The number of bytes sent.
-
-        Raises:
-            OSError: the peer has disconnected, or the connection was dropped.
-        """
-        self._has_sent = True
-        while True:
-            try:
-                return super().send(data, flags, 0.0)  # type: ignore[call-arg]  # gevent's takes a timeout, the stubs' does not
-            except BlockingIOError:
-                self._wait_for_room()
-
-    def sendall(self, data: Buffer, flags: int = 0, /) -> None:
-        """Send all of the data.
-
-        Raises:
-            OSError: the peer has disconnected, or the connection was dropped.
-        """
-        rest = memoryview(data)
-        while rest:
-            rest = rest[self.send(rest, flags) :]
-
-    def _wait_for_room(self) -> None:
-        self.deadline, self.overdue = time.monotonic() + limits.SEND_SECONDS, Reason.STALLED
-        queue = self._connections.wait(self, limits.RESPONSE_RANK)
-        try:
-            gevent.socket.wait_write(self.fileno())
-        finally:
-            queue.pop(self, None)
-        if self.dropped is not None:
-            raise ConnectionResetError(errno.ECONNRESET, "the peer does not read the response")
+        match self.phase:
+            case Phase.IDLE:
+                group = 0
+            case Phase.BODY:
+                group = 2 + self.received.bit_length()
+            case Phase.SENDING:
+                group = 2 + limits.BODY_RATE.bit_length()
+            case _:
+                group = 1
+        return group, self.since
 
     def drop(self, reason: Reason) -> bool:
-        """Shut the connection down, which wakes the greenlet that waits for it.
+        """Shut a connection down, which wakes its greenlet if it waits for the peer.
+
+        A request whose last byte has arrived is answered all the same.
 
         Returns:
             False if its next request has arrived meanwhile, so that it was not dropped; else True.
         """
-        with (
-            suppress(OSError),
-            _plain_socket(self) as plain,
-        ):  # the peer may have disconnected already
-            if (self._phase is Phase.IDLE or self.is_silent) and _has_data(plain):
-                return False
-            self.dropped = reason
-            if self.overdue is Reason.STALLED:
-                plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT)
-                plain.shutdown(socket.SHUT_RDWR)
+        if self.is_silent and self._has_data():
+            return False
+        self.dropped = reason
+        self.is_closing = self.is_closing or reason is Reason.CROWDED
+        with suppress(OSError):  # the peer may have disconnected already
+            if self.phase is Phase.SENDING:
+                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT)
+                self._socket.shutdown(socket.SHUT_RDWR)
             else:
-                plain.shutdown(socket.SHUT_RD)
+                self._socket.shutdown(socket.SHUT_RD)
         return True
 
-    def drain(self) -> None:
-        """Close the sending side, then read and discard what still arrives, for a bounded time."""
-        self._phase, self.dropped = Phase.NOTHING, None
-        self.deadline, self.overdue = time.monotonic() + limits.DRAIN_SECONDS, Reason.IDLE
-        queue = self._connections.wait(self, 0)
-        discarded = 0
+    def send(self, data: bytes) -> None:
+        """Send all of the data, waiting for the peer if the buffer is full.
+
+        Raises:
+            Disconnected: the peer has disconnected, or the connection was dropped.
+        """
+        rest = memoryview(data)
+        while True:
+            try:
+                rest = rest[self._socket.send(rest) :]
+            except BlockingIOError:
+                self._begin(Phase.SENDING)
+                self._wait(wait_write)
+                self.phase = Phase.ANSWERING
+            except OSError as error:
+                raise Disconnected("the peer has disconnected") from error
+            if not rest:
+                return
+            if self.dropped is not None:
+                raise Disconnected("the peer does not read the response")
+
+    def read_body(self, request: Request, size: int) -> bytes:
+        """Return the next bytes of a body: `size`, or fewer at its end.
+
+        Raises:
+            RequestError: the body is malformed or too slow, or the connection had to make room.
+            Disconnected: the peer has disconnected.
+        """
         try:
-            with _plain_socket(self) as plain:
-                plain.shutdown(socket.SHUT_WR)
+            while len(request.body) < size and not request.is_complete:
+                if not self._parser.parse_body(request):
+                    self._receive_body(request)
+                elif request.is_chunked:
+                    gevent.sleep(0)  # parsing the framing takes time
+        except RequestError as error:
+            self._note(error)
+            raise
+        finally:
+            self.phase = Phase.ANSWERING
+        data = bytes(request.body[:size])
+        del request.body[:size]
+        return data
+
+    def _receive_body(self, request: Request) -> None:
+        if request.expects_continue and not request.framed:
+            self.send(_CONTINUE)
+        self.phase, self.since, self.received = Phase.BODY, self._body_since, request.framed
+        if not self._receive():
+            raise Disconnected("the body broke off")
+
+    def _read_head(self) -> Request | None:
+        """Return the next request; None if the connection ends before it."""
+        while (request := self._parser.next_request()) is None:
+            if self._parser.buffer and self.phase is Phase.ANSWERING:
+                self._begin(Phase.HEAD)
+                self.received = len(self._parser.buffer)
+            elif self.phase is Phase.ANSWERING:
+                self._begin(Phase.IDLE)
+                self.received = 0
+            if not self._receive():
+                return None
+        if self.phase is Phase.ANSWERING:
+            gevent.sleep(0)  # a client that sends many requests at once would starve the others
+        self.phase = Phase.ANSWERING
+        self._body_since = time.monotonic()
+        return request
+
+    def _receive(self) -> bool:
+        """Add received bytes to the parser's buffer; return False at the end of the connection.
+
+        Raises:
+            RequestError: the connection was dropped while a request was being read.
+        """
+        data = self._wait_for_bytes()
+        if self.dropped is Reason.IDLE:
+            return False
+        if self.dropped is not None and (self.phase is Phase.BODY or self.received):
+            if self.dropped is Reason.CROWDED:
+                raise crowded_out()
+            raise body_too_slow() if self.phase is Phase.BODY else head_too_slow()
+        if self.phase is Phase.IDLE and data:
+            self._begin(Phase.HEAD)
+        self.received += len(data)
+        self._parser.buffer += data
+        return bool(data)
+
+    def _wait_for_bytes(self) -> bytes:
+        """Wait for bytes and return them; nothing at the end of the connection.
+
+        It waits even if bytes have arrived: otherwise a fast client would starve the others.
+        """
+        while True:
+            self._wait(wait_read)
+            try:
+                return self._socket.recv(limits.READ_BYTES)
+            except BlockingIOError:
+                pass  # woken without data
+            except OSError:
+                return b""
+
+    def _has_data(self) -> bool:
+        try:
+            return bool(self._socket.recv(1, socket.MSG_PEEK))
+        except OSError:
+            return False
+
+    def _wait(self, wait: Callable[[int], object]) -> None:
+        if self._server.is_crowded:
+            self._server.make_room()
+        wait(self._socket.fileno())
+
+    def _begin(self, phase: Phase) -> None:
+        self.phase = phase
+        self.since = time.monotonic()
+
+    def _answer(self, request: Request) -> bool:
+        """Answer a request; return whether the connection is kept.
+
+        Raises:
+            RequestError: the request is rejected without a call of the application.
+        """
+        environ = request.wsgi_environment(self._environ)
+        environ["wsgi.input"] = Body(self, request)
+        response = Response(request, self.send, self._closes)
+        try:
+            response.run(self._server.application, environ)
+        except Disconnected:
+            return False
+        except Exception:
+            log = self._server.log
+            log.exception("Error handling a request")
+            if response.has_begun:
+                return False
+            self.send(failed().encoded(has_body=request.method != "HEAD"))
+            response.is_kept = False
+        self.phase = Phase.ANSWERING
+        if not request.is_complete or (not response.is_kept and self._has_data()):
+            self._drain()
+        return response.is_kept
+
+    def _closes(self) -> bool:
+        """Return whether the response that begins has to be the last one."""
+        return self._server.is_stopping or self._server.is_crowded or self.dropped is not None
+
+    def _drain(self) -> None:
+        """Close the sending side, then read and discard what still arrives, for a bounded time.
+
+        Without this, a peer that is still sending gets a reset instead of the response.
+        """
+        self.dropped = None
+        self._begin(Phase.DRAINING)
+        discarded = 0
+        with suppress(OSError):  # the peer has disconnected
+            self._socket.shutdown(socket.SHUT_WR)
             while self.dropped is None and discarded < limits.DRAIN_BYTES:
-                data = super().recv(limits.DRAIN_BYTES >> 8)
+                try:
+                    data = self._socket.recv(limits.READ_BYTES)
+                except BlockingIOError:
+                    self._wait(wait_read)
+                    continue
                 if not data:
                     break
                 discarded += len(data)
                 gevent.sleep(0)
-        except OSError:
-            pass  # the peer has disconnected
-        finally:
-            queue.pop(self, None)
 
 
-def _read_ahead(request: Request) -> int:
-    """Return the number of bytes that have been read beyond the parsed part of a request."""
-    return len(request.unreader.buf.getbuffer())
+class Body:
+    """The `wsgi.input` of a request."""
 
+    def __init__(self, connection: Connection, request: Request) -> None:
+        self._connection = connection
+        self._request = request
 
-@contextmanager
-def _plain_socket(connection: socket.socket) -> Iterator[socket.socket]:
-    """Yield the connection as a plain socket; gevent's would raise errors in the waiting greenlet.
-
-    Raises:
-        OSError: the connection is closed already.
-    """
-    number = connection.fileno()
-    if number < 0:
-        raise OSError(errno.EBADF, "the connection is closed")
-    plain: socket.socket = monkey.get_original("socket", "socket")(fileno=number)
-    try:
-        yield plain
-    finally:
-        plain.detach()
-
-
-def _has_data(plain: socket.socket) -> bool:
-    try:
-        return bool(plain.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
-    except BlockingIOError:
-        return False
+    def read(self, size: int = -1) -> bytes:
+        """Return the next bytes; see `Connection.read_body`. All of them if `size` is negative."""
+        return self._connection.read_body(self._request, sys.maxsize if size < 0 else size)

@@ -5,6 +5,15 @@ from __future__ import annotations
 HEAD_SECONDS = 10.0
 """Time for a request's head: from its first byte, or for the first request from the accept."""
 
+MAX_LINE_BYTES = 8190
+"""Maximum size of a request line, and of a header field with its line end.
+
+An event position of a large cluster takes thousands of bytes.
+"""
+
+MAX_FIELDS = 100
+"""Maximum number of header fields, and of trailer fields."""
+
 MAX_HEAD_BYTES = 64 * 1024
 """Maximum size of a request's head, all fields together."""
 
@@ -22,17 +31,11 @@ MAX_BODY_BYTES = 2 * 1024 * 1024
 MAX_FRAMED_BYTES = 2 * MAX_BODY_BYTES
 """Maximum size of a body with its framing: every chunk costs time to parse."""
 
-BYTES_BEFORE_YIELD = 8 * 1024
-"""Bytes of a body after which the greenlet yields to others before each read."""
-
 READ_BYTES = 64 * 1024
-"""Bytes of a body that are read at once; gunicorn alone would read a mebibyte ahead."""
+"""Bytes that are read from a connection at once."""
 
-RESPONSE_RANK = BODY_RATE.bit_length()
-"""The rank at which an unread response waits.
-
-Its connection is dropped before those with a body of which BODY_RATE bytes or more have arrived.
-"""
+CHUNKED_BYTES = 4 * 1024
+"""Bytes of a chunked body that are parsed at once: their framing may take a millisecond."""
 
 SEND_SECONDS = 30.0
 """Time for which a peer may read nothing of its response; event streams have a shorter limit."""
@@ -40,3 +43,6 @@ SEND_SECONDS = 30.0
 DRAIN_SECONDS = 2.0
 DRAIN_BYTES = 16 * 1024 * 1024
 """How much of a rejected request is read and discarded, so that its sender gets the response."""
+
+LINGER_SECONDS = 1.0
+"""Time for which a connection waits for its next request while the process stops."""

@@ -1,39 +1,36 @@
-"""The gunicorn worker: a gevent worker that enforces limits on its connections.
+"""The gunicorn worker: serves connections with gevent, and enforces limits on them.
 
-It drops waiting connections when nearly all slots are taken, bounds the time of slow clients,
-answers malformed requests in JSON, and stops without failing a request.
+It drops waiting connections when nearly all slots are taken, bounds the time of slow clients, and
+stops without failing a request. gunicorn's own gevent worker has none of this.
 """
 
 from __future__ import annotations
 
-import os
 import resource
+import signal
 import sys
 import time
-from contextlib import nullcontext, suppress
+from collections import Counter
+from operator import attrgetter
 from socket import SO_SNDBUF, SOL_SOCKET
 from typing import TYPE_CHECKING
 
-import gevent.socket
+import gevent
 from gevent.event import Event
-from gevent.pool import Pool
-from gevent.server import StreamServer
-from gunicorn.http.errors import ParseException
+from gevent.lock import BoundedSemaphore
+from gevent.pool import Group
+from gevent.socket import wait_read
 from gunicorn.workers.ggevent import GeventWorker
 
-from overmind_project.server.connection import Connection
-from overmind_project.server.connections import Connections
+from overmind_project.server.connection import Connection, Phase, Reason
 from overmind_project.server.listening import without_ipv6_mapping
-from overmind_project.server.malformed import FAILED, NoHost, error_response_for
 
 if TYPE_CHECKING:
     import socket
-    from contextlib import AbstractContextManager
 
-    from gunicorn._types import _AddressType as Address
+    from _typeshed.wsgi import WSGIApplication
     from gunicorn.config import Config
     from gunicorn.glogging import Logger
-    from gunicorn.http.message import Request
 
 HEARTBEAT_SECONDS = 1.0
 """Seconds between two heartbeats, each of which also enforces the deadlines."""
@@ -46,6 +43,9 @@ SEND_BUFFER_BYTES = 128 * 1024
 It allows 1.2 MiB a second at a round-trip time of 0.1 s.
 """
 
+ROOM_SHARE = 64
+"""Under pressure, this fraction of the slots is freed at once: each search takes time."""
+
 RESERVED_CONNECTIONS = 32
 """Slots that are kept free for new connections; an eighth of the slots if there are few."""
 
@@ -56,12 +56,16 @@ OTHER_FILES = 128
 class Worker(GeventWorker):
     """Serves the connections of one process."""
 
+    application: WSGIApplication
     stopping: Event
     """Set as soon as the process begins to stop."""
 
+    is_crowded = False
+    """Whether all slots are taken by requests in progress, so that the next to wait is dropped."""
+
     @classmethod
     def check_config(cls, cfg: Config, log: Logger) -> None:
-        """Reject settings that this worker would silently ignore."""
+        """Reject TLS, which this worker does not support."""
         if cfg.is_ssl:
             sys.exit(
                 "overmind: TLS is not supported; terminate it at a proxy in front of the service"
@@ -72,26 +76,46 @@ class Worker(GeventWorker):
         self.stopping = Event()
         super().init_process()
 
+    def init_signals(self) -> None:
+        """Stop gracefully on SIGTERM."""
+        super().init_signals()
+        gevent.signal_handler(signal.SIGTERM, self._begin_to_stop)
+
+    def _begin_to_stop(self) -> None:
+        self.alive = False
+        self.stopping.set()
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the process begins to stop."""
+        return not self.alive
+
     def run(self) -> None:
         """Accept and answer until the process is stopped; then finish open requests."""
         # Import it late: it needs the worker's metrics slot.
         from overmind_project.server import connection_metrics as metrics
 
-        self._note_dropped = metrics.note_dropped
-        self._connections = Connections(
-            self.cfg.keepalive, lambda reason: metrics.note_dropped(reason.value)
-        )
-        pool = _ConnectionPool(self._connections, self._connection_limit())
-        listeners = [self._start_listener(listener, pool) for listener in self.sockets]
+        self.note_dropped = metrics.note_dropped
+        self.application = self.wsgi  # type: ignore[assignment]  # the stubs' type is narrower
+        self._open: set[Connection] = set()
+        self._greenlets = Group()
+        self._slots = self._connection_limit()
+        self._soft_limit = self._slots - min(RESERVED_CONNECTIONS, self._slots // 8)
+        self._free = BoundedSemaphore(self._slots)
+        for listener in self.sockets:
+            listener.settimeout(0.0)
+            # Accepted sockets inherit the option.
+            listener.setsockopt(SOL_SOCKET, SO_SNDBUF, SEND_BUFFER_BYTES)
+        accepting = [gevent.spawn(self._accept_all, each) for each in self.sockets]
         while self.alive:
             self._heartbeat()
-            metrics.note_open(self._connections.count())
-            self._wait_for_signal(HEARTBEAT_SECONDS)
+            metrics.note_open(self._count())
+            self.stopping.wait(HEARTBEAT_SECONDS)
         self.stopping.set()
-        self._connections.stop()
-        for listener in listeners:
-            listener.finish(self.log)
-        self._finish(pool)
+        gevent.killall(accepting)
+        for listener in self.sockets:
+            self._accept_rest(listener)
+        self._finish()
 
     def _connection_limit(self) -> int:
         """Return the limit of connections, which the limit of open files may lower."""
@@ -107,120 +131,111 @@ class Worker(GeventWorker):
             )
         return limit
 
-    def _start_listener(self, listener: socket.socket, pool: Pool) -> _Listener:
-        def handle(client: socket.socket, address: Address) -> None:
-            self.handle(server, client, address)
+    def _accept_all(self, listener: socket.socket) -> None:
+        """Accept connections for ever, one at a time, so that other processes get their share."""
+        while True:
+            wait_read(listener.fileno())
+            if len(self._open) >= self._soft_limit:
+                closing = sum(each.is_closing for each in self._open)
+                if len(self._open) - closing >= self._soft_limit:
+                    self.make_room()
+            self._free.acquire()
+            try:
+                self._accept(listener)
+            except BlockingIOError:  # another process was faster
+                self._free.release()
+            except OSError as error:
+                self._free.release()
+                self.log.warning("Could not accept a connection: %s", error)
+                gevent.sleep(STOPPING_HEARTBEAT_SECONDS)
 
-        # Accepted sockets inherit the option.
-        listener.setsockopt(SOL_SOCKET, SO_SNDBUF, SEND_BUFFER_BYTES)
-        server = _Listener(listener, handle, spawn=pool)
-        # Accept one connection at a time, so that other processes get their share. Each connection
-        # is then registered before the next one needs room; otherwise an upload might be dropped in
-        # its place.
-        server.max_accept = 1
-        server.start()
-        return server
+    def _accept_rest(self, listener: socket.socket) -> None:
+        """Accept all pending connections before closing; the kernel would reset them."""
+        try:
+            while True:
+                self._accept(listener, has_slot=False)
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            # Accepted connections are served in any case.
+            self.log.warning("Could not accept all waiting connections before closing: %s", error)
+        listener.close()
+
+    def _accept(self, listener: socket.socket, *, has_slot: bool = True) -> None:
+        accepted, address = listener.accept()
+        host, port = listener.getsockname()[:2]
+        environ = {
+            "SCRIPT_NAME": "",
+            "SERVER_NAME": host,
+            "SERVER_PORT": str(port),
+            "REMOTE_ADDR": without_ipv6_mapping(address[0]),
+            "wsgi.version": (1, 0),
+            "wsgi.url_scheme": "http",
+            "wsgi.errors": sys.stderr,
+            "wsgi.multithread": True,
+            "wsgi.multiprocess": self.cfg.workers > 1,
+            "wsgi.run_once": False,
+        }
+        connection = Connection(accepted, environ, self)
+        self._open.add(connection)
+        self._greenlets.spawn(self._serve, connection, has_slot)
+
+    def _serve(self, connection: Connection, has_slot: bool) -> None:
+        try:
+            connection.serve()
+        except Exception:
+            self.log.exception("Error handling a request")
+        finally:
+            self._open.discard(connection)
+            if has_slot:
+                self._free.release()
+
+    def make_room(self) -> None:
+        """Drop some connections that read or write. If there is none, drop the next that begins to.
+
+        Connections that were dropped before and are still being drained end now.
+        """
+        if len(self._open) < self._soft_limit:  # others have ended meanwhile
+            self.is_crowded = False
+            return
+        found = [each for each in self._open if each.can_be_dropped]
+        for connection in found:
+            if connection.is_closing:
+                connection.drop(Reason.CROWDED)
+        waiting = sorted((each for each in found if not each.is_closing), key=attrgetter("rank"))
+        wanted = max(1, self._slots // ROOM_SHARE)
+        self.is_crowded = True
+        for connection in waiting:
+            if connection.drop(Reason.CROWDED):
+                self.is_crowded = False
+                self.note_dropped(Reason.CROWDED.value)
+                wanted -= 1
+                if not wanted:
+                    break
 
     def _heartbeat(self) -> None:
         self.notify()
-        self._connections.enforce_deadlines()
+        now = time.monotonic()
+        for connection in list(self._open):
+            reason = connection.overdue(now, self.cfg.keepalive)
+            if reason is None or not connection.drop(reason):
+                continue
+            if reason is not Reason.IDLE:
+                self.note_dropped(reason.value)
 
-    def _wait_for_signal(self, seconds: float) -> None:
-        with suppress(TimeoutError):
-            gevent.socket.wait_read(self.PIPE[0], timeout=seconds)
-            os.read(self.PIPE[0], 4096)
+    def _count(self) -> dict[str, int]:
+        """Return how many connections are idle, reading or answering."""
+        phases = Counter(each.phase for each in self._open)
+        idle, reading = phases[Phase.IDLE], phases[Phase.HEAD] + phases[Phase.BODY]
+        return {"idle": idle, "reading": reading, "answering": len(self._open) - idle - reading}
 
-    def _finish(self, pool: Pool) -> None:
+    def _finish(self) -> None:
         """Wait for the connections to end, at most `graceful_timeout` seconds."""
         end = time.monotonic() + self.cfg.graceful_timeout
-        while not pool.join(timeout=STOPPING_HEARTBEAT_SECONDS):
+        while not self._greenlets.join(timeout=STOPPING_HEARTBEAT_SECONDS):
             self._heartbeat()
             if time.monotonic() > end:
-                self.log.warning("Cut off %s connections that did not end in time", len(pool))
-                pool.kill(timeout=1)
+                left = len(self._greenlets)
+                self.log.warning("Cut off %s connections that did not end in time", left)
+                self._greenlets.kill(timeout=1)
                 return
-
-    def timeout_ctx(self) -> AbstractContextManager[None]:  # type: ignore[override]  # the stubs are wrong
-        """Set no timeout: `Connections` enforces all deadlines together, which costs less."""
-        return nullcontext()
-
-    def handle(self, listener: _Listener, client: socket.socket, addr: Address) -> None:  # type: ignore[override]  # always gets a _Listener
-        """Serve one connection."""
-        if isinstance(addr, tuple):
-            addr = (without_ipv6_mapping(addr[0]), *addr[1:])
-        with self._connections.opened(client) as connection:
-            super().handle(listener, connection, addr)  # type: ignore[arg-type]  # gunicorn calls its getsockname()
-
-    def handle_request(  # type: ignore[override]  # gets the Connection from handle()
-        self, listener_name: Address, req: Request, sock: Connection, addr: Address
-    ) -> bool:
-        """Answer a request.
-
-        Raises:
-            NoHost: an HTTP/1.1 request has no Host header.
-        """
-        sock.begin(req)
-        if req.version != (1, 0) and not any(name == "HOST" for name, _ in req.headers):
-            raise NoHost
-        try:
-            return super().handle_request(listener_name, req, sock, addr)
-        finally:
-            sock.end()
-
-    def handle_error(  # type: ignore[override]  # gets the Connection from handle()
-        self,
-        req: Request | None,
-        client: Connection,
-        addr: Address,
-        exc: BaseException,
-    ) -> None:
-        """Send the error response, for a malformed request or an error of the service."""
-        if not isinstance(exc, Exception):
-            return  # the worker is exiting
-        response = error_response_for(exc)
-        if response is None:
-            self.log.error("Error handling a request", exc_info=exc)
-        elif isinstance(exc, ParseException):
-            self.log.warning("Malformed request: %s", type(exc).__name__)
-            self._note_dropped("malformed")
-        has_body = req is None or req.method != "HEAD"
-        with suppress(OSError):
-            client.sendall((response or FAILED).encoded(has_body=has_body))
-            client.drain()
-
-
-class _ConnectionPool(Pool):
-    """The greenlets that serve connections, one for each slot."""
-
-    def __init__(self, connections: Connections, size: int) -> None:
-        super().__init__(size)
-        self._connections = connections
-        self._soft_limit = size - min(RESERVED_CONNECTIONS, size // 8)
-
-    def full(self) -> bool:
-        """Return whether no connection can be accepted.
-
-        Called before each accept, so it makes room in time.
-        """
-        if len(self) - self._connections.closing >= self._soft_limit:
-            self._connections.make_room()
-        return super().full()
-
-
-class _Listener(StreamServer):
-    """Accepts connections."""
-
-    def getsockname(self) -> Address:
-        """Return the listen address. gunicorn also needs it after the socket is closed."""
-        return self.address
-
-    def finish(self, log: Logger) -> None:
-        """Accept all pending connections before closing; the kernel would reset them."""
-        try:
-            while accepted := self.do_read():
-                self.full()  # makes room if needed; otherwise the next line would block
-                self.do_handle(*accepted)
-        except OSError as error:
-            # Accepted connections are served in any case.
-            log.warning("Could not accept all waiting connections before closing: %s", error)
-        self.close()

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import re
-from http import HTTPStatus
 from typing import Any
 
 import pytest
 from django.test import Client
 
 from overmind_project.http.error_response import refuse
-from overmind_project.server.malformed import ERROR_RESPONSES, FAILED, RawErrorResponse
+from overmind_project.server.errors import (
+    RequestError,
+    body_too_slow,
+    crowded_out,
+    failed,
+    head_too_slow,
+    malformed,
+)
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 NOBODY = "/zerglings/00000000-0000-4000-8000-000000000000"
@@ -137,10 +143,10 @@ def test_rejections_before_django_are_not_cached(backend: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "status", {each.status for each in ERROR_RESPONSES.values()} | {FAILED.status}
+    "error", [head_too_slow(), body_too_slow(), crowded_out(), failed(), malformed("No.")]
 )
-def test_responses_to_malformed_requests_are_not_cached(
-    backend: object, status: HTTPStatus
+def test_an_error_before_the_application_is_not_cached(
+    backend: object, error: RequestError
 ) -> None:
-    head = RawErrorResponse(status, "No.").encoded(has_body=True).partition(b"\r\n\r\n")[0]
+    head = error.encoded().partition(b"\r\n\r\n")[0]
     assert b"Cache-Control: no-store" in head.split(b"\r\n")

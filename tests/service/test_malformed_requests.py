@@ -119,6 +119,8 @@ TOO_MUCH = {
     "trailers": (400, post(CHUNKED, body=b"0\r\n" + b"X-A: a\r\n" * (FIELDS + 1) + b"\r\n")),
     "body": (413, post(b"Content-Length: 99999999", body=b"M" * 70_000)),
     "chunked body": (413, post(CHUNKED, body=b"11171\r\n" + b"M" * 70_001 + b"\r\n0\r\n\r\n")),
+    "unknown method": (501, b"BREW /healthz HTTP/1.1\r\n" + HOST + b"\r\n"),
+    "CONNECT": (501, b"CONNECT x:80 HTTP/1.1\r\n" + HOST + b"\r\n"),
     "expectation": (417, get(b"Expect: the unexpected")),
     "compression": (415, post(b"Content-Encoding: gzip", b"Content-Length: 9", body=b"M" * 9)),
 }

@@ -14,7 +14,7 @@ import pytest
 
 from bench.attackers import attacking
 from overmind_project.middleware.body import BUDGET, LIMIT, SWARM_LIMIT, TOO_MANY
-from overmind_project.server.malformed import ERROR_RESPONSES, CrowdedOut
+from overmind_project.server.errors import crowded_out
 from tests.support.backends import sqlite_backend
 from tests.support.prometheus import Metrics
 from tests.support.raw import READ_LIMIT, all_from, answers_in, line_to, read_until
@@ -171,7 +171,7 @@ def test_an_unfinished_request_that_is_displaced_gets_a_503(tmp_path: Path, begu
         assert answer.status == 503
         assert answer.headers["Retry-After"] == "1"
         assert answer.headers["Connection"] == "close"
-        assert answer.json == {"error": ERROR_RESPONSES[CrowdedOut].sentence}
+        assert answer.json == {"error": crowded_out().sentence}
 
 
 @pytest.mark.parametrize("habit", ["heads", "bodies", "chunks", "silent"])

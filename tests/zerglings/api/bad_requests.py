@@ -206,7 +206,7 @@ BAD: dict[str, Bad] = {
     "DELETE all": Bad(405, "DELETE", "/zerglings/"),
     "PUT all": Bad(405, "PUT", "/zerglings/", b"{}"),
     "TRACE": Bad(405, "TRACE", HERE),
-    "BREW": Bad(405, "BREW", HERE),
+    "BREW": Bad(501, "BREW", HERE),
     "POST health": Bad(405, "POST", "/_health", b""),
     # media types
     "XML command": Bad(415, "POST", HERE, b"<M/>", {"Content-Type": "application/xml"}),
