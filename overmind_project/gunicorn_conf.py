@@ -11,17 +11,17 @@ import logging.config
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gevent
 from django.core.exceptions import ImproperlyConfigured
 from gunicorn import glogging
 
 from overmind_project.http.gcra import shared_limiters
+from overmind_project.logs import ACCESS_LINES
 from overmind_project.multiprocess import METRICS_DIRECTORY, shared_directory
 from overmind_project.server.listening import EVERY, EVERY_IPV4, binds
 from overmind_project.server.output import escape_unencodable_output
-from zerglings.log_context import CONTEXT, NOTHING
 
 escape_unencodable_output()
 
@@ -36,8 +36,6 @@ except ImproperlyConfigured as error:
 if TYPE_CHECKING:
     from gunicorn.arbiter import Arbiter
     from gunicorn.config import Config
-    from gunicorn.http.message import Request
-    from gunicorn.http.wsgi import Response
 
     from overmind_project.server.worker import Worker
 
@@ -57,12 +55,7 @@ control_socket_disable = True  # the root file system may be read-only
 accesslog = None  # AccessLog logs a line for each request
 graceful_timeout = 20  # seconds; longer than any use case takes
 timeout = 30  # seconds without a heartbeat after which a worker is replaced
-forwarder_headers = ""  # no client may set SCRIPT_NAME
-forwarded_allow_ips = ""  # no client may set the scheme; nothing here depends on it
 keepalive = settings.OVERMIND_KEEP_ALIVE
-limit_request_line = 8190  # bytes; an event position of a large cluster takes thousands
-limit_request_fields = 100
-limit_request_field_size = 8190  # bytes; limits.py bounds all fields together
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 """The signals with which gunicorn stops its workers."""
@@ -78,12 +71,6 @@ class Logger(glogging.Logger):
         """
         super().setup(cfg)
         logging.config.dictConfig(settings.LOGGING)
-
-    def exception(self, msg: object, *args: object, **kwargs: Any) -> None:
-        """Log an error with its traceback, but without the URL, which may contain anything."""
-        if str(msg).startswith("Error handling request"):
-            msg, args = "Error handling a request", ()
-        super().exception(msg, *args, **kwargs)
 
 
 logger_class = Logger
@@ -126,13 +113,6 @@ def post_fork(server: Arbiter, worker: Worker) -> None:
     METRICS_DIRECTORY.use_slot(worker.age)
 
 
-def post_request(
-    worker: Worker, request: Request, environ: dict[str, Any], response: Response
-) -> None:
-    """Reset the log context: further lines do not belong to the request."""
-    CONTEXT.set(NOTHING)
-
-
 def child_exit(server: Arbiter, worker: Worker) -> None:
     """Free the slot of a worker that has ended."""
     METRICS_DIRECTORY.release_slot(worker.age)
@@ -155,6 +135,12 @@ def post_worker_init(worker: Worker) -> None:
     gc.freeze()
     gc.set_threshold(2_000, 10, 10)
     gevent.spawn(_end_streams_with, worker)
+    ACCESS_LINES.defer = gevent.get_hub().loop.run_callback
+
+
+def worker_exit(server: Arbiter, worker: Worker) -> None:
+    """Write the last lines of the access log."""
+    ACCESS_LINES.flush()
 
 
 def _end_streams_with(worker: Worker) -> None:

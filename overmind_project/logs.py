@@ -2,15 +2,17 @@
 
 Each record stays on its own line. Control characters are escaped, and the lines of a traceback
 are indented in text, so that no input can forge a log line. The fields in `CONTEXT` are added to
-every line; the code that serves a request sets them.
+every line; the code that serves a request sets them. The access log consists of safe fields only
+and does without these formatters, see `middleware/access_log.py`.
 """
 
 from __future__ import annotations
 
 import logging
 import re
+import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable
 
 import orjson
 
@@ -20,42 +22,61 @@ _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069
 _UNSAFE_IN_JSON = re.compile(r"[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
-class RecordWithFields(logging.LogRecord):
-    """A log record with structured fields.
+class Timestamps:
+    """Formats times as RFC 3339 in UTC with milliseconds; remembers the text of the last second."""
 
-    Args:
-        logger: the logger's name.
-        message: the text of the line.
-        extra: fields that both formats show.
-        in_message: fields that the message contains already; only JSON shows them.
+    def __init__(self) -> None:
+        self._second, self._text = 0, ""
+
+    def text_of(self, seconds: float) -> str:
+        """Return the text of a time, given as seconds since the epoch."""
+        second = int(seconds)
+        if second != self._second:
+            text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+            self._second, self._text = second, text
+        return f"{self._text}.{int(seconds % 1 * 1000):03d}Z"
+
+
+class LineWriter:
+    """Writes the lines of the access log to standard output.
+
+    A worker sets `defer`, a function that calls another one a moment later. Lines that come in
+    between are then written together, which costs less than a write for each.
     """
 
-    def __init__(
-        self,
-        logger: str,
-        message: str,
-        extra: Mapping[str, object],
-        in_message: Mapping[str, object],
-    ) -> None:
-        super().__init__(logger, logging.INFO, "", 0, message, None, None)
-        self.extra = extra
-        self.in_message = in_message
+    def __init__(self) -> None:
+        self.defer: Callable[[Callable[[], None]], object] | None = None
+        self._lines: list[str] = []
+
+    def write(self, line: str) -> None:
+        """Write a line, now or a moment later."""
+        self._lines.append(line)
+        if self.defer is None:
+            self.flush()
+        elif len(self._lines) == 1:
+            self.defer(self.flush)
+
+    def flush(self) -> None:
+        """Write all lines now."""
+        lines, self._lines = self._lines, []
+        if lines:
+            sys.stdout.write("\n".join(lines) + "\n")
+            sys.stdout.flush()
+
+
+ACCESS_LINES = LineWriter()
+"""The access log of this process."""
 
 
 class _Formatter(logging.Formatter):
-    """The common part: timestamps in UTC with milliseconds (RFC 3339), and tracebacks."""
+    """The common part of both formats."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._cached_second = (0, "")
+        self._timestamps = Timestamps()
 
     def _time_of(self, record: logging.LogRecord) -> str:
-        second = int(record.created)
-        cached, text = self._cached_second
-        if cached != second:
-            text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-            self._cached_second = second, text
-        return f"{text}.{int(record.msecs):03d}Z"
+        return self._timestamps.text_of(record.created)
 
     def _traceback_of(self, record: logging.LogRecord) -> str:
         parts = [self.formatException(record.exc_info)] if record.exc_info else []
@@ -70,8 +91,6 @@ class TextFormatter(_Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the line; only a traceback adds further lines."""
         line = f"{self._time_of(record)} {record.levelname} {record.name}: {record.getMessage()}"
-        if isinstance(record, RecordWithFields):
-            line += "".join([f" {name}={value}" for name, value in record.extra.items()])
         line += "".join([f" {name}={value}" for name, value in CONTEXT.get().items()])
         if _UNSAFE.search(line):
             line = _UNSAFE.sub(_escaped, line)
@@ -93,9 +112,6 @@ class JSONFormatter(_Formatter):
             "message": _clean(record.getMessage()),
         }
         line.update(CONTEXT.get())
-        if isinstance(record, RecordWithFields):
-            line.update(record.in_message)
-            line.update(record.extra)
         if record.exc_info or record.stack_info:
             line["exception"] = _clean(self._traceback_of(record))
         return orjson.dumps(line).decode()

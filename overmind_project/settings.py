@@ -242,19 +242,10 @@ LOGGING = {
     "formatters": {"line": {"()": f"overmind_project.logs.{_FORMATTERS[OVERMIND_LOG_FORMAT]}"}},
     "handlers": {
         "stderr": {"class": "logging.StreamHandler", "formatter": "line"},
-        "stdout": {
-            "class": "logging.StreamHandler",
-            "formatter": "line",
-            "stream": "ext://sys.stdout",
-        },
     },
     "root": {"handlers": ["stderr"], "level": "INFO"},
     "loggers": {
         "django": {"handlers": [], "propagate": True},
-        "overmind.request": {
-            "handlers": ["stdout"],
-            "propagate": False,
-        },  # one line for each request
         "gunicorn.error": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
         # Client errors are in the access log already.
         "django.request": {"level": "ERROR", "filters": ["not_503"]},

@@ -8,16 +8,17 @@ latencies meaningful. Their line is logged at the end.
 
 from __future__ import annotations
 
-import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+import orjson
+from django.conf import settings
 from prometheus_client import Counter, Gauge, Histogram
 
 from overmind_project.http.request_context import CONTEXT_KEY, NO_ROUTE, RequestContext
-from overmind_project.logs import RecordWithFields
+from overmind_project.logs import ACCESS_LINES, Timestamps
 from zerglings.log_context import CONTEXT
 
 if TYPE_CHECKING:
@@ -68,7 +69,8 @@ _STREAMS_OPEN = Gauge(
     multiprocess_mode="livesum",
 )
 
-_log = logging.getLogger("overmind.request")
+LOGGER = "overmind.request"
+"""The name that log lines show as their logger."""
 
 _Tally = tuple[Callable[[], None], Callable[[float], None]]
 """Two functions: one counts a request, the other records its duration in seconds."""
@@ -88,7 +90,7 @@ class AccessLog:
         if self._proxies is not None:
             context.client = self._proxies.client_of(environ)
         environ[CONTEXT_KEY] = context
-        CONTEXT.set(context.ids)  # gunicorn_conf.post_request resets it after the last log line
+        CONTEXT.set(context.ids)  # until the end of the request, see `Connection.serve`
         _IN_FLIGHT.inc()
 
         def begin(status: str, headers: list[tuple[str, str]], *exc_info: object) -> object:
@@ -106,9 +108,6 @@ class AccessLog:
             )
 
         try:
-            # Yield once per request; otherwise a client that pipelines requests starves the others.
-            # The wait is part of the measured duration.
-            time.sleep(0)
             answer = self._application(environ, begin)  # type: ignore[arg-type]  # same as above
         except BaseException:
             context.status = "500"
@@ -127,7 +126,7 @@ class AccessLog:
         if context.cut_by is not None:
             _CUT.labels(context.route, context.cut_by).inc()
         if context.route not in QUIET or context.status >= "500":
-            _log_line(context, seconds)
+            ACCESS_LINES.write(_line(context, seconds))
 
     def _stream_began(self, context: RequestContext) -> None:
         self._count(context, context.seconds())
@@ -192,22 +191,46 @@ class _LoggedBody:
             self._ended(context)
 
 
-def _log_line(context: RequestContext, seconds: float) -> None:
-    in_message = {
-        "method": context.method,
-        "route": context.route,
-        "status": int(context.status),
-    }
-    extra: dict[str, object] = {
+_timestamps = Timestamps()
+
+
+def _fields(context: RequestContext, seconds: float) -> dict[str, object]:
+    """Return what the log line shows besides the message; none of it needs to be escaped."""
+    fields: dict[str, object] = {
         "duration_ms": round(seconds * 1000, 3),
         "bytes": context.sent,
         "client": context.client,
     }
     if context.caller is not None:
-        extra["caller"] = context.caller
+        fields["caller"] = context.caller
     if context.zergling_id is not None:
-        extra["zergling_id"] = context.zergling_id
+        fields["zergling_id"] = context.zergling_id
     if context.cut_by is not None:
-        extra["cut_by"] = context.cut_by
-    message = f"{context.method} {context.route} {context.status}"
-    _log.handle(RecordWithFields(_log.name, message, extra, in_message))
+        fields["cut_by"] = context.cut_by
+    return fields
+
+
+def _text_line(context: RequestContext, seconds: float) -> str:
+    now = _timestamps.text_of(time.time())
+    fields = _fields(context, seconds) | context.ids
+    return f"{now} INFO {LOGGER}: {context.method} {context.route} {context.status} " + " ".join(
+        [f"{name}={value}" for name, value in fields.items()]
+    )
+
+
+def _json_line(context: RequestContext, seconds: float) -> str:
+    line = {
+        "timestamp": _timestamps.text_of(time.time()),
+        "level": "INFO",
+        "logger": LOGGER,
+        "message": f"{context.method} {context.route} {context.status}",
+        **context.ids,
+        "method": context.method,
+        "route": context.route,
+        "status": int(context.status),
+        **_fields(context, seconds),
+    }
+    return orjson.dumps(line).decode()
+
+
+_line = _json_line if settings.OVERMIND_LOG_FORMAT == "json" else _text_line

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from rest_framework import exceptions as drf
 
+from overmind_project.middleware import access_log
 from overmind_project.openapi.generator import Generator
 from tests.support.pages import Page, codes
 from tests.support.service import ROOT
@@ -50,7 +51,7 @@ NEVER_ANSWERED = {Conflict, LongHistory, UnknownPosition}
 """Store errors that the hive handles, so that no response results from them."""
 
 ANSWERING = {"Response", "HttpResponse", "json_response", "error_response"}
-REFUSING = {"RawErrorResponse", "BodyError", "refuse"}
+REFUSING = {"RequestError", "malformed", "BodyError", "refuse"}
 """Matches statuses of responses before Django: a number, an HTTPStatus name or a status line."""
 
 _STATUS_LINE = re.compile(r"([1-5]\d\d) [A-Z]")
@@ -85,8 +86,8 @@ def logged() -> set[tuple[str, str, str]]:
         known = _loggers(name, tree)
         for method, call in calls(tree):
             logger = _logger_of(call, known)
-            if logger is not None and method == "handle":
-                found.add((REQUEST_LINE, "INFO", logger))
+            if ast.unparse(call.func) == "ACCESS_LINES.write":
+                found.add((REQUEST_LINE, "INFO", access_log.LOGGER))
             if logger is None or method not in LEVELS:
                 continue
             (message, *_) = call.args

@@ -7,12 +7,12 @@ import logging
 import re
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 import pytest
 
-from overmind_project.logs import JSONFormatter, RecordWithFields, TextFormatter
+from overmind_project.logs import JSONFormatter, LineWriter, TextFormatter
 from zerglings.log_context import CONTEXT, NOTHING
 
 HOSTILE = "ok\r\n2026-01-01T00:00:00.000Z INFO x: forged\x1b[2J\x85\u2028\u202e\ud800\x00\x7f\t"
@@ -87,11 +87,20 @@ def test_another_thread_does_not_inherit_the_ids() -> None:
     assert seen == [NOTHING]
 
 
-def test_a_text_line_does_not_repeat_fields_of_its_message() -> None:
-    made = RecordWithFields("overmind.request", "GET entry 200", {"bytes": 5}, {"status": 200})
-    assert TextFormatter().format(made).endswith(" INFO overmind.request: GET entry 200 bytes=5")
-    line = json.loads(JSONFormatter().format(made))
-    assert (line["status"], line["bytes"], line["message"]) == (200, 5, "GET entry 200")
+def test_deferred_lines_are_written_together(capsys: pytest.CaptureFixture[str]) -> None:
+    later: list[Callable[[], None]] = []
+    lines = LineWriter()
+    lines.write("at once")
+    assert capsys.readouterr().out == "at once\n"
+    lines.defer = later.append
+    lines.write("one")
+    lines.write("two")
+    assert capsys.readouterr().out == ""
+    (flush,) = later
+    flush()
+    assert capsys.readouterr().out == "one\ntwo\n"
+    lines.flush()
+    assert capsys.readouterr().out == ""
 
 
 def test_control_characters_in_a_message_are_escaped() -> None:

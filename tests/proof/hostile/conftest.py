@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import logging
+import io
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
@@ -17,11 +18,8 @@ from tests.support.client import served_over
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The application in this process, with SQLite in the returned directory and no access log."""
     directory: Path = tmp_path_factory.mktemp("hostile")
-    log = logging.getLogger("overmind.request")
-    log.disabled = True
-    with served_over(sqlite_backend(directory)):
+    with served_over(sqlite_backend(directory)), redirect_stdout(io.StringIO()):
         yield directory
-    log.disabled = False
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
