@@ -13,8 +13,12 @@ from zerglings.api.urls import router
 from zerglings.feed.views import Events
 
 urlpatterns: list[URLPattern | URLResolver] = [
-    # Reversed: the router begins with the list, but nearly all requests are for one zergling.
+    # The routes of most requests come first. The router begins with the list of zerglings, but
+    # nearly all requests are for one zergling.
     *reversed(router.urls),
+    re_path(r"^healthz/?$", probes.healthz, name="healthz"),
+    re_path(r"^readyz/?$", probes.readyz, name="readyz"),
+    re_path(r"^_health/?$", probes.health, name="health"),
     re_path(r"^events/?$", Events.as_view(), name="events"),
     re_path(r"^swarm/spawn/?$", SwarmSpawn.as_view(), name="swarm-spawn"),
     re_path(r"^swarm/commands/?$", SwarmCommands.as_view(), name="swarm-commands"),
@@ -23,9 +27,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     re_path(r"^docs/?$", Docs.as_view(), name="docs"),
     re_path(r"^sign-in/?$", sign_in.sign_in, name="sign-in"),
     re_path(r"^sign-out/?$", sign_in.sign_out, name="sign-out"),
-    re_path(r"^_health/?$", probes.health, name="health"),
-    re_path(r"^healthz/?$", probes.healthz, name="healthz"),
-    re_path(r"^readyz/?$", probes.readyz, name="readyz"),
     re_path(r"^metrics/?$", metrics.metrics, name="metrics"),
 ]
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from django import db
 from django.conf import settings
 from django.core.cache import close_caches
+from django.core.handlers.base import reset_urlconf
 from django.core.signals import request_finished, request_started
 from django.core.wsgi import get_wsgi_application
 
@@ -25,10 +26,12 @@ if TYPE_CHECKING:
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "overmind_project.settings")
 
 # Before and after each request, Django checks its database connections and caches. There are none.
+# It also resets the URL configuration, which is the same for all requests.
 request_started.disconnect(db.reset_queries)
 request_started.disconnect(db.close_old_connections)
 request_finished.disconnect(db.close_old_connections)
 request_finished.disconnect(close_caches)
+request_finished.disconnect(reset_urlconf)
 
 
 def _build_application() -> WSGIApplication:

@@ -6,7 +6,9 @@ import re
 from typing import Any
 from urllib.parse import urlencode
 
+from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.template.response import SimpleTemplateResponse
 from rest_framework.exceptions import ParseError
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -35,6 +37,22 @@ class ZerglingViewSet(ViewSet):
 
     lookup_field = "id"
     lookup_value_regex = "[^/]+"
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Answer a request.
+
+        REST framework's view and request refer to themselves and to each other. Without a break of
+        that cycle each request leaves fifty objects to the garbage collector, a tenth of its time.
+        """
+        response: HttpResponseBase = super().dispatch(request, *args, **kwargs)
+        if not isinstance(response, SimpleTemplateResponse):  # a page is rendered later
+            parser_context = self.request.parser_context
+            vars(self).clear()
+            parser_context.clear()
+        return response
+
+    def perform_authentication(self, request: Request) -> None:
+        """Do nothing: the project's middleware checks tokens, if there are any."""
 
     def list(self, request: Request) -> HttpResponseBase:
         """List the living zerglings in the order of their ids; `?limit=N` pages through them."""
