@@ -35,6 +35,7 @@ class DatabaseStep(ServerStep):
         server: the CouchDB server.
         databases: names of the databases.
         shards: ``q`` and ``n`` of new databases, if the operator chose them.
+        default_q: ``q`` of new databases otherwise; None leaves it to the server.
         revs_limit: number of revisions that CouchDB remembers per document. The cost of an update
             grows with it: CouchDB's default of 1,000 makes updates 13 times slower.
     """
@@ -47,11 +48,13 @@ class DatabaseStep(ServerStep):
         server: Server,
         databases: tuple[str, ...],
         shards: dict[str, int],
+        default_q: int | None,
         revs_limit: int,
     ) -> None:
         super().__init__(server)
         self._databases = databases
         self._shards = shards
+        self._for_new = shards if default_q is None else {"q": default_q} | shards
         self._revs_limit = revs_limit
         self._nodes = Nodes(server)
 
@@ -76,7 +79,7 @@ class DatabaseStep(ServerStep):
         done = []
         for database in self._databases:
             if self.server.look(database) is None:
-                params = {name: str(number) for name, number in self._shards.items()}
+                params = {name: str(number) for name, number in self._for_new.items()}
                 harmless = (PRECONDITION_FAILED,)
                 if self.server.change("PUT", database, params=params, harmless=harmless):
                     done.append(f"created {database}")

@@ -239,3 +239,20 @@ def test_a_check_reports_each_drift(site: Site) -> None:
         "copies ok",
         "verify skipped",
     ]
+
+
+@pytest.mark.parametrize(
+    ("nodes", "chosen", "query"),
+    [
+        (1, {}, "q=1"),
+        (1, {"q": 3}, "q=3"),
+        (1, {"n": 1}, "q=1&n=1"),
+        (3, {}, ""),
+    ],
+)
+def test_new_databases_of_a_single_node_get_one_shard_unless_chosen(
+    site: Site, proxy: FaultProxy, nodes: int, chosen: dict[str, int], query: str
+) -> None:
+    site.through(proxy.url).bootstrap(nodes=nodes, shards=chosen)
+    created = [r.path.partition("?") for r in proxy.requests if r.method == "PUT"]
+    assert {query for path, _, query in created if path[1:] in site.databases} == {query}
