@@ -80,7 +80,7 @@ def _measure_load(plan: Plan, store: Benched, prefix: str, results: Results) -> 
     kinds = [kind for kind in KINDS if plan.has(kind.name)]
     if not kinds and not plan.has("memory"):
         return
-    with rig(store, prefix, plan.checkout, _sides(plan, kinds)) as started:
+    with rig(store, prefix, plan.checkout, _sides(plan, kinds), plan.base) as started:
         if plan.has("memory"):
             _measure_memory(started, results, "at rest after the start")
         results.cells = measure_cells(started, kinds, plan.connections, plan.seconds, plan.rounds)

@@ -22,6 +22,7 @@ from bench.service import Server, baseline, overmind
 from bench.stores import Benched, CouchDB
 
 ZERGLINGS = 1000
+PROBE = "/healthz"
 SETTLE_LIMIT = 20.0
 SETTLE_EVERY = 0.2
 """Seconds to wait at most for the servers to become idle, and between two checks."""
@@ -32,12 +33,16 @@ IDLE_SHARE = 0.1
 WARM_UP_SECONDS = 1
 WARM_UP_CONNECTIONS = 8
 
-Side = Literal["service", "raw", "baseline"]
+Side = Literal["service", "base", "raw", "baseline"]
+"""The service, the service of another checkout, the raw store, and a plain Django service."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of request: its target, its wrk script and the number of zerglings it uses."""
+    """One kind of request: its target, its wrk script and the number of zerglings it uses.
+
+    Without zerglings, it asks for `PROBE`.
+    """
 
     name: str
     side: Side
@@ -47,13 +52,18 @@ class Kind:
 
 
 KINDS = (
+    Kind("probes", "service", "read", zerglings=0),
+    Kind("base-probes", "base", "read", zerglings=0),
     Kind("reads", "service", "read"),
+    Kind("base-reads", "base", "read"),
     Kind("gets", "raw", "read"),
     Kind("baseline-reads", "baseline", "read"),
     Kind("moves", "service", "move"),
+    Kind("base-moves", "base", "move"),
     Kind("pairs", "raw", "pair", thread_each=True),
     Kind("baseline-moves", "baseline", "move"),
     Kind("spawns", "service", "spawn"),
+    Kind("base-spawns", "base", "spawn"),
     Kind("puts", "raw", "put"),
     Kind("baseline-spawns", "baseline", "spawn"),
     Kind("mix", "service", "mix"),
@@ -117,8 +127,9 @@ class Rig:
         target = self.targets[side]
         documents = [zergling() for _ in range(count)]
         self._store.fill(target.database, map(target.form, documents))
+        paths = [target.path(document["_id"]) for document in documents] or [PROBE]
         with tempfile.NamedTemporaryFile("w", dir=self._directory, delete=False) as file:
-            file.writelines(target.path(document["_id"]) + "\n" for document in documents)
+            file.writelines(f"{path}\n" for path in paths)
         return Path(file.name)
 
     def measure(self, kind: Kind, connections: int, seconds: int, paths: Path) -> Sample:
@@ -166,11 +177,20 @@ class Rig:
 
 @contextmanager
 def rig(
-    store: Benched, prefix: str, checkout: Path, sides: frozenset[Side] | None = None
+    store: Benched,
+    prefix: str,
+    checkout: Path,
+    sides: frozenset[Side] | None = None,
+    base: Path | None = None,
 ) -> Iterator[Rig]:
     """Start the targets over new databases, and drop the databases at the end.
 
-    ``sides`` selects the targets besides the service; None means all that the store allows.
+    Args:
+        store: where the databases are.
+        prefix: the service's database; the names of the others begin with it.
+        checkout: the directory of the service's code.
+        sides: the targets besides the service; None means all that the store allows.
+        base: the directory of the code to compare with, None for no such target.
     """
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -178,6 +198,10 @@ def rig(
         targets: dict[Side, Target] = {
             "service": Target(server.origin, "/zerglings", "/", dict, prefix, server)
         }
+        if base is not None and (sides is None or "base" in sides):
+            name = f"{prefix}-base"
+            other = stack.enter_context(overmind(store, name, base))
+            targets["base"] = Target(other.origin, "/zerglings", "/", dict, name, other)
         if isinstance(store, CouchDB):
             if sides is None or "raw" in sides:
                 stack.enter_context(_raw_database(store, f"{prefix}-raw", prefix))

@@ -21,7 +21,8 @@ class Plan:
     """What to measure, and for how long.
 
     ``store_url`` is empty for the embedded store. Each of ``rounds`` measures each cell for
-    ``seconds``. The longest list has 10 to the power of ``lists`` zerglings.
+    ``seconds``. The longest list has 10 to the power of ``lists`` zerglings. ``base`` is another
+    checkout to compare with.
     """
 
     store_url: str
@@ -34,6 +35,7 @@ class Plan:
     moves: int
     out: Path
     checkout: Path
+    base: Path | None
 
     def has(self, name: str) -> bool:
         """Whether a kind of request or a part is to be measured."""
@@ -72,7 +74,17 @@ def plan_from(environment: Mapping[str, str]) -> Plan:
         moves=number("BENCH_MOVES", 100 if is_quick else 300, 1, 100_000),
         out=ROOT / (environment.get("BENCH_OUT") or "var/bench.json"),
         checkout=Path(environment.get("BENCH_CHECKOUT") or ROOT).resolve(),
+        base=_base(environment.get("BASE", "")),
     )
+
+
+def _base(text: str) -> Path | None:
+    if not text:
+        return None
+    path = Path(text).resolve()
+    if not (path / "manage.py").is_file():
+        raise BenchError(f"BASE: {text!r} is not a checkout of the service")
+    return path
 
 
 def _connections(text: str | None, *, is_quick: bool) -> tuple[int, ...]:
@@ -84,7 +96,7 @@ def _connections(text: str | None, *, is_quick: bool) -> tuple[int, ...]:
 
 def _only(text: str) -> frozenset[str]:
     names = frozenset(word.strip() for word in text.split(",") if word.strip())
-    known = {"baseline", *PARTS, *(kind.name for kind in KINDS)}
+    known = {"base", "baseline", *PARTS, *(kind.name for kind in KINDS)}
     if unknown := names - known:
         raise BenchError(
             f"ONLY: {', '.join(sorted(unknown))} is not among {', '.join(sorted(known))}"

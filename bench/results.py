@@ -67,3 +67,17 @@ def over_raw(cells: Cells, kind: str, connections: int) -> float | None:
 def over_baseline(cells: Cells, kind: str, connections: int) -> float | None:
     """Return the rate of a kind divided by the baseline's."""
     return ratio(rates(cells, kind, connections), rates(cells, f"baseline-{kind}", connections))
+
+
+def over_base(cells: Cells, kind: str, connections: int) -> float | None:
+    """Return the rate of a kind divided by that of the other checkout."""
+    return ratio(rates(cells, kind, connections), rates(cells, f"base-{kind}", connections))
+
+
+def cpu_over_base(cells: Cells, kind: str, connections: int) -> float | None:
+    """Return the service's CPU time per request divided by that of the other checkout."""
+    own, other = (
+        [sample.cpu or 0.0 for sample in cells.of(name, connections)]
+        for name in (kind, f"base-{kind}")
+    )
+    return ratio(own, other)

@@ -8,7 +8,7 @@ from typing import Any
 
 from bench.cells import KINDS, Kind
 from bench.histories import Life
-from bench.results import Results, median_of, over_baseline, over_raw
+from bench.results import Results, cpu_over_base, median_of, over_base, over_baseline, over_raw
 from bench.targets import goals
 
 NOTHING = "-"
@@ -17,6 +17,7 @@ TITLES = {"gets": "raw GET", "pairs": "raw GET + PUT", "puts": "raw PUT"}
 CELL_HEAD = (
     "request", "connections", "rate/s", "p50 ms", "p99 ms", "errors",
     "CPU s/1,000", "store CPU s/1,000", "× raw", "× baseline",
+    "× base", "CPU × base",
 )  # fmt: skip
 LIST_HEAD = ("list of", "zerglings/s", "seconds", "first byte s", "MB", "peak MiB", "growth MiB")
 LIFE_HEAD = ("a move after", "p50 ms", "p99 ms", "× first")
@@ -75,6 +76,8 @@ def _cell_row(results: Results, kind: Kind, connections: int) -> list[str]:
         _number(median_of(samples, lambda sample: sample.store_cpu), 2),
         _number(over_raw(cells, kind.name, connections), 2),
         _number(over_baseline(cells, kind.name, connections), 2),
+        _number(over_base(cells, kind.name, connections), 2),
+        _number(cpu_over_base(cells, kind.name, connections), 2),
     ]
 
 

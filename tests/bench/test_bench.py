@@ -16,7 +16,7 @@ from bench.histories import Life, rival_of
 from bench.lists import ListCost
 from bench.load import Figures, Load, parse
 from bench.plan import plan_from
-from bench.results import Results, over_baseline, over_raw
+from bench.results import Results, cpu_over_base, over_base, over_baseline, over_raw
 from bench.table import as_json, markdown
 from bench.targets import goals
 from zerglings.domain.document_format import decode
@@ -83,6 +83,19 @@ def test_ratios_compare_the_same_rounds() -> None:
     assert over_baseline(measured, "moves", 64) is None
 
 
+def test_a_checkout_is_compared_with_another_one() -> None:
+    measured = cells(moves=[200, 600], base_moves=[100, 200])
+    assert over_base(measured, "moves", 64) == 2.5
+    assert cpu_over_base(measured, "moves", 64) == 1
+    assert over_base(measured, "reads", 64) is None
+
+
+def test_a_base_that_is_no_checkout_is_rejected(tmp_path: Path) -> None:
+    with pytest.raises(BenchError, match="BASE"):
+        plan_from({"BASE": str(tmp_path)})
+    assert plan_from({"BASE": str(ROOT)}).base == ROOT
+
+
 def test_the_mix_is_compared_with_four_gets_to_a_pair() -> None:
     measured = cells(mix=[500], gets=[1000], pairs=[250], baseline_mix=[125])
     assert over_raw(measured, "mix", 64) == pytest.approx(500 * (0.8 / 1000 + 0.2 / 250))
@@ -110,7 +123,7 @@ def test_the_table_shows_rates_errors_and_ratios() -> None:
     text = markdown(results)
     rows = {line.split("|")[1].strip(): line for line in text.splitlines() if "|" in line}
     words = [word.strip() for word in rows["moves"].split("|")[2:-1]]
-    assert words == ["64", "200", "10.0", "20.0", "4", "0.50", "-", "2.00", "-"]
+    assert words == ["64", "200", "10.0", "20.0", "4", "0.50", "-", "2.00", "-", "-", "-"]
     assert "raw GET + PUT" in rows
     assert text.endswith("- a remark\n")
     assert len(as_json(results, {})["cells"][0]["rounds"]) == 2
