@@ -85,7 +85,7 @@ class Load:
         return counts
 
     def lost(self) -> int:
-        """Return the number of zerglings whose history is not exactly what was acknowledged."""
+        """Return the number of zerglings whose history differs from the acknowledged commands."""
         for client in self._clients:
             client.compare_all()
         return sum(client.lost for client in self._clients)

@@ -54,7 +54,7 @@ class BodyError(Exception):
 
 
 class BoundedBody:
-    """WSGI middleware that passes on complete bodies only, each with its length."""
+    """WSGI middleware that passes on only complete bodies, with their `Content-Length`."""
 
     def __init__(self, application: WSGIApplication) -> None:
         self._application = application

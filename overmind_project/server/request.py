@@ -137,9 +137,8 @@ def _key(name: bytes) -> str | None:
 class RequestParser:
     """Parses the requests of one connection from the bytes that `buffer` collects.
 
-    llhttp gets a head, or a part of one body, and nothing of the request behind it. Where a chunked
-    body ends is known only afterwards. So a connection ends with a chunked request that another
-    one follows at once.
+    llhttp never gets bytes of two requests in one call. For a chunked body, only llhttp finds the
+    end. If the same bytes contain more than the body, the connection is closed after the response.
     """
 
     def __init__(self) -> None:
