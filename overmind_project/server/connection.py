@@ -97,7 +97,7 @@ class Server(Protocol):
         """Count a connection that is closed for this reason."""
 
     def make_room(self) -> None:
-        """Drop a connection that depends on its peer."""
+        """Drop connections that wait for their peers."""
 
 
 class Connection:
@@ -151,7 +151,7 @@ class Connection:
             self._server.note_dropped("malformed")
 
     def overdue(self, now: float, keepalive: float) -> Reason | None:
-        """Return why the connection has to be dropped now; None if it is in time.
+        """Return why the connection has to be dropped now; None if no limit is exceeded.
 
         Args:
             now: monotonic seconds.
@@ -165,7 +165,7 @@ class Connection:
 
     @property
     def can_be_dropped(self) -> bool:
-        """Whether it depends on the peer, and was not dropped yet."""
+        """Whether it waits for its peer and has not been dropped yet."""
         return self.phase is not Phase.ANSWERING and self.dropped is None
 
     @property
@@ -194,9 +194,10 @@ class Connection:
     def rank(self) -> tuple[int, float]:
         """The order in which waiting connections are dropped to make room; the lowest first.
 
-        Idle connections come first, then those that receive a head, then those that receive a body.
-        Among the last, the one with the fewest received bytes comes first. A client that sends
-        little cannot displace one that makes progress.
+        Idle connections come first, then those that receive a head or are being drained. Last come
+        the bodies, in order of the received bytes (by powers of two), then of age. A response that
+        is being sent ranks like a body of `BODY_RATE` bytes. A client that sends little cannot
+        displace one that makes progress.
         """
         match self.phase:
             case Phase.IDLE:
@@ -318,7 +319,7 @@ class Connection:
     def _wait_for_bytes(self) -> bytes:
         """Wait for bytes and return them; nothing at the end of the connection.
 
-        It waits even if bytes have arrived: otherwise a fast client would starve the others.
+        It yields even if bytes have arrived. Otherwise a fast client would starve the others.
         """
         while True:
             self._wait(wait_read)

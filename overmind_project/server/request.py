@@ -137,8 +137,9 @@ def _key(name: bytes) -> str | None:
 class RequestParser:
     """Parses the requests of one connection from the bytes that `buffer` collects.
 
-    llhttp never gets bytes of two requests in one call. For a chunked body, only llhttp finds the
-    end. If the same bytes contain more than the body, the connection is closed after the response.
+    Each call of llhttp gets one head, or part of one body. The end of a chunked body is known only
+    after its bytes have been parsed. If they contain the beginning of another request, the
+    connection is closed after the response.
     """
 
     def __init__(self) -> None:
@@ -156,7 +157,7 @@ class RequestParser:
     def next_request(self) -> Request | None:
         """Return the next request once its head has been received, else None.
 
-        The body of the request before must be complete.
+        The body of the previous request must be complete.
 
         Raises:
             RequestError: the head is malformed or too long.

@@ -191,7 +191,7 @@ class Worker(GeventWorker):
                 self._free.release()
 
     def make_room(self) -> None:
-        """Drop some connections that wait for their peers, or the next one that starts to wait.
+        """Drop some connections that wait for their peers; if there are none, the next one to wait.
 
         Connections that were dropped before and are still being drained end now.
         """
