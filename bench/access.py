@@ -1,7 +1,7 @@
 """The cost of authentication: ``python -m bench.access``.
 
-Measures the processor time of the authentication middleware alone, because processor time depends
-little on what else runs on the machine.
+Measures the processor time of the authentication middleware alone. Other programs on the machine
+influence processor time little.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ OK = 200
 
 @dataclass
 class Life:
-    """A zergling with its commands before the drill, and those acknowledged since, with times."""
+    """A zergling: its commands before the drill, and the acknowledged ones since, with times."""
 
     id: str
     past: list[str]

@@ -1,4 +1,4 @@
-"""The cost of a move by the zergling's past: its history, single updates and merges."""
+"""Measures how the cost of a move depends on the zergling's history, updates and merges."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ def raw_rates(cells: Cells, kind: str, connections: int) -> list[float]:
 
 
 def ratio(over: list[float], under: list[float]) -> float | None:
-    """Return the median of the quotients round by round, or None if there are none."""
+    """Divide the rates of each round; return the median quotient, or None if there are none."""
     pairs = zip(over, under, strict=False)
     quotients = [above / below for above, below in pairs if below]
     return statistics.median(quotients) if quotients else None

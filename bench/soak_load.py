@@ -85,7 +85,10 @@ class Load:
         return counts
 
     def lost(self) -> int:
-        """Return the number of zerglings whose history is not exactly what was acknowledged."""
+        """Return the number of zerglings whose history differs from the acknowledged commands.
+
+        Zerglings with ``is_unsure`` do not count.
+        """
         for client in self._clients:
             client.compare_all()
         return sum(client.lost for client in self._clients)

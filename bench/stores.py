@@ -32,11 +32,11 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class Benched(Protocol):
-    """The interface of a store to the benchmarks."""
+    """A store as the benchmarks use it."""
 
     @property
     def name(self) -> str:
-        """What it is, with its version."""
+        """The kind of store and its version."""
 
     @property
     def pid(self) -> int | None:
@@ -49,7 +49,7 @@ class Benched(Protocol):
         """Write new documents."""
 
     def drop(self, database: str) -> None:
-        """Remove a database, also that of the histories, if it is there."""
+        """Remove a database and its history database, if they exist."""
 
 
 class CouchDB:
@@ -72,7 +72,7 @@ class CouchDB:
 
     @property
     def name(self) -> str:
-        """What it is, with its version."""
+        """The kind of store and its version."""
         return f"CouchDB {self.version}"
 
     @property
@@ -118,7 +118,7 @@ class CouchDB:
             raise BenchError(f"the store refused a document: {refused[0]['error']}")
 
     def drop(self, database: str) -> None:
-        """Remove a database, also that of the histories, if it is there."""
+        """Remove a database and its history database, if they exist."""
         for name in (database, database + HISTORY):
             self.ask("DELETE", name, missing_is_fine=True)
 

@@ -108,7 +108,7 @@ def safe_path(path: str | None) -> str:
 
 
 def _is_below_prefix(prefix: str, path: str) -> bool:
-    """Return whether a path is below a prefix and has no `..`, which a browser would resolve."""
+    """Return whether a path is below a prefix and contains no `..`, which browsers resolve."""
     return re.match(rf"{re.escape(prefix)}(/|\?|#|$)", path) is not None and ".." not in unquote(
         path
     )

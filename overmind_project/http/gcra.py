@@ -108,7 +108,7 @@ class Limiter:
         self._burst = rate.burst * rate.interval
         self._rows = rows
         self._words = memoryview(mmap.mmap(-1, rows * _WORDS_PER_ROW * _WORD_BYTES)).cast("q")
-        self._lock = tempfile.TemporaryFile(dir=shared_directory())  # noqa: SIM115 - as long as this object lives; never written
+        self._lock = tempfile.TemporaryFile(dir=shared_directory())  # noqa: SIM115 - open until `close`; nothing is written to it
         # A random key, so that callers cannot predict which of them share a row.
         self._hash_key = secrets.token_bytes(16)
         self.slot_key = lru_cache(_CACHED_KEYS)(self.compute_slot_key)

@@ -54,7 +54,7 @@ class BodyError(Exception):
 
 
 class BoundedBody:
-    """WSGI middleware that passes on complete bodies only, each with its length."""
+    """WSGI middleware that passes on only complete bodies, with their `Content-Length`."""
 
     def __init__(self, application: WSGIApplication) -> None:
         self._application = application
@@ -103,7 +103,7 @@ class _Share:
         self._size = 0
 
     def grow(self) -> None:
-        """Take another step from the budget, or fail at once: waiting could take for ever.
+        """Take another step from the budget. Fail at once if it is used up: waiting might not end.
 
         Raises:
             BodyError: the budget is used up.

@@ -55,7 +55,7 @@ class EveryRequest:
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> HttpResponse | None:
-        """Check the Host header; views without that check only allow GET and HEAD."""
+        """Check the Host header. Views that are exempt from this allow only GET and HEAD."""
         note_route(request)
         if view not in ANY_HOST:
             check_host(request)  # Django answers its exception with 400

@@ -44,7 +44,7 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Phase(Enum):
-    """What a connection does."""
+    """The current phase of a connection."""
 
     IDLE = "idle"  # waits for its next request
     HEAD = "head"
@@ -75,7 +75,7 @@ _OVERDUE = {
 
 
 class Server(Protocol):
-    """What a connection needs of the worker."""
+    """The part of the worker that a connection uses."""
 
     @property
     def application(self) -> WSGIApplication:
@@ -83,11 +83,11 @@ class Server(Protocol):
 
     @property
     def is_stopping(self) -> bool:
-        """Whether the process begins to stop."""
+        """Whether the process is stopping."""
 
     @property
     def is_crowded(self) -> bool:
-        """Whether connections have to close, to make room for others."""
+        """Whether connections must close to make room for others."""
 
     @property
     def log(self) -> logging.Logger | Logger:
@@ -97,7 +97,7 @@ class Server(Protocol):
         """Count a connection that is closed for this reason."""
 
     def make_room(self) -> None:
-        """Drop a connection that depends on its peer."""
+        """Drop connections that wait for their peers."""
 
 
 class Connection:
@@ -128,7 +128,7 @@ class Connection:
         request = None
         try:
             while (request := self._read_head()) is not None:
-                # The context variables that a request sets end with it.
+                # A copy of the context, so that no context variable outlives its request.
                 if not copy_context().run(self._answer, request):
                     break
                 request = None
@@ -151,7 +151,7 @@ class Connection:
             self._server.note_dropped("malformed")
 
     def overdue(self, now: float, keepalive: float) -> Reason | None:
-        """Return why the connection has to be dropped now; None if it is in time.
+        """Return why the connection has to be dropped now; None if no limit is exceeded.
 
         Args:
             now: monotonic seconds.
@@ -165,12 +165,12 @@ class Connection:
 
     @property
     def can_be_dropped(self) -> bool:
-        """Whether it depends on the peer, and was not dropped yet."""
+        """Whether it waits for its peer and has not been dropped yet."""
         return self.phase is not Phase.ANSWERING and self.dropped is None
 
     @property
     def is_silent(self) -> bool:
-        """Whether a request is expected of which nothing has been received yet."""
+        """Whether it waits for a request and has received none of its bytes."""
         return self.phase is Phase.IDLE or (self.phase is Phase.HEAD and not self.received)
 
     def _seconds(self, keepalive: float) -> float:
@@ -194,8 +194,10 @@ class Connection:
     def rank(self) -> tuple[int, float]:
         """The order in which waiting connections are dropped to make room; the lowest first.
 
-        Idle ones go first, then heads, then the bodies of which least has been received. A client
-        that sends little cannot displace one that makes progress.
+        Idle connections come first, then those that receive a head or are being drained. Last come
+        the bodies, in order of the received bytes (by powers of two), then of age. A response that
+        is being sent ranks like a body of `BODY_RATE` bytes. A client that sends little cannot
+        displace one that makes progress.
         """
         match self.phase:
             case Phase.IDLE:
@@ -211,7 +213,7 @@ class Connection:
     def drop(self, reason: Reason) -> bool:
         """Shut a connection down, which wakes its greenlet if it waits for the peer.
 
-        A request whose last byte has arrived is answered all the same.
+        A request that has arrived completely is still answered.
 
         Returns:
             False if its next request has arrived meanwhile, so that it was not dropped; else True.
@@ -317,7 +319,7 @@ class Connection:
     def _wait_for_bytes(self) -> bytes:
         """Wait for bytes and return them; nothing at the end of the connection.
 
-        It waits even if bytes have arrived: otherwise a fast client would starve the others.
+        It yields even if bytes have arrived. Otherwise a fast client would starve the others.
         """
         while True:
             self._wait(wait_read)

@@ -1,4 +1,4 @@
-"""Errors of requests that the application is not called for, and their responses as bytes.
+"""Errors that the server answers instead of the application, and their responses as bytes.
 
 No response repeats what the client sent.
 """

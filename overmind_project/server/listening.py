@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Sequence
 
-EVERY_IPV4 = "0.0.0.0"  # nosec B104 # noqa: S104 - in a container nothing else is reachable
+EVERY_IPV4 = "0.0.0.0"  # nosec B104 # noqa: S104 - the address `:port` asks for all interfaces
 EVERY = "[::]"
 """All IPv6 addresses; all IPv4 addresses too, unless the system sets `IPV6_V6ONLY`."""
 

@@ -137,9 +137,9 @@ def _key(name: bytes) -> str | None:
 class RequestParser:
     """Parses the requests of one connection from the bytes that `buffer` collects.
 
-    llhttp gets a head, or a part of one body, and nothing of the request behind it. Where a chunked
-    body ends is known only afterwards. So a connection ends with a chunked request that another
-    one follows at once.
+    Each call of llhttp gets one head, or part of one body. The end of a chunked body is known only
+    after its bytes have been parsed. If they contain the beginning of another request, the
+    connection is closed after the response.
     """
 
     def __init__(self) -> None:
@@ -157,7 +157,7 @@ class RequestParser:
     def next_request(self) -> Request | None:
         """Return the next request once its head has been received, else None.
 
-        The body of the request before must be complete.
+        The body of the previous request must be complete.
 
         Raises:
             RequestError: the head is malformed or too long.

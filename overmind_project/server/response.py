@@ -64,7 +64,7 @@ class Response:
         headers: list[tuple[str, str]],
         exc_info: Any = None,  # noqa: ANN401
     ) -> Callable[[bytes], None]:
-        """Set status and headers: the callable `start_response`."""
+        """Set status and headers. This is the WSGI callable `start_response`."""
         if exc_info is not None and self.has_begun:
             raise exc_info[1]
         request = self._request

@@ -87,7 +87,7 @@ class Worker(GeventWorker):
 
     @property
     def is_stopping(self) -> bool:
-        """Whether the process begins to stop."""
+        """Whether the process is stopping."""
         return not self.alive
 
     def run(self) -> None:
@@ -191,7 +191,7 @@ class Worker(GeventWorker):
                 self._free.release()
 
     def make_room(self) -> None:
-        """Drop some connections that read or write. If there is none, drop the next that begins to.
+        """Drop some connections that wait for their peers; if there are none, the next one to wait.
 
         Connections that were dropped before and are still being drained end now.
         """

@@ -61,7 +61,7 @@ class Cluster:
         proxy.faults = self._defaults
 
     def keep(self, node: str, part: str, *contents: Any, status: int = 200) -> None:
-        """Make a node's copies answer with one of the contents per check; the last one stays."""
+        """Set the responses of a node's copies, one per check. The last one repeats."""
         end = f"/{part}"
         start = f"/_node/{quote(node, safe='')}/"
 
@@ -78,7 +78,7 @@ class Cluster:
         self.proxy.faults = [*self._faults, *self._defaults]
 
     def hold(self, node: str, *counts: int) -> None:
-        """Set the document counts of a node's copies, one per check; the last one stays."""
+        """Set the document counts of a node's copies, one per check. The last one repeats."""
         start = f"/_node/{quote(node, safe='')}/"
 
         def is_look(method: str, path: str) -> bool:

@@ -19,7 +19,7 @@ RANGES = ("00000000-7fffffff", "80000000-ffffffff")
 
 
 def hold(proxy: FaultProxy, **held: tuple[int | None, ...]) -> None:
-    """Set the document counts of each node's copies, one per comparison; the last one stays.
+    """Set the document counts of each node's copies, one per comparison. The last one repeats.
 
     The keyword arguments are the last letters of the nodes' names.
     """

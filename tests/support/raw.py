@@ -76,7 +76,7 @@ def sent(service: Service, *parts: bytes, method: str = "GET") -> list[Answer]:
 
 
 class _Stream(io.BytesIO):
-    """Gives http.client a socket over bytes, which stays open after each response."""
+    """Acts as a socket for http.client: reads from bytes, and stays open after each response."""
 
     def makefile(self, _mode: str) -> _Stream:
         return self
