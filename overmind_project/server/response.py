@@ -62,7 +62,7 @@ class Response:
         self,
         status: str,
         headers: list[tuple[str, str]],
-        exc_info: Any = None,  # noqa: ANN401
+        exc_info: Any = None,  # noqa: ANN401 - as PEP 3333 passes it
     ) -> Callable[[bytes], None]:
         """Set status and headers. This is the WSGI callable `start_response`."""
         if exc_info is not None and self.has_begun:

@@ -115,7 +115,7 @@ def test_a_full_file_system_is_not_used(place: Path) -> None:
     usual = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (FREE_BYTES - 1, usual[1]))
     try:
-        with pytest.raises(OSError, match="room"):
+        with pytest.raises(OSError, match="not enough free space"):
             shared_directory()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, usual)
