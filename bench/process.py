@@ -28,7 +28,10 @@ def tree(pid: int) -> list[int]:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return the CPU time of a process and its descendants, including those that have ended."""
+    """Return the CPU seconds of a process and its living descendants.
+
+    Descendants that have ended count once their parent has waited for them.
+    """
     fields = (_stat(member) for member in tree(pid))
     return sum(int(ticks) for stat in fields for ticks in stat[OWN_AND_CHILDREN]) / TICKS
 

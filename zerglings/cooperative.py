@@ -9,8 +9,8 @@ from typing import TypeVar, overload
 from gevent import monkey
 
 YIELD_EVERY = 16
-"""Items between two yields, for example callers to wake. So a request that arrives meanwhile, such
-as a liveness probe, does not wait for all items."""
+"""Items to process between two yields, for example callers to wake. Other greenlets that are ready,
+such as the handler of a liveness probe, do not wait for all items."""
 
 SLICE_SIZE = 5000
 """Items to process between two yields: a few milliseconds of work if each is one command."""
@@ -24,8 +24,9 @@ Item = TypeVar("Item")
 def yield_control() -> None:
     """Let other greenlets run, including those that wait for network input.
 
-    ``sleep(0)`` is not enough: gevent runs up to fifty rounds of ready greenlets before it polls
-    its sockets. Without gevent this does nothing, because the operating system preempts threads.
+    ``sleep(0)`` is not enough: gevent polls its sockets only when no greenlet is ready, or at every
+    fiftieth callback if its switch interval has passed. Without gevent this does nothing, because
+    the operating system preempts threads.
     """
     if monkey.is_module_patched("time"):
         time.sleep(YIELD_SECONDS)

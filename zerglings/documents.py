@@ -11,7 +11,8 @@ Document = dict[str, Any]
 def rank(revision: str) -> tuple[int, str]:
     """Return the sort key of a revision: its generation, then its hash.
 
-    CouchDB's current revision is the leaf with the highest key among those that are not deleted.
+    CouchDB picks a document's current revision by this key: the highest leaf that is not deleted,
+    or the highest leaf if all are deleted.
 
     >>> rank("12-ab") > rank("9-ff")
     True

@@ -1,1 +1,1 @@
-"""Zerglings, their histories and their documents: pure values and functions, without I/O."""
+"""Zerglings, their histories and their documents: functions and immutable values, without I/O."""

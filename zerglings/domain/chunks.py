@@ -29,7 +29,8 @@ from zerglings.domain.zergling import (
 )
 
 LARGEST_CHUNK = 1000
-"""Maximum number of words in a chunk. A single request may have more."""
+"""Maximum number of words in a chunk. A chunk has more if the next suitable cut (see ``shorten``)
+is farther away."""
 
 CHUNKS_PER_SLICE = 4
 """Chunks to create or decode between two yields to other greenlets."""
@@ -154,10 +155,10 @@ def shorten(
 
     Args:
         zergling: the zergling to shorten.
-        tail: words that stay in the document at least.
-        stored: how many words of ``history``, from the first on, the stored document already has;
-            None if all. Only these are moved: storing the others may fail, and a chunk must hold
-            only commands that were executed.
+        tail: minimum number of words that stay in the document.
+        stored: number of words at the beginning of ``history`` that the stored document already
+            has; None if all. Only these are moved: storing the others may fail, and a chunk must
+            hold only commands that were executed.
 
     Returns:
         The zergling as its document should be, and the chunks to store before it.
@@ -173,7 +174,7 @@ def shorten(
 
 
 def split_at(zergling: Zergling, cuts: Sequence[int]) -> tuple[Zergling, list[Chunk]]:
-    """Move all words before the last position into chunks, which end at the given positions.
+    """Move all words before the last cut into chunks. Each chunk ends at a cut.
 
     Args:
         zergling: the zergling to shorten.
@@ -213,7 +214,7 @@ def _cut_positions(zergling: Zergling, tail: int, stored: int | None) -> Sequenc
     """Return the indexes at which to cut, each at the beginning of a request.
 
     The positions depend on the oldest words, and hardly on the number of words after them. So
-    competing attempts, which differ in their new words, create the same chunks.
+    competing attempts, which differ in their new words, usually create the same chunks.
     """
     length = len(zergling.history)
     last = length - tail if stored is None else min(stored, length - tail)

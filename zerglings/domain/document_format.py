@@ -1,7 +1,7 @@
 """The stored form of a zergling: one JSON document that the original service can read as well.
 
 The original service supports only ``id``, ``location``, ``facing`` and ``commandHistory``, and
-drops all other fields when it writes. Decoding derives the dropped fields again.
+drops all other fields when it writes. Decoding derives substitutes for them from these four.
 """
 
 from __future__ import annotations

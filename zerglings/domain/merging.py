@@ -41,10 +41,10 @@ class Leaf:
 
 
 def merge(leaves: Sequence[Leaf]) -> Zergling:
-    """Return the zergling of the highest-ranked leaf, followed by requests that only others have.
+    """Append to the highest-ranked leaf's history the requests that only other leaves have.
 
     The result depends only on the set of leaves, not on their order. It has the revision of the
-    highest leaf; store it as the successor of that revision.
+    highest-ranked leaf; store it as the successor of that revision.
     """
     ordered = sorted(_restore_ids(leaves), key=lambda leaf: leaf.rank, reverse=True)
     winner, *rivals = ordered

@@ -1,8 +1,8 @@
-"""Ids of requests in a history: how they are made, and what they say about the request.
+"""Ids of requests in a history: how they are made, and what can be read from them.
 
 An id is random, or a hash of the client's idempotency key and the words. If the original service
 has dropped the ids of a history, ``document_format`` derives them from the words. The length tells
-which kind an id is. An id of a death also holds its time.
+which kind an id is. The id of a death also holds its time.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def is_derived(request_id: str) -> bool:
 
 
 def time_of_death(request_id: str) -> int | None:
-    """Return when a death was requested, in seconds since 1970, None if the id does not say."""
+    """Return when a death was requested, in seconds since 1970, None if the id holds no time."""
     _, _, seconds = request_id.partition(_DEATH_MARK)
     return int(seconds) if seconds.isascii() and seconds.isdigit() else None
 

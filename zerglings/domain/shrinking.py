@@ -1,8 +1,8 @@
 """Shorter forms of a zergling whose document is too large for the store.
 
-An ordinary shortening (``chunks.shorten``) leaves up to twice as many words in the document as have
-to stay. These forms leave the minimum. The smallest form of a dead zergling has only its death,
-because clients cannot read its history any more.
+An ordinary shortening (``chunks.shorten``) starts only when the document has more than twice the
+words that must stay. These forms keep as few words as possible. The smallest form of a dead
+zergling has only its death, because clients cannot read its history any more.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from zerglings.domain.chunks import Chunk, split_at
 from zerglings.domain.zergling import DIED, Pose, Zergling
 
 CHUNK_SIZE = 50
-"""Maximum number of words in a chunk. A single request may have more. The document keeps more words
-than this, so a store that accepts the document also accepts the chunks."""
+"""Maximum number of words in a chunk. A single request may have more. A living zergling's document
+keeps more words than this, so a store that accepts the document also accepts the chunks."""
 
 
 def smaller_forms(
@@ -26,9 +26,9 @@ def smaller_forms(
 
     Args:
         zergling: the zergling whose document is too large.
-        keep: words that stay in the document at least, if it is alive.
-        stored: how many words of ``history``, from the first on, the stored document already has.
-            Only these may be moved into chunks.
+        keep: minimum number of words that stay in the document of a living zergling.
+        stored: number of words at the beginning of ``history`` that the stored document already
+            has. Only these may be moved into chunks.
     """
     if zergling.is_dead:
         last = min(stored, zergling.history.index(DIED))
@@ -43,8 +43,8 @@ def smaller_forms(
 def _cut_positions(zergling: Zergling, last: int) -> list[int]:
     """Return where to cut. If possible, the pose at the last cut differs from the base's.
 
-    Otherwise the base is lost if the original service rewrites the document, see
-    ``chunks.shorten``.
+    Otherwise the base cannot be recovered reliably once the original service has rewritten the
+    document, see ``chunks.shorten``.
     """
     words = zergling.history[: max(last, 0)]
     poses = list(accumulate(words, Pose.after, initial=zergling.base.pose))

@@ -1,4 +1,4 @@
-"""A zergling and the effect of commands on it: pure values, without I/O or clock.
+"""A zergling and the effect of commands on it: immutable values, without I/O or clock.
 
 A zergling stands on a grid of integer coordinates and faces one of four compass points. North is
 +y, east is +x, and ``M`` moves it one grid step.
@@ -218,8 +218,8 @@ class Zergling:
 
     ``history`` holds the words since ``base``. ``request_ids`` is parallel to it: the id of each
     request at its first word, and "" at its other words. ``revision`` is the store's revision, or
-    None before the first write. ``is_stripped`` means that the original service wrote the document
-    and dropped ids, spawn or base. The missing ones were then derived from the history.
+    None before the first write. ``is_stripped`` means that the document has no ids or no base,
+    because the original service wrote it. The missing values were derived from the other fields.
     """
 
     id: str
@@ -294,9 +294,10 @@ class Zergling:
 
 
 def requests_of(words: Sequence[str], request_ids: Sequence[str]) -> Iterator[CommandRequest]:
-    """Yield the requests of a history, whose first word must begin one.
+    """Yield the requests of a history.
 
-    ``request_ids`` is parallel to ``words``, as in ``Zergling``.
+    Its first word must begin a request. ``request_ids`` is parallel to ``words``, as in
+    ``Zergling``.
     """
     ids = tuple(request_ids)
     starts = [position for position, id_ in enumerate(ids) if id_]

@@ -17,7 +17,7 @@ from zerglings.domain.zergling import Base, Zergling
 from zerglings.repository.archive import SHORTEST_TAIL, Archive
 
 CHUNKLESS_CACHE_SIZE = 2000
-"""Number of revisions to remember that the original service wrote and that have no chunks."""
+"""Number of stripped revisions to remember for which no chunk was found."""
 
 
 class BaseRecovery:
@@ -81,8 +81,8 @@ class BaseRecovery:
 def _find_continued(attempts: Sequence[Chunk], history: tuple[str, ...]) -> Chunk:
     """Return the chunk that a history continues, out of competing attempts at one cut.
 
-    All attempts hold words of the same zergling. A shorter one matches only if the history
-    begins with the words that the longest attempt has after it.
+    All attempts hold words of the same zergling. A shorter attempt matches only if the history
+    begins with the words that follow it in the longest attempt.
     """
     longest = max(attempts, key=lambda chunk: chunk.end)
     return next(

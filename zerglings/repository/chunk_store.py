@@ -1,4 +1,6 @@
-"""Stores chunks of histories, and reads them along their links. Independent of documents.
+"""Stores chunks of histories, and reads them along their links.
+
+It neither reads nor writes the zerglings' own documents.
 
 Chunks form a linked list from a zergling back to its spawn. Unreferenced chunks, which remain after
 writes that lost a race, are ignored.
@@ -21,7 +23,7 @@ from zerglings.storage.base import (
 )
 
 CHUNKS_PER_READ = 20
-"""Chunks to read with one call, up to some thousands of words."""
+"""Chunks to read with one call: up to about 20,000 words."""
 
 WORDS_PER_WRITE = 50_000
 """Words to store with one call, about 900 KiB. A single chunk may have more."""
@@ -38,7 +40,8 @@ class ChunkStore:
     """The chunks of all zerglings. Thread-safe.
 
     Each ``timeout`` is in seconds and applies to each store call. Every method raises
-    ``StoreUnavailable`` if the store fails, and ``MissingChunk`` if a chunk is missing or damaged.
+    ``StoreUnavailable`` if the store fails. The methods that read chunks raise ``MissingChunk`` if
+    a chunk is missing or damaged.
 
     Args:
         store: holds the chunks.
@@ -50,8 +53,8 @@ class ChunkStore:
     def store_chunks(self, chunks: Sequence[Chunk], *, timeout: float) -> None:
         """Store chunks on a majority of the store's copies.
 
-        An existing chunk with the same content is written again. Its new revision keeps ``heal``
-        from removing it as unreachable.
+        An existing chunk with the same content is written again. Its new revision prevents a
+        concurrent ``heal`` from removing it as unreachable.
 
         Raises:
             StoreUnavailable, OutcomeUnknown: some chunks may not be stored on a majority.

@@ -1,4 +1,4 @@
-"""Prometheus metrics of the hive: spawns, commands, batches, retries, merges.
+"""Prometheus metrics of reads and writes: spawns, commands, batches, retries, merges.
 
 They follow Prometheus' conventions: base units, ``_total`` for counters, label values from fixed
 lists.

@@ -91,8 +91,8 @@ class Mover:
         retry.
 
         Raises:
-            StillMoving: the move takes longer than ``TIME_LIMIT``. It goes on in the background, so
-                a later retry succeeds.
+            StillMoving: the move takes longer than ``TIME_LIMIT`` and continues in the background,
+                or it was not started because ``MOVES_LIMIT`` others are unfinished. Retry later.
             StoreUnavailable: the move failed.
         """
         deadline = time.monotonic() + TIME_LIMIT

@@ -1,8 +1,8 @@
 """Reads zerglings from the store and merges rival revisions.
 
-A read that finds rival revisions merges them and writes the merge back: first the merged document
-as the successor of the winner, then, once a majority has it, the deletion of each loser by its
-revision. So each request is in some living leaf at any time.
+A read that finds rival revisions merges them and stores the merged document as the successor of the
+winner. Once a majority has it, the read deletes each loser by its revision. So each request is in
+some living leaf at any time.
 """
 
 from __future__ import annotations

@@ -54,12 +54,12 @@ IMMEDIATE_RETRIES = 2
 
 FIRST_PAUSE = 0.002
 LONGEST_PAUSE = 0.1
-"""Seconds: the random pause before a retry has an upper bound, which doubles from ``FIRST_PAUSE``
-to ``LONGEST_PAUSE``."""
+"""Seconds. The pause before retry number n is random, between 0 and ``FIRST_PAUSE * 2**n``, but at
+most ``LONGEST_PAUSE``."""
 
 
 class TooMuchContention(Exception):
-    """Every attempt until the deadline lost a race with other writers. Nothing was changed."""
+    """Attempts lost races with other writers until the deadline. Nothing was changed."""
 
 
 class TimeLeft:
@@ -168,7 +168,7 @@ class RetryBudget:
         return self._unknown_outcome or error
 
     def _is_outage(self, error: StoreUnavailable, seconds: float) -> bool:
-        """Whether an immediate retry would fail as well."""
+        """Count the failure, and return whether another retry would probably fail as well."""
         self._quick_failures += 1
         return (
             isinstance(error, CallRejected)

@@ -14,7 +14,7 @@ from zerglings.repository.retry_budget import TimeLeft
 from zerglings.storage.base import Store, StoreError, StoreUnavailable, TooLarge, Written
 
 Attempt = tuple[Zergling, Written | StoreError]
-"""The form of the zergling that was tried last, and the result."""
+"""The form of the zergling that the result applies to, and the result."""
 
 
 class Writer:
@@ -32,7 +32,7 @@ class Writer:
     def write(
         self, zerglings: Sequence[Zergling], stored: Sequence[int], time_left: TimeLeft
     ) -> list[Attempt]:
-        """Store zerglings. Return for each, in order, the form that was tried and its result.
+        """Store zerglings. Return for each, in order, its form and the result.
 
         Args:
             zerglings: what to store.
