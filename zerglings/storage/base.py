@@ -120,7 +120,7 @@ class Store(ABC):
     def get_many(
         self, document_ids: Collection[str], *, timeout: float, all_copies: bool = False
     ) -> dict[str, list[Document]]:
-        """Return the leaves of each document that are not deleted, the current revision first.
+        """Return, for each document, the leaves that are not deleted, the current revision first.
 
         More than one leaf means that there are conflicting revisions. An empty list means that the
         document was deleted. Ids that were never stored are absent from the result. A normal read
@@ -183,8 +183,8 @@ class Store(ABC):
     ) -> Changes:
         """Return the ids of the documents that were changed after a position.
 
-        A document appears once, at its last change. CouchDB keeps the order within each shard only,
-        may report a change twice, and in a cluster may report it late.
+        A document appears once, at its last change. CouchDB keeps the order within each shard only.
+        It may report a change again in a later result. A cluster may report a change late.
 
         Args:
             since: the ``position`` of an earlier result, or None for the current end.
@@ -203,7 +203,7 @@ class Store(ABC):
 
         Merging conflicting revisions deletes the losing leaves. CouchDB keeps them as tombstones,
         which slow down every read and write of the document. Deleted documents are left as they
-        are. Needs a server admin.
+        are. After an error, some leaves may already be purged. Needs a server admin.
         """
 
     @abstractmethod
@@ -247,6 +247,8 @@ class Store(ABC):
 
     def identity(self, *, timeout: float) -> str | None:
         """Return an id that changes when the database is recreated, None if there is none.
+
+        With CouchDB before 3.4 the result is constant or None.
 
         Raises:
             StoreUnavailable: the id cannot be read now.

@@ -2,11 +2,11 @@
 
 It limits how many calls run concurrently and how many wait in the queue. It opens when a call timed
 out, no other call was answered meanwhile, and a probe of its own is not answered either. While it
-is open every call fails at once; the first answered probe closes it. A single slow document or a
-slow store does not open it. Errors that arrive quickly do not open it either, because they block no
-thread.
+is open, every call fails at once. The first probe that is answered, or that fails quickly, closes
+it. A single slow document or a slow store does not open it. Errors that arrive quickly do not open
+it either, because they block no thread.
 
-It depends on the store contract only.
+Within ``storage`` it depends on the store contract only.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ from zerglings.storage.base import (
 logger = logging.getLogger(__name__)
 
 MAX_CALLS = 32
-"""Maximum number of concurrent calls. Write batches use two, lists and histories one each."""
+"""Maximum number of concurrent calls. A process executes one batch of writes and one of reads at a
+time, with one call each. Each request for a list or a history makes one call at a time."""
 
 MAX_QUEUED = 256
 """Maximum number of calls in the queue; further calls fail at once."""

@@ -1,1 +1,1 @@
-"""Prepares a store from any state. ``runner`` works with any store; each step with one."""
+"""Prepares a store from any state. ``runner`` supports every store; a step supports one."""

@@ -203,7 +203,10 @@ class Security(ServerStep):
     def _by_copy(
         self, database: str, security: dict[str, Any]
     ) -> list[tuple[Copy | None, dict[str, Any]]]:
-        """Return ``_security`` of each copy; a single entry for None if they cannot be queried."""
+        """Return each copy and its ``_security``.
+
+        If copies cannot be queried, the only entry is ``(None, security)``.
+        """
         copies = self._nodes.copies(database)
         if copies is None:
             return [(None, security)]

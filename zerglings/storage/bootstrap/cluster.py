@@ -169,10 +169,10 @@ class Cluster(ServerStep):
         return "created the system databases"
 
     def _nodes_joined_and_known(self) -> tuple[int, int]:
-        """Return the number of connected nodes and of all nodes of the cluster.
+        """Return how many nodes of the cluster are connected, and how many there are.
 
-        A node with a seed list counts all seeds in ``cluster_nodes`` from the start; only
-        ``all_nodes`` lists those that are connected.
+        ``all_nodes`` lists the nodes that are connected. ``cluster_nodes`` lists the members of the
+        cluster; with a seed list it contains every seed from the start, connected or not.
         """
         try:
             membership = self.server.ask(self.server.as_admin, "GET", "_membership")

@@ -88,7 +88,7 @@ class Nodes:
         """Yield each copy and its response to a GET of ``path``; add failed copies to ``unseen``.
 
         Raises:
-            NotYet: a connected node does not answer, for less than ``SILENCE_LIMIT`` so far.
+            NotYet: a connected node does not answer, and ``SILENCE_LIMIT`` has not passed yet.
             BootstrapError: a node rejects the admin's account.
         """
         connected = self.connected()

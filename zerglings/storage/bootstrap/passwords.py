@@ -20,7 +20,8 @@ OLD_ITERATIONS = 10
 
 
 MAX_ITERATIONS = 10_000_000
-"""Upper bound for comparing: above it a comparison would take minutes. No server needs more."""
+"""Maximum number of iterations for a comparison. No server needs more, and a comparison with far
+more would take minutes."""
 
 
 def admin_entry(password: str, version: str) -> str:

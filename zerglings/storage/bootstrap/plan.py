@@ -72,7 +72,7 @@ class CouchDBPlan:
         create_client = partial(CouchDBClient, self.url, ca_file=self.ca_file)
         server = Server(create_client, self.admin, self.service, run)
         names = database_names(self.database)
-        # One node has nothing to spread; a second shard only makes each update costlier.
+        # On one node, a second shard brings no benefit and makes each update more expensive.
         default_q = 1 if self.nodes == 1 else None
         database = DatabaseStep(server, names, self.shards or {}, default_q, self.revs_limit)
         security = Security(server, names)

@@ -145,6 +145,7 @@ def find_drift(steps: Sequence[Step], report: Report) -> bool:
     Raises:
         Refused: the store rejects an account; a retry could lock it.
         Misconfigured: the configuration is inconsistent, or does not match the store.
+        BootstrapError: the drift cannot be fixed.
     """
     has_drifted = is_blocked = False
     for step in steps:

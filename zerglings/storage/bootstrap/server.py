@@ -16,7 +16,7 @@ ADMIN_REQUEST_TIMEOUT = 10.0
 """Timeout of a request in seconds. Creating a database on a busy cluster takes several."""
 
 SIGN_INS = 4
-"""Number of sign-ins with a new password. It is below the five failures that lock an account."""
+"""Maximum number of sign-ins with a new password. Five failures lock an account."""
 
 NOT_COUCHDB = "the server at this URL is not CouchDB"
 
@@ -91,7 +91,7 @@ class Server:
                     f"CouchDB has locked the account {client.account.username!r} for some minutes "
                     "after refused sign-ins"
                 ) from answer
-            # CouchDB 3.5.2 rarely answers a GET with 409 while a database is being created.
+            # In rare cases CouchDB 3.5.2 answers a GET with 409 while a database is being created.
             if answer.is_transient or (method == "GET" and answer.status == CONFLICT):
                 raise NotYet(str(answer)) from answer
             raise

@@ -132,7 +132,7 @@ class Account(AuthBase):
     def serialize_until_accepted(self, timeout: float) -> Iterator[None]:
         """Serialize requests until CouchDB has accepted the password once.
 
-        Without this, all concurrent requests would be rejected and lock the account.
+        Otherwise many concurrent requests would send a wrong password at once and lock the account.
 
         Args:
             timeout: seconds to wait for the request of another thread.

@@ -1,8 +1,8 @@
 """HTTP requests to CouchDB, sent through pycouchdb.
 
-pycouchdb provides the connection and the paths. All requests use one ``Resource`` for the whole
-server: the sub-resources of pycouchdb's ``Database`` disable certificate verification for their
-shared session.
+pycouchdb builds the URLs; the module ``session`` provides the connections. All requests use one
+``Resource`` for the whole server: the sub-resources of pycouchdb's ``Database`` disable certificate
+verification for their shared session.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ class CouchDBClient:
         except (ErrorResponse, NoResponse) as answer:
             answer.request_id = name
             raise
-        # The exceptions of requests are OSErrors.
+        # The exceptions of the library ``requests`` are OSErrors.
         except (OSError, HTTPError, orjson.JSONDecodeError) as error:
             reason = describe_failure(error)
             if reason == TIMED_OUT:

@@ -21,7 +21,8 @@ from zerglings.storage.couchdb.responses import ErrorResponse, NoResponse, Reply
 from zerglings.storage.couchdb.session import REQUEST_ID
 
 MISSING_DATABASE = ("no_db_file", "Database does not exist.")
-"""How CouchDB reports a missing database (1.x, then later), as opposed to a missing document."""
+"""CouchDB's reasons for a missing database: that of 1.x, and that of later versions. The reasons
+for a missing document differ."""
 
 BOOTSTRAP = "run manage.py bootstrap_couch"
 
@@ -164,7 +165,7 @@ class Database:
 
 
 def _translate_write_error(error: ErrorResponse) -> StoreError | None:
-    """Return the error that is specific to writes, None if the write was not carried out."""
+    """Return the error for an answer of 413 or 5xx to a write, None for any other status."""
     if error.status == requests.codes.request_entity_too_large:
         is_named = error.error == "document_too_large"
         return TooLarge("CouchDB answered 413", error.reason if is_named else None)

@@ -21,7 +21,8 @@ from zerglings.storage.couchdb.responses import ErrorResponse
 logger = logging.getLogger(__name__)
 
 Leaves = dict[str, list[Document]]
-"""The leaves of each document that are not deleted, the winner first; empty if it is deleted."""
+"""By document id, the leaves that are not deleted, the winner first; empty for a deleted document.
+"""
 
 ALL_COPIES = "100"
 """A read quorum (``r``) larger than any number of copies: CouchDB then asks all of them."""

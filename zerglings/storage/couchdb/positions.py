@@ -3,7 +3,7 @@
 CouchDB decodes a position as an Erlang term, and new atoms in it are never freed: a client that
 forges positions could exhaust its memory. Therefore each position is signed with a key that only
 clients with access to CouchDB can derive, and only correctly signed positions are passed on.
-Positions become invalid when the database is recreated.
+From CouchDB 3.4 on, positions become invalid when the database is recreated.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Positions:
         return base64.urlsafe_b64encode(signature).decode()
 
     def _derive_key(self, timeout: float) -> bytes:
-        """Derive the key from the identity of server and database, equal for all replicas."""
+        """Derive the key from server and database, so that all replicas use the same key."""
         if self._server is None:
             welcome = self._database.ask_server(timeout=timeout, required_key="version")
             self._server = welcome.get("uuid")

@@ -81,8 +81,8 @@ class ErrorResponse(Exception):
     def is_transient(self) -> bool:
         """Whether a retry may succeed shortly.
 
-        That is the case while a server starts or is overloaded, while an account is locked, after a
-        race, and for every response that comes from a proxy.
+        That is the case for the statuses 408, 429 and 5xx, for a locked account, and for every
+        response from a proxy. A server that starts or is overloaded answers with such a status.
         """
         return (
             self.is_from_proxy

@@ -40,7 +40,7 @@ class DocumentWriter:
         ``timeout`` is in seconds and applies to all requests together.
 
         Raises:
-            StoreError: the first request failed for all documents, other than by their size.
+            StoreError: the first request failed as a whole, for a reason other than its size.
         """
         if not documents:
             return []

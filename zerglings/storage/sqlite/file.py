@@ -45,12 +45,13 @@ SCHEMA = (
     f"PRAGMA application_id = {APPLICATION_ID}",
     f"PRAGMA user_version = {SCHEMA_VERSION}",
 )
-"""Idempotent statements. Running them upgrades a file of an older version."""
+"""Idempotent statements. In an existing file they create the tables and triggers that are missing.
+"""
 
 CACHE_KIB = 512
 """Page cache of a connection in KiB. SQLite's default of 2,000 is no faster here, because the
-operating system caches the file. With it, memory grows for hours as connections fill their caches.
-"""
+operating system caches the file. With the default, memory grows for hours while connections fill
+their caches."""
 
 _NOT_BOOTSTRAPPED = "the embedded store is not prepared; run manage.py bootstrap_couch"
 
