@@ -117,7 +117,7 @@ _EXAMPLE_ITEM = {"id": "5fb0c9f4-8a3c-4a5e-9d5e-3f6f0e8d7c21", "command": "MMRM"
 
 
 class ItemsField(serializers.ListField):
-    """A list whose length is checked before its items: a body has room for a million of them."""
+    """A list whose length is checked before its items: a body can hold a million of them."""
 
     def to_internal_value(self, data: Any) -> list[Any]:  # noqa: ANN401 - any JSON
         """Return the items if there are at most ``LIMIT``."""

@@ -41,8 +41,9 @@ class ZerglingViewSet(ViewSet):
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Answer a request.
 
-        REST framework's view and request refer to themselves and to each other. Without a break of
-        that cycle each request leaves fifty objects to the garbage collector, a tenth of its time.
+        REST framework's view and request refer to themselves and to each other. Unless that
+        cycle is broken, each request leaves fifty objects to the garbage collector, which takes a
+        tenth of the request's time.
         """
         response: HttpResponseBase = super().dispatch(request, *args, **kwargs)
         if not isinstance(response, SimpleTemplateResponse):  # a page is rendered later

@@ -40,7 +40,7 @@ COALESCE_SECONDS = 0.1
 """Seconds between two polls; events in between are sent together."""
 
 START_LIMIT = 4.0
-"""Seconds that a new listener waits for the first poll to end."""
+"""Seconds that a new listener waits for the reader thread's first store call."""
 
 POSITIONS_PER_POLL = 8
 """Number of different positions from which resumed listeners may join between two polls."""
@@ -149,7 +149,7 @@ class Feed:
     def _join_now(self, listener: Listener) -> str:
         """Make a new listener live; return the position from which on it gets events.
 
-        The reader's present poll starts at that position, so no event is missed.
+        The reader's current or next poll starts at that position, so no event is missed.
         """
         self._has_polled.wait(START_LIMIT)
         with self._lock:

@@ -28,7 +28,7 @@ class QueueFull(Exception):
 class Abandoned(Exception):
     """The operation was not answered in time, or its batch crashed.
 
-    ``was_started`` says whether the operation was in a batch already, so its outcome is unknown.
+    ``was_started`` is true if the operation was in a batch already. Its outcome is then unknown.
     """
 
     def __init__(self, *, was_started: bool) -> None:
@@ -124,7 +124,7 @@ class GroupCommit(Generic[QueuedOperation]):
         queue_limit: maximum number of operations in the queue.
         grace: extra seconds that a caller waits for its outcome after its deadline.
         monitor: observes the queue length and the batch sizes.
-        admit: raises an error if operations are to be refused at present.
+        admit: raises an error while new operations are refused.
     """
 
     def __init__(
@@ -163,7 +163,7 @@ class GroupCommit(Generic[QueuedOperation]):
             if not self._has_leader:
                 self._has_leader = operations[0].is_leader = True
         try:
-            # Only the first of these operations can be the leader, so it must be handled first.
+            # Now only the first of these operations can be the leader, so it must be handled first.
             for operation in operations:
                 self._wait_or_lead(operation)
         except BaseException:  # gevent or the interpreter ends this thread
@@ -207,7 +207,7 @@ class GroupCommit(Generic[QueuedOperation]):
         """Stop waiting for an operation, and pass on its leadership."""
         with self._lock:
             operation.is_awaited = False
-            # A leader that is still queued timed out before its own batch.
+            # A leader is still in the queue if it timed out before its own batch.
             if (operation.is_leader or not operation.is_answered) and operation in self._queue:
                 self._queue.remove(operation)
                 self._monitor.queue_length(len(self._queue))

@@ -84,7 +84,7 @@ class Healer:
         return count
 
     def remove_unreachable(self) -> int:
-        """Remove the chunks that no zergling references, left by lost races or removed zerglings.
+        """Remove chunks that no zergling references: lost races and removed zerglings leave them.
 
         A chunk is stored before the zergling that references it, and written again by every attempt
         that needs it. So a chunk is removed only if two checks, ``ORPHAN_GRACE`` seconds apart,
@@ -150,14 +150,14 @@ class Healer:
                     yield chunk
 
     def _reached(self, leaf: Zergling) -> set[str]:
-        """Return the ids of a leaf's chunks, also if its base must be restored first."""
+        """Return the ids of a leaf's chunks. Its base is restored first if necessary."""
         zergling = self._bases.restore(leaf, timeout=BATCH_JOB_TIMEOUT)
         return {
             chunk.id for chunk in self._archive.newest_first(zergling, timeout=BATCH_JOB_TIMEOUT)
         }
 
     def _leaves(self, zergling_id: str) -> list[Document]:
-        """Return a document's living leaves in all copies.
+        """Return a document's leaves in all copies, without the deleted ones.
 
         Raises:
             KeyError: no copy ever held the document.
@@ -215,11 +215,11 @@ def _old_death(document: Document, moment: float) -> CommandRequest | None:
 
 
 def _is_certainly_unrelated(document: Document, zergling: Zergling) -> bool:
-    """Whether a leaf certainly does not need a chunk that is not reached from it.
+    """Whether a chunk that is unreachable from a leaf is certainly obsolete for that leaf.
 
     A leaf that the original service wrote references no chunk. The chunks found for it may differ
-    between two reads, so a chunk that is not reached now may still be part of its history. Such a
-    chunk is obsolete only if its words are still in the document.
+    between two reads, so an unreachable chunk may still be part of its history. The chunk is
+    certainly obsolete only if the document's history still begins with its words.
     """
     if zergling.base.chunk is not None:
         return True

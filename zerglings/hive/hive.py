@@ -50,8 +50,8 @@ QUEUE_LIMIT = 1000
 ``StoreUnavailable``."""
 
 THREADS_PER_QUEUED_OPERATION = 3
-"""Threads that do not serve streams, for each operation that a queue may hold. So each of the two
-queues is limited to a third of these threads, and some are left for probes when both are full."""
+"""Each queue may hold one operation for this many threads that do not serve streams. So both queues
+together hold the operations of two thirds of these threads. The rest are for batches and probes."""
 
 PROBE_TIMEOUT = 1.0
 """Seconds for a health check of the store."""
@@ -259,7 +259,7 @@ class Hive:
         self._store.check_ready(timeout=PROBE_TIMEOUT)
 
     def missing_documents(self) -> int | None:
-        """Return how many documents copies lack; None if unknown or if there is one copy."""
+        """Return the number of documents missing from copies; None if unknown or with one copy."""
         try:
             parts = [
                 store.missing_documents(timeout=PROBE_TIMEOUT)

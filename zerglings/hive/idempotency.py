@@ -1,8 +1,8 @@
 """The register of bulk requests' idempotency keys: which request used which key.
 
-Each item of a bulk request is recognised by its own request id. The register only keeps a key from
-being used for a different request. Its records are in the history store, because the original
-service would treat them as zerglings.
+Each item of a bulk request is recognised by its own request id. The register only rejects
+keys that were used for a different request. Its records are in the history store: in the main
+database, the original service would treat them as zerglings.
 """
 
 from __future__ import annotations

@@ -77,8 +77,8 @@ class MutationGroup:
     def keep_first_write(self) -> bool:
         """Drop the mutations after the first that has an effect; they stay for a later batch.
 
-        All mutations together may be too large for the store while one alone is not. Returns False
-        if there was nothing to drop.
+        The store may reject all mutations together as too large, and still accept one alone.
+        Returns False if there was nothing to drop.
         """
         first = next(
             number

@@ -164,7 +164,7 @@ class CommandMutation(Mutation):
         self._request = request
         self._precondition = precondition
         # Smallest word count of any attempt's snapshot: ``_was_applied`` searches from there. A
-        # later snapshot may be shorter, without the words of other requests of the same batch.
+        # later snapshot may be shorter: it may lack the words of other requests of the same batch.
         self._attempted_at: int | float = math.inf
 
     @property

@@ -21,7 +21,7 @@ class PendingOperation(Operation[Zergling]):
     """An operation that a batch answers with a zergling, or leaves for a retry."""
 
     is_mutation = False
-    """Whether the operation writes, so that an abandoned operation has an unknown outcome."""
+    """Whether the operation writes. If it is abandoned after its start, its outcome is unknown."""
 
     def __init__(self, zergling_id: str) -> None:
         super().__init__()

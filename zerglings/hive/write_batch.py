@@ -80,7 +80,10 @@ class WriteBatch:
         self._store_all([group for group in groups if group.pending is not None], time_left)
 
     def _clear_cache_if_store_replaced(self, time_left: TimeLeft) -> None:
-        """Check the store's identity once a second. Clear the cache if it is new or unknown."""
+        """Clear the cache if the store's identity is new or unknown.
+
+        The identity is checked at most once a second.
+        """
         now = time.monotonic()
         if now - self._identity_checked_at < IDENTITY_TRUSTED_FOR:
             return

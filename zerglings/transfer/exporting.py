@@ -45,7 +45,7 @@ class Exporter:
 
     Args:
         store: the source; rival revisions are merged there first.
-        tail: words that a document keeps at least when older ones move to chunks.
+        tail: minimum number of words that stay in a document when older ones move to chunks.
         pause: sleeps for a number of seconds.
     """
 
@@ -58,7 +58,7 @@ class Exporter:
         self.damaged = 0
 
     def write(self, writer: ExportWriter, progress: Callable[[Tally], None]) -> None:
-        """Write all zerglings after the last one that ``writer`` has, the keys and the trailer.
+        """Write the zerglings after the last one in ``writer``, then all keys and the trailer.
 
         Raises:
             CopiesBehind: copies still lacked documents at the last retry, so lists may be

@@ -71,7 +71,7 @@ class Importer:
 
     Args:
         store: the target, already bootstrapped.
-        tail: words that a document keeps at least when older ones move to chunks.
+        tail: minimum number of words that stay in a document when older ones move to chunks.
         pause: sleeps for a number of seconds.
     """
 

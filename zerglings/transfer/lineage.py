@@ -40,7 +40,7 @@ def check_zergling(zergling: Zergling, newest: Chunk | None) -> None:
         newest: its newest chunk, None without chunks.
 
     Raises:
-        NotAZergling: the words do not, or the older part of the history is missing.
+        NotAZergling: the history is inconsistent, or its older part is missing.
     """
     if newest is not None and newest.zergling_id != zergling.id:
         raise NotAZergling("the part of a history that precedes it belongs to another zergling")

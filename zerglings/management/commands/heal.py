@@ -16,7 +16,7 @@ from zerglings.storage.base import AccountRefused, CopiesBehind, Store, StoreErr
 
 DAY = 24 * 60 * 60
 WHOLENESS_TIMEOUT = 5.0
-"""Seconds to find out whether all nodes of the cluster are connected."""
+"""Timeout in seconds of each check of the cluster's nodes and copies."""
 
 HELP = """\
 Merges all rival revisions of zerglings. With the account of a server admin (COUCHDB_ADMIN_USERNAME
