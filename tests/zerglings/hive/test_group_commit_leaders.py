@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
@@ -107,15 +107,23 @@ def test_a_leader_hands_over_at_its_deadline(
     assert flushes.batches == [["leader"], ["b"]]
 
 
-def test_a_call_abandoned_during_its_flush_is_reported_as_started(
+def start_flush_of_a_and_b(
     group: GroupCommit[NamedCall], flushes: ControlledFlush, pool: ThreadPoolExecutor
-) -> None:
+) -> list[Future[str]]:
+    """Hold a flush that call a leads, until the gate opens; both calls time out soon."""
     start_held_flush(group, flushes, pool)
-    a, b = enqueue(group, pool, "ab", budget=0.2)
+    futures = enqueue(group, pool, "ab", budget=0.2)
     flushes.began = threading.Semaphore(0)
     held, flushes.gate = flushes.gate, threading.Event()
     held.set()
     assert flushes.began.acquire(timeout=LONG), "call a leads the flush with b"
+    return futures
+
+
+def test_a_call_abandoned_during_its_flush_is_reported_as_started(
+    group: GroupCommit[NamedCall], flushes: ControlledFlush, pool: ThreadPoolExecutor
+) -> None:
+    a, b = start_flush_of_a_and_b(group, flushes, pool)
     with pytest.raises(Abandoned) as abandoned:
         b.result(LONG)
     assert abandoned.value.was_started
@@ -127,12 +135,7 @@ def test_an_abandoned_call_never_becomes_the_leader(
     group: GroupCommit[NamedCall], flushes: ControlledFlush, pool: ThreadPoolExecutor
 ) -> None:
     flushes.carry_out = lambda call: None if call.name == "b" else call.succeed(call.name)
-    start_held_flush(group, flushes, pool)
-    a, b = enqueue(group, pool, "ab", budget=0.2)
-    flushes.began = threading.Semaphore(0)
-    held, flushes.gate = flushes.gate, threading.Event()
-    held.set()
-    assert flushes.began.acquire(timeout=LONG), "call a leads the flush with b"
+    a, b = start_flush_of_a_and_b(group, flushes, pool)
     with pytest.raises(Abandoned):
         b.result(LONG)
     (later,) = enqueue(group, pool, "c")
