@@ -6,7 +6,7 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import takewhile
 
 from zerglings.cooperative import in_slices
@@ -45,6 +45,28 @@ class _ChunkKeys:
     end: int
     ids: dict[str, str]
     previous: str | None
+
+
+@dataclass(slots=True, eq=False)
+class _Walk:
+    """A walk from a zergling back along its chunks. ``passed`` holds the chunks, newest first."""
+
+    reached: Base
+    zergling: Zergling
+    chunks: Iterator[Chunk]
+    passed: list[Chunk] = field(default_factory=list)
+
+    def step(self) -> None:
+        """Pass one chunk.
+
+        Raises:
+            MissingChunk: the chunk is missing, or the base counts words that no chunk holds.
+        """
+        chunk = next(self.chunks, None)
+        if chunk is None:
+            raise MissingChunk(f"{first_id(self.zergling.id)}?")
+        self.reached = Base(chunk.before, chunk.start, chunk.previous)
+        self.passed.append(chunk)
 
 
 class Archive(ChunkStore):
@@ -162,23 +184,20 @@ class Archive(ChunkStore):
     def load_leaves(self, rivals: Sequence[Zergling], *, timeout: float) -> list[Leaf]:
         """Return rivals with their older requests, back to the newest chunk that all share.
 
-        Raises:
-            MissingChunk: a chunk is missing, or a base counts words that no chunk holds.
+        A rival is left out if one of these chunks is missing: replication can deliver a document
+        before its chunks. At least one rival is returned, because a single one needs no chunk.
         """
-        reached = [zergling.base for zergling in rivals]
-        passed: list[list[Chunk]] = [[] for _ in rivals]
-        walks = [self.newest_first(zergling, timeout=timeout) for zergling in rivals]
-        while len({base.chunk for base in reached}) > 1:
-            deepest = max(range(len(rivals)), key=lambda number: reached[number].count)
-            chunk = next(walks[deepest], None)
-            if chunk is None:  # the base counts words that no chunk holds
-                raise MissingChunk(f"{first_id(rivals[deepest].id)}?")
-            reached[deepest] = Base(chunk.before, chunk.start, chunk.previous)
-            passed[deepest].append(chunk)
-        return [
-            Leaf(zergling, tuple(_requests_oldest_first(chunks)))
-            for zergling, chunks in zip(rivals, passed, strict=True)
+        walks = [
+            _Walk(zergling.base, zergling, self.newest_first(zergling, timeout=timeout))
+            for zergling in rivals
         ]
+        while len({walk.reached.chunk for walk in walks}) > 1:
+            deepest = max(walks, key=lambda walk: walk.reached.count)
+            try:
+                deepest.step()
+            except MissingChunk:
+                walks.remove(deepest)
+        return [Leaf(walk.zergling, tuple(_requests_oldest_first(walk.passed))) for walk in walks]
 
     def _keys_of(self, zergling: Zergling, chunk_id: str, time_left: TimeLeft) -> _ChunkKeys:
         """Return the keys of one of a zergling's chunks.

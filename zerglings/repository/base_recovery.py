@@ -7,6 +7,7 @@ recognised by its last pose.
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import replace
@@ -19,6 +20,9 @@ from zerglings.repository.archive import SHORTEST_TAIL, Archive
 CHUNKLESS_CACHE_SIZE = 2000
 """Number of stripped revisions to remember for which no chunk was found."""
 
+CHUNKLESS_FOR = 10.0
+"""Seconds for which that is remembered: replication may deliver the chunk later."""
+
 
 class BaseRecovery:
     """Restores the bases of stripped zerglings (see ``Zergling``). Thread-safe.
@@ -29,7 +33,7 @@ class BaseRecovery:
 
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
-        self._chunkless: OrderedDict[str, None] = OrderedDict()
+        self._chunkless: OrderedDict[str, float] = OrderedDict()
         self._lock = threading.Lock()
 
     def restore(self, zergling: Zergling, *, timeout: float) -> Zergling:
@@ -51,7 +55,7 @@ class BaseRecovery:
         if not zergling.is_stripped or len(zergling.history) < shortest:
             return zergling
         cache_key = f"{zergling.id}@{zergling.revision}"
-        if cache_key in self._chunkless:
+        if time.monotonic() < self._chunkless.get(cache_key, 0.0):
             return zergling
         # The chunks are older than what the original has written, so each complete copy lists them.
         # With an incomplete list, older history would be lost.
@@ -73,7 +77,8 @@ class BaseRecovery:
 
     def _remember_chunkless(self, cache_key: str) -> None:
         with self._lock:
-            self._chunkless[cache_key] = None
+            self._chunkless[cache_key] = time.monotonic() + CHUNKLESS_FOR
+            self._chunkless.move_to_end(cache_key)
             while len(self._chunkless) > CHUNKLESS_CACHE_SIZE:
                 self._chunkless.popitem(last=False)
 

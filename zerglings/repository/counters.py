@@ -17,6 +17,10 @@ _SPAWNS = Counter("overmind_spawns_total", "Zerglings that were stored for the f
 _COMMANDS = Counter("overmind_commands_total", "Commands that were stored; MMR counts as three.")
 _DEATHS = Counter("overmind_deaths_total", "Zerglings whose death was stored.")
 _MERGES = Counter("overmind_merges_total", "Reads that found rival revisions and merged them.")
+_MERGES_DEFERRED = Counter(
+    "overmind_merges_deferred_total",
+    "Reads that left out a rival revision, because replication has not delivered its history yet.",
+)
 _RETRIES = Counter(
     "overmind_retries_total",
     "Attempts that are retried, by cause: conflict (a lost race), unknown (the answer was lost),"
@@ -43,6 +47,7 @@ _QUEUE = Gauge(
 )
 
 merged: Callable[[], None] = _MERGES.inc
+merge_deferred: Callable[[], None] = _MERGES_DEFERRED.inc
 cache_hit: Callable[[], None] = _REVISION_CACHE.labels("hit").inc
 cache_stale: Callable[[], None] = _REVISION_CACHE.labels("stale").inc
 cache_missed: Callable[[], None] = _REVISION_CACHE.labels("miss").inc

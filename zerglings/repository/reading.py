@@ -15,11 +15,12 @@ from typing import TypeVar
 
 from zerglings.documents import Document
 from zerglings.domain.document_format import NotAZergling, decode
-from zerglings.domain.merging import merge
-from zerglings.domain.zergling import Zergling
+from zerglings.domain.merging import Leaf, merge
+from zerglings.domain.zergling import Pose, Zergling
 from zerglings.repository import counters
 from zerglings.repository.archive import Archive
 from zerglings.repository.base_recovery import BaseRecovery
+from zerglings.repository.chunk_store import MissingChunk
 from zerglings.repository.moving import LongHistory, Mover
 from zerglings.repository.retry_budget import RetryBudget, TimeLeft
 from zerglings.repository.writing import Writer
@@ -111,51 +112,77 @@ class Reader:
         self, zerglings: Sequence[Zergling], time_left: TimeLeft, *, all_copies: bool
     ) -> Found:
         try:
-            completed = self._restore_bases(zerglings, time_left)
-            if len(completed) > 1:
-                return self._merge_and_write(completed, time_left, all_copies=all_copies)
+            leaves = self._load(zerglings, time_left)
+            if len(leaves) > 1:
+                return self._merge_and_write(leaves, time_left, all_copies=all_copies)
         except StoreError as error:
             return error
-        return completed[0] if completed else None
+        return leaves[0].zergling if leaves else None
 
-    def _restore_bases(self, zerglings: Sequence[Zergling], time_left: TimeLeft) -> list[Zergling]:
-        return [
-            self._bases.restore(zergling, timeout=time_left()) if zergling.is_stripped else zergling
-            for zergling in zerglings
-        ]
+    def _load(self, rivals: Sequence[Zergling], time_left: TimeLeft) -> list[Leaf]:
+        """Return the rivals that can be merged now, with their older requests.
+
+        Rivals whose chunks have not arrived yet are left out and stay in the store. A later read
+        merges them.
+        """
+        if len(rivals) <= 1:
+            return [Leaf(self._restore_base(zergling, time_left)) for zergling in rivals]
+        restored = self._restore_rivals(rivals, time_left)
+        leaves = self._archive.load_leaves(restored, timeout=time_left())
+        if len(leaves) < len(rivals):
+            counters.merge_deferred()
+        return leaves
+
+    def _restore_base(self, zergling: Zergling, time_left: TimeLeft) -> Zergling:
+        if not zergling.is_stripped:
+            return zergling
+        return self._bases.restore(zergling, timeout=time_left())
+
+    def _restore_rivals(self, rivals: Sequence[Zergling], time_left: TimeLeft) -> list[Zergling]:
+        """Return the rivals with their bases restored, without those whose chunks are missing."""
+        restored: list[Zergling] = []
+        missing: MissingChunk | None = None
+        for rival in rivals:
+            try:
+                restored.append(self._restore_base(rival, time_left))
+            except MissingChunk as error:
+                missing = error
+        spawns = {rival.spawn for rival in restored if rival.base.chunk is not None}
+        complete = [rival for rival in restored if not _lacks_chunks(rival, spawns)]
+        if missing is not None and not complete:
+            raise missing
+        return complete
 
     def _merge_and_write(
-        self, rivals: list[Zergling], time_left: TimeLeft, *, all_copies: bool
+        self, leaves: list[Leaf], time_left: TimeLeft, *, all_copies: bool
     ) -> Zergling:
         """Return the merged zergling. It is written back if the store answers in time."""
-        merged = merge(self._archive.load_leaves(rivals, timeout=time_left()))
+        merged = merge(leaves)
         counters.merged()
-        logger.info("Merged %d rival revisions of %s", len(rivals), merged.id)
+        logger.info("Merged %d rival revisions of %s", len(leaves), merged.id)
         try:
             for _ in range(MERGE_ATTEMPTS):
-                stored = self._write_back(merged, rivals, time_left)
+                stored = self._write_back(merged, leaves, time_left)
                 if stored is not None:
                     return stored
-                rivals = self._read_again(merged.id, time_left, all_copies=all_copies)
-                merged = merge(self._archive.load_leaves(rivals, timeout=time_left()))
+                leaves = self._read_again(merged.id, time_left, all_copies=all_copies)
+                merged = merge(leaves)
         except StoreError as error:
             logger.warning("Could not store the merge of %s: %s", merged.id, error)
         return merged
 
-    def _read_again(
-        self, zergling_id: str, time_left: TimeLeft, *, all_copies: bool
-    ) -> list[Zergling]:
+    def _read_again(self, zergling_id: str, time_left: TimeLeft, *, all_copies: bool) -> list[Leaf]:
         found = self._store.get_many([zergling_id], timeout=time_left(), all_copies=all_copies)
-        zerglings = self._restore_bases(_decode_leaves(found.get(zergling_id, [])), time_left)
-        if not zerglings:
+        leaves = self._load(_decode_leaves(found.get(zergling_id, [])), time_left)
+        if not leaves:
             raise StoreUnavailable(f"{zergling_id} was removed during the merge")
-        return zerglings
+        return leaves
 
     def _write_back(
-        self, merged: Zergling, rivals: Sequence[Zergling], time_left: TimeLeft
+        self, merged: Zergling, leaves: Sequence[Leaf], time_left: TimeLeft
     ) -> Zergling | None:
         """Store the merge and delete the losers. Return None if another write came first."""
-        if len(rivals) == 1:
+        if len(leaves) == 1:
             return merged
         ((stored, result),) = self._writer.write([merged], [len(merged.history)], time_left)
         if isinstance(result, Conflict):
@@ -163,9 +190,9 @@ class Reader:
         if isinstance(result, StoreError):
             raise result
         if not result.is_minority:
-            for loser in rivals:
-                if loser.revision != merged.revision:
-                    self._delete(loser, time_left)
+            for leaf in leaves:
+                if leaf.zergling.revision != merged.revision:
+                    self._delete(leaf.zergling, time_left)
         return replace(stored, revision=result.revision)
 
     def _delete(self, loser: Zergling, time_left: TimeLeft) -> None:
@@ -176,6 +203,20 @@ class Reader:
             result = error
         if isinstance(result, StoreError):  # it remains a rival, and the next reader merges it
             logger.info("Could not delete a merged rival of %s: %s", loser.id, result)
+
+
+def _lacks_chunks(rival: Zergling, spawns: Collection[Pose]) -> bool:
+    """Whether a rival's older words are in chunks that have not arrived yet.
+
+    A rival that the original service wrote names no chunk. If none was found and the rival does not
+    begin at the spawn, its words before that are in a chunk that is missing here.
+
+    Args:
+        rival: a rival whose base was restored if a chunk was found.
+        spawns: the spawn as known by rivals that have chunks.
+    """
+    is_chunkless = rival.is_stripped and rival.base.chunk is None
+    return is_chunkless and bool(spawns) and rival.base.pose not in spawns
 
 
 def _decode_leaves(leaves: Sequence[Document]) -> list[Zergling]:
