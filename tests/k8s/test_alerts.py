@@ -125,6 +125,11 @@ def test_merges_fire_the_alert_only_if_they_are_many() -> None:
     assert not merging(1 / 600, 0)
 
 
+def test_deferred_merges_fire_the_alert_while_they_go_on() -> None:
+    assert fires("OvermindMergesDeferred", overmind_merges_deferred_total=1)
+    assert not fires("OvermindMergesDeferred", overmind_merges_deferred_total=0)
+
+
 # In time
 
 
