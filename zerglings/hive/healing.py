@@ -43,16 +43,24 @@ class Healer:
         store: the store to heal.
         tail: words that stay in a document when its history is shortened.
         pause: sleeps for the given seconds.
+        exchange: waits until this region and all others have each other's changes, and raises
+            ``StoreUnavailable`` if they do not get them.
     """
 
     def __init__(
-        self, store: Store, tail: int, *, pause: Callable[[float], None] = time.sleep
+        self,
+        store: Store,
+        tail: int,
+        *,
+        pause: Callable[[float], None] = time.sleep,
+        exchange: Callable[[], None] = lambda: None,
     ) -> None:
         self._store = store
         self._archive = Archive(store.history, tail)
         self._bases = BaseRecovery(self._archive)
         self._reader = Reader(store, self._archive)
         self._pause = pause
+        self._exchange = exchange
         self.failures: list[str] = []
 
     def merge(self) -> int:
@@ -70,11 +78,13 @@ class Healer:
         """Delete the documents of zerglings that died before a moment. Their ids stay reserved.
 
         A node that was disconnected might replicate a revision in which the zergling is alive. So
-        the moment must lie before the last time that all nodes were connected.
+        the moment must lie before the last time that all nodes were connected. Regions exchange
+        their changes first: afterwards no region commands a zergling that died before.
 
         Args:
             before: the moment, in seconds since 1970.
         """
+        self._exchange()
         count = 0
         for page in _pages(self._store):
             for document in page:
@@ -88,12 +98,14 @@ class Healer:
 
         A chunk is stored before the zergling that references it, and written again by every attempt
         that needs it. So a chunk is removed only if two checks, ``ORPHAN_GRACE`` seconds apart,
-        find it unreachable at the same revision.
+        find it unreachable at the same revision. Regions exchange their changes between the checks,
+        because a chunk may arrive before the zergling that references it.
         """
         suspects = {chunk["_id"]: chunk["_rev"] for chunk in self._unreachable(self._chunks())}
         if not suspects:
             return 0
         self._pause(ORPHAN_GRACE)
+        self._exchange()
         ids = sorted(suspects)
         return sum(
             self._remove_chunks(ids[start : start + DOCUMENTS_PER_READ], suspects)

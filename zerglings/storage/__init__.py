@@ -11,6 +11,8 @@ from zerglings.storage.base import Store
 from zerglings.storage.breaker import MAX_CALLS
 from zerglings.storage.couchdb.account import Account
 from zerglings.storage.couchdb.client import CouchDBClient
+from zerglings.storage.couchdb.database import Database
+from zerglings.storage.couchdb.exchange import Exchange
 from zerglings.storage.couchdb.store import CouchDBStore
 from zerglings.storage.guarded import GuardedStore
 from zerglings.storage.instrumented import InstrumentedStore
@@ -30,6 +32,30 @@ def configured_store() -> GuardedStore:
 def open_admin_store() -> Store:
     """Return a new store that signs in as the server admin. The caller closes it."""
     return _open_store(settings.COUCHDB_ADMIN_USERNAME, settings.COUCHDB_ADMIN_PASSWORD)
+
+
+def open_exchanges() -> list[Exchange]:
+    """Return the replications of the main database with each peer of ``COUCHDB_PEERS``."""
+    admin = Account(
+        settings.COUCHDB_ADMIN_USERNAME,
+        settings.COUCHDB_ADMIN_PASSWORD.read,
+        variable=settings.COUCHDB_ADMIN_PASSWORD.name,
+    )
+    local = _database(settings.COUCHDB_URL, admin)
+    return [
+        Exchange(name, local, _database(url, _peers_account()))
+        for name, url in settings.COUCHDB_PEERS.items()
+    ]
+
+
+def _peers_account() -> Account:
+    password: Secret = settings.COUCHDB_PEERS_PASSWORD
+    return Account(settings.COUCHDB_PEERS_USERNAME, password.read, variable=password.name)
+
+
+def _database(url: str, account: Account) -> Database:
+    client = CouchDBClient(url, account, ca_file=settings.COUCHDB_CA_FILE)
+    return Database(client, settings.COUCHDB_DATABASE)
 
 
 def _open_store(username: str, password: Secret) -> Store:

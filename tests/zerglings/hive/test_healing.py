@@ -112,6 +112,33 @@ def test_a_chunk_that_a_concurrent_write_refers_to_is_kept(hive: Hive, store: St
     assert sum(len(part) for part in hive.history(zergling.id).parts) == 2 * TAIL + 1
 
 
+def test_a_chunk_whose_zergling_arrives_from_another_region_is_kept(
+    hive: Hive, store: Store
+) -> None:
+    _, shorter = unreached(hive, store)
+    healing = Healer(
+        store, TAIL, pause=lambda _: None, exchange=lambda: write(store, encode(shorter))
+    )
+    assert healing.remove_unreachable() == 0
+    assert len(chunk_ids(store)) == 1
+
+
+def test_nothing_is_removed_while_another_region_is_behind(hive: Hive, store: Store) -> None:
+    def fail() -> None:
+        raise StoreUnavailable("east is behind")
+
+    unreached(hive, store)
+    dead = hive.spawn(Pose())
+    hive.command(dead.id, CommandRequest.death(time.time() - 1000))
+    healing = Healer(store, TAIL, pause=lambda _: None, exchange=fail)
+    with pytest.raises(StoreUnavailable):
+        healing.remove_dead(time.time() - 500)
+    with pytest.raises(StoreUnavailable):
+        healing.remove_unreachable()
+    assert leaves(store, dead.id)
+    assert len(chunk_ids(store)) == 1
+
+
 def test_a_chunk_that_is_stored_again_concurrently_is_kept(hive: Hive, store: Store) -> None:
     """The chunk was left by a failed write, and a second attempt needs it."""
     zergling, shorter = unreached(hive, store)

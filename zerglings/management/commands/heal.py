@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from argparse import ArgumentTypeError
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from zerglings.hive.healing import Healer
-from zerglings.storage import open_admin_store
+from zerglings.storage import open_admin_store, open_exchanges
 from zerglings.storage.base import AccountRefused, CopiesBehind, Store, StoreError
+from zerglings.storage.couchdb.exchange import Exchange, PeerBehind
 
 DAY = 24 * 60 * 60
 WHOLENESS_TIMEOUT = 5.0
@@ -57,7 +58,10 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Run all steps, and print what each has done."""
         store = open_admin_store()
-        healer = Healer(store, settings.OVERMIND_HISTORY_TAIL)
+        exchanges = open_exchanges()
+        healer = Healer(
+            store, settings.OVERMIND_HISTORY_TAIL, exchange=lambda: _complete_all(exchanges)
+        )
         try:
             self._heal(store, healer, options["grace"])
         except StoreError as error:
@@ -74,13 +78,21 @@ class Command(BaseCommand):
         if (obstacle := _obstacle(store)) is not None:
             self.stdout.write(f"nothing was purged or removed: {obstacle}")
             return
-        self._report("long dead removed", lambda: healer.remove_dead(time.time() - grace))
-        self._report("unreachable parts of histories removed", healer.remove_unreachable)
+        try:
+            self._report("long dead removed", lambda: healer.remove_dead(time.time() - grace))
+            self._report("unreachable parts of histories removed", healer.remove_unreachable)
+        except PeerBehind as error:
+            raise CommandError(f"nothing more was removed: {error}") from error
         # Purging is last, because CouchDB 1.x may reject it.
         self._report("merged revisions purged", healer.purge)
 
     def _report(self, what: str, step: Callable[[], int]) -> None:
         self.stdout.write(f"{step():>8}  {what}")
+
+
+def _complete_all(exchanges: Sequence[Exchange]) -> None:
+    for exchange in exchanges:
+        exchange.complete()
 
 
 def _obstacle(store: Store) -> str | None:
