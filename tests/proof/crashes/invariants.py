@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.proof.load.ledger import Fate, Ledger, Life, Sent, named
-from tests.proof.load.verdict import whole_history
+from tests.proof.load.verdict import whole_history, without_late_repeats
 from tests.support.documents import SOON
 from zerglings.documents import Document
 from zerglings.domain.document_format import NotAZergling, decode
@@ -65,7 +65,7 @@ def _faults_of_life(store: Store, life: Life, document: Document, known: Known) 
         yield f"{life.id} has another past: {zergling.spawn}, {len(words)} words"
     if replay(life.spawn, words) != zergling.pose:
         yield f"{life.id} is elsewhere"
-    found = named(history, known.sent[life.id])
+    found = named(list(without_late_repeats(history)), known.sent[life.id])
     counts = Counter(name for name, _ in found)
     yield from (f"{id_} of {life.id} counts {n} times" for id_, n in counts.items() if n > 1)
     by_name = {name: request.words for name, request in found}

@@ -22,7 +22,7 @@ import pytest
 
 from tests.proof.load.ledger import Fate
 from tests.proof.load.swarm import EXPECTED, KEYLESS, PATIENCE, REPEATED, Swarm
-from tests.proof.load.verdict import check
+from tests.proof.load.verdict import check, without_late_repeats
 from tests.support.backends import Backend, couchdb_backend
 from tests.support.documents import read, write
 from tests.support.fault_proxy import FaultProxy
@@ -30,7 +30,7 @@ from tests.support.service import Service, workers
 from tests.support.site import CouchDBServer
 from tests.support.waiting import wait_until
 from zerglings.domain.document_format import decode
-from zerglings.domain.zergling import DIED
+from zerglings.domain.zergling import DIED, CommandRequest
 
 pytestmark = pytest.mark.alone
 logger = logging.getLogger(__name__)
@@ -128,6 +128,15 @@ def test_the_check_finds_lost_repeated_and_misplaced_commands(
     assert len(verdict.uninvited) == 4
     assert set(verdict.revived) == {dead.id, f"{dead.id} is listed"}
     assert set(verdict.misplaced) >= {long.id}
+
+
+def test_only_repeats_after_a_thousand_words_may_count_again() -> None:
+    first = CommandRequest("first", ("M",))
+    others = [CommandRequest(f"other{number}", ("L",) * 100) for number in range(10)]
+    late = [first, *others, first]
+    assert list(without_late_repeats(late)) == late[:-1]
+    early = [first, *others[:-1], CommandRequest("short", ("L",) * 99), first]
+    assert list(without_late_repeats(early)) == early
 
 
 @pytest.fixture
