@@ -125,7 +125,7 @@ COUCHDB_ADMIN_PASSWORD = env.secret("COUCHDB_ADMIN_PASSWORD", default=COUCHDB_PA
 COUCHDB_CLUSTER_NODES = env.number("COUCHDB_CLUSTER_NODES", 1, least=1, most=100)
 COUCHDB_Q = env.integer("COUCHDB_Q", None, least=1, most=256)
 COUCHDB_N = env.integer("COUCHDB_N", None, least=1, most=100)
-COUCHDB_REVS_LIMIT = env.number("COUCHDB_REVS_LIMIT", 50, least=1, most=100_000)
+COUCHDB_REVS_LIMIT = env.integer("COUCHDB_REVS_LIMIT", None, least=1, most=100_000)
 
 # The options of bootstrap_couch; the command line takes precedence.
 OVERMIND_BOOTSTRAP_TIMEOUT = env.number("OVERMIND_BOOTSTRAP_TIMEOUT", 300, least=0, most=10**8)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -35,14 +36,21 @@ class Cluster:
     The server behind the proxy is a single node, which cannot give these responses itself.
     """
 
-    def __init__(self, site: Site, proxy: FaultProxy, *, away: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        site: Site,
+        proxy: FaultProxy,
+        *,
+        away: tuple[str, ...] = (),
+        holders: Sequence[str] = NODES,
+    ) -> None:
         self.site, self.proxy = site, proxy
         site.bootstrap()
         present = [node for node in NODES if node not in away]
         self._faults: list[Fault] = []
         layout = {
             "shard_suffix": list(b".1700000000"),
-            "by_node": {node: [RANGE] for node in NODES},
+            "by_node": {node: [RANGE] for node in holders},
         }
         databases = {"rows": [{"id": name} for name in (*site.databases, "_users")]}
         missing = {"error": "not_found", "reason": "unknown_config_value"}

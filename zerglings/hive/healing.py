@@ -43,8 +43,8 @@ class Healer:
         store: the store to heal.
         tail: words that stay in a document when its history is shortened.
         pause: sleeps for the given seconds.
-        exchange: waits until this region and all others have each other's changes, and raises
-            ``StoreUnavailable`` if they do not get them.
+        exchange: waits until this region and all others have each other's changes, and raises an
+            error if they do not get them.
     """
 
     def __init__(

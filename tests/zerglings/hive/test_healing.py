@@ -116,9 +116,11 @@ def test_a_chunk_whose_zergling_arrives_from_another_region_is_kept(
     hive: Hive, store: Store
 ) -> None:
     _, shorter = unreached(hive, store)
-    healing = Healer(
-        store, TAIL, pause=lambda _: None, exchange=lambda: write(store, encode(shorter))
-    )
+
+    def arrive() -> None:
+        write(store, encode(shorter))
+
+    healing = Healer(store, TAIL, pause=lambda _: None, exchange=arrive)
     assert healing.remove_unreachable() == 0
     assert len(chunk_ids(store)) == 1
 

@@ -25,6 +25,15 @@ from zerglings.storage.bootstrap.server import (
 from zerglings.storage.couchdb.client import CouchDBClient
 from zerglings.storage.couchdb.responses import ErrorResponse
 
+REVS_LIMIT = 50
+"""Default number of revisions that CouchDB remembers per document.
+
+If a copy misses more updates than that, its old revisions become rivals.
+"""
+
+REVS_LIMIT_ALONE = 10
+"""The default if a database has a single copy. An update then costs CouchDB half as much."""
+
 _ERLANG_CLAUSE_ERRORS = ("case_clause", "function_clause")
 
 
@@ -36,8 +45,9 @@ class DatabaseStep(ServerStep):
         databases: names of the databases.
         shards: ``q`` and ``n`` of new databases, if the operator chose them.
         default_q: ``q`` of new databases otherwise; None leaves it to the server.
-        revs_limit: number of revisions that CouchDB remembers per document. The cost of an update
-            grows with it: CouchDB's default of 1,000 makes updates 13 times slower.
+        revs_limit: number of revisions that CouchDB remembers per document, None for the default.
+            The cost of an update grows with it: CouchDB's default of 1,000 makes updates 13 times
+            slower.
     """
 
     name = "database"
@@ -49,7 +59,7 @@ class DatabaseStep(ServerStep):
         databases: tuple[str, ...],
         shards: dict[str, int],
         default_q: int | None,
-        revs_limit: int,
+        revs_limit: int | None,
     ) -> None:
         super().__init__(server)
         self._databases = databases
@@ -84,11 +94,13 @@ class DatabaseStep(ServerStep):
                 if self.server.change("PUT", database, params=params, harmless=harmless):
                     done.append(f"created {database}")
             wrong = [copy for copy, _ in self._wrong_limits(database)]
+            if not wrong:
+                continue
+            limit = self._wanted_limit(self._nodes.copies(database))
             for copy in wrong:
                 path = copy.path if copy else (database,)
-                self.server.change("PUT", *path, "_revs_limit", body=self._revs_limit)
-            if wrong:
-                done.append(f"set the _revs_limit of {database} to {self._revs_limit}")
+                self.server.change("PUT", *path, "_revs_limit", body=limit)
+            done.append(f"set the _revs_limit of {database} to {limit}")
         return "; ".join(done) or None
 
     def _compare_shards(self, database: str, info: dict[str, Any]) -> None:
@@ -103,6 +115,7 @@ class DatabaseStep(ServerStep):
     def _wrong_limits(self, database: str) -> Iterator[tuple[Copy | None, object]]:
         """Yield copies with a different limit; None stands for all if they cannot be queried."""
         copies = self._nodes.copies(database)
+        wanted = self._wanted_limit(copies)
         seen: Iterable[tuple[Copy | None, object]]
         if copies is None:
             seen = [(None, self._limit(database))]
@@ -111,8 +124,14 @@ class DatabaseStep(ServerStep):
         for copy, limit in seen:
             if copy and not isinstance(limit, int):
                 raise NotYet(NOT_COUCHDB)
-            if limit not in (None, self._revs_limit):
+            if limit not in (None, wanted):
                 yield copy, limit
+
+    def _wanted_limit(self, copies: list[Copy] | None) -> int:
+        if self._revs_limit is not None:
+            return self._revs_limit
+        is_alone = copies is not None and len({copy.node for copy in copies}) == 1
+        return REVS_LIMIT_ALONE if is_alone else REVS_LIMIT
 
     def _limit(self, database: str) -> int | None:
         """Return the database's limit, None if the server does not support limits."""

@@ -21,9 +21,6 @@ from zerglings.storage.couchdb.store import database_names
 STEPS: tuple[type[Step], ...] = (Wait, Admin, Cluster, User, DatabaseStep, Security, Copies, Verify)
 """The steps for CouchDB, for help texts."""
 
-REVS_LIMIT = 50
-"""Default number of revisions that CouchDB remembers per document."""
-
 
 @dataclass(frozen=True, slots=True)
 class CouchDBPlan:
@@ -36,7 +33,7 @@ class CouchDBPlan:
         database: name of the main database.
         nodes: number of nodes in the cluster, 1 for a single server.
         shards: ``q`` and ``n`` of new databases, if they were chosen.
-        revs_limit: number of revisions to remember per document.
+        revs_limit: number of revisions to remember per document, None for the default.
         retired: name of an account to remove.
         writes: whether to verify with a write even if nothing was changed.
         waits: whether to wait for copies that lack documents.
@@ -49,7 +46,7 @@ class CouchDBPlan:
     database: str
     nodes: int = 1
     shards: dict[str, int] | None = None
-    revs_limit: int = REVS_LIMIT
+    revs_limit: int | None = None
     retired: str | None = None
     writes: bool = False
     waits: bool = False

@@ -26,7 +26,7 @@ CALL_TIMEOUT = 10.0
 """Timeout in seconds of each request."""
 
 
-class PeerBehind(StoreUnavailable):
+class PeerBehind(Exception):
     """A region has not replicated all of another's changes, or that cannot be found out."""
 
 
@@ -68,8 +68,6 @@ class Exchange:
         try:
             self._wait(self._local, self._peer, f"{self._name} has not replicated this region")
             self._wait(self._peer, self._local, f"this region has not replicated {self._name}")
-        except PeerBehind:
-            raise
         except StoreUnavailable as error:
             raise PeerBehind(f"the replication with {self._name} is unknown: {error}") from error
 

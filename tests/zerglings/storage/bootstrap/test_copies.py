@@ -9,7 +9,8 @@ from tests.support.fault_proxy import FaultProxy
 from tests.support.site import Site
 from zerglings.storage.bootstrap import copies as copies_module
 from zerglings.storage.bootstrap.copies import Copies
-from zerglings.storage.bootstrap.plan import REVS_LIMIT, chosen
+from zerglings.storage.bootstrap.database import REVS_LIMIT
+from zerglings.storage.bootstrap.plan import chosen
 from zerglings.storage.bootstrap.runner import Run, TimedOut, bring_about
 from zerglings.storage.couchdb.store import ROLE
 

@@ -10,8 +10,8 @@ from tests.support.cluster import NODES, Cluster
 from tests.support.fault_proxy import FaultProxy
 from tests.support.site import Site
 from zerglings.storage.bootstrap import nodes as nodes_module
+from zerglings.storage.bootstrap.database import REVS_LIMIT, REVS_LIMIT_ALONE
 from zerglings.storage.bootstrap.nodes import Copy, copies_of
-from zerglings.storage.bootstrap.plan import REVS_LIMIT
 from zerglings.storage.bootstrap.runner import NotYet
 from zerglings.storage.couchdb.store import ROLE
 
@@ -96,18 +96,37 @@ def test_a_node_that_fails_for_too_long_is_a_warning(
     assert any(line.startswith("database warning the node couchdb@c") for line in lines)
 
 
+def test_databases_with_a_single_copy_get_a_lower_revs_limit(site: Site, proxy: FaultProxy) -> None:
+    cluster = Cluster(site, proxy, holders=NODES[:1])
+    cluster.keep("couchdb@a", "_security", CLOSED)
+    cluster.keep("couchdb@a", "_revs_limit", 1000, REVS_LIMIT_ALONE)
+    lines = cluster.bootstrap()
+    assert any(line.endswith(f"to {REVS_LIMIT_ALONE}") for line in lines), lines
+    assert "database ok ok" in lines
+
+
+def test_a_configured_revs_limit_is_kept(site: Site, proxy: FaultProxy) -> None:
+    cluster = Cluster(site, proxy, holders=NODES[:1])
+    cluster.keep("couchdb@a", "_security", CLOSED)
+    cluster.keep("couchdb@a", "_revs_limit", 1000, 30)
+    assert any(line.endswith("to 30") for line in cluster.bootstrap(revs_limit=30))
+
+
 def test_a_single_copy_of_a_real_server_is_corrected(site: Site) -> None:
     """CouchDB returns the value of one copy, which may be a different copy."""
     site.bootstrap()
     if site.server.ask("GET").get("couchdb") != "Welcome" or "vendor" not in site.server.ask("GET"):
         pytest.skip("needs CouchDB: COUCHDB_TEST_URL")
     layout = site.server.ask("GET", "_node", "_local", "_dbs", site.database)
-    copy = list(copies_of(site.database, layout))[-1]
+    copies = list(copies_of(site.database, layout))
+    copy = copies[-1]
+    is_alone = len({each.node for each in copies}) == 1
     site.server.ask("PUT", *copy.path, "_revs_limit", body=1000)
     site.server.ask("PUT", *copy.path, "_security", body={})
     changed = [line for line in site.bootstrap() if " changed " in line]
     assert [line.split()[0] for line in changed] == ["database", "security", "verify"]
-    assert site.server.ask("GET", *copy.path, "_revs_limit") == REVS_LIMIT
+    limit = REVS_LIMIT_ALONE if is_alone else REVS_LIMIT
+    assert site.server.ask("GET", *copy.path, "_revs_limit") == limit
     assert site.server.ask("GET", *copy.path, "_security")["members"]["roles"][-1] == ROLE
 
 
