@@ -17,14 +17,16 @@ from typing import Any, NoReturn
 
 import orjson
 
-from bench.cells import KINDS, Kind, Rig, Side, measure_cells, rig
+from bench.cells import Rig, measure_cells, rig
 from bench.errors import BenchError
 from bench.histories import measure_histories
+from bench.kinds import KINDS, Kind, Side
 from bench.lists import measure_list
 from bench.load import find_wrk
 from bench.memory import Memory, watched
 from bench.plan import Plan, plan_from
 from bench.results import Results
+from bench.service import Server
 from bench.stores import Benched, CouchDB, Embedded
 from bench.table import as_json, markdown
 
@@ -34,7 +36,7 @@ FAILURES = (BenchError, OSError, http.client.HTTPException, subprocess.TimeoutEx
 MIX = next(kind for kind in KINDS if kind.name == "mix")
 NAMES: dict[Side, str] = {"service": "the service", "baseline": "the baseline"}
 NO_STORE_CPU = "The store's CPU time is not shown: its process (beam.smp) cannot be seen from here."
-NO_COUCHDB = "No raw store and no baseline: they need CouchDB, see STORE_URL."
+NO_COUCHDB = "No raw store, no baseline and no replicas: they need CouchDB, see STORE_URL."
 
 
 def main() -> int:
@@ -95,20 +97,26 @@ def _sides(plan: Plan, kinds: list[Kind]) -> frozenset[Side]:
 
 
 def _measure_memory(started: Rig, results: Results, when: str) -> None:
-    for side, name in NAMES.items():
-        if side in started.targets and (server := started.targets[side].server):
-            results.memory[f"{name} {when}"] = Memory.of(server)
+    for _, name, server in _watched(started):
+        results.memory[f"{name} {when}"] = Memory.of(server)
 
 
 def _measure_memory_under_load(started: Rig, results: Results, seconds: int) -> None:
+    for side, name, server in _watched(started):
+        sys.stderr.write(f"memory of {name} under load\n")
+        mix = Kind(MIX.name, side, MIX.script)
+        paths = started.populate(side, MIX.zerglings)
+        with watched(server) as peak:
+            started.measure(mix, LOADED, seconds, paths)
+        results.memory[f"{name} at {LOADED} connections, 80 % reads"] = peak
+
+
+def _watched(started: Rig) -> Iterator[tuple[Side, str, Server]]:
+    """Return the servers whose memory is measured, with their names in the results."""
     for side, name in NAMES.items():
-        if side in started.targets and (server := started.targets[side].server):
-            sys.stderr.write(f"memory of {name} under load\n")
-            mix = Kind(MIX.name, side, MIX.script)
-            paths = started.populate(side, MIX.zerglings)
-            with watched(server) as peak:
-                started.measure(mix, LOADED, seconds, paths)
-            results.memory[f"{name} at {LOADED} connections, 80 % reads"] = peak
+        if side in started.targets:
+            (server,) = started.targets[side].servers
+            yield side, name, server
 
 
 def _measure_histories(plan: Plan, store: Benched, prefix: str, results: Results) -> None:

@@ -13,15 +13,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from bench import process
 from bench.documents import Document, without_extra_fields, zergling
+from bench.kinds import ZERGLINGS, Kind, Side
 from bench.load import Figures, Load, run
-from bench.service import Server, baseline, overmind
+from bench.service import Server, baseline, overmind, replicas
+from bench.shares import shares
 from bench.stores import Benched, CouchDB
 
-ZERGLINGS = 1000
+REPLICAS = 3
 PROBE = "/healthz"
 SETTLE_LIMIT = 20.0
 SETTLE_EVERY = 0.2
@@ -32,45 +33,6 @@ IDLE_SHARE = 0.1
 
 WARM_UP_SECONDS = 1
 WARM_UP_CONNECTIONS = 8
-
-Side = Literal["service", "base", "raw", "baseline"]
-"""The service, the service of another checkout, the raw store, and a plain Django service."""
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """One kind of request: its target, its wrk script and the number of zerglings it uses.
-
-    Without zerglings, it asks for `PROBE`.
-    """
-
-    name: str
-    side: Side
-    script: str
-    thread_each: bool = False
-    zerglings: int = ZERGLINGS
-
-
-KINDS = (
-    Kind("probes", "service", "read", zerglings=0),
-    Kind("base-probes", "base", "read", zerglings=0),
-    Kind("reads", "service", "read"),
-    Kind("base-reads", "base", "read"),
-    Kind("gets", "raw", "read"),
-    Kind("baseline-reads", "baseline", "read"),
-    Kind("moves", "service", "move"),
-    Kind("base-moves", "base", "move"),
-    Kind("pairs", "raw", "pair", thread_each=True),
-    Kind("baseline-moves", "baseline", "move"),
-    Kind("spawns", "service", "spawn"),
-    Kind("base-spawns", "base", "spawn"),
-    Kind("puts", "raw", "put"),
-    Kind("baseline-spawns", "baseline", "spawn"),
-    Kind("mix", "service", "mix"),
-    Kind("baseline-mix", "baseline", "mix"),
-    Kind("hot", "service", "move", zerglings=1),
-    Kind("baseline-hot", "baseline", "move", zerglings=1),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,15 +61,33 @@ class Cells:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A server to load: its URLs, the form of its documents, its database and its process."""
+    """What to load: the URLs, the form of the documents, the database and the server processes.
 
-    origin: str
+    ``origins`` has one base URL for each of ``servers``; the raw store has an origin only.
+    """
+
+    origins: tuple[str, ...]
     collection: str
     ending: str
     form: Callable[[Document], Document]
     database: str
-    server: Server | None = None
+    servers: tuple[Server, ...] = ()
     headers: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        database: str,
+        *servers: Server,
+        form: Callable[[Document], Document] = dict,
+    ) -> Target:
+        """Return the target for servers on one database: services, or the baseline."""
+        origins = tuple(server.origin for server in servers)
+        return cls(origins, "/zerglings", "/", form, database, servers)
+
+    def cpu_seconds(self) -> float | None:
+        """Return the CPU time that all servers have used, or None if there are none."""
+        return sum(server.cpu_seconds() for server in self.servers) if self.servers else None
 
     def path(self, zergling_id: str) -> str:
         """Return the path of one zergling."""
@@ -115,39 +95,39 @@ class Target:
 
 
 class Rig:
-    """The running targets: the service and, with CouchDB, the raw store and the baseline."""
+    """The running targets: the service, and with CouchDB the replicas, raw store and baseline."""
 
     def __init__(self, store: Benched, targets: dict[Side, Target], directory: Path) -> None:
         self._store = store
         self.targets = targets
         self._directory = directory
 
-    def populate(self, side: Side, count: int) -> Path:
-        """Write new zerglings directly to a target's store; return a file with their paths."""
+    def populate(self, side: Side, count: int) -> list[str]:
+        """Write new zerglings directly to a target's store; return their paths."""
         target = self.targets[side]
         documents = [zergling() for _ in range(count)]
         self._store.fill(target.database, map(target.form, documents))
-        paths = [target.path(document["_id"]) for document in documents] or [PROBE]
-        with tempfile.NamedTemporaryFile("w", dir=self._directory, delete=False) as file:
-            file.writelines(f"{path}\n" for path in paths)
-        return Path(file.name)
+        return [target.path(document["_id"]) for document in documents] or [PROBE]
 
-    def measure(self, kind: Kind, connections: int, seconds: int, paths: Path) -> Sample:
+    def measure(self, kind: Kind, connections: int, seconds: int, paths: Sequence[str]) -> Sample:
         """Run one cell once."""
         target = self.targets[kind.side]
-        path = target.collection + ("/" if target.server else "")
-        load = Load(
-            script=kind.script,
-            url=target.origin + path,
-            connections=connections,
-            seconds=seconds,
-            paths=paths,
-            headers=target.headers,
-            thread_each=kind.thread_each,
-        )
+        divided = shares(kind.spread, len(target.origins), connections, paths)
+        loads = [
+            Load(
+                script=kind.script,
+                url=origin + target.collection + target.ending,
+                connections=share.connections,
+                seconds=seconds,
+                paths=self._file(share.paths),
+                headers=target.headers,
+                thread_each=kind.thread_each,
+            )
+            for origin, share in zip(target.origins, divided, strict=False)
+        ]
         self._settle()
         before = self._cpu(target)
-        figures = run(load)
+        figures = run(loads)
         after = self._cpu(target)
         thousands = max(figures.good, 1) / 1000
         own, stores = (
@@ -158,7 +138,7 @@ class Rig:
 
     def _settle(self) -> None:
         """Wait until the servers have worked off the queues that the previous load left."""
-        servers = [target.server for target in self.targets.values() if target.server]
+        servers = [server for target in self.targets.values() for server in target.servers]
         end = time.monotonic() + SETTLE_LIMIT
         used = sum(server.cpu_seconds() for server in servers)
         while time.monotonic() < end:
@@ -169,10 +149,12 @@ class Rig:
 
     def _cpu(self, target: Target) -> tuple[float | None, float | None]:
         pid = self._store.pid
-        return (
-            target.server.cpu_seconds() if target.server else None,
-            process.cpu_seconds(pid) if pid else None,
-        )
+        return target.cpu_seconds(), process.cpu_seconds(pid) if pid else None
+
+    def _file(self, paths: Sequence[str]) -> Path:
+        with tempfile.NamedTemporaryFile("w", dir=self._directory, delete=False) as file:
+            file.writelines(f"{path}\n" for path in paths)
+        return Path(file.name)
 
 
 @contextmanager
@@ -195,24 +177,23 @@ def rig(
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         server = stack.enter_context(overmind(store, prefix, checkout))
-        targets: dict[Side, Target] = {
-            "service": Target(server.origin, "/zerglings", "/", dict, prefix, server)
-        }
+        targets: dict[Side, Target] = {"service": Target.of(prefix, server)}
         if base is not None and (sides is None or "base" in sides):
             name = f"{prefix}-base"
-            other = stack.enter_context(overmind(store, name, base))
-            targets["base"] = Target(other.origin, "/zerglings", "/", dict, name, other)
+            targets["base"] = Target.of(name, stack.enter_context(overmind(store, name, base)))
         if isinstance(store, CouchDB):
+            if sides is None or "replicas" in sides:
+                name = f"{prefix}-replicas"
+                several = stack.enter_context(replicas(store, name, checkout, REPLICAS))
+                targets["replicas"] = Target.of(name, *several)
             if sides is None or "raw" in sides:
                 stack.enter_context(_raw_database(store, f"{prefix}-raw", prefix))
                 targets["raw"] = _raw_target(store, f"{prefix}-raw")
             if sides is None or "baseline" in sides:
                 name = f"{prefix}-baseline"
                 workers = len(server.workers)
-                plain_server = stack.enter_context(baseline(store, name, prefix, workers))
-                targets["baseline"] = Target(
-                    plain_server.origin, "/zerglings", "/", without_extra_fields, name, plain_server
-                )
+                plain = stack.enter_context(baseline(store, name, prefix, workers))
+                targets["baseline"] = Target.of(name, plain, form=without_extra_fields)
         yield Rig(store, targets, directory)
 
 
@@ -220,6 +201,8 @@ def measure_cells(
     rig: Rig, kinds: Sequence[Kind], connections: Sequence[int], seconds: int, rounds: int
 ) -> Cells:
     """Measure every kind that has a running target, at every number of connections.
+
+    Replicas are not measured with fewer connections than there are replicas.
 
     Args:
         rig: the running targets.
@@ -236,8 +219,10 @@ def measure_cells(
         paths = {side: rig.populate(side, ZERGLINGS) for side in rig.targets}
         for level in connections:
             for kind in kinds:
-                few = kind.zerglings < ZERGLINGS
-                chosen = rig.populate(kind.side, kind.zerglings) if few else paths[kind.side]
+                if level < len(rig.targets[kind.side].origins):
+                    continue
+                is_new = kind.needs_new_zerglings
+                chosen = rig.populate(kind.side, kind.zerglings) if is_new else paths[kind.side]
                 sample = rig.measure(kind, level, seconds, chosen)
                 cells.add(kind.name, level, sample)
                 sys.stderr.write(
@@ -256,7 +241,7 @@ def _raw_target(store: CouchDB, database: str) -> Target:
     scheme, _, rest = store.url.partition("://")
     host, _, path = rest.partition("/")
     collection = "/".join(["", *filter(None, [path]), database])
-    return Target(f"{scheme}://{host}", collection, "", dict, database, headers=store.headers)
+    return Target((f"{scheme}://{host}",), collection, "", dict, database, headers=store.headers)
 
 
 @contextmanager

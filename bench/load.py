@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import statistics
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -85,20 +87,55 @@ def find_wrk() -> str:
     raise BenchError("wrk is missing: apt-get install wrk")
 
 
-def run(load: Load) -> Figures:
-    """Run wrk and return its figures.
+def run(loads: Sequence[Load]) -> Figures:
+    """Run loads at the same time and return their figures as those of one load.
 
     Raises:
         BenchError: wrk is missing, could not connect, or did not end in time.
     """
-    command = load.command(find_wrk())
+    wrk = find_wrk()
+    with ExitStack() as stack:
+        started = [stack.enter_context(_running(load.command(wrk))) for load in loads]
+        outputs = [_output(load, running) for load, running in zip(loads, started, strict=True)]
+    return combined([parse(output) for output in outputs])
+
+
+def combined(parts: Sequence[Figures]) -> Figures:
+    """Combine the figures of loads that ran at the same time.
+
+    Percentiles of all requests cannot be computed from those of the parts: ``p50_ms`` is the
+    median of theirs, ``p99_ms`` the highest.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    return Figures(
+        good=sum(part.good for part in parts),
+        requests=sum(part.requests for part in parts),
+        refused=sum(part.refused for part in parts),
+        socket_errors=sum(part.socket_errors for part in parts),
+        seconds=max(part.seconds for part in parts),
+        p50_ms=statistics.median(part.p50_ms for part in parts),
+        p99_ms=max(part.p99_ms for part in parts),
+    )
+
+
+@contextmanager
+def _running(command: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
+    """Start wrk; kill it if it still runs at the end of the block."""
+    with subprocess.Popen(  # nosec B603 # noqa: S603 - no shell, and no untrusted input
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
+        try:
+            yield running
+        finally:
+            running.kill()
+
+
+def _output(load: Load, running: subprocess.Popen[str]) -> str:
     try:
-        done = subprocess.run(  # nosec B603 # noqa: S603 - no shell, and no untrusted input
-            command, capture_output=True, text=True, timeout=load.seconds + GRACE, check=False
-        )
+        return "".join(running.communicate(timeout=load.seconds + GRACE))
     except subprocess.TimeoutExpired:
         raise BenchError(f"wrk did not end with {load.script} at {load.connections}") from None
-    return parse(done.stdout + done.stderr)
 
 
 def parse(output: str) -> Figures:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.cells import KINDS
 from bench.errors import BenchError
+from bench.kinds import KINDS
 
 ROOT = Path(__file__).resolve().parent.parent
 PARTS = ("lists", "histories", "memory")
@@ -96,7 +96,7 @@ def _connections(text: str | None, *, is_quick: bool) -> tuple[int, ...]:
 
 def _only(text: str) -> frozenset[str]:
     names = frozenset(word.strip() for word in text.split(",") if word.strip())
-    known = {"base", "baseline", *PARTS, *(kind.name for kind in KINDS)}
+    known = {"base", "baseline", "replicas", *PARTS, *(kind.name for kind in KINDS)}
     if unknown := names - known:
         raise BenchError(
             f"ONLY: {', '.join(sorted(unknown))} is not among {', '.join(sorted(known))}"

@@ -12,6 +12,7 @@ from bench.lists import ListCost
 from bench.memory import Memory
 
 READ_SHARE = 0.8
+ONE_REPLICA = {"replicas-random": "replicas-one", "replicas-path": "replicas-one"}
 RAW_PARTNER = {"reads": "gets", "moves": "pairs", "hot": "pairs", "spawns": "puts"}
 
 
@@ -81,3 +82,18 @@ def cpu_over_base(cells: Cells, kind: str, connections: int) -> float | None:
         for name in (kind, f"base-{kind}")
     )
     return ratio(own, other)
+
+
+def over_one(cells: Cells, kind: str, connections: int) -> float | None:
+    """Return the rate of several replicas divided by that of one."""
+    one = ONE_REPLICA.get(kind, "")
+    return ratio(rates(cells, kind, connections), rates(cells, one, connections))
+
+
+def store_cpu_over_one(cells: Cells, kind: str, connections: int) -> float | None:
+    """Return the store's CPU time per request of several replicas divided by that of one."""
+    own, one = (
+        [sample.store_cpu or 0.0 for sample in cells.of(name, connections)]
+        for name in (kind, ONE_REPLICA.get(kind, ""))
+    )
+    return ratio(own, one)

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -66,15 +66,23 @@ def overmind(store: Benched, database: str, checkout: Path) -> Iterator[Server]:
 
     ``checkout`` is the directory of the service's code.
     """
-    port = _free_port()
-    address = {"OVERMIND_HTTP_ADDR": f"{HOST}:{port}"}
+    with replicas(store, database, checkout, 1) as (server,):
+        yield server
+
+
+@contextmanager
+def replicas(
+    store: Benched, database: str, checkout: Path, count: int
+) -> Iterator[tuple[Server, ...]]:
+    """Bootstrap a new database and run ``count`` services on it; it is dropped at the end.
+
+    ``checkout`` is the directory of the service's code.
+    """
     environment = store.environment(database)
-    serve = [sys.executable, "manage.py", "serve"]
     try:
         manage("bootstrap_couch", environment=environment, checkout=checkout)
-        whole = _environment() | environment | address
-        with _running(serve, whole, checkout, port, "/readyz") as server:
-            yield server
+        with ExitStack() as stack:
+            yield tuple(stack.enter_context(_serving(environment, checkout)) for _ in range(count))
     finally:
         store.drop(database)
 
@@ -125,6 +133,16 @@ def manage(
     if done.returncode:
         raise BenchError(f"{arguments[0]} failed: {_last_line(done.stderr)}")
     return done.stdout.strip()
+
+
+@contextmanager
+def _serving(environment: Mapping[str, str], checkout: Path) -> Iterator[Server]:
+    port = _free_port()
+    address = {"OVERMIND_HTTP_ADDR": f"{HOST}:{port}"}
+    whole = _environment() | dict(environment) | address
+    serve = [sys.executable, "manage.py", "serve"]
+    with _running(serve, whole, checkout, port, "/readyz") as server:
+        yield server
 
 
 @contextmanager

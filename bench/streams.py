@@ -23,8 +23,9 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from bench.cells import KINDS, Rig, Sample, rig
+from bench.cells import Rig, Sample, rig
 from bench.errors import BenchError
+from bench.kinds import KINDS
 from bench.memory import Memory, watched
 from bench.plan import ROOT
 from bench.service import HOST, Server
@@ -62,9 +63,7 @@ def main() -> int:
 def _measure(store: Benched, streams: int) -> None:
     prefix = f"overmind-bench-{secrets.token_hex(4)}"
     with rig(store, prefix, ROOT, frozenset({"service"})) as started:
-        server = started.targets["service"].server
-        if server is None:
-            raise BenchError("the service is not a server of this machine")
+        (server,) = started.targets["service"].servers
         sys.stdout.write(f"{store.name}, {CONNECTIONS} connections, {ROUNDS} x {SECONDS} s\n")
         _load(started, "mix", "warming up")
         rest = Memory.of(server)

@@ -6,18 +6,34 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from bench.cells import KINDS, Kind
 from bench.histories import Life
-from bench.results import Results, cpu_over_base, median_of, over_base, over_baseline, over_raw
+from bench.kinds import KINDS, Kind
+from bench.results import (
+    Results,
+    cpu_over_base,
+    median_of,
+    over_base,
+    over_baseline,
+    over_one,
+    over_raw,
+    store_cpu_over_one,
+)
 from bench.targets import goals
 
 NOTHING = "-"
-TITLES = {"gets": "raw GET", "pairs": "raw GET + PUT", "puts": "raw PUT"}
+TITLES = {
+    "gets": "raw GET",
+    "pairs": "raw GET + PUT",
+    "puts": "raw PUT",
+    "replicas-one": "moves, one replica",
+    "replicas-random": "moves, three replicas",
+    "replicas-path": "moves, three by path",
+}
 
 CELL_HEAD = (
     "request", "connections", "rate/s", "p50 ms", "p99 ms", "errors",
     "CPU s/1,000", "store CPU s/1,000", "× raw", "× baseline",
-    "× base", "CPU × base",
+    "× base", "CPU × base", "× one", "store CPU × one",
 )  # fmt: skip
 LIST_HEAD = ("list of", "zerglings/s", "seconds", "first byte s", "MB", "peak MiB", "growth MiB")
 LIFE_HEAD = ("a move after", "p50 ms", "p99 ms", "× first")
@@ -78,6 +94,8 @@ def _cell_row(results: Results, kind: Kind, connections: int) -> list[str]:
         _number(over_baseline(cells, kind.name, connections), 2),
         _number(over_base(cells, kind.name, connections), 2),
         _number(cpu_over_base(cells, kind.name, connections), 2),
+        _number(over_one(cells, kind.name, connections), 2),
+        _number(store_cpu_over_one(cells, kind.name, connections), 2),
     ]
 
 
