@@ -17,7 +17,6 @@ import gevent
 from django.core.exceptions import ImproperlyConfigured
 from gunicorn import glogging
 
-from overmind_project.http.gcra import shared_limiters
 from overmind_project.logs import ACCESS_LINES
 from overmind_project.multiprocess import METRICS_DIRECTORY, shared_directory
 from overmind_project.server.listening import EVERY, EVERY_IPV4, binds
@@ -77,10 +76,8 @@ logger_class = Logger
 
 
 def on_starting(server: Arbiter) -> None:
-    """Create what the workers share: the metrics directory and the rate limiters."""
+    """Create the metrics directory, which the workers share."""
     METRICS_DIRECTORY.open()
-    if settings.OVERMIND_RATE_LIMIT is not None:
-        shared_limiters(settings.OVERMIND_RATE_LIMIT)
     os.register_at_fork(
         before=lambda: _mask(signal.SIG_BLOCK),
         after_in_parent=lambda: _mask(signal.SIG_UNBLOCK),
@@ -119,11 +116,8 @@ def child_exit(server: Arbiter, worker: Worker) -> None:
 
 
 def on_exit(server: Arbiter) -> None:
-    """Remove what the workers shared."""
+    """Remove the metrics directory."""
     METRICS_DIRECTORY.close()
-    if settings.OVERMIND_RATE_LIMIT is not None:
-        for limiter in shared_limiters(settings.OVERMIND_RATE_LIMIT):
-            limiter.close()
 
 
 def post_worker_init(worker: Worker) -> None:

@@ -25,7 +25,7 @@ from overmind_project.auth.credentials import (
 )
 from overmind_project.auth.denials import Denial
 from overmind_project.auth.tokens import Token
-from overmind_project.http.gcra import shared_limiters
+from overmind_project.http.gcra import limiters
 from overmind_project.http.request_context import CONTEXT_KEY, RequestContext, note_route
 from overmind_project.middleware.every_request import rate_limit_response
 from zerglings.api.caching import NO_STORE
@@ -52,7 +52,7 @@ class Authentication:
         self._tokens = tokens
         self._get_response = get_response
         rate = settings.OVERMIND_RATE_LIMIT
-        self._limiter = None if rate is None else shared_limiters(rate)[0]
+        self._limiter = None if rate is None else limiters(rate)[0]
         self._public_routes = (
             PUBLIC_ROUTES | {METRICS_ROUTE} if settings.OVERMIND_OPEN_METRICS else PUBLIC_ROUTES
         )

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
-from overmind_project.http.gcra import Limiter, shared_limiters
+from overmind_project.http.gcra import Limiter, limiters
 from overmind_project.http.hosts import check_host
 from overmind_project.http.request_context import note_route
 from overmind_project.metrics import metrics
@@ -79,7 +79,7 @@ class CallerRateLimit:
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self._get_response = get_response
-        self._limiter, _ = shared_limiters(settings.OVERMIND_RATE_LIMIT)
+        self._limiter, _ = limiters(settings.OVERMIND_RATE_LIMIT)
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Charge the caller; answer the request or return 429."""
