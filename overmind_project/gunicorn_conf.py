@@ -100,19 +100,9 @@ def _exit_on_stop_signals() -> None:
     _mask(signal.SIG_UNBLOCK)
 
 
-def pre_fork(server: Arbiter, worker: Worker) -> None:
-    """Assign a metrics slot to a worker that is about to start."""
-    METRICS_DIRECTORY.take_slot(worker.age)
-
-
-def post_fork(server: Arbiter, worker: Worker) -> None:
-    """Make the worker use its slot, before it imports code that defines metrics."""
-    METRICS_DIRECTORY.use_slot(worker.age)
-
-
 def child_exit(server: Arbiter, worker: Worker) -> None:
-    """Free the slot of a worker that has ended."""
-    METRICS_DIRECTORY.release_slot(worker.age)
+    """Drop the gauges of a worker that has ended."""
+    METRICS_DIRECTORY.worker_ended(int(worker.pid), server.WORKERS)
 
 
 def on_exit(server: Arbiter) -> None:
