@@ -11,7 +11,7 @@ from django.http.response import HttpResponseBase
 
 from overmind_project.http.gcra import Limiter, limiters
 from overmind_project.http.hosts import check_host
-from overmind_project.http.request_context import note_route
+from overmind_project.http.request_context import context_of
 from overmind_project.metrics import metrics
 from overmind_project.middleware.rate_limit import SENTENCE, charge
 from overmind_project.probes import PROBE_VIEWS
@@ -56,7 +56,8 @@ class EveryRequest:
         kwargs: dict[str, Any],
     ) -> HttpResponse | None:
         """Check the Host header. Views that are exempt from this allow only GET and HEAD."""
-        note_route(request)
+        if request.resolver_match is not None:
+            context_of(request.META).note_route(request.resolver_match)
         if view not in ANY_HOST:
             check_host(request)  # Django answers its exception with 400
         elif request.method not in ("GET", "HEAD"):

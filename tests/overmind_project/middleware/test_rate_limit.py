@@ -14,12 +14,13 @@ from pytest_django import Settings
 
 from overmind_project import metrics, probes
 from overmind_project.http.gcra import SECOND, Rate, limiters
-from overmind_project.http.request_context import CONTEXT_KEY
+from overmind_project.http.request_context import context_of
 from overmind_project.middleware.access_log import AccessLog
 from overmind_project.middleware.every_request import CallerRateLimit
 from overmind_project.middleware.rate_limit import METRICS_PATHS, PROBE_PATHS, AddressRateLimit
 from tests.support.backends import Backend
 from zerglings.api.exceptions import error_response
+from zerglings.caller import Caller
 
 HOUR = 3600 * SECOND
 
@@ -40,10 +41,11 @@ class Guarded:
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> list[bytes]:
         name = environ.get("HTTP_AUTHORIZATION", "").removeprefix("Bearer ")
+        context = context_of(environ)
         if name in self.good:
-            environ[CONTEXT_KEY].caller = name
-        if name and environ[CONTEXT_KEY].caller is None:
-            environ[CONTEXT_KEY].has_invalid_token = True
+            context.caller = Caller(name, True, False, lambda: True)
+        if name and context.caller is None:
+            context.has_invalid_token = True
             reply = error_response(401, "No.")
         else:
             reply = self._counting(WSGIRequest(environ))  # type: ignore[assignment]  # a plain one
