@@ -101,14 +101,12 @@ def _of_application() -> float:
 
 def _parts() -> Iterator[tuple[str, Callable[[], object]]]:
     limiter, numbers = Limiter(Rate.parse("999999/s")), count()
-    here = limiter.slot_key(rate_limit_network("127.0.0.1"))
+    here = rate_limit_network("127.0.0.1")
     yield "a check of the limit", lambda: limiter.wait(here)
     yield "a request counted", lambda: limiter.take(here)
     yield (
         "a request counted for a new address",
-        lambda: limiter.take(
-            limiter.slot_key(rate_limit_network(f"2001:db8:{next(numbers) % 65536:x}::1"))
-        ),
+        lambda: limiter.take(rate_limit_network(f"2001:db8:{next(numbers) % 65536:x}::1")),
     )
     proxies = TrustedProxies(networks("10.0.0.0/8"))
     environ = {"REMOTE_ADDR": "10.0.0.1", "HTTP_X_FORWARDED_FOR": "192.0.2.1, 10.0.0.2"}

@@ -17,7 +17,6 @@ import gevent
 from django.core.exceptions import ImproperlyConfigured
 from gunicorn import glogging
 
-from overmind_project.http.gcra import shared_limiters
 from overmind_project.logs import ACCESS_LINES
 from overmind_project.multiprocess import METRICS_DIRECTORY, shared_directory
 from overmind_project.server.listening import EVERY, EVERY_IPV4, binds
@@ -77,10 +76,8 @@ logger_class = Logger
 
 
 def on_starting(server: Arbiter) -> None:
-    """Create what the workers share: the metrics directory and the rate limiters."""
+    """Create the metrics directory, which the workers share."""
     METRICS_DIRECTORY.open()
-    if settings.OVERMIND_RATE_LIMIT is not None:
-        shared_limiters(settings.OVERMIND_RATE_LIMIT)
     os.register_at_fork(
         before=lambda: _mask(signal.SIG_BLOCK),
         after_in_parent=lambda: _mask(signal.SIG_UNBLOCK),
@@ -103,27 +100,14 @@ def _exit_on_stop_signals() -> None:
     _mask(signal.SIG_UNBLOCK)
 
 
-def pre_fork(server: Arbiter, worker: Worker) -> None:
-    """Assign a metrics slot to a worker that is about to start."""
-    METRICS_DIRECTORY.take_slot(worker.age)
-
-
-def post_fork(server: Arbiter, worker: Worker) -> None:
-    """Make the worker use its slot, before it imports code that defines metrics."""
-    METRICS_DIRECTORY.use_slot(worker.age)
-
-
 def child_exit(server: Arbiter, worker: Worker) -> None:
-    """Free the slot of a worker that has ended."""
-    METRICS_DIRECTORY.release_slot(worker.age)
+    """Drop the gauges of a worker that has ended."""
+    METRICS_DIRECTORY.worker_ended(int(worker.pid), server.WORKERS)
 
 
 def on_exit(server: Arbiter) -> None:
-    """Remove what the workers shared."""
+    """Remove the metrics directory."""
     METRICS_DIRECTORY.close()
-    if settings.OVERMIND_RATE_LIMIT is not None:
-        for limiter in shared_limiters(settings.OVERMIND_RATE_LIMIT):
-            limiter.close()
 
 
 def post_worker_init(worker: Worker) -> None:

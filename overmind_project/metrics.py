@@ -108,7 +108,7 @@ def _resident_bytes() -> list[int]:
     all workers.
     """
     ids = {os.getpid()}
-    if METRICS_DIRECTORY.has_slot:
+    if METRICS_DIRECTORY.is_open:
         parent = os.getppid()
         children = Path(f"/proc/{parent}/task/{parent}/children")
         ids |= {parent, *map(int, children.read_text().split())} if children.exists() else set()
@@ -125,11 +125,11 @@ def _resident_bytes_of(process_id: int) -> int:
 
 @cache
 def _registry() -> CollectorRegistry:
-    if not METRICS_DIRECTORY.has_slot:
-        registry = REGISTRY
-    else:
+    if METRICS_DIRECTORY.is_open:
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # has no types
+    else:
+        registry = REGISTRY
     registry.register(ServiceCollector())
     registry.register(CopiesCollector(lambda: configured_hive().missing_documents()))
     return registry

@@ -1,9 +1,8 @@
 """The directory in which the worker processes of one service share their metrics.
 
-Each worker writes its own files, which are named after its slot: the lowest number that no other
-running worker has. A replacement worker takes over the slot and the counts of its predecessor, so
-that no count is lost and the number of files stays constant. Only gunicorn's hooks assign slots;
-code that defines metrics does not depend on them.
+This is the multiprocess mode of prometheus_client: each process counts in files of its own, which
+have its id in their names, and an answer adds up all files. The counts of workers that have ended
+stay in the directory, so that no total falls.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ import fcntl
 import os
 import shutil
 import tempfile
+from collections.abc import Collection
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -21,20 +21,24 @@ SHARED_MEMORY = "/dev/shm"  # nosec B108 # noqa: S108 - the directories made the
 FREE_BYTES = 2**20
 """Bytes that must be free in the directory: about the size of three processes' files."""
 
+MAX_LEFT = 40
+"""Files of ended workers that may stay: each leaves one of counters and one of histograms."""
+
 DIRECTORY_PREFIX = "overmind-metrics-"
 DIRECTORY_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 """The environment variable that prometheus_client reads when it is imported."""
 
 
 class MetricsDirectory:
-    """The shared directory of one service, and the slot of each worker."""
+    """The shared directory of one service."""
 
     def __init__(self) -> None:
         self._opened: tuple[int, Path] | None = None
-        self.slots: dict[int, int] = {}
-        """The slot of each running worker, by the number that gunicorn gives it (`Worker.age`)."""
-        self.has_slot = False
-        """Whether this process is a worker whose metrics are shared."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether this process belongs to a service that shares its metrics."""
+        return self._opened is not None
 
     def open(self) -> None:
         """Create a new private directory, in memory where possible.
@@ -61,28 +65,24 @@ class MetricsDirectory:
             shutil.rmtree(path, ignore_errors=True)
             os.close(lock)
 
-    def take_slot(self, worker: int) -> None:
-        """Assign the lowest free slot to a worker before it starts."""
-        taken = self.slots.values()
-        self.slots[worker] = next(slot for slot in range(len(taken) + 1) if slot not in taken)
+    def worker_ended(self, process_id: int, running: Collection[int]) -> None:
+        """Drop the gauges of a worker that has ended; its other counts stay.
 
-    def use_slot(self, worker: int) -> None:
-        """Make this process, a new worker, count in the files of its slot.
+        Beyond `MAX_LEFT` files, those of all ended workers are removed, as when the service starts
+        anew. A service whose workers crash for ever would fill the memory otherwise.
 
-        Call it before anything is counted. By default, prometheus_client names the files by the
-        process id.
+        Args:
+            process_id: the worker that has ended.
+            running: the process ids of the running workers.
         """
-        from prometheus_client import values  # reads DIRECTORY_VARIABLE when it is imported
-
-        slot = self.slots[worker]
-        values.ValueClass = values.MultiProcessValue(lambda: slot)  # type: ignore[no-untyped-call]  # has no types
-        self.has_slot = True
-
-    def release_slot(self, worker: int) -> None:
-        """Free the slot of a worker that has ended, and drop its gauges; its counters stay."""
         from prometheus_client.multiprocess import mark_process_dead
 
-        mark_process_dead(self.slots.pop(worker))  # type: ignore[no-untyped-call]  # has no types
+        mark_process_dead(process_id)  # type: ignore[no-untyped-call]  # has no types
+        files = Path(os.environ[DIRECTORY_VARIABLE]).glob("*.db")
+        left = [file for file in files if int(file.stem.rpartition("_")[2]) not in running]
+        if len(left) > MAX_LEFT:
+            for file in left:
+                file.unlink()
 
 
 METRICS_DIRECTORY = MetricsDirectory()

@@ -169,8 +169,6 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "overmind_project.middleware.every_request.EveryRequest",
-    "django.middleware.security.SecurityMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     # last, so that the middleware above completes its answers
     "overmind_project.middleware.authentication.Authentication",
@@ -256,6 +254,9 @@ LOGGING = {
 
 # Recommendations of `manage.py check --deploy` that do not apply here.
 SILENCED_SYSTEM_CHECKS = [
+    # The EveryRequest middleware sets the headers of these two.
+    "security.W001",
+    "security.W002",
     # CSRF middleware: the Authentication middleware checks the origin of requests with the cookie.
     "security.W003",
     # HSTS and the redirect to TLS belong to the ingress, which terminates TLS. A redirect would

@@ -13,7 +13,7 @@ from django.core.signals import request_finished, request_started
 from django.core.wsgi import get_wsgi_application
 
 from overmind_project.http.client_address import TrustedProxies
-from overmind_project.http.gcra import shared_limiters
+from overmind_project.http.gcra import limiters
 from overmind_project.http.path_prefix import PathPrefix
 from overmind_project.middleware.access_log import AccessLog
 from overmind_project.middleware.body import BoundedBody
@@ -38,7 +38,7 @@ def _build_application() -> WSGIApplication:
     """Wrap Django in the enabled WSGI middleware."""
     inner: WSGIApplication = get_wsgi_application()
     if settings.OVERMIND_RATE_LIMIT is not None:
-        inner = AddressRateLimit(inner, *shared_limiters(settings.OVERMIND_RATE_LIMIT))
+        inner = AddressRateLimit(inner, *limiters(settings.OVERMIND_RATE_LIMIT))
     inner = BoundedBody(inner)
     if settings.OVERMIND_CORS_ORIGINS:
         inner = CrossOriginHeaders(inner, settings.OVERMIND_CORS_ORIGINS)

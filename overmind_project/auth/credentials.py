@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, parse_cookie
 
-from overmind_project.auth.tokens import Token
+from zerglings.caller import Caller, caller_of
 
 COOKIE = "overmind-token"
 """Name of the cookie. It holds the token itself, so that every replica can check it."""
@@ -23,9 +23,6 @@ prefix, `__Secure-` at least guarantees that the cookie was set over TLS.
 
 PATH = settings.OVERMIND_PATH_PREFIX or "/"
 """Path of the cookie. If there is a prefix, other services on the same host do not get it."""
-
-SIGNED_IN_TOKEN = "overmind.signed_in"  # noqa: S105 - a key, not a token
-"""Key of the token with which the browser has signed in, in a request's WSGI environment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +85,7 @@ def delete_token_cookies(response: HttpResponse) -> None:
         response.delete_cookie(name, PATH, samesite="Strict")
 
 
-def signed_in(request: HttpRequest) -> dict[str, Token | None]:
-    """Context processor: the token with which this browser has signed in, as `signed_in`."""
-    return {"signed_in": request.META.get(SIGNED_IN_TOKEN)}
+def signed_in(request: HttpRequest) -> dict[str, Caller | None]:
+    """Context processor: the caller who has signed in with this browser, as `signed_in`."""
+    caller = caller_of(request.META)
+    return {"signed_in": caller if caller is not None and caller.is_signed_in else None}

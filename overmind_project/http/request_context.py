@@ -1,7 +1,8 @@
-"""The data of one request and its answer that metrics and the access log use.
+"""The context of one request: what it is, who sent it, and how it was answered.
 
-Only parts that are safe to log are kept: addresses, the method and the route from fixed lists, and
-ids of a fixed form. Paths, queries, bodies and other headers are left out.
+Metrics and the access log use it, so only parts that are safe to log are kept: addresses, the
+method and the route from fixed lists, and ids of a fixed form. Paths, queries, bodies and other
+headers are left out.
 """
 
 from __future__ import annotations
@@ -9,16 +10,15 @@ from __future__ import annotations
 import random
 import re
 import time
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from zerglings.caller import CONTEXT_KEY, Caller
 from zerglings.domain.document_format import is_zergling_id
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
-    from django.http import HttpRequest
-
-CONTEXT_KEY = "overmind.request_context"
-"""Key of the `RequestContext` in a request's WSGI environment."""
+    from django.urls import ResolverMatch
 
 NO_ROUTE = "none"
 OTHER_METHOD = "other"
@@ -34,43 +34,42 @@ _TRACE_PARENT = re.compile(
 """https://www.w3.org/TR/trace-context/#traceparent-header; later versions may add fields."""
 
 
+@dataclass(slots=True)
 class RequestContext:
-    """The state of one request: filled in by the middleware, read by metrics and the access log."""
+    """The state of one request: filled in by the middleware, read by the log, metrics and views."""
 
-    __slots__ = (
-        "began",
-        "caller",
-        "client",
-        "cut_by",
-        "has_invalid_token",
-        "ids",
-        "is_counted",
-        "is_stream",
-        "method",
-        "request_id",
-        "route",
-        "sent",
-        "status",
-        "zergling_id",
-    )
+    # What the request is.
+    method: str
+    """Its method, one of `METHODS` or `OTHER_METHOD`."""
+    client: str
+    """The address of its client, behind trusted proxies."""
+    request_id: str
+    ids: dict[str, object]
+    """The ids that each of its log lines shows."""
+    began: float = field(default_factory=time.perf_counter)
+    """When its headers had arrived, in seconds of `time.perf_counter`."""
+    route: str = NO_ROUTE
+    """The name of its URL pattern."""
+    zergling_id: str | None = None
 
-    def __init__(self, environ: WSGIEnvironment) -> None:
-        self.began = time.perf_counter()
-        method = environ["REQUEST_METHOD"]
-        self.method: str = method if method in METHODS else OTHER_METHOD
-        self.route = NO_ROUTE
-        self.client: str = environ.get("REMOTE_ADDR", "")
-        self.status = ""
-        self.sent = 0
-        self.zergling_id: str | None = None
-        self.cut_by: str | None = None
-        self.caller: str | None = None
-        self.is_stream = self.is_counted = False
-        self.has_invalid_token = False  # the request has an invalid token
-        self.request_id = _request_id(environ.get("HTTP_X_REQUEST_ID"))
-        self.ids: dict[str, object] = {"request_id": self.request_id}
-        if (parent := environ.get("HTTP_TRACEPARENT")) is not None:
-            self.ids.update(_trace_ids(parent))
+    # Who sent it.
+    caller: Caller | None = None
+    """Who sent it, None without a valid token."""
+    has_invalid_token: bool = False
+    is_uncharged: bool = False
+    """Whether it counts for the rate limit and has not been charged yet."""
+
+    # How it was answered.
+    status: str = ""
+    """The three digits; empty before the answer begins."""
+    sent: int = 0
+    """Bytes of the answer's body so far."""
+    cut_by: str | None = None
+    """Who cut the answer off: `client` or `service`."""
+    is_stream: bool = False
+    """Whether the answer is an open event stream."""
+    is_counted: bool = False
+    """Whether the metrics contain it already."""
 
     def seconds(self) -> float:
         """Return the seconds since the request began."""
@@ -82,17 +81,30 @@ class RequestContext:
         if is_zergling_id(candidate):
             self.zergling_id = candidate
 
+    def note_route(self, match: ResolverMatch) -> None:
+        """Record the route and the zergling of the resolved URL."""
+        self.route = match.view_name or NO_ROUTE
+        candidate = match.kwargs.get("id")
+        if candidate is not None and is_zergling_id(candidate):
+            self.zergling_id = candidate
 
-def note_route(request: HttpRequest) -> None:
-    """Record the route and the zergling of a request whose URL Django has resolved."""
-    context: RequestContext | None = request.META.get(CONTEXT_KEY)
-    match = request.resolver_match
-    if context is None or match is None:
-        return
-    context.route = match.view_name or NO_ROUTE
-    candidate = match.kwargs.get("id")
-    if candidate is not None and is_zergling_id(candidate):
-        context.zergling_id = candidate
+
+def begin_context(environ: WSGIEnvironment, client: str) -> RequestContext:
+    """Create the context of a new request from a client."""
+    method = environ["REQUEST_METHOD"]
+    request_id = _request_id(environ.get("HTTP_X_REQUEST_ID"))
+    ids: dict[str, object] = {"request_id": request_id}
+    if (parent := environ.get("HTTP_TRACEPARENT")) is not None:
+        ids.update(_trace_ids(parent))
+    context = RequestContext(method if method in METHODS else OTHER_METHOD, client, request_id, ids)
+    environ[CONTEXT_KEY] = context
+    return context
+
+
+def context_of(environ: WSGIEnvironment) -> RequestContext:
+    """Return the context of a request; a new one if Django was called without our middleware."""
+    context: RequestContext | None = environ.get(CONTEXT_KEY)
+    return begin_context(environ, environ.get("REMOTE_ADDR", "")) if context is None else context
 
 
 def _request_id(given: str | None) -> str:

@@ -17,7 +17,7 @@ import orjson
 from django.conf import settings
 from prometheus_client import Counter, Gauge, Histogram
 
-from overmind_project.http.request_context import CONTEXT_KEY, NO_ROUTE, RequestContext
+from overmind_project.http.request_context import NO_ROUTE, RequestContext, begin_context
 from overmind_project.logs import ACCESS_LINES, Timestamps
 from zerglings.log_context import CONTEXT
 
@@ -86,10 +86,9 @@ class AccessLog:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request and observe its answer until the end."""
-        context = RequestContext(environ)
-        if self._proxies is not None:
-            context.client = self._proxies.client_of(environ)
-        environ[CONTEXT_KEY] = context
+        proxies = self._proxies
+        client = environ.get("REMOTE_ADDR", "") if proxies is None else proxies.client_of(environ)
+        context = begin_context(environ, client)
         CONTEXT.set(context.ids)  # until the end of the request, see `Connection.serve`
         _IN_FLIGHT.inc()
 
@@ -202,7 +201,7 @@ def _fields(context: RequestContext, seconds: float) -> dict[str, object]:
         "client": context.client,
     }
     if context.caller is not None:
-        fields["caller"] = context.caller
+        fields["caller"] = context.caller.name
     if context.zergling_id is not None:
         fields["zergling_id"] = context.zergling_id
     if context.cut_by is not None:

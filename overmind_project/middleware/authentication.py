@@ -17,20 +17,15 @@ from django.utils.cache import patch_cache_control, patch_vary_headers
 
 from overmind_project.auth import denials
 from overmind_project.auth.access import configured_tokens
-from overmind_project.auth.credentials import (
-    SIGNED_IN_TOKEN,
-    Credentials,
-    credentials_in,
-    is_same_origin,
-)
+from overmind_project.auth.credentials import Credentials, credentials_in, is_same_origin
 from overmind_project.auth.denials import Denial
 from overmind_project.auth.tokens import Token
-from overmind_project.http.gcra import shared_limiters
-from overmind_project.http.request_context import CONTEXT_KEY, RequestContext, note_route
+from overmind_project.http.gcra import limiters
+from overmind_project.http.request_context import context_of
 from overmind_project.middleware.every_request import rate_limit_response
 from zerglings.api.caching import NO_STORE
 from zerglings.api.exceptions import error_response
-from zerglings.feed.views import CALLER, IS_STILL_ALLOWED
+from zerglings.caller import Caller
 
 PUBLIC_ROUTES = frozenset(("health", "healthz", "readyz", "sign-in", "sign-out"))
 """Routes that require no token."""
@@ -52,7 +47,7 @@ class Authentication:
         self._tokens = tokens
         self._get_response = get_response
         rate = settings.OVERMIND_RATE_LIMIT
-        self._limiter = None if rate is None else shared_limiters(rate)[0]
+        self._limiter = None if rate is None else limiters(rate)[0]
         self._public_routes = (
             PUBLIC_ROUTES | {METRICS_ROUTE} if settings.OVERMIND_OPEN_METRICS else PUBLIC_ROUTES
         )
@@ -64,13 +59,7 @@ class Authentication:
             # limited, so a client could guess tokens without limit.
             return error_response(404, "There is no such file.")
         credentials = credentials_in(request.META)
-        token = self._tokens.find(credentials.token) if credentials is not None else None
-        if token is not None:
-            self._attach_caller(
-                request, token, is_cookie=credentials is not None and credentials.is_cookie
-            )
-        elif credentials is not None and (context := request.META.get(CONTEXT_KEY)) is not None:
-            context.has_invalid_token = True
+        token = None if credentials is None else self._identify(request, credentials)
         denial = _denial_for(request, credentials, token)
         if denial is None or self._is_public(request):
             response = self._get_response(request)
@@ -79,15 +68,20 @@ class Authentication:
         _make_private(response)
         return response
 
-    def _attach_caller(self, request: HttpRequest, token: Token, *, is_cookie: bool) -> None:
-        """Make the caller known to the views and the access log."""
-        context: RequestContext | None = request.META.get(CONTEXT_KEY)
-        if context is not None:
-            context.caller = token.name
-        request.META[CALLER] = token.name
-        request.META[IS_STILL_ALLOWED] = partial(self._tokens.is_valid, token)
-        if is_cookie:
-            request.META[SIGNED_IN_TOKEN] = token
+    def _identify(self, request: HttpRequest, credentials: Credentials) -> Token | None:
+        """Return the token of the credentials if it is valid; note the result in the context."""
+        context = context_of(request.META)
+        token = self._tokens.find(credentials.token)
+        if token is None:
+            context.has_invalid_token = True
+        else:
+            context.caller = Caller(
+                token.name,
+                token.may_write,
+                credentials.is_cookie,
+                partial(self._tokens.is_valid, token),
+            )
+        return token
 
     def _deny(self, request: HttpRequest, denial: Denial, token: Token | None) -> HttpResponseBase:
         """Return the denial, or 429 if a caller with a valid token has used up its limit."""
@@ -103,7 +97,7 @@ class Authentication:
             request.resolver_match = resolve(request.path_info)
         except Resolver404:
             return False
-        note_route(request)
+        context_of(request.META).note_route(request.resolver_match)
         return request.resolver_match.view_name in self._public_routes
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from overmind_project.http.origins import ANY
-from overmind_project.http.request_context import CONTEXT_KEY, RequestContext
+from overmind_project.http.request_context import context_of
 from zerglings.api.caching import NO_STORE
 
 if TYPE_CHECKING:
@@ -49,8 +49,7 @@ class CrossOriginHeaders:
             and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ
         )
         if is_preflight and allow_origin:
-            context: RequestContext = environ[CONTEXT_KEY]
-            context.route = ROUTE
+            context_of(environ).route = ROUTE
             start_response("204 No Content", self._with_vary([*allow_origin, *_PREFLIGHT_HEADERS]))
             return []
 

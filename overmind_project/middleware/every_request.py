@@ -9,9 +9,9 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
-from overmind_project.http.gcra import Limiter, shared_limiters
+from overmind_project.http.gcra import Limiter, limiters
 from overmind_project.http.hosts import check_host
-from overmind_project.http.request_context import note_route
+from overmind_project.http.request_context import context_of
 from overmind_project.metrics import metrics
 from overmind_project.middleware.rate_limit import SENTENCE, charge
 from overmind_project.probes import PROBE_VIEWS
@@ -22,15 +22,24 @@ ANY_HOST = (*PROBE_VIEWS, metrics)
 """Views that probes and scrapers call by the pod's IP address, so any Host is valid."""
 
 
+CONSTANT_HEADERS = (
+    ("Cache-Control", NO_STORE),
+    ("X-Content-Type-Options", "nosniff"),
+    ("X-Frame-Options", "DENY"),
+    ("Referrer-Policy", "same-origin"),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+)
+"""Headers of every answer in which its view does not set them."""
+
 BODILESS = (204, 304)
 """Statuses without a body. With a Content-Length of 0, a cache would store an empty body."""
 
 
 class EveryRequest:
-    """The outermost Django middleware; replaces Django's CommonMiddleware.
+    """The outermost Django middleware, in place of three of Django's own.
 
-    Unlike `CommonMiddleware`, it skips the Host check for probes, and it adds `Cache-Control` to
-    every answer.
+    Unlike `CommonMiddleware`, it skips the Host check for probes. It also sets
+    the headers of `SecurityMiddleware` and `XFrameOptionsMiddleware`, without their two layers.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
@@ -39,7 +48,8 @@ class EveryRequest:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Complete the answer's headers. HEAD gets the headers of GET without the body."""
         response = self._get_response(request)
-        response.headers.setdefault("Cache-Control", NO_STORE)
+        for name, value in CONSTANT_HEADERS:
+            response.headers.setdefault(name, value)
         _add_content_length(response)
         if request.method == "HEAD":
             if isinstance(response, StreamingHttpResponse):
@@ -56,7 +66,8 @@ class EveryRequest:
         kwargs: dict[str, Any],
     ) -> HttpResponse | None:
         """Check the Host header. Views that are exempt from this allow only GET and HEAD."""
-        note_route(request)
+        if request.resolver_match is not None:
+            context_of(request.META).note_route(request.resolver_match)
         if view not in ANY_HOST:
             check_host(request)  # Django answers its exception with 400
         elif request.method not in ("GET", "HEAD"):
@@ -79,7 +90,7 @@ class CallerRateLimit:
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self._get_response = get_response
-        self._limiter, _ = shared_limiters(settings.OVERMIND_RATE_LIMIT)
+        self._limiter, _ = limiters(settings.OVERMIND_RATE_LIMIT)
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Charge the caller; answer the request or return 429."""

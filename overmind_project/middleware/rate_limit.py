@@ -23,10 +23,11 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 
 from overmind_project.auth.credentials import credentials_in
+from overmind_project.auth.tokens import digest_of
 from overmind_project.http.client_address import rate_limit_network
 from overmind_project.http.error_response import refuse
-from overmind_project.http.gcra import SECOND, Limiter, SlotKey
-from overmind_project.http.request_context import CONTEXT_KEY, RequestContext
+from overmind_project.http.gcra import SECOND, Limiter
+from overmind_project.http.request_context import context_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,9 +45,6 @@ PROBE_PATHS = frozenset(
 
 METRICS_PATHS = frozenset(("/metrics", "/metrics/"))
 """Paths with a limit of their own."""
-
-_NOT_CHARGED = "overmind.uncharged"
-"""Key in the WSGI environment of a request that has not been charged yet."""
 
 
 class AddressRateLimit:
@@ -71,39 +69,29 @@ class AddressRateLimit:
         path = environ["PATH_INFO"]
         if path in PROBE_PATHS or path.startswith(self._static):
             return self._application(environ, start_response)
-        context: RequestContext = environ[CONTEXT_KEY]
-        wait = self._limiter.wait(_caller_key(self._limiter, environ))
+        context = context_of(environ)
+        wait = self._limiter.wait(_limiter_key(environ))
         if path in METRICS_PATHS and credentials_in(environ) is not None:
-            guesser = self._limiter.slot_key(rate_limit_network(context.client))
-            wait = max(wait, self._limiter.wait(guesser))
-        if wait and not self._recent_tokens.is_known(self._token_key(environ)):
+            wait = max(wait, self._limiter.wait(rate_limit_network(context.client)))
+        if wait and not self._recent_tokens.is_known(_token_key(environ)):
             retry = ("Retry-After", _seconds(wait))
             return refuse(environ, start_response, "429 Too Many Requests", SENTENCE, retry)
-        environ[_NOT_CHARGED] = True
+        context.is_uncharged = True
 
         def begin(status: str, headers: list[tuple[str, str]], *exc_info: object) -> object:
-            if environ.pop(_NOT_CHARGED, False):
+            if context.is_uncharged:
+                context.is_uncharged = False
                 # The first check covered the address only. So overdraw the allowance of an address,
                 # but never that of a known caller.
                 is_by_address = context.caller is None
-                self._limiter.take(
-                    _caller_key(self._limiter, environ), allow_overdraft=is_by_address
-                )
+                self._limiter.take(_limiter_key(environ), allow_overdraft=is_by_address)
             if context.caller is not None:
-                self._recent_tokens.take(self._token_key(environ))
+                self._recent_tokens.take(_token_key(environ))
             elif context.has_invalid_token:
-                self._recent_tokens.reset(self._token_key(environ))
+                self._recent_tokens.reset(_token_key(environ))
             return start_response(status, headers, *exc_info)  # type: ignore[arg-type]  # passed on unchanged
 
         return self._application(environ, begin)  # type: ignore[arg-type]  # same as above
-
-    def _token_key(self, environ: WSGIEnvironment) -> SlotKey:
-        """Return the key of a request's token together with its address; only a hash is stored."""
-        credentials = credentials_in(environ)
-        token = credentials.token if credentials is not None else ""
-        return self._recent_tokens.compute_slot_key(
-            f"{rate_limit_network(environ[CONTEXT_KEY].client)}\n{token}"
-        )
 
 
 def charge(limiter: Limiter, environ: WSGIEnvironment) -> str | None:
@@ -112,19 +100,29 @@ def charge(limiter: Limiter, environ: WSGIEnvironment) -> str | None:
     Returns:
         None if the request may go on, else the seconds for `Retry-After`.
     """
-    if not environ.pop(_NOT_CHARGED, False):
+    context = context_of(environ)
+    if not context.is_uncharged:
         return None
-    wait = limiter.take(_caller_key(limiter, environ))
+    context.is_uncharged = False
+    wait = limiter.take(_limiter_key(environ))
     return _seconds(wait) if wait else None
 
 
-def _caller_key(limiter: Limiter, environ: WSGIEnvironment) -> SlotKey:
-    """Return the key of the request's caller, as far as it is known yet."""
-    context: RequestContext = environ[CONTEXT_KEY]
-    caller = rate_limit_network(context.client) if context.caller is None else f"@{context.caller}"
+def _limiter_key(environ: WSGIEnvironment) -> str:
+    """Return the limiter's name of the request's caller, as far as it is known yet."""
+    context = context_of(environ)
+    known = context.caller
+    caller = rate_limit_network(context.client) if known is None else f"@{known.name}"
     if environ["PATH_INFO"] in METRICS_PATHS and not context.has_invalid_token:
         caller = f"metrics {caller}"
-    return limiter.slot_key(caller)  # no address begins with "@" or "metrics "
+    return caller  # no address begins with "@" or "metrics "
+
+
+def _token_key(environ: WSGIEnvironment) -> str:
+    """Return a key of a request's token together with its address; it contains only a hash."""
+    credentials = credentials_in(environ)
+    digest = digest_of(credentials.token) if credentials is not None else b""
+    return f"{digest.hex()} {rate_limit_network(context_of(environ).client)}"
 
 
 def _seconds(wait: int) -> str:

@@ -1,4 +1,4 @@
-"""The metrics of connections. A worker imports it after its metrics slot is set."""
+"""The metrics of connections. A worker imports it late, see `MetricsDirectory.open`."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ class Worker(GeventWorker):
 
     def run(self) -> None:
         """Accept and answer until the process is stopped; then finish open requests."""
-        # Import it late: it needs the worker's metrics slot.
+        # Import it late: prometheus_client must not be imported before `MetricsDirectory.open`.
         from overmind_project.server import connection_metrics as metrics
 
         self.note_dropped = metrics.note_dropped

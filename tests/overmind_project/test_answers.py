@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
-from overmind_project.http.request_context import CONTEXT_KEY
+from overmind_project.http.request_context import context_of
 from overmind_project.middleware import access_log
 from overmind_project.middleware.access_log import AccessLog
 from zerglings.log_context import CONTEXT, NOTHING
@@ -68,7 +68,7 @@ class Application:
         self.status = "200 OK"
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Application:
-        environ[CONTEXT_KEY].route = self.route
+        context_of(environ).route = self.route
         start_response(self.status, [("Content-Type", "text/plain")])
         return self
 

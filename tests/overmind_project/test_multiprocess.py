@@ -17,6 +17,7 @@ from overmind_project.multiprocess import (
     DIRECTORY_PREFIX,
     DIRECTORY_VARIABLE,
     FREE_BYTES,
+    MAX_LEFT,
     MetricsDirectory,
     shared_directory,
 )
@@ -62,13 +63,13 @@ def test_a_directory_that_was_not_created_is_not_removed(
 def test_only_abandoned_directories_are_removed(place: Path) -> None:
     living = opened()
     in_use = Path(os.environ[DIRECTORY_VARIABLE])
-    (in_use / "counter_0.db").touch()
+    (in_use / "counter_1.db").touch()
     abandoned, foreign = place / f"{DIRECTORY_PREFIX}old", place / "other"
     abandoned.mkdir()
     (abandoned / "counter_0.db").touch()
     foreign.mkdir()
     newer = opened()
-    assert (in_use / "counter_0.db").exists()
+    assert (in_use / "counter_1.db").exists()
     assert not abandoned.exists()
     assert foreign.exists()
     living.close()
@@ -152,20 +153,37 @@ def test_a_service_without_a_writable_directory_reports_it_in_one_line() -> None
     assert done.stderr.count("\n") == 1
 
 
-def test_a_slot_belongs_to_one_worker_until_it_has_ended(place: Path) -> None:
+def files_of(*workers: int) -> set[str]:
+    """Return the files in which workers count, which outlive them."""
+    return {f"{kind}_{worker}.db" for worker in workers for kind in ("counter", "histogram")}
+
+
+def test_an_ended_worker_leaves_its_counts_but_no_gauges(place: Path) -> None:
     counts = opened()
-    for worker in (1, 2, 3):
-        counts.take_slot(worker)
-    assert counts.slots == {1: 0, 2: 1, 3: 2}
     directory = Path(os.environ[DIRECTORY_VARIABLE])
-    for name in ("counter_1.db", "gauge_livesum_1.db", "gauge_livesum_2.db"):
+    for name in {*files_of(1, 2), "gauge_livesum_1.db", "gauge_livesum_2.db"}:
         (directory / name).touch()
-    counts.release_slot(2)
+    counts.worker_ended(1, running={2})
     left = {file.name for file in directory.iterdir()}
-    assert left == {"counter_1.db", "gauge_livesum_2.db"}, "its counts are kept"
-    counts.take_slot(4)
-    counts.take_slot(5)
-    assert counts.slots == {1: 0, 3: 2, 4: 1, 5: 3}
+    assert left == {*files_of(1, 2), "gauge_livesum_2.db"}
+    counts.close()
+
+
+def test_the_number_of_files_is_bounded_however_often_workers_end(place: Path) -> None:
+    counts = opened()
+    directory = Path(os.environ[DIRECTORY_VARIABLE])
+    living = 10**6
+    for name in files_of(living):
+        (directory / name).touch()
+    most = 0
+    for worker in range(1, 2 * MAX_LEFT):
+        for name in files_of(worker):
+            (directory / name).touch()
+        counts.worker_ended(worker, running={living})
+        found = {file.name for file in directory.iterdir()}
+        assert files_of(living) <= found
+        most = max(most, len(found))
+    assert most == MAX_LEFT + 2, "those of the running worker come on top"
     counts.close()
 
 
@@ -184,14 +202,10 @@ def test_a_service_removes_its_directory(sqlite: Backend, tmp_path: Path) -> Non
     assert not made.exists()
 
 
-def test_the_number_of_files_does_not_grow_with_killed_workers(
-    sqlite: Backend, tmp_path: Path
-) -> None:
+def test_the_counts_of_killed_workers_stay(sqlite: Backend, tmp_path: Path) -> None:
     with Service(sqlite.environment, tmp_path) as service:
         made = directory_of(service)
         service.call("GET", "/zerglings/")
-        files = {file.name for file in made.iterdir()}
-        assert files == {"counter_0.db", "histogram_0.db", "gauge_livesum_0.db"}
         for killed in range(3):
             wait_until(partial(has_counted, service, killed + 1), "the call is counted")
             (victim,) = workers(service)
@@ -199,7 +213,8 @@ def test_the_number_of_files_does_not_grow_with_killed_workers(
             wait_until(partial(has_successor, service, victim), "the victim has a successor")
             assert service.call("GET", "/zerglings/").status == 200
         wait_until(partial(has_counted, service, 4), "all calls are counted")
-        assert {file.name for file in made.iterdir()} == files
+        (worker,) = workers(service)
+        assert [file.name for file in made.glob("gauge_*")] == [f"gauge_livesum_{worker}.db"]
 
 
 def has_counted(service: Service, lists: int) -> bool:

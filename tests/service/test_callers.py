@@ -1,4 +1,4 @@
-"""Tests tokens, rate limit, CORS and a proxy together, in a service of two processes."""
+"""Tests tokens, rate limit, CORS and a proxy together."""
 
 from __future__ import annotations
 
@@ -30,7 +30,6 @@ ALL = {
     "OVERMIND_CORS_ORIGINS": OURS,
     "OVERMIND_TRUSTED_PROXIES": PROXY,
     "OVERMIND_STREAMS": "2",
-    "WEB_CONCURRENCY": str(PROCESSES),
 }
 PREFLIGHT = {
     "Access-Control-Request-Method": "POST",
@@ -47,9 +46,15 @@ def limit() -> str:
 
 
 @pytest.fixture
-def service(tmp_path: Path, limit: str) -> Iterator[Service]:
-    settings = sqlite_backend(tmp_path).environment | ALL | {"OVERMIND_RATE_LIMIT": limit}
-    with Service(settings, tmp_path) as service:
+def processes() -> int:
+    """One process, because each counts by itself."""
+    return 1
+
+
+@pytest.fixture
+def service(tmp_path: Path, limit: str, processes: int) -> Iterator[Service]:
+    given = ALL | {"OVERMIND_RATE_LIMIT": limit, "WEB_CONCURRENCY": str(processes)}
+    with Service(sqlite_backend(tmp_path).environment | given, tmp_path) as service:
         yield service
 
 
@@ -129,6 +134,7 @@ def test_callers_are_limited_by_name_and_others_by_forwarded_address(
     assert statuses(service, ["198.51.100.1"], bearer(STRANGER)) == {401: 1}
 
 
+@pytest.mark.parametrize("processes", [PROCESSES])
 def test_one_caller_cannot_take_all_streams(service: Service) -> None:
     with ExitStack() as open_ones:
         ears = [
@@ -143,7 +149,7 @@ def test_one_caller_cannot_take_all_streams(service: Service) -> None:
         assert other.reply.status == 200
 
 
-@pytest.mark.parametrize("limit", ["999999/s"])
+@pytest.mark.parametrize(("limit", "processes"), [("999999/s", PROCESSES)])
 def test_replacing_all_processes_fails_no_request(
     service: Service,
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import select
 import socket
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import suppress
 from itertools import chain
 from typing import Any
@@ -20,17 +20,12 @@ from rest_framework.views import APIView
 from zerglings.api.caching import STREAMED
 from zerglings.api.exceptions import error_response
 from zerglings.api.renderers import CompactJSONRenderer, to_json
+from zerglings.caller import Caller, caller_of
 from zerglings.feed import event_stream
 from zerglings.feed.reader import FeedEnded, TooManyForCaller, TooManyListeners, configured_feed
 
 TCP_USER_TIMEOUT_MILLISECONDS = 30_000
 """Milliseconds that sent data may stay unacknowledged before the kernel closes the connection."""
-
-CALLER = "overmind.caller"
-"""WSGI environment key: the name of the request's token, absent without one."""
-
-IS_STILL_ALLOWED = "overmind.is_still_allowed"
-"""WSGI environment key: a function that returns whether the request's token is still valid."""
 
 TOO_MANY_FOR_CALLER = "Too many event streams use tokens of your name; end one, or try again later."
 RETRY_AFTER = "10"
@@ -67,9 +62,7 @@ class Events(APIView):
         """Stream events from now on, or those after the last event that the client received."""
         meta = request.META
         since = meta.get("HTTP_LAST_EVENT_ID") or request.query_params.get("since")
-        connection = _ClientConnection(
-            meta.get("gunicorn.socket"), meta.get(CALLER), meta.get(IS_STILL_ALLOWED)
-        )
+        connection = _ClientConnection(meta.get("gunicorn.socket"), caller_of(meta))
         try:
             chunks = configured_feed().listen(since or None, connection)
             first = next(chunks)
@@ -91,19 +84,13 @@ class _ClientConnection:
 
     Args:
         connection: its socket, None if the application runs without gunicorn, as in tests.
-        caller: the name of the client's token, None without a token.
-        is_still_allowed: returns whether the token is still valid; None without a token.
+        caller: who sent the request, None without a token.
     """
 
-    def __init__(
-        self,
-        connection: socket.socket | None,
-        caller: str | None,
-        is_still_allowed: Callable[[], bool] | None,
-    ) -> None:
-        self.caller = caller
+    def __init__(self, connection: socket.socket | None, caller: Caller | None) -> None:
+        self.caller = None if caller is None else caller.name
         self._socket = connection
-        self._is_still_allowed = is_still_allowed
+        self._caller = caller
         if connection is not None and hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux only
             connection.setsockopt(
                 socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, TCP_USER_TIMEOUT_MILLISECONDS
@@ -111,7 +98,7 @@ class _ClientConnection:
 
     def should_end(self) -> bool:
         """Whether the client has disconnected or its token is no longer valid."""
-        if self._is_still_allowed is not None and not self._is_still_allowed():
+        if self._caller is not None and not self._caller.is_still_allowed():
             return True
         if self._socket is None:
             return False

@@ -13,13 +13,14 @@ from django.urls import get_resolver
 from pytest_django import Settings
 
 from overmind_project import metrics, probes
-from overmind_project.http.gcra import SECOND, Rate, shared_limiters
-from overmind_project.http.request_context import CONTEXT_KEY
+from overmind_project.http.gcra import SECOND, Rate, limiters
+from overmind_project.http.request_context import context_of
 from overmind_project.middleware.access_log import AccessLog
 from overmind_project.middleware.every_request import CallerRateLimit
 from overmind_project.middleware.rate_limit import METRICS_PATHS, PROBE_PATHS, AddressRateLimit
 from tests.support.backends import Backend
 from zerglings.api.exceptions import error_response
+from zerglings.caller import Caller
 
 HOUR = 3600 * SECOND
 
@@ -40,10 +41,11 @@ class Guarded:
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> list[bytes]:
         name = environ.get("HTTP_AUTHORIZATION", "").removeprefix("Bearer ")
+        context = context_of(environ)
         if name in self.good:
-            environ[CONTEXT_KEY].caller = name
-        if name and environ[CONTEXT_KEY].caller is None:
-            environ[CONTEXT_KEY].has_invalid_token = True
+            context.caller = Caller(name, True, False, lambda: True)
+        if name and context.caller is None:
+            context.has_invalid_token = True
             reply = error_response(401, "No.")
         else:
             reply = self._counting(WSGIRequest(environ))  # type: ignore[assignment]  # a plain one
@@ -58,11 +60,9 @@ class Guarded:
 @pytest.fixture
 def guarded(settings: Settings) -> Iterator[Guarded]:
     settings.OVERMIND_RATE_LIMIT = Rate(1, HOUR, burst=3)
-    shared_limiters.cache_clear()
+    limiters.cache_clear()
     yield Guarded()
-    for limiter in shared_limiters(settings.OVERMIND_RATE_LIMIT):
-        limiter.close()
-    shared_limiters.cache_clear()
+    limiters.cache_clear()
 
 
 def ask(
@@ -85,7 +85,7 @@ def ask(
     if cookie is not None:
         environ["HTTP_COOKIE"] = cookie
     begun = []
-    application = AccessLog(AddressRateLimit(guarded, *shared_limiters(Rate(1, HOUR, burst=3))))
+    application = AccessLog(AddressRateLimit(guarded, *limiters(Rate(1, HOUR, burst=3))))
     answer: Any = application(environ, lambda status, *_: begun.append(status))  # type: ignore[arg-type]  # nobody writes
     list(answer)
     answer.close()
@@ -124,10 +124,8 @@ def test_a_removed_token_is_limited_like_a_guess(guarded: Guarded) -> None:
     assert ask(guarded, "anna") == 200
     guarded.good.remove("anna")
     assert [ask(guarded, "anna") for _ in range(20)] == [401] * 3 + [429] * 17
-    limiter, _ = shared_limiters(Rate(1, HOUR, burst=3))
-    assert limiter.wait(limiter.slot_key("192.0.2.1")) <= HOUR, (
-        "the address is not limited any longer"
-    )
+    limiter, _ = limiters(Rate(1, HOUR, burst=3))
+    assert limiter.wait("192.0.2.1") <= HOUR, "the address is not limited any longer"
     guarded.good.add("anna")
     assert ask(guarded, "anna") == 429, "a token that is valid again still looks like a guess"
 
@@ -151,7 +149,7 @@ def test_other_cookies_do_not_change_the_limit(guarded: Guarded) -> None:
 def test_a_token_takes_one_slot_whatever_cookies_come_with_it(
     guarded: Guarded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _, lately = shared_limiters(Rate(1, HOUR, burst=3))
+    _, lately = limiters(Rate(1, HOUR, burst=3))
     named = []
     monkeypatch.setattr(lately, "take", lambda place: named.append(place))
     for n in range(3):

@@ -12,7 +12,7 @@ from django.test import Client, RequestFactory
 from pytest_django import Settings
 
 from overmind_project.auth.access import configured_tokens
-from overmind_project.http.gcra import SECOND, Rate, shared_limiters
+from overmind_project.http.gcra import SECOND, Rate, limiters
 from overmind_project.middleware.access_log import AccessLog
 from overmind_project.middleware.rate_limit import (
     METRICS_PATHS,
@@ -52,9 +52,10 @@ def answer(api: Client, settings: Settings, opens_metrics: bool) -> Iterator[Cal
         "overmind_project.middleware.every_request.CallerRateLimit",
     ]
     configured_tokens.cache_clear()
-    shared_limiters.cache_clear()
-    limiters = shared_limiters(settings.OVERMIND_RATE_LIMIT)
-    application = AccessLog(AddressRateLimit(WSGIHandler(), *limiters))
+    limiters.cache_clear()
+    application = AccessLog(
+        AddressRateLimit(WSGIHandler(), *limiters(settings.OVERMIND_RATE_LIMIT))
+    )
 
     def answer(path: str, headers: dict[str, str], method: str = "GET") -> Answer:
         request = RequestFactory().generic(method, path, headers=headers)
@@ -69,10 +70,8 @@ def answer(api: Client, settings: Settings, opens_metrics: bool) -> Iterator[Cal
         return status, content, [each for each in given if each[0] != "X-Request-ID"]
 
     yield answer
-    for limiter in limiters:
-        limiter.close()
     configured_tokens.cache_clear()
-    shared_limiters.cache_clear()
+    limiters.cache_clear()
 
 
 @pytest.mark.parametrize(
