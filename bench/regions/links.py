@@ -34,8 +34,7 @@ class Links:
         error: BaseException | None,
         at: TracebackType | None,
     ) -> None:
-        for link in self._links:
-            link.cut()
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -54,12 +53,16 @@ class Links:
 
         return asyncio.run_coroutine_threadsafe(call(), self._loop).result()
 
-    def listen(self, link: Link) -> int:
-        """Accept connections for a link; return the port."""
+    def listen(self, link: Link) -> asyncio.Server:
+        """Accept connections for a link on a new port."""
         starting = asyncio.start_server(link.forward, HOST, 0)
-        server = asyncio.run_coroutine_threadsafe(starting, self._loop).result()
-        port: int = server.sockets[0].getsockname()[1]
-        return port
+        return asyncio.run_coroutine_threadsafe(starting, self._loop).result()
+
+    async def _end(self) -> None:
+        for link in self._links:
+            link.close()
+        forwarding = asyncio.all_tasks() - {asyncio.current_task()}
+        await asyncio.gather(*forwarding, return_exceptions=True)
 
 
 class Link:
@@ -73,7 +76,8 @@ class Link:
         self._target = (host, port)
         self._open: set[asyncio.StreamWriter] = set()
         self._is_cut = False
-        self.port = links.listen(self)
+        self._server = links.listen(self)
+        self.port: int = self._server.sockets[0].getsockname()[1]
 
     @property
     def is_cut(self) -> bool:
@@ -87,6 +91,11 @@ class Link:
     def restore(self) -> None:
         """Forward new connections again."""
         self._is_cut = False
+
+    def close(self) -> None:
+        """End the link; only the thread of the links may call this."""
+        self._server.close()
+        self._cut()
 
     def _cut(self) -> None:
         self._is_cut = True

@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets
 import signal
 import tempfile
+import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -64,6 +65,16 @@ class Region:
     def contents(self) -> tuple[bytes, ...]:
         """Return all documents of both databases, with their revisions and conflicts."""
         return tuple(self._read(f"{name}/{CONTENTS}") for name in self.databases)
+
+    def delay(self) -> float:
+        """Return the seconds that the service and its store now take for one trivial request each.
+
+        Above a second, the machine is too busy to blame the service for a 503.
+        """
+        began = time.monotonic()
+        self.service.call("GET", "/healthz")
+        self._read(self.database)
+        return time.monotonic() - began
 
     def restart(self, by: signal.Signals) -> None:
         """End the service and start it again."""

@@ -22,12 +22,13 @@ import orjson
 from bench.regions.rig import Region, Rig
 from tests.proof.load.ledger import Fate
 from tests.proof.load.verdict import check, whole_history
-from tests.proof.regions.clients import FAILED, Failure, RegionSwarm
+from tests.proof.regions.clients import FAILED, SLOW, Failure, RegionSwarm
 from tests.support.backends import Backend
 from tests.support.documents import SOON
 from tests.support.original import Original
 from zerglings.domain.document_format import decode
 from zerglings.domain.zergling import replay
+from zerglings.storage.base import StoreError
 
 logger = logging.getLogger(__name__)
 
@@ -77,6 +78,9 @@ class Report:
     excused: int = 0
     """Reads answered with 5xx while their service was restarted."""
 
+    slow: int = 0
+    """Reads answered with 5xx while their own store took more than a second to answer."""
+
     wrong: list[str] = field(default_factory=list)
 
     def is_clean(self) -> bool:
@@ -96,7 +100,8 @@ class Report:
             + f"; {self.elsewhere} requests repeated in another region; {self.deaths} deaths;"
             f" {self.originals} commands of the original",
             f"converged after {self.convergence:.1f} s: {self.documents} documents,"
-            f" {self.chunks} in the history; {self.excused} failed reads during restarts",
+            f" {self.chunks} in the history",
+            f"failed reads: {self.excused} during restarts, {self.slow} at slow stores",
             f"{len(self.wrong)} faults",
             *self.wrong[:50],
         ]
@@ -119,8 +124,7 @@ class Campaign:
         self._restarts: list[Restart] = []
         self._stored: dict[str, list[str]] = {}
         self._report = Report()
-        services = [region.service for region in rig.regions]
-        self._swarm = RegionSwarm(services, clients=pace.clients, zerglings=pace.zerglings)
+        self._swarm = RegionSwarm(rig.regions, clients=pace.clients, zerglings=pace.zerglings)
 
     def run(self, seconds: float) -> Report:
         """Disturb the load for some seconds, then compare the regions."""
@@ -172,11 +176,14 @@ class Campaign:
             original = Original(store)
             self._stored = {original.spawn(): [] for _ in range(ORIGINALS)}
             self._swarm.strangers.ids += self._stored
-            for number in iter(lambda: self._report.originals, None):
-                if self._over.wait(self._dice.uniform(*ORIGINAL_THINK)):
-                    return
-                id_, word = self._dice.choice(list(self._stored)), f"o{number}"
-                if original.command(id_, word):
+            number = 0
+            while not self._over.wait(self._dice.uniform(*ORIGINAL_THINK)):
+                id_, word, number = self._dice.choice(list(self._stored)), f"o{number}", number + 1
+                try:
+                    is_stored = original.command(id_, word)
+                except StoreError:  # the store was too slow; the outcome is unknown
+                    continue
+                if is_stored:
                     self._stored[id_].append(word)
                     self._report.originals += 1
 
@@ -189,6 +196,8 @@ class Campaign:
         for read in self._swarm.reads:
             if any(_covers(away, read) for away in self._restarts):
                 report.excused += 1
+            elif read.is_excused:
+                report.slow += 1
             else:
                 report.wrong.append(f"a read failed: {read.status} to {read.path}: {read.said}")
 
@@ -220,7 +229,9 @@ class Campaign:
             with closing(region.service.connect()) as talk:
                 for id_ in ids:
                     reply = region.service.call("GET", f"/zerglings/{id_}", connection=talk)
-                    if reply.status >= FAILED:
+                    if reply.status >= FAILED and region.delay() > SLOW:
+                        self._report.slow += 1
+                    elif reply.status >= FAILED:
                         said = f"{reply.status} in {region.name}: {reply.json['error']}"
                         self._report.wrong.append(f"{id_} after the run: {said}")
 

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from bench.regions.rig import Region
 from tests.proof.load.ledger import Answers, Fate, Life, Message, Sent
 from tests.proof.load.swarm import Client, Swarm
 from tests.support.service import Reply, Service
@@ -36,12 +37,18 @@ THINK = 0.3
 REPEATED = 1 / 3
 """Share of acknowledged commands that are repeated with their key in another region."""
 
+SLOW = 1.0
+"""Seconds for a trivial request after which a region counts as overloaded."""
+
 OK, CREATED, GONE, MISSING, FAILED = 200, 201, 204, 404, 500
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A read that was answered with 5xx; times are on the monotonic clock."""
+    """A read that was answered with 5xx; times are on the monotonic clock.
+
+    ``delay`` is that of the region right afterwards, see ``Region.delay``.
+    """
 
     port: int
     began: float
@@ -49,6 +56,12 @@ class Failure:
     status: int
     path: str
     said: str
+    delay: float
+
+    @property
+    def is_excused(self) -> bool:
+        """Whether the region's own store or machine was too slow to answer."""
+        return self.delay > SLOW
 
 
 @dataclass
@@ -65,8 +78,10 @@ class Strangers:
 class RegionSwarm(Swarm):
     """Clients of one service in each region."""
 
-    def __init__(self, services: Sequence[Service], *, clients: int, zerglings: int) -> None:
+    def __init__(self, regions: Sequence[Region], *, clients: int, zerglings: int) -> None:
+        services = [region.service for region in regions]
         super().__init__(services, clients=clients, zerglings=zerglings, is_cluster=True)
+        self.by_port = {region.service.port: region for region in regions}
         self.strangers = Strangers()
         self.reads: list[Failure] = []
         self.elsewhere = 0
@@ -231,10 +246,17 @@ class RegionClient(Client):
         replies = super()._attempt(message, talks)
         for reply, talk in zip(replies, talks, strict=True):
             if reply and reply.status >= FAILED and message.method == "GET":
-                said = reply.body.decode(errors="replace")[:200]
                 at = (talk.port, began, time.monotonic())
-                self._swarm.reads.append(Failure(*at, reply.status, message.path, said))
+                self._swarm.reads.append(self._failure(message, reply, at))
         return replies
+
+    def _failure(self, message: Message, reply: Reply, at: tuple[int, float, float]) -> Failure:
+        said = reply.body.decode(errors="replace")[:200]
+        try:
+            delay = self._swarm.by_port[at[0]].delay()
+        except (OSError, http.client.HTTPException):
+            delay = 0.0  # the service has ended; the campaign knows when
+        return Failure(*at, reply.status, message.path, said, delay)
 
 
 def _letters(count: int) -> str:
