@@ -13,7 +13,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 
@@ -128,8 +128,8 @@ class Campaign:
 
     def run(self, seconds: float) -> Report:
         """Disturb the load for some seconds, then compare the regions."""
-        with self._swarm.run(), self._disturbed():
-            time.sleep(seconds)  # the length of the campaign
+        with self._swarm.run(), self._disturbed() as disturbing:
+            wait(disturbing, seconds, FIRST_EXCEPTION)
         self._rig.restore(self._rig.pairs)
         self._take_load()
         try:
@@ -141,13 +141,13 @@ class Campaign:
         return self._report
 
     @contextmanager
-    def _disturbed(self) -> Iterator[None]:
+    def _disturbed(self) -> Iterator[list[Future[None]]]:
         """Cut links, restart services, and run the original during the block."""
         with ThreadPoolExecutor(3) as pool:
             does = (self._cut_links, self._restart_services, self._run_original)
             working = [pool.submit(each) for each in does]
             try:
-                yield
+                yield working
             finally:
                 self._over.set()
             for done in working:
