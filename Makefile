@@ -21,7 +21,7 @@ COVERAGE := build/coverage
 PYTEST = $(BIN)/python -m pytest
 PARALLEL = $(PYTEST) --numprocesses=$(WORKERS) --dist=worksteal $(if $(MEASURE),--cov --cov-report=)
 LOGGING = -p no:randomly -o log_cli=true -o log_cli_level=INFO
-.PHONY: help run test proof coverage peer browser stress crash fuzz faults rollover soak drill check format lock licenses sbom audit bench bench-map image e2e e2e-production clean
+.PHONY: help run test proof coverage peer browser stress crash regions fuzz faults rollover soak drill check format lock licenses sbom audit bench bench-map image e2e e2e-production clean
 
 help: ## List the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -48,6 +48,9 @@ stress: peer $(COLLECTED) ## Check the promises under load, a minute for each (s
 
 crash: peer $(COLLECTED) ## Kill processes at random under load, ten minutes on each store: make crash CRASH="--store sqlite --seconds 60"
 	@$(BIN)/python -m tests.proof.crashes.crash $(CRASH)
+
+regions: $(COLLECTED) ## Disconnect regions at random under load, half an hour, on running CouchDBs: make regions REGIONS="URL URL URL"
+	@$(BIN)/python -m tests.proof.regions $(REGIONS)
 
 fuzz: peer $(COLLECTED) ## Send hostile input for FUZZ_MINUTES (10), with a new seed each round
 	@$(BIN)/python -m tests.proof.hostile $(FUZZ_MINUTES)

@@ -43,7 +43,8 @@ class Service:
     """A running service, which can be stopped and started again on its port.
 
     ``checkout`` is the directory of its code and ``python`` its interpreter; by default this
-    test's. ``program`` is the command line to start, and ``host`` the address to listen on.
+    test's. ``program`` is the command line to start, ``host`` the address to listen on, and
+    ``patience`` the seconds that a start may take.
     """
 
     def __init__(
@@ -55,10 +56,12 @@ class Service:
         python: str = sys.executable,
         program: tuple[str, ...] = GUNICORN,
         host: str = "127.0.0.1",
+        patience: float = START_DEADLINE_SECONDS,
     ) -> None:
         self._checkout = checkout
         self._python = python
         self._program = program
+        self._patience = patience
         self.port = free_port()
         self._log = directory / "service.log"
         address = {"OVERMIND_HTTP_ADDR": f"{host}:{self.port}"}
@@ -136,7 +139,7 @@ class Service:
         return id_
 
     def _wait_until_it_answers(self) -> None:
-        deadline = time.monotonic() + START_DEADLINE_SECONDS
+        deadline = time.monotonic() + self._patience
         while True:
             try:
                 if self.call("GET", "/healthz").status == 200:

@@ -291,8 +291,7 @@ class Client:
             swarm.rounds[self._number] += 1
             services = swarm.services
             self._leave_all_but(services)
-            home = services[self._number % len(services)]
-            talks = [self._connection(random.choice(services) if anywhere else home, 0)]
+            talks = [self._connection(self._choose(services, anywhere=anywhere), 0)]
             if is_twin:
                 talks.append(self._connection(random.choice(services), 1))
             for reply in self._attempt(message, talks):
@@ -306,6 +305,10 @@ class Client:
                 return answers
             anywhere, is_twin = True, False
             time.sleep(random.uniform(0, answers.pause))  # as a polite client does
+
+    def _choose(self, services: Sequence[Service], *, anywhere: bool) -> Service:
+        """Return the service for the next attempt: this client's own, or any."""
+        return random.choice(services) if anywhere else services[self._number % len(services)]
 
     def _attempt(
         self, message: Message, talks: Sequence[http.client.HTTPConnection]

@@ -1,0 +1,1 @@
+"""Regions that replicate both ways: a rig, and measurements on it."""
