@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import secrets
 import signal
+import subprocess
 import tempfile
 import time
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -77,8 +78,9 @@ class Region:
         return time.monotonic() - began
 
     def restart(self, by: signal.Signals) -> None:
-        """End the service and start it again."""
-        self.service.stop(by)
+        """End the service and start it again; a service that does not end in time is killed."""
+        with suppress(subprocess.TimeoutExpired):
+            self.service.stop(by)
         wait_until(lambda: not processes(self.service), "the service has ended", PATIENCE)
         self.service.start()
 
