@@ -52,6 +52,10 @@ IDS = {
     "COUCHDB_N": "overmind.E032",
     "COUCHDB_REVS_LIMIT": "overmind.E033",
     "COUCHDB_CA_FILE": "overmind.E034",
+    "COUCHDB_PEERS": "overmind.E035",
+    "COUCHDB_PEERS_USERNAME": "overmind.E036",
+    "COUCHDB_PEERS_PASSWORD": "overmind.E037",
+    "COUCHDB_PEERS_PASSWORD_FILE": "overmind.E038",
     "OVERMIND_BOOTSTRAP_TIMEOUT": "overmind.E040",
     "OVERMIND_BOOTSTRAP_CHECK": "overmind.E041",
     "OVERMIND_BOOTSTRAP_ONLY": "overmind.E042",
@@ -171,13 +175,15 @@ def warnings_of_files(**_: object) -> list[CheckMessage]:
 
 def _couchdb() -> Iterator[Warning]:
     has_password = bool(settings.COUCHDB_PASSWORD.read())
-    url = urlsplit(settings.COUCHDB_URL)
-    if url.scheme == "http" and has_password and not _is_near(url.hostname or ""):
-        yield Warning(
-            f"COUCHDB_URL: the password is sent to {url.hostname} over plain http",
-            hint="Give an https URL, or a host in a private network.",
-            id=PLAIN_HTTP,
-        )
+    urls = [("COUCHDB_URL", settings.COUCHDB_URL)] if has_password else []
+    for variable, each in [*urls, *(("COUCHDB_PEERS", u) for u in settings.COUCHDB_PEERS.values())]:
+        url = urlsplit(each)
+        if url.scheme == "http" and not _is_near(url.hostname or ""):
+            yield Warning(
+                f"{variable}: the password is sent to {url.hostname} over plain http",
+                hint="Give an https URL, or a host in a private network.",
+                id=PLAIN_HTTP,
+            )
     if not has_password:
         yield Warning(
             "COUCHDB_PASSWORD: not given; CouchDB 3 requires one",
@@ -229,7 +235,11 @@ def _embedded_file() -> Iterator[Warning]:
 
 def _secret_files() -> Iterator[Warning]:
     seen: set[Path] = set()
-    for secret in (settings.COUCHDB_PASSWORD, settings.COUCHDB_ADMIN_PASSWORD):
+    for secret in (
+        settings.COUCHDB_PASSWORD,
+        settings.COUCHDB_ADMIN_PASSWORD,
+        settings.COUCHDB_PEERS_PASSWORD,
+    ):
         path = secret.path
         if path is None or path in seen or str(path.absolute()).startswith(MOUNTED_SECRETS):
             continue

@@ -16,22 +16,17 @@ import os
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv6Address
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
+from overmind_project.addresses import LAST_PORT, is_address, is_host, problem_of_url
 from zerglings.secret import Secret, strip_bom_and_newline
 
 _Value = TypeVar("_Value")
 
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
-_LAST_PORT = 65535
-_LABEL = "[A-Za-z0-9_-]{1,63}"
-_HOST_NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?")
-_HOST = r"(?!unix:|fd:)[A-Za-z0-9._-]*|\[[0-9a-fA-F:.]+\]"
 _PEM_CERTIFICATE = re.compile(
     r"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]*)-----END CERTIFICATE-----"
 )
@@ -39,7 +34,9 @@ _INJECTED_NAME = re.compile(
     r".+_(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
 )
 _INJECTED_ADDRESS = re.compile(r"(tcp|udp|sctp)://\S+")
-_ADDRESS = re.compile(rf"(?P<host>{_HOST}):(?P<port>[0-9]{{1,5}})")
+_SERVICE_ACCOUNT = "COUCHDB_USERNAME and COUCHDB_PASSWORD"
+_PEER_ACCOUNT = "COUCHDB_PEERS_USERNAME and COUCHDB_PEERS_PASSWORD"
+_PEER_NAME = re.compile("[a-z0-9-]{1,63}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,9 +194,9 @@ class Environment:
     def listen_address(self, name: str, default: str) -> str:
         """Return a listen address, `host:port`, or `:port` for all addresses."""
         value = self.text(name, default)
-        if not _is_address(value):
+        if not is_address(value):
             what = "of the form host:port or :port"
-            hint = f"Give an address {what}, with a port from 1 to {_LAST_PORT}"
+            hint = f"Give an address {what}, with a port from 1 to {LAST_PORT}"
             self.report_problem(name, f"{value!r} is not {what}", f"{hint}{_or_empty(default)}.")
             return default
         return value
@@ -207,7 +204,7 @@ class Environment:
     def host(self, name: str) -> str:
         """Return a host name or address; an IPv6 address has no brackets."""
         value = self.text(name)
-        if value and not _is_host(value):
+        if value and not is_host(value):
             self.report_problem(
                 name, "not a host", "Give a name or an address, without scheme and port."
             )
@@ -217,16 +214,46 @@ class Environment:
     def base_url(self, name: str) -> str:
         """Return an http or https URL without credentials, query and trailing slash."""
         value = self.text(name)
-        problem = _problem_of_url(value)
+        problem = problem_of_url(value, _SERVICE_ACCOUNT)
         if problem:
             self.report_problem(
                 name,
                 problem,
                 "Give http(s)://host:port, with a path if needed, and nothing more; give the "
-                "account in COUCHDB_USERNAME and COUCHDB_PASSWORD.",
+                f"account in {_SERVICE_ACCOUNT}.",
             )
             return ""
         return value.rstrip("/")
+
+    def peers(self, name: str) -> dict[str, str]:
+        """Return a comma-separated list of `name=URL` as base URLs by name.
+
+        Both must be unique. Messages repeat valid names only, because an entry may contain a
+        password by mistake.
+        """
+        found: dict[str, str] = {}
+        for number, word in enumerate(self.words(name), 1):
+            peer, _, url = word.partition("=")
+            url = url.rstrip("/")
+            if not _PEER_NAME.fullmatch(peer):
+                problem = f"entry {number} does not begin with a name of a-z, 0-9 and - and ="
+            elif peer in found:
+                problem = f"the name {peer!r} is given twice"
+            elif reason := problem_of_url(url, _PEER_ACCOUNT):
+                problem = f"{peer!r}: {reason}"
+            elif url in found.values():
+                problem = f"{peer!r} has the URL of another peer"
+            else:
+                found[peer] = url
+                continue
+            self.report_problem(
+                name,
+                problem,
+                "Give name=http(s)://host:port of each peer, separated by commas; give the account "
+                f"in {_PEER_ACCOUNT}.",
+            )
+            return {}
+        return found
 
     def certificates(self, name: str) -> Path | None:
         """Return the path of a PEM file with certificates, None if the variable is unset."""
@@ -292,39 +319,3 @@ def _is_der(block: str) -> bool:
 
 def _or_empty(default: str) -> str:
     return f", or leave it empty for {default}" if default else ", or leave it empty"
-
-
-def _is_address(value: str) -> bool:
-    match = _ADDRESS.fullmatch(value)
-    if not match or not 0 < int(match["port"]) <= _LAST_PORT:
-        return False
-    return not match["host"] or _is_host(match["host"].strip("[]"))
-
-
-def _is_host(text: str) -> bool:
-    """Return whether the text is a host name or an address.
-
-    An address with a zone is invalid: zones are local to one machine.
-    """
-    if ":" not in text:
-        return _HOST_NAME.fullmatch(text) is not None
-    try:
-        return IPv6Address(text).scope_id is None
-    except ValueError:
-        return False
-
-
-def _problem_of_url(value: str) -> str | None:
-    if "@" in value:
-        return "give the account in COUCHDB_USERNAME and COUCHDB_PASSWORD, not in the URL"
-    try:
-        parts = urlsplit(value)
-        port_is_good = parts.port is None or parts.port > 0
-    except ValueError:
-        return "not a URL"
-    if not _is_host(parts.hostname or ""):
-        return "not the name of a host"
-    is_plain = not parts.query and not parts.fragment and not re.search(r"\s", value)
-    if parts.scheme not in ("http", "https") or not port_is_good or not is_plain:
-        return "not of the form http(s)://host:port"
-    return None

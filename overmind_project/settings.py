@@ -71,6 +71,10 @@ _COUCHDB_VARIABLES = (
     "COUCHDB_Q",
     "COUCHDB_N",
     "COUCHDB_REVS_LIMIT",
+    "COUCHDB_PEERS",
+    "COUCHDB_PEERS_USERNAME",
+    "COUCHDB_PEERS_PASSWORD",
+    "COUCHDB_PEERS_PASSWORD_FILE",
 )
 OVERMIND_STORE = env.choice(
     "OVERMIND_STORE",
@@ -126,6 +130,27 @@ COUCHDB_CLUSTER_NODES = env.number("COUCHDB_CLUSTER_NODES", 1, least=1, most=100
 COUCHDB_Q = env.integer("COUCHDB_Q", None, least=1, most=256)
 COUCHDB_N = env.integer("COUCHDB_N", None, least=1, most=100)
 COUCHDB_REVS_LIMIT = env.integer("COUCHDB_REVS_LIMIT", None, least=1, most=100_000)
+
+# The CouchDBs of the other regions for bootstrap_couch, and the account for all of them, which has
+# the same name and password in each region.
+COUCHDB_PEERS = env.peers("COUCHDB_PEERS")
+COUCHDB_PEERS_USERNAME = env.matching(
+    "COUCHDB_PEERS_USERNAME", r"[^:\x00-\x1f]+", "a name without ':'", "overmind-peer"
+)
+COUCHDB_PEERS_PASSWORD = env.secret("COUCHDB_PEERS_PASSWORD")
+if COUCHDB_PEERS and not COUCHDB_PEERS_PASSWORD.is_given:
+    env.report_problem(
+        "COUCHDB_PEERS_PASSWORD",
+        "not given, although COUCHDB_PEERS is",
+        "Give the password that the account has in every region, or its file in "
+        "COUCHDB_PEERS_PASSWORD_FILE.",
+    )
+if COUCHDB_URL and COUCHDB_URL in COUCHDB_PEERS.values():
+    env.report_problem(
+        "COUCHDB_PEERS",
+        "contains the URL of this region's own CouchDB",
+        "Give the CouchDBs of the other regions only.",
+    )
 
 # The options of bootstrap_couch; the command line takes precedence.
 OVERMIND_BOOTSTRAP_TIMEOUT = env.number("OVERMIND_BOOTSTRAP_TIMEOUT", 300, least=0, most=10**8)

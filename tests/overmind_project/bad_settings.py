@@ -23,6 +23,13 @@ BAD = {
     "COUCHDB_Q": {"COUCHDB_URL": "http://h", "COUCHDB_Q": "x"},
     "COUCHDB_N": {"COUCHDB_URL": "http://h", "COUCHDB_N": "0"},
     "COUCHDB_REVS_LIMIT": {"COUCHDB_URL": "http://h", "COUCHDB_REVS_LIMIT": "0"},
+    "COUCHDB_PEERS": {"COUCHDB_URL": "http://h", "COUCHDB_PEERS": "east"},
+    "COUCHDB_PEERS_USERNAME": {"COUCHDB_URL": "http://h", "COUCHDB_PEERS_USERNAME": "a:b"},
+    "COUCHDB_PEERS_PASSWORD": {"COUCHDB_URL": "http://h", "COUCHDB_PEERS": "east=http://e"},
+    "COUCHDB_PEERS_PASSWORD_FILE": {
+        "COUCHDB_URL": "http://h",
+        "COUCHDB_PEERS_PASSWORD_FILE": "/nowhere",
+    },
     "OVERMIND_BOOTSTRAP_TIMEOUT": {"OVERMIND_BOOTSTRAP_TIMEOUT": "soon"},
     "OVERMIND_BOOTSTRAP_CHECK": {"OVERMIND_BOOTSTRAP_CHECK": "perhaps"},
     "OVERMIND_BOOTSTRAP_FORMAT": {"OVERMIND_BOOTSTRAP_FORMAT": "yaml"},

@@ -23,6 +23,8 @@ from tests.support.service import ROOT
 
 COUCHDB = {"COUCHDB_URL": "http://couchdb:5984", "COUCHDB_PASSWORD": "hunter2"}
 
+PEERS = {"COUCHDB_PEERS_PASSWORD": "hunter2"}
+
 
 def ids_in(text: str) -> list[str]:
     return re.findall(r"\((overmind\.[EW]\d{3})\)", text)
@@ -90,6 +92,11 @@ def test_all_problems_are_listed_at_once() -> None:
         (COUCHDB | {"COUCHDB_URL": "http://db.example.org"}, [checks.PLAIN_HTTP]),
         (COUCHDB | {"COUCHDB_URL": "http://8.8.8.8"}, [checks.PLAIN_HTTP]),
         ({"COUCHDB_URL": "http://db.example.org"}, [checks.NO_PASSWORD]),
+        (COUCHDB | PEERS | {"COUCHDB_PEERS": "e=https://db.example.org"}, []),
+        (
+            COUCHDB | PEERS | {"COUCHDB_PEERS": "e=http://10.1.2.3,w=http://couchdb.west"},
+            [checks.PLAIN_HTTP],
+        ),
         (COUCHDB | {"OVERMIND_STORE": "sqlite"}, [checks.UNUSED_COUCHDB]),
         (COUCHDB | {"OVERMIND_HEAL_GRACE": "0"}, []),
         (
@@ -199,6 +206,16 @@ def test_a_world_readable_password_file_is_a_warning(tmp_path: Path) -> None:
     assert f"chmod o= {file}" in said
     file.chmod(0o640)
     assert ids_in(check(**given)) == []
+
+
+def test_a_world_readable_password_file_of_the_peers_is_a_warning(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text("hunter2")
+    file.chmod(0o644)
+    peers = {"COUCHDB_PEERS": "east=http://east", "COUCHDB_PEERS_PASSWORD_FILE": str(file)}
+    said = check(**COUCHDB | peers)
+    assert ids_in(said) == [checks.OPEN_FILE]
+    assert "COUCHDB_PEERS_PASSWORD_FILE" in said
 
 
 def in_kubernetes() -> dict[str, str]:

@@ -35,6 +35,10 @@ def url(env: Environment) -> str:
     return env.base_url(NAME)
 
 
+def peers(env: Environment) -> dict[str, str]:
+    return env.peers(NAME)
+
+
 def pattern(env: Environment) -> str:
     return env.matching(NAME, "[a-z]+", "a word", "word")
 
@@ -59,6 +63,9 @@ def pattern(env: Environment) -> str:
         (url, "http://couchdb:5984", "http://couchdb:5984"),
         (url, "https://example.org/couch/", "https://example.org/couch"),
         (url, "http://[::1]:5984/", "http://[::1]:5984"),
+        (peers, "", {}),
+        (peers, "east=https://e:6984", {"east": "https://e:6984"}),
+        (peers, "a-1=http://[::1]/x/, b=http://b", {"a-1": "http://[::1]/x", "b": "http://b"}),
     ],
 )
 def test_good_values(reader: Reader, value: str, result: object) -> None:
@@ -102,6 +109,18 @@ def test_good_values(reader: Reader, value: str, result: object) -> None:
         (url, "http://[::1/"),
         (url, "http://a..b:5984"),
         (url, f"http://{'a' * 64}:5984"),
+        (peers, "east"),
+        (peers, "https://east:6984"),
+        (peers, "=http://e"),
+        (peers, "East=http://e"),
+        (peers, "e_1=http://e"),
+        (peers, f"{'e' * 64}=http://e"),
+        (peers, "east="),
+        (peers, "east=e:5984"),
+        (peers, "east=http://e/?a=b"),
+        (peers, "east=http://e,east=http://f"),
+        (peers, "east=http://e,west=http://e/"),
+        (peers, "east=http://e,west"),
     ],
 )
 def test_a_bad_value_names_the_variable(reader: Reader, value: str) -> None:
@@ -130,6 +149,24 @@ def test_a_url_with_credentials_is_rejected_without_repeating_it() -> None:
     env.base_url(NAME)
     (problem,) = env.problems
     assert "COUCHDB_USERNAME" in problem.sentence
+    assert "hunter2" not in repr(problem)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "east=http://admin:hunter2@couchdb:5984",
+        "http://admin:hunter2@couchdb:5984",
+        "admin:hunter2=http://couchdb:5984",
+        "east=http://admin:hunter2",
+        "east=http://admin:x,hunter2@couchdb:5984",
+    ],
+)
+def test_a_list_of_peers_with_credentials_is_rejected_without_repeating_them(value: str) -> None:
+    env = Environment({NAME: value})
+    assert env.peers(NAME) == {}
+    (problem,) = env.problems
+    assert "COUCHDB_PEERS_USERNAME" in problem.hint
     assert "hunter2" not in repr(problem)
 
 

@@ -65,6 +65,21 @@ def test_couchdb_is_found_by_the_variables_that_kubernetes_injects() -> None:
     assert shown["COUCHDB_DATABASE"] == "zerglings"
 
 
+def test_the_peers_of_a_region_are_named_urls() -> None:
+    given = {"COUCHDB_URL": "http://own:5984", "COUCHDB_PEERS_PASSWORD": "hunter2"}
+    shown = settings(**given, COUCHDB_PEERS="east=https://e:6984/, west=http://w")
+    assert shown["COUCHDB_PEERS"] == {"east": "https://e:6984", "west": "http://w"}
+    assert shown["COUCHDB_PEERS_USERNAME"] == "overmind-peer"
+    assert "hunter2" not in str(shown)
+
+
+def test_a_region_is_no_peer_of_itself() -> None:
+    given = {"COUCHDB_URL": "http://own:5984/", "COUCHDB_PEERS_PASSWORD": "hunter2"}
+    with pytest.raises(ImproperlyConfigured, match=r"^COUCHDB_PEERS: ") as caught:
+        settings(**given, COUCHDB_PEERS="east=http://e,own=http://own:5984")
+    assert "hunter2" not in str(caught.value)
+
+
 def test_variables_injected_for_other_services_are_ignored() -> None:
     """Every variable is compared with what a Service of any name injects."""
     found = [

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from zerglings.storage.bootstrap.access import user_id
+from zerglings.storage.bootstrap.accounts import user_id
 from zerglings.storage.bootstrap.plan import CouchDBPlan
 from zerglings.storage.bootstrap.runner import Run, Status, bring_about
 from zerglings.storage.couchdb.account import Account

@@ -22,6 +22,7 @@ from tests.support.peer import Peer
 from tests.support.ready import assert_ready
 from tests.support.site import CouchDBServer, Site, new_site
 from tests.support.waiting import wait_until
+from zerglings.storage.bootstrap.plan import STEPS
 
 READY, DRIFTED, MISCONFIGURED, TIMED_OUT, REFUSED, SERVER_ERROR = range(6)
 
@@ -43,7 +44,7 @@ def test_each_step_is_reported_with_its_result(site: Site) -> None:
     said = [line for line in again.stdout.splitlines() if "warning" not in line]
     assert said == [
         *("wait: ok", "admin: ok", "cluster: ok", "user: ok"),
-        *("database: ok", "security: ok", "copies: ok", "verify: ok"),
+        *("database: ok", "security: ok", "copies: ok", "replicate: ok", "verify: ok"),
     ]
 
 
@@ -204,8 +205,8 @@ def test_invalid_options_are_named() -> None:
 
 def test_the_help_explains_the_command() -> None:
     text = bootstrap("--help").stdout
-    for step in ("wait", "admin", "cluster", "user", "database", "security", "copies", "verify"):
-        assert f"\n  {step} " in text
+    for step in STEPS:
+        assert f"\n  {step.name} " in text
     for status in range(SERVER_ERROR + 1):
         assert f"\n  {status} " in text
     assert "OVERMIND_BOOTSTRAP_TIMEOUT" in text

@@ -15,6 +15,7 @@ from django.core.management.base import BaseCommand, CommandParser, DjangoHelpFo
 
 from zerglings.secret import Secret
 from zerglings.storage.bootstrap.plan import STEPS, CouchDBPlan, chosen, sqlite_steps
+from zerglings.storage.bootstrap.replication import Peers
 from zerglings.storage.bootstrap.runner import (
     BootstrapError,
     Misconfigured,
@@ -42,7 +43,8 @@ steps, each checked first and skipped if nothing has to be done:
 {chr(10).join(f"  {step.name:<9} {step.required_state}" for step in STEPS)}
 
 It can be run at any time, any number of times and by many pods at once. After an interruption the
-next run continues. It deletes nothing except the account named by --retire.
+next run continues. It deletes nothing except the account named by --retire, and replications of its
+own from peers that COUCHDB_PEERS no longer lists.
 
 exit status:
   0  ready
@@ -181,7 +183,12 @@ def _supervised(work: Callable[[], int], run: Run) -> int:
 
 def _without_secrets(message: str) -> str:
     """Return a message as one line. Passwords, which a server may have echoed, are masked."""
-    for secret in (settings.COUCHDB_PASSWORD.read(), settings.COUCHDB_ADMIN_PASSWORD.read()):
+    for each in (
+        settings.COUCHDB_PASSWORD,
+        settings.COUCHDB_ADMIN_PASSWORD,
+        settings.COUCHDB_PEERS_PASSWORD,
+    ):
+        secret = each.read()
         if len(secret) >= SHORTEST_SECRET:
             message = message.replace(secret, "***")
     return " ".join(message.split())
@@ -210,8 +217,16 @@ def _steps(run: Run, only: Sequence[str], retired: str) -> list[Step]:
         writes=set(only) == {"verify"},
         waits=set(only) == {"copies"},
         ca_file=settings.COUCHDB_CA_FILE,
+        peers=_peers(),
     )
     return plan.steps(run)
+
+
+def _peers() -> Peers | None:
+    if not settings.COUCHDB_PEERS:
+        return None
+    account = _account(settings.COUCHDB_PEERS_USERNAME, settings.COUCHDB_PEERS_PASSWORD)
+    return Peers(settings.COUCHDB_PEERS, account)
 
 
 def _account(username: str, password: Secret) -> Account:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from zerglings.storage.bootstrap.accounts import RoleAccount, roles_of, user_id
 from zerglings.storage.bootstrap.nodes import Copy, Nodes, on_node
-from zerglings.storage.bootstrap.passwords import password_matches
 from zerglings.storage.bootstrap.runner import BootstrapError, Misconfigured, NotYet
 from zerglings.storage.bootstrap.server import (
     CONFLICT,
@@ -16,25 +16,6 @@ from zerglings.storage.bootstrap.server import (
     ServerStep,
 )
 from zerglings.storage.couchdb.store import ROLE, members_of, security_drift
-
-_PASSWORD_FIELDS = (
-    "password_scheme",
-    "pbkdf2_prf",
-    "salt",
-    "iterations",
-    "derived_key",
-    "password_sha",
-)
-
-
-def user_id(name: str) -> str:
-    """Return the id of an account's document in ``_users``."""
-    return f"org.couchdb.user:{name}"
-
-
-def _roles(user: dict[str, Any]) -> list[Any]:
-    roles = user.get("roles")
-    return roles if isinstance(roles, list) else []
 
 
 class User(ServerStep):
@@ -48,68 +29,25 @@ class User(ServerStep):
         f"the service's account exists, has the role {ROLE!r} and the configured password"
     )
 
-    def drift(self) -> str | None:
-        """Compare the account's document with the configuration, without signing in.
+    def __init__(self, server: Server) -> None:
+        super().__init__(server)
+        self._account = RoleAccount(server, server.service, self.warnings)
 
-        A sign-in with a password that is not set yet would fail. Many runs in parallel would then
-        lock the account.
-        """
+    def drift(self) -> str | None:
+        """Compare the account with the configuration, without signing in."""
         if not self.server.has_separate_admin:
             return None
-        if self.server.service.is_anonymous:
-            raise Misconfigured(
-                f"{self.server.service.variable}: not given, so the account "
-                f"{self.server.service.username!r} cannot be created"
-            )
-        user = self._user()
-        if user is None:
-            return "the account is missing"
-        if user.get("_conflicts"):
-            return "the account has rival revisions, so CouchDB refuses it"
-        if ROLE not in _roles(user):
-            return f"the account lacks the role {ROLE!r}"
-        if not self._has_password(user):
-            return "the account has a different password"
+        drift = self._account.drift()
+        if drift is not None:
+            return f"the account {drift}"
         self.server.password_is_known = True
         return None
 
     def act(self) -> str | None:
         """Create the account, or set its password and role and keep everything else."""
-        account = self.server.service
-        path = ["_users", user_id(account.username)]
-        old = self._user()
-        if old is not None and old.get("_conflicts"):
-            return self._delete_conflicts(path, old["_conflicts"])
-        unchanged = {k: v for k, v in (old or {}).items() if k not in _PASSWORD_FIELDS}
-        user = unchanged | {
-            "name": account.username,
-            "type": "user",
-            "roles": [*(role for role in _roles(unchanged) if role != ROLE), ROLE],
-            "password": account.password,
-        }
-        if not self.server.change("PUT", *path, body=user, harmless=(CONFLICT,)):
-            return None
-        self.server.password_was_set = True
-        return f"{'created' if old is None else 'updated'} the account {account.username!r}"
-
-    def _delete_conflicts(self, path: list[str], conflicts: list[str]) -> str:
-        """Delete conflicting revisions, which concurrent runs on several nodes can create."""
-        for revision in conflicts:
-            params = {"rev": revision}
-            self.server.change("DELETE", *path, params=params, harmless=(NOT_FOUND, CONFLICT))
-        return f"removed rival revisions of the account: {len(conflicts)}"
-
-    def _user(self) -> dict[str, Any] | None:
-        path = ["_users", user_id(self.server.service.username)]
-        return self.server.look(*path, conflicts="true")
-
-    def _has_password(self, user: dict[str, Any]) -> bool:
-        matches = password_matches(user, self.server.service.password)
-        if matches is None:
-            scheme = user.get("password_scheme")
-            self.warnings.append(f"cannot compare a password of the scheme {scheme!r}")
-            return True
-        return matches
+        done = self._account.act()
+        self.server.password_was_set |= self._account.password_was_set
+        return done
 
 
 class Retire(ServerStep):
@@ -138,7 +76,7 @@ class Retire(ServerStep):
                 )
             return None
         self._was_found = True
-        if ROLE not in _roles(user):
+        if ROLE not in roles_of(user):
             raise Misconfigured(f"--retire: {self._retired!r} is not an account of this service")
         return f"the account {self._retired!r} still exists"
 

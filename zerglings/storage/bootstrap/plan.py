@@ -10,7 +10,8 @@ from pathlib import Path
 from zerglings.storage.bootstrap.access import Retire, Security, User
 from zerglings.storage.bootstrap.cluster import Admin, Cluster, Wait
 from zerglings.storage.bootstrap.copies import Copies
-from zerglings.storage.bootstrap.database import DatabaseStep, Verify
+from zerglings.storage.bootstrap.database import REVS_LIMIT, DatabaseStep, Verify
+from zerglings.storage.bootstrap.replication import Peers, Replicate
 from zerglings.storage.bootstrap.runner import Misconfigured, Run, Step
 from zerglings.storage.bootstrap.server import Server
 from zerglings.storage.bootstrap.sqlite import File, Usable
@@ -18,7 +19,9 @@ from zerglings.storage.couchdb.account import Account
 from zerglings.storage.couchdb.client import CouchDBClient
 from zerglings.storage.couchdb.store import database_names
 
-STEPS: tuple[type[Step], ...] = (Wait, Admin, Cluster, User, DatabaseStep, Security, Copies, Verify)
+STEPS: tuple[type[Step], ...] = (
+    Wait, Admin, Cluster, User, DatabaseStep, Security, Copies, Replicate, Verify,
+)  # fmt: skip
 """The steps for CouchDB, for help texts."""
 
 
@@ -38,6 +41,7 @@ class CouchDBPlan:
         writes: whether to verify with a write even if nothing was changed.
         waits: whether to wait for copies that lack documents.
         ca_file: PEM file of the certificate authorities to trust, None for the public ones.
+        peers: the other regions' CouchDBs, None if there are none.
     """
 
     url: str
@@ -51,27 +55,24 @@ class CouchDBPlan:
     writes: bool = False
     waits: bool = False
     ca_file: Path | None = None
+    peers: Peers | None = None
 
     def steps(self, run: Run) -> list[Step]:
         """Return the steps in order.
 
         Raises:
-            Misconfigured: the account to remove is in use, or one account has two passwords.
+            Misconfigured: the account to remove is in use, one account has two passwords, or the
+                peers' account has another purpose too.
         """
-        if self.retired in (self.admin.username, self.service.username):
-            raise Misconfigured(f"--retire: the account {self.retired!r} is in use")
-        is_same_account = self.admin.username == self.service.username
-        if is_same_account and self.admin.password != self.service.password:
-            raise Misconfigured(
-                f"{self.admin.variable}: differs from {self.service.variable}, but both are for "
-                f"the account {self.admin.username!r}"
-            )
+        self._check_accounts()
         create_client = partial(CouchDBClient, self.url, ca_file=self.ca_file)
         server = Server(create_client, self.admin, self.service, run)
         names = database_names(self.database)
         # On one node, a second shard brings no benefit and makes each update more expensive.
         default_q = 1 if self.nodes == 1 else None
-        database = DatabaseStep(server, names, self.shards or {}, default_q, self.revs_limit)
+        # Other regions have copies too, which may miss updates.
+        limit = self.revs_limit or (REVS_LIMIT if self.peers is not None else None)
+        database = DatabaseStep(server, names, self.shards or {}, default_q, limit)
         security = Security(server, names)
         steps: list[Step] = [
             Wait(server),
@@ -81,9 +82,28 @@ class CouchDBPlan:
             database,
             security,
             Copies(server, names, (database, security), waits=self.waits),
+            Replicate(server, self.url, names, self.peers),
             Verify(server, names, writes=self.writes),
         ]
         return [*steps, Retire(server, self.retired)] if self.retired else steps
+
+    def _check_accounts(self) -> None:
+        in_use = [self.admin.username, self.service.username]
+        if self.peers is not None:
+            if self.peers.account.username in in_use:
+                raise Misconfigured(
+                    "COUCHDB_PEERS_USERNAME: is the account of the service or of the admin; "
+                    "give one of its own, which this command creates"
+                )
+            in_use.append(self.peers.account.username)
+        if self.retired in in_use:
+            raise Misconfigured(f"--retire: the account {self.retired!r} is in use")
+        is_same_account = self.admin.username == self.service.username
+        if is_same_account and self.admin.password != self.service.password:
+            raise Misconfigured(
+                f"{self.admin.variable}: differs from {self.service.variable}, but both are for "
+                f"the account {self.admin.username!r}"
+            )
 
 
 def sqlite_steps(path: Path) -> list[Step]:

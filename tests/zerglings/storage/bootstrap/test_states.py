@@ -237,6 +237,7 @@ def test_a_check_reports_each_drift(site: Site) -> None:
         "database drift",
         "security drift",
         "copies ok",
+        "replicate ok",
         "verify skipped",
     ]
 

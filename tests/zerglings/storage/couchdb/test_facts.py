@@ -5,70 +5,12 @@ from __future__ import annotations
 import hashlib
 import re
 import uuid
-from collections.abc import Iterator
 
 import pytest
-import requests
 
-from tests.support.site import CouchDBServer, missing_is_fine
+from tests.support.apache import PASSWORD, Server
 from tests.support.waiting import wait_until
 from zerglings.storage.couchdb.copies import _names_in, beginning_of
-
-Version = tuple[int, ...]
-
-TIMEOUT = 30.0
-PASSWORD = "relax"
-JSON = {"Content-Type": "application/json"}
-
-
-class Server:
-    """Sends requests to the server, by default with the admin's account."""
-
-    def __init__(self, server: CouchDBServer) -> None:
-        self._server = server
-        self._session = requests.Session()
-        self._session.trust_env = False
-        self.admin = server.username, server.password
-
-    def ask(self, method: str, path: str, **options: object) -> requests.Response:
-        given: dict[str, object] = {"auth": self.admin, "timeout": TIMEOUT, "headers": JSON}
-        return requests.request(method, f"{self._server.url}/{path}", **given | options)  # type: ignore[arg-type]
-
-    @property
-    def version(self) -> Version:
-        return tuple(
-            int(part) for part in re.findall(r"\d+", self.ask("GET", "").json()["version"])
-        )
-
-
-@pytest.fixture
-def server(couchdb: CouchDBServer) -> Server:
-    server = Server(couchdb)
-    welcome = server.ask("GET", "").json()
-    if welcome.get("couchdb") != "Welcome" or not welcome["version"].startswith("3."):
-        pytest.skip("this server is not Apache CouchDB 3")
-    return server
-
-
-@pytest.fixture
-def database(server: Server, couchdb: CouchDBServer) -> Iterator[str]:
-    name = f"overmind-test-{uuid.uuid4().hex[:12]}"
-    server.ask("PUT", name).raise_for_status()
-    yield name
-    with missing_is_fine():
-        couchdb.ask("DELETE", name)
-
-
-@pytest.fixture
-def account(server: Server) -> Iterator[str]:
-    """A new account with the password PASSWORD."""
-    name = f"overmind-{uuid.uuid4().hex[:12]}"
-    path = f"_users/org.couchdb.user:{name}"
-    user = {"name": name, "password": PASSWORD, "roles": [], "type": "user"}
-    server.ask("PUT", path, json=user).raise_for_status()
-    yield name
-    revision = server.ask("GET", path).json()["_rev"]
-    server.ask("DELETE", path, params={"rev": revision}).raise_for_status()
 
 
 @pytest.mark.parametrize(

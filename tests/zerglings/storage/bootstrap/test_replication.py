@@ -1,0 +1,384 @@
+"""Tests that bootstrap has CouchDB replicate from the other regions, and from no others."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from tests.support.cluster import NODES, Cluster, says
+from tests.support.fault_proxy import FaultProxy
+from tests.support.faults import Fault
+from tests.support.manage import python
+from tests.support.ready import assert_ready
+from tests.support.site import Site, missing_is_fine
+from zerglings.management.commands.bootstrap_couch import DRIFTED
+from zerglings.storage.bootstrap.accounts import user_id
+from zerglings.storage.bootstrap.replication import Peers
+from zerglings.storage.bootstrap.runner import Misconfigured, Refused, Run, Status, find_drift
+from zerglings.storage.couchdb.store import ROLE
+
+NOWHERE = "http://127.0.0.1:1"
+ELSEWHERE = "http://127.0.0.1:2"
+PASSWORD = "migrate"
+
+
+class Region:
+    """A site with peers, and what its bootstrap writes for them."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.username = f"{site.username}-peer"
+
+    def peers(self, password: str = PASSWORD, **urls: str) -> Peers | None:
+        account = self.site.account(self.username, password, "COUCHDB_PEERS_PASSWORD")
+        return Peers(urls, account) if urls else None
+
+    def through(self, url: str) -> Region:
+        return Region(self.site.through(url))
+
+    def bootstrap(self, *, password: str = PASSWORD, **urls: str) -> list[str]:
+        """Bootstrap the site with these peers, and return the lines about replication."""
+        peers = self.peers(password, **urls)
+        return about_replication(self.site.bootstrap(peers=peers))
+
+    def check(self, **urls: str) -> list[str]:
+        lines: list[str] = []
+
+        def report(step: str, status: Status, message: str) -> None:
+            lines.append(f"{step} {status} {message}")
+
+        find_drift(self.site.plan(peers=self.peers(**urls)).steps(Run()), report)
+        return about_replication(lines)
+
+    def id(self, peer: str, database: str | None = None) -> str:
+        return f"overmind:{database or self.site.database}:{peer}"
+
+    @property
+    def documents(self) -> dict[str, Any]:
+        rows = self.site.server.ask("GET", "_replicator", "_all_docs", include_docs="true")["rows"]
+        return {row["id"]: row["doc"] for row in rows if self.site.database in row["id"]}
+
+    def document(self, peer: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.site.server.ask("GET", "_replicator", self.id(peer))
+        return found
+
+    def write(self, document: dict[str, Any]) -> None:
+        self.site.server.ask("PUT", "_replicator", document["_id"], body=document)
+
+    def remove(self) -> None:
+        for id_, document in self.documents.items():
+            with missing_is_fine():
+                self.site.server.ask("DELETE", "_replicator", id_, rev=document["_rev"])
+        with missing_is_fine():
+            user = self.site.server.ask("GET", "_users", user_id(self.username))
+            self.site.server.ask("DELETE", "_users", user["_id"], rev=user["_rev"])
+
+
+@pytest.fixture
+def region(site: Site) -> Iterator[Region]:
+    region = Region(site)
+    yield region
+    region.remove()
+
+
+def about_replication(lines: list[str]) -> list[str]:
+    """Leave out the other steps, and warnings that depend on the server's settings."""
+    mine = [line.removeprefix("replicate ") for line in lines if line.startswith("replicate ")]
+    return [line for line in mine if "[replicator]" not in line]
+
+
+def test_both_databases_are_pulled_from_each_peer(region: Region) -> None:
+    region.bootstrap(east=NOWHERE, west=f"{ELSEWHERE}/couch")
+    assert set(region.documents) == {
+        region.id(peer, database) for peer in ("east", "west") for database in region.site.databases
+    }
+    east = region.document("east")
+    auth = {"basic": {"username": region.username, "password": PASSWORD}}
+    assert east["source"] == {"url": f"{NOWHERE}/{region.site.database}", "auth": auth}
+    own = f"{region.site.server.url}/{region.site.database}"
+    assert east["target"] == {"url": own, "auth": auth}
+    assert east["continuous"] is True
+    user = region.site.server.ask("GET", "_users", user_id(region.username))
+    assert user["roles"] == [ROLE], "the least that may read and write the databases"
+
+
+def test_a_second_run_writes_nothing(region: Region, proxy: FaultProxy) -> None:
+    behind = region.through(proxy.url)
+    behind.bootstrap(east=NOWHERE)
+    proxy.clear()
+    assert behind.bootstrap(east=NOWHERE)[-1] == "ok ok"
+    assert writes(proxy) == []
+
+
+def writes(proxy: FaultProxy) -> list[str]:
+    """Return the writes of a bootstrap; CouchDB's own replications write elsewhere."""
+    written = [r for r in proxy.requests if r.method != "GET"]
+    return [r.path for r in written if r.path.startswith(("/_replicator/", "/_users/"))]
+
+
+def test_without_peers_there_is_nothing_to_do(region: Region) -> None:
+    assert region.bootstrap() == ["ok ok"]
+    assert region.documents == {}
+    assert_ready(region.site)
+
+
+EDITS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    "another source": lambda d: d | {"source": f"{ELSEWHERE}/x"},
+    "another path": lambda d: d | {"source": d["source"] | {"url": f"{NOWHERE}/other"}},
+    "another target": lambda d: d | {"target": d["target"] | {"url": f"{NOWHERE}/other"}},
+    "no account": lambda d: d | {"source": {"url": d["source"]["url"]}},
+    "another password": lambda d: (
+        d
+        | {
+            "target": d["target"]
+            | {"auth": {"basic": d["target"]["auth"]["basic"] | {"password": "x"}}}
+        }
+    ),
+    "only once": lambda d: d | {"continuous": False},
+    "few retries": lambda d: d | {"retries_per_request": 1},
+    "a selection": lambda d: d | {"selector": {"facing": "N"}},
+    "named documents": lambda d: d | {"doc_ids": ["x"]},
+    "winners only": lambda d: d | {"winning_revs_only": True},
+    "new documents only": lambda d: d | {"since_seq": "now"},
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_an_edited_document_is_repaired(region: Region, edit: str) -> None:
+    region.bootstrap(east=NOWHERE)
+    right = region.document("east")
+    region.write(EDITS[edit](right))
+    assert any(
+        line.startswith(f"drift {region.id('east')} has ") for line in region.check(east=NOWHERE)
+    )
+    assert f"changed repaired {region.id('east')}" in region.bootstrap(east=NOWHERE)
+    assert settled(region.document("east")) == settled(right)
+
+
+def settled(document: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what CouchDB itself changes."""
+    return {name: value for name, value in document.items() if not name.startswith("_")}
+
+
+def test_a_new_password_and_a_new_url_reach_the_documents(region: Region) -> None:
+    region.bootstrap(east=NOWHERE)
+    lines = region.bootstrap(east=ELSEWHERE, password="another")
+    assert "updated the account" in lines[0]
+    for document in region.documents.values():
+        assert document["source"]["url"].startswith(ELSEWHERE)
+        assert document["source"]["auth"]["basic"]["password"] == "another"
+        assert document["target"]["auth"]["basic"]["password"] == "another"
+
+
+def test_harmless_options_of_operators_are_kept(region: Region) -> None:
+    region.bootstrap(east=NOWHERE)
+    added = {"connection_timeout": 9000, "since_seq": "0", "note": "by ann"}
+    document = region.document("east") | added
+    document["source"]["headers"] = {"X-Region": "north"}
+    region.write(document)
+    assert "ok ok" in region.bootstrap(east=NOWHERE)
+    assert settled(region.document("east")) == settled(document)
+    region.bootstrap(east=ELSEWHERE)
+    found = region.document("east")
+    assert {name: found[name] for name in added} == added
+    assert found["source"]["headers"] == {"X-Region": "north"}
+
+
+@pytest.mark.parametrize("left", [{"west": ELSEWHERE}, {}])
+def test_the_documents_of_a_peer_that_is_no_longer_listed_are_removed(
+    region: Region, left: dict[str, str]
+) -> None:
+    region.bootstrap(east=NOWHERE, west=ELSEWHERE)
+    assert f"{region.id('east')} has no peer" in region.check(**left)[0]
+    assert f"removed {region.id('east')}" in region.bootstrap(**left)[0]
+    assert set(region.documents) == {
+        region.id(peer, database) for peer in left for database in region.site.databases
+    }
+
+
+@pytest.mark.parametrize(
+    "name", ["mine-{}", "overmind:{}-2:east", "overmind:{}:East", "overmind:{}", "overmind:{}:a:b"]
+)
+def test_other_replications_are_never_touched(region: Region, name: str) -> None:
+    id_ = name.format(region.site.database)
+    # The peer, not CouchDB, ends when it cannot connect. It ignores addresses in this form.
+    ends = {end: {"url": f"{NOWHERE}/{end}"} for end in ("source", "target")}
+    region.write({"_id": id_, **ends, "continuous": True})
+    before = settled(region.documents[id_])
+    for urls in ({}, {"east": NOWHERE}, {}):
+        region.bootstrap(**urls)
+    assert {id_: settled(d) for id_, d in region.documents.items()} == {id_: before}
+
+
+def test_concurrent_runs_leave_one_revision_of_each_document(region: Region) -> None:
+    region.site.bootstrap()
+    with ThreadPoolExecutor(8) as pool:
+        done = list(pool.map(lambda _: region.bootstrap(east=NOWHERE, west=ELSEWHERE), range(8)))
+    assert all(lines[-1] == "ok ok" for lines in done)
+    assert len(region.documents) == 4
+    for id_ in region.documents:
+        leaves = region.site.server.ask("GET", "_replicator", id_, open_revs="all")
+        assert len(leaves) == 1, id_
+
+
+def test_rival_revisions_of_a_document_are_removed(region: Region) -> None:
+    """Runs on several nodes of a cluster can create them."""
+    region.bootstrap(east=NOWHERE)
+    rival = region.document("east") | {"_rev": "1-" + "f" * 32, "note": "a rival"}
+    body = {"new_edits": False, "docs": [rival]}
+    region.site.server.ask("POST", "_replicator", "_bulk_docs", body=body)
+    id_ = region.id("east")
+    assert f"drift {id_} has rival revisions" in region.check(east=NOWHERE)[0]
+    assert f"changed removed rival revisions of {id_}: 1" in region.bootstrap(east=NOWHERE)
+    leaves = region.site.server.ask("GET", "_replicator", id_, open_revs="all")
+    assert [leaf["ok"].get("_deleted", False) for leaf in leaves].count(False) == 1
+
+
+def test_an_unreachable_peer_does_not_delay_the_start(region: Region) -> None:
+    region.site.bootstrap()
+    with FaultProxy("127.0.0.1", 1) as silent:
+        silent.swallow()
+        began = time.monotonic()
+        lines = region.bootstrap(east=silent.url)
+        assert time.monotonic() - began < 5
+    assert "ok ok" in lines
+
+
+def test_a_check_finds_a_missing_document(region: Region, proxy: FaultProxy) -> None:
+    region.site.bootstrap()
+    (line,) = region.through(proxy.url).check(east=NOWHERE)
+    assert line.startswith("drift ")
+    for what in (region.id("east"), "the account of the peers"):
+        assert f"{what} is missing" in line
+    assert writes(proxy) == []
+
+
+def jobs(*found: tuple[str, str, object]) -> Fault:
+    docs = [{"doc_id": id_, "state": state, "info": info} for id_, state, info in found]
+    return Fault(says({"docs": docs}), lambda _, path: path.startswith("/_scheduler/docs"))
+
+
+def test_a_stopped_replication_is_a_warning_and_drift_in_a_check(
+    region: Region, proxy: FaultProxy
+) -> None:
+    behind = region.through(proxy.url)
+    behind.bootstrap(east=NOWHERE)
+    proxy.fault = jobs(
+        (region.id("east"), "crashing", {"error": "db_not_found: could not open"}),
+        ("somebody's", "crashing", {"error": "x"}),
+        (region.id("gone"), "crashing", None),
+    )
+    said = f"{region.id('east')} is crashing: db_not_found: could not open"
+    assert behind.bootstrap(east=NOWHERE) == [f"warning {said}", "ok ok"]
+    assert behind.check(east=NOWHERE) == [f"drift {said}"]
+
+
+def test_a_failed_replication_is_started_again_once(region: Region, proxy: FaultProxy) -> None:
+    behind = region.through(proxy.url)
+    behind.bootstrap(east=NOWHERE)
+    before = region.document("east")["_rev"]
+    proxy.fault = jobs((region.id("east"), "failed", {"error": "already started"}))
+    said = f"{region.id('east')} is failed: already started"
+    assert behind.check(east=NOWHERE) == [f"drift {said}"]
+    assert region.document("east")["_rev"] == before
+    repaired = f"changed repaired {region.id('east')}"
+    assert behind.bootstrap(east=NOWHERE) == [repaired, f"warning {said}", "ok ok"]
+    assert region.document("east")["_rev"] != before
+
+
+def test_the_password_of_the_peers_is_in_no_output(region: Region, proxy: FaultProxy) -> None:
+    environment = region.through(proxy.url).site.environment | {
+        "COUCHDB_PEERS": f"east={NOWHERE}",
+        "COUCHDB_PEERS_USERNAME": region.username,
+        "COUCHDB_PEERS_PASSWORD": "hunter2",
+    }
+    refusal = says({"error": "forbidden", "reason": "hunter2 is no password"}, 400)
+    outputs = []
+    for fault, options in (
+        (Fault(refusal, lambda method, path: method == "PUT" and "_replicator" in path), []),
+        (None, []),
+        (jobs((region.id("east"), "crashing", "hunter2: no")), ["--check", "--format", "json"]),
+    ):
+        proxy.fault = fault
+        done = python("manage.py", "bootstrap_couch", *options, **environment)
+        assert region.id("east") in done.stdout + done.stderr
+        outputs.append(done.stdout + done.stderr)
+    assert "hunter2" not in "".join(outputs)
+    assert done.returncode == DRIFTED
+
+
+@pytest.mark.parametrize("which", ["service", "admin"])
+def test_the_account_of_the_peers_is_used_for_nothing_else(site: Site, which: str) -> None:
+    name = site.username if which == "service" else site.server.username
+    peers = Peers({"east": NOWHERE}, site.account(name, PASSWORD, "COUCHDB_PEERS_PASSWORD"))
+    with pytest.raises(Misconfigured, match=r"^COUCHDB_PEERS_USERNAME: "):
+        site.bootstrap(peers=peers)
+
+
+def test_the_account_of_the_peers_is_not_retired_while_there_are_peers(region: Region) -> None:
+    with pytest.raises(Misconfigured, match="in use"):
+        region.site.bootstrap(peers=region.peers(east=NOWHERE), retired=region.username)
+    region.bootstrap(east=NOWHERE)
+    lines = region.site.bootstrap(retired=region.username)
+    assert f"retire changed removed the account {region.username!r}" in lines
+
+
+def test_an_account_of_the_peers_without_a_password_is_misconfigured(region: Region) -> None:
+    with pytest.raises(Misconfigured, match=r"^COUCHDB_PEERS_PASSWORD: not given"):
+        region.bootstrap(east=NOWHERE, password="")
+
+
+def test_a_service_that_uses_the_admins_account_replicates_too(region: Region) -> None:
+    server = region.site.server
+    account = region.site.account(server.username, server.password)
+    peers = region.peers(east=NOWHERE)
+    for _ in range(2):
+        lines = region.site.bootstrap(admin=account, service=account, peers=peers)
+    assert "replicate ok ok" in lines
+    assert len(region.documents) == 2
+    assert server.ask("GET", "_users", user_id(region.username))["roles"] == [ROLE]
+
+
+def test_replication_without_a_server_admin_says_what_is_missing(region: Region) -> None:
+    region.site.bootstrap()
+    account = region.site.account(region.site.username, region.site.password)
+    plan = region.site.plan(admin=account, service=account, peers=region.peers(east=NOWHERE))
+    (step,) = [step for step in plan.steps(Run()) if step.name == "replicate"]
+    with pytest.raises(Refused, match="COUCHDB_ADMIN_USERNAME"):
+        step.drift()
+
+
+def test_unsafe_and_slow_settings_of_nodes_are_warnings(region: Region, proxy: FaultProxy) -> None:
+    cluster = Cluster(region.site, proxy)
+    settings = {
+        ("couchdb%40a", "verify_ssl_certificates"): "true",
+        ("couchdb%40a", "interval"): "5000",
+        ("couchdb%40b", "interval"): "60000",
+    }
+    missing = {"error": "not_found", "reason": "unknown_config_value"}
+
+    def setting(node: str, name: str, value: str) -> Fault:
+        wanted = f"/_node/{node}/_config/replicator/{name}"
+        return Fault(says(value), lambda _, path: path == wanted)
+
+    proxy.faults = [
+        *(setting(*key, value) for key, value in settings.items()),
+        Fault(says(missing, 404), lambda _, path: "/_config/replicator/" in path),
+        *proxy.faults,
+    ]
+
+    def warnings(url: str) -> list[str]:
+        lines = cluster.bootstrap(peers=region.peers(east=url))
+        return [line for line in lines if "[replicator]" in line]
+
+    unsafe, slow = warnings("https://127.0.0.1:1")
+    assert "verify_ssl_certificates" in unsafe
+    assert unsafe.endswith("couchdb@b, couchdb@c")
+    assert "interval" in slow
+    assert slow.endswith("couchdb@b, couchdb@c")
+    assert warnings(NOWHERE) == [slow]
+    assert len(NODES) == 3
