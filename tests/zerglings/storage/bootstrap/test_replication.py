@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -228,7 +229,7 @@ def test_concurrent_runs_leave_one_revision_of_each_document(region: Region) -> 
 def test_rival_revisions_of_a_document_are_removed(region: Region) -> None:
     """Runs on several nodes of a cluster can create them."""
     region.bootstrap(east=NOWHERE)
-    rival = region.document("east") | {"_rev": "1-" + "f" * 32, "note": "a rival"}
+    rival = region.document("east") | {"_rev": f"1-{uuid.uuid4().hex}", "note": "a rival"}
     body = {"new_edits": False, "docs": [rival]}
     region.site.server.ask("POST", "_replicator", "_bulk_docs", body=body)
     id_ = region.id("east")
