@@ -12,7 +12,12 @@ from zerglings.storage.breaker import MAX_CALLS
 from zerglings.storage.couchdb.account import Account
 from zerglings.storage.couchdb.client import CouchDBClient
 from zerglings.storage.couchdb.database import Database
-from zerglings.storage.couchdb.exchange import Exchange
+from zerglings.storage.couchdb.exchange import (
+    REPLICATOR,
+    Exchange,
+    PeerBehind,
+    replicating_peers,
+)
 from zerglings.storage.couchdb.store import CouchDBStore
 from zerglings.storage.guarded import GuardedStore
 from zerglings.storage.instrumented import InstrumentedStore
@@ -35,37 +40,37 @@ def open_admin_store() -> Store:
 
 
 def open_exchanges() -> list[Exchange]:
-    """Return the replications of the main database with each peer of ``COUCHDB_PEERS``."""
-    admin = Account(
+    """Return the replications of the main database with each peer of ``COUCHDB_PEERS``.
+
+    Raises:
+        PeerBehind: CouchDB replicates from a peer that the setting does not list.
+        StoreUnavailable: the replications cannot be read.
+    """
+    if settings.OVERMIND_STORE == "sqlite":
+        return []
+    client = _client(
+        settings.COUCHDB_URL,
         settings.COUCHDB_ADMIN_USERNAME,
-        settings.COUCHDB_ADMIN_PASSWORD.read,
-        variable=settings.COUCHDB_ADMIN_PASSWORD.name,
+        settings.COUCHDB_ADMIN_PASSWORD,
     )
-    local = _database(settings.COUCHDB_URL, admin)
+    name: str = settings.COUCHDB_DATABASE
+    unlisted = replicating_peers(Database(client, REPLICATOR), name) - set(settings.COUCHDB_PEERS)
+    if unlisted:
+        raise PeerBehind(f"COUCHDB_PEERS does not list {', '.join(sorted(unlisted))}")
+    account = settings.COUCHDB_PEERS_USERNAME, settings.COUCHDB_PEERS_PASSWORD
     return [
-        Exchange(name, local, _database(url, _peers_account()))
-        for name, url in settings.COUCHDB_PEERS.items()
+        Exchange(peer, Database(client, name), Database(_client(url, *account), name))
+        for peer, url in settings.COUCHDB_PEERS.items()
     ]
-
-
-def _peers_account() -> Account:
-    password: Secret = settings.COUCHDB_PEERS_PASSWORD
-    return Account(settings.COUCHDB_PEERS_USERNAME, password.read, variable=password.name)
-
-
-def _database(url: str, account: Account) -> Database:
-    client = CouchDBClient(url, account, ca_file=settings.COUCHDB_CA_FILE)
-    return Database(client, settings.COUCHDB_DATABASE)
 
 
 def _open_store(username: str, password: Secret) -> Store:
     if settings.OVERMIND_STORE == "sqlite":
         return InstrumentedStore(SQLiteStore(settings.OVERMIND_SQLITE_PATH))
-    account = Account(username, password.read, variable=password.name)
-    client = CouchDBClient(
-        settings.COUCHDB_URL,
-        account,
-        connections=CONNECTIONS,
-        ca_file=settings.COUCHDB_CA_FILE,
-    )
+    client = _client(settings.COUCHDB_URL, username, password, connections=CONNECTIONS)
     return InstrumentedStore(CouchDBStore(client, settings.COUCHDB_DATABASE))
+
+
+def _client(url: str, username: str, password: Secret, connections: int = 1) -> CouchDBClient:
+    account = Account(username, password.read, variable=password.name)
+    return CouchDBClient(url, account, connections=connections, ca_file=settings.COUCHDB_CA_FILE)

@@ -11,6 +11,7 @@ from contextlib import closing
 import pytest
 
 from tests.support.backends import Backend
+from tests.support.cluster import says
 from tests.support.copies import hold
 from tests.support.documents import SOON, leaves
 from tests.support.fault_proxy import FaultProxy
@@ -57,6 +58,32 @@ def test_the_embedded_store_is_healed(sqlite: Backend) -> None:
     }
     assert leaves(store, dead.id) == []
     assert leaves(store, living.id)
+    store.close()
+
+
+def test_nothing_is_removed_while_a_region_is_not_listed(couch: Backend, proxy: FaultProxy) -> None:
+    store = couch.open()
+    dead = old_death(Hive(store))
+    replication = f"overmind:{couch.environment['COUCHDB_DATABASE']}:east"
+    rows = {"rows": [{"id": replication}]}
+    hold(proxy, a=(3,), b=(3,), c=(3,))
+    replications = Fault(says(rows), lambda _, path: path.startswith("/_replicator/_all_docs"))
+    proxy.faults = [*proxy.faults, replications]
+    done = heal(couch.through(proxy.url).environment)
+    assert done.returncode == 1
+    assert "COUCHDB_PEERS does not list east" in done.stderr
+    assert leaves(store, dead.id)
+    store.close()
+
+
+def test_nothing_is_removed_while_a_region_does_not_answer(couch: Backend) -> None:
+    store = couch.open()
+    dead = old_death(Hive(store))
+    peers = {"COUCHDB_PEERS": "east=http://127.0.0.1:1", "COUCHDB_PEERS_PASSWORD": "migrate"}
+    done = heal(couch.environment | peers)
+    assert done.returncode == 1
+    assert "east" in done.stderr
+    assert leaves(store, dead.id)
     store.close()
 
 

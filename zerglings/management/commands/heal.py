@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from argparse import ArgumentTypeError
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
@@ -13,7 +13,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from zerglings.hive.healing import Healer
 from zerglings.storage import open_admin_store, open_exchanges
 from zerglings.storage.base import AccountRefused, CopiesBehind, Store, StoreError
-from zerglings.storage.couchdb.exchange import Exchange, PeerBehind
+from zerglings.storage.couchdb.exchange import PeerBehind
 
 DAY = 24 * 60 * 60
 WHOLENESS_TIMEOUT = 5.0
@@ -58,10 +58,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Run all steps, and print what each has done."""
         store = open_admin_store()
-        exchanges = open_exchanges()
-        healer = Healer(
-            store, settings.OVERMIND_HISTORY_TAIL, exchange=lambda: _complete_all(exchanges)
-        )
+        healer = Healer(store, settings.OVERMIND_HISTORY_TAIL, exchange=_complete_exchanges)
         try:
             self._heal(store, healer, options["grace"])
         except StoreError as error:
@@ -90,8 +87,8 @@ class Command(BaseCommand):
         self.stdout.write(f"{step():>8}  {what}")
 
 
-def _complete_all(exchanges: Sequence[Exchange]) -> None:
-    for exchange in exchanges:
+def _complete_exchanges() -> None:
+    for exchange in open_exchanges():
         exchange.complete()
 
 

@@ -11,11 +11,17 @@ for these local documents.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 
-from zerglings.storage.base import StoreUnavailable
+from zerglings.storage.base import NotBootstrapped, StoreUnavailable
 from zerglings.storage.couchdb.database import Database
+
+REPLICATOR = "_replicator"
+
+PREFIX = "overmind:"
+"""Start of the ids of the replications that bootstrap sets up: ``overmind:<database>:<peer>``."""
 
 WAIT_LIMIT = 180.0
 """Seconds to wait for each direction. A replication stores its position every 30 seconds."""
@@ -24,6 +30,31 @@ POLL_SECONDS = 2.0
 
 CALL_TIMEOUT = 10.0
 """Timeout in seconds of each request."""
+
+
+def replicating_peers(replicator: Database, database: str) -> set[str]:
+    """Return the names of the peers from which bootstrap has had a database replicated.
+
+    Args:
+        replicator: the database ``_replicator``, with a server admin's account.
+        database: the name of the replicated database.
+
+    Bootstrap does not set up any before CouchDB 2, so such servers are not asked.
+
+    Raises:
+        StoreUnavailable: the replications cannot be read.
+    """
+    if not replicator.is_modern(CALL_TIMEOUT):
+        return set()
+    start = f"{PREFIX}{database}:"
+    params = {"startkey": json.dumps(start), "endkey": json.dumps(f"{start}\ufff0")}
+    try:
+        answer = replicator.ask(
+            *("GET", "_all_docs"), timeout=CALL_TIMEOUT, params=params, required_key="rows"
+        )
+    except NotBootstrapped:
+        return set()
+    return {str(row["id"]).removeprefix(start) for row in answer["rows"]}
 
 
 class PeerBehind(Exception):
