@@ -45,7 +45,7 @@ STORE_EVERY = 0.25
 HEAL_EVERY = 60.0
 """Seconds between two runs of ``manage.py heal``, which removes dead zerglings."""
 
-HEAL_LIMIT = 60.0
+HEAL_LIMIT = 300.0
 """Timeout of a run of heal, in seconds."""
 
 LEAST_PAUSE = 0.25

@@ -147,7 +147,11 @@ class Reader:
                 restored.append(self._restore_base(rival, time_left))
             except MissingChunk as error:
                 missing = error
-        spawns = {rival.spawn for rival in restored if rival.base.chunk is not None}
+        spawns = {
+            rival.spawn
+            for rival in restored
+            if not rival.is_stripped or rival.base.chunk is not None
+        }
         complete = [rival for rival in restored if not _lacks_chunks(rival, spawns)]
         if missing is not None and not complete:
             raise missing
@@ -213,7 +217,7 @@ def _lacks_chunks(rival: Zergling, spawns: Collection[Pose]) -> bool:
 
     Args:
         rival: a rival whose base was restored if a chunk was found.
-        spawns: the spawn as known by rivals that have chunks.
+        spawns: the spawn as known by the other rivals.
     """
     is_chunkless = rival.is_stripped and rival.base.chunk is None
     return is_chunkless and bool(spawns) and rival.base.pose not in spawns

@@ -18,7 +18,7 @@ from zerglings.storage.couchdb.exchange import (
     PeerBehind,
     replicating_peers,
 )
-from zerglings.storage.couchdb.store import CouchDBStore
+from zerglings.storage.couchdb.store import CouchDBStore, database_names
 from zerglings.storage.guarded import GuardedStore
 from zerglings.storage.instrumented import InstrumentedStore
 from zerglings.storage.sqlite.store import SQLiteStore
@@ -40,7 +40,7 @@ def open_admin_store() -> Store:
 
 
 def open_exchanges() -> list[Exchange]:
-    """Return the replications of the main database with each peer of ``COUCHDB_PEERS``.
+    """Return the replications of both databases with each peer of ``COUCHDB_PEERS``.
 
     Raises:
         PeerBehind: CouchDB replicates from a peer that the setting does not list.
@@ -53,14 +53,16 @@ def open_exchanges() -> list[Exchange]:
         settings.COUCHDB_ADMIN_USERNAME,
         settings.COUCHDB_ADMIN_PASSWORD,
     )
-    name: str = settings.COUCHDB_DATABASE
-    unlisted = replicating_peers(Database(client, REPLICATOR), name) - set(settings.COUCHDB_PEERS)
-    if unlisted:
+    names = database_names(settings.COUCHDB_DATABASE)
+    replicator = Database(client, REPLICATOR)
+    known = {peer for name in names for peer in replicating_peers(replicator, name)}
+    if unlisted := known - set(settings.COUCHDB_PEERS):
         raise PeerBehind(f"COUCHDB_PEERS does not list {', '.join(sorted(unlisted))}")
     account = settings.COUCHDB_PEERS_USERNAME, settings.COUCHDB_PEERS_PASSWORD
     return [
         Exchange(peer, Database(client, name), Database(_client(url, *account), name))
         for peer, url in settings.COUCHDB_PEERS.items()
+        for name in names
     ]
 
 

@@ -192,6 +192,18 @@ def test_what_the_original_wrote_in_another_region_waits_for_its_chunks(
     assert Hive(store).get(spawn.id).command_count == 251 + 350
 
 
+def test_what_the_original_wrote_waits_even_if_this_region_has_no_chunks(
+    backend: Backend, hive: Hive, store: Store, spawn: Zergling
+) -> None:
+    hive.command(spawn.id, CommandRequest("own", ("R",)))
+    east, chunks = other_region(spawn)
+    original = {name: east[name] for name in ("_id", "id", "location", "facing", "commandHistory")}
+    deliver(backend, original, spawn, 400)
+    assert Hive(store).get(spawn.id).command_count == 1
+    deliver_chunks(store, chunks)
+    assert Hive(store).get(spawn.id).command_count == 351
+
+
 def test_heal_reports_a_rival_that_cannot_be_merged_yet(
     backend: Backend, hive: Hive, store: Store, spawn: Zergling
 ) -> None:

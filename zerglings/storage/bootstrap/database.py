@@ -124,8 +124,16 @@ class DatabaseStep(ServerStep):
         for copy, limit in seen:
             if copy and not isinstance(limit, int):
                 raise NotYet(NOT_COUCHDB)
-            if limit not in (None, wanted):
+            if limit not in (None, wanted) and not self._may_stay(limit, wanted):
                 yield copy, limit
+
+    def _may_stay(self, limit: object, wanted: int) -> bool:
+        """Whether an existing limit is kept: a default does not lower another default.
+
+        A region whose peers were taken out for a while still needs its revisions.
+        """
+        is_default = self._revs_limit is None and isinstance(limit, int)
+        return is_default and wanted < int(str(limit)) <= REVS_LIMIT
 
     def _wanted_limit(self, copies: list[Copy] | None) -> int:
         if self._revs_limit is not None:

@@ -1,9 +1,8 @@
 """Finds out how far a database has been replicated between this region and another.
 
 CouchDB stores the position of each replication as a local document of the same id in its source and
-its target. The source counts the changes after that position, which the target lacks. A source that
-is asked with another database's position counts all of its changes, so the direction of a
-replication need not be known.
+its target. This region's own replications are known by their ids; all others between the two
+databases are taken for the peer's, whose source is this region.
 
 See https://docs.couchdb.org/en/stable/replication/protocol.html#upload-batch-of-changed-documents
 for these local documents.
@@ -26,7 +25,15 @@ PREFIX = "overmind:"
 WAIT_LIMIT = 180.0
 """Seconds to wait for each direction. A replication stores its position every 30 seconds."""
 
+SILENCE_LIMIT = 10.0
+"""Seconds after which a region that does not answer is given up."""
+
 POLL_SECONDS = 2.0
+
+NOTHING = "0"
+"""The position of a replication that has not stored any yet."""
+
+EMPTY = "no replication"
 
 CALL_TIMEOUT = 10.0
 """Timeout in seconds of each request."""
@@ -96,19 +103,52 @@ class Exchange:
         Raises:
             PeerBehind: that did not happen in time, or one of the two cannot be read.
         """
-        try:
-            self._wait(self._local, self._peer, f"{self._name} has not replicated this region")
-            self._wait(self._peer, self._local, f"this region has not replicated {self._name}")
-        except StoreUnavailable as error:
-            raise PeerBehind(f"the replication with {self._name} is unknown: {error}") from error
+        self._wait(self._local, self._has_sent, f"{self._name} has not replicated this region")
+        self._wait(self._peer, self._has_received, f"this region has not replicated {self._name}")
 
-    def _wait(self, source: Database, target: Database, failure: str) -> None:
-        wanted = _last_position(source)
+    def _wait(self, source: Database, has_reached: Callable[[str], bool], failure: str) -> None:
         end = time.monotonic() + self._limit
-        while (missing := _missing(source, target, wanted)) > 0:
-            if time.monotonic() >= end:
-                raise PeerBehind(f"{failure}: {missing} changes are missing")
+        silent_since: float | None = None
+        wanted: str | None = None
+        while True:
+            problem = failure
+            try:
+                wanted = wanted or _last_position(source)
+                if has_reached(wanted):
+                    return
+                silent_since = None
+            except StoreUnavailable as error:
+                problem = f"{failure}, as far as is known: {error}"
+                silent_since = silent_since or time.monotonic()
+            now = time.monotonic()
+            if now >= end or (silent_since is not None and now - silent_since >= SILENCE_LIMIT):
+                raise PeerBehind(problem)
             self._pause(POLL_SECONDS)
+
+    def _has_sent(self, wanted: str) -> bool:
+        others = self._positions()
+        others.pop(self._own_checkpoint(), None)
+        return any(_is_reached(self._local, position, wanted) for position in others.values())
+
+    def _has_received(self, wanted: str) -> bool:
+        position = self._positions().get(self._own_checkpoint(), NOTHING)
+        return _is_reached(self._peer, position, wanted)
+
+    def _own_checkpoint(self) -> str:
+        """Return the id of the local document of this region's replication from the peer."""
+        job = self._local.ask_server(
+            *("_scheduler", "docs", REPLICATOR, f"{PREFIX}{self._local.name}:{self._name}"),
+            timeout=CALL_TIMEOUT,
+            required_key="id",
+        )
+        return f"_local/{job['id']}".removesuffix("+continuous")
+
+    def _positions(self) -> dict[str, str]:
+        """Return the positions on which both ends of a replication agree, by document id."""
+        here, there = _checkpoints(self._local), _checkpoints(self._peer)
+        return {
+            id_: checkpoint[1] for id_, checkpoint in here.items() if there.get(id_) == checkpoint
+        } | {EMPTY: NOTHING}
 
 
 def _last_position(database: Database) -> str:
@@ -121,19 +161,30 @@ def _last_position(database: Database) -> str:
     return str(answer["last_seq"])
 
 
-def _missing(source: Database, target: Database, wanted: str) -> int:
-    """Return how many of the source's changes up to the position ``wanted`` the target lacks."""
-    positions = ["0", *_positions(source, target)]
-    return min(_changes_after(source, each) for each in positions) - _changes_after(source, wanted)
+def _is_reached(source: Database, position: str, wanted: str) -> bool:
+    """Whether a replication at ``position`` has everything up to ``wanted``.
+
+    A number in a position adds up those of all shards. So it decides only for a single shard;
+    otherwise there must be no change after the position.
+    """
+    after = _changes_after(source, position)
+    if after == 0:
+        return True
+    is_later = _number(position) >= _number(wanted)
+    return is_later and _shards(source) == 1 and after <= _changes_after(source, wanted)
 
 
-def _positions(source: Database, target: Database) -> list[str]:
-    """Return the positions of all replications between two databases, in either direction."""
-    ends = [_checkpoints(source), _checkpoints(target)]
-    return [position for id_, position in ends[0].items() if id_ in ends[1]]
+def _number(position: str) -> int:
+    return int(position.partition("-")[0])
 
 
-def _checkpoints(database: Database) -> dict[str, str]:
+def _shards(database: Database) -> int:
+    info = database.ask("GET", timeout=CALL_TIMEOUT, required_key="cluster")
+    return int(info["cluster"]["q"])
+
+
+def _checkpoints(database: Database) -> dict[str, tuple[str, str]]:
+    """Return session and position of each replication that the database takes part in."""
     answer = database.ask(
         *("GET", "_local_docs"),
         timeout=CALL_TIMEOUT,
@@ -142,7 +193,7 @@ def _checkpoints(database: Database) -> dict[str, str]:
     )
     documents = [row["doc"] for row in answer["rows"] if isinstance(row.get("doc"), dict)]
     return {
-        str(document["_id"]): str(document["source_last_seq"])
+        str(document["_id"]): (str(document.get("session_id")), str(document["source_last_seq"]))
         for document in documents
         if "source_last_seq" in document
     }

@@ -105,6 +105,14 @@ def test_databases_with_a_single_copy_get_a_lower_revs_limit(site: Site, proxy: 
     assert "database ok ok" in lines
 
 
+def test_a_default_does_not_lower_the_other_default(site: Site, proxy: FaultProxy) -> None:
+    cluster = Cluster(site, proxy, holders=NODES[:1])
+    cluster.keep("couchdb@a", "_security", CLOSED)
+    cluster.keep("couchdb@a", "_revs_limit", REVS_LIMIT)
+    assert "database ok ok" in cluster.bootstrap()
+    assert cluster.changed("_revs_limit") == set()
+
+
 def test_a_configured_revs_limit_is_kept(site: Site, proxy: FaultProxy) -> None:
     cluster = Cluster(site, proxy, holders=NODES[:1])
     cluster.keep("couchdb@a", "_security", CLOSED)
