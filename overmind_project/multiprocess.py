@@ -2,7 +2,7 @@
 
 This is the multiprocess mode of prometheus_client: each process counts in files of its own, which
 have its id in their names, and an answer adds up all files. The counts of workers that have ended
-stay in the directory, so that no total falls.
+stay in the directory, so that no total falls until many have ended.
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ class MetricsDirectory:
     def worker_ended(self, process_id: int, running: Collection[int]) -> None:
         """Drop the gauges of a worker that has ended; its other counts stay.
 
-        Beyond `MAX_LEFT` files, those of all ended workers are removed, as when the service starts
-        anew. A service whose workers crash for ever would fill the memory otherwise.
+        Beyond `MAX_LEFT` files, those of all ended workers are removed, and totals fall to those of
+        the running ones. A service whose workers crash for ever would fill the memory otherwise.
 
         Args:
             process_id: the worker that has ended.

@@ -189,7 +189,7 @@ class Replicate(ServerStep):
     def _ended_replications(self) -> list[str]:
         """Return a sentence for each replication that has ended and was not restarted yet.
 
-        Those that have crashed are added to ``unseen``: CouchDB itself starts them again.
+        A replication that is crashing is only reported, in ``unseen``: CouchDB starts it again.
         """
         self._ended = []
         found = []
