@@ -16,11 +16,10 @@ from typing import TypeVar
 from zerglings.documents import Document
 from zerglings.domain.document_format import NotAZergling, decode
 from zerglings.domain.merging import Leaf, merge
-from zerglings.domain.zergling import Pose, Zergling
+from zerglings.domain.zergling import Zergling
 from zerglings.repository import counters
 from zerglings.repository.archive import Archive
-from zerglings.repository.base_recovery import BaseRecovery
-from zerglings.repository.chunk_store import MissingChunk
+from zerglings.repository.base_recovery import BaseRecovery, complete_rivals
 from zerglings.repository.moving import LongHistory, Mover
 from zerglings.repository.retry_budget import RetryBudget, TimeLeft
 from zerglings.repository.writing import Writer
@@ -125,37 +124,13 @@ class Reader:
         Rivals whose chunks have not arrived yet are left out and stay in the store. A later read
         merges them.
         """
-        if len(rivals) <= 1:
-            return [Leaf(self._restore_base(zergling, time_left)) for zergling in rivals]
-        restored = self._restore_rivals(rivals, time_left)
-        leaves = self._archive.load_leaves(restored, timeout=time_left())
+        if len(rivals) <= 1 and not any(rival.lacks_base for rival in rivals):
+            return [Leaf(rival) for rival in rivals]
+        restored = [self._bases.restore(rival, timeout=time_left()) for rival in rivals]
+        leaves = self._archive.load_leaves(complete_rivals(restored), timeout=time_left())
         if len(leaves) < len(rivals):
             counters.merge_deferred()
         return leaves
-
-    def _restore_base(self, zergling: Zergling, time_left: TimeLeft) -> Zergling:
-        if not zergling.is_stripped:
-            return zergling
-        return self._bases.restore(zergling, timeout=time_left())
-
-    def _restore_rivals(self, rivals: Sequence[Zergling], time_left: TimeLeft) -> list[Zergling]:
-        """Return the rivals with their bases restored, without those whose chunks are missing."""
-        restored: list[Zergling] = []
-        missing: MissingChunk | None = None
-        for rival in rivals:
-            try:
-                restored.append(self._restore_base(rival, time_left))
-            except MissingChunk as error:
-                missing = error
-        spawns = {
-            rival.spawn
-            for rival in restored
-            if not rival.is_stripped or rival.base.chunk is not None
-        }
-        complete = [rival for rival in restored if not _lacks_chunks(rival, spawns)]
-        if missing is not None and not complete:
-            raise missing
-        return complete
 
     def _merge_and_write(
         self, leaves: list[Leaf], time_left: TimeLeft, *, all_copies: bool
@@ -207,20 +182,6 @@ class Reader:
             result = error
         if isinstance(result, StoreError):  # it remains a rival, and the next reader merges it
             logger.info("Could not delete a merged rival of %s: %s", loser.id, result)
-
-
-def _lacks_chunks(rival: Zergling, spawns: Collection[Pose]) -> bool:
-    """Whether a rival's older words are in chunks that have not arrived yet.
-
-    A rival that the original service wrote names no chunk. If none was found and the rival does not
-    begin at the spawn, its words before that are in a chunk that is missing here.
-
-    Args:
-        rival: a rival whose base was restored if a chunk was found.
-        spawns: the spawn as known by the other rivals.
-    """
-    is_chunkless = rival.is_stripped and rival.base.chunk is None
-    return is_chunkless and bool(spawns) and rival.base.pose not in spawns
 
 
 def _decode_leaves(leaves: Sequence[Document]) -> list[Zergling]:
