@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from zerglings.documents import Document
+from zerglings.documents import MERGED, Document
 from zerglings.domain.document_format import NotAZergling, decode
 from zerglings.domain.merging import Leaf, merge
 from zerglings.domain.zergling import Zergling
@@ -34,6 +34,13 @@ MERGE_ATTEMPTS = 3
 
 Found = Zergling | StoreError | None
 """The result of reading one id; None if the document was deleted or is not a zergling."""
+
+
+class MissingMerge(StoreUnavailable):
+    """All leaves of a document were merged, and the merged leaf has not arrived yet."""
+
+    def __init__(self, zergling_id: str) -> None:
+        super().__init__(f"the newest revision of {zergling_id} has not arrived yet")
 
 
 class Reader:
@@ -83,6 +90,9 @@ class Reader:
             id_: self._resolve(zerglings, time_left, all_copies=all_copies)
             for id_, zerglings in decoded.items()
         }
+        if deleted := [id_ for id_, leaves in documents.items() if not leaves]:
+            awaited = self._store.merged_away(deleted, timeout=time_left())
+            found |= {id_: MissingMerge(id_) for id_ in awaited}
         return {id_: self._shorten(each) for id_, each in found.items()} if to_change else found
 
     def page(self, after: str | None, limit: int) -> Page:
@@ -175,7 +185,7 @@ class Reader:
         return replace(stored, revision=result.revision)
 
     def _delete(self, loser: Zergling, time_left: TimeLeft) -> None:
-        tombstone = {"_id": loser.id, "_rev": loser.revision, "_deleted": True}
+        tombstone = {"_id": loser.id, "_rev": loser.revision, "_deleted": True, MERGED: True}
         try:
             (result,) = self._store.put_many([tombstone], timeout=time_left())
         except StoreError as error:
