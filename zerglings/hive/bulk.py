@@ -24,6 +24,7 @@ from zerglings.hive.mutations import (
 )
 from zerglings.repository.chunk_store import MissingChunk
 from zerglings.repository.moving import LongHistory, Mover
+from zerglings.repository.reading import MissingMerge
 from zerglings.repository.retry_budget import TooMuchContention
 from zerglings.storage.base import StoreError, StoreUnavailable, TooLarge
 
@@ -208,14 +209,14 @@ def _common_failure(
 ) -> StoreUnavailable | None:
     """Return the store's failure if all attempted mutations of the part failed, else None.
 
-    A damaged history or a document that is too large concerns one zergling only, so it does not
-    count.
+    An incomplete or damaged history or a document that is too large concerns one zergling only, so
+    it does not count.
     """
     attempted = [o for entry, o in zip(part, outcomes, strict=True) if isinstance(entry, Mutation)]
     failures = [
         outcome
         for outcome in attempted
         if isinstance(outcome, StoreUnavailable)
-        and not isinstance(outcome, MissingChunk | TooLarge)
+        and not isinstance(outcome, MissingChunk | MissingMerge | TooLarge)
     ]
     return failures[0] if failures and len(failures) == len(attempted) else None

@@ -20,7 +20,7 @@ from zerglings.domain.zergling import DIED, CommandRequest, Zergling
 from zerglings.hive import idempotency
 from zerglings.repository.archive import Archive
 from zerglings.repository.base_recovery import BaseRecovery
-from zerglings.repository.reading import Reader
+from zerglings.repository.reading import MissingMerge, Reader
 from zerglings.repository.retry_budget import BATCH_JOB_TIMEOUT
 from zerglings.storage.base import Store, StoreError, StoreUnavailable
 
@@ -173,9 +173,13 @@ class Healer:
 
         Raises:
             KeyError: no copy ever held the document.
+            MissingMerge: all its leaves were merged, and the merged leaf is not there.
         """
         found = self._store.get_many([zergling_id], all_copies=True, timeout=BATCH_JOB_TIMEOUT)
-        return found[zergling_id]
+        leaves = found[zergling_id]
+        if not leaves and self._store.merged_away([zergling_id], timeout=BATCH_JOB_TIMEOUT):
+            raise MissingMerge(zergling_id)
+        return leaves
 
     def _pages_of_ids(self) -> Iterator[list[str]]:
         for page in _pages(self._store):
