@@ -12,15 +12,15 @@ from zerglings.storage.breaker import MAX_CALLS
 from zerglings.storage.couchdb.account import Account
 from zerglings.storage.couchdb.client import CouchDBClient
 from zerglings.storage.couchdb.database import Database
-from zerglings.storage.couchdb.exchange import (
+from zerglings.storage.couchdb.store import CouchDBStore, database_names
+from zerglings.storage.guarded import GuardedStore
+from zerglings.storage.instrumented import InstrumentedStore
+from zerglings.storage.regions.exchange import (
     REPLICATOR,
     Exchange,
     PeerBehind,
     replicating_peers,
 )
-from zerglings.storage.couchdb.store import CouchDBStore, database_names
-from zerglings.storage.guarded import GuardedStore
-from zerglings.storage.instrumented import InstrumentedStore
 from zerglings.storage.sqlite.store import SQLiteStore
 
 CONNECTIONS = MAX_CALLS + 2

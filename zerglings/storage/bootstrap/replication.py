@@ -27,8 +27,8 @@ from zerglings.storage.bootstrap.server import (
     ServerStep,
 )
 from zerglings.storage.couchdb.account import Account
-from zerglings.storage.couchdb.exchange import PREFIX, REPLICATOR
 from zerglings.storage.couchdb.responses import ErrorResponse
+from zerglings.storage.regions.exchange import PREFIX, REPLICATOR
 
 OPTIONS = {"continuous": True, "retries_per_request": 20}
 """Options of each replication.
