@@ -39,6 +39,12 @@ def open_admin_store() -> Store:
     return _open_store(settings.COUCHDB_ADMIN_USERNAME, settings.COUCHDB_ADMIN_PASSWORD)
 
 
+def open_main_database() -> Database:
+    """Return the main database in CouchDB, with connections of its own. The caller closes them."""
+    client = _client(settings.COUCHDB_URL, settings.COUCHDB_USERNAME, settings.COUCHDB_PASSWORD)
+    return Database(client, settings.COUCHDB_DATABASE)
+
+
 def open_exchanges() -> list[Exchange]:
     """Return the replications of both databases with each peer of ``COUCHDB_PEERS``.
 
