@@ -15,6 +15,7 @@ ENTRY_POINTS = {
     "swarmSpawn": "swarm-spawn",
     "swarmCommands": "swarm-commands",
     "events": "events",
+    "regions": "regions",
     "schema": "schema",
     "docs": "docs",
     "health": "health",
