@@ -228,7 +228,12 @@ TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
         "APP_DIRS": True,
-        "OPTIONS": {"context_processors": ["overmind_project.auth.credentials.signed_in"]},
+        "OPTIONS": {
+            "context_processors": [
+                "overmind_project.auth.credentials.signed_in",
+                "overmind_project.home.region",
+            ]
+        },
     }
 ]
 USE_TZ = True
