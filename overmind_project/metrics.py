@@ -23,6 +23,8 @@ from overmind_project import __version__
 from overmind_project.multiprocess import METRICS_DIRECTORY
 from zerglings.api.negotiation import best_media_type
 from zerglings.hive.hive import configured_hive
+from zerglings.regions.monitor import configured_monitor
+from zerglings.storage.regions.lag import Lag
 
 PLAIN, OPEN_METRICS = "text/plain", "application/openmetrics-text"
 
@@ -101,6 +103,42 @@ class CopiesCollector(Collector):
             self._lacking = lacking
 
 
+class RegionsCollector(Collector):
+    """Reports how far this region is behind the others.
+
+    Args:
+        lags: returns the lags by region, None if they are unknown or there are no regions.
+    """
+
+    def __init__(self, lags: Callable[[], dict[str, Lag] | None]) -> None:
+        self._lags = lags
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the lags; nothing for a region whose heartbeat has never arrived."""
+        lags = self._lags()
+        if lags is None:
+            return
+        yield GaugeMetricFamily(
+            "overmind_regions_seen",
+            "Other regions whose heartbeats have arrived in this one.",
+            len(lags),
+        )
+        seconds = GaugeMetricFamily(
+            "overmind_region_lag_seconds",
+            "Seconds by which this region is behind another one, by part (zerglings or history).",
+            labels=("region", "part"),
+        )
+        for region, lag in lags.items():
+            seconds.add_metric((region, "zerglings"), lag.zerglings)
+            seconds.add_metric((region, "history"), lag.history)
+        yield seconds
+
+
+def _region_lags() -> dict[str, Lag] | None:
+    monitor = configured_monitor()
+    return None if monitor is None else monitor.lags()
+
+
 def _resident_bytes() -> list[int]:
     """Return the resident memory of each process of this service, in bytes.
 
@@ -132,6 +170,7 @@ def _registry() -> CollectorRegistry:
         registry = REGISTRY
     registry.register(ServiceCollector())
     registry.register(CopiesCollector(lambda: configured_hive().missing_documents()))
+    registry.register(RegionsCollector(_region_lags))
     return registry
 
 

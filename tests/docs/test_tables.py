@@ -109,6 +109,7 @@ def families() -> set[str]:
         *REGISTRY.collect(),
         *metrics.ServiceCollector().collect(),
         *metrics.CopiesCollector(lambda: 0).collect(),
+        *metrics.RegionsCollector(dict).collect(),
     ]
     return {_asked_for(each) for each in known if each.name.startswith("overmind_")}
 

@@ -21,6 +21,7 @@ from tests.support.faults import Fault, Hang
 from tests.support.prometheus import Metrics
 from tests.support.service import Service
 from tests.support.waiting import wait_until
+from zerglings.storage.regions.lag import Lag
 
 OPEN_METRICS = "application/openmetrics-text"
 
@@ -173,3 +174,21 @@ def test_a_hanging_store_does_not_delay_a_scrape(on_a_cluster: Service, proxy: F
 
 def test_the_copies_metric_is_absent_without_copies(serving: Service) -> None:
     assert not list(Metrics.of(serving).samples(LACKING))
+
+
+def shown(lags: dict[str, Lag] | None) -> dict[str, list[tuple[dict[str, str], float]]]:
+    families = metrics.RegionsCollector(lambda: lags).collect()
+    return {
+        family.name: [(sample.labels, sample.value) for sample in family.samples]
+        for family in families
+    }
+
+
+def test_regions_are_counted_only_while_they_are_known() -> None:
+    assert shown(None) == {}
+    assert shown({}) == {"overmind_regions_seen": [({}, 0)], "overmind_region_lag_seconds": []}
+    found = shown({"east": Lag(zerglings=70.0, history=2.5), "north": Lag(1.0, 0.0)})
+    assert found["overmind_regions_seen"] == [({}, 2)]
+    assert ({"region": "east", "part": "zerglings"}, 70.0) in found["overmind_region_lag_seconds"]
+    assert ({"region": "east", "part": "history"}, 2.5) in found["overmind_region_lag_seconds"]
+    assert len(found["overmind_region_lag_seconds"]) == 4

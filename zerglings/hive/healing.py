@@ -23,9 +23,13 @@ from zerglings.repository.base_recovery import BaseRecovery
 from zerglings.repository.reading import MissingMerge, Reader
 from zerglings.repository.retry_budget import BATCH_JOB_TIMEOUT
 from zerglings.storage.base import Store, StoreError, StoreUnavailable
+from zerglings.storage.regions import heartbeats
 
 DOCUMENTS_PER_READ = 100
 """Documents to read with one call."""
+
+OTHER_RECORDS = (idempotency.PREFIX, heartbeats.PREFIX)
+"""Prefixes of the documents in the history database that are no chunks."""
 
 ORPHAN_GRACE = 30.0
 """Seconds between the two checks that find a chunk unreachable. This is many times longer than a
@@ -187,7 +191,7 @@ class Healer:
 
     def _chunks(self) -> Iterator[Document]:
         for page in _pages(self._store.history):
-            yield from (doc for doc in page if not doc["_id"].startswith(idempotency.PREFIX))
+            yield from (doc for doc in page if not doc["_id"].startswith(OTHER_RECORDS))
 
     def _delete(self, documents: Sequence[Document], store: Store) -> int:
         """Delete documents by their revisions, and return how many were deleted.
