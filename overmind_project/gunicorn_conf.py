@@ -18,7 +18,7 @@ from django.core.exceptions import ImproperlyConfigured
 from gunicorn import glogging
 
 from overmind_project.logs import ACCESS_LINES
-from overmind_project.multiprocess import METRICS_DIRECTORY, shared_directory
+from overmind_project.monitoring.multiprocess import METRICS_DIRECTORY, shared_directory
 from overmind_project.server.listening import EVERY, EVERY_IPV4, binds
 from overmind_project.server.output import escape_unencodable_output
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path, re_path
 
-from overmind_project import metrics, probes
 from overmind_project.auth import sign_in
 from overmind_project.home import Home
+from overmind_project.monitoring import metrics, probes
 from overmind_project.openapi.views import Docs, Schema
 from zerglings.api.bulk_views import SwarmCommands, SwarmSpawn
 from zerglings.api.urls import router
