@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from itertools import permutations
 from typing import Any
 from urllib.parse import quote
@@ -13,6 +13,8 @@ from tests.support.site import CouchDBServer, missing_is_fine
 from zerglings.documents import Document
 from zerglings.storage.base import Store
 from zerglings.storage.couchdb.store import database_names
+
+REPLICATION_TIMEOUT = 60.0
 
 ROUNDS = 20
 """Exchanges after which regions must be equal; each merge may need one."""
@@ -60,12 +62,16 @@ class Region:
         self, source: Region, ids: Collection[str] | None = None, *, history: bool = False
     ) -> dict[str, Any]:
         """Have CouchDB replicate a database once, or only some documents; return its report."""
-        ends = {
-            "source": source.address(source.databases[history]),
-            "target": self.address(self.databases[history]),
-        }
         some = {} if ids is None else {"doc_ids": list(ids)}
-        report: dict[str, Any] = self.ask("POST", "_replicate", body=ends | some)
+        return self.pull_over(source.address(history), self.address(history), **some)
+
+    def pull_over(self, source: str, target: str, **options: Any) -> dict[str, Any]:
+        """Have CouchDB replicate once between two addresses."""
+        body = {"source": source, "target": target} | options
+        with closing(self.backend.server.client()) as client:
+            report: dict[str, Any] = client.request(
+                "POST", ["_replicate"], timeout=REPLICATION_TIMEOUT, body=body
+            )
         return report
 
     def pull_all(self, source: Region) -> None:
@@ -73,10 +79,11 @@ class Region:
         for history in (False, True):
             self.pull(source, history=history)
 
-    def address(self, database: str) -> str:
+    def address(self, history: bool, port: int | None = None) -> str:
+        """Return a database's address with the admin's account, perhaps behind a proxy."""
         server = self.backend.server
         account = f"{quote(server.username)}:{quote(server.password)}"
-        return f"http://{account}@{server.host}:{server.port}/{database}"
+        return f"http://{account}@{server.host}:{port or server.port}/{self.databases[history]}"
 
     def contents(self) -> list[list[Document]]:
         """Return all documents of both databases, with their conflicts."""
@@ -97,10 +104,20 @@ def regions(server: CouchDBServer, count: int) -> Iterator[list[Region]]:
         yield found
 
 
-def exchange(links: Collection[tuple[Region, Region]]) -> None:
-    """Pull over each link, from the first region into the second."""
+Links = Collection[tuple[Region, Region]]
+
+
+def replicate(links: Links) -> None:
+    """Have CouchDB replicate over each link, from the first region into the second."""
     for source, target in links:
         target.pull_all(source)
+
+
+def hand_over(links: Links) -> None:
+    """Do what ``replicate`` does, which takes longer."""
+    for source, target in links:
+        for history in (False, True):
+            target.take(source, history=history)
 
 
 def every_pair(all_regions: Sequence[Region]) -> list[tuple[Region, Region]]:

@@ -222,9 +222,9 @@ class Zergling:
 
     ``history`` holds the words since ``base``. ``request_ids`` is parallel to it: the id of each
     request at its first word, and "" at its other words. ``revision`` is the store's revision, or
-    None before the first write. ``lacks_base`` means that nobody knows yet whether ``history`` is
-    the whole history: the original service dropped the base, and the chunk that the history may
-    continue was not found. ``base`` and ``spawn`` are then the pose before ``history``.
+    None before the first write. ``lacks_base`` means that ``history`` may be only the newest part:
+    the original service dropped the base, and the chunk before ``history`` may not have arrived
+    yet. ``base`` and ``spawn`` are then the pose before ``history``.
     """
 
     id: str

@@ -20,6 +20,7 @@ from zerglings.domain.zergling import Zergling
 from zerglings.repository import counters
 from zerglings.repository.archive import Archive
 from zerglings.repository.base_recovery import BaseRecovery, complete_rivals
+from zerglings.repository.chunk_store import Incomplete
 from zerglings.repository.moving import LongHistory, Mover
 from zerglings.repository.retry_budget import RetryBudget, TimeLeft
 from zerglings.repository.writing import Writer
@@ -36,7 +37,7 @@ Found = Zergling | StoreError | None
 """The result of reading one id; None if the document was deleted or is not a zergling."""
 
 
-class MissingMerge(StoreUnavailable):
+class MissingMerge(Incomplete):
     """All leaves of a document were merged, and the merged leaf has not arrived yet."""
 
     def __init__(self, zergling_id: str) -> None:

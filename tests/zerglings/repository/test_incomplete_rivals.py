@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from itertools import permutations
 
 import pytest
+from prometheus_client import REGISTRY
 
 from tests.support.arrivals import (
     TAIL,
@@ -99,6 +100,31 @@ def test_a_key_is_refused_while_the_part_of_the_history_that_may_hold_it_is_miss
     deliver_chunks(store, chunks)
     here.command(spawn.id, request)
     assert all_ids(here, spawn).count(request.id) == 1
+
+
+def test_a_history_breaks_off_at_a_part_that_is_missing(
+    backend: Backend, store: Store, spawn: Zergling
+) -> None:
+    document, (_, newer) = other_region(spawn)
+    deliver(backend, document, spawn)
+    deliver_chunks(store, [newer])
+    parts = Hive(store).history(spawn.id).parts
+    with pytest.raises(MissingChunk):
+        list(parts)
+
+
+def test_reads_that_leave_out_a_rival_are_counted(
+    backend: Backend, hive: Hive, store: Store, spawn: Zergling
+) -> None:
+    hive.command(spawn.id, CommandRequest("own", ("R",)))
+    document, chunks = other_region(spawn)
+    deliver(backend, document, spawn)
+    counted = REGISTRY.get_sample_value("overmind_merges_deferred_total") or 0
+    Hive(store).get(spawn.id)
+    assert REGISTRY.get_sample_value("overmind_merges_deferred_total") == counted + 1
+    deliver_chunks(store, chunks)
+    Hive(store).get(spawn.id)
+    assert REGISTRY.get_sample_value("overmind_merges_deferred_total") == counted + 1
 
 
 @pytest.mark.parametrize(

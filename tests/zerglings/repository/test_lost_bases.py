@@ -21,14 +21,16 @@ from tests.support.arrivals import (
     other_region,
 )
 from tests.support.backends import Backend
-from tests.support.documents import leaves, read
+from tests.support.documents import SOON, leaves, read, write
 from tests.support.faulty_store import FaultyStore
 from tests.support.original import Original
 from zerglings.documents import Document
 from zerglings.domain.chunks import LONG_HISTORY, Chunk, shorten
-from zerglings.domain.document_format import decode, encode
+from zerglings.domain.document_format import encode, encode_pose
 from zerglings.domain.zergling import CommandRequest, Pose, Zergling, replay
 from zerglings.hive.hive import Hive
+from zerglings.hive.mutations import KeyReused
+from zerglings.repository.chunk_store import Incomplete
 from zerglings.storage.base import Store
 
 COUNT = 350
@@ -87,16 +89,15 @@ def test_a_region_serves_and_moves_what_it_has_until_the_older_part_arrives(
     document, chunks = written_elsewhere(spawn)
     deliver(backend, document, spawn)
     here = Hive(store)
-    for number in range(2 * TAIL):
-        after = command(here, spawn, number)
+    for number in range(10):
+        after = here.command(spawn.id, CommandRequest(f"here{number}", ("R",) * (TAIL // 5)))
     assert after.history == ("M",) * len(document["commandHistory"]) + ("R",) * 2 * TAIL
     assert all_words(here, spawn) == list(after.history)
     here.kill(spawn.id)
     deliver_chunks(store, chunks)
-    (only,) = leaves(store, spawn.id) or []
-    ((found, *_),) = [list(Hive(store)._reader.read([spawn.id], timeout=5).values())]
+    found = Hive(store)._reader.read([spawn.id], timeout=SOON)[spawn.id]
     assert isinstance(found, Zergling)
-    assert decode(only).is_dead
+    assert found.is_dead
     assert found.command_count == COUNT + 2 * TAIL + 1
 
 
@@ -111,6 +112,20 @@ def test_a_key_given_before_the_older_part_arrives_counts_once(
     deliver_chunks(store, chunks)
     Hive(store).command(spawn.id, request)
     assert all_ids(Hive(store), spawn).count(request.id) == 1
+
+
+def test_a_repeated_spawn_is_not_another_one_while_the_older_part_is_missing(
+    backend: Backend, hive: Hive, store: Store
+) -> None:
+    spawn = hive.spawn(SPAWNS[1], "a key")
+    document, chunks = written_elsewhere(spawn)
+    deliver(backend, document, spawn)
+    with pytest.raises(Incomplete):
+        Hive(store).spawn(SPAWNS[1], "a key")
+    deliver_chunks(store, chunks)
+    assert Hive(store).spawn(SPAWNS[1], "a key").command_count == COUNT
+    with pytest.raises(KeyReused):
+        Hive(store).spawn(SPAWNS[0], "a key")
 
 
 def test_rivals_wait_for_the_older_part_of_what_a_region_moved_without_it(
@@ -155,8 +170,9 @@ def test_the_originals_own_zergling_costs_no_look_for_chunks_after_the_first_wri
     faulty.history.before_page = lambda: pages.append(1)
     original = Original(store)
     id_ = original.spawn()
-    for number in range(TAIL + 20):
-        assert original.command(id_, "MR"[number % 2])
+    history = ["M", "R"] * (TAIL // 2 + 10)
+    pose = encode_pose(replay(Pose(), history))
+    write(store, original.read(id_) | pose | {"commandHistory": history})
     zergling = Hive(faulty).command(id_, CommandRequest.command("L"))
     assert "base" in read(store, id_)
     pages.clear()
@@ -171,15 +187,13 @@ def test_a_zergling_that_the_original_wrote_before_its_first_chunk_is_served_for
 ) -> None:
     start = SPAWNS[1]
     spawn = hive.spawn(start)
-    moving = moved(spawn, TAIL + 20, "here")
-    for request in moving.requests():
-        hive.command(spawn.id, request)
+    hive.command(spawn.id, CommandRequest("first", ("M",) * (TAIL + 20)))
     assert Original(store).command(spawn.id, "L")
-    for number in range(40):
-        request = CommandRequest(f"more{number}", ("M",) * (LONG_HISTORY // 30))
+    for number in range(12):
+        request = CommandRequest(f"more{number}", ("M",) * (LONG_HISTORY // 10))
         Hive(store).command(spawn.id, request)
     found = Hive(store).get(spawn.id)
-    total = TAIL + 21 + 40 * (LONG_HISTORY // 30)
+    total = TAIL + 21 + 12 * (LONG_HISTORY // 10)
     assert (found.spawn, found.command_count) == (start, total)
     assert len(found.history) < LONG_HISTORY
     words = all_words(Hive(store), spawn)

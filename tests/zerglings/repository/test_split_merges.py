@@ -10,6 +10,7 @@ import pytest
 from tests.support.documents import leaves
 from tests.support.regions import Region, regions
 from tests.support.site import CouchDBServer
+from tests.zerglings.transfer.transfers import exported
 from zerglings.documents import Document
 from zerglings.domain.zergling import CommandRequest, Pose, Zergling
 from zerglings.hive.healing import Healer
@@ -113,6 +114,19 @@ def test_heal_keeps_the_chunks_of_a_merge_that_is_on_its_way(
     assert healer.remove_unreachable() == 0
     assert any(spawn.id in failure for failure in healer.failures)
     assert two[1].contents()[1] == chunks
+
+
+def test_a_call_and_an_export_skip_a_zergling_whose_merge_is_on_its_way(
+    two: Sequence[Region], spawn: Zergling
+) -> None:
+    here = hive_of(two[1])
+    other = here.spawn(Pose())
+    only_deletion_arrives(two, spawn)
+    items = [(id_, CommandRequest.command("M")) for id_ in (spawn.id, other.id)]
+    (results,) = here.bulk.command(items)
+    assert isinstance(results[0], MissingMerge)
+    assert isinstance(results[1], Zergling)
+    assert exported(two[1].store).count(b'"zergling"') == 1
 
 
 def test_a_zergling_that_heal_removed_stays_removed(two: Sequence[Region], spawn: Zergling) -> None:
