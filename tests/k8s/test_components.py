@@ -8,11 +8,11 @@ import kubernetes_validate  # type: ignore[import-untyped]  # it has annotations
 import pytest
 
 from tests.k8s.components import COMPONENTS, each_overlay, with_components
-from tests.k8s.render import name_of, render
+from tests.k8s.render import RenderError, name_of, render
 from tests.k8s.rules import RULES, Rule
 
 NAMES = sorted(folder.name for folder in COMPONENTS.iterdir())
-ALL = tuple(NAMES)
+ALL = tuple(name for name in NAMES if name != "heal")  # which `regions` contains
 VERSIONS = ("1.25", "1.30", "1.34")
 
 each_component = pytest.mark.parametrize("names", [*((name,) for name in NAMES), ALL], ids="+".join)
@@ -43,3 +43,9 @@ def test_every_object_of_kubernetes_is_valid(
 def test_components_remove_nothing(overlay: Path, names: tuple[str, ...]) -> None:
     before = {name_of(each) for each in render(overlay)}
     assert before <= {name_of(each) for each in with_components(overlay, *names)}
+
+
+@each_overlay
+def test_regions_and_heal_together_are_an_error(overlay: Path) -> None:
+    with pytest.raises(RenderError, match="overmind-heal"):
+        with_components(overlay, "regions", "heal")
