@@ -37,16 +37,24 @@ def overlays() -> list[Path]:
 
 @cache
 def render(folder: Path) -> list[dict[str, Any]]:
-    """Return the objects of an overlay, rendered by kubectl or, where it is missing, by kustomize.
+    """Return the objects of an overlay.
 
     The result is cached: copy the objects before you change them.
 
     Raises:
         RenderError: neither tool is there, or it refuses the overlay.
     """
-    if kubectl := shutil.which("kubectl"):
-        return render_with([kubectl, "kustomize"], folder)
-    return render_with(locked_kustomize(), folder)
+    return render_with(kustomize(), folder)
+
+
+def kustomize() -> list[str]:
+    """Return the command that renders a folder: kubectl's or, where it is missing, kustomize.
+
+    Raises:
+        RenderError: neither tool is there.
+    """
+    kubectl = shutil.which("kubectl")
+    return [kubectl, "kustomize"] if kubectl else locked_kustomize()
 
 
 def locked_kustomize() -> list[str]:
@@ -131,6 +139,12 @@ class Container:
         """Return a field of the container's security context, else of its pod's."""
         own = self.own_security(field)
         return dig(self.pod.spec, "securityContext", field) if own is None else own
+
+
+def find(objects: list[dict[str, Any]], name: str) -> dict[str, Any]:
+    """Return the only object with this name, such as ``Service/overmind``."""
+    (found,) = [each for each in objects if name_of(each) == name]
+    return found
 
 
 def name_of(found: Mapping[str, Any]) -> str:

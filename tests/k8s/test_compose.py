@@ -1,4 +1,4 @@
-"""Tests docker-compose.yaml against the Compose Specification's schema and the project's rules."""
+"""Tests the Compose files against the Compose Specification's schema and the project's rules."""
 
 from __future__ import annotations
 
@@ -16,15 +16,19 @@ from django.urls import resolve
 
 from overmind_project import __version__, gunicorn_conf
 from tests.k8s.rules import known_variables
+from tests.support.manage import python
 from tests.support.service import ROOT
 
 SCHEMA = json.loads(Path(__file__).with_name("compose-spec.json").read_text(encoding="utf-8"))
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yaml").read_text(encoding="utf-8"))
+REGIONS = yaml.safe_load((ROOT / "docker-compose.regions.yaml").read_text(encoding="utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = ("bootstrap", "overmind")
 
 # A variable that is required, or may be missing.
 FROM_OUTSIDE = re.compile(r"\$\{[A-Z_]+(:\?[^}]+|:-)\}")
+INTERPOLATED = re.compile(r"\$\{(?P<name>[A-Z_]+)(?::-(?P<default>[^}]*)|:\?[^}]+)\}")
+ACCOUNTS = {"COUCHDB_PASSWORD": "relax", "OVERMIND_COUCHDB_PASSWORD": "rest"}
 
 each_service = pytest.mark.parametrize("name", SERVICES)
 each_of_ours = pytest.mark.parametrize("name", OURS)
@@ -37,6 +41,7 @@ def validate(compose: object) -> None:
 def test_the_file_matches_the_compose_schema() -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
     validate(COMPOSE)
+    validate(REGIONS)
 
 
 def test_a_misspelled_key_is_rejected() -> None:
@@ -73,8 +78,10 @@ def test_the_file_contains_no_secret(name: str) -> None:
 
 @each_service
 def test_passwords_are_required(name: str) -> None:
+    """The settings require that of the peers if there are peers."""
     for variable, value in SERVICES[name]["environment"].items():
-        assert not variable.endswith("PASSWORD") or ":?" in value, variable
+        is_required = variable.endswith("PASSWORD") and variable != "COUCHDB_PEERS_PASSWORD"
+        assert not is_required or ":?" in value, variable
 
 
 @each_of_ours
@@ -121,3 +128,58 @@ def test_couchdb_is_probed_as_in_the_workflow() -> None:
 def test_the_service_has_time_to_stop() -> None:
     seconds = int(SERVICES["overmind"]["stop_grace_period"].removesuffix("s"))
     assert seconds > gunicorn_conf.graceful_timeout
+
+
+# Regions
+
+
+def peers_of_bootstrap(**given: str) -> str:
+    """Return the peers that bootstrap reads with these variables, or why it does not start."""
+
+    def value(match: re.Match[str]) -> str:
+        return (ACCOUNTS | given).get(match["name"]) or match["default"]
+
+    environment = {
+        name: INTERPOLATED.sub(value, text)
+        for name, text in SERVICES["bootstrap"]["environment"].items()
+    }
+    show = "from overmind_project import settings as s; s.env.raise_first(); print(s.COUCHDB_PEERS)"
+    done = python("-c", show, **environment)
+    return done.stdout.strip() or done.stderr.strip().splitlines()[-1]
+
+
+def test_a_single_region_needs_no_more_variables() -> None:
+    assert peers_of_bootstrap() == "{}"
+
+
+def test_bootstrap_gets_the_other_regions() -> None:
+    east = {"COUCHDB_PEERS": "east=http://host.docker.internal:15984"}
+    peers = "{'east': 'http://host.docker.internal:15984'}"
+    assert peers_of_bootstrap(**east, COUCHDB_PEERS_PASSWORD="migrate") == peers
+    assert "COUCHDB_PEERS_PASSWORD: not given" in peers_of_bootstrap(**east)
+
+
+def test_the_web_container_does_not_get_the_password_of_the_peers() -> None:
+    environment = SERVICES["overmind"]["environment"]
+    assert not [name for name in environment if name.startswith("COUCHDB_PEERS")]
+
+
+def test_couchdb_has_the_settings_of_the_regions_component() -> None:
+    (mounted,) = [each for each in SERVICES["couchdb"]["volumes"] if each.endswith(".ini:ro")]
+    source, target, _ = mounted.split(":")
+    assert (ROOT / source).samefile(ROOT / "k8s/components/regions/regions.ini")
+    assert target.startswith("/opt/couchdb/etc/default.d/")
+
+
+def test_projects_of_two_regions_share_no_port() -> None:
+    published = [SERVICES["overmind"]["ports"], REGIONS["services"]["couchdb"]["ports"]]
+    for (port,) in published:
+        assert INTERPOLATED.match(port), port
+    assert INTERPOLATED.sub(lambda match: match["default"], published[0][0]) == "8080:8080"
+    assert "ports" not in SERVICES["couchdb"], "without other regions, it is not published"
+
+
+def test_couchdb_and_heal_reach_other_regions_on_this_host() -> None:
+    for name, service in REGIONS["services"].items():
+        assert service["extra_hosts"] == ["host.docker.internal:host-gateway"], name
+    assert set(REGIONS["services"]) == {"couchdb", "bootstrap"}

@@ -16,9 +16,18 @@ import kubernetes_validate  # type: ignore[import-untyped]  # it has annotations
 import pytest
 
 from tests.k8s import rules
-from tests.k8s.render import RenderError, locked_kustomize, name_of, overlays, render, render_with
+from tests.k8s.components import each_overlay
+from tests.k8s.render import (
+    RenderError,
+    find,
+    locked_kustomize,
+    name_of,
+    overlays,
+    render,
+    render_with,
+)
 from tests.k8s.rules import RULES, Rule
-from tests.k8s.violations import VIOLATIONS, Object, find, web
+from tests.k8s.violations import VIOLATIONS, Object, web
 from tests.support.service import ROOT
 
 OLDEST = "1.25"
@@ -31,9 +40,6 @@ VERSIONS = sorted(
 )
 
 VERSIONS = VERSIONS[VERSIONS.index(OLDEST) :]
-
-
-each_overlay = pytest.mark.parametrize("overlay", overlays(), ids=lambda folder: folder.name)
 
 
 # Kubernetes' schemas

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import uuid
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 import promql_parser
 import pytest
 
 from tests.k8s import render as rendering
-from tests.k8s.monitoring import COMPONENT, DASHBOARD, alerts
-from tests.k8s.render import dig, name_of, overlays, render
-from tests.k8s.rules import RULES, Rule
+from tests.k8s.components import Object, each_overlay, with_components
+from tests.k8s.monitoring import DASHBOARD, alerts
+from tests.k8s.render import dig, find, name_of, render
 from tests.support.backends import sqlite_backend
 from tests.support.pages import Page, codes
 from tests.support.prometheus import Metrics
@@ -43,39 +40,18 @@ _MATCHER = re.compile(r'(\w+)\s*(?:=~|!~|!=|=)\s*"')
 _BY = re.compile(r"\bby \(([^)]*)\)")
 _LEGEND = re.compile(r"\{\{(\w+)\}\}")
 
-Object = dict[str, Any]
 
-each_overlay = pytest.mark.parametrize("overlay", overlays(), ids=lambda folder: folder.name)
-
-
-@cache
-def monitored(overlay: Path, directory: Path) -> list[Object]:
-    """Return an overlay's objects with the component added."""
-    place = directory / overlay.name
-    place.mkdir()
-    resource, component = (os.path.relpath(path, place) for path in (overlay, COMPONENT))
-    text = {"resources": [resource], "components": [component]}
-    (place / "kustomization.yaml").write_text(json.dumps(text), encoding="utf-8")
-    return render(place)
-
-
-@pytest.fixture(scope="module")
-def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("monitored").resolve()
-
-
-def find(objects: list[Object], name: str) -> Object:
-    (found,) = [each for each in objects if name_of(each) == name]
-    return found
+def monitored(overlay: Path) -> list[Object]:
+    return with_components(overlay, "monitoring")
 
 
 # What it adds
 
 
 @each_overlay
-def test_the_component_is_optional_and_adds_three_objects(overlay: Path, directory: Path) -> None:
+def test_the_component_is_optional_and_adds_three_objects(overlay: Path) -> None:
     before = {name_of(each) for each in render(overlay)}
-    after = {name_of(each) for each in monitored(overlay, directory)}
+    after = {name_of(each) for each in monitored(overlay)}
     assert after - before == {
         "ServiceMonitor/overmind",
         "PrometheusRule/overmind",
@@ -84,19 +60,9 @@ def test_the_component_is_optional_and_adds_three_objects(overlay: Path, directo
     assert before < after
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
 @each_overlay
-def test_the_overlay_with_monitoring_keeps_every_rule(
-    overlay: Path, rule: Rule, directory: Path
-) -> None:
-    assert rule(monitored(overlay, directory)) == []
-
-
-@each_overlay
-def test_the_service_monitor_selects_the_service_and_its_port(
-    overlay: Path, directory: Path
-) -> None:
-    objects = monitored(overlay, directory)
+def test_the_service_monitor_selects_the_service_and_its_port(overlay: Path) -> None:
+    objects = monitored(overlay)
     monitor = find(objects, "ServiceMonitor/overmind")
     assert monitor["apiVersion"] == "monitoring.coreos.com/v1"
     labels = monitor["spec"]["selector"]["matchLabels"]
@@ -113,15 +79,15 @@ def test_the_service_monitor_selects_the_service_and_its_port(
 
 
 @each_overlay
-def test_the_network_policy_allows_scrapes(overlay: Path, directory: Path) -> None:
-    policy = find(monitored(overlay, directory), "NetworkPolicy/overmind")
+def test_the_network_policy_allows_scrapes(overlay: Path) -> None:
+    policy = find(monitored(overlay), "NetworkPolicy/overmind")
     open_to_all = [rule for rule in policy["spec"]["ingress"] if not rule.get("from")]
     assert 8080 in {port["port"] for rule in open_to_all for port in rule["ports"]}
 
 
 @each_overlay
-def test_the_dashboard_has_the_label_of_grafanas_sidecar(overlay: Path, directory: Path) -> None:
-    config = find(monitored(overlay, directory), "ConfigMap/overmind-dashboard")
+def test_the_dashboard_has_the_label_of_grafanas_sidecar(overlay: Path) -> None:
+    config = find(monitored(overlay), "ConfigMap/overmind-dashboard")
     assert dig(config, "metadata", "labels", "grafana_dashboard") == "1"
     assert json.loads(config["data"][DASHBOARD.name]) == json.loads(DASHBOARD.read_text())
 

@@ -1,95 +1,147 @@
-"""Tests for the regions component, added to an overlay."""
+"""Tests for the regions component."""
 
 from __future__ import annotations
 
 import configparser
 import json
-import os
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 import kubernetes_validate  # type: ignore[import-untyped]  # it has annotations, but no marker
 import pytest
+import yaml
 
-from tests.k8s.render import name_of, overlays, render
-from tests.k8s.rules import RULES, Rule
+from tests.k8s.components import COMPONENTS, Object, each_overlay, with_components
+from tests.k8s.render import dig, find
+from tests.support.pages import Page
 from tests.support.service import ROOT
+from zerglings.storage.couchdb.store import database_names
 
-COMPONENT = ROOT / "k8s" / "components" / "regions"
-VERSIONS = ("1.30", "1.32", "1.34")
-
-Object = dict[str, Any]
-
-each_overlay = pytest.mark.parametrize("overlay", overlays(), ids=lambda folder: folder.name)
-
-
-@pytest.fixture(scope="module")
-def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("regions").resolve()
+PAGE = Page(ROOT / "docs" / "regions.md")
+INI = "regions.ini"
+PEERS = {
+    "COUCHDB_PEERS": "peers",
+    "COUCHDB_PEERS_USERNAME": "username",
+    "COUCHDB_PEERS_PASSWORD": "password",
+}
+"""The key of the Secret for each variable."""
 
 
-@cache
-def with_regions(overlay: Path, directory: Path) -> list[Object]:
-    place = directory / overlay.name
-    place.mkdir()
-    resource, component = (os.path.relpath(path, place) for path in (overlay, COMPONENT))
-    text = {"resources": [resource], "components": [component]}
-    (place / "kustomization.yaml").write_text(json.dumps(text), encoding="utf-8")
-    return render(place)
+def regions(overlay: Path, more: str = "{}") -> list[Object]:
+    return with_components(overlay, "regions", more=more)
 
 
-def found(objects: list[Object], name: str) -> Object:
-    (only,) = [each for each in objects if name_of(each) == name]
-    return only
+def pod(objects: list[Object], workload: str) -> Object:
+    spec: Object = find(objects, workload)["spec"]
+    template: Object = dig(spec, "template") or dig(spec, "jobTemplate", "spec", "template")
+    found: Object = template["spec"]
+    return found
 
 
 @each_overlay
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
-def test_the_overlay_with_regions_keeps_every_rule(
-    overlay: Path, directory: Path, rule: Rule
+def test_bootstrap_and_heal_get_the_peers_from_a_secret_and_the_service_does_not(
+    overlay: Path,
 ) -> None:
-    assert rule(with_regions(overlay, directory)) == []
-
-
-@each_overlay
-@pytest.mark.parametrize("version", VERSIONS)
-def test_every_object_is_valid(overlay: Path, directory: Path, version: str) -> None:
-    for each in with_regions(overlay, directory):
-        kubernetes_validate.validate(each, version, strict=True)
-
-
-@each_overlay
-def test_bootstrap_gets_the_peers_from_a_secret_and_the_service_does_not(
-    overlay: Path, directory: Path
-) -> None:
-    pod = found(with_regions(overlay, directory), "Deployment/overmind")["spec"]["template"]["spec"]
-    (bootstrap,) = pod["initContainers"]
-    given = {each["name"]: each.get("valueFrom", {}) for each in bootstrap["env"]}
-    for name, key in (
-        ("COUCHDB_PEERS", "peers"),
-        ("COUCHDB_PEERS_USERNAME", "username"),
-        ("COUCHDB_PEERS_PASSWORD", "password"),
-    ):
-        assert given[name]["secretKeyRef"] == {"name": "overmind-peers", "key": key}
-    (web,) = pod["containers"]
+    objects = regions(overlay)
+    (bootstrap,) = pod(objects, "Deployment/overmind")["initContainers"]
+    (heal,) = pod(objects, "CronJob/overmind-heal")["containers"]
+    for container in (bootstrap, heal):
+        given = {each["name"]: each.get("valueFrom", {}) for each in container["env"]}
+        for name, key in PEERS.items():
+            assert given[name]["secretKeyRef"] == {"name": "overmind-peers", "key": key}
+    (web,) = pod(objects, "Deployment/overmind")["containers"]
     assert not [each for each in web["env"] if each["name"].startswith("COUCHDB_PEERS")]
 
 
+@pytest.mark.parametrize("name", ["overmind-heal", "couchdb-regions"])
 @each_overlay
-def test_couchdb_checks_certificates_and_reconnects_within_seconds(
-    overlay: Path, directory: Path
-) -> None:
-    objects = with_regions(overlay, directory)
-    pod = found(objects, "StatefulSet/couchdb")["spec"]["template"]["spec"]
-    (couchdb,) = pod["containers"]
-    (mount,) = [each for each in couchdb["volumeMounts"] if each["name"] == "regions"]
-    assert mount["mountPath"].startswith("/opt/couchdb/etc/default.d/")
-    (volume,) = [each for each in pod["volumes"] if each["name"] == "regions"]
-    config = found(objects, f"ConfigMap/{volume['configMap']['name']}")["data"][mount["subPath"]]
-    settings = configparser.ConfigParser()
-    settings.read_string(config)
-    replicator = settings["replicator"]
+def test_heal_and_couchdb_may_connect_to_the_peers(overlay: Path, name: str) -> None:
+    objects = regions(overlay)
+    policy = find(objects, f"NetworkPolicy/{name}")["spec"]
+    (ports,) = (
+        {port["port"] for port in rule["ports"]}
+        for rule in policy["egress"]
+        if any("ipBlock" in target for target in rule["to"])
+    )
+    assert ports == {443, 6984}
+    selected = policy["podSelector"]["matchLabels"]
+    job = find(objects, "CronJob/overmind-heal")["spec"]["jobTemplate"]["spec"]["template"]
+    labels = (
+        job["metadata"]["labels"] if name == "overmind-heal" else {"app": "couchdb", "tier": "db"}
+    )
+    assert selected.items() <= labels.items()
+
+
+def settings(objects: list[Object]) -> tuple[str, configparser.SectionProxy]:
+    """Return the name of the ConfigMap that CouchDB reads, and its settings."""
+    couchdb = pod(objects, "StatefulSet/couchdb")
+    (container,) = couchdb["containers"]
+    (file,) = [each for each in container["volumeMounts"] if each.get("subPath") == INI]
+    assert file["mountPath"].startswith("/opt/couchdb/etc/default.d/")
+    (volume,) = [each for each in couchdb["volumes"] if each["name"] == file["name"]]
+    name = str(volume["configMap"]["name"])
+    parser = configparser.ConfigParser()
+    parser.read_string(find(objects, f"ConfigMap/{name}")["data"][INI])
+    return name, parser["replicator"]
+
+
+@each_overlay
+def test_couchdb_checks_certificates_and_reconnects_within_seconds(overlay: Path) -> None:
+    _, replicator = settings(regions(overlay))
     assert int(replicator["interval"]) <= 10_000
     assert replicator.getboolean("verify_ssl_certificates")
     assert replicator["ssl_trusted_certificates_file"] == "/etc/ssl/certs/ca-certificates.crt"
+
+
+def private_ca() -> str:
+    """Return what the page adds to an overlay for a private CA, as JSON."""
+    (text,) = (each.text for each in PAGE.blocks if each.text.startswith("patches:"))
+    return json.dumps(yaml.safe_load(text))
+
+
+@each_overlay
+def test_certificates_of_a_private_ca_reach_couchdb_and_heal(overlay: Path) -> None:
+    objects = regions(overlay, private_ca())
+    name, replicator = settings(objects)
+    file = Path(replicator["ssl_trusted_certificates_file"])
+    assert "BEGIN CERTIFICATE" in find(objects, f"ConfigMap/{name}")["data"][file.name]
+    (heal,) = pod(objects, "CronJob/overmind-heal")["containers"]
+    assert {"name": "COUCHDB_CA_FILE", "value": str(file)} in heal["env"]
+    for workload in ("StatefulSet/couchdb", "CronJob/overmind-heal"):
+        found = pod(objects, workload)
+        mounts = {
+            each["mountPath"]: each["name"] for each in found["containers"][0]["volumeMounts"]
+        }
+        volumes = {each["name"]: dig(each, "configMap", "name") for each in found["volumes"]}
+        assert volumes[mounts[str(file.parent)]] == name, workload
+
+
+@each_overlay
+def test_a_private_ca_changes_no_other_setting(overlay: Path) -> None:
+    """The page repeats the settings of the component."""
+    (_, usual), (_, own) = settings(regions(overlay)), settings(regions(overlay, private_ca()))
+    changed = {name for name in {*usual, *own} if usual.get(name) != own.get(name)}
+    assert changed == {"ssl_trusted_certificates_file"}
+
+
+@each_overlay
+def test_changed_settings_restart_couchdb(overlay: Path) -> None:
+    """A file that is mounted by subPath never changes in a running pod, so the name changes."""
+    assert settings(regions(overlay))[0] != settings(regions(overlay, private_ca()))[0]
+
+
+def test_the_settings_on_the_page_are_those_of_the_component() -> None:
+    (text,) = (each.text for each in PAGE.blocks if each.text.startswith("[replicator]"))
+    usual, told = configparser.ConfigParser(), configparser.ConfigParser()
+    usual.read(COMPONENTS / "regions" / INI)
+    told.read_string(text)
+    assert told == usual
+
+
+def test_the_ingress_on_the_page_is_valid_and_opens_only_what_peers_need() -> None:
+    (text,) = (each.text for each in PAGE.blocks if "kind: Ingress" in each.text)
+    ingress = yaml.safe_load(text)
+    kubernetes_validate.validate(ingress, "1.34", strict=True)
+    (rule,) = ingress["spec"]["rules"]
+    paths = {each["path"] for each in rule["http"]["paths"]}
+    assert paths == {"/_session", *(f"/{name}" for name in database_names("zerglings"))}
+    assert [rule["host"]] == ingress["spec"]["tls"][0]["hosts"]

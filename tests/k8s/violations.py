@@ -6,17 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.k8s import rules
-from tests.k8s.render import name_of
+from tests.k8s.render import find
 from tests.k8s.rules import Rule
 
 Object = dict[str, Any]
 
 
 # What the promises are worth: each break is noticed, by its own rule and by no other
-
-
-def find(objects: list[Object], name: str) -> Object:
-    return next(each for each in objects if name_of(each) == name)
 
 
 def pod(objects: list[Object], name: str = "Deployment/overmind") -> Object:

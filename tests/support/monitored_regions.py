@@ -58,7 +58,7 @@ class MonitoredRegion(Region):
         """Return the leaves of a region's heartbeat, by default of this region's own."""
         return leaves(self.store.history, document_id(of or self.name)) or []
 
-    def seconds_behind(self, other: Region) -> tuple[float, float] | None:
+    def seconds_behind(self, other: MonitoredRegion) -> tuple[float, float] | None:
         """Look, and return by how much it is behind, for the main and the history database."""
         self.monitor.step()
         lag = (self.monitor.lags() or {}).get(other.name)

@@ -46,30 +46,33 @@ def open_main_database() -> Database:
 
 
 def open_exchanges() -> list[Exchange]:
-    """Return the replications of both databases with each peer of ``COUCHDB_PEERS``.
+    """Return the replications of both databases with each peer of ``COUCHDB_PEERS``."""
+    if not settings.COUCHDB_PEERS:
+        return []
+    account = settings.COUCHDB_PEERS_USERNAME, settings.COUCHDB_PEERS_PASSWORD
+    here = _admin_client()
+    peers = {name: _client(url, *account) for name, url in settings.COUCHDB_PEERS.items()}
+    return [
+        Exchange(name, Database(here, database), Database(there, database))
+        for name, there in peers.items()
+        for database in database_names(settings.COUCHDB_DATABASE)
+    ]
+
+
+def require_listed_peers() -> None:
+    """Check that CouchDB replicates from no peer that ``COUCHDB_PEERS`` does not list.
 
     Raises:
-        PeerBehind: CouchDB replicates from a peer that the setting does not list.
+        PeerBehind: it does.
         StoreUnavailable: the replications cannot be read.
     """
     if settings.OVERMIND_STORE == "sqlite":
-        return []
-    client = _client(
-        settings.COUCHDB_URL,
-        settings.COUCHDB_ADMIN_USERNAME,
-        settings.COUCHDB_ADMIN_PASSWORD,
-    )
+        return
+    replicator = Database(_admin_client(), REPLICATOR)
     names = database_names(settings.COUCHDB_DATABASE)
-    replicator = Database(client, REPLICATOR)
     known = {peer for name in names for peer in replicating_peers(replicator, name)}
     if unlisted := known - set(settings.COUCHDB_PEERS):
         raise PeerBehind(f"COUCHDB_PEERS does not list {', '.join(sorted(unlisted))}")
-    account = settings.COUCHDB_PEERS_USERNAME, settings.COUCHDB_PEERS_PASSWORD
-    return [
-        Exchange(peer, Database(client, name), Database(_client(url, *account), name))
-        for peer, url in settings.COUCHDB_PEERS.items()
-        for name in names
-    ]
 
 
 def _open_store(username: str, password: Secret) -> Store:
@@ -77,6 +80,12 @@ def _open_store(username: str, password: Secret) -> Store:
         return InstrumentedStore(SQLiteStore(settings.OVERMIND_SQLITE_PATH))
     client = _client(settings.COUCHDB_URL, username, password, connections=CONNECTIONS)
     return InstrumentedStore(CouchDBStore(client, settings.COUCHDB_DATABASE))
+
+
+def _admin_client() -> CouchDBClient:
+    return _client(
+        settings.COUCHDB_URL, settings.COUCHDB_ADMIN_USERNAME, settings.COUCHDB_ADMIN_PASSWORD
+    )
 
 
 def _client(url: str, username: str, password: Secret, connections: int = 1) -> CouchDBClient:

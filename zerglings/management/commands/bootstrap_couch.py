@@ -6,7 +6,7 @@ import json
 import sys
 import threading
 from argparse import ArgumentTypeError, BooleanOptionalAction, RawDescriptionHelpFormatter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +14,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser, DjangoHelpFormatter
 
 from zerglings.secret import Secret
+from zerglings.storage import open_exchanges
 from zerglings.storage.bootstrap.plan import STEPS, CouchDBPlan, chosen, sqlite_steps
 from zerglings.storage.bootstrap.replication import Peers
 from zerglings.storage.bootstrap.runner import (
@@ -117,7 +118,7 @@ class Command(BaseCommand):
         run = Run(timeout=options["timeout"])
 
         def work() -> int:
-            steps = chosen(_steps(run, options["only"], options["retire"]), options["only"])
+            steps = chosen(_steps(run, options), options["only"])
             if options["check"]:
                 return DRIFTED if find_drift(steps, self._report) else READY
             bring_about(steps, run, self._report)
@@ -194,12 +195,14 @@ def _without_secrets(message: str) -> str:
     return " ".join(message.split())
 
 
-def _steps(run: Run, only: Sequence[str], retired: str) -> list[Step]:
+def _steps(run: Run, options: Mapping[str, Any]) -> list[Step]:
     """Return the steps of the configured store.
 
-    If ``verify`` is the only step in ``only``, it always writes. If ``copies`` is the only one, it
-    waits until all copies are complete.
+    If ``verify`` is the only step in ``--only``, it always writes. If ``copies`` is the only one,
+    it waits until all copies are complete. If ``replicate`` is the only one, it looks at the peers,
+    as with ``--check``; the start of a pod does not wait for peers.
     """
+    only, retired = set(options["only"]), options["retire"]
     if settings.OVERMIND_STORE == "sqlite":
         if retired:
             raise Misconfigured("--retire: the embedded store has no accounts")
@@ -214,10 +217,11 @@ def _steps(run: Run, only: Sequence[str], retired: str) -> list[Step]:
         shards={name: number for name, number in shards.items() if number is not None},
         revs_limit=settings.COUCHDB_REVS_LIMIT,
         retired=retired or None,
-        writes=set(only) == {"verify"},
-        waits=set(only) == {"copies"},
+        writes=only == {"verify"},
+        waits=only == {"copies"},
         ca_file=settings.COUCHDB_CA_FILE,
         peers=_peers(),
+        exchanges=open_exchanges() if options["check"] or only == {"replicate"} else (),
     )
     return plan.steps(run)
 

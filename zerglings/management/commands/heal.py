@@ -11,7 +11,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from zerglings.hive.healing import Healer
-from zerglings.storage import open_admin_store, open_exchanges
+from zerglings.storage import open_admin_store, open_exchanges, require_listed_peers
 from zerglings.storage.base import AccountRefused, CopiesBehind, Store, StoreError
 from zerglings.storage.regions.exchange import PeerBehind
 
@@ -91,6 +91,7 @@ class Command(BaseCommand):
 
 
 def _complete_exchanges() -> None:
+    require_listed_peers()
     for exchange in open_exchanges():
         exchange.complete()
 

@@ -18,6 +18,7 @@ from zerglings.storage.bootstrap.sqlite import File, Usable
 from zerglings.storage.couchdb.account import Account
 from zerglings.storage.couchdb.client import CouchDBClient
 from zerglings.storage.couchdb.store import database_names
+from zerglings.storage.regions.exchange import Exchange
 
 STEPS: tuple[type[Step], ...] = (
     Wait, Admin, Cluster, User, DatabaseStep, Security, Copies, Replicate, Verify,
@@ -42,6 +43,7 @@ class CouchDBPlan:
         waits: whether to wait for copies that lack documents.
         ca_file: PEM file of the certificate authorities to trust, None for the public ones.
         peers: the other regions' CouchDBs, None if there are none.
+        exchanges: the replications to be compared with those of the peers.
     """
 
     url: str
@@ -56,6 +58,7 @@ class CouchDBPlan:
     waits: bool = False
     ca_file: Path | None = None
     peers: Peers | None = None
+    exchanges: Sequence[Exchange] = ()
 
     def steps(self, run: Run) -> list[Step]:
         """Return the steps in order.
@@ -82,7 +85,7 @@ class CouchDBPlan:
             database,
             security,
             Copies(server, names, (database, security), waits=self.waits),
-            Replicate(server, self.url, names, self.peers),
+            Replicate(server, self.url, names, self.peers, self.exchanges),
             Verify(server, names, writes=self.writes),
         ]
         return [*steps, Retire(server, self.retired)] if self.retired else steps

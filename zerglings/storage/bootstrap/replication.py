@@ -1,7 +1,8 @@
 """Bootstrap step for regions: CouchDB pulls both databases from the CouchDBs of other regions.
 
 CouchDB itself runs the replications, one for each document in ``_replicator``. This step only
-writes these documents. It never connects to a peer, so an unreachable peer delays nothing.
+writes these documents. It connects to peers only if it is to compare with them, so that an
+unreachable peer does not delay the start of a pod.
 
 See https://docs.couchdb.org/en/stable/replication/replicator.html.
 """
@@ -9,13 +10,16 @@ See https://docs.couchdb.org/en/stable/replication/replicator.html.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from zerglings.storage.base import StoreUnavailable
 from zerglings.storage.bootstrap.accounts import RoleAccount, delete_conflicts
 from zerglings.storage.bootstrap.nodes import Nodes
+from zerglings.storage.bootstrap.replicator_settings import unsuitable_settings
 from zerglings.storage.bootstrap.runner import BootstrapError, NotYet, Refused
 from zerglings.storage.bootstrap.server import (
     CONFLICT,
@@ -28,7 +32,7 @@ from zerglings.storage.bootstrap.server import (
 )
 from zerglings.storage.couchdb.account import Account
 from zerglings.storage.couchdb.responses import ErrorResponse
-from zerglings.storage.regions.exchange import PREFIX, REPLICATOR
+from zerglings.storage.regions.exchange import PREFIX, REPLICATOR, Exchange
 from zerglings.storage.regions.heartbeats import document_id
 
 OPTIONS = {"continuous": True, "retries_per_request": 20}
@@ -49,12 +53,6 @@ _ENDED = ("failed", "completed")
 """States that last until the document is written again."""
 
 _UNHEALTHY = ("crashing", "error", *_ENDED)
-
-SLOW_INTERVAL = 10_000
-"""Milliseconds above which ``[replicator] interval`` is reported. CouchDB looks for replications
-that it may start again once in this time."""
-
-DEFAULT_INTERVAL = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +76,23 @@ class Replicate(ServerStep):
         url: the server's base URL.
         databases: the databases, which have the same names in every region.
         peers: the other regions, None if there are none.
+        exchanges: the replications to be compared with those of the peers.
     """
 
     name = "replicate"
     required_state = "CouchDB replicates both databases from the peers of COUCHDB_PEERS"
 
     def __init__(
-        self, server: Server, url: str, databases: tuple[str, ...], peers: Peers | None
+        self,
+        server: Server,
+        url: str,
+        databases: tuple[str, ...],
+        peers: Peers | None,
+        exchanges: Sequence[Exchange] = (),
     ) -> None:
         super().__init__(server)
         _, self._history = databases
+        self._exchanges = exchanges
         names = "|".join(map(re.escape, databases))
         self._our_ids = re.compile(rf"{PREFIX}({names}):[a-z0-9-]{{1,63}}")
         self._wanted: dict[str, dict[str, Any]] = {}
@@ -114,8 +119,9 @@ class Replicate(ServerStep):
         if self._account is not None:
             account = self._account.drift()
             found += [f"the account of the peers {account}"] if account else []
-            self._warn_of_settings()
+            self.warnings += unsuitable_settings(self._nodes, uses_tls=self._uses_tls)
             found += self._ended_replications()
+            self.unseen += self._faults()
         return "; ".join(found) or None
 
     def act(self) -> str | None:
@@ -233,30 +239,12 @@ class Replicate(ServerStep):
                 reason = info.get("error") if isinstance(info, dict) else info
                 yield id_, str(state), str(reason or "CouchDB gives no reason")
 
-    def _warn_of_settings(self) -> None:
-        """Warn of nodes whose settings make replication unsafe or slow."""
-        if not self._nodes.are_separate():
-            return
-        unverified, slow = [], []
-        for node in sorted(self._nodes.connected()):
-            if self._uses_tls and self._setting(node, "verify_ssl_certificates") != "true":
-                unverified.append(node)
-            interval = str(self._setting(node, "interval") or DEFAULT_INTERVAL)
-            if not interval.isdecimal() or int(interval) > SLOW_INTERVAL:
-                slow.append(node)
-        if unverified:
-            self.warnings.append(
-                "CouchDB accepts any certificate of its peers: [replicator] "
-                f"verify_ssl_certificates is not true on {', '.join(unverified)}"
-            )
-        if slow:
-            self.warnings.append(
-                "after an interruption replication may pause for minutes: [replicator] interval "
-                f"is above {SLOW_INTERVAL} on {', '.join(slow)}"
-            )
-
-    def _setting(self, node: str, name: str) -> object:
-        return self._nodes.setting(node, "replicator", name)
+    def _faults(self) -> Iterator[str]:
+        """Yield a sentence for each fault that CouchDB does not report."""
+        for exchange in self._exchanges:
+            with suppress(StoreUnavailable):  # the state of the replication says what fails
+                if fault := exchange.fault():
+                    yield fault
 
 
 def _documents_of(

@@ -64,6 +64,11 @@ class Database:
         # In CouchDB 1.x it is the time at which the file was opened.
         return str(info.get("instance_start_time")) if self.is_modern(timeout) else None
 
+    def cluster(self, timeout: float) -> dict[str, int]:
+        """Return the numbers of shards (q) and of copies of each (n); empty before CouchDB 2."""
+        info = self.ask("GET", timeout=timeout, required_key="db_name")
+        return dict(info.get("cluster", {}))
+
     def ask(
         self,
         method: str,

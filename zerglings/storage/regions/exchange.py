@@ -1,11 +1,8 @@
 """Finds out how far a database has been replicated between this region and another.
 
-CouchDB stores the position of each replication as a local document of the same id in its source and
-its target. This region's own replications are known by their ids; all others between the two
-databases are taken for the peer's, whose source is this region.
-
-See https://docs.couchdb.org/en/stable/replication/protocol.html#upload-batch-of-changed-documents
-for these local documents.
+CouchDB stores a checkpoint of each replication in its source and its target. This region's own
+replications are known by their ids; all others between the two databases are taken for the peer's,
+whose source is this region.
 """
 
 from __future__ import annotations
@@ -16,6 +13,15 @@ from collections.abc import Callable
 
 from zerglings.storage.base import NotBootstrapped, StoreUnavailable
 from zerglings.storage.couchdb.database import Database
+from zerglings.storage.regions.checkpoints import (
+    CALL_TIMEOUT,
+    START,
+    changes_after,
+    checkpoints,
+    is_older_copy,
+    last_position,
+    number_of,
+)
 
 REPLICATOR = "_replicator"
 
@@ -30,13 +36,7 @@ SILENCE_LIMIT = 10.0
 
 POLL_SECONDS = 2.0
 
-NOTHING = "0"
-"""The position of a replication that has not stored any yet."""
-
 EMPTY = "no replication"
-
-CALL_TIMEOUT = 10.0
-"""Timeout in seconds of each request."""
 
 
 def replicating_peers(replicator: Database, database: str) -> set[str]:
@@ -101,10 +101,40 @@ class Exchange:
         that the peer wrote before it knew what this region had written before the call.
 
         Raises:
-            PeerBehind: that did not happen in time, or one of the two cannot be read.
+            PeerBehind: that did not happen in time, one of the two cannot be read, or there is a
+                fault.
         """
         self._wait(self._local, self._has_sent, f"{self._name} has not replicated this region")
         self._wait(self._peer, self._has_received, f"this region has not replicated {self._name}")
+
+    def fault(self) -> str | None:
+        """Return a sentence if changes are lost although CouchDB reports no error.
+
+        That is so if one of the two databases was replaced by an older copy of its files, or if the
+        peer is this region itself.
+
+        Raises:
+            StoreUnavailable: one of the two cannot be read.
+        """
+        if _server_id(self._local) == _server_id(self._peer):
+            return (
+                f"{self._name} has the uuid of this CouchDB: COUCHDB_PEERS lists this region "
+                "itself, or both CouchDBs were given one uuid"
+            )
+        here, there = checkpoints(self._local), checkpoints(self._peer)
+        own = self._own_checkpoint()
+        for id_ in here.keys() & there.keys():
+            if id_ == own and is_older_copy(self._peer, self._local, id_):
+                return self._restored(f"in {self._name}", "this region misses changes")
+            if id_ != own and is_older_copy(self._local, self._peer, id_):
+                return self._restored("here", f"{self._name} misses changes")
+        return None
+
+    def _restored(self, where: str, consequence: str) -> str:
+        return (
+            f"{self._local.name} was restored {where} from an older copy of its files, so "
+            f"{consequence}: see 'Restore a region' in docs/regions.md"
+        )
 
     def _wait(self, source: Database, has_reached: Callable[[str], bool], failure: str) -> None:
         end = time.monotonic() + self._limit
@@ -113,7 +143,9 @@ class Exchange:
         while True:
             problem = failure
             try:
-                wanted = wanted or _last_position(source)
+                if fault := self.fault():
+                    raise PeerBehind(fault)
+                wanted = wanted or last_position(source)
                 if has_reached(wanted):
                     return
                 silent_since = None
@@ -131,7 +163,7 @@ class Exchange:
         return any(_is_reached(self._local, position, wanted) for position in others.values())
 
     def _has_received(self, wanted: str) -> bool:
-        position = self._positions().get(self._own_checkpoint(), NOTHING)
+        position = self._positions().get(self._own_checkpoint(), START)
         return _is_reached(self._peer, position, wanted)
 
     def _own_checkpoint(self) -> str:
@@ -145,20 +177,14 @@ class Exchange:
 
     def _positions(self) -> dict[str, str]:
         """Return the positions on which both ends of a replication agree, by document id."""
-        here, there = _checkpoints(self._local), _checkpoints(self._peer)
-        return {
-            id_: checkpoint[1] for id_, checkpoint in here.items() if there.get(id_) == checkpoint
-        } | {EMPTY: NOTHING}
+        here, there = checkpoints(self._local), checkpoints(self._peer)
+        agreed = {id_: each.position for id_, each in here.items() if there.get(id_) == each}
+        return agreed | {EMPTY: START}
 
 
-def _last_position(database: Database) -> str:
-    answer = database.ask(
-        *("GET", "_changes"),
-        timeout=CALL_TIMEOUT,
-        params={"since": "now", "limit": "1"},
-        required_key="last_seq",
-    )
-    return str(answer["last_seq"])
+def _server_id(database: Database) -> object:
+    """Return the server's uuid, or something else that equals nothing if it has none."""
+    return database.ask_server(timeout=CALL_TIMEOUT, required_key="version").get("uuid", object())
 
 
 def _is_reached(source: Database, position: str, wanted: str) -> bool:
@@ -167,43 +193,12 @@ def _is_reached(source: Database, position: str, wanted: str) -> bool:
     A number in a position adds up those of all shards. So it decides only for a single shard;
     otherwise there must be no change after the position.
     """
-    after = _changes_after(source, position)
+    after = changes_after(source, position)
     if after == 0:
         return True
-    is_later = _number(position) >= _number(wanted)
-    return is_later and _shards(source) == 1 and after <= _changes_after(source, wanted)
-
-
-def _number(position: str) -> int:
-    return int(position.partition("-")[0])
-
-
-def _shards(database: Database) -> int:
-    info = database.ask("GET", timeout=CALL_TIMEOUT, required_key="cluster")
-    return int(info["cluster"]["q"])
-
-
-def _checkpoints(database: Database) -> dict[str, tuple[str, str]]:
-    """Return session and position of each replication that the database takes part in."""
-    answer = database.ask(
-        *("GET", "_local_docs"),
-        timeout=CALL_TIMEOUT,
-        params={"include_docs": "true"},
-        required_key="rows",
+    is_later = number_of(position) >= number_of(wanted)
+    return (
+        is_later
+        and source.cluster(CALL_TIMEOUT).get("q") == 1
+        and after <= changes_after(source, wanted)
     )
-    documents = [row["doc"] for row in answer["rows"] if isinstance(row.get("doc"), dict)]
-    return {
-        str(document["_id"]): (str(document.get("session_id")), str(document["source_last_seq"]))
-        for document in documents
-        if "source_last_seq" in document
-    }
-
-
-def _changes_after(database: Database, position: str) -> int:
-    answer = database.ask(
-        *("GET", "_changes"),
-        timeout=CALL_TIMEOUT,
-        params={"since": position, "limit": "1"},
-        required_key="pending",
-    )
-    return len(answer["results"]) + int(answer["pending"])

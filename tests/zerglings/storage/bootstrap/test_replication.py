@@ -17,6 +17,7 @@ from tests.support.manage import python
 from tests.support.ready import assert_ready
 from tests.support.site import Site, missing_is_fine
 from zerglings.management.commands.bootstrap_couch import DRIFTED
+from zerglings.storage.base import StoreUnavailable
 from zerglings.storage.bootstrap.accounts import user_id
 from zerglings.storage.bootstrap.replication import Peers
 from zerglings.storage.bootstrap.runner import Misconfigured, Refused, Run, Status, find_drift
@@ -408,7 +409,9 @@ def test_unsafe_and_slow_settings_of_nodes_are_warnings(region: Region, proxy: F
     settings = {
         ("couchdb%40a", "verify_ssl_certificates"): "true",
         ("couchdb%40a", "interval"): "5000",
+        ("couchdb%40a", "max_history"): "6",
         ("couchdb%40b", "interval"): "60000",
+        ("couchdb%40b", "max_history"): "7",
     }
     missing = {"error": "not_found", "reason": "unknown_config_value"}
 
@@ -426,10 +429,42 @@ def test_unsafe_and_slow_settings_of_nodes_are_warnings(region: Region, proxy: F
         lines = cluster.bootstrap(peers=region.peers(east=url))
         return [line for line in lines if "[replicator]" in line]
 
-    unsafe, slow = warnings("https://127.0.0.1:1")
+    unsafe, *slow = warnings("https://127.0.0.1:1")
     assert "verify_ssl_certificates" in unsafe
-    assert unsafe.endswith("couchdb@b, couchdb@c")
-    assert "interval" in slow
-    assert slow.endswith("couchdb@b, couchdb@c")
-    assert warnings(NOWHERE) == [slow]
+    for line, name in zip(slow, ("interval", "max_history"), strict=True):
+        assert f" {name} " in line
+    for line in (unsafe, *slow):
+        assert line.endswith("couchdb@b, couchdb@c")
+    assert warnings(NOWHERE) == slow
     assert len(NODES) == 3
+
+
+class Compared:
+    """An exchange that reports what the test gives it."""
+
+    def __init__(self, found: str | StoreUnavailable) -> None:
+        self._found = found
+
+    def fault(self) -> str:
+        if isinstance(self._found, StoreUnavailable):
+            raise self._found
+        return self._found
+
+
+def check_against(region: Region, *exchanges: Compared) -> list[str]:
+    """Check the replications, and compare them with those of the peers."""
+    plan = region.site.plan(peers=region.peers(east=NOWHERE), exchanges=exchanges)
+    steps = [step for step in plan.steps(Run()) if step.name == "replicate"]
+    lines: list[str] = []
+    find_drift(steps, lambda _, status, message: lines.append(f"{status} {message}"))
+    return [line for line in lines if "[replicator]" not in line]
+
+
+def test_a_fault_that_only_a_comparison_finds_is_drift(region: Region) -> None:
+    region.bootstrap(east=NOWHERE)
+    silent = Compared(StoreUnavailable("east does not answer"))
+    without = check_against(region, silent)
+    assert without == check_against(region)
+    (line,) = check_against(region, silent, Compared("it is an old copy"))
+    assert line.startswith("drift ")
+    assert "it is an old copy" in line

@@ -16,11 +16,11 @@ class Region:
     """Answers as a CouchDB database: a change moves its document to the end of the changes."""
 
     def __init__(self, name: str, documents: int, shards: int = 1) -> None:
-        self.name = name
-        self.shards = shards
+        self.name = self.uuid = name
+        self.shards, self.copies = shards, 1
         self.latest = documents
         self.documents = {number: number for number in range(1, documents + 1)}
-        self.checkpoints: dict[str, tuple[str, str]] = {}
+        self.checkpoints: dict[str, dict[str, Any]] = {}
 
     def change(self, *numbers: int) -> None:
         for number in numbers:
@@ -30,20 +30,20 @@ class Region:
     def position(self, number: int) -> str:
         return f"{number}-{self.name}"
 
-    def ask_server(self, *_path: str, **_rest: object) -> dict[str, Any]:
-        return {"id": "there-here+continuous"}
+    def cluster(self, _timeout: float) -> dict[str, int]:
+        return {"q": self.shards, "n": self.copies}
+
+    def ask_server(self, *path: str, **_rest: object) -> dict[str, Any]:
+        return {"id": "there-here+continuous"} if path else {"version": "3.5.2", "uuid": self.uuid}
 
     def ask(
         self, _method: str, *path: str, params: dict[str, str] | None = None, **_rest: object
     ) -> dict[str, Any]:
-        if not path:
-            return {"cluster": {"q": self.shards}}
         if path == ("_local_docs",):
-            rows = [
-                {"doc": {"_id": id_, "session_id": session, "source_last_seq": position}}
-                for id_, (session, position) in self.checkpoints.items()
-            ]
+            rows = [{"doc": {"_id": id_} | each} for id_, each in self.checkpoints.items()]
             return {"rows": [*rows, {"doc": {"_id": "_local/other"}}]}
+        if path[0] == "_local":
+            return self.checkpoints["/".join(path)]
         assert params is not None
         number, _, source = params["since"].partition("-")
         if params["since"] == "now":
@@ -71,10 +71,16 @@ def exchange(
     return Exchange("east", *databases, limit=limit, pause=pause)
 
 
-def replicated(source: Region, target: Region, number: int, session: str = "s") -> None:
+def checkpoint(position: str, *, minute: int = 0, session: str = "s") -> dict[str, Any]:
+    history = [{"end_time": f"Sat, 28 Nov 2026 08:{minute:02}:00 GMT"}, {"end_time": ""}]
+    return {"session_id": session, "source_last_seq": position, "history": history}
+
+
+def replicated(source: Region, target: Region, number: int, *, minute: int = 0) -> None:
     """Store how far a replication is, as CouchDB does at both ends."""
     name = f"_local/{source.name}-{target.name}"
-    source.checkpoints[name] = target.checkpoints[name] = (session, source.position(number))
+    stored = checkpoint(source.position(number), minute=minute)
+    source.checkpoints[name] = target.checkpoints[name] = stored
 
 
 @pytest.fixture
@@ -113,12 +119,14 @@ def test_a_direction_without_a_replication_is_reported(here: Region, there: Regi
         exchange(here, there).complete()
 
 
-@pytest.mark.parametrize("elsewhere", [None, ("other session", "50-here"), ("s", "40-here")])
+@pytest.mark.parametrize(
+    "elsewhere", [None, checkpoint("50-here", session="other"), checkpoint("40-here")]
+)
 def test_a_position_on_which_the_ends_disagree_does_not_count(
-    here: Region, there: Region, elsewhere: tuple[str, str] | None
+    here: Region, there: Region, elsewhere: dict[str, Any] | None
 ) -> None:
     replicated(there, here, 70)
-    here.checkpoints["_local/here-there"] = ("s", here.position(50))
+    here.checkpoints["_local/here-there"] = checkpoint("50-here")
     if elsewhere is not None:
         there.checkpoints["_local/here-there"] = elsewhere
     with pytest.raises(PeerBehind):
@@ -171,16 +179,24 @@ def test_it_waits_until_the_changes_that_existed_at_the_start_have_arrived(
     assert reached == [10, 30, 50]
 
 
+class StillWaiting(Exception):
+    """It waits although a test has done everything."""
+
+
 def test_the_second_direction_counts_from_the_end_of_the_first(here: Region, there: Region) -> None:
     replicated(here, there, 10)
     replicated(there, here, 70)
+    pauses: list[float] = []
 
-    def go_on(_seconds: float) -> None:
+    def go_on(seconds: float) -> None:
+        if pauses:
+            raise StillWaiting
+        pauses.append(seconds)
         replicated(here, there, 50)
         there.change(1)  # written before the peer knew what this region had written
 
-    with pytest.raises(PeerBehind, match="this region has not replicated east"):
-        exchange(here, there, go_on, limit=0.01).complete()
+    with pytest.raises(StillWaiting):
+        exchange(here, there, go_on, limit=60).complete()
 
 
 def test_a_failed_request_is_repeated(here: Region, there: Region) -> None:
@@ -201,3 +217,99 @@ def test_a_failed_request_is_repeated(here: Region, there: Region) -> None:
 def test_a_region_that_cannot_be_read_is_reported(here: Region) -> None:
     with pytest.raises(PeerBehind, match="east"):
         exchange(here, Unreachable("there", 0)).complete()
+
+
+def restore(region: Region, other: Region) -> None:
+    """Replace a region by a copy that was made when it had 40 changes, 9 minutes before."""
+    name = f"_local/{region.name}-{other.name}"
+    region.checkpoints[name] = checkpoint(region.position(40), minute=1)
+    region.documents = {number: at for number, at in region.documents.items() if at <= 40}
+    region.latest = 40
+
+
+@pytest.fixture
+def equal(here: Region, there: Region) -> None:
+    replicated(here, there, 50, minute=10)
+    replicated(there, here, 70, minute=10)
+
+
+@pytest.mark.usefixtures("equal")
+def test_equal_regions_have_no_fault(here: Region, there: Region) -> None:
+    assert exchange(here, there).fault() is None
+
+
+@pytest.mark.usefixtures("equal")
+def test_a_peer_that_is_this_region_itself_is_reported(here: Region, there: Region) -> None:
+    there.uuid = here.uuid
+    assert "COUCHDB_PEERS" in (exchange(here, there).fault() or "")
+    with pytest.raises(PeerBehind, match="COUCHDB_PEERS"):
+        exchange(here, there).complete()
+
+
+@pytest.mark.usefixtures("equal")
+def test_an_older_copy_of_this_region_is_reported(here: Region, there: Region) -> None:
+    restore(here, there)
+    assert "here" in (exchange(here, there).fault() or "")
+    with pytest.raises(PeerBehind, match="Restore a region"):
+        exchange(here, there).complete()
+
+
+@pytest.mark.usefixtures("equal")
+def test_an_older_copy_in_which_the_peer_has_written_since_is_reported(
+    here: Region, there: Region
+) -> None:
+    restore(here, there)
+    replicated(here, there, 50, minute=12)
+    assert "here" in (exchange(here, there).fault() or "")
+    here.copies = 3  # each counts by itself
+    assert exchange(here, there).fault() is None
+
+
+@pytest.mark.usefixtures("equal")
+def test_an_older_copy_of_the_peer_is_reported(here: Region, there: Region) -> None:
+    restore(there, here)
+    assert "in east" in (exchange(here, there).fault() or "")
+    with pytest.raises(PeerBehind, match="Restore a region"):
+        exchange(here, there).complete()
+
+
+@pytest.mark.usefixtures("equal")
+def test_a_source_whose_checkpoint_is_newer_was_not_restored(here: Region, there: Region) -> None:
+    """CouchDB writes the source's first."""
+    here.checkpoints["_local/here-there"] = checkpoint("50-here", minute=11)
+    there.checkpoints["_local/there-here"] = checkpoint("70-there", minute=11)
+    assert exchange(here, there).fault() is None
+
+
+@pytest.mark.usefixtures("equal")
+def test_checkpoints_that_are_written_during_the_look_are_read_again(
+    here: Region, there: Region
+) -> None:
+    """The source's list is read before both are written, the target's afterwards."""
+    older, listed = checkpoint("45-here", minute=9), here.ask
+
+    def ask(*path: str, **options: Any) -> dict[str, Any]:
+        answer = listed(*path, **options)
+        if path[1:] == ("_local_docs",):
+            answer["rows"][0]["doc"] |= older
+        return answer
+
+    here.ask = ask  # type: ignore[method-assign]  # shows an old list
+    assert exchange(here, there).fault() is None
+
+
+@pytest.mark.usefixtures("equal")
+def test_a_former_replication_into_this_region_does_not_look_like_a_restored_one(
+    here: Region, there: Region
+) -> None:
+    """It stopped between the writes of its checkpoints, and goes on under another id."""
+    there.checkpoints["_local/former"] = checkpoint("60-there", minute=3)
+    here.checkpoints["_local/former"] = checkpoint("50-there", minute=2)
+    assert exchange(here, there).fault() is None
+
+
+@pytest.mark.usefixtures("equal")
+def test_a_database_that_was_created_again_was_not_restored(here: Region, there: Region) -> None:
+    here.name = "new"
+    here.checkpoints.clear()
+    assert exchange(here, there).fault() is None

@@ -1,0 +1,51 @@
+"""Tests that the overlays keep the rules with each component, and with all of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import kubernetes_validate  # type: ignore[import-untyped]  # it has annotations, but no marker
+import pytest
+
+from tests.k8s.components import COMPONENTS, each_overlay, with_components
+from tests.k8s.render import RenderError, name_of, render
+from tests.k8s.rules import RULES, Rule
+
+NAMES = sorted(folder.name for folder in COMPONENTS.iterdir())
+ALL = tuple(name for name in NAMES if name != "heal")  # which `regions` contains
+VERSIONS = ("1.25", "1.30", "1.34")
+
+each_component = pytest.mark.parametrize("names", [*((name,) for name in NAMES), ALL], ids="+".join)
+
+
+@each_overlay
+@each_component
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_an_overlay_with_components_keeps_every_rule(
+    overlay: Path, names: tuple[str, ...], rule: Rule
+) -> None:
+    assert rule(with_components(overlay, *names)) == []
+
+
+@each_overlay
+@each_component
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_object_of_kubernetes_is_valid(
+    overlay: Path, names: tuple[str, ...], version: str
+) -> None:
+    for each in with_components(overlay, *names):
+        if not each["apiVersion"].startswith("monitoring.coreos.com/"):
+            kubernetes_validate.validate(each, version, strict=True)
+
+
+@each_overlay
+@each_component
+def test_components_remove_nothing(overlay: Path, names: tuple[str, ...]) -> None:
+    before = {name_of(each) for each in render(overlay)}
+    assert before <= {name_of(each) for each in with_components(overlay, *names)}
+
+
+@each_overlay
+def test_regions_and_heal_together_are_an_error(overlay: Path) -> None:
+    with pytest.raises(RenderError, match="overmind-heal"):
+        with_components(overlay, "regions", "heal")
