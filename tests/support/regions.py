@@ -83,7 +83,7 @@ class Region:
 
 @contextmanager
 def new_region(server: CouchDBServer, name: str, clock: Clock) -> Iterator[Region]:
-    with couchdb_backend(server) as backend:
+    with couchdb_backend(server, shards=1) as backend:  # so that there is one latest change
         region = Region(name, backend, clock)
         yield region
         region.close()
