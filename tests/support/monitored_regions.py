@@ -72,7 +72,7 @@ class MonitoredRegion(Region):
 
 @contextmanager
 def new_region(server: CouchDBServer, name: str, clock: Clock) -> Iterator[MonitoredRegion]:
-    with couchdb_backend(server) as backend:
+    with couchdb_backend(server, shards=1) as backend:  # so that there is one latest change
         region = MonitoredRegion(name, backend, clock)
         yield region
         region.close()

@@ -30,14 +30,14 @@ def test_a_region_is_behind_by_the_age_of_the_newest_heartbeat(
     assert west.seconds_behind(east) == (0, 0)
 
 
-def test_nothing_is_said_of_regions_that_were_never_heard_of(
+def test_a_region_has_no_lag_until_its_first_heartbeat_arrives(
     east: MonitoredRegion, west: MonitoredRegion
 ) -> None:
     assert west.monitor.lags() is None
     east.monitor.step()
     assert west.seconds_behind(east) is None
     assert west.monitor.lags() == {}
-    assert west.seconds_behind(west) is None, "a region is not behind itself"
+    assert west.seconds_behind(west) is None, "it is not behind itself"
 
 
 def test_empty_regions_are_not_behind(east: MonitoredRegion, west: MonitoredRegion) -> None:

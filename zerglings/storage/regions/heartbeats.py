@@ -7,7 +7,6 @@ in the history database: in the main database, the original service would treat 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from zerglings.documents import Document
@@ -34,7 +33,7 @@ _ID = re.compile(rf"{PREFIX}([a-z0-9-]{{1,63}})")
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """A sign of life of a region.
+    """What a region tells the others from time to time.
 
     Attributes:
         region: the region's name.
@@ -102,16 +101,13 @@ class HeartbeatWriter:
         self._history = history
         self._changes = changes
 
-    def write(self, now: float) -> bool:
+    def write(self, now: float) -> None:
         """Write a heartbeat, unless another process has written one lately.
 
         On a cluster, two processes can write rival revisions at once. The newest is kept.
 
         Args:
             now: the time in seconds since 1970.
-
-        Returns:
-            Whether it was written.
 
         Raises:
             StoreError: the store failed.
@@ -121,28 +117,23 @@ class HeartbeatWriter:
         rivals.sort(key=_time_of)
         newest = rivals.pop() if rivals else None
         # After a step of the clock, the stored time may lie in the future.
-        is_due = newest is None or abs(now - _time_of(newest)) >= YOUNGEST_REPLACED
-        is_written = is_due and self._replace(newest, now)
+        if newest is None or abs(now - _time_of(newest)) >= YOUNGEST_REPLACED:
+            self._replace(newest, now)
         for rival in rivals:
             self._put({"_id": id_, "_rev": rival["_rev"], "_deleted": True})
-        return is_written
 
-    def _replace(self, newest: Document | None, now: float) -> bool:
+    def _replace(self, newest: Document | None, now: float) -> None:
         latest = self._changes.latest(timeout=TIMEOUT)
         document = Heartbeat(self._region, now, latest).encode()
         if newest is not None:
             document["_rev"] = newest["_rev"]
-        return self._put(document)
+        self._put(document)
 
-    def _put(self, document: Document) -> bool:
-        """Store a document; return False if another process was faster."""
-        results: Sequence[object] = self._history.put_many([document], timeout=TIMEOUT)
-        for result in results:
-            if isinstance(result, Conflict):
-                return False
-            if isinstance(result, StoreError):
-                raise result
-        return True
+    def _put(self, document: Document) -> None:
+        """Store a document, unless another process was faster."""
+        (result,) = self._history.put_many([document], timeout=TIMEOUT)
+        if isinstance(result, StoreError) and not isinstance(result, Conflict):
+            raise result
 
 
 def _time_of(document: Document) -> float:

@@ -50,28 +50,32 @@ class _Region:
 
     Attributes:
         newest: its newest heartbeat.
-        heard: ``since`` of its newest heartbeat.
+        newest_since: ``since`` of that heartbeat.
         reached: ``since`` of the newest heartbeat whose change has arrived, None if none has.
         awaited: the heartbeats after that one, oldest first.
     """
 
     newest: Heartbeat | None = None
-    heard: float = 0.0
+    newest_since: float = 0.0
     reached: float | None = None
     awaited: list[_Awaited] = field(default_factory=list)
 
-    def hear(self, heartbeat: Heartbeat, now: float) -> None:
-        """Note a heartbeat. Its order of arrival counts, not its time: clocks are set back."""
+    def add(self, heartbeat: Heartbeat, now: float) -> None:
+        """Add a heartbeat. The order of arrival counts, not the times: clocks are set back."""
         if heartbeat == self.newest:
             return
         self.newest = heartbeat
-        self.heard = min(heartbeat.time, now)
+        self.newest_since = min(heartbeat.time, now)
         if len(self.awaited) == MAX_AWAITED:
             self.awaited.pop()
-        self.awaited.append(_Awaited(self.heard, heartbeat.latest))
+        self.awaited.append(_Awaited(self.newest_since, heartbeat.latest))
 
     def settle(self, unknown: set[Change], outstanding: set[Change]) -> None:
-        """Note which changes have arrived; a change may be neither known nor outstanding."""
+        """Drop the heartbeats up to the newest one whose change has arrived.
+
+        Heartbeats after an outstanding change do not count: it may have taken another way. A change
+        that is unknown but not outstanding decides nothing.
+        """
         arrived = 0
         for number, each in enumerate(self.awaited, 1):
             if each.change in outstanding:
@@ -83,7 +87,7 @@ class _Region:
     def lag(self, now: float) -> Lag:
         """Return the lag. While no change is known to have arrived, it is that of the oldest."""
         reached = self.awaited[0].since if self.reached is None else self.reached
-        return Lag(max(0.0, now - reached), max(0.0, now - self.heard))
+        return Lag(max(0.0, now - reached), max(0.0, now - self.newest_since))
 
 
 class LagMeter:
@@ -108,11 +112,11 @@ class LagMeter:
         Raises:
             StoreError: the store failed; what was known stays.
         """
-        heard = {each.region: each for each in read_heartbeats(self._history)}
-        heard.pop(self._region, None)
-        regions = {name: self._regions.get(name) or _Region() for name in heard}
-        for name, heartbeat in heard.items():
-            regions[name].hear(heartbeat, now)
+        heartbeats = {each.region: each for each in read_heartbeats(self._history)}
+        heartbeats.pop(self._region, None)
+        regions = {name: self._regions.get(name) or _Region() for name in heartbeats}
+        for name, heartbeat in heartbeats.items():
+            regions[name].add(heartbeat, now)
         self._regions = regions
         awaited = [each.change for region in regions.values() for each in region.awaited]
         changes = {change for change in awaited if change is not None}

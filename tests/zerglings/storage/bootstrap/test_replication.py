@@ -206,8 +206,8 @@ def test_the_documents_of_a_peer_that_is_no_longer_listed_are_removed(
 def test_the_heartbeat_of_a_peer_that_is_no_longer_listed_is_removed(region: Region) -> None:
     region.bootstrap(east=NOWHERE, west=ELSEWHERE)
     server, history = region.site.server, region.site.databases[1]
-    beating = ("east", "west", "south")
-    for name in beating:
+    names = ("east", "west", "south")
+    for name in names:
         heartbeat = Heartbeat(name, 1.0, None).encode()
         server.ask("PUT", history, heartbeat["_id"], body=heartbeat)
 
@@ -216,9 +216,9 @@ def test_the_heartbeat_of_a_peer_that_is_no_longer_listed_is_removed(region: Reg
         return [row["id"] for row in rows if row["id"].startswith(PREFIX)]
 
     region.bootstrap(east=NOWHERE, west=ELSEWHERE)
-    assert left() == sorted(f"{PREFIX}{name}" for name in beating)
+    assert left() == sorted(f"{PREFIX}{name}" for name in names)
     region.bootstrap(west=ELSEWHERE)
-    assert left() == [f"{PREFIX}south", f"{PREFIX}west"], "the south may be heard of over the west"
+    assert left() == [f"{PREFIX}south", f"{PREFIX}west"], "the south may be reached over the west"
 
 
 def test_all_rival_heartbeats_of_a_peer_are_removed(region: Region) -> None:
