@@ -21,7 +21,7 @@ COVERAGE := build/coverage
 PYTEST = $(BIN)/python -m pytest
 PARALLEL = $(PYTEST) --numprocesses=$(WORKERS) --dist=worksteal $(if $(MEASURE),--cov --cov-report=)
 LOGGING = -p no:randomly -o log_cli=true -o log_cli_level=INFO
-.PHONY: help run test proof coverage peer browser stress crash regions fuzz faults rollover soak drill check format lock licenses sbom audit bench bench-map image e2e e2e-production clean
+.PHONY: help run test proof coverage peer clients browser stress crash regions fuzz faults rollover soak drill check format lock licenses sbom audit bench bench-map image e2e e2e-production clean
 
 help: ## List the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -35,7 +35,7 @@ test: peer browser $(COLLECTED) ## Run the fast tests, with both stores and in a
 	@rm -rf $(COVERAGE)  # data of an earlier run
 	$(PARALLEL) -m "not proof"
 
-proof: peer browser $(COLLECTED) build/audit/.installed build/redbot/.installed ## Run the slow tests: store faults, crashes, load, hostile input, proxies, upgrades, commands in the docs
+proof: peer clients browser $(COLLECTED) build/audit/.installed build/redbot/.installed ## Run the slow tests: store faults, crashes, load, hostile input, proxies, upgrades, commands in the docs
 	$(PARALLEL) -m "proof and not alone"
 	$(PYTEST) -m "proof and alone"
 
@@ -63,6 +63,9 @@ faults: peer $(COLLECTED) ## Inject every store fault under load, and print what
 
 peer: $(VENV)/.development # Install the CouchDB-compatible server for the tests
 	@sh tests/peer/install.sh $(VENV)
+
+clients: $(VENV)/.development # Install the linter and the generators for the API description
+	@sh tests/peer/install.sh $(VENV) tests/proof/clients
 
 browser: $(VENV)/.development # Install the browser for the tests
 	@sh tests/browser/install.sh $(VENV)
@@ -127,7 +130,7 @@ e2e-production: ## Test the production overlay there: delete each node of the Co
 	k8s/e2e_production.sh
 
 clean: ## Remove all generated files except the embedded store
-	rm -rf $(VENV) build staticfiles tests/peer/node_modules .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) build staticfiles tests/peer/node_modules tests/proof/clients/node_modules .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; set PYTHON=/path/to/python3") if sys.version_info < (3, 11) else None'
