@@ -170,6 +170,7 @@ def answered() -> set[int]:
         for operations in paths.values()
         for operation in operations.values()
         for status in operation["responses"]
+        if status != "default"  # any error
     }
     written = {status for _, tree in modules() for status in _written(tree)}
     mapped = {status for status, _ in exceptions._ANSWERS.values()}

@@ -153,7 +153,8 @@ def test_the_table_of_requests_lists_exactly_the_operations() -> None:
         for method in operations
     }
     rows = page("docs/api.md").table("request")
-    assert {code.partition("?")[0] for row in rows for code in codes(row[0])} == known
+    listed = {code.partition("?")[0] for row in rows for code in codes(row[0])}
+    assert {code.rstrip("/") for code in listed} == {code.rstrip("/") for code in known}
 
 
 # Commands

@@ -109,7 +109,7 @@ def _refused(operation: str) -> list[Case]:
     return found
 
 
-LIST, SPAWN = "GET /zerglings/", "POST /zerglings/"
+LIST, SPAWN = "GET /zerglings", "POST /zerglings"
 SHOW, COMMAND, KILL = "GET /zerglings/{id}", "POST /zerglings/{id}", "DELETE /zerglings/{id}"
 HISTORY, EVENTS = "GET /zerglings/{id}/history", "GET /events"
 
@@ -217,13 +217,13 @@ CASES: list[Case] = [
     Case("GET /", 200),
     Case("GET /", 200, headers=PAGE),
     Case("GET /", 406, "A picture", headers=PICTURE),
-    Case("GET /schema/", 200),
-    Case("GET /schema/", 200, headers={"Accept": "application/yaml"}),
-    Case("GET /schema/", 304, headers={"If-None-Match": "*"}),
-    Case("GET /schema/", 200, headers=NO_TAG),
-    Case("GET /schema/", 406, "A picture", headers=PICTURE),
-    Case("GET /docs/", 200),
-    Case("GET /docs/", 406, "A picture", headers=PICTURE),
+    Case("GET /schema", 200),
+    Case("GET /schema", 200, headers={"Accept": "application/yaml"}),
+    Case("GET /schema", 304, headers={"If-None-Match": "*"}),
+    Case("GET /schema", 200, headers=NO_TAG),
+    Case("GET /schema", 406, "A picture", headers=PICTURE),
+    Case("GET /docs", 200),
+    Case("GET /docs", 406, "A picture", headers=PICTURE),
     Case("GET /_health", 200, "Well"),
     Case("GET /healthz", 200, "Well"),
     Case("GET /metrics", 200),
