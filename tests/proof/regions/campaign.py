@@ -251,7 +251,7 @@ class Campaign:
             self._report.wrong += [f"{what} in {region.name}: {each}" for each in found]
         with closing(backend.open()) as store:
             for id_, stored in self._stored.items():
-                (document,) = store.get_many([id_], timeout=SOON)[id_]
+                document, *_ = store.get_many([id_], timeout=SOON)[id_]
                 bases = BaseRecovery(Archive(store.history))
                 zergling = bases.restore(decode(document), timeout=SOON)
                 words = [word for each in whole_history(store, zergling) for word in each.words]
