@@ -107,7 +107,7 @@ def test_an_image_is_published_only_after_all_checks() -> None:
     called = {name for name, job in jobs.items() if job.get("uses", "").endswith("/check.yaml")}
     (needed,) = called
     assert {job.get("needs") for name, job in jobs.items() if name not in called} == {needed}
-    check = workflow(ROOT / ".github/workflows/check.yaml")
+    check: dict[object, Any] = {**workflow(ROOT / ".github/workflows/check.yaml")}
     assert "workflow_call" in check[True]  # YAML 1.1 reads the key `on` as true
 
 
