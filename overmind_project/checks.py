@@ -37,6 +37,7 @@ IDS = {
     "OVERMIND_CORS_ORIGINS": "overmind.E015",
     "OVERMIND_PATH_PREFIX": "overmind.E016",
     "OVERMIND_KEEP_ALIVE": "overmind.E017",
+    "OVERMIND_REGION": "overmind.E018",
     "COUCHDB_URL": "overmind.E020",
     "COUCHDB_SERVICE_HOST": "overmind.E021",
     "COUCHDB_SERVICE_PORT": "overmind.E022",

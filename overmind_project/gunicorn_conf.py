@@ -18,7 +18,7 @@ from django.core.exceptions import ImproperlyConfigured
 from gunicorn import glogging
 
 from overmind_project.logs import ACCESS_LINES
-from overmind_project.multiprocess import METRICS_DIRECTORY, shared_directory
+from overmind_project.monitoring.multiprocess import METRICS_DIRECTORY, shared_directory
 from overmind_project.server.listening import EVERY, EVERY_IPV4, binds
 from overmind_project.server.output import escape_unencodable_output
 
@@ -119,6 +119,8 @@ def post_worker_init(worker: Worker) -> None:
     gc.freeze()
     gc.set_threshold(2_000, 10, 10)
     gevent.spawn(_end_streams_with, worker)
+    if settings.OVERMIND_REGION:
+        gevent.spawn(_monitor_regions, worker)
     ACCESS_LINES.defer = gevent.get_hub().loop.run_callback
 
 
@@ -133,6 +135,14 @@ def _end_streams_with(worker: Worker) -> None:
     from zerglings.feed.reader import configured_feed
 
     configured_feed().end()
+
+
+def _monitor_regions(worker: Worker) -> None:
+    """Write the heartbeat of this region, and watch those of others, until the worker stops."""
+    from zerglings.regions.monitor import configured_monitor
+
+    if (monitor := configured_monitor()) is not None:
+        monitor.run(worker.stopping)
 
 
 def when_ready(server: Arbiter) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.conf import settings
+from django.http import HttpRequest
 from rest_framework.renderers import TemplateHTMLRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -15,6 +17,7 @@ ENTRY_POINTS = {
     "swarmSpawn": "swarm-spawn",
     "swarmCommands": "swarm-commands",
     "events": "events",
+    "regions": "regions",
     "schema": "schema",
     "docs": "docs",
     "health": "health",
@@ -37,6 +40,11 @@ STRICT_CSP = "; ".join(
     )
 )
 """Content-Security-Policy of the map and the sign-in page: own scripts, styles and API only."""
+
+
+def region(request: HttpRequest) -> dict[str, str]:
+    """Context processor: the name of this region as `region`, empty if it has none."""
+    return {"region": settings.OVERMIND_REGION}
 
 
 class Home(PageView):

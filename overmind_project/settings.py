@@ -151,6 +151,25 @@ if COUCHDB_URL and COUCHDB_URL in COUCHDB_PEERS.values():
         "contains the URL of this region's own CouchDB",
         "Give the CouchDBs of the other regions only.",
     )
+# The name of this region, under which the others list it in COUCHDB_PEERS.
+OVERMIND_REGION = env.matching(
+    "OVERMIND_REGION",
+    r"([a-z0-9-]{1,63})?",
+    "a name of up to 63 characters: lower-case letters, digits and -",
+    "",
+)
+if OVERMIND_REGION and OVERMIND_STORE == "sqlite":
+    env.report_problem(
+        "OVERMIND_REGION",
+        "given, but the embedded store has no regions",
+        "Leave it empty, or use CouchDB.",
+    )
+if OVERMIND_REGION in COUCHDB_PEERS:
+    env.report_problem(
+        "OVERMIND_REGION",
+        "COUCHDB_PEERS lists another region of this name",
+        "Give each region a name of its own.",
+    )
 
 # The options of bootstrap_couch; the command line takes precedence.
 OVERMIND_BOOTSTRAP_TIMEOUT = env.number("OVERMIND_BOOTSTRAP_TIMEOUT", 300, least=0, most=10**8)
@@ -209,7 +228,12 @@ TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
         "APP_DIRS": True,
-        "OPTIONS": {"context_processors": ["overmind_project.auth.credentials.signed_in"]},
+        "OPTIONS": {
+            "context_processors": [
+                "overmind_project.auth.credentials.signed_in",
+                "overmind_project.home.region",
+            ]
+        },
     }
 ]
 USE_TZ = True

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path, re_path
 
-from overmind_project import metrics, probes
 from overmind_project.auth import sign_in
 from overmind_project.home import Home
+from overmind_project.monitoring import metrics, probes
 from overmind_project.openapi.views import Docs, Schema
 from zerglings.api.bulk_views import SwarmCommands, SwarmSpawn
 from zerglings.api.urls import router
 from zerglings.feed.views import Events
+from zerglings.regions.views import Regions
 
 urlpatterns: list[URLPattern | URLResolver] = [
     # The routes of most requests come first. The router begins with the list of zerglings, but
@@ -22,6 +23,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     re_path(r"^events/?$", Events.as_view(), name="events"),
     re_path(r"^swarm/spawn/?$", SwarmSpawn.as_view(), name="swarm-spawn"),
     re_path(r"^swarm/commands/?$", SwarmCommands.as_view(), name="swarm-commands"),
+    re_path(r"^regions/?$", Regions.as_view(), name="regions"),
     path("", Home.as_view(), name="entry"),
     re_path(r"^schema/?$", Schema.as_view(), name="schema"),
     re_path(r"^docs/?$", Docs.as_view(), name="docs"),

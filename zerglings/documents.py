@@ -19,3 +19,7 @@ def rank(revision: str) -> tuple[int, str]:
     """
     generation, _, digest = revision.partition("-")
     return int(generation or 0), digest
+
+
+MERGED = "merged"
+"""Field of a deleted leaf: another leaf holds its content."""

@@ -9,10 +9,11 @@ import secrets
 import signal
 import subprocess
 import tempfile
+import threading
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -20,7 +21,7 @@ from urllib.parse import quote, urlsplit
 import requests
 
 from bench.errors import BenchError
-from bench.regions.links import Link, Links
+from bench.regions.links import HOST, Link, Links
 from bench.service import manage
 from bench.stores import HISTORY, STORE_TIMEOUT, CouchDB
 from tests.support.service import Service, processes
@@ -31,11 +32,13 @@ NAMES = ("east", "west", "north")
 INTERVAL = "5000"
 """Milliseconds after which CouchDB looks again at jobs that have failed; its default is 60 s."""
 
-RETRIES = 20
-"""Retries of a request before a job fails and waits for the next look."""
+USERNAME, PASSWORD = "COUCHDB_PEERS_USERNAME", "COUCHDB_PEERS_PASSWORD"
 
 PATIENCE = 300.0
 """Seconds within which a service starts or ends on a machine that is very busy."""
+
+PULL_PAUSE = 0.2
+"""Seconds between two one-time replications on a server that has no lasting ones."""
 
 CONTENTS = "_all_docs?include_docs=true&conflicts=true"
 
@@ -93,10 +96,19 @@ class Region:
 
 
 class Rig:
-    """Regions, each linked with each."""
+    """Regions, each linked with each.
 
-    def __init__(self, regions: Sequence[Region]) -> None:
+    Args:
+        regions: the regions.
+        peers: the variables that name the account with which each region pulls from the others.
+    """
+
+    def __init__(self, regions: Sequence[Region], peers: Mapping[str, str]) -> None:
         self.regions = regions
+        self._peers = peers
+        self._ending = threading.Event()
+        self._pulling = threading.Lock()
+        self._threads: list[threading.Thread] = []
 
     @property
     def pairs(self) -> list[tuple[str, str]]:
@@ -106,8 +118,9 @@ class Rig:
 
     def cut(self, pairs: Collection[tuple[str, str]]) -> None:
         """Cut the links of some pairs of regions, in both directions."""
-        for link in self._links(pairs):
-            link.cut()
+        with self._pulling:
+            for link in self._links(pairs):
+                link.cut()
 
     def restore(self, pairs: Collection[tuple[str, str]]) -> None:
         """Restore the links of some pairs of regions."""
@@ -115,18 +128,41 @@ class Rig:
             link.restore()
 
     def replicate(self) -> None:
-        """Start the jobs of all regions."""
+        """Have each region pull both databases from all others, continuously."""
         for region in self.regions:
-            for peer in self.regions:
-                if peer is not region:
-                    start_jobs(region, peer)
+            if _has_scheduler(region.couch):
+                _list_peers(region, self._peers)
+            else:
+                self._threads.append(threading.Thread(target=self._pull, args=(region,)))
+                self._threads[-1].start()
 
     def stop_replicating(self) -> None:
-        """Remove the jobs of all regions."""
+        """End the replications, and remove what they needed."""
+        self._ending.set()
+        for thread in self._threads:
+            thread.join()
         for region in self.regions:
+            if _has_scheduler(region.couch):
+                _list_peers(replace(region, links={}), self._peers)
+                region.couch.drop_account(self._peers[USERNAME])
+
+    def _pull(self, region: Region) -> None:
+        """Replicate to a region again and again until the end.
+
+        PouchDB Server has no scheduler, and an interrupted replication ends its process. So a link
+        is cut between two replications.
+        """
+        couch = CouchDB(_with_account(region.couch))
+        while not self._ending.wait(PULL_PAUSE):
             for peer in self.regions:
-                if peer is not region:
-                    stop_jobs(region, peer)
+                for database in region.databases if peer is not region else ():
+                    link = region.links[peer.name]
+                    source = _with_account(peer.couch, f"http://{HOST}:{link.port}")
+                    with self._pulling:
+                        if not link.is_cut:
+                            target = f"{_with_account(region.couch)}/{database}"
+                            job = {"source": f"{source}/{database}", "target": target}
+                            couch.ask("POST", "_replicate", job)
 
     def _links(self, pairs: Collection[tuple[str, str]]) -> Iterator[Link]:
         for region in self.regions:
@@ -135,44 +171,20 @@ class Rig:
                     yield link
 
 
-def start_jobs(region: Region, peer: Region) -> None:
-    """Have a region pull both databases from a peer, continuously."""
-    for database in region.databases:
-        link = f"http://127.0.0.1:{region.links[peer.name].port}"
-        job = {
-            "source": _with_account(link, peer.couch, database),
-            "target": _with_account(region.couch.url, region.couch, database),
-            "continuous": True,
-            "retries_per_request": RETRIES,
-        }
-        region.couch.ask("PUT", _job_path(database, peer), job)
+def _list_peers(region: Region, account: Mapping[str, str]) -> None:
+    """Set up a region's replications from the regions that it has links to."""
+    urls = [f"{name}=http://{HOST}:{link.port}" for name, link in region.links.items()]
+    environment = region.environment | {**account, "COUCHDB_PEERS": ",".join(urls)}
+    manage("bootstrap_couch", "--only", "replicate", environment=environment, limit=PATIENCE)
 
 
-def stop_jobs(region: Region, peer: Region) -> None:
-    """Remove the jobs with which a region pulls from a peer, if they exist.
-
-    PouchDB Server keeps them until it ends: its process crashes when one is removed.
-    """
-    if not _has_scheduler(region.couch):
-        return
-    for database in region.databases:
-        path = _job_path(database, peer)
-        job = region.couch.ask("GET", path, missing_is_fine=True)
-        if "_rev" in job:
-            region.couch.ask("DELETE", f"{path}?rev={job['_rev']}")
+def _with_account(couch: CouchDB, url: str | None = None) -> str:
+    account = ":".join(quote(word, safe="") for word in couch.account)
+    return (url or couch.url).replace("://", f"://{account}@")
 
 
 def _has_scheduler(couch: CouchDB) -> bool:
     return "scheduler" in couch.ask("GET", "").get("features", [])
-
-
-def _job_path(database: str, peer: Region) -> str:
-    return "_replicator/" + quote(f"overmind:{database}:{peer.name}", safe="")
-
-
-def _with_account(url: str, couch: CouchDB, database: str) -> str:
-    account = ":".join(quote(word, safe="") for word in couch.account)
-    return f"{url.replace('://', f'://{account}@')}/{database}"
 
 
 @contextmanager
@@ -192,7 +204,7 @@ def rig(urls: Sequence[str], *, replicating: bool = True) -> Iterator[Rig]:
                 if peer is not region:
                     where = urlsplit(peer.couch.url)
                     region.links[peer.name] = links.to(where.hostname or "", where.port or 5984)
-        started = Rig(regions)
+        started = Rig(regions, {USERNAME: f"{database}-peer", PASSWORD: secrets.token_urlsafe()})
         stack.callback(started.stop_replicating)
         if replicating:
             started.replicate()

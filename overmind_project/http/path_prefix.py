@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 SERVICE_SEGMENTS = frozenset(
     (
-        *("zerglings", "swarm", "events", "schema", "docs", "sign-in", "sign-out"),
+        *("zerglings", "swarm", "events", "regions", "schema", "docs", "sign-in", "sign-out"),
         *("_health", "healthz", "readyz", "metrics", "static"),
     )
 )

@@ -12,9 +12,9 @@ from django.http.response import HttpResponseBase
 from overmind_project.http.gcra import Limiter, limiters
 from overmind_project.http.hosts import check_host
 from overmind_project.http.request_context import context_of
-from overmind_project.metrics import metrics
 from overmind_project.middleware.rate_limit import SENTENCE, charge
-from overmind_project.probes import PROBE_VIEWS
+from overmind_project.monitoring.metrics import metrics
+from overmind_project.monitoring.probes import PROBE_VIEWS
 from zerglings.api.caching import NO_STORE
 from zerglings.api.exceptions import error_response
 

@@ -51,9 +51,9 @@ class Endpoints(EndpointEnumerator):
     """Finds the routes, each of which is served with and without its trailing slash."""
 
     def get_path_from_regex(self, path_regex: str) -> str:
-        """Return the path of a route, with its final slash only if the description has it."""
+        """Return the path of a route, without its final slash."""
         path: str = super().get_path_from_regex(path_regex)
-        return path if path in description()["paths"] else path.rstrip("/")
+        return path.rstrip("/") or "/"
 
     def functions(self) -> Iterator[str]:
         """Yield the paths of plain Django views. DRF cannot list their methods."""
@@ -95,6 +95,5 @@ class Generator(SchemaGenerator):
         document = description() | {"paths": super().get_schema(request, public)["paths"]}
         if settings.OVERMIND_TOKENS.is_given:
             document["security"] = [scheme for scheme in document["security"] if scheme]
-        if settings.OVERMIND_PATH_PREFIX:
-            document["servers"] = [{"url": settings.OVERMIND_PATH_PREFIX}]
+        document["servers"] = [{"url": settings.OVERMIND_PATH_PREFIX or "/"}]
         return document

@@ -17,6 +17,7 @@ from overmind_project import settings
 from tests.k8s.monitoring import COMPONENT, alerts
 from tests.k8s.render import containers, overlays, render
 from zerglings.hive.hive import QUEUE_LIMIT, THREADS_PER_QUEUED_OPERATION
+from zerglings.storage.regions.heartbeats import PERIOD
 
 MONITOR = yaml.safe_load((COMPONENT / "overmind-servicemonitor.yaml").read_text(encoding="utf-8"))
 INTERVAL = promql_parser.parse_duration(MONITOR["spec"]["endpoints"][0]["interval"])
@@ -36,6 +37,8 @@ OPERATORS: dict[str, Callable[[float, float], float]] = {
     "*": operator.mul,
     "/": operator.truediv,
     ">": operator.gt,
+    "<": operator.lt,
+    "or": lambda left, right: left or right,
 }
 
 _FIRST_TOO = re.compile(
@@ -123,6 +126,16 @@ def test_merges_fire_the_alert_only_if_they_are_many() -> None:
     assert not merging(5, 100)
     assert merging(1, 0)
     assert not merging(1 / 600, 0)
+
+
+def test_a_region_that_is_behind_or_was_never_seen_fires_the_alert() -> None:
+    def behind(seconds: float, seen: int = 1) -> bool:
+        metrics = {"overmind_region_lag_seconds": seconds, "overmind_regions_seen": seen}
+        return fires("OvermindRegionBehind", **metrics)
+
+    assert not behind(PERIOD * 3)
+    assert behind(10 * 60)
+    assert behind(0, seen=0)
 
 
 def test_deferred_merges_fire_the_alert_while_they_go_on() -> None:

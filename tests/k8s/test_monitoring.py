@@ -30,8 +30,10 @@ ON_OCCASION = {
     "overmind_connections_dropped_total": {"reason"},
     "overmind_http_answers_cut_total": {"route", "by"},
     "overmind_store_copies_lacking_documents": set[str](),
+    "overmind_region_lag_seconds": {"region", "part"},
+    "overmind_regions_seen": set[str](),
 }
-"""Samples that appear only after an event or on a cluster, not in a short run."""
+"""Samples that appear only after an event, on a cluster or with regions, not in a short run."""
 
 _NAME = re.compile(r"\b(overmind_\w+|up)\b(?:\{([^}]*)\})?")
 _MATCHER = re.compile(r'(\w+)\s*(?:=~|!~|!=|=)\s*"')

@@ -43,6 +43,7 @@ CHANGES = {
     "the liveness": ("GET", "/healthz", 200),
     "the readiness": ("GET", "/readyz", 200),
     "the metrics": ("GET", "/metrics", 200),
+    "the regions": ("GET", "/regions", 200),
     "where to begin": ("GET", "/", 200),
     "the document": ("GET", "/schema/", 200),
     "the page to try it": ("GET", "/docs/", 200),

@@ -73,6 +73,30 @@ def test_the_peers_of_a_region_are_named_urls() -> None:
     assert "hunter2" not in str(shown)
 
 
+@pytest.mark.parametrize("name", ["east", "eu-west-1", "7", "a" * 63, ""])
+def test_a_region_has_a_name_that_peers_can_have(name: str) -> None:
+    assert settings(COUCHDB_URL="http://own", OVERMIND_REGION=name)["OVERMIND_REGION"] == name
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        *({"OVERMIND_REGION": name} for name in ("East", "a b", "a" * 64, "öst", "east:1")),
+        {
+            "OVERMIND_REGION": "east",
+            "COUCHDB_PEERS": "east=http://e",
+            "COUCHDB_PEERS_PASSWORD": "x",
+        },
+        {"OVERMIND_REGION": "east", "OVERMIND_STORE": "sqlite"},
+    ],
+)
+def test_a_region_without_a_name_of_its_own_in_couchdb_stops_the_start(
+    given: dict[str, str],
+) -> None:
+    with pytest.raises(ImproperlyConfigured, match=r"^OVERMIND_REGION: "):
+        settings(COUCHDB_URL="http://own", **given)
+
+
 def test_a_region_is_no_peer_of_itself() -> None:
     given = {"COUCHDB_URL": "http://own:5984/", "COUCHDB_PEERS_PASSWORD": "hunter2"}
     with pytest.raises(ImproperlyConfigured, match=r"^COUCHDB_PEERS: ") as caught:

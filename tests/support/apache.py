@@ -21,6 +21,7 @@ class Server:
     def __init__(self, server: CouchDBServer) -> None:
         self._server = server
         self.admin = server.username, server.password
+        self.port = server.port
 
     def ask(self, method: str, path: str, **options: object) -> requests.Response:
         given: dict[str, object] = {"auth": self.admin, "timeout": TIMEOUT, "headers": JSON}

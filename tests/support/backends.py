@@ -58,14 +58,18 @@ def sqlite_at(path: Path) -> Backend:
 
 
 @contextmanager
-def couchdb_backend(server: CouchDBServer) -> Iterator[Backend]:
-    """Yield a bootstrapped backend that uses the admin's account; delete it at the end."""
+def couchdb_backend(server: CouchDBServer, shards: int | None = None) -> Iterator[Backend]:
+    """Yield a bootstrapped backend that uses the admin's account; delete it at the end.
+
+    ``shards`` is the number of shards in CouchDB, by default the server's.
+    """
+    params = {} if shards is None else {"q": str(shards)}
     database = f"overmind-test-{uuid.uuid4().hex[:12]}"
     site = Site(server, database, server.username, server.password)
     with closing(server.client()) as client:
         try:
             for name in site.databases:
-                client.request("PUT", [name], timeout=SOON)
+                client.request("PUT", [name], timeout=SOON, params=params)
                 for path, value in _made_by_a_bootstrap(server).items():
                     client.request("PUT", [name, path], timeout=SOON, body=value)
             yield Backend({"OVERMIND_STORE": "couchdb"} | site.service_environment)

@@ -16,6 +16,7 @@ from overmind_project.openapi import views as documents
 from tests.support.backends import Backend
 from zerglings.feed.reader import configured_feed
 from zerglings.hive.hive import configured_hive
+from zerglings.regions.monitor import configured_monitor
 from zerglings.secret import Secret
 from zerglings.storage import configured_store
 
@@ -61,10 +62,13 @@ def configured_anew() -> Iterator[None]:
         yield
     finally:
         configured_feed().end()
+        if (monitor := configured_monitor()) is not None:
+            monitor.close()
         configured_store().close()
         _forget()
 
 
 def _forget() -> None:
-    for made in (configured_store, configured_hive, configured_feed, documents._document):
+    for made in (configured_store, configured_hive, configured_feed, configured_monitor):
         made.cache_clear()
+    documents._document.cache_clear()

@@ -10,7 +10,8 @@ import pty
 import subprocess
 import sys
 import termios
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from tests.support.service import ROOT, clean_environment
 
@@ -80,25 +81,55 @@ def through_head(
 
 def on_a_terminal(environment: Environment, *arguments: str) -> bytes:
     """Run a command on a pseudo-terminal and return its output."""
+    with running_on_a_terminal(environment, *arguments) as (running, terminal):
+        shown = b"".join(iter(terminal.read, b""))
+        assert running.wait(TIMEOUT) == 0
+    return shown
+
+
+class Terminal:
+    """The other end of a pseudo-terminal on which a command runs."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def read(self) -> bytes:
+        """Return what the command has written, b"" once it has ended."""
+        try:
+            return os.read(self._descriptor, 4096)
+        except OSError:  # Linux raises it when the other end is closed
+            return b""
+
+    def read_until(self, wanted: bytes) -> bytes:
+        """Return the output up to the part that completes ``wanted``."""
+        shown = b""
+        while wanted not in shown:
+            part = self.read()
+            assert part, shown
+            shown += part
+        return shown
+
+
+@contextmanager
+def running_on_a_terminal(
+    environment: Environment, *arguments: str
+) -> Iterator[tuple[subprocess.Popen[bytes], Terminal]]:
+    """Start a command on a pseudo-terminal of 24 lines and 80 columns; kill it after the block."""
     mine, its = pty.openpty()
     termios.tcsetwinsize(its, (24, 80))
-    running = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "manage.py", *arguments],
         cwd=ROOT,
         env=clean_environment() | {"TERM": "xterm"} | dict(environment),
         stdout=its,
         stderr=its,
-    )
-    os.close(its)
-    shown = b""
-    try:
-        while part := os.read(mine, 4096):
-            shown += part
-    except OSError:  # Linux raises it when the other end is closed
-        pass
-    os.close(mine)
-    assert running.wait(TIMEOUT) == 0
-    return shown
+    ) as running:
+        os.close(its)
+        try:
+            yield running, Terminal(mine)
+        finally:
+            running.kill()
+            os.close(mine)
 
 
 def succeeded(done: subprocess.CompletedProcess[bytes]) -> str:

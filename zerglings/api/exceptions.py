@@ -19,7 +19,7 @@ from rest_framework.response import Response
 from zerglings.api.renderers import json_response
 from zerglings.domain import zergling
 from zerglings.hive import mutations
-from zerglings.repository import moving, retry_budget
+from zerglings.repository import chunk_store, moving, reading, retry_budget
 from zerglings.storage import base as storage
 
 logger = logging.getLogger(__name__)
@@ -56,6 +56,8 @@ _UNAVAILABLE_REASONS: dict[type[storage.StoreError], str] = {
     storage.AccountRefused: "The store refuses the service's account",
     storage.NotBootstrapped: "The store is not prepared yet",
     storage.CopiesBehind: "A node of the store does not have all documents yet",
+    chunk_store.MissingChunk: "A part of this history is missing here or has not arrived yet",
+    reading.MissingMerge: "The zergling was merged in another region and has not arrived yet",
     moving.StillMoving: "The zergling's long history is being moved to the history database",
 }
 _TOO_LARGE = (

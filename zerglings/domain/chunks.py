@@ -19,13 +19,14 @@ from zerglings.documents import Document
 from zerglings.domain.document_format import NotAZergling, decode_pose, decode_words, encode_pose
 from zerglings.domain.zergling import (
     DIED,
+    ORIGINAL_SPAWN,
     Base,
     CommandRequest,
     Pose,
     Zergling,
     replay,
     requests_of,
-    visits_to_start,
+    visits,
 )
 
 LARGEST_CHUNK = 1000
@@ -150,8 +151,10 @@ def shorten(
 
     The original service drops ``base`` when it rewrites a document. Afterwards only the pose before
     the first word, computed by undoing the history, shows that words were moved. So a cut is made
-    where the pose differs from the pose at the base. If there is no such position, a cut is made at
-    any request once the history has more than four times ``tail`` words.
+    where the pose differs from the pose at the base and from those at which histories begin. If
+    there is no such position, a cut is made at any request once the history has more than four
+    times ``tail`` words. The history of a zergling that lacks its base is shortened only if it is
+    very long, because afterwards no chunk can be put before it.
 
     Args:
         zergling: the zergling to shorten.
@@ -164,6 +167,8 @@ def shorten(
         The zergling as its document should be, and the chunks to store before it.
     """
     if len(zergling.history) <= 2 * tail:
+        return zergling, []
+    if zergling.lacks_base and not needs_background_move(zergling, tail):
         return zergling, []
     if zergling.is_dead:
         if not needs_background_move(zergling, tail):
@@ -201,8 +206,17 @@ def split_at(zergling: Zergling, cuts: Sequence[int]) -> tuple[Zergling, list[Ch
         base=base,
         history=zergling.history[position:],
         request_ids=request_ids[position:],
+        lacks_base=False,
     )
     return shorter, chunks
+
+
+def beginnings(zergling: Zergling) -> set[Pose]:
+    """Return the poses at which a document must not begin, if possible, after a cut.
+
+    A document of the original that begins at one of them may begin at a spawn.
+    """
+    return {zergling.base.pose, zergling.spawn, ORIGINAL_SPAWN}
 
 
 def _in_small_slices(cuts: Sequence[int]) -> Iterator[int]:
@@ -220,8 +234,8 @@ def _cut_positions(zergling: Zergling, tail: int, stored: int | None) -> Sequenc
     last = length - tail if stored is None else min(stored, length - tail)
     request_ids = tuple(zergling.request_ids)
     request_starts = [n for part in in_slices(range(1, last + 1)) for n in part if request_ids[n]]
-    at_base_pose = visits_to_start(zergling.base.pose, zergling.history[:last])
-    candidates = [n for part in in_slices(request_starts) for n in part if n not in at_base_pose]
+    unsuitable = visits(zergling.base.pose, zergling.history[:last], beginnings(zergling))
+    candidates = [n for part in in_slices(request_starts) for n in part if n not in unsuitable]
     if not candidates and length > 4 * tail:
         candidates = request_starts
     cuts: list[int] = []

@@ -54,7 +54,7 @@ def is_zergling_id(text: str) -> bool:
 def encode(zergling: Zergling) -> Document:
     """Return the document to store, with its keys in a fixed order.
 
-    ``_rev`` is missing if the zergling was never stored.
+    ``_rev`` is missing if the zergling was never stored; ``spawn`` and ``base`` if it lacks a base.
     """
     document: Document = {"_id": zergling.id}
     if zergling.revision is not None:
@@ -63,11 +63,12 @@ def encode(zergling: Zergling) -> Document:
     document |= encode_pose(zergling.pose)
     document["commandHistory"] = list(zergling.history)
     document["commandIds"] = list(zergling.request_ids)
-    document["spawn"] = encode_pose(zergling.spawn)
-    document["base"] = encode_pose(zergling.base.pose) | {
-        "count": zergling.base.count,
-        "chunk": zergling.base.chunk,
-    }
+    if not zergling.lacks_base:
+        document["spawn"] = encode_pose(zergling.spawn)
+        document["base"] = encode_pose(zergling.base.pose) | {
+            "count": zergling.base.count,
+            "chunk": zergling.base.chunk,
+        }
     return document
 
 
@@ -106,7 +107,7 @@ def decode(document: Mapping[str, Any]) -> Zergling:
         history=history,
         request_ids=request_ids,
         revision=document.get("_rev"),
-        is_stripped="commandIds" not in document or "base" not in document,
+        lacks_base=document.get("base") is None,
     )
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 
 from zerglings.documents import rank
+from zerglings.domain.lost_ids import unify_ids
 from zerglings.domain.zergling import CommandRequest, Zergling
 
 
@@ -46,63 +47,23 @@ def merge(leaves: Sequence[Leaf]) -> Zergling:
     The result depends only on the set of leaves, not on their order. It has the revision of the
     highest-ranked leaf; store it as the successor of that revision.
     """
-    ordered = sorted(_restore_ids(leaves), key=lambda leaf: leaf.rank, reverse=True)
-    winner, *rivals = ordered
-    known = {request.id for request in winner.requests()}
+    ordered = sorted(leaves, key=lambda leaf: leaf.rank, reverse=True)
+    first, *others = unify_ids([leaf.requests() for leaf in ordered])
+    known = {request.id for request in first}
     missing: list[CommandRequest] = []
-    for request in chain.from_iterable(rival.requests() for rival in rivals):
+    for request in chain.from_iterable(others):
         if request.id not in known:
             known.add(request.id)
             missing.append(request)
-    zergling = winner.zergling
-    for leaf in ordered:
-        if zergling.is_stripped and not leaf.zergling.is_stripped:
-            zergling = replace(zergling, spawn=leaf.zergling.spawn, is_stripped=False)
-    return zergling.merged_with(missing)
+    return _with_ids_of(ordered[0].zergling, first).merged_with(missing)
 
 
-def _restore_ids(leaves: Sequence[Leaf]) -> list[Leaf]:
-    """Give stripped leaves the request ids of the leaf with the longest common beginning."""
-    references = [leaf.requests() for leaf in leaves if not leaf.zergling.is_stripped]
-    references.sort(key=lambda requests: [(request.id, request.words) for request in requests])
-    return [
-        _align_ids(leaf, references) if leaf.zergling.is_stripped and references else leaf
-        for leaf in leaves
-    ]
+def _with_ids_of(zergling: Zergling, requests: Sequence[CommandRequest]) -> Zergling:
+    """Return the zergling with the request ids of ``requests``, which end with its history.
 
-
-def _align_ids(leaf: Leaf, references: Sequence[Sequence[CommandRequest]]) -> Leaf:
-    """Give a stripped leaf's words the ids of the reference with the longest common beginning.
-
-    The leaf's older requests, which come from chunks, still have their ids. Only references that
-    begin with all of them are compared.
+    The words of a request that begins in a chunk keep their ids.
     """
-    older, zergling = list(leaf.older), leaf.zergling
-    candidates = [rival[len(older) :] for rival in references if list(rival[: len(older)]) == older]
-    common = max(
-        (_common_requests(zergling.history, rival) for rival in candidates),
-        key=_word_count,
-        default=[],
-    )
-    ids = [id_ for request in common for id_ in (request.id, *[""] * (len(request.words) - 1))]
-    aligned = (*ids, *zergling.request_ids[len(ids) :])
-    return replace(leaf, zergling=replace(zergling, request_ids=aligned))
-
-
-def _word_count(requests: Sequence[CommandRequest]) -> int:
-    return sum(len(request.words) for request in requests)
-
-
-def _common_requests(
-    words: Sequence[str], reference: Sequence[CommandRequest]
-) -> list[CommandRequest]:
-    """Return the requests of ``reference`` before the first that differs from ``words``."""
-    common: list[CommandRequest] = []
-    position = 0
-    for request in reference:
-        end = position + len(request.words)
-        if tuple(words[position:end]) != request.words:
-            break
-        common.append(request)
-        position = end
-    return common
+    ids = [id_ for request in requests for id_ in (request.id, *[""] * (len(request.words) - 1))]
+    ids = ids[len(ids) - len(zergling.history) :]
+    first = next((number for number, id_ in enumerate(ids) if id_), len(ids))
+    return replace(zergling, request_ids=(*zergling.request_ids[:first], *ids[first:]))

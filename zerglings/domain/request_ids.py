@@ -51,6 +51,12 @@ def is_derived(request_id: str) -> bool:
     return len(request_id) == DERIVED_ID_LENGTH
 
 
+def derived_again(request_id: str) -> str:
+    """Return another derived id, for a word whose derived id an earlier word has as well."""
+    digest = hashlib.sha256(request_id.encode()).digest()
+    return _base64(digest[:DERIVED_ID_BYTES])
+
+
 def time_of_death(request_id: str) -> int | None:
     """Return when a death was requested, in seconds since 1970, None if the id holds no time."""
     _, _, seconds = request_id.partition(_DEATH_MARK)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import accumulate
 
-from zerglings.domain.chunks import Chunk, split_at
+from zerglings.domain.chunks import Chunk, beginnings, split_at
 from zerglings.domain.zergling import DIED, Pose, Zergling
 
 CHUNK_SIZE = 50
@@ -41,7 +41,7 @@ def smaller_forms(
 
 
 def _cut_positions(zergling: Zergling, last: int) -> list[int]:
-    """Return where to cut. If possible, the pose at the last cut differs from the base's.
+    """Return where to cut. If possible, the last cut is not at one of the ``beginnings``.
 
     Otherwise the base cannot be recovered reliably once the original service has rewritten the
     document, see ``chunks.shorten``.
@@ -50,7 +50,8 @@ def _cut_positions(zergling: Zergling, last: int) -> list[int]:
     poses = list(accumulate(words, Pose.after, initial=zergling.base.pose))
     request_ids = tuple(zergling.request_ids)
     request_starts = [n for n in range(1, len(poses)) if request_ids[n]]
-    preferred = [n for n in request_starts if poses[n] != zergling.base.pose]
+    unsuitable = beginnings(zergling)
+    preferred = [n for n in request_starts if poses[n] not in unsuitable]
     end = (preferred or request_starts or [0])[-1]
     cuts, start, last_start = [], 0, 0
     for start_of_request in (n for n in request_starts if n <= end):

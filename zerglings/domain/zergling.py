@@ -10,7 +10,7 @@ merged.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from zerglings.cooperative import in_slices
@@ -92,6 +92,10 @@ class Pose:
         return max(abs(self.x), abs(self.y))
 
 
+ORIGINAL_SPAWN = Pose()
+"""Where the original service spawns every zergling."""
+
+
 def replay(start: Pose, history: Iterable[str]) -> Pose:
     """Return the pose at the end of a history that began at ``start``."""
     words = history if isinstance(history, Sequence) else tuple(history)
@@ -103,14 +107,14 @@ def undo(end: Pose, history: Iterable[str]) -> Pose:
     return _final_pose(end, tuple(history)[::-1], _BEFORE)
 
 
-def visits_to_start(start: Pose, history: Sequence[str]) -> set[int]:
-    """Return each number n for which the pose after the first n words equals ``start``.
+def visits(start: Pose, history: Sequence[str], poses: Collection[Pose]) -> set[int]:
+    """Return each number n for which the pose after the first n words is one of ``poses``.
 
-    >>> visits_to_start(Pose(), ["L", "R", "M"])
+    >>> visits(Pose(), ["L", "R", "M"], {Pose()})
     {2}
     """
-    place = (start.x, start.y, start.facing)
-    return {n for n, reached in enumerate(_walk(start, history, _AFTER), 1) if reached == place}
+    places = {(pose.x, pose.y, pose.facing) for pose in poses}
+    return {n for n, reached in enumerate(_walk(start, history, _AFTER), 1) if reached in places}
 
 
 # Tuples instead of poses: replaying a million words is ten times as fast.
@@ -218,8 +222,9 @@ class Zergling:
 
     ``history`` holds the words since ``base``. ``request_ids`` is parallel to it: the id of each
     request at its first word, and "" at its other words. ``revision`` is the store's revision, or
-    None before the first write. ``is_stripped`` means that the document has no ids or no base,
-    because the original service wrote it. The missing values were derived from the other fields.
+    None before the first write. ``lacks_base`` means that ``history`` may be only the newest part:
+    the original service dropped the base, and the chunk before ``history`` may not have arrived
+    yet. ``base`` and ``spawn`` are then the pose before ``history``.
     """
 
     id: str
@@ -229,7 +234,7 @@ class Zergling:
     history: tuple[str, ...] = ()
     request_ids: Sequence[str] = ()
     revision: str | None = None
-    is_stripped: bool = False
+    lacks_base: bool = False
 
     @classmethod
     def spawned(cls, zergling_id: str, pose: Pose) -> Zergling:
@@ -289,7 +294,6 @@ class Zergling:
             pose=pose,
             history=tuple(history),
             request_ids=tuple(request_ids),
-            is_stripped=False,
         )
 
 

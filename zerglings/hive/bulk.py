@@ -22,7 +22,7 @@ from zerglings.hive.mutations import (
     SpawnMutation,
     new_id,
 )
-from zerglings.repository.chunk_store import MissingChunk
+from zerglings.repository.chunk_store import Incomplete
 from zerglings.repository.moving import LongHistory, Mover
 from zerglings.repository.retry_budget import TooMuchContention
 from zerglings.storage.base import StoreError, StoreUnavailable, TooLarge
@@ -208,14 +208,13 @@ def _common_failure(
 ) -> StoreUnavailable | None:
     """Return the store's failure if all attempted mutations of the part failed, else None.
 
-    A damaged history or a document that is too large concerns one zergling only, so it does not
+    An incomplete zergling, or a document that is too large, does not affect others, so it does not
     count.
     """
     attempted = [o for entry, o in zip(part, outcomes, strict=True) if isinstance(entry, Mutation)]
     failures = [
         outcome
         for outcome in attempted
-        if isinstance(outcome, StoreUnavailable)
-        and not isinstance(outcome, MissingChunk | TooLarge)
+        if isinstance(outcome, StoreUnavailable) and not isinstance(outcome, Incomplete | TooLarge)
     ]
     return failures[0] if failures and len(failures) == len(attempted) else None

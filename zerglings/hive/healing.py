@@ -20,12 +20,16 @@ from zerglings.domain.zergling import DIED, CommandRequest, Zergling
 from zerglings.hive import idempotency
 from zerglings.repository.archive import Archive
 from zerglings.repository.base_recovery import BaseRecovery
-from zerglings.repository.reading import Reader
+from zerglings.repository.reading import MissingMerge, Reader
 from zerglings.repository.retry_budget import BATCH_JOB_TIMEOUT
 from zerglings.storage.base import Store, StoreError, StoreUnavailable
+from zerglings.storage.regions import heartbeats
 
 DOCUMENTS_PER_READ = 100
 """Documents to read with one call."""
+
+OTHER_RECORDS = (idempotency.PREFIX, heartbeats.PREFIX)
+"""Prefixes of the documents in the history database that are no chunks."""
 
 ORPHAN_GRACE = 30.0
 """Seconds between the two checks that find a chunk unreachable. This is many times longer than a
@@ -173,9 +177,13 @@ class Healer:
 
         Raises:
             KeyError: no copy ever held the document.
+            MissingMerge: all its leaves were merged, and the merged leaf is not there.
         """
         found = self._store.get_many([zergling_id], all_copies=True, timeout=BATCH_JOB_TIMEOUT)
-        return found[zergling_id]
+        leaves = found[zergling_id]
+        if not leaves and self._store.merged_away([zergling_id], timeout=BATCH_JOB_TIMEOUT):
+            raise MissingMerge(zergling_id)
+        return leaves
 
     def _pages_of_ids(self) -> Iterator[list[str]]:
         for page in _pages(self._store):
@@ -183,7 +191,7 @@ class Healer:
 
     def _chunks(self) -> Iterator[Document]:
         for page in _pages(self._store.history):
-            yield from (doc for doc in page if not doc["_id"].startswith(idempotency.PREFIX))
+            yield from (doc for doc in page if not doc["_id"].startswith(OTHER_RECORDS))
 
     def _delete(self, documents: Sequence[Document], store: Store) -> int:
         """Delete documents by their revisions, and return how many were deleted.

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from typing import TypeVar
 
 from django.conf import settings
@@ -32,6 +33,7 @@ from zerglings.hive.mutations import (
 from zerglings.hive.reads import PendingRead, ReadBatch
 from zerglings.hive.write_batch import WriteBatch
 from zerglings.repository.archive import TAIL, Archive
+from zerglings.repository.chunk_store import MissingChunk
 from zerglings.repository.counters import QueueMetrics
 from zerglings.repository.reading import Reader, decode_or_skip
 from zerglings.repository.retry_budget import GRACE, STORE_CALL_TIMEOUT
@@ -52,6 +54,9 @@ QUEUE_LIMIT = 1000
 THREADS_PER_QUEUED_OPERATION = 3
 """Each queue may hold one operation for this many threads that do not serve streams. So both queues
 together hold the operations of two thirds of these threads. The rest are for batches and probes."""
+
+ARRIVAL_LIMIT, ARRIVAL_PAUSE = 2.0, 0.2
+"""Seconds to wait for chunks that have not arrived yet, and between two looks for them."""
 
 PROBE_TIMEOUT = 1.0
 """Seconds for a health check of the store."""
@@ -220,8 +225,24 @@ class Hive:
         zergling = self.get(zergling_id)
         total = zergling.command_count
         end = total if limit is None else min(total, offset + limit)
-        parts = self._archive.words(zergling, offset, end, timeout=STORE_CALL_TIMEOUT)
-        return History(parts, end if end < total else None)
+        return History(self._words(zergling, offset, end), end if end < total else None)
+
+    def _words(self, zergling: Zergling, start: int, end: int) -> Iterator[Sequence[str]]:
+        """Return the words of a history in parts.
+
+        From another region a zergling may arrive shortly before its chunks, so this waits for them.
+        """
+        until = time.monotonic() + ARRIVAL_LIMIT
+        while True:
+            parts = self._archive.words(zergling, start, end, timeout=STORE_CALL_TIMEOUT)
+            try:
+                first = next(parts, ())
+            except MissingChunk:
+                if time.monotonic() >= until:
+                    raise
+                time.sleep(ARRIVAL_PAUSE)
+            else:
+                return chain([first], parts)
 
     def changes_after(
         self, since: str | None, limit: int = PAGE_LIMIT, wait: float = 0.0

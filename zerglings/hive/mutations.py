@@ -17,6 +17,7 @@ from zerglings.domain.request_ids import is_derived
 from zerglings.domain.zergling import CommandRequest, Zergling
 from zerglings.hive.pending import NeverKnown, PendingOperation
 from zerglings.repository.archive import Archive
+from zerglings.repository.chunk_store import Incomplete
 from zerglings.repository.retry_budget import TimeLeft
 
 Precondition = Callable[[Zergling], bool]
@@ -134,6 +135,8 @@ class SpawnMutation(Mutation):
         if snapshot.zergling is None or (snapshot.zergling.is_dead and self._is_keyed):
             raise NoSuchZergling
         if snapshot.zergling.spawn != self._newborn.spawn:
+            if snapshot.zergling.lacks_base:
+                raise Incomplete(f"the beginning of {self.zergling_id} has not arrived yet")
             raise KeyReused
         return snapshot.zergling
 

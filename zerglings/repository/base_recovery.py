@@ -1,7 +1,8 @@
 """Base recovery: finds the chunks of documents that the original service rewrote.
 
 The original service drops ``base``, which names the newest chunk. Without it, a chunk can only be
-recognised by its last pose.
+recognised by its last pose. While the chunk may still arrive, the zergling is stored without a
+base, so that a later read can restore it.
 """
 
 from __future__ import annotations
@@ -14,18 +15,19 @@ from dataclasses import replace
 from itertools import islice, takewhile
 
 from zerglings.domain.chunks import Chunk
-from zerglings.domain.zergling import Base, Zergling
+from zerglings.domain.zergling import ORIGINAL_SPAWN, Base, Zergling
 from zerglings.repository.archive import SHORTEST_TAIL, Archive
+from zerglings.repository.chunk_store import MissingChunk
 
 CHUNKLESS_CACHE_SIZE = 2000
-"""Number of stripped revisions to remember for which no chunk was found."""
+"""Number of revisions without a base to remember for which no chunk was found."""
 
 CHUNKLESS_FOR = 10.0
 """Seconds for which that is remembered: replication may deliver the chunk later."""
 
 
 class BaseRecovery:
-    """Restores the bases of stripped zerglings (see ``Zergling``). Thread-safe.
+    """Restores the bases of zerglings that lack one (see ``Zergling``). Thread-safe.
 
     Args:
         archive: holds their chunks.
@@ -37,11 +39,14 @@ class BaseRecovery:
         self._lock = threading.Lock()
 
     def restore(self, zergling: Zergling, *, timeout: float) -> Zergling:
-        """Restore the base and spawn of a stripped zergling. Return any other zergling unchanged.
+        """Restore the base and spawn of a zergling that lacks them. Return any other unchanged.
 
-        A stripped zergling's history continues the newest chunk whose last pose is the pose at
-        which the history begins. If several such chunks have the same start, they are competing
-        attempts at one cut, and begin with the same words.
+        Its history continues the newest chunk whose last pose is the pose at which the history
+        begins. If several such chunks have the same start, they are competing attempts at one cut,
+        and begin with the same words. A short history continues no chunk.
+
+        If there is no such chunk, or an older one is missing, the zergling still lacks its base:
+        replication may deliver the chunks later.
 
         Args:
             zergling: any zergling.
@@ -49,11 +54,13 @@ class BaseRecovery:
 
         Raises:
             CopiesBehind: copies in service lack documents, so that chunks may be missing.
-            StoreUnavailable: the store failed, or a chunk is missing or damaged.
+            StoreUnavailable: the store failed, or a chunk is damaged.
         """
         shortest = min(self._archive.tail, SHORTEST_TAIL)  # a cut leaves at least this many
-        if not zergling.is_stripped or len(zergling.history) < shortest:
+        if not zergling.lacks_base:
             return zergling
+        if len(zergling.history) < shortest:
+            return replace(zergling, lacks_base=False)
         cache_key = f"{zergling.id}@{zergling.revision}"
         if time.monotonic() < self._chunkless.get(cache_key, 0.0):
             return zergling
@@ -72,8 +79,11 @@ class BaseRecovery:
             return zergling
         chunk = _find_continued(attempts, zergling.history)
         found = replace(zergling, base=Base(chunk.after, chunk.end, chunk.id))
-        *_, first = self._archive.newest_first(found, timeout=timeout)
-        return replace(found, spawn=first.before)
+        try:
+            *_, first = self._archive.newest_first(found, timeout=timeout)
+        except MissingChunk:
+            return found
+        return replace(found, spawn=first.before, lacks_base=False)
 
     def _remember_chunkless(self, cache_key: str) -> None:
         with self._lock:
@@ -81,6 +91,29 @@ class BaseRecovery:
             self._chunkless.move_to_end(cache_key)
             while len(self._chunkless) > CHUNKLESS_CACHE_SIZE:
                 self._chunkless.popitem(last=False)
+
+
+def complete_rivals(rivals: Sequence[Zergling]) -> list[Zergling]:
+    """Return those rivals whose histories are known to begin at the same spawn.
+
+    A rival that lacks its base begins at the spawn only if it begins at the spawn's pose. Otherwise
+    its older words are in chunks that have not arrived yet. Without a rival that knows the spawn,
+    it is where the original spawns. If none begins there, the spawn is unknown, and those that
+    begin where the first does are returned.
+
+    Args:
+        rivals: one or more rivals, the highest-ranked first.
+    """
+    spawns = {rival.spawn for rival in rivals if not rival.lacks_base}
+    if not spawns and Base(ORIGINAL_SPAWN) in [rival.base for rival in rivals]:
+        spawns = {ORIGINAL_SPAWN}
+    if not spawns:
+        return [rival for rival in rivals if rival.base == rivals[0].base]
+    return [
+        replace(rival, lacks_base=False)
+        for rival in rivals
+        if not rival.lacks_base or (rival.base.chunk is None and rival.base.pose in spawns)
+    ]
 
 
 def _find_continued(attempts: Sequence[Chunk], history: tuple[str, ...]) -> Chunk:

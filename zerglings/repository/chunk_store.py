@@ -29,7 +29,11 @@ WORDS_PER_WRITE = 50_000
 """Words to store with one call, about 900 KiB. A single chunk may have more."""
 
 
-class MissingChunk(StoreUnavailable):
+class Incomplete(StoreUnavailable):
+    """A part of one zergling is missing. The others are not affected."""
+
+
+class MissingChunk(Incomplete):
     """A chunk that a zergling or another chunk references is missing or damaged."""
 
     def __init__(self, chunk_id: str, why: str = "missing") -> None:

@@ -13,14 +13,14 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from zerglings.documents import Document
+from zerglings.documents import MERGED, Document
 from zerglings.domain.document_format import NotAZergling, decode
 from zerglings.domain.merging import Leaf, merge
-from zerglings.domain.zergling import Pose, Zergling
+from zerglings.domain.zergling import Zergling
 from zerglings.repository import counters
 from zerglings.repository.archive import Archive
-from zerglings.repository.base_recovery import BaseRecovery
-from zerglings.repository.chunk_store import MissingChunk
+from zerglings.repository.base_recovery import BaseRecovery, complete_rivals
+from zerglings.repository.chunk_store import Incomplete
 from zerglings.repository.moving import LongHistory, Mover
 from zerglings.repository.retry_budget import RetryBudget, TimeLeft
 from zerglings.repository.writing import Writer
@@ -35,6 +35,13 @@ MERGE_ATTEMPTS = 3
 
 Found = Zergling | StoreError | None
 """The result of reading one id; None if the document was deleted or is not a zergling."""
+
+
+class MissingMerge(Incomplete):
+    """All leaves of a document were merged, and the merged leaf has not arrived yet."""
+
+    def __init__(self, zergling_id: str) -> None:
+        super().__init__(f"the newest revision of {zergling_id} has not arrived yet")
 
 
 class Reader:
@@ -84,6 +91,9 @@ class Reader:
             id_: self._resolve(zerglings, time_left, all_copies=all_copies)
             for id_, zerglings in decoded.items()
         }
+        if deleted := [id_ for id_, leaves in documents.items() if not leaves]:
+            awaited = self._store.merged_away(deleted, timeout=time_left())
+            found |= {id_: MissingMerge(id_) for id_ in awaited}
         return {id_: self._shorten(each) for id_, each in found.items()} if to_change else found
 
     def page(self, after: str | None, limit: int) -> Page:
@@ -125,37 +135,13 @@ class Reader:
         Rivals whose chunks have not arrived yet are left out and stay in the store. A later read
         merges them.
         """
-        if len(rivals) <= 1:
-            return [Leaf(self._restore_base(zergling, time_left)) for zergling in rivals]
-        restored = self._restore_rivals(rivals, time_left)
-        leaves = self._archive.load_leaves(restored, timeout=time_left())
+        if len(rivals) <= 1 and not any(rival.lacks_base for rival in rivals):
+            return [Leaf(rival) for rival in rivals]
+        restored = [self._bases.restore(rival, timeout=time_left()) for rival in rivals]
+        leaves = self._archive.load_leaves(complete_rivals(restored), timeout=time_left())
         if len(leaves) < len(rivals):
             counters.merge_deferred()
         return leaves
-
-    def _restore_base(self, zergling: Zergling, time_left: TimeLeft) -> Zergling:
-        if not zergling.is_stripped:
-            return zergling
-        return self._bases.restore(zergling, timeout=time_left())
-
-    def _restore_rivals(self, rivals: Sequence[Zergling], time_left: TimeLeft) -> list[Zergling]:
-        """Return the rivals with their bases restored, without those whose chunks are missing."""
-        restored: list[Zergling] = []
-        missing: MissingChunk | None = None
-        for rival in rivals:
-            try:
-                restored.append(self._restore_base(rival, time_left))
-            except MissingChunk as error:
-                missing = error
-        spawns = {
-            rival.spawn
-            for rival in restored
-            if not rival.is_stripped or rival.base.chunk is not None
-        }
-        complete = [rival for rival in restored if not _lacks_chunks(rival, spawns)]
-        if missing is not None and not complete:
-            raise missing
-        return complete
 
     def _merge_and_write(
         self, leaves: list[Leaf], time_left: TimeLeft, *, all_copies: bool
@@ -200,27 +186,13 @@ class Reader:
         return replace(stored, revision=result.revision)
 
     def _delete(self, loser: Zergling, time_left: TimeLeft) -> None:
-        tombstone = {"_id": loser.id, "_rev": loser.revision, "_deleted": True}
+        tombstone = {"_id": loser.id, "_rev": loser.revision, "_deleted": True, MERGED: True}
         try:
             (result,) = self._store.put_many([tombstone], timeout=time_left())
         except StoreError as error:
             result = error
         if isinstance(result, StoreError):  # it remains a rival, and the next reader merges it
             logger.info("Could not delete a merged rival of %s: %s", loser.id, result)
-
-
-def _lacks_chunks(rival: Zergling, spawns: Collection[Pose]) -> bool:
-    """Whether a rival's older words are in chunks that have not arrived yet.
-
-    A rival that the original service wrote names no chunk. If none was found and the rival does not
-    begin at the spawn, its words before that are in a chunk that is missing here.
-
-    Args:
-        rival: a rival whose base was restored if a chunk was found.
-        spawns: the spawn as known by the other rivals.
-    """
-    is_chunkless = rival.is_stripped and rival.base.chunk is None
-    return is_chunkless and bool(spawns) and rival.base.pose not in spawns
 
 
 def _decode_leaves(leaves: Sequence[Document]) -> list[Zergling]:

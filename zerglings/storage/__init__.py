@@ -12,15 +12,15 @@ from zerglings.storage.breaker import MAX_CALLS
 from zerglings.storage.couchdb.account import Account
 from zerglings.storage.couchdb.client import CouchDBClient
 from zerglings.storage.couchdb.database import Database
-from zerglings.storage.couchdb.exchange import (
+from zerglings.storage.couchdb.store import CouchDBStore, database_names
+from zerglings.storage.guarded import GuardedStore
+from zerglings.storage.instrumented import InstrumentedStore
+from zerglings.storage.regions.exchange import (
     REPLICATOR,
     Exchange,
     PeerBehind,
     replicating_peers,
 )
-from zerglings.storage.couchdb.store import CouchDBStore, database_names
-from zerglings.storage.guarded import GuardedStore
-from zerglings.storage.instrumented import InstrumentedStore
 from zerglings.storage.sqlite.store import SQLiteStore
 
 CONNECTIONS = MAX_CALLS + 2
@@ -37,6 +37,12 @@ def configured_store() -> GuardedStore:
 def open_admin_store() -> Store:
     """Return a new store that signs in as the server admin. The caller closes it."""
     return _open_store(settings.COUCHDB_ADMIN_USERNAME, settings.COUCHDB_ADMIN_PASSWORD)
+
+
+def open_main_database() -> Database:
+    """Return the main database in CouchDB, with connections of its own. The caller closes them."""
+    client = _client(settings.COUCHDB_URL, settings.COUCHDB_USERNAME, settings.COUCHDB_PASSWORD)
+    return Database(client, settings.COUCHDB_DATABASE)
 
 
 def open_exchanges() -> list[Exchange]:

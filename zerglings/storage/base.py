@@ -128,6 +128,14 @@ class Store(ABC):
         costs more.
         """
 
+    def merged_away(self, document_ids: Collection[str], *, timeout: float) -> set[str]:
+        """Return those deleted documents whose leaves were all deleted with ``MERGED``.
+
+        The leaf that holds their content has not arrived yet: replication may deliver the leaves of
+        a document one by one.
+        """
+        return set()
+
     @abstractmethod
     def put_many(
         self, documents: Sequence[Document], *, timeout: float
@@ -140,7 +148,7 @@ class Store(ABC):
         - With ``_rev``, a write succeeds only while that revision is a leaf and not deleted. On
           one node, only one of several writers with the same ``_rev`` succeeds.
         - Without ``_rev``, a write succeeds only while no document of that id exists.
-        - ``{"_id", "_rev", "_deleted": True}`` deletes that leaf.
+        - ``{"_id", "_rev", "_deleted": True}`` deletes that leaf, see also ``merged_away``.
         - A ``_rev`` whose document is deleted or was never stored has no defined result: CouchDB
           1.x accepts it, and 3.4 does for some documents.
 

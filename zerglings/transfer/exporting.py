@@ -19,7 +19,7 @@ from zerglings.domain.document_format import NotAZergling, encode
 from zerglings.domain.zergling import Zergling
 from zerglings.hive import idempotency
 from zerglings.repository.archive import Archive
-from zerglings.repository.chunk_store import CHUNKS_PER_READ, MissingChunk
+from zerglings.repository.chunk_store import CHUNKS_PER_READ, Incomplete, MissingChunk
 from zerglings.repository.reading import Found, Reader
 from zerglings.repository.retry_budget import BATCH_JOB_TIMEOUT
 from zerglings.storage.base import Page, Store, StoreError
@@ -128,7 +128,7 @@ class Exporter:
     def _read(self, ids: Sequence[str]) -> dict[str, Found]:
         found = self._reader.read(ids, timeout=BATCH_JOB_TIMEOUT)
         for zergling in found.values():
-            if isinstance(zergling, StoreError) and not isinstance(zergling, MissingChunk):
+            if isinstance(zergling, StoreError) and not isinstance(zergling, Incomplete):
                 raise zergling
         return found
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from zerglings.repository.chunk_store import MissingChunk
+from zerglings.repository.chunk_store import Incomplete
 from zerglings.storage.base import (
     AccountRefused,
     NotBootstrapped,
@@ -18,7 +18,7 @@ from zerglings.storage.base import (
 PAUSES = (0.1, 0.3, 1.0, 3.0, 5.0, 10.0, 10.0)
 """Seconds before each retry."""
 
-_PERMANENT = (AccountRefused, NotBootstrapped, UnknownPosition, MissingChunk, TooLarge)
+_PERMANENT = (AccountRefused, NotBootstrapped, UnknownPosition, Incomplete, TooLarge)
 """Errors that a retry cannot fix."""
 
 Pause = Callable[[float], None]

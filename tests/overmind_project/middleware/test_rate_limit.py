@@ -12,12 +12,12 @@ from django.http import HttpResponse
 from django.urls import get_resolver
 from pytest_django import Settings
 
-from overmind_project import metrics, probes
 from overmind_project.http.gcra import SECOND, Rate, limiters
 from overmind_project.http.request_context import context_of
 from overmind_project.middleware.access_log import AccessLog
 from overmind_project.middleware.every_request import CallerRateLimit
 from overmind_project.middleware.rate_limit import METRICS_PATHS, PROBE_PATHS, AddressRateLimit
+from overmind_project.monitoring import metrics, probes
 from tests.support.backends import Backend
 from zerglings.api.exceptions import error_response
 from zerglings.caller import Caller

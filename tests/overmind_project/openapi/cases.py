@@ -109,7 +109,7 @@ def _refused(operation: str) -> list[Case]:
     return found
 
 
-LIST, SPAWN = "GET /zerglings/", "POST /zerglings/"
+LIST, SPAWN = "GET /zerglings", "POST /zerglings"
 SHOW, COMMAND, KILL = "GET /zerglings/{id}", "POST /zerglings/{id}", "DELETE /zerglings/{id}"
 HISTORY, EVENTS = "GET /zerglings/{id}/history", "GET /events"
 
@@ -211,16 +211,19 @@ CASES: list[Case] = [
     Case(SWARM_COMMANDS, 400, "An invalid key", ORDERS, headers=NO_KEY),
     Case(SWARM_COMMANDS, 422, "Used before", '{"commands": [1]}', headers=KEYED, before=ORDERS),
     *_shared(SWARM_COMMANDS, 406, 415, body=ORDERS),
+    Case("GET /regions", 200, "No regions"),
+    Case("GET /regions", 200, headers=PAGE),
+    Case("GET /regions", 406, "A picture", headers=PICTURE),
     Case("GET /", 200),
     Case("GET /", 200, headers=PAGE),
     Case("GET /", 406, "A picture", headers=PICTURE),
-    Case("GET /schema/", 200),
-    Case("GET /schema/", 200, headers={"Accept": "application/yaml"}),
-    Case("GET /schema/", 304, headers={"If-None-Match": "*"}),
-    Case("GET /schema/", 200, headers=NO_TAG),
-    Case("GET /schema/", 406, "A picture", headers=PICTURE),
-    Case("GET /docs/", 200),
-    Case("GET /docs/", 406, "A picture", headers=PICTURE),
+    Case("GET /schema", 200),
+    Case("GET /schema", 200, headers={"Accept": "application/yaml"}),
+    Case("GET /schema", 304, headers={"If-None-Match": "*"}),
+    Case("GET /schema", 200, headers=NO_TAG),
+    Case("GET /schema", 406, "A picture", headers=PICTURE),
+    Case("GET /docs", 200),
+    Case("GET /docs", 406, "A picture", headers=PICTURE),
     Case("GET /_health", 200, "Well"),
     Case("GET /healthz", 200, "Well"),
     Case("GET /metrics", 200),

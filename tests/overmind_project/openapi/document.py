@@ -26,7 +26,9 @@ class Document:
                 yield f"{method.upper()} {path}", operation
 
     def statuses(self, operation: str) -> list[int]:
-        return [int(status) for status in dict(self.operations())[operation]["responses"]]
+        """Return the described statuses; `default`, any error, is none of them."""
+        responses = dict(self.operations())[operation]["responses"]
+        return [int(status) for status in responses if status != "default"]
 
     def examples(self, operation: str, status: int) -> Json:
         """Return the examples of a JSON response by their names."""

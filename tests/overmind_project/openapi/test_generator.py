@@ -18,8 +18,8 @@ PATHS = Generator().get_schema(public=True)["paths"]
 def test_every_route_is_in_the_document_under_one_clean_path() -> None:
     routes = [simplify_regex(str(each.pattern)).rstrip("/") for each in get_resolver().url_patterns]
     served = [re.sub(r"<(\w+)>", r"{\1}", route) for route in routes]
-    assert sorted(path.rstrip("/") for path in PATHS) == sorted(served)
-    assert {"/zerglings/", "/zerglings/{id}", "/zerglings/{id}/history"} <= set(PATHS)
+    assert sorted(PATHS) == sorted(route or "/" for route in served)
+    assert {"/zerglings", "/zerglings/{id}", "/zerglings/{id}/history"} <= set(PATHS)
 
 
 @pytest.mark.parametrize("path", [path for path in PATHS if path != "/events"])
@@ -41,7 +41,7 @@ def test_the_document_is_valid_openapi_without_warnings(tmp_path: object) -> Non
 
 @pytest.mark.parametrize(
     ("path", "method"),
-    [("/zerglings/{id}", "delete"), ("/swarm/spawn", "post"), ("/schema/", "get")],
+    [("/zerglings/{id}", "delete"), ("/swarm/spawn", "post"), ("/schema", "get")],
 )
 def test_an_undescribed_operation_is_an_error(
     monkeypatch: pytest.MonkeyPatch, path: str, method: str
@@ -51,7 +51,7 @@ def test_an_undescribed_operation_is_an_error(
         call_command("spectacular", fail_on_warn=True, file="/dev/null")
 
 
-@pytest.mark.parametrize("path", ["/zerglings/", "/events", "/readyz", "/sign-out", "/"])
+@pytest.mark.parametrize("path", ["/zerglings", "/events", "/readyz", "/sign-out", "/"])
 def test_an_undescribed_route_is_an_error(monkeypatch: pytest.MonkeyPatch, path: str) -> None:
     monkeypatch.delitem(description()["paths"], path)
     with pytest.raises(CommandError, match="warnings"):
@@ -62,5 +62,5 @@ def test_described_operations_that_are_not_served_are_left_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(description()["paths"], "/nowhere", {"get": {}})
-    monkeypatch.setitem(description()["paths"]["/zerglings/"], "patch", {})
+    monkeypatch.setitem(description()["paths"]["/zerglings"], "patch", {})
     assert Generator().get_schema(public=True)["paths"] == PATHS

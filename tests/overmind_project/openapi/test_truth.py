@@ -104,7 +104,7 @@ def test_every_response_matches_the_document(
 
 def test_rejections_of_a_body_are_described(service: Service) -> None:
     for operation, limit in (
-        ("POST /zerglings/", LIMIT),
+        ("POST /zerglings", LIMIT),
         ("POST /zerglings/{id}", LIMIT),
         ("POST /swarm/spawn", SWARM_LIMIT),
         ("POST /swarm/commands", SWARM_LIMIT),
@@ -134,22 +134,42 @@ def test_rate_limit_responses_are_described(sqlite: Backend, tmp_path: Path) -> 
                 assert refused.json == DOCUMENT.examples(operation, 429)["Too many"]
 
 
-def test_rejections_of_a_method_are_described(api: Client) -> None:
-    reply = api.put("/zerglings/", headers={"Accept": "application/json"})
-    described = DOCUMENT.resolved({"$ref": "#/components/responses/MethodNotAllowed"})
-    examples = described["content"]["application/json"]["examples"].values()
-    assert reply.status_code == 405
-    assert reply.json() in [example["value"] for example in examples]
+@pytest.mark.parametrize("operation", ["GET /_health", "GET /healthz", "GET /readyz"])
+def test_rejections_of_a_long_header_are_described(service: Service, operation: str) -> None:
+    refused = service.call("GET", operation.split()[1], headers={"X-Long": "a" * 9000})
+    assert refused.status == 431
+    assert refused.json == DOCUMENT.examples(operation, 431)["Too long"]
+
+
+@pytest.mark.parametrize("operation", ["POST /sign-in", "POST /sign-out"])
+def test_other_errors_have_the_default_description(service: Service, operation: str) -> None:
+    refused = service.call("POST", operation.split()[1], headers={"X-Long": "a" * 9000})
+    default = DOCUMENT.resolved(dict(DOCUMENT.operations())[operation]["responses"]["default"])
+    (example,) = default["content"]["application/json"]["examples"].values()
+    assert refused.status not in DOCUMENT.statuses(operation)
+    assert refused.json == example["value"]
+
+
+@pytest.mark.parametrize("path", ["/zerglings", "/zerglings/"])
+def test_links_to_the_next_page_are_as_described(api: Client, path: str) -> None:
+    for _ in range(2):
+        api.post("/zerglings/")
+    reply = api.get(f"{path}?limit=1")
+    assert reply.headers["Link"].startswith(f"<{path}?")
+    DOCUMENT.hold("GET /zerglings", reply)
 
 
 def test_every_described_response_and_error_is_tested() -> None:
-    refused_before_django = {("Too long", 413), ("Compressed", 415), ("Too many", 429)}
+    refused_before_django = {
+        *(("Too long", 413), ("Too long", 431)),
+        *(("Compressed", 415), ("Too many", 429)),
+    }
     refused_by_the_store = {("Too large to store", 413)}  # see hive/test_write_batch_size.py
     tried = {(case.operation, case.says, case.status) for case in CASES}
     answered = {(case.operation, case.status) for case in CASES}
     for operation, _ in DOCUMENT.operations():
         for status in DOCUMENT.statuses(operation):
-            assert (operation, status) in answered or status in (413, 429), (operation, status)
+            assert (operation, status) in answered or status in (413, 429, 431), (operation, status)
             says = set(DOCUMENT.examples(operation, status)) if status >= 400 else set()
             for example in says:
                 is_tried = (operation, example, status) in tried

@@ -10,7 +10,7 @@ from tests.proof.docs.walkthrough import Walkthrough
 from tests.support.pages import PAGES, Page
 
 _RUN = [page for page in map(Page, PAGES) if page.steps]
-_NEED_MORE = ("kubectl", "docker", "minikube", "k8s/", "make ", "wrk", "COUCHDB_URL")
+_NEED_MORE = ("kubectl", "docker", "minikube", "k8s/", "make ", "wrk", "cosign", "COUCHDB_URL")
 """Words of commands that need a cluster, a registry, another machine or CouchDB."""
 
 

@@ -249,7 +249,16 @@ PATHS = st.one_of(
     st.sampled_from(
         (
             *("/zerglings/", "/zerglings", "/swarm/spawn", "/swarm/commands", "/", "/events"),
-            *("/schema/", "/docs", "/_health", "/healthz", "/readyz", "/metrics", "/nowhere"),
+            *(
+                "/regions",
+                "/schema/",
+                "/docs",
+                "/_health",
+                "/healthz",
+                "/readyz",
+                "/metrics",
+                "/nowhere",
+            ),
             *(
                 "//zerglings/",
                 "/zerglings//",

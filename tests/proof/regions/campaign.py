@@ -28,6 +28,8 @@ from tests.support.documents import SOON
 from tests.support.original import Original
 from zerglings.domain.document_format import decode
 from zerglings.domain.zergling import replay
+from zerglings.repository.archive import Archive
+from zerglings.repository.base_recovery import BaseRecovery
 from zerglings.storage.base import StoreError
 
 logger = logging.getLogger(__name__)
@@ -81,6 +83,9 @@ class Report:
     slow: int = 0
     """Reads answered with 5xx while their own store took more than a second to answer."""
 
+    early: int = 0
+    """Reads of histories whose older part had not arrived yet."""
+
     wrong: list[str] = field(default_factory=list)
 
     def is_clean(self) -> bool:
@@ -101,7 +106,8 @@ class Report:
             f" {self.originals} commands of the original",
             f"converged after {self.convergence:.1f} s: {self.documents} documents,"
             f" {self.chunks} in the history",
-            f"failed reads: {self.excused} during restarts, {self.slow} at slow stores",
+            f"failed reads: {self.excused} during restarts, {self.slow} at slow stores,"
+            f" {self.early} of histories that had not arrived",
             f"{len(self.wrong)} faults",
             *self.wrong[:50],
         ]
@@ -196,6 +202,8 @@ class Campaign:
         for read in self._swarm.reads:
             if any(_covers(away, read) for away in self._restarts):
                 report.excused += 1
+            elif read.is_early:
+                report.early += 1
             elif read.is_excused:
                 report.slow += 1
             else:
@@ -243,8 +251,9 @@ class Campaign:
             self._report.wrong += [f"{what} in {region.name}: {each}" for each in found]
         with closing(backend.open()) as store:
             for id_, stored in self._stored.items():
-                (document,) = store.get_many([id_], timeout=SOON)[id_]
-                zergling = decode(document)
+                document, *_ = store.get_many([id_], timeout=SOON)[id_]
+                bases = BaseRecovery(Archive(store.history))
+                zergling = bases.restore(decode(document), timeout=SOON)
                 words = [word for each in whole_history(store, zergling) for word in each.words]
                 self._report.wrong += [
                     f"{fault} of {id_} in {region.name}"

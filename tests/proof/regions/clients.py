@@ -63,12 +63,18 @@ class Failure:
         """Whether the region's own store or machine was too slow to answer."""
         return self.delay > SLOW
 
+    @property
+    def is_early(self) -> bool:
+        """Whether a history was read before its older part had arrived from another region."""
+        return self.path.endswith("/history") and "has not arrived yet" in self.said
+
 
 @dataclass
 class Strangers:
     """Zerglings of the original, and the commands of this service that they were given.
 
-    The original drops the ids of commands, so each command is recognised by its letters.
+    The original drops the ids of commands. So they are commanded in its own region only, and each
+    command is recognised by its letters.
     """
 
     ids: list[str] = field(default_factory=list)
@@ -130,9 +136,10 @@ class RegionClient(Client):
         self.spawn()
 
     def _order(self) -> None:
-        """Command a zergling; one in ten of the original's."""
+        """Command a zergling; in the original's region, a third of the times one of its own."""
         strangers = self._swarm.strangers
-        if strangers.ids and random.random() < 0.1:
+        is_near = self._number % len(self._swarm.by_port) == 0
+        if strangers.ids and is_near and random.random() < 0.3:
             life = Life(random.choice(strangers.ids), Pose())
             sent = Sent(life, "".join(random.choices("MLR", k=30)), uuid.uuid4().hex)
             sent.fate = self._pursue(Message("POST", f"/zerglings/{life.id}", sent.words)).fate
@@ -168,8 +175,11 @@ class RegionClient(Client):
                 self._ledger.complain_if(not is_right, f"the repeat of {sent.key} got a {status}")
 
     def _read(self) -> None:
-        life = self._swarm.target()
-        path = f"/zerglings/{life.id}" + random.choice(("", "", "/history"))
+        """Read a zergling anywhere; one in ten of the original's."""
+        strangers = self._swarm.strangers.ids
+        is_strange = bool(strangers) and random.random() < 0.1
+        id_ = random.choice(strangers) if is_strange else self._swarm.target().id
+        path = f"/zerglings/{id_}" + random.choice(("", "", "/history"))
         self._pursue(Message("GET", path), anywhere=True)
 
     def _list(self) -> None:

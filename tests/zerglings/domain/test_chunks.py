@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from zerglings.domain.chunks import LARGEST_CHUNK, Chunk, shorten
 from zerglings.domain.document_format import NotAZergling
-from zerglings.domain.zergling import CommandRequest, Pose, Zergling, replay
+from zerglings.domain.zergling import ORIGINAL_SPAWN, CommandRequest, Pose, Zergling, replay
 
 ID = "60dc1bb3-65ee-46c3-b357-c99055d78c0a"
 START = Zergling.spawned(ID, Pose(3, -2, "E"))
@@ -137,3 +137,12 @@ def test_a_history_that_always_returns_to_the_spawn_pose_is_cut_later() -> None:
 
     assert shorten(circling(TAIL), TAIL)[1] == []
     assert shorten(circling(TAIL + 1), TAIL)[1] != []
+
+
+@given(st.lists(st.sampled_from("LRM"), min_size=4 * TAIL, max_size=8 * TAIL))
+def test_a_chunk_ends_where_no_history_begins_if_it_can(words: list[str]) -> None:
+    start = Pose(1, 0, "E")
+    requests = [CommandRequest(f"r{number}", (word,)) for number, word in enumerate(words)]
+    zergling = Zergling.spawned(ID, start).merged_with(requests)
+    for chunk in shorten(zergling, TAIL)[1]:
+        assert chunk.after not in {start, ORIGINAL_SPAWN}

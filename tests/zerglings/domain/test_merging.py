@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import permutations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -147,7 +148,6 @@ def test_a_leaf_without_ids_takes_the_ids_of_a_leaf_with_the_same_beginning() ->
         assert sorted(merged.history) == sorted("MLMR")
         assert {"a", "b"} <= set(ids(merged))
         assert len(ids(merged)) == 3
-        assert not merged.is_stripped
 
 
 def test_a_partly_shared_request_is_not_shared() -> None:
@@ -161,12 +161,70 @@ def test_leaves_without_ids_share_their_common_beginning() -> None:
     assert merged.history == ("M", "L", "M", "R")
 
 
-def test_a_spawn_pose_lost_by_the_original_is_taken_from_another_leaf() -> None:
-    elsewhere = Zergling.spawned(ID, Pose(5, 5, "S"))
-    mine = Leaf(replace(elsewhere, revision="1-a"))
-    its = decode(encode(elsewhere) | {"_rev": "2-a"})
-    merged = merge([mine, Leaf(replace(its, is_stripped=True, spawn=Pose()))])
-    assert merged.spawn == Pose(5, 5, "S")
+def followed(leaf: Leaf, revision: str, *requests: CommandRequest) -> Leaf:
+    """The service's next write after a leaf."""
+    return Leaf(replace(leaf.zergling.merged_with(requests), revision=revision))
+
+
+MINE = START.merged_with([CommandRequest("a", ("M", "L")), CommandRequest("b", ("M",))])
+X, Y = CommandRequest("x", ("R", "R", "L")), CommandRequest("y", ("L", "R"))
+
+
+@pytest.mark.parametrize("revisions", [("9-a", "8-b"), ("8-a", "9-b")])
+def test_lost_ids_are_taken_from_a_rival_also_after_the_next_write(
+    revisions: tuple[str, str],
+) -> None:
+    lost = followed(stripped("MLMR", "4-a"), revisions[0], Y)
+    kept = followed(Leaf(MINE), revisions[1], X)
+    merged = merge([lost, kept])
+    assert sorted(merged.history) == sorted("MLMRLRRRL")
+    assert {"a", "b", "x", "y"} <= set(ids(merged))
+    assert merge([followed(Leaf(merged), "20-a"), lost, kept]).history == merged.history
+
+
+def test_lost_ids_of_words_in_a_chunk_are_recognised_too() -> None:
+    lost = stripped("MLMR", "4-a")
+    for revisions in (("9-a", "8-b"), ("8-a", "9-b")):
+        cut = Leaf(
+            replace(MINE.merged_with([Y]), history=("L", "R"), request_ids=("y", "")),
+            older=tuple(lost.zergling.requests()),
+        )
+        merged = merge(
+            [
+                replace(cut, zergling=replace(cut.zergling, revision=revisions[0])),
+                followed(Leaf(MINE), revisions[1], X),
+            ]
+        )
+        older = 4 if revisions[0] == "9-a" else 0
+        assert older + len(merged.history) == len("MLMRLRRRL")
+        assert decode(encode(merged)) == merged
+
+
+def test_a_request_that_begins_in_a_chunk_keeps_its_ids_in_the_document() -> None:
+    lost = stripped("MLM", "4-a").zergling
+    older = tuple(lost.requests())[:1]
+    cut = Leaf(replace(lost, history=("L", "M"), request_ids=lost.request_ids[1:]), older)
+    merged = merge([replace(cut, zergling=replace(cut.zergling, revision="9-a")), Leaf(MINE)])
+    assert merged.history == ("L", "M")
+    assert list(merged.request_ids) == [lost.request_ids[1], "b"]
+
+
+def test_equal_commands_with_ids_stay_two_commands() -> None:
+    lost = stripped("ML", "4-a")
+    one = followed(lost, "9-a", CommandRequest("x", ("M",)))
+    other = followed(lost, "8-a", CommandRequest("y", ("M",)))
+    assert merge([one, other]).history == ("M", "L", "M", "M")
+
+
+def test_ids_lost_at_different_beginnings_are_recognised() -> None:
+    """Each is derived from the words since the beginning of its document."""
+    whole = stripped("MLMR", "4-a")
+    tail = stripped("MR", "5-a").zergling
+    cut = Leaf(replace(tail, revision="9-a"), older=tuple(whole.zergling.requests())[:2])
+    assert merge([cut, whole]).history == ("M", "R")
+    assert merge([replace(cut, zergling=replace(tail, revision="3-a")), whole]).history == (
+        *"MLMR",
+    )
 
 
 @given(st.lists(requests(), max_size=4), rivals(), st.text("LRM", max_size=6), st.integers(0, 90))

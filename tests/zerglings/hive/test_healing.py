@@ -20,6 +20,7 @@ from zerglings.hive.hive import Hive
 from zerglings.hive.mutations import NoSuchZergling
 from zerglings.repository.archive import Archive
 from zerglings.storage.base import Store, StoreError, StoreUnavailable
+from zerglings.storage.regions.heartbeats import Heartbeat
 
 TAIL = 10
 
@@ -167,6 +168,16 @@ def test_storing_a_chunk_fails_if_it_is_removed_concurrently(hive: Hive, store: 
     faulty.before_put = remove_first
     with pytest.raises(StoreError):
         Archive(faulty).store_chunks(chunks, timeout=5)
+
+
+def test_heartbeats_of_regions_are_kept(hive: Hive, store: Store) -> None:
+    unreached(hive, store)
+    heartbeat = Heartbeat("east", 1.0, None).encode()
+    write(store.history, heartbeat)
+    healing = healer(store)
+    assert healing.remove_unreachable() == 1
+    assert healing.failures == []
+    assert leaves(store.history, heartbeat["_id"])
 
 
 def test_chunks_of_an_unreadable_document_are_kept(hive: Hive, store: Store) -> None:

@@ -19,6 +19,7 @@ from tests.support.manage import (
     failed,
     manage,
     on_a_terminal,
+    running_on_a_terminal,
     started,
     succeeded,
     through_head,
@@ -29,6 +30,7 @@ from zerglings.management.commands import swarm as swarm_command
 from zerglings.storage.base import StoreUnavailable
 
 ID = "[0-9a-f-]{36}"
+ENTER_SCREEN, LEAVE_SCREEN = b"\x1b[?1049h", b"\x1b[?1049l"
 NOBODY = "00000000-0000-4000-8000-000000000000"
 
 
@@ -145,6 +147,22 @@ def test_colours_are_used_only_on_terminals(sqlite: Backend) -> None:
     without = sqlite.environment | {"NO_COLOR": "1"}
     assert b"\x1b[" not in on_a_terminal(without, "swarm", "list")
     assert b"\x1b[" not in manage(sqlite.environment, "swarm", "list").stdout
+
+
+def test_watch_draws_the_swarm_on_a_terminal_and_restores_the_screen(backend: Backend) -> None:
+    with closing(backend.open()) as store:
+        hive = Hive(store)
+        hive.spawn(Pose(3, 4))
+        with running_on_a_terminal(backend.environment, "swarm", "watch") as (watch, terminal):
+            assert ENTER_SCREEN in terminal.read_until(b"1 zergling;")
+            id_ = hive.spawn(Pose(5, 5, "S")).id
+            terminal.read_until(b"2 zerglings;")
+            terminal.read_until(f"{id_}  S  5,5".encode())
+            watch.send_signal(signal.SIGINT)
+            terminal.read_until(LEAVE_SCREEN)
+            rest = b"".join(iter(terminal.read, b""))
+            assert watch.wait(10) == 128 + signal.SIGINT
+    assert b"Traceback" not in rest
 
 
 def test_watch_prints_events_until_it_is_interrupted(backend: Backend) -> None:

@@ -9,20 +9,27 @@ from collections.abc import Sequence
 from itertools import permutations
 
 import pytest
+from prometheus_client import REGISTRY
 
+from tests.support.arrivals import (
+    TAIL,
+    all_ids,
+    all_words,
+    as_the_original_writes,
+    deliver,
+    deliver_chunks,
+    moved,
+    other_region,
+)
 from tests.support.backends import Backend
 from tests.support.documents import leaves
-from tests.support.rivals import plant_document
-from zerglings.documents import Document
-from zerglings.domain.chunks import Chunk, shorten
+from zerglings.domain.chunks import shorten
 from zerglings.domain.document_format import decode, encode
 from zerglings.domain.zergling import CommandRequest, Pose, Zergling, replay
 from zerglings.hive.healing import Healer
 from zerglings.hive.hive import Hive
 from zerglings.repository.chunk_store import MissingChunk
 from zerglings.storage.base import Store
-
-TAIL = 100
 
 
 @pytest.fixture
@@ -34,34 +41,6 @@ def backend(couch: Backend) -> Backend:
 @pytest.fixture
 def spawn(hive: Hive) -> Zergling:
     return hive.spawn(Pose())
-
-
-def moved(zergling: Zergling, count: int, name: str) -> Zergling:
-    for number in range(count):
-        zergling = zergling.apply(CommandRequest(f"{name}{number}", ("M",)))
-    return zergling
-
-
-def other_region(
-    spawn: Zergling, count: int = 350, name: str = "east"
-) -> tuple[Document, list[Chunk]]:
-    """Return what another region has made of a zergling: its document and its chunks."""
-    shorter, chunks = shorten(moved(spawn, count, name), TAIL)
-    assert chunks
-    return encode(shorter), chunks
-
-
-def deliver(backend: Backend, document: Document, spawn: Zergling, generation: int = 400) -> None:
-    plant_document(backend, document, after=spawn.revision or "", generation=generation)
-
-
-def deliver_chunks(store: Store, chunks: Sequence[Chunk]) -> None:
-    store.history.put_many([chunk.encode() for chunk in chunks], timeout=5)
-
-
-def all_ids(hive: Hive, zergling: Zergling) -> list[str]:
-    found = hive.get(zergling.id)
-    return list(hive._archive.ids_since(found, 0, timeout=5))
 
 
 def test_a_region_serves_its_own_state_until_the_rivals_chunks_are_there(
@@ -123,6 +102,30 @@ def test_a_key_is_refused_while_the_part_of_the_history_that_may_hold_it_is_miss
     assert all_ids(here, spawn).count(request.id) == 1
 
 
+def test_a_history_fails_while_a_part_is_missing(
+    backend: Backend, store: Store, spawn: Zergling
+) -> None:
+    document, (_, newer) = other_region(spawn)
+    deliver(backend, document, spawn)
+    deliver_chunks(store, [newer])
+    with pytest.raises(MissingChunk):
+        Hive(store).history(spawn.id)
+
+
+def test_reads_that_leave_out_a_rival_are_counted(
+    backend: Backend, hive: Hive, store: Store, spawn: Zergling
+) -> None:
+    hive.command(spawn.id, CommandRequest("own", ("R",)))
+    document, chunks = other_region(spawn)
+    deliver(backend, document, spawn)
+    counted = REGISTRY.get_sample_value("overmind_merges_deferred_total") or 0
+    Hive(store).get(spawn.id)
+    assert REGISTRY.get_sample_value("overmind_merges_deferred_total") == counted + 1
+    deliver_chunks(store, chunks)
+    Hive(store).get(spawn.id)
+    assert REGISTRY.get_sample_value("overmind_merges_deferred_total") == counted + 1
+
+
 @pytest.mark.parametrize(
     "order", list(permutations(("east", "east chunks", "west", "west chunks")))
 )
@@ -144,8 +147,7 @@ def test_the_order_of_arrival_does_not_matter(
     here = Hive(store)
     ids = list(filter(None, all_ids(here, spawn)))
     assert len(ids) == len(set(ids)) == 1 + 350 + 230
-    words = [word for part in here.history(spawn.id).parts for word in part]
-    assert replay(Pose(), words) == here.get(spawn.id).pose
+    assert replay(Pose(), all_words(here, spawn)) == here.get(spawn.id).pose
     assert len(leaves(store, spawn.id) or []) == 1
 
 
@@ -180,7 +182,7 @@ def test_what_the_original_wrote_in_another_region_waits_for_its_chunks(
 ) -> None:
     own = hive.command(spawn.id, CommandRequest("own", ("R",)))
     east, chunks = other_region(spawn)
-    original = {name: east[name] for name in ("_id", "id", "location", "facing", "commandHistory")}
+    original = as_the_original_writes(east)
     both, own_chunks = shorten(moved(own, 250, "own"), TAIL)
     deliver_chunks(store, own_chunks)
     deliver(backend, encode(both), spawn, 300)
@@ -197,7 +199,7 @@ def test_what_the_original_wrote_waits_even_if_this_region_has_no_chunks(
 ) -> None:
     hive.command(spawn.id, CommandRequest("own", ("R",)))
     east, chunks = other_region(spawn)
-    original = {name: east[name] for name in ("_id", "id", "location", "facing", "commandHistory")}
+    original = as_the_original_writes(east)
     deliver(backend, original, spawn, 400)
     assert Hive(store).get(spawn.id).command_count == 1
     deliver_chunks(store, chunks)

@@ -20,6 +20,7 @@ from zerglings.domain.zergling import CommandRequest, Pose
 from zerglings.hive.hive import Hive
 from zerglings.hive.mutations import KeyReused, NoSuchZergling
 from zerglings.storage.base import Store
+from zerglings.storage.regions.heartbeats import Heartbeat
 from zerglings.transfer.exporting import Exporter
 from zerglings.transfer.importing import Different
 from zerglings.transfer.lines import ExportWriter, entries
@@ -59,6 +60,13 @@ def test_revisions_and_other_documents_are_not_exported(store: Store) -> None:
     assert exporter.skipped == 1
     assert b"_rev" not in stream.getvalue()
     assert b"notes" not in stream.getvalue()
+
+
+def test_heartbeats_of_regions_are_not_exported(store: Store) -> None:
+    populate(store)
+    before = exported(store)
+    write(store.history, Heartbeat("east", 1.0, None).encode())
+    assert exported(store) == before
 
 
 def test_imported_zerglings_accept_further_commands(store: Store, embedded: Store) -> None:

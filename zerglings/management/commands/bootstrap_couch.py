@@ -45,7 +45,7 @@ steps, each checked first and skipped if nothing has to be done:
 
 It can be run at any time, any number of times and by many pods at once. After an interruption the
 next run continues. It deletes nothing except the account named by --retire, and replications of its
-own from peers that COUCHDB_PEERS no longer lists.
+own from peers that COUCHDB_PEERS no longer lists, with the heartbeats of these regions.
 
 exit status:
   0  ready

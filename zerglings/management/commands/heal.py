@@ -13,7 +13,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from zerglings.hive.healing import Healer
 from zerglings.storage import open_admin_store, open_exchanges, require_listed_peers
 from zerglings.storage.base import AccountRefused, CopiesBehind, Store, StoreError
-from zerglings.storage.couchdb.exchange import PeerBehind
+from zerglings.storage.regions.exchange import PeerBehind
 
 DAY = 24 * 60 * 60
 WHOLENESS_TIMEOUT = 5.0

@@ -5,21 +5,30 @@ from __future__ import annotations
 import re
 import time
 from argparse import SUPPRESS, ArgumentTypeError
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import islice
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from rich.console import Console
+from rich.live import Live
 
 from zerglings.api.renderers import to_json
 from zerglings.api.serializers import parse_commands
 from zerglings.domain.zergling import COORDINATE_LIMIT, FACINGS, Pose, RuleError, Zergling, undo
-from zerglings.hive.change_events import KIND_DIED, KIND_MOVED, KIND_SPAWNED, Event
+from zerglings.hive.change_events import (
+    KIND_DIED,
+    KIND_MOVED,
+    KIND_SPAWNED,
+    ChangeBatch,
+    Event,
+)
 from zerglings.hive.hive import Hive, configured_hive
 from zerglings.hive.mutations import MutationRefused, NoSuchZergling
 from zerglings.management.drawing import drawing
+from zerglings.management.live_view import LiveView
 from zerglings.management.pipes import exit_on_broken_pipe
 from zerglings.repository.retry_budget import TooMuchContention
 from zerglings.storage.base import OutcomeUnknown, StoreError, UnknownPosition
@@ -38,6 +47,11 @@ LATEST = 100
 
 WAIT = 10.0
 """Seconds of one long poll for events."""
+
+REDRAW_EVERY = 1.0
+"""Seconds after which the screen is drawn again without an event: its size may have changed."""
+
+CLOCK = "%H:%M:%S"
 
 _LOCATION = re.compile(r"(-?[0-9]{1,16}),(-?[0-9]{1,16})")
 _COLUMNS = "{:<36}  {:<6}  {}"
@@ -105,7 +119,13 @@ class Command(BaseCommand):
         for one in (show, move, kill):
             one.add_argument("id", help="the zergling's id")
         move.add_argument("commands", help="L, R and M, as in MMRM; executed as one write")
-        action("watch", "Prints changes as they happen, until Ctrl-C.", self._watch)
+        watch = action(
+            "watch",
+            "Shows the zerglings on a grid and the latest changes, until Ctrl-C. "
+            "Prints one line for each change if the output is not a terminal.",
+            self._watch,
+        )
+        watch.add_argument("--plain", action="store_true", help="print lines on a terminal, too")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run the action, and turn its errors into messages."""
@@ -177,18 +197,30 @@ class Command(BaseCommand):
         self.stdout.write(f"{options['id']}  died")
 
     def _watch(self, hive: Hive, options: dict[str, Any]) -> None:
-        since: str | None = None
-        while True:
-            try:
-                batch = with_retries(partial(hive.changes_after, since, wait=WAIT))
-            except UnknownPosition:
+        if options["plain"] or not self.stdout.isatty():
+            self._watch_lines(hive)
+        else:
+            self._watch_screen(hive, Console(no_color=options["no_color"] or None))
+
+    def _watch_lines(self, hive: Hive) -> None:
+        for number, (batch, is_new) in enumerate(_batches(hive, WAIT)):
+            if is_new and number:
                 self.stderr.write("the store was replaced; some changes are not shown")
-                since = None
-                continue
             for event in batch.events:
                 self._write_event(event)
             self.stdout.flush()
-            since = batch.position
+
+    def _watch_screen(self, hive: Hive, console: Console) -> None:
+        view = LiveView()
+        with Live(console=console, screen=True, auto_refresh=False) as live:
+            for batch, is_new in _batches(hive, REDRAW_EVERY):
+                if is_new:
+                    view.clear()
+                    for page in hive.pages():
+                        view.place(page)
+                for event in batch.events:
+                    view.record(event, time.strftime(CLOCK))
+                live.update(view.layout(*console.size), refresh=True)
 
     def _write_event(self, event: Event) -> None:
         styles = {
@@ -197,7 +229,7 @@ class Command(BaseCommand):
             KIND_DIED: self.style.ERROR,
         }
         kind = styles[event.kind](f"{event.kind:<7}")
-        line = f"{time.strftime('%H:%M:%S')}  {kind}  {event.id}"
+        line = f"{time.strftime(CLOCK)}  {kind}  {event.id}"
         if event.zergling is not None and event.kind != KIND_DIED:
             pose = event.zergling.pose
             commands = event.zergling.command_count
@@ -206,6 +238,27 @@ class Command(BaseCommand):
 
     def _write_row(self, zergling_id: str, pose: Pose) -> None:
         self.stdout.write(_COLUMNS.format(zergling_id, pose.facing, f"{pose.x},{pose.y}"))
+
+
+def _batches(hive: Hive, wait: float) -> Iterator[tuple[ChangeBatch, bool]]:
+    """Yield batches of events for ever.
+
+    The flag with each batch is true for the first, and after the store was replaced: earlier
+    events are not in any batch then.
+
+    Args:
+        hive: the source of the events.
+        wait: seconds to wait for an event; then the batch is empty.
+    """
+    since: str | None = None
+    while True:
+        try:
+            batch = with_retries(partial(hive.changes_after, since, wait=wait))
+        except UnknownPosition:
+            since = None
+            continue
+        yield batch, since is None
+        since = batch.position
 
 
 def _joined(words: Sequence[str]) -> str:

@@ -33,6 +33,12 @@ export async function getZergling(id) {
   return zergling;
 }
 
+/** Ask once for the regions: `{answer}` or `{error}`. */
+export function getRegions() {
+  const request = { method: "GET", headers: { Accept: "application/json" }, cache: "no-store" };
+  return requestOnce(`${ROOT}regions`, request);
+}
+
 /** Whether the service requires a valid token that this browser does not have. */
 export async function isSignedOut() {
   const request = { method: "HEAD", headers: { Accept: "application/json" }, cache: "no-store" };

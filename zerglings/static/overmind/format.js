@@ -26,6 +26,13 @@ export function countText(number, one, many) {
   return `${NUMBERS.format(number)} ${number === 1 ? one : many}`;
 }
 
+/** A duration in whole minutes, hours or days, rounded down. */
+export function durationText(seconds) {
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 120) return `${minutes} min`;
+  return minutes < 48 * 60 ? `${Math.floor(minutes / 60)} h` : `${Math.floor(minutes / 1440)} days`;
+}
+
 export function numberText(number) {
   return NUMBERS.format(number);
 }

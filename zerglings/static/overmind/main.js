@@ -11,6 +11,7 @@ import { Painter } from "./painter.js";
 import { Panel } from "./panel.js";
 import { freeLocation, pick } from "./picking.js";
 import { Pointer } from "./pointer.js";
+import { Regions } from "./regions.js";
 import { Roster } from "./roster.js";
 import { find } from "./search.js";
 import { Selection } from "./selection.js";
@@ -287,3 +288,4 @@ document.addEventListener("visibilitychange", () => {
 });
 
 feed.start();
+if ($("region")) new Regions({ behind: $("behind"), by: $("behind-by") }).watch();

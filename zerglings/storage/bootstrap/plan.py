@@ -17,8 +17,8 @@ from zerglings.storage.bootstrap.server import Server
 from zerglings.storage.bootstrap.sqlite import File, Usable
 from zerglings.storage.couchdb.account import Account
 from zerglings.storage.couchdb.client import CouchDBClient
-from zerglings.storage.couchdb.exchange import Exchange
 from zerglings.storage.couchdb.store import database_names
+from zerglings.storage.regions.exchange import Exchange
 
 STEPS: tuple[type[Step], ...] = (
     Wait, Admin, Cluster, User, DatabaseStep, Security, Copies, Replicate, Verify,

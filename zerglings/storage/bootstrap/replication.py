@@ -31,8 +31,9 @@ from zerglings.storage.bootstrap.server import (
     ServerStep,
 )
 from zerglings.storage.couchdb.account import Account
-from zerglings.storage.couchdb.exchange import PREFIX, REPLICATOR, Exchange
 from zerglings.storage.couchdb.responses import ErrorResponse
+from zerglings.storage.regions.exchange import PREFIX, REPLICATOR, Exchange
+from zerglings.storage.regions.heartbeats import document_id
 
 OPTIONS = {"continuous": True, "retries_per_request": 20}
 """Options of each replication.
@@ -90,6 +91,7 @@ class Replicate(ServerStep):
         exchanges: Sequence[Exchange] = (),
     ) -> None:
         super().__init__(server)
+        _, self._history = databases
         self._exchanges = exchanges
         names = "|".join(map(re.escape, databases))
         self._our_ids = re.compile(rf"{PREFIX}({names}):[a-z0-9-]{{1,63}}")
@@ -128,9 +130,11 @@ class Replicate(ServerStep):
         if self._account is not None and self._account.drift() is not None:
             done.append(self._account.act())
         documents = self._documents()
-        for id_, document in documents.items():
-            if id_ not in self._wanted:
-                done.append(self._remove(id_, document))
+        unwanted = {id_: each for id_, each in documents.items() if id_ not in self._wanted}
+        for id_, document in unwanted.items():
+            done.append(self._remove(id_, document))
+        for peer in sorted({id_.rpartition(":")[2] for id_ in unwanted}):
+            done.append(self._remove_heartbeat(peer))
         for id_, wanted in self._wanted.items():
             if id_ in self._ended or any(_differences(documents.get(id_), wanted)):
                 done.append(self._write(id_, documents.get(id_), wanted))
@@ -173,6 +177,18 @@ class Replicate(ServerStep):
         harmless = (NOT_FOUND, CONFLICT)
         done = self.server.change("DELETE", REPLICATOR, id_, params=params, harmless=harmless)
         return f"removed {id_}" if done else None
+
+    def _remove_heartbeat(self, peer: str) -> str | None:
+        """Delete the heartbeat of a region that is no peer any more, so that its lag disappears."""
+        path = self._history, document_id(peer)
+        document = self.server.look(*path, conflicts="true")
+        if document is None:
+            return None
+        delete_conflicts(self.server, [*path], document.get("_conflicts", []))
+        params = {"rev": str(document["_rev"])}
+        harmless = (NOT_FOUND, CONFLICT)
+        done = self.server.change("DELETE", *path, params=params, harmless=harmless)
+        return f"removed the heartbeat of {peer}" if done else None
 
     def _write(
         self, id_: str, document: dict[str, Any] | None, wanted: dict[str, Any]

@@ -7,7 +7,7 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from zerglings.documents import Document
+from zerglings.documents import MERGED, Document
 from zerglings.storage.base import (
     AccountRefused,
     Changes,
@@ -86,6 +86,14 @@ class CouchDBStore(Store):
         if all_copies:
             return self._reader.read_all_copies(document_ids, timeout=timeout)
         return self._reader.read(document_ids, timeout=timeout)
+
+    def merged_away(self, document_ids: Collection[str], *, timeout: float) -> set[str]:
+        return {
+            id_
+            for id_ in document_ids
+            if (leaves := self._reader.all_leaves(id_, timeout=timeout))
+            and all(leaf.get("_deleted") and leaf.get(MERGED) for leaf in leaves)
+        }
 
     def put_many(
         self, documents: Sequence[Document], *, timeout: float

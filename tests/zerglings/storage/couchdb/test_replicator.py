@@ -103,3 +103,50 @@ def test_a_failed_replication_starts_again_when_its_document_is_written(
     assert state("second") == "failed"
     put("second", _rev=revision("second"))
     wait_until(lambda: state("second") not in (None, "failed"), "the second runs")
+
+
+def state_of(server: Server, replicator: str, id_: str) -> dict[str, Any]:
+    answer = server.ask("GET", f"_scheduler/docs/{replicator}/{id_}")
+    return dict(answer.json()) if answer.ok else {}
+
+
+def test_every_failure_of_a_replication_is_crashing(
+    server: Server, database: str, account: str, replicator: str
+) -> None:
+    """Only the text of the error tells a wrong password from a source that is down."""
+    own = f"http://127.0.0.1:{server.port}/{database}"
+    basic = {"basic": dict(zip(("username", "password"), server.admin, strict=True))}
+    wrong = {"basic": {"username": account, "password": "wrong"}}
+    sources = {
+        "down": {"url": "http://127.0.0.1:1/source", "auth": basic},
+        "missing": {"url": f"{own}-missing", "auth": basic},
+        "refused": {"url": own, "auth": wrong},
+    }
+    for id_, source in sources.items():
+        target = {"url": f"{own}-{id_}", "auth": basic}
+        document = replication(source=source, target=target, retries_per_request=1)
+        server.ask("PUT", f"{replicator}/{id_}", json=document).raise_for_status()
+    for id_ in sources:
+        wait_until(
+            lambda id_=id_: state_of(server, replicator, id_).get("state") == "crashing",  # type: ignore[misc]
+            f"{id_} is crashing",
+        )
+        assert state_of(server, replicator, id_)["info"]["error"]
+
+
+def test_the_same_replication_by_another_user_runs_beside_the_first(
+    server: Server, replicator: str
+) -> None:
+    for name in ("ann", "bob"):
+        document = replication()
+        for end in ("source", "target"):
+            document[end]["auth"] = {"basic": {"username": name, "password": SECRET}}
+        server.ask("PUT", f"{replicator}/{name}", json=document).raise_for_status()
+    for name in ("ann", "bob"):
+        wait_until(
+            lambda name=name: (  # type: ignore[misc]
+                state_of(server, replicator, name).get("state")
+                in ("running", "pending", "crashing")
+            ),
+            f"the replication of {name} is accepted",
+        )

@@ -1,4 +1,4 @@
-"""The `/metrics` view: the metrics of all processes of this service in a Prometheus format."""
+"""Metrics that are read at each scrape instead of being counted."""
 
 from __future__ import annotations
 
@@ -8,23 +8,15 @@ import platform
 import threading
 import time
 from collections.abc import Callable, Iterator
-from functools import cache
 from pathlib import Path
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
-from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
-from prometheus_client.multiprocess import MultiProcessCollector
-from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import Collector
 
 from overmind_project import __version__
-from overmind_project.multiprocess import METRICS_DIRECTORY
-from zerglings.api.negotiation import best_media_type
-from zerglings.hive.hive import configured_hive
-
-PLAIN, OPEN_METRICS = "text/plain", "application/openmetrics-text"
+from overmind_project.monitoring.multiprocess import METRICS_DIRECTORY
+from zerglings.storage.regions.lag import Lag
 
 ASK_EVERY = 10.0
 """Minimum seconds between two queries of the store; scrapes in between report the last number."""
@@ -101,6 +93,37 @@ class CopiesCollector(Collector):
             self._lacking = lacking
 
 
+class RegionsCollector(Collector):
+    """Reports how far this region is behind the others.
+
+    Args:
+        lags: returns the lags by region, None if they are unknown or there are no regions.
+    """
+
+    def __init__(self, lags: Callable[[], dict[str, Lag] | None]) -> None:
+        self._lags = lags
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the lags; nothing for a region whose heartbeat has never arrived."""
+        lags = self._lags()
+        if lags is None:
+            return
+        yield GaugeMetricFamily(
+            "overmind_regions_seen",
+            "Other regions whose heartbeats have arrived in this one.",
+            len(lags),
+        )
+        seconds = GaugeMetricFamily(
+            "overmind_region_lag_seconds",
+            "Seconds by which this region is behind another one, by part (zerglings or history).",
+            labels=("region", "part"),
+        )
+        for region, lag in lags.items():
+            seconds.add_metric((region, "zerglings"), lag.zerglings)
+            seconds.add_metric((region, "history"), lag.history)
+        yield seconds
+
+
 def _resident_bytes() -> list[int]:
     """Return the resident memory of each process of this service, in bytes.
 
@@ -121,25 +144,3 @@ def _resident_bytes_of(process_id: int) -> int:
     except (FileNotFoundError, ProcessLookupError):  # the process has just ended
         return 0
     return int(pages) * _PAGE_BYTES
-
-
-@cache
-def _registry() -> CollectorRegistry:
-    if METRICS_DIRECTORY.is_open:
-        registry = CollectorRegistry()
-        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # has no types
-    else:
-        registry = REGISTRY
-    registry.register(ServiceCollector())
-    registry.register(CopiesCollector(lambda: configured_hive().missing_documents()))
-    return registry
-
-
-def metrics(request: HttpRequest) -> HttpResponse:
-    """Return the metrics, in the OpenMetrics format if the client prefers it."""
-    if best_media_type(request.META.get("HTTP_ACCEPT"), (PLAIN, OPEN_METRICS)) == OPEN_METRICS:
-        text = openmetrics.generate_latest(_registry())  # type: ignore[no-untyped-call]  # has no types
-        content_type = openmetrics.CONTENT_TYPE_LATEST
-    else:  # also for a client that accepts neither
-        text, content_type = generate_latest(_registry()), CONTENT_TYPE_PLAIN_0_0_4
-    return HttpResponse(text, content_type=content_type, headers={"Vary": "Accept"})

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from zerglings.storage.base import NotBootstrapped, StoreUnavailable
-from zerglings.storage.couchdb.checkpoints import (
+from zerglings.storage.couchdb.database import Database
+from zerglings.storage.regions.checkpoints import (
     CALL_TIMEOUT,
     START,
     changes_after,
@@ -22,7 +23,6 @@ from zerglings.storage.couchdb.checkpoints import (
     last_position,
     number_of,
 )
-from zerglings.storage.couchdb.database import Database
 
 REPLICATOR = "_replicator"
 

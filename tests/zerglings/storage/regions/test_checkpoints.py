@@ -10,8 +10,8 @@ import pytest
 
 from tests.support.apache import Server
 from tests.support.site import CouchDBServer
-from zerglings.storage.couchdb.checkpoints import checkpoints, is_older_copy
 from zerglings.storage.couchdb.database import Database
+from zerglings.storage.regions.checkpoints import checkpoints, is_older_copy
 
 
 class Replicated:

@@ -10,10 +10,14 @@ from types import SimpleNamespace
 
 import pytest
 from django.test import Client
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
 
-from overmind_project import __version__, metrics
+from overmind_project import __version__
+from overmind_project.monitoring import collectors, metrics
 from tests.support.backends import Backend, sqlite_backend
 from tests.support.copies import hold
 from tests.support.fault_proxy import FaultProxy
@@ -21,6 +25,7 @@ from tests.support.faults import Fault, Hang
 from tests.support.prometheus import Metrics
 from tests.support.service import Service
 from tests.support.waiting import wait_until
+from zerglings.storage.regions.lag import Lag
 
 OPEN_METRICS = "application/openmetrics-text"
 
@@ -148,19 +153,19 @@ def test_the_missing_documents_are_cached_while_the_store_does_not_answer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = 1000.0
-    monkeypatch.setattr(metrics, "time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr(collectors, "time", SimpleNamespace(monotonic=lambda: now))
     answers = iter([27, None, None, 3])
-    collector = metrics.CopiesCollector(lambda: next(answers))
+    collector = collectors.CopiesCollector(lambda: next(answers))
 
     def shown() -> list[float]:
         return [sample.value for family in collector.collect() for sample in family.samples]
 
     assert [shown(), shown()] == [[27], [27]], "one answer for two scrapes"
-    now += metrics.ASK_EVERY
+    now += collectors.ASK_EVERY
     assert shown() == [27]
-    now += metrics.KEPT_FOR
+    now += collectors.KEPT_FOR
     assert shown() == []
-    now += metrics.ASK_EVERY
+    now += collectors.ASK_EVERY
     assert shown() == [3]
 
 
@@ -173,3 +178,44 @@ def test_a_hanging_store_does_not_delay_a_scrape(on_a_cluster: Service, proxy: F
 
 def test_the_copies_metric_is_absent_without_copies(serving: Service) -> None:
     assert not list(Metrics.of(serving).samples(LACKING))
+
+
+def shown(lags: dict[str, Lag] | None) -> dict[str, list[tuple[dict[str, str], float]]]:
+    families = collectors.RegionsCollector(lambda: lags).collect()
+    return {
+        family.name: [(sample.labels, sample.value) for sample in family.samples]
+        for family in families
+    }
+
+
+def test_regions_are_counted_only_while_they_are_known() -> None:
+    assert shown(None) == {}
+    assert shown({}) == {"overmind_regions_seen": [({}, 0)], "overmind_region_lag_seconds": []}
+    found = shown({"east": Lag(zerglings=70.0, history=2.5), "north": Lag(1.0, 0.0)})
+    assert found["overmind_regions_seen"] == [({}, 2)]
+    assert ({"region": "east", "part": "zerglings"}, 70.0) in found["overmind_region_lag_seconds"]
+    assert ({"region": "east", "part": "history"}, 2.5) in found["overmind_region_lag_seconds"]
+    assert len(found["overmind_region_lag_seconds"]) == 4
+
+
+@pytest.mark.parametrize("accept", ["text/plain", OPEN_METRICS])
+def test_a_file_that_disappears_during_a_scrape_is_no_error(
+    api: Client, accept: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files of ended workers are removed when there are too many."""
+    absent = [FileNotFoundError(), FileNotFoundError()]
+
+    class Files(Collector):
+        def collect(self) -> Iterator[Metric]:
+            if absent:
+                raise absent.pop()
+            yield GaugeMetricFamily("found", "Read at the third attempt.", 1)
+
+    registry = CollectorRegistry()
+    monkeypatch.setattr(metrics, "_registry", lambda: registry)
+    registry.register(
+        Files(),
+    )
+    response = api.get("/metrics", headers={"Accept": accept})
+    assert response.status_code == 200
+    assert b"found 1.0" in response.content

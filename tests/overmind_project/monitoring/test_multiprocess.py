@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from overmind_project import multiprocess
-from overmind_project.multiprocess import (
+from overmind_project.monitoring import multiprocess
+from overmind_project.monitoring.multiprocess import (
     DIRECTORY_PREFIX,
     DIRECTORY_VARIABLE,
     FREE_BYTES,
@@ -126,7 +126,7 @@ def test_a_full_file_system_is_not_used(place: Path) -> None:
 SERVE_WITHOUT = """
 import sys, tempfile
 from gunicorn.app.wsgiapp import run
-from overmind_project import multiprocess
+from overmind_project.monitoring import multiprocess
 multiprocess.SHARED_MEMORY, tempfile.tempdir = {memory!r}, {temporary!r}
 sys.argv = ["gunicorn", "-c", "python:overmind_project.gunicorn_conf"]
 run()

@@ -9,7 +9,7 @@ import pytest
 
 from zerglings.storage.base import StoreUnavailable
 from zerglings.storage.couchdb.database import Database
-from zerglings.storage.couchdb.exchange import Exchange, PeerBehind
+from zerglings.storage.regions.exchange import Exchange, PeerBehind
 
 
 class Region:

@@ -1,0 +1,1 @@
+"""Metrics and probes: what monitoring systems and Kubernetes read."""

@@ -1,0 +1,89 @@
+"""The part of a service process that writes its region's heartbeat and watches those of others."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable
+from functools import cache
+from typing import Protocol
+
+from django.conf import settings
+
+from zerglings.storage import configured_store, open_main_database
+from zerglings.storage.base import Store, StoreError
+from zerglings.storage.couchdb.database import Database
+from zerglings.storage.regions.changes import ChangeLog
+from zerglings.storage.regions.heartbeats import PERIOD, HeartbeatWriter
+from zerglings.storage.regions.lag import Lag, LagMeter
+
+logger = logging.getLogger(__name__)
+
+FIRST_PAUSE = 1.0
+"""Maximum seconds before the first heartbeat. The pauses are random, so that processes take turns.
+"""
+
+
+class Event(Protocol):
+    """An event of ``threading`` or gevent."""
+
+    def wait(self, timeout: float) -> object:
+        """Wait up to ``timeout`` seconds; return whether the event is set."""
+
+
+class RegionMonitor:
+    """Keeps one region's heartbeat current, and knows how far it is behind the others.
+
+    Args:
+        region: the name of this region.
+        store: the store of zerglings.
+        database: the main database of the same store.
+        clock: returns the time in seconds since 1970.
+    """
+
+    def __init__(
+        self, region: str, store: Store, database: Database, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.region = region
+        self._database = database
+        self._clock = clock
+        changes = ChangeLog(database)
+        self._writer = HeartbeatWriter(region, store.history, changes)
+        self._meter = LagMeter(region, store.history, changes)
+        self._is_failing = False
+
+    def run(self, stopping: Event) -> None:
+        """Work until ``stopping`` is set. An outage of the store is logged once."""
+        pause = random.uniform(0, FIRST_PAUSE)
+        while not stopping.wait(pause):
+            self.step()
+            pause = random.uniform(0.9, 1.1) * PERIOD
+
+    def step(self) -> None:
+        """Write a heartbeat if one is due, and read those of the other regions."""
+        failures: list[StoreError] = []
+        for work in (self._writer.write, self._meter.update):
+            try:
+                work(self._clock())
+            except StoreError as error:
+                failures.append(error)
+        if failures and not self._is_failing:
+            logger.warning("The heartbeats of regions pause while the store fails: %s", failures[0])
+        self._is_failing = bool(failures)
+
+    def lags(self) -> dict[str, Lag] | None:
+        """Return how far this region is behind the others, as ``LagMeter.lags`` does."""
+        return self._meter.lags(self._clock())
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._database.client.close()
+
+
+@cache
+def configured_monitor() -> RegionMonitor | None:
+    """Return the monitor of this process, None if ``OVERMIND_REGION`` is not set."""
+    if not settings.OVERMIND_REGION:
+        return None
+    return RegionMonitor(settings.OVERMIND_REGION, configured_store(), open_main_database())

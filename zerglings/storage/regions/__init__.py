@@ -1,0 +1,1 @@
+"""What regions tell each other through CouchDB's replication: its progress, and heartbeats."""
