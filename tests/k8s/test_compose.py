@@ -159,6 +159,11 @@ def test_bootstrap_gets_the_other_regions() -> None:
     assert "COUCHDB_PEERS_PASSWORD: not given" in peers_of_bootstrap(**east)
 
 
+def test_the_service_and_bootstrap_know_the_name_of_their_region() -> None:
+    for name in OURS:
+        assert SERVICES[name]["environment"]["OVERMIND_REGION"] == "${OVERMIND_REGION:-}"
+
+
 def test_the_web_container_does_not_get_the_password_of_the_peers() -> None:
     environment = SERVICES["overmind"]["environment"]
     assert not [name for name in environment if name.startswith("COUCHDB_PEERS")]

@@ -49,6 +49,10 @@ def test_bootstrap_and_heal_get_the_peers_from_a_secret_and_the_service_does_not
         for name, key in PEERS.items():
             assert given[name]["secretKeyRef"] == {"name": "overmind-peers", "key": key}
     (web,) = pod(objects, "Deployment/overmind")["containers"]
+    region = {"name": "overmind-peers", "key": "region"}
+    for container in (bootstrap, web):
+        given = {each["name"]: each.get("valueFrom", {}) for each in container["env"]}
+        assert given["OVERMIND_REGION"]["secretKeyRef"] == region
     assert not [each for each in web["env"] if each["name"].startswith("COUCHDB_PEERS")]
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from zerglings.storage.base import NotBootstrapped, StoreUnavailable
 from zerglings.storage.couchdb.database import Database
@@ -183,8 +184,11 @@ class Exchange:
 
 
 def _server_id(database: Database) -> object:
-    """Return the server's uuid, or something else that equals nothing if it has none."""
-    return database.ask_server(timeout=CALL_TIMEOUT, required_key="version").get("uuid", object())
+    """Return the server's uuid; something that equals nothing if a gateway does not show it."""
+    with suppress(StoreUnavailable):
+        welcome = database.ask_server(timeout=CALL_TIMEOUT, required_key="uuid")
+        return welcome["uuid"]
+    return object()
 
 
 def _is_reached(source: Database, position: str, wanted: str) -> bool:

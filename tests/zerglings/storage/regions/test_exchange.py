@@ -247,6 +247,17 @@ def test_a_peer_that_is_this_region_itself_is_reported(here: Region, there: Regi
 
 
 @pytest.mark.usefixtures("equal")
+def test_a_peer_behind_a_gateway_that_shows_only_databases_can_be_compared(
+    here: Region, there: Region
+) -> None:
+    def ask_server(*_path: str, **_rest: object) -> dict[str, Any]:
+        raise StoreUnavailable("CouchDB answered 404")
+
+    there.ask_server = ask_server  # type: ignore[method-assign]
+    exchange(here, there).complete()
+
+
+@pytest.mark.usefixtures("equal")
 def test_an_older_copy_of_this_region_is_reported(here: Region, there: Region) -> None:
     restore(here, there)
     assert "here" in (exchange(here, there).fault() or "")
