@@ -34,6 +34,9 @@ INTERVAL = "5000"
 
 USERNAME, PASSWORD = "COUCHDB_PEERS_USERNAME", "COUCHDB_PEERS_PASSWORD"
 
+REVS_LIMIT = {"COUCHDB_REVS_LIMIT": "50"}
+"""What bootstrap chooses for databases with peers. Here the peers are set up later."""
+
 PATIENCE = 300.0
 """Seconds within which a service starts or ends on a machine that is very busy."""
 
@@ -217,7 +220,7 @@ def _region(name: str, couch: CouchDB, database: str) -> Iterator[Region]:
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         stack.callback(couch.drop, database)
-        manage("bootstrap_couch", environment=environment, limit=PATIENCE)
+        manage("bootstrap_couch", environment=environment | REVS_LIMIT, limit=PATIENCE)
         stack.enter_context(_quick_retries(couch))
         service = stack.enter_context(Service(environment, directory, patience=PATIENCE))
         yield Region(name, couch, database, service)
