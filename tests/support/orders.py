@@ -65,6 +65,14 @@ class World:
         if self._original.command(self.ids[STRANGER], word):
             self.acknowledged[STRANGER].append(CommandRequest(word, (word,)))
 
+    def arrive_alone(self, region: int) -> None:
+        """Move what the original wrote after a cut where the chunk has not arrived yet."""
+        for _ in range(TAIL):
+            self.command(0, STRANGER, 3)
+        self.original()
+        self.send_leaf(0, region, STRANGER, 0)
+        self.command(region, STRANGER, 1)
+
     def kill(self, region: int) -> None:
         try:
             self._hives[region].kill(self.ids[PLAIN])
@@ -190,6 +198,7 @@ usual = [
     _step(World.command_with_a_key, regions, st.integers(0, 2)),
     _step(World.spawn_again, regions),
     _step(World.original),
+    _step(World.arrive_alone, st.integers(1, COUNT - 1)),
     _step(World.read, regions, zerglings),
     _between(World.send_leaf, zerglings, few),
     _between(World.send_chunk, few),

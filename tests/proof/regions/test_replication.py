@@ -352,7 +352,7 @@ def test_the_merged_history_has_the_same_order_everywhere(three: list[Region]) -
         assert ids_in(region, spawn) == common + more + less, "the winner has more updates"
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(steps)
 def test_no_order_of_arrival_loses_or_repeats_a_request(
     couchdb: CouchDBServer, taken: Sequence[Step]
