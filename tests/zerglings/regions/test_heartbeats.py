@@ -13,6 +13,7 @@ from tests.support.documents import write
 from tests.support.faulty_store import FaultyStore
 from tests.support.monitored_regions import START, Clock, MonitoredRegion
 from tests.support.waiting import wait_until
+from zerglings.documents import Document
 from zerglings.domain.zergling import CommandRequest, Pose
 from zerglings.regions import monitor
 from zerglings.storage.base import StoreUnavailable
@@ -156,3 +157,17 @@ def test_a_monitor_ends_when_it_is_told_to(
 
 def test_without_a_region_there_is_no_monitor(couch: Backend) -> None:
     assert monitor.configured_monitor() is None
+
+
+@pytest.mark.parametrize(
+    "changed", [{"latest": {"id": "a", "rev": "x"}}, {"latest": "x"}, {"time": "x"}]
+)
+def test_a_heartbeat_that_cannot_be_read_is_ignored(
+    east: MonitoredRegion, west: MonitoredRegion, changed: Document
+) -> None:
+    east.monitor.step()
+    (heartbeat,) = east.heartbeats()
+    write(east.store.history, heartbeat | changed)
+    west.copy(east)
+    assert west.seconds_behind(east) is None
+    assert west.monitor.lags() == {}

@@ -7,7 +7,7 @@ from itertools import permutations
 
 import pytest
 
-from tests.support.documents import leaves
+from tests.support.documents import SOON, leaves, write
 from tests.support.regions import Region, regions
 from tests.support.site import CouchDBServer
 from tests.zerglings.transfer.transfers import exported
@@ -16,7 +16,9 @@ from zerglings.domain.zergling import CommandRequest, Pose, Zergling
 from zerglings.hive.healing import Healer
 from zerglings.hive.hive import Hive
 from zerglings.hive.mutations import NoSuchZergling
-from zerglings.repository.reading import MissingMerge
+from zerglings.repository.archive import Archive
+from zerglings.repository.reading import MissingMerge, Reader
+from zerglings.storage.base import Store, StoreUnavailable
 
 TAIL = 10
 KEY = "a key"
@@ -163,3 +165,40 @@ def test_no_order_of_leaves_and_chunks_loses_or_repeats_a_command(
     assert len(ids) == len(set(ids))
     assert set(ids) == late | {*"abcxyz"}
     assert len(leaves(second.store, spawn.id) or []) == 1
+
+
+def test_a_failed_look_at_deleted_ids_concerns_only_them(
+    two: Sequence[Region], spawn: Zergling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, second = two
+    only_deletion_arrives(two, spawn)
+    other = hive_of(second).spawn(Pose(1, 1))
+    failing = raising_look(second.store, monkeypatch)
+    found = Reader(second.store, Archive(second.store.history)).read(
+        [spawn.id, other.id], timeout=SOON
+    )
+    assert found[spawn.id] is failing
+    assert isinstance(found[other.id], Zergling)
+
+
+def raising_look(store: Store, monkeypatch: pytest.MonkeyPatch) -> StoreUnavailable:
+    """Have a store fail to tell which documents were merged; return its error."""
+    failure = StoreUnavailable("no answer")
+
+    def look(*_: object, **__: object) -> set[str]:
+        raise failure
+
+    monkeypatch.setattr(store, "merged_away", look)
+    return failure
+
+
+def test_a_look_at_many_deleted_ids_ends_in_time(two: Sequence[Region]) -> None:
+    region, _ = two
+    hive = hive_of(region)
+    ids = [hive.spawn(Pose()).id for _ in range(3)]
+    for id_ in ids:
+        (leaf,) = leaves(region.store, id_) or []
+        write(region.store, leaf | {"_deleted": True})
+    assert region.store.merged_away(ids, timeout=SOON) == set()
+    with pytest.raises(StoreUnavailable):
+        region.store.merged_away(ids, timeout=0.0)

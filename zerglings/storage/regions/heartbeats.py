@@ -29,6 +29,7 @@ TIMEOUT = 2.0
 """Timeout in seconds of each call on the store."""
 
 _ID = re.compile(rf"{PREFIX}([a-z0-9-]{{1,63}})")
+_REVISION = re.compile(r"[1-9][0-9]*-[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class Heartbeat:
             case {
                 "time": float() | int() as time,
                 "latest": {"id": str(id_), "rev": str(revision)},
-            }:
+            } if _REVISION.fullmatch(revision):
                 latest = Change(id_, revision)
             case {"time": float() | int() as time, "latest": None}:
                 pass
