@@ -16,6 +16,7 @@ from overmind_client.api.service import (
     get_metrics,
     get_openapi,
     get_readiness,
+    get_regions,
     list_entry_points,
     show_docs,
     show_sign_in,
@@ -127,6 +128,7 @@ show("page too large", get_history.sync_detailed(first, client=client, limit=100
 show("entry points", list_entry_points.sync_detailed(client=client))
 document = get_openapi.sync_detailed(client=client)
 show("document", document, document.parsed.openapi)
+show("regions", get_regions.sync_detailed(client=client))
 show("health", get_health.sync_detailed(client=client))
 show("alive", get_liveness.sync_detailed(client=client))
 show("ready", get_readiness.sync_detailed(client=client))

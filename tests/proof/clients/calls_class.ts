@@ -89,6 +89,7 @@ await show("page too large", api.zerglings.getHistory(first, { limit: 1001 }));
 // The service itself
 await show("entry points", api.listEntryPoints());
 await show("document", api.schema.getOpenapi(), (data) => data.openapi);
+await show("regions", api.regions.getRegions());
 await show("health", api.health.getHealth());
 await show("alive", api.healthz.getLiveness());
 await show("ready", api.readyz.getReadiness());

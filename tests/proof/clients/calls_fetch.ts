@@ -103,6 +103,7 @@ show("page too large", await history(first, { limit: 1001 }));
 show("entry points", await client.GET("/"));
 const document = await client.GET("/schema");
 show("document", document, document.data!.openapi);
+show("regions", await client.GET("/regions"));
 show("health", await client.GET("/_health"));
 show("alive", await client.GET("/healthz"));
 show("ready", await client.GET("/readyz"));

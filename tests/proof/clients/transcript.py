@@ -54,7 +54,10 @@ def _error(sentence: str) -> dict[str, Any]:
 
 _NOBODY = _error("There is no zergling with this id: GET /zerglings/ lists those that live.")
 _STALE = _error("The zergling is at another revision: GET it, then decide again.")
-_PLAIN_ENTRIES = ("zerglings", "events", "schema", "docs", "healthz", "readyz", "metrics")
+_PLAIN_ENTRIES = (
+    *("zerglings", "events", "regions", "schema", "docs"),
+    *("healthz", "readyz", "metrics"),
+)
 _FOREIGN = _error(
     "This request came from another site, or from no page at all: use the pages of this service."
 )
@@ -118,6 +121,7 @@ TRANSCRIPT: list[Step] = [
     ("page too large", 400, _error("limit must be one whole number from 1 to 1000.")),
     ("entry points", 200, _ENTRIES),
     ("document", 200, "3.1.0"),
+    ("regions", 200, {"region": None, "others": []}),
     ("health", 200, {"health": {"version": __version__, "brain": "ok"}}),
     ("alive", 200, {"status": "ok"}),
     ("ready", 200, {"status": "ready"}),
