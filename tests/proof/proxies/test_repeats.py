@@ -47,6 +47,8 @@ FRONTS: dict[str, Front] = {
     "Varnish, closing": partial(varnish, rules=CLOSED_FOR_POST),
 }
 
+TRIES = 3
+
 each_repeating = pytest.mark.parametrize(
     ("front", "times"), [("HAProxy, repeating", 4), ("Varnish, repeating", 5)]
 )
@@ -193,6 +195,14 @@ def test_proxies_not_configured_to_retry_repeat_no_command(place: Place, front: 
 def test_varnish_sends_an_empty_post_twice_if_a_kept_connection_ends(
     place: Place, front: str, key: str | None, expected: tuple[int, int, int]
 ) -> None:
+    """Varnish keeps a connection only after its response has ended, so a try may come too early."""
+    tries = [lose_response_to_post(place, front, key and f"{key}-{n}") for n in range(TRIES)]
+    assert expected in tries
+    assert set(tries) <= {expected, (503, 1, 1)}
+
+
+def lose_response_to_post(place: Place, front: str, key: str | None) -> tuple[int, int, int]:
+    """Return the status, the number of POSTs from the proxy, and the number of new zerglings."""
     before = place.zerglings
     place.post(front, "/healthz")  # so that a connection is kept
     place.edge.clear()
@@ -201,4 +211,4 @@ def test_varnish_sends_an_empty_post_twice_if_a_kept_connection_ends(
         status = place.post(front, "/zerglings/", key=key).status
     finally:
         place.edge.fault = None
-    assert (status, place.posts, place.zerglings - before) == expected
+    return status, place.posts, place.zerglings - before
