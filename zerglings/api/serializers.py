@@ -14,13 +14,13 @@ from rest_framework import serializers
 from zerglings.domain.zergling import (
     COORDINATE_LIMIT,
     FACINGS,
+    WORDS_REMEMBERED,
     CommandRequest,
     InvalidCommand,
     Pose,
     RuleError,
 )
 from zerglings.hive.bulk import LIMIT, Item, item_key
-from zerglings.repository.archive import WORDS_REMEMBERED
 
 
 class WholeNumberField(serializers.IntegerField):

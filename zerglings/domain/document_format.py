@@ -20,6 +20,7 @@ from zerglings.domain.zergling import (
     DIED,
     FACINGS,
     Base,
+    Merged,
     Pose,
     Zergling,
     undo,
@@ -69,6 +70,8 @@ def encode(zergling: Zergling) -> Document:
             "count": zergling.base.count,
             "chunk": zergling.base.chunk,
         }
+        if zergling.merged is not None and zergling.keys_from < zergling.merged.start:
+            document["merged"] = {"start": zergling.merged.start, "end": zergling.merged.end}
     return document
 
 
@@ -108,7 +111,18 @@ def decode(document: Mapping[str, Any]) -> Zergling:
         request_ids=request_ids,
         revision=document.get("_rev"),
         lacks_base=document.get("base") is None,
+        merged=_decode_merged(document),
     )
+
+
+def _decode_merged(document: Mapping[str, Any]) -> Merged | None:
+    match document.get("merged"):
+        case None:
+            return None
+        case {"start": int(start), "end": int(end)} if 0 <= start < end:
+            return Merged(start, end)
+        case _:
+            raise NotAZergling("its merged is not a range of numbers")
 
 
 def _decode_id(document: Mapping[str, Any]) -> str:

@@ -216,6 +216,23 @@ class Base:
     chunk: str | None = None
 
 
+WORDS_REMEMBERED = 1000
+"""An idempotency key is recognised in at least this many of the newest words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """The words that the latest merges have appended.
+
+    Args:
+        start: number of the first of them; the first word of the history has number 0.
+        end: number of the word after the last of them.
+    """
+
+    start: int
+    end: int
+
+
 @dataclass(frozen=True, slots=True)
 class Zergling:
     """One revision of a zergling.
@@ -224,7 +241,8 @@ class Zergling:
     request at its first word, and "" at its other words. ``revision`` is the store's revision, or
     None before the first write. ``lacks_base`` means that ``history`` may be only the newest part:
     the original service dropped the base, and the chunk before ``history`` may not have arrived
-    yet. ``base`` and ``spawn`` are then the pose before ``history``.
+    yet. ``base`` and ``spawn`` are then the pose before ``history``. ``merged`` tells which words
+    were appended by a merge, as long as that matters for ``keys_from``.
     """
 
     id: str
@@ -235,6 +253,7 @@ class Zergling:
     request_ids: Sequence[str] = ()
     revision: str | None = None
     lacks_base: bool = False
+    merged: Merged | None = None
 
     @classmethod
     def spawned(cls, zergling_id: str, pose: Pose) -> Zergling:
@@ -250,6 +269,18 @@ class Zergling:
     def command_count(self) -> int:
         """Words in the whole history, including those in chunks."""
         return self.base.count + len(self.history)
+
+    @property
+    def keys_from(self) -> int:
+        """Number of the word from which on idempotency keys are recognised.
+
+        A merge moves the newest words of one history before those of others. So the words before
+        appended ones are as new as these.
+        """
+        first = self.command_count - WORDS_REMEMBERED
+        if self.merged is not None and self.merged.end > first:
+            return min(first, self.merged.start - WORDS_REMEMBERED)
+        return first
 
     def requests(self) -> Iterator[CommandRequest]:
         """Yield the requests of ``history``."""
@@ -282,7 +313,13 @@ class Zergling:
         been acknowledged.
         """
         words = (word for request in requests for word in request.words)
-        return self._append(requests, replay(self.pose, words))
+        longer = self._append(requests, replay(self.pose, words))
+        if not requests or self.lacks_base:
+            return longer
+        start = self.command_count
+        if self.merged is not None and self.merged.end > start - WORDS_REMEMBERED:
+            start = self.merged.start
+        return replace(longer, merged=Merged(start, longer.command_count))
 
     def _append(self, requests: Sequence[CommandRequest], pose: Pose) -> Zergling:
         history, request_ids = list(self.history), list(self.request_ids)

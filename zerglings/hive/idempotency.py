@@ -65,7 +65,8 @@ class KeyRegister:
             leaves = self._store.get_many([record["_id"]], timeout=timeout).get(record["_id"])
             if not leaves:
                 raise result
-            if leaves[0].get("call") != record["call"]:
+            # Two regions that were apart may have used the key for different requests.
+            if record["call"] not in [leaf.get("call") for leaf in leaves]:
                 raise KeyReused
         elif isinstance(result, StoreError):
             raise result

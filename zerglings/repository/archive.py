@@ -27,9 +27,6 @@ from zerglings.storage.base import Store, StoreError, TooLarge
 
 logger = logging.getLogger(__name__)
 
-WORDS_REMEMBERED = 1000
-"""An idempotency key is recognised in at least this many of the newest words."""
-
 TAIL = SHORTEST_TAIL = 100
 """Default and minimum of the words that stay in a document when its history is shortened."""
 
@@ -156,12 +153,12 @@ class Archive(ChunkStore):
     def find_keyed_id(self, zergling: Zergling, mark: str, time_left: TimeLeft) -> str | None:
         """Return the id of the request with this key mark, or None if it is not found.
 
-        Only the newest words are searched, at least ``WORDS_REMEMBERED``.
+        Only the words from ``Zergling.keys_from`` on are searched, and those of their chunks.
         """
         for request_id in zergling.request_ids:
             if key_mark(request_id) == mark:
                 return request_id
-        oldest = zergling.command_count - WORDS_REMEMBERED
+        oldest = zergling.keys_from
         wanted = zergling.base.chunk
         while wanted is not None:
             keys = self._keys_of(zergling, wanted, time_left)
@@ -181,17 +178,22 @@ class Archive(ChunkStore):
                 if chunk.start <= since:
                     break
 
-    def load_leaves(self, rivals: Sequence[Zergling], *, timeout: float) -> list[Leaf]:
+    def load_leaves(self, rivals: Sequence[Zergling], time_left: TimeLeft) -> list[Leaf]:
         """Return rivals with their older requests, back to the newest chunk that all share.
 
         A rival is left out if one of these chunks is missing: replication can deliver a document
         before its chunks. At least one rival is returned, because a single one needs no chunk.
+
+        Args:
+            rivals: the rivals.
+            time_left: the time for all store calls together, which can be many.
         """
         walks = [
-            _Walk(zergling.base, zergling, self.newest_first(zergling, timeout=timeout))
+            _Walk(zergling.base, zergling, self.newest_first(zergling, timeout=time_left()))
             for zergling in rivals
         ]
         while len({walk.reached.chunk for walk in walks}) > 1:
+            time_left()
             deepest = max(walks, key=lambda walk: walk.reached.count)
             try:
                 deepest.step()
@@ -211,7 +213,7 @@ class Archive(ChunkStore):
         rest = replace(zergling, base=replace(zergling.base, chunk=chunk_id))
         found: list[_ChunkKeys] = []
         for chunk in self.newest_first(rest, timeout=time_left()):
-            if found and chunk.end <= zergling.command_count - WORDS_REMEMBERED:
+            if found and chunk.end <= zergling.keys_from:
                 break
             found.append(self._remember(chunk))
         return found[0]

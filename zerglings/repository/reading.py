@@ -146,7 +146,7 @@ class Reader:
         if len(rivals) <= 1 and not any(rival.lacks_base for rival in rivals):
             return [Leaf(rival) for rival in rivals]
         restored = [self._bases.restore(rival, timeout=time_left()) for rival in rivals]
-        leaves = self._archive.load_leaves(complete_rivals(restored), timeout=time_left())
+        leaves = self._archive.load_leaves(complete_rivals(restored), time_left)
         if len(leaves) < len(rivals):
             counters.merge_deferred()
         return leaves

@@ -17,8 +17,15 @@ from tests.support.backends import Backend
 from tests.support.documents import SOON, leaves
 from tests.support.waiting import wait_until
 from zerglings.domain.document_format import decode
-from zerglings.domain.zergling import DIED, CommandRequest, Zergling, replay, requests_of
-from zerglings.repository.archive import WORDS_REMEMBERED, Archive
+from zerglings.domain.zergling import (
+    DIED,
+    WORDS_REMEMBERED,
+    CommandRequest,
+    Zergling,
+    replay,
+    requests_of,
+)
+from zerglings.repository.archive import Archive
 from zerglings.storage.base import Store
 
 logger = logging.getLogger(__name__)
