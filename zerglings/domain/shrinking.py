@@ -66,4 +66,4 @@ def _death_only(zergling: Zergling) -> Zergling:
     """Return a dead zergling whose document holds only the death."""
     deaths = [request for request in zergling.requests() if DIED in request.words]
     emptied = replace(zergling, pose=zergling.base.pose, history=(), request_ids=())
-    return emptied.merged_with(deaths)
+    return replace(emptied.merged_with(deaths), merged=None)  # no keys are left to recognise
