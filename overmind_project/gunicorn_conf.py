@@ -19,6 +19,7 @@ from gunicorn import glogging
 
 from overmind_project.logs import ACCESS_LINES
 from overmind_project.monitoring.multiprocess import METRICS_DIRECTORY, shared_directory
+from overmind_project.server.balance import ConnectionCounts
 from overmind_project.server.listening import EVERY, EVERY_IPV4, binds
 from overmind_project.server.output import escape_unencodable_output
 
@@ -100,8 +101,18 @@ def _exit_on_stop_signals() -> None:
     _mask(signal.SIG_UNBLOCK)
 
 
+CONNECTION_COUNTS = ConnectionCounts(workers)
+
+
+def pre_fork(server: Arbiter, worker: Worker) -> None:
+    """Give a new worker a place among the counts of connections."""
+    worker.counts = CONNECTION_COUNTS
+    worker.place = worker.counts.free_place([each.place for each in server.WORKERS.values()])
+
+
 def child_exit(server: Arbiter, worker: Worker) -> None:
-    """Drop the gauges of a worker that has ended."""
+    """Drop the gauges and the count of connections of a worker that has ended."""
+    worker.counts.leave(worker.place)
     METRICS_DIRECTORY.worker_ended(int(worker.pid), server.WORKERS)
 
 

@@ -22,6 +22,7 @@ from gevent.pool import Group
 from gevent.socket import wait_read
 from gunicorn.workers.ggevent import GeventWorker
 
+from overmind_project.server.balance import ConnectionCounts
 from overmind_project.server.connection import Connection, Phase, Reason
 from overmind_project.server.listening import without_ipv6_mapping
 
@@ -57,6 +58,9 @@ class Worker(GeventWorker):
     """Serves the connections of one process."""
 
     application: WSGIApplication
+    counts: ConnectionCounts
+    """The numbers of open connections of all processes, and the place of this process in it."""
+    place: int
     stopping: Event
     """Set as soon as the process begins to stop."""
 
@@ -106,6 +110,7 @@ class Worker(GeventWorker):
             listener.settimeout(0.0)
             # Accepted sockets inherit the option.
             listener.setsockopt(SOL_SOCKET, SO_SNDBUF, SEND_BUFFER_BYTES)
+        self._note_open()
         accepting = [gevent.spawn(self._accept_all, each) for each in self.sockets]
         while self.alive:
             self._heartbeat()
@@ -113,6 +118,7 @@ class Worker(GeventWorker):
             self.stopping.wait(HEARTBEAT_SECONDS)
         self.stopping.set()
         gevent.killall(accepting)
+        self.counts.leave(self.place)
         for listener in self.sockets:
             self._accept_rest(listener)
         self._finish()
@@ -135,6 +141,7 @@ class Worker(GeventWorker):
         """Accept connections for ever, one at a time, so that other processes get their share."""
         while True:
             wait_read(listener.fileno())
+            self.counts.let_others_accept(self.place)
             if len(self._open) >= self._soft_limit:
                 closing = sum(each.is_closing for each in self._open)
                 if len(self._open) - closing >= self._soft_limit:
@@ -178,6 +185,7 @@ class Worker(GeventWorker):
         }
         connection = Connection(accepted, environ, self)
         self._open.add(connection)
+        self._note_open()
         self._greenlets.spawn(self._serve, connection, has_slot)
 
     def _serve(self, connection: Connection, has_slot: bool) -> None:
@@ -187,8 +195,13 @@ class Worker(GeventWorker):
             self.log.exception("Error handling a request")
         finally:
             self._open.discard(connection)
+            self._note_open()
             if has_slot:
                 self._free.release()
+
+    def _note_open(self) -> None:
+        if self.alive:
+            self.counts.note(self.place, len(self._open))
 
     def make_room(self) -> None:
         """Drop some connections that wait for their peers; if there are none, the next one to wait.
