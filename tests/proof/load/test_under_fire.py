@@ -41,7 +41,12 @@ LATEST_ANSWER = 10.0
 
 @dataclass(frozen=True)
 class Size:
-    """The size of a run: its minimum duration and numbers of events."""
+    """The size of a run: its minimum duration and numbers of events.
+
+    ``rejected`` is the largest share of requests that may end with 409 or 503. Eight processes that
+    command the same 50 zerglings lose most races against each other, and on two processors the
+    store is busy all the time.
+    """
 
     processes: int
     clients: int
@@ -50,13 +55,28 @@ class Size:
     acknowledged: int
     blows: int
     deaths: float
+    rejected: float
 
 
 EVERYDAY = Size(
-    processes=2, clients=32, zerglings=12, seconds=3, acknowledged=600, blows=3, deaths=0.02
+    processes=2,
+    clients=32,
+    zerglings=12,
+    seconds=3,
+    acknowledged=600,
+    blows=3,
+    deaths=0.02,
+    rejected=0.02,
 )
 STRESS = Size(
-    processes=8, clients=256, zerglings=50, seconds=60, acknowledged=5000, blows=5, deaths=0.002
+    processes=8,
+    clients=256,
+    zerglings=50,
+    seconds=60,
+    acknowledged=5000,
+    blows=5,
+    deaths=0.002,
+    rejected=0.1,
 )
 SIZE = STRESS if os.environ.get("OVERMIND_STRESS") == "1" else EVERYDAY
 
@@ -158,7 +178,8 @@ def test_acknowledged_commands_of_many_clients_count_exactly_once(
     withstand(swarm, backend)
     statuses = swarm.ledger.statuses
     assert statuses[None] == 0
-    assert statuses[409] + statuses[503] < statuses.total() / 50, "too many requests were rejected"
+    rejected = statuses[409] + statuses[503]
+    assert rejected < statuses.total() * SIZE.rejected, "too many requests were rejected"
 
 
 def test_killing_workers_loses_and_duplicates_nothing(
