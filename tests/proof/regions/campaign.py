@@ -225,7 +225,7 @@ class Campaign:
             faults = _differences(self._rig.regions, seen)
             if not faults and now - changed >= CALM:
                 self._report.documents, self._report.chunks = (
-                    len(orjson.loads(content)["rows"]) for content in seen[0]
+                    len(orjson.loads(content)) for content in seen[0]
                 )
                 return changed - began
             if now - began > CONVERGENCE:
@@ -282,7 +282,7 @@ def _differences(regions: Sequence[Region], seen: list[tuple[bytes, ...]]) -> li
     faults: list[str] = []
     for number, database in enumerate(regions[0].databases):
         contents = [each[number] for each in seen]
-        parsed = [{r["id"]: r for r in orjson.loads(each)["rows"]} for each in contents]
+        parsed = [{r["id"]: r for r in orjson.loads(each)} for each in contents]
         faults += [
             f"{id_} in {region.name} has conflicts"
             for region, rows in zip(regions, parsed, strict=True)
