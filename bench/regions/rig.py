@@ -14,10 +14,10 @@ import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
+import orjson
 import requests
 
 from bench.errors import BenchError
@@ -26,11 +26,12 @@ from bench.service import manage
 from bench.stores import HISTORY, STORE_TIMEOUT, CouchDB
 from tests.support.service import Service, processes
 from tests.support.waiting import wait_until
+from zerglings.storage.regions.heartbeats import PREFIX as HEARTBEAT
 
 NAMES = ("east", "west", "north")
 
-INTERVAL = "5000"
-"""Milliseconds after which CouchDB looks again at jobs that have failed; its default is 60 s."""
+REPLICATOR_SETTINGS = {"interval": "5000", "max_history": "6"}
+"""The settings in CouchDB's section ``replicator`` that docs/regions.md recommends."""
 
 USERNAME, PASSWORD = "COUCHDB_PEERS_USERNAME", "COUCHDB_PEERS_PASSWORD"
 
@@ -62,7 +63,8 @@ class Region:
     @property
     def environment(self) -> dict[str, str]:
         """The variables with which a process uses this region's store."""
-        return {"OVERMIND_STORE": "couchdb"} | self.couch.environment(self.database)
+        store = {"OVERMIND_STORE": "couchdb", "OVERMIND_REGION": self.name}
+        return store | self.couch.environment(self.database)
 
     @property
     def databases(self) -> tuple[str, str]:
@@ -70,8 +72,17 @@ class Region:
         return self.database, self.database + HISTORY
 
     def contents(self) -> tuple[bytes, ...]:
-        """Return all documents of both databases, with their revisions and conflicts."""
-        return tuple(self._read(f"{name}/{CONTENTS}") for name in self.databases)
+        """Return all documents of both databases as JSON, with their revisions and conflicts.
+
+        The heartbeats of regions are left out, because they change all the time.
+        """
+        answers = [self._read(f"{name}/{CONTENTS}") for name in self.databases]
+        return tuple(
+            orjson.dumps(
+                [row for row in orjson.loads(each)["rows"] if not row["id"].startswith(HEARTBEAT)]
+            )
+            for each in answers
+        )
 
     def delay(self) -> float:
         """Return the seconds that the service and its store now take for one trivial request each.
@@ -118,6 +129,15 @@ class Rig:
         """The names of each two regions."""
         names = [region.name for region in self.regions]
         return [(one, other) for one in names for other in names if one < other]
+
+    @property
+    def has_scheduler(self) -> bool:
+        """Whether every CouchDB replicates by itself. PouchDB Server does not."""
+        return all(_has_scheduler(region.couch) for region in self.regions)
+
+    def environment(self, region: Region) -> dict[str, str]:
+        """Return the variables of a region's ``bootstrap_couch`` and ``heal``."""
+        return _environment_with_peers(region, self._peers)
 
     def cut(self, pairs: Collection[tuple[str, str]]) -> None:
         """Cut the links of some pairs of regions, in both directions."""
@@ -174,10 +194,14 @@ class Rig:
                     yield link
 
 
+def _environment_with_peers(region: Region, account: Mapping[str, str]) -> dict[str, str]:
+    urls = [f"{name}=http://{HOST}:{link.port}" for name, link in region.links.items()]
+    return region.environment | {**account, "COUCHDB_PEERS": ",".join(urls)}
+
+
 def _list_peers(region: Region, account: Mapping[str, str]) -> None:
     """Set up a region's replications from the regions that it has links to."""
-    urls = [f"{name}=http://{HOST}:{link.port}" for name, link in region.links.items()]
-    environment = region.environment | {**account, "COUCHDB_PEERS": ",".join(urls)}
+    environment = _environment_with_peers(region, account)
     manage("bootstrap_couch", "--only", "replicate", environment=environment, limit=PATIENCE)
 
 
@@ -216,30 +240,31 @@ def rig(urls: Sequence[str], *, replicating: bool = True) -> Iterator[Rig]:
 
 @contextmanager
 def _region(name: str, couch: CouchDB, database: str) -> Iterator[Region]:
-    environment = couch.environment(database)
+    environment = couch.environment(database) | {"OVERMIND_REGION": name}
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         stack.callback(couch.drop, database)
         manage("bootstrap_couch", environment=environment | REVS_LIMIT, limit=PATIENCE)
-        stack.enter_context(_quick_retries(couch))
+        stack.enter_context(_replicator_settings(couch))
         service = stack.enter_context(Service(environment, directory, patience=PATIENCE))
         yield Region(name, couch, database, service)
 
 
 @contextmanager
-def _quick_retries(couch: CouchDB) -> Iterator[None]:
-    """Have every node of a CouchDB look at failed jobs each ``INTERVAL`` during the block.
+def _replicator_settings(couch: CouchDB) -> Iterator[None]:
+    """Give every node of a CouchDB ``REPLICATOR_SETTINGS`` during the block.
 
-    PouchDB Server has no such setting.
+    PouchDB Server has no such settings.
     """
     nodes = couch.ask("GET", "_membership")["cluster_nodes"] if _has_scheduler(couch) else []
     with ExitStack() as stack:
         for node in nodes:
-            path = f"_node/{quote(node, safe='')}/_config/replicator/interval"
-            before = couch.ask("GET", path, missing_is_fine=True)
-            if isinstance(before, str):
-                stack.callback(partial(couch.ask, "PUT", path, before))
-            else:
-                stack.callback(partial(couch.ask, "DELETE", path))
-            couch.ask("PUT", path, INTERVAL)
+            for setting, value in REPLICATOR_SETTINGS.items():
+                path = f"_node/{quote(node, safe='')}/_config/replicator/{setting}"
+                before = couch.ask("GET", path, missing_is_fine=True)
+                if isinstance(before, str):
+                    stack.callback(couch.ask, "PUT", path, before)
+                else:
+                    stack.callback(couch.ask, "DELETE", path)
+                couch.ask("PUT", path, value)
         yield

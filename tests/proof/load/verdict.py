@@ -15,6 +15,7 @@ from tests.proof.load.ledger import Fate, Life, Sent, named
 from tests.proof.load.swarm import PATIENCE, Swarm
 from tests.support.backends import Backend
 from tests.support.documents import SOON, leaves
+from tests.support.service import Reply
 from tests.support.waiting import wait_until
 from zerglings.domain.document_format import decode
 from zerglings.domain.zergling import (
@@ -46,19 +47,25 @@ class Verdict:
         return not any(vars(self).values())
 
 
-def check(swarm: Swarm, backend: Backend, others: Collection[str] = ()) -> Verdict:
+def check(
+    swarm: Swarm, backend: Backend, others: Collection[str] = (), *, is_healed: bool = False
+) -> Verdict:
     """Compare every zergling's complete history, read from the store, with the ledger.
 
     Args:
         swarm: its run is over.
         backend: where the store is.
         others: ids of zerglings that the list may show too, as they are of other ledgers.
+        is_healed: whether ``heal`` ran, which removes zerglings that died.
     """
     verdict = Verdict()
     sent = swarm.ledger.by_life()
     with closing(backend.open()) as store:
         for life in swarm.ledger.lives:
             _settle(swarm, store, life)
+            if is_healed and life.was_to_die and not leaves(store, life.id, all_copies=True):
+                _check_removed(swarm, verdict, life)
+                continue
             _check_life(swarm, verdict, store, life, sent[life.id])
     _check_list(swarm, verdict, others)
     _report(swarm, verdict)
@@ -98,6 +105,16 @@ def _check_life(
         verdict.misplaced.append(life.id)
 
 
+def _check_removed(swarm: Swarm, verdict: Verdict, life: Life) -> None:
+    if _statuses(swarm, life) != {404}:
+        verdict.revived.append(f"{life.id}, whose document was removed")
+
+
+def _statuses(swarm: Swarm, life: Life) -> set[int]:
+    """Return the answers of all services to a read."""
+    return {service.call("GET", f"/zerglings/{life.id}").status for service in swarm.services}
+
+
 def _check_requests(
     verdict: Verdict, life: Life, history: Sequence[CommandRequest], ledger: Sequence[Sent]
 ) -> None:
@@ -125,11 +142,8 @@ def _check_death(
 ) -> None:
     """A death is final; only commands of conflicting revisions may follow it."""
     deaths = [request for request in history if request.words == (DIED,)]
-    if life.died:
-        path = f"/zerglings/{life.id}"
-        statuses = {service.call("GET", path).status for service in swarm.services}
-        if not deaths or statuses != {404}:
-            verdict.revived.append(life.id)
+    if life.died and (not deaths or _statuses(swarm, life) != {404}):
+        verdict.revived.append(life.id)
     if deaths and not swarm.is_cluster and history.index(deaths[0]) != len(history) - 1:
         verdict.revived.append(f"{life.id} went on after its death")
 
@@ -174,8 +188,7 @@ def _check_order(
 
 def _check_list(swarm: Swarm, verdict: Verdict, others: Collection[str]) -> None:
     """The list must contain the living zerglings, and otherwise only those of lost responses."""
-    (service, *_) = swarm.services
-    shown = {seen["id"] for seen in service.call("GET", "/zerglings/").json["zerglings"]}
+    shown = _listed(swarm)
     lives = swarm.ledger.lives
     verdict.revived += [f"{life.id} is listed" for life in lives if life.died and life.id in shown]
     surely = {life.id for life in lives if not life.was_to_die}
@@ -183,6 +196,18 @@ def _check_list(swarm: Swarm, verdict: Verdict, others: Collection[str]) -> None
     strangers = shown - {life.id for life in lives} - set(others)
     if len(strangers) > swarm.ledger.unknown_spawns:
         verdict.uninvited += [f"{id_} is listed" for id_ in strangers]
+
+
+def _listed(swarm: Swarm) -> set[str]:
+    """Return the ids in the list; a busy store may answer it with 503 at first."""
+    replies: list[Reply] = []
+
+    def is_answered() -> bool:
+        replies.append(swarm.services[0].call("GET", "/zerglings/"))
+        return replies[-1].status == 200
+
+    wait_until(is_answered, "the list is answered", PATIENCE)
+    return {seen["id"] for seen in replies[-1].json.get("zerglings", ())}
 
 
 def _report(swarm: Swarm, verdict: Verdict) -> None:

@@ -68,6 +68,11 @@ class Failure:
         """Whether a history was read before its older part had arrived from another region."""
         return self.path.endswith("/history") and "has not arrived yet" in self.said
 
+    @property
+    def is_merged_elsewhere(self) -> bool:
+        """Whether a zergling was read before its merge had arrived from another region."""
+        return "was merged in another region" in self.said
+
 
 @dataclass
 class Strangers:
