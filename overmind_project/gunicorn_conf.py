@@ -11,6 +11,7 @@ import logging.config
 import os
 import signal
 import sys
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 import gevent
@@ -106,8 +107,9 @@ CONNECTION_COUNTS = ConnectionCounts(workers)
 
 def pre_fork(server: Arbiter, worker: Worker) -> None:
     """Give a new worker a place among the counts of connections."""
+    others: Collection[Worker] = server.WORKERS.values()  # type: ignore[assignment]  # all are of this class
     worker.counts = CONNECTION_COUNTS
-    worker.place = worker.counts.free_place([each.place for each in server.WORKERS.values()])
+    worker.place = worker.counts.free_place([each.place for each in others])
 
 
 def child_exit(server: Arbiter, worker: Worker) -> None:
