@@ -210,6 +210,28 @@ def test_chunks_of_a_document_rewritten_by_the_original_are_kept(
     assert sum(len(part) for part in hive.history(zergling.id).parts) == count + 1
 
 
+def test_a_rival_that_arrives_after_the_merge_is_no_failure(couch: Backend) -> None:
+    store = couch.open()
+    zergling = moved(Hive(store, tail=TAIL), Hive(store, tail=TAIL).spawn(Pose()), 2)
+    revision = zergling.revision or ""
+    moved(Hive(store, tail=TAIL), zergling, 1)
+
+    def arrive(name: str) -> None:
+        plant(couch, zergling.apply(CommandRequest(name, ("M",))), after=revision)
+
+    arrive("first")
+    faulty = FaultyStore(store)
+    faulty.after_put = lambda document: arrive("second")  # once the merge is stored
+    healing = healer(faulty)
+    assert healing.merge() == 1
+    assert healing.failures == []
+    assert len(leaves(store, zergling.id) or []) > 1
+    faulty.after_put = lambda document: None
+    assert healing.merge() == 1
+    assert len(leaves(store, zergling.id) or []) == 1
+    store.close()
+
+
 def test_a_dead_zergling_with_a_living_rival_is_not_removed(couch: Backend) -> None:
     store = couch.open()
     hive = Hive(store, tail=TAIL)
