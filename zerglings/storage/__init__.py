@@ -15,12 +15,8 @@ from zerglings.storage.couchdb.database import Database
 from zerglings.storage.couchdb.store import CouchDBStore, database_names
 from zerglings.storage.guarded import GuardedStore
 from zerglings.storage.instrumented import InstrumentedStore
-from zerglings.storage.regions.exchange import (
-    REPLICATOR,
-    Exchange,
-    PeerBehind,
-    replicating_peers,
-)
+from zerglings.storage.regions.exchange import Exchange, PeerBehind
+from zerglings.storage.regions.jobs import REPLICATOR, replicating_peers
 from zerglings.storage.sqlite.store import SQLiteStore
 
 CONNECTIONS = MAX_CALLS + 2

@@ -7,15 +7,13 @@ whose source is this region.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from zerglings.storage.base import NotBootstrapped, StoreUnavailable
+from zerglings.storage.base import StoreUnavailable
 from zerglings.storage.couchdb.database import Database
 from zerglings.storage.regions.checkpoints import (
-    CALL_TIMEOUT,
     START,
     changes_after,
     checkpoints,
@@ -23,11 +21,7 @@ from zerglings.storage.regions.checkpoints import (
     last_position,
     number_of,
 )
-
-REPLICATOR = "_replicator"
-
-PREFIX = "overmind:"
-"""Start of the ids of the replications that bootstrap sets up: ``overmind:<database>:<peer>``."""
+from zerglings.storage.regions.jobs import CALL_TIMEOUT, checkpoint_id
 
 WAIT_LIMIT = 180.0
 """Seconds to wait for each direction. A replication stores its position every 30 seconds."""
@@ -38,31 +32,6 @@ SILENCE_LIMIT = 10.0
 POLL_SECONDS = 2.0
 
 EMPTY = "no replication"
-
-
-def replicating_peers(replicator: Database, database: str) -> set[str]:
-    """Return the names of the peers from which bootstrap has had a database replicated.
-
-    Args:
-        replicator: the database ``_replicator``, with a server admin's account.
-        database: the name of the replicated database.
-
-    Bootstrap does not set up any before CouchDB 2, so such servers are not asked.
-
-    Raises:
-        StoreUnavailable: the replications cannot be read.
-    """
-    if not replicator.is_modern(CALL_TIMEOUT):
-        return set()
-    start = f"{PREFIX}{database}:"
-    params = {"startkey": json.dumps(start), "endkey": json.dumps(f"{start}\ufff0")}
-    try:
-        answer = replicator.ask(
-            *("GET", "_all_docs"), timeout=CALL_TIMEOUT, params=params, required_key="rows"
-        )
-    except NotBootstrapped:
-        return set()
-    return {str(row["id"]).removeprefix(start) for row in answer["rows"]}
 
 
 class PeerBehind(Exception):
@@ -168,13 +137,7 @@ class Exchange:
         return _is_reached(self._peer, position, wanted)
 
     def _own_checkpoint(self) -> str:
-        """Return the id of the local document of this region's replication from the peer."""
-        job = self._local.ask_server(
-            *("_scheduler", "docs", REPLICATOR, f"{PREFIX}{self._local.name}:{self._name}"),
-            timeout=CALL_TIMEOUT,
-            required_key="id",
-        )
-        return f"_local/{job['id']}".removesuffix("+continuous")
+        return checkpoint_id(self._local, self._name)
 
     def _positions(self) -> dict[str, str]:
         """Return the positions on which both ends of a replication agree, by document id."""
