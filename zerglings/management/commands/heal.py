@@ -92,8 +92,9 @@ class Command(BaseCommand):
 
 def _complete_exchanges() -> None:
     require_listed_peers()
-    for exchange in open_exchanges():
-        exchange.complete()
+    with open_exchanges() as exchanges:
+        for exchange in exchanges:
+            exchange.complete()
 
 
 def _obstacle(store: Store) -> str | None:
