@@ -21,6 +21,7 @@ class Region:
         self.latest = documents
         self.documents = {number: number for number in range(1, documents + 1)}
         self.checkpoints: dict[str, dict[str, Any]] = {}
+        self.welcomes = 0
 
     def change(self, *numbers: int) -> None:
         for number in numbers:
@@ -34,6 +35,7 @@ class Region:
         return {"q": self.shards, "n": self.copies}
 
     def ask_server(self, *path: str, **_rest: object) -> dict[str, Any]:
+        self.welcomes += not path
         return {"id": "there-here+continuous"} if path else {"version": "3.5.2", "uuid": self.uuid}
 
     def ask(
@@ -219,6 +221,20 @@ def test_a_region_that_cannot_be_read_is_reported(here: Region) -> None:
         exchange(here, Unreachable("there", 0)).complete()
 
 
+def test_faults_are_looked_for_once_before_each_wait(here: Region, there: Region) -> None:
+    replicated(here, there, 10)
+    replicated(there, here, 70)
+    reached = [10]
+
+    def go_on(_seconds: float) -> None:
+        reached.append(reached[-1] + 10)
+        replicated(here, there, reached[-1])
+
+    exchange(here, there, go_on, limit=60).complete()
+    assert reached == [10, 20, 30, 40, 50]
+    assert here.welcomes == 2, "one for each direction"
+
+
 def restore(region: Region, other: Region) -> None:
     """Replace a region by a copy that was made when it had 40 changes, 9 minutes before."""
     name = f"_local/{region.name}-{other.name}"
@@ -317,6 +333,28 @@ def test_a_former_replication_into_this_region_does_not_look_like_a_restored_one
     there.checkpoints["_local/former"] = checkpoint("60-there", minute=3)
     here.checkpoints["_local/former"] = checkpoint("50-there", minute=2)
     assert exchange(here, there).fault() is None
+
+
+@pytest.mark.usefixtures("equal")
+def test_only_the_newest_checkpoint_of_the_peer_tells_whether_this_region_was_restored(
+    here: Region, there: Region
+) -> None:
+    """Those of a former replication id stay as they are for ever."""
+    for minute in range(5):
+        here.checkpoints[f"_local/former-{minute}"] = checkpoint("20-here", minute=minute)
+        there.checkpoints[f"_local/former-{minute}"] = checkpoint("40-here", minute=minute + 1)
+    assert exchange(here, there).fault() is None
+
+
+def test_only_the_newest_checkpoint_of_the_peer_tells_what_it_has(
+    here: Region, there: Region
+) -> None:
+    replicated(there, here, 70, minute=10)
+    replicated(here, there, 10, minute=10)
+    former = checkpoint("50-here", minute=9)
+    here.checkpoints["_local/former"] = there.checkpoints["_local/former"] = former
+    with pytest.raises(PeerBehind):
+        exchange(here, there).complete()
 
 
 @pytest.mark.usefixtures("equal")
