@@ -13,24 +13,18 @@ from contextlib import suppress
 
 from zerglings.storage.base import StoreUnavailable
 from zerglings.storage.couchdb.database import Database
-from zerglings.storage.regions.checkpoints import (
-    START,
-    Checkpoint,
-    changes_after,
-    checkpoints,
-    is_older_copy,
-    last_position,
-    number_of,
-)
+from zerglings.storage.regions.changes import ChangeLog
+from zerglings.storage.regions.checkpoints import START, Checkpoint, checkpoints, is_older_copy
+from zerglings.storage.regions.delivery import Delivery
 from zerglings.storage.regions.jobs import CALL_TIMEOUT, checkpoint_id
 
 WAIT_LIMIT = 180.0
-"""Seconds to wait for each direction. A replication stores its position every 30 seconds."""
+"""Seconds to wait for each direction."""
 
 SILENCE_LIMIT = 10.0
 """Seconds after which a region that does not answer is given up."""
 
-POLL_SECONDS = 2.0
+POLL_SECONDS = 1.0
 
 
 class PeerBehind(Exception):
@@ -73,8 +67,13 @@ class Exchange:
             PeerBehind: that did not happen in time, one of the two cannot be read, or there is a
                 fault.
         """
-        self._wait(self._local, self._sent, f"{self._name} has not replicated this region")
-        self._wait(self._peer, self._received, f"this region has not replicated {self._name}")
+        here, there = ChangeLog(self._local), ChangeLog(self._peer)
+        self._wait(
+            Delivery(here, there), self._sent, f"{self._name} has not replicated this region"
+        )
+        self._wait(
+            Delivery(there, here), self._received, f"this region has not replicated {self._name}"
+        )
 
     def fault(self) -> str | None:
         """Return a sentence if changes are lost although CouchDB reports no error.
@@ -106,23 +105,21 @@ class Exchange:
         )
 
     def _wait(
-        self, source: Database, agreed_position: Callable[[], str | None], failure: str
+        self, delivery: Delivery, agreed_position: Callable[[], str | None], failure: str
     ) -> None:
         end = time.monotonic() + self._limit
         silent_since: float | None = None
         is_compared = False
-        wanted: str | None = None
         position = START
         while True:
-            problem = failure
             try:
                 if not is_compared and (fault := self.fault()):
                     raise PeerBehind(fault)
                 is_compared = True
-                wanted = wanted or last_position(source)
                 position = agreed_position() or position
-                if _is_reached(source, position, wanted):
+                if delivery.is_complete(position):
                     return
+                problem = f"{failure}: {delivery.outstanding()}"
                 silent_since = None
             except StoreUnavailable as error:
                 problem = f"{failure}, as far as is known: {error}"
@@ -169,20 +166,3 @@ def _server_id(database: Database) -> object:
         welcome = database.ask_server(timeout=CALL_TIMEOUT, required_key="uuid")
         return welcome["uuid"]
     return object()
-
-
-def _is_reached(source: Database, position: str, wanted: str) -> bool:
-    """Whether a replication at ``position`` has everything up to ``wanted``.
-
-    A number in a position adds up those of all shards. So it decides only for a single shard;
-    otherwise there must be no change after the position.
-    """
-    after = changes_after(source, position)
-    if after == 0:
-        return True
-    is_later = number_of(position) >= number_of(wanted)
-    return (
-        is_later
-        and source.cluster(CALL_TIMEOUT).get("q") == 1
-        and after <= changes_after(source, wanted)
-    )
