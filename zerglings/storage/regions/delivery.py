@@ -1,6 +1,6 @@
 """Finds out when one database has the changes of another one.
 
-The two may number their changes differently, and positions in the changes of several shards have no
+Each database numbers its changes by itself, and positions in the changes of several shards have no
 order. So the changes after a position are listed once, and the other database is asked for them.
 """
 
@@ -23,7 +23,8 @@ class Delivery:
 
     A document has arrived if the target knows all leaves, deleted ones too, that it had in the
     source at one moment since then. Later leaves count because CouchDB remembers a limited number
-    of revisions: after many updates at once the target never learns the earlier leaf.
+    of revisions: after many updates at once the target never learns the earlier leaf. A higher
+    revision in the target does not count, because it may be a rival.
 
     Args:
         source: the changes of the source.
