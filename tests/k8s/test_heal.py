@@ -9,7 +9,7 @@ from tests.k8s.components import Object, each_overlay, with_components
 from tests.k8s.render import containers, dig, find
 from zerglings.storage.regions.exchange import WAIT_LIMIT
 
-EXCHANGES, DATABASES, DIRECTIONS = 2, 2, 2
+EXCHANGES, DATABASES, DIRECTIONS = 3, 2, 2
 """What one heal waits for, for each other region."""
 
 

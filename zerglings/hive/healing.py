@@ -72,7 +72,12 @@ class Healer:
         return sum(self._merge(ids) for ids in self._pages_of_ids())
 
     def purge(self) -> int:
-        """Purge the deleted revisions that merging has left. Requires a server admin's account."""
+        """Purge the deleted revisions that merging has left. Requires a server admin's account.
+
+        Purges are not replicated. So regions exchange their changes first: one that still lacks a
+        deletion would send the merged revision again.
+        """
+        self._exchange()
         return sum(
             self._store.forget_deleted_leaves(ids, timeout=BATCH_JOB_TIMEOUT)
             for ids in self._pages_of_ids()

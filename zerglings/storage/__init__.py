@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from functools import cache
 
 from django.conf import settings
@@ -15,12 +17,8 @@ from zerglings.storage.couchdb.database import Database
 from zerglings.storage.couchdb.store import CouchDBStore, database_names
 from zerglings.storage.guarded import GuardedStore
 from zerglings.storage.instrumented import InstrumentedStore
-from zerglings.storage.regions.exchange import (
-    REPLICATOR,
-    Exchange,
-    PeerBehind,
-    replicating_peers,
-)
+from zerglings.storage.regions.exchange import Exchange, PeerBehind
+from zerglings.storage.regions.jobs import REPLICATOR, replicating_peers
 from zerglings.storage.sqlite.store import SQLiteStore
 
 CONNECTIONS = MAX_CALLS + 2
@@ -45,18 +43,26 @@ def open_main_database() -> Database:
     return Database(client, settings.COUCHDB_DATABASE)
 
 
-def open_exchanges() -> list[Exchange]:
-    """Return the replications of both databases with each peer of ``COUCHDB_PEERS``."""
+@contextmanager
+def open_exchanges() -> Iterator[list[Exchange]]:
+    """Yield the replications of both databases with each peer of ``COUCHDB_PEERS``.
+
+    Their connections are closed afterwards.
+    """
     if not settings.COUCHDB_PEERS:
-        return []
+        yield []
+        return
     account = settings.COUCHDB_PEERS_USERNAME, settings.COUCHDB_PEERS_PASSWORD
-    here = _admin_client()
-    peers = {name: _client(url, *account) for name, url in settings.COUCHDB_PEERS.items()}
-    return [
-        Exchange(name, Database(here, database), Database(there, database))
-        for name, there in peers.items()
-        for database in database_names(settings.COUCHDB_DATABASE)
-    ]
+    with ExitStack() as clients:
+        here = clients.enter_context(closing(_admin_client()))
+        exchanges = []
+        for name, url in settings.COUCHDB_PEERS.items():
+            there = clients.enter_context(closing(_client(url, *account)))
+            for database in database_names(settings.COUCHDB_DATABASE):
+                exchanges.append(
+                    Exchange(name, Database(here, database), Database(there, database))
+                )
+        yield exchanges
 
 
 def require_listed_peers() -> None:
@@ -68,9 +74,10 @@ def require_listed_peers() -> None:
     """
     if settings.OVERMIND_STORE == "sqlite":
         return
-    replicator = Database(_admin_client(), REPLICATOR)
     names = database_names(settings.COUCHDB_DATABASE)
-    known = {peer for name in names for peer in replicating_peers(replicator, name)}
+    with closing(_admin_client()) as client:
+        replicator = Database(client, REPLICATOR)
+        known = {peer for name in names for peer in replicating_peers(replicator, name)}
     if unlisted := known - set(settings.COUCHDB_PEERS):
         raise PeerBehind(f"COUCHDB_PEERS does not list {', '.join(sorted(unlisted))}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import closing
 
 import pytest
 
@@ -20,6 +21,7 @@ from zerglings.hive.hive import Hive
 from zerglings.hive.mutations import NoSuchZergling
 from zerglings.repository.archive import Archive
 from zerglings.storage.base import Store, StoreError, StoreUnavailable
+from zerglings.storage.regions.exchange import PeerBehind
 from zerglings.storage.regions.heartbeats import Heartbeat
 
 TAIL = 10
@@ -140,6 +142,30 @@ def test_nothing_is_removed_while_another_region_is_behind(hive: Hive, store: St
         healing.remove_unreachable()
     assert leaves(store, dead.id)
     assert len(chunk_ids(store)) == 1
+
+
+def test_nothing_is_purged_while_another_region_is_behind(couch: Backend) -> None:
+    def fail() -> None:
+        raise PeerBehind("east is behind")
+
+    with closing(couch.open()) as store:
+        hive = Hive(store, tail=TAIL)
+        zergling = moved(hive, hive.spawn(Pose()), 1)
+        moved(hive, zergling, 1)
+        plant(couch, zergling.apply(CommandRequest("rival", ("M",))), after=zergling.revision or "")
+        healing = Healer(store, TAIL, exchange=fail)
+        assert healing.merge() == 1
+        before = all_leaves(couch, zergling.id)
+        with pytest.raises(PeerBehind):
+            healing.purge()
+        assert all_leaves(couch, zergling.id) == before
+        assert len(before) == 2, "one of them is deleted"
+
+
+def all_leaves(couch: Backend, zergling_id: str) -> list[Document]:
+    path = couch.environment["COUCHDB_DATABASE"], zergling_id
+    rows = couch.server.ask("GET", *path, open_revs="all")
+    return sorted((row["ok"] for row in rows), key=lambda leaf: str(leaf["_rev"]))
 
 
 def test_a_chunk_that_is_stored_again_concurrently_is_kept(hive: Hive, store: Store) -> None:

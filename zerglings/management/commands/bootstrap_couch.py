@@ -7,6 +7,7 @@ import sys
 import threading
 from argparse import ArgumentTypeError, BooleanOptionalAction, RawDescriptionHelpFormatter
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any
 
@@ -118,10 +119,11 @@ class Command(BaseCommand):
         run = Run(timeout=options["timeout"])
 
         def work() -> int:
-            steps = chosen(_steps(run, options), options["only"])
-            if options["check"]:
-                return DRIFTED if find_drift(steps, self._report) else READY
-            bring_about(steps, run, self._report)
+            with ExitStack() as peers:
+                steps = chosen(_steps(run, options, peers), options["only"])
+                if options["check"]:
+                    return DRIFTED if find_drift(steps, self._report) else READY
+                bring_about(steps, run, self._report)
             return READY
 
         try:
@@ -195,8 +197,8 @@ def _without_secrets(message: str) -> str:
     return " ".join(message.split())
 
 
-def _steps(run: Run, options: Mapping[str, Any]) -> list[Step]:
-    """Return the steps of the configured store.
+def _steps(run: Run, options: Mapping[str, Any], peers: ExitStack) -> list[Step]:
+    """Return the steps of the configured store. ``peers`` closes connections to other regions.
 
     If ``verify`` is the only step in ``--only``, it always writes. If ``copies`` is the only one,
     it waits until all copies are complete. If ``replicate`` is the only one, it looks at the peers,
@@ -208,6 +210,7 @@ def _steps(run: Run, options: Mapping[str, Any]) -> list[Step]:
             raise Misconfigured("--retire: the embedded store has no accounts")
         return sqlite_steps(settings.OVERMIND_SQLITE_PATH)
     shards = {"q": settings.COUCHDB_Q, "n": settings.COUCHDB_N}
+    compares = options["check"] or only == {"replicate"}
     plan = CouchDBPlan(
         url=settings.COUCHDB_URL,
         admin=_account(settings.COUCHDB_ADMIN_USERNAME, settings.COUCHDB_ADMIN_PASSWORD),
@@ -221,7 +224,7 @@ def _steps(run: Run, options: Mapping[str, Any]) -> list[Step]:
         waits=only == {"copies"},
         ca_file=settings.COUCHDB_CA_FILE,
         peers=_peers(),
-        exchanges=open_exchanges() if options["check"] or only == {"replicate"} else (),
+        exchanges=peers.enter_context(open_exchanges()) if compares else (),
     )
     return plan.steps(run)
 

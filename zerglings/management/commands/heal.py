@@ -75,16 +75,13 @@ class Command(BaseCommand):
         if (obstacle := _obstacle(store)) is not None:
             self.stdout.write(f"nothing was purged or removed: {obstacle}")
             return
-        behind: PeerBehind | None = None
         try:
             self._report("long dead removed", lambda: healer.remove_dead(time.time() - grace))
             self._report("unreachable parts of histories removed", healer.remove_unreachable)
+            # Purging is last, because CouchDB 1.x may reject it.
+            self._report("merged revisions purged", healer.purge)
         except PeerBehind as error:
-            behind = error
-        # Purging is last, because CouchDB 1.x may reject it. It needs no other region.
-        self._report("merged revisions purged", healer.purge)
-        if behind is not None:
-            raise CommandError(f"nothing more was removed: {behind}") from behind
+            raise CommandError(f"nothing more was removed or purged: {error}") from error
 
     def _report(self, what: str, step: Callable[[], int]) -> None:
         self.stdout.write(f"{step():>8}  {what}")
@@ -92,8 +89,9 @@ class Command(BaseCommand):
 
 def _complete_exchanges() -> None:
     require_listed_peers()
-    for exchange in open_exchanges():
-        exchange.complete()
+    with open_exchanges() as exchanges:
+        for exchange in exchanges:
+            exchange.complete()
 
 
 def _obstacle(store: Store) -> str | None:

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from zerglings.storage.bootstrap.accounts import RoleAccount, roles_of, user_id
+from zerglings.storage.bootstrap.accounts import (
+    RoleAccount,
+    delete_document,
+    roles_of,
+    user_id,
+)
 from zerglings.storage.bootstrap.nodes import Copy, Nodes, on_node
 from zerglings.storage.bootstrap.runner import BootstrapError, Misconfigured, NotYet
-from zerglings.storage.bootstrap.server import (
-    CONFLICT,
-    NOT_COUCHDB,
-    NOT_FOUND,
-    Server,
-    ServerStep,
-)
+from zerglings.storage.bootstrap.server import CONFLICT, NOT_COUCHDB, Server, ServerStep
 from zerglings.storage.couchdb.store import ROLE, members_of, security_drift
 
 
@@ -83,10 +82,9 @@ class Retire(ServerStep):
     def act(self) -> str:
         """Delete the account."""
         path = ["_users", user_id(self._retired)]
-        user = self.server.look(*path)
+        user = self.server.look(*path, conflicts="true")
         if user is not None:
-            params = {"rev": user["_rev"]}
-            self.server.change("DELETE", *path, params=params, harmless=(NOT_FOUND, CONFLICT))
+            delete_document(self.server, path, user)
         return f"removed the account {self._retired!r}"
 
 

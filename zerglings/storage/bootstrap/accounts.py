@@ -38,9 +38,23 @@ def delete_conflicts(server: Server, path: list[str], conflicts: list[str]) -> i
         The number of revisions.
     """
     for revision in conflicts:
-        params = {"rev": revision}
-        server.change("DELETE", *path, params=params, harmless=(NOT_FOUND, CONFLICT))
+        _delete_revision(server, path, revision)
     return len(conflicts)
+
+
+def delete_document(server: Server, path: list[str], document: dict[str, Any]) -> bool:
+    """Delete a document that was read with its conflicts.
+
+    Returns:
+        False if another run has deleted or changed it.
+    """
+    delete_conflicts(server, path, document.get("_conflicts", []))
+    return _delete_revision(server, path, str(document.get("_rev")))
+
+
+def _delete_revision(server: Server, path: list[str], revision: str) -> bool:
+    params = {"rev": revision}
+    return server.change("DELETE", *path, params=params, harmless=(NOT_FOUND, CONFLICT))
 
 
 class RoleAccount:

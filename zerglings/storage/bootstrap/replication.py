@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import quote
 
 from zerglings.storage.base import StoreUnavailable
-from zerglings.storage.bootstrap.accounts import RoleAccount, delete_conflicts
+from zerglings.storage.bootstrap.accounts import RoleAccount, delete_conflicts, delete_document
 from zerglings.storage.bootstrap.nodes import Nodes
 from zerglings.storage.bootstrap.replicator_settings import unsuitable_settings
 from zerglings.storage.bootstrap.runner import BootstrapError, NotYet, Refused
@@ -32,8 +32,16 @@ from zerglings.storage.bootstrap.server import (
 )
 from zerglings.storage.couchdb.account import Account
 from zerglings.storage.couchdb.responses import ErrorResponse
-from zerglings.storage.regions.exchange import PREFIX, REPLICATOR, Exchange
+from zerglings.storage.regions.exchange import Exchange
 from zerglings.storage.regions.heartbeats import document_id
+from zerglings.storage.regions.jobs import (
+    PREFIX,
+    REPLICATOR,
+    SCHEDULED,
+    ids_from,
+    job_id,
+    peer_of,
+)
 
 OPTIONS = {"continuous": True, "retries_per_request": 20}
 """Options of each replication.
@@ -132,8 +140,9 @@ class Replicate(ServerStep):
         documents = self._documents()
         unwanted = {id_: each for id_, each in documents.items() if id_ not in self._wanted}
         for id_, document in unwanted.items():
-            done.append(self._remove(id_, document))
-        for peer in sorted({id_.rpartition(":")[2] for id_ in unwanted}):
+            if delete_document(self.server, [REPLICATOR, id_], document):
+                done.append(f"removed {id_}")
+        for peer in sorted({peer_of(id_) for id_ in unwanted}):
             done.append(self._remove_heartbeat(peer))
         for id_, wanted in self._wanted.items():
             if id_ in self._ended or any(_differences(documents.get(id_), wanted)):
@@ -143,16 +152,10 @@ class Replicate(ServerStep):
 
     def _documents(self) -> dict[str, dict[str, Any]]:
         """Return this step's documents for these databases by id."""
-        params = {
-            "startkey": f'"{PREFIX}"',
-            "endkey": f'"{PREFIX}\ufff0"',
-            "include_docs": "true",
-            "conflicts": "true",
-        }
+        path = REPLICATOR, "_all_docs"
+        params = ids_from(PREFIX) | {"include_docs": "true", "conflicts": "true"}
         try:
-            found = self.server.ask(
-                self.server.as_admin, "GET", REPLICATOR, "_all_docs", params=params
-            )
+            found = self.server.ask(self.server.as_admin, "GET", *path, params=params)
             rows = [(str(row["id"]), row["doc"]) for row in found["rows"]]
         except (KeyError, TypeError) as error:
             raise NotYet(NOT_COUCHDB) from error
@@ -172,23 +175,13 @@ class Replicate(ServerStep):
             if isinstance(document, dict) and self._our_ids.fullmatch(id_)
         }
 
-    def _remove(self, id_: str, document: dict[str, Any]) -> str | None:
-        params = {"rev": str(document.get("_rev"))}
-        harmless = (NOT_FOUND, CONFLICT)
-        done = self.server.change("DELETE", REPLICATOR, id_, params=params, harmless=harmless)
-        return f"removed {id_}" if done else None
-
     def _remove_heartbeat(self, peer: str) -> str | None:
         """Delete the heartbeat of a region that is no peer any more, so that its lag disappears."""
-        path = self._history, document_id(peer)
+        path = [self._history, document_id(peer)]
         document = self.server.look(*path, conflicts="true")
-        if document is None:
+        if document is None or not delete_document(self.server, path, document):
             return None
-        delete_conflicts(self.server, [*path], document.get("_conflicts", []))
-        params = {"rev": str(document["_rev"])}
-        harmless = (NOT_FOUND, CONFLICT)
-        done = self.server.change("DELETE", *path, params=params, harmless=harmless)
-        return f"removed the heartbeat of {peer}" if done else None
+        return f"removed the heartbeat of {peer}"
 
     def _write(
         self, id_: str, document: dict[str, Any] | None, wanted: dict[str, Any]
@@ -226,7 +219,7 @@ class Replicate(ServerStep):
 
     def _unhealthy(self) -> Iterator[tuple[str, str, str]]:
         """Yield id, state and reason of each replication of this step that does not work."""
-        found = self.server.look("_scheduler", "docs", REPLICATOR, states=",".join(_UNHEALTHY))
+        found = self.server.look(*SCHEDULED, states=",".join(_UNHEALTHY))
         if found is None:  # CouchDB before 2.1
             return
         try:
@@ -260,7 +253,7 @@ def _documents_of(
         return {"url": f"{base}/{quote(database, safe='')}", "auth": {"basic": basic}}
 
     return {
-        f"{PREFIX}{database}:{peer}": {
+        job_id(database, peer): {
             "source": endpoint(base, database),
             "target": endpoint(url, database),
             "owner": owner,

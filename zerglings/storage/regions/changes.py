@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from zerglings.documents import rank
@@ -80,3 +80,28 @@ class ChangeLog:
             for change in unknown
             if rank(current.get(change.document_id, ""))[0] < rank(change.revision)[0]
         }
+
+    def pages_after(self, position: str, size: int, *, timeout: float) -> Iterator[list[Change]]:
+        """Yield the leaves, deleted ones too, of all documents that were changed after a position.
+
+        Args:
+            position: a position in the changes of this database, "0" for the beginning.
+            size: the number of documents of each page.
+            timeout: seconds for each page.
+        """
+        number_read = size
+        while number_read == size:
+            answer = self._database.ask(
+                *("GET", "_changes"),
+                timeout=timeout,
+                params={
+                    "since": position,
+                    "limit": str(size),
+                    "seq_interval": str(size),
+                    "style": "all_docs",
+                },
+                required_key="last_seq",
+            )
+            rows, position = answer["results"], str(answer["last_seq"])
+            number_read = len(rows)
+            yield [Change(row["id"], leaf["rev"]) for row in rows for leaf in row["changes"]]

@@ -12,9 +12,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from zerglings.storage.couchdb.database import Database
-
-CALL_TIMEOUT = 10.0
-"""Timeout in seconds of each request."""
+from zerglings.storage.regions.jobs import CALL_TIMEOUT
 
 START = "0"
 """The position before the first change."""

@@ -1,68 +1,30 @@
 """Finds out how far a database has been replicated between this region and another.
 
 CouchDB stores a checkpoint of each replication in its source and its target. This region's own
-replications are known by their ids; all others between the two databases are taken for the peer's,
-whose source is this region.
+replication is known by its id; of all others between the two databases, the one with the newest
+checkpoint is taken for the peer's, whose source is this region.
 """
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from zerglings.storage.base import NotBootstrapped, StoreUnavailable
+from zerglings.storage.base import StoreUnavailable
 from zerglings.storage.couchdb.database import Database
-from zerglings.storage.regions.checkpoints import (
-    CALL_TIMEOUT,
-    START,
-    changes_after,
-    checkpoints,
-    is_older_copy,
-    last_position,
-    number_of,
-)
-
-REPLICATOR = "_replicator"
-
-PREFIX = "overmind:"
-"""Start of the ids of the replications that bootstrap sets up: ``overmind:<database>:<peer>``."""
+from zerglings.storage.regions.changes import ChangeLog
+from zerglings.storage.regions.checkpoints import START, Checkpoint, checkpoints, is_older_copy
+from zerglings.storage.regions.delivery import Delivery
+from zerglings.storage.regions.jobs import CALL_TIMEOUT, checkpoint_id
 
 WAIT_LIMIT = 180.0
-"""Seconds to wait for each direction. A replication stores its position every 30 seconds."""
+"""Seconds to wait for each direction."""
 
 SILENCE_LIMIT = 10.0
 """Seconds after which a region that does not answer is given up."""
 
-POLL_SECONDS = 2.0
-
-EMPTY = "no replication"
-
-
-def replicating_peers(replicator: Database, database: str) -> set[str]:
-    """Return the names of the peers from which bootstrap has had a database replicated.
-
-    Args:
-        replicator: the database ``_replicator``, with a server admin's account.
-        database: the name of the replicated database.
-
-    Bootstrap does not set up any before CouchDB 2, so such servers are not asked.
-
-    Raises:
-        StoreUnavailable: the replications cannot be read.
-    """
-    if not replicator.is_modern(CALL_TIMEOUT):
-        return set()
-    start = f"{PREFIX}{database}:"
-    params = {"startkey": json.dumps(start), "endkey": json.dumps(f"{start}\ufff0")}
-    try:
-        answer = replicator.ask(
-            *("GET", "_all_docs"), timeout=CALL_TIMEOUT, params=params, required_key="rows"
-        )
-    except NotBootstrapped:
-        return set()
-    return {str(row["id"]).removeprefix(start) for row in answer["rows"]}
+POLL_SECONDS = 1.0
 
 
 class PeerBehind(Exception):
@@ -105,8 +67,13 @@ class Exchange:
             PeerBehind: that did not happen in time, one of the two cannot be read, or there is a
                 fault.
         """
-        self._wait(self._local, self._has_sent, f"{self._name} has not replicated this region")
-        self._wait(self._peer, self._has_received, f"this region has not replicated {self._name}")
+        here, there = ChangeLog(self._local), ChangeLog(self._peer)
+        self._wait(
+            Delivery(here, there), self._sent, f"{self._name} has not replicated this region"
+        )
+        self._wait(
+            Delivery(there, here), self._received, f"this region has not replicated {self._name}"
+        )
 
     def fault(self) -> str | None:
         """Return a sentence if changes are lost although CouchDB reports no error.
@@ -122,13 +89,13 @@ class Exchange:
                 f"{self._name} has the uuid of this CouchDB: COUCHDB_PEERS lists this region "
                 "itself, or both CouchDBs were given one uuid"
             )
-        here, there = checkpoints(self._local), checkpoints(self._peer)
-        own = self._own_checkpoint()
-        for id_ in here.keys() & there.keys():
-            if id_ == own and is_older_copy(self._peer, self._local, id_):
-                return self._restored(f"in {self._name}", "this region misses changes")
-            if id_ != own and is_older_copy(self._local, self._peer, id_):
-                return self._restored("here", f"{self._name} misses changes")
+        common = self._checkpoints()
+        own = self._own_checkpoint_id()
+        if own in common and is_older_copy(self._peer, self._local, own):
+            return self._restored(f"in {self._name}", "this region misses changes")
+        newest = _newest(common, but=own)
+        if newest is not None and is_older_copy(self._local, self._peer, newest):
+            return self._restored("here", f"{self._name} misses changes")
         return None
 
     def _restored(self, where: str, consequence: str) -> str:
@@ -137,18 +104,22 @@ class Exchange:
             f"{consequence}: see 'Restore a region' in docs/regions.md"
         )
 
-    def _wait(self, source: Database, has_reached: Callable[[str], bool], failure: str) -> None:
+    def _wait(
+        self, delivery: Delivery, agreed_position: Callable[[], str | None], failure: str
+    ) -> None:
         end = time.monotonic() + self._limit
         silent_since: float | None = None
-        wanted: str | None = None
+        is_compared = False
+        position = START
         while True:
-            problem = failure
             try:
-                if fault := self.fault():
+                if not is_compared and (fault := self.fault()):
                     raise PeerBehind(fault)
-                wanted = wanted or last_position(source)
-                if has_reached(wanted):
+                is_compared = True
+                position = agreed_position() or position
+                if delivery.is_complete(position):
                     return
+                problem = f"{failure}: {delivery.outstanding()}"
                 silent_since = None
             except StoreUnavailable as error:
                 problem = f"{failure}, as far as is known: {error}"
@@ -158,29 +129,35 @@ class Exchange:
                 raise PeerBehind(problem)
             self._pause(POLL_SECONDS)
 
-    def _has_sent(self, wanted: str) -> bool:
-        others = self._positions()
-        others.pop(self._own_checkpoint(), None)
-        return any(_is_reached(self._local, position, wanted) for position in others.values())
+    def _sent(self) -> str | None:
+        """Return the position in this region's changes up to which the peer has them."""
+        common = self._checkpoints()
+        newest = _newest(common, but=self._own_checkpoint_id())
+        return None if newest is None else _agreed(*common[newest])
 
-    def _has_received(self, wanted: str) -> bool:
-        position = self._positions().get(self._own_checkpoint(), START)
-        return _is_reached(self._peer, position, wanted)
+    def _received(self) -> str | None:
+        """Return the position in the peer's changes up to which this region has them."""
+        own = self._checkpoints().get(self._own_checkpoint_id())
+        return None if own is None else _agreed(*own)
 
-    def _own_checkpoint(self) -> str:
-        """Return the id of the local document of this region's replication from the peer."""
-        job = self._local.ask_server(
-            *("_scheduler", "docs", REPLICATOR, f"{PREFIX}{self._local.name}:{self._name}"),
-            timeout=CALL_TIMEOUT,
-            required_key="id",
-        )
-        return f"_local/{job['id']}".removesuffix("+continuous")
+    def _own_checkpoint_id(self) -> str:
+        return checkpoint_id(self._local, self._name)
 
-    def _positions(self) -> dict[str, str]:
-        """Return the positions on which both ends of a replication agree, by document id."""
+    def _checkpoints(self) -> dict[str, tuple[Checkpoint, Checkpoint]]:
+        """Return the checkpoints of all replications between the two: here, and in the peer."""
         here, there = checkpoints(self._local), checkpoints(self._peer)
-        agreed = {id_: each.position for id_, each in here.items() if there.get(id_) == each}
-        return agreed | {EMPTY: START}
+        return {id_: (here[id_], there[id_]) for id_ in here.keys() & there.keys()}
+
+
+def _newest(common: dict[str, tuple[Checkpoint, Checkpoint]], *, but: str) -> str | None:
+    """Return the id of the checkpoints that were written last at either end, without one id."""
+    ids = common.keys() - {but}
+    return max(ids, key=lambda id_: max(each.written for each in common[id_]), default=None)
+
+
+def _agreed(source: Checkpoint, target: Checkpoint) -> str | None:
+    """Return the position on which both ends agree; None also while CouchDB is writing them."""
+    return source.position if source == target else None
 
 
 def _server_id(database: Database) -> object:
@@ -189,20 +166,3 @@ def _server_id(database: Database) -> object:
         welcome = database.ask_server(timeout=CALL_TIMEOUT, required_key="uuid")
         return welcome["uuid"]
     return object()
-
-
-def _is_reached(source: Database, position: str, wanted: str) -> bool:
-    """Whether a replication at ``position`` has everything up to ``wanted``.
-
-    A number in a position adds up those of all shards. So it decides only for a single shard;
-    otherwise there must be no change after the position.
-    """
-    after = changes_after(source, position)
-    if after == 0:
-        return True
-    is_later = number_of(position) >= number_of(wanted)
-    return (
-        is_later
-        and source.cluster(CALL_TIMEOUT).get("q") == 1
-        and after <= changes_after(source, wanted)
-    )
