@@ -10,7 +10,7 @@ from zerglings.secret import Secret
 from zerglings.storage.base import Store
 from zerglings.storage.breaker import MAX_CALLS
 from zerglings.storage.couchdb.account import Account
-from zerglings.storage.couchdb.client import CouchDBClient
+from zerglings.storage.couchdb.client import CONNECT_TIMEOUT, CouchDBClient
 from zerglings.storage.couchdb.database import Database
 from zerglings.storage.couchdb.store import CouchDBStore, database_names
 from zerglings.storage.guarded import GuardedStore
@@ -26,6 +26,10 @@ from zerglings.storage.sqlite.store import SQLiteStore
 CONNECTIONS = MAX_CALLS + 2
 """Size of a process's connection pool: one for each concurrent call, one for the breaker's probe
 and one for the call that waits for changes."""
+
+PEER_CONNECT_TIMEOUT = 5.0
+"""Seconds to wait for a connection to the CouchDB of another region. It may be far away; the system
+repeats a lost request for a connection after 1 and 3 seconds."""
 
 
 @cache
@@ -51,7 +55,10 @@ def open_exchanges() -> list[Exchange]:
         return []
     account = settings.COUCHDB_PEERS_USERNAME, settings.COUCHDB_PEERS_PASSWORD
     here = _admin_client()
-    peers = {name: _client(url, *account) for name, url in settings.COUCHDB_PEERS.items()}
+    peers = {
+        name: _client(url, *account, connect_timeout=PEER_CONNECT_TIMEOUT)
+        for name, url in settings.COUCHDB_PEERS.items()
+    }
     return [
         Exchange(name, Database(here, database), Database(there, database))
         for name, there in peers.items()
@@ -88,6 +95,18 @@ def _admin_client() -> CouchDBClient:
     )
 
 
-def _client(url: str, username: str, password: Secret, connections: int = 1) -> CouchDBClient:
-    account = Account(username, password.read, variable=password.name)
-    return CouchDBClient(url, account, connections=connections, ca_file=settings.COUCHDB_CA_FILE)
+def _client(
+    url: str,
+    username: str,
+    password: Secret,
+    *,
+    connections: int = 1,
+    connect_timeout: float = CONNECT_TIMEOUT,
+) -> CouchDBClient:
+    return CouchDBClient(
+        url,
+        Account(username, password.read, variable=password.name),
+        connections=connections,
+        ca_file=settings.COUCHDB_CA_FILE,
+        connect_timeout=connect_timeout,
+    )

@@ -12,7 +12,6 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator, Sequence, Set
-from contextlib import suppress
 from typing import Any
 
 from zerglings.storage.base import StoreUnavailable
@@ -111,7 +110,7 @@ class Replicate(ServerStep):
                 found += self._ended_replications(jobs)
                 self.unseen += self._not_started(expected, jobs)
                 self.unseen += self._refusals(jobs)
-            self.unseen += self._faults()
+            self.unseen += self._faults(jobs)
         return "; ".join(found) or None
 
     def act(self) -> str | None:
@@ -257,12 +256,22 @@ class Replicate(ServerStep):
                     "see 'Refused documents' in docs/regions.md"
                 )
 
-    def _faults(self) -> Iterator[str]:
-        """Yield a sentence for each fault that CouchDB does not report."""
+    def _faults(self, jobs: Jobs | None) -> Iterator[str]:
+        """Yield a sentence for each fault that CouchDB does not report, or that cannot be known.
+
+        A peer that does not answer is asked once. A comparison needs this region's job.
+        """
+        silent: set[str] = set()
         for exchange in self._exchanges:
-            with suppress(StoreUnavailable):  # the state of the replication says what fails
+            has_job = jobs is None or exchange.replication in jobs
+            if not has_job or exchange.peer_name in silent:
+                continue
+            try:
                 if fault := exchange.fault():
                     yield fault
+            except StoreUnavailable as error:
+                silent.add(exchange.peer_name)
+                yield f"cannot be compared with peer {exchange.peer_name}: {error}"
 
 
 def _unhealthy(jobs: Jobs) -> Iterator[tuple[str, str, str]]:

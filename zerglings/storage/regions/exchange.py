@@ -89,11 +89,16 @@ class Exchange:
         limit: float = WAIT_LIMIT,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._name = peer_name
+        self.peer_name = peer_name
         self._local = local
         self._peer = peer
         self._limit = limit
         self._pause = pause
+
+    @property
+    def replication(self) -> str:
+        """The id of the document of this region's replication from the peer."""
+        return f"{PREFIX}{self._local.name}:{self.peer_name}"
 
     def complete(self) -> None:
         """Wait until the peer has this region's changes, and then this region has the peer's.
@@ -105,8 +110,9 @@ class Exchange:
             PeerBehind: that did not happen in time, one of the two cannot be read, or there is a
                 fault.
         """
-        self._wait(self._local, self._has_sent, f"{self._name} has not replicated this region")
-        self._wait(self._peer, self._has_received, f"this region has not replicated {self._name}")
+        self._wait(self._local, self._has_sent, f"{self.peer_name} has not replicated this region")
+        failure = f"this region has not replicated {self.peer_name}"
+        self._wait(self._peer, self._has_received, failure)
 
     def fault(self) -> str | None:
         """Return a sentence if changes are lost although CouchDB reports no error.
@@ -117,18 +123,18 @@ class Exchange:
         Raises:
             StoreUnavailable: one of the two cannot be read.
         """
+        here, there = checkpoints(self._local), checkpoints(self._peer)
         if _server_id(self._local) == _server_id(self._peer):
             return (
-                f"{self._name} has the uuid of this CouchDB: COUCHDB_PEERS lists this region "
+                f"{self.peer_name} has the uuid of this CouchDB: COUCHDB_PEERS lists this region "
                 "itself, or both CouchDBs were given one uuid"
             )
-        here, there = checkpoints(self._local), checkpoints(self._peer)
         own = self._own_checkpoint()
         for id_ in here.keys() & there.keys():
             if id_ == own and is_older_copy(self._peer, self._local, id_):
-                return self._restored(f"in {self._name}", "this region misses changes")
+                return self._restored(f"in {self.peer_name}", "this region misses changes")
             if id_ != own and is_older_copy(self._local, self._peer, id_):
-                return self._restored("here", f"{self._name} misses changes")
+                return self._restored("here", f"{self.peer_name} misses changes")
         return None
 
     def _restored(self, where: str, consequence: str) -> str:
@@ -151,7 +157,7 @@ class Exchange:
                     return
                 silent_since = None
             except StoreUnavailable as error:
-                problem = f"{failure}, as far as is known: {error}"
+                problem = f"cannot be compared with peer {self.peer_name}: {error}"
                 silent_since = silent_since or time.monotonic()
             now = time.monotonic()
             if now >= end or (silent_since is not None and now - silent_since >= SILENCE_LIMIT):
@@ -170,7 +176,7 @@ class Exchange:
     def _own_checkpoint(self) -> str:
         """Return the id of the local document of this region's replication from the peer."""
         job = self._local.ask_server(
-            *("_scheduler", "docs", REPLICATOR, f"{PREFIX}{self._local.name}:{self._name}"),
+            *("_scheduler", "docs", REPLICATOR, self.replication),
             timeout=CALL_TIMEOUT,
             required_key="id",
         )

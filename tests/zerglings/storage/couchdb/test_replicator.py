@@ -161,7 +161,10 @@ def test_refused_documents_are_counted_in_the_running_task_and_not_sent_again(
     """
     own, target = f"http://127.0.0.1:{server.port}/{database}", f"{database}-target"
     basic = {"basic": dict(zip(("username", "password"), server.admin, strict=True))}
-    ends = {"source": {"url": own, "auth": basic}, "target": {"url": f"{own}-target", "auth": basic}}
+    ends = {
+        "source": {"url": own, "auth": basic},
+        "target": {"url": f"{own}-target", "auth": basic},
+    }
 
     def start() -> str:
         answer = server.ask("POST", "_replicate", json=ends | {"continuous": True})
