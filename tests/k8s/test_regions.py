@@ -12,6 +12,7 @@ import yaml
 
 from tests.k8s.components import COMPONENTS, Object, each_overlay, with_components
 from tests.k8s.render import dig, find
+from tests.k8s.rules import known_variables
 from tests.support.pages import Page
 from tests.support.service import ROOT
 from zerglings.storage.couchdb.store import database_names
@@ -54,6 +55,43 @@ def test_bootstrap_and_heal_get_the_peers_from_a_secret_and_the_service_does_not
         given = {each["name"]: each.get("valueFrom", {}) for each in container["env"]}
         assert given["OVERMIND_REGION"]["secretKeyRef"] == region
     assert not [each for each in web["env"] if each["name"].startswith("COUCHDB_PEERS")]
+
+
+@each_overlay
+def test_the_bootstrap_job_runs_what_the_init_container_runs(overlay: Path) -> None:
+    """Without the same peers it would end the replications."""
+    images = [{"name": "overmind", "newName": "registry.example/ours", "newTag": "3.1.0"}]
+    objects = regions(overlay, json.dumps({"images": images}))
+    (init,) = pod(objects, "Deployment/overmind")["initContainers"]
+    (job,) = pod(objects, "CronJob/overmind-bootstrap")["containers"]
+    for name in ("command", "env", "image", "resources", "securityContext"):
+        assert job[name] == init[name], name
+    assert job["image"] == "registry.example/ours:3.1.0"
+
+
+@each_overlay
+def test_the_bootstrap_job_runs_only_by_hand_and_ends(overlay: Path) -> None:
+    spec = find(regions(overlay), "CronJob/overmind-bootstrap")["spec"]
+    assert spec["suspend"] is True
+    job = spec["jobTemplate"]["spec"]
+    assert job["backoffLimit"] == 0
+    assert job["activeDeadlineSeconds"] > 0, "the init container waits without a limit"
+
+
+@each_overlay
+def test_the_policies_let_the_bootstrap_job_reach_couchdb_and_the_peers(overlay: Path) -> None:
+    objects = regions(overlay)
+    job = find(objects, "CronJob/overmind-bootstrap")["spec"]["jobTemplate"]["spec"]["template"]
+    labels = job["metadata"]["labels"]
+    for name in ("overmind", "overmind-heal"):  # to CouchDB and DNS, to the peers
+        policy = find(objects, f"NetworkPolicy/{name}")["spec"]
+        assert policy["podSelector"]["matchLabels"].items() <= labels.items()
+        assert "Egress" in policy["policyTypes"]
+    ingress = find(objects, "NetworkPolicy/couchdb")["spec"]["ingress"]
+    admitted = [dig(source, "podSelector", "matchLabels") for r in ingress for source in r["from"]]
+    assert any(each.items() <= labels.items() for each in admitted)
+    service = find(objects, "Service/overmind")["spec"]["selector"]
+    assert not service.items() <= labels.items(), "it takes no requests"
 
 
 @pytest.mark.parametrize("name", ["overmind-heal", "couchdb-regions"])
@@ -103,14 +141,16 @@ def private_ca() -> str:
 
 
 @each_overlay
-def test_certificates_of_a_private_ca_reach_couchdb_and_heal(overlay: Path) -> None:
+def test_certificates_of_a_private_ca_reach_couchdb_and_the_jobs(overlay: Path) -> None:
     objects = regions(overlay, private_ca())
     name, replicator = settings(objects)
     file = Path(replicator["ssl_trusted_certificates_file"])
     assert "BEGIN CERTIFICATE" in find(objects, f"ConfigMap/{name}")["data"][file.name]
-    (heal,) = pod(objects, "CronJob/overmind-heal")["containers"]
-    assert {"name": "COUCHDB_CA_FILE", "value": str(file)} in heal["env"]
-    for workload in ("StatefulSet/couchdb", "CronJob/overmind-heal"):
+    jobs = ("CronJob/overmind-heal", "CronJob/overmind-bootstrap")
+    for job in jobs:
+        (container,) = pod(objects, job)["containers"]
+        assert {"name": "COUCHDB_CA_FILE", "value": str(file)} in container["env"]
+    for workload in ("StatefulSet/couchdb", *jobs):
         found = pod(objects, workload)
         mounts = {
             each["mountPath"]: each["name"] for each in found["containers"][0]["volumeMounts"]
@@ -139,6 +179,13 @@ def test_the_settings_on_the_page_are_those_of_the_component() -> None:
     usual.read(COMPONENTS / "regions" / INI)
     told.read_string(text)
     assert told == usual
+
+
+def test_the_page_runs_the_bootstrap_job_of_the_component() -> None:
+    (text,) = (each.text for each in PAGE.blocks if "kubectl set env" in each.text)
+    assert "--from=cronjob/overmind-bootstrap " in text
+    given = {name for name in known_variables() if f" {name}=" in text}
+    assert given == {"OVERMIND_BOOTSTRAP_CHECK", "OVERMIND_BOOTSTRAP_ONLY"}
 
 
 def test_the_ingress_on_the_page_is_valid_and_opens_only_what_peers_need() -> None:

@@ -12,7 +12,7 @@ from zerglings.secret import Secret
 from zerglings.storage.base import Store
 from zerglings.storage.breaker import MAX_CALLS
 from zerglings.storage.couchdb.account import Account
-from zerglings.storage.couchdb.client import CouchDBClient
+from zerglings.storage.couchdb.client import CONNECT_TIMEOUT, CouchDBClient
 from zerglings.storage.couchdb.database import Database
 from zerglings.storage.couchdb.store import CouchDBStore, database_names
 from zerglings.storage.guarded import GuardedStore
@@ -24,6 +24,10 @@ from zerglings.storage.sqlite.store import SQLiteStore
 CONNECTIONS = MAX_CALLS + 2
 """Size of a process's connection pool: one for each concurrent call, one for the breaker's probe
 and one for the call that waits for changes."""
+
+PEER_CONNECT_TIMEOUT = 5.0
+"""Seconds to wait for a connection to the CouchDB of another region. It may be far away; the system
+repeats a lost request for a connection after 1 and 3 seconds."""
 
 
 @cache
@@ -57,7 +61,8 @@ def open_exchanges() -> Iterator[list[Exchange]]:
         here = clients.enter_context(closing(_admin_client()))
         exchanges = []
         for name, url in settings.COUCHDB_PEERS.items():
-            there = clients.enter_context(closing(_client(url, *account)))
+            client = _client(url, *account, connect_timeout=PEER_CONNECT_TIMEOUT)
+            there = clients.enter_context(closing(client))
             for database in database_names(settings.COUCHDB_DATABASE):
                 exchanges.append(
                     Exchange(name, Database(here, database), Database(there, database))
@@ -95,6 +100,18 @@ def _admin_client() -> CouchDBClient:
     )
 
 
-def _client(url: str, username: str, password: Secret, connections: int = 1) -> CouchDBClient:
-    account = Account(username, password.read, variable=password.name)
-    return CouchDBClient(url, account, connections=connections, ca_file=settings.COUCHDB_CA_FILE)
+def _client(
+    url: str,
+    username: str,
+    password: Secret,
+    *,
+    connections: int = 1,
+    connect_timeout: float = CONNECT_TIMEOUT,
+) -> CouchDBClient:
+    return CouchDBClient(
+        url,
+        Account(username, password.read, variable=password.name),
+        connections=connections,
+        ca_file=settings.COUCHDB_CA_FILE,
+        connect_timeout=connect_timeout,
+    )

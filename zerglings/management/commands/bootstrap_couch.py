@@ -17,7 +17,7 @@ from django.core.management.base import BaseCommand, CommandParser, DjangoHelpFo
 from zerglings.secret import Secret
 from zerglings.storage import open_exchanges
 from zerglings.storage.bootstrap.plan import STEPS, CouchDBPlan, chosen, sqlite_steps
-from zerglings.storage.bootstrap.replication import Peers
+from zerglings.storage.bootstrap.replication import START_LIMIT
 from zerglings.storage.bootstrap.runner import (
     BootstrapError,
     Misconfigured,
@@ -30,6 +30,7 @@ from zerglings.storage.bootstrap.runner import (
     find_drift,
 )
 from zerglings.storage.couchdb.account import Account
+from zerglings.storage.regions.replications import Peers
 
 READY, DRIFTED, MISCONFIGURED, TIMED_OUT, REFUSED, SERVER_ERROR = range(6)
 GRACE = 0.5
@@ -202,15 +203,15 @@ def _steps(run: Run, options: Mapping[str, Any], peers: ExitStack) -> list[Step]
 
     If ``verify`` is the only step in ``--only``, it always writes. If ``copies`` is the only one,
     it waits until all copies are complete. If ``replicate`` is the only one, it looks at the peers,
-    as with ``--check``; the start of a pod does not wait for peers.
+    as with ``--check``, and waits until the replications have started; the start of a pod does not.
     """
     only, retired = set(options["only"]), options["retire"]
+    looks_closely = options["check"] or only == {"replicate"}
     if settings.OVERMIND_STORE == "sqlite":
         if retired:
             raise Misconfigured("--retire: the embedded store has no accounts")
         return sqlite_steps(settings.OVERMIND_SQLITE_PATH)
     shards = {"q": settings.COUCHDB_Q, "n": settings.COUCHDB_N}
-    compares = options["check"] or only == {"replicate"}
     plan = CouchDBPlan(
         url=settings.COUCHDB_URL,
         admin=_account(settings.COUCHDB_ADMIN_USERNAME, settings.COUCHDB_ADMIN_PASSWORD),
@@ -224,7 +225,8 @@ def _steps(run: Run, options: Mapping[str, Any], peers: ExitStack) -> list[Step]
         waits=only == {"copies"},
         ca_file=settings.COUCHDB_CA_FILE,
         peers=_peers(),
-        exchanges=peers.enter_context(open_exchanges()) if compares else (),
+        exchanges=peers.enter_context(open_exchanges()) if looks_closely else (),
+        start_limit=START_LIMIT if looks_closely else 0,
     )
     return plan.steps(run)
 

@@ -11,7 +11,7 @@ from zerglings.storage.bootstrap.access import Retire, Security, User
 from zerglings.storage.bootstrap.cluster import Admin, Cluster, Wait
 from zerglings.storage.bootstrap.copies import Copies
 from zerglings.storage.bootstrap.database import REVS_LIMIT, DatabaseStep, Verify
-from zerglings.storage.bootstrap.replication import Peers, Replicate
+from zerglings.storage.bootstrap.replication import Replicate
 from zerglings.storage.bootstrap.runner import Misconfigured, Run, Step
 from zerglings.storage.bootstrap.server import Server
 from zerglings.storage.bootstrap.sqlite import File, Usable
@@ -19,6 +19,7 @@ from zerglings.storage.couchdb.account import Account
 from zerglings.storage.couchdb.client import CouchDBClient
 from zerglings.storage.couchdb.store import database_names
 from zerglings.storage.regions.exchange import Exchange
+from zerglings.storage.regions.replications import Peers
 
 STEPS: tuple[type[Step], ...] = (
     Wait, Admin, Cluster, User, DatabaseStep, Security, Copies, Replicate, Verify,
@@ -44,6 +45,7 @@ class CouchDBPlan:
         ca_file: PEM file of the certificate authorities to trust, None for the public ones.
         peers: the other regions' CouchDBs, None if there are none.
         exchanges: the replications to be compared with those of the peers.
+        start_limit: seconds to wait until CouchDB has started all replications, 0 to ignore that.
     """
 
     url: str
@@ -59,6 +61,7 @@ class CouchDBPlan:
     ca_file: Path | None = None
     peers: Peers | None = None
     exchanges: Sequence[Exchange] = ()
+    start_limit: float = 0
 
     def steps(self, run: Run) -> list[Step]:
         """Return the steps in order.
@@ -85,7 +88,7 @@ class CouchDBPlan:
             database,
             security,
             Copies(server, names, (database, security), waits=self.waits),
-            Replicate(server, self.url, names, self.peers, self.exchanges),
+            Replicate(server, self.url, names, self.peers, self.exchanges, self.start_limit),
             Verify(server, names, writes=self.writes),
         ]
         return [*steps, Retire(server, self.retired)] if self.retired else steps

@@ -10,11 +10,9 @@ See https://docs.couchdb.org/en/stable/replication/replicator.html.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+import time
+from collections.abc import Iterator, Sequence, Set
 from typing import Any
-from urllib.parse import quote
 
 from zerglings.storage.base import StoreUnavailable
 from zerglings.storage.bootstrap.accounts import RoleAccount, delete_conflicts, delete_document
@@ -30,50 +28,26 @@ from zerglings.storage.bootstrap.server import (
     Server,
     ServerStep,
 )
-from zerglings.storage.couchdb.account import Account
 from zerglings.storage.couchdb.responses import ErrorResponse
 from zerglings.storage.regions.exchange import Exchange
 from zerglings.storage.regions.heartbeats import document_id
-from zerglings.storage.regions.jobs import (
-    PREFIX,
-    REPLICATOR,
-    SCHEDULED,
-    ids_from,
-    job_id,
-    peer_of,
-)
-
-OPTIONS = {"continuous": True, "retries_per_request": 20}
-"""Options of each replication.
-
-With the default of 5 retries a replication crashes 8 seconds after its peer has become unreachable.
-CouchDB then waits longer each time before it tries again, see ``LONG_HISTORY``. With 20 it survives
-interruptions of about a minute, the limit that CouchDB has for all retries together.
-"""
-
-_RESTRICTIONS = ("cancel", "doc_ids", "filter", "query_params", "selector", "winning_revs_only")
-"""Options with which a replication would not copy everything."""
-
-_FROM_THE_START = (0, "0")
-"""Values of ``since_seq`` with which a replication copies everything."""
+from zerglings.storage.regions.jobs import PREFIX, REPLICATOR, ids_from, peer_of
+from zerglings.storage.regions.replications import Peers, differences, documents_of, repaired
 
 _ENDED = ("failed", "completed")
 """States that last until the document is written again."""
 
 _UNHEALTHY = ("crashing", "error", *_ENDED)
 
+START_LIMIT = 10.0
+"""Seconds in which CouchDB starts replications. After its own start it first waits for 5 seconds;
+when a node of a cluster has failed, the others take over its replications within about a minute."""
 
-@dataclass(frozen=True, slots=True)
-class Peers:
-    """The CouchDBs of the other regions.
+PAUSE = 0.2
+"""Seconds between two looks at replications that have not started."""
 
-    Attributes:
-        urls: their base URLs by name.
-        account: the account for replication, which is the same in every region.
-    """
-
-    urls: Mapping[str, str]
-    account: Account
+Jobs = dict[str, dict[str, Any]]
+"""What CouchDB's scheduler knows of replications, by the ids of their documents."""
 
 
 class Replicate(ServerStep):
@@ -85,6 +59,8 @@ class Replicate(ServerStep):
         databases: the databases, which have the same names in every region.
         peers: the other regions, None if there are none.
         exchanges: the replications to be compared with those of the peers.
+        start_limit: seconds to wait until CouchDB has started the replications, after which those
+            that it has not started are reported; 0 to ignore them.
     """
 
     name = "replicate"
@@ -97,10 +73,12 @@ class Replicate(ServerStep):
         databases: tuple[str, ...],
         peers: Peers | None,
         exchanges: Sequence[Exchange] = (),
+        start_limit: float = 0,
     ) -> None:
         super().__init__(server)
         _, self._history = databases
         self._exchanges = exchanges
+        self._start_limit = start_limit
         names = "|".join(map(re.escape, databases))
         self._our_ids = re.compile(rf"{PREFIX}({names}):[a-z0-9-]{{1,63}}")
         self._wanted: dict[str, dict[str, Any]] = {}
@@ -110,7 +88,7 @@ class Replicate(ServerStep):
         self._ended: list[str] = []  # ids of replications that have ended, to be restarted
         self._restarted: set[str] = set()  # ids of those that were restarted once in this run
         if peers is not None:
-            self._wanted = _documents_of(peers, url, databases, owner=server.admin.username)
+            self._wanted = documents_of(peers, url, databases, owner=server.admin.username)
             self._account = RoleAccount(server, peers.account, self.warnings)
             self._uses_tls = any(each.startswith("https:") for each in (url, *peers.urls.values()))
 
@@ -123,13 +101,17 @@ class Replicate(ServerStep):
         documents = self._documents()
         found = [f"{id_} has no peer" for id_ in documents if id_ not in self._wanted]
         for id_, wanted in self._wanted.items():
-            found += [f"{id_} {what}" for what in _differences(documents.get(id_), wanted)]
+            found += [f"{id_} {what}" for what in differences(documents.get(id_), wanted)]
         if self._account is not None:
             account = self._account.drift()
             found += [f"the account of the peers {account}"] if account else []
             self.warnings += unsuitable_settings(self._nodes, uses_tls=self._uses_tls)
-            found += self._ended_replications()
-            self.unseen += self._faults()
+            expected = documents.keys() & self._wanted.keys()
+            if (jobs := self._jobs(expected)) is not None:
+                found += self._ended_replications(jobs)
+                self.unseen += self._not_started(expected, jobs)
+                self.unseen += self._refusals(jobs)
+            self.unseen += self._faults(jobs)
         return "; ".join(found) or None
 
     def act(self) -> str | None:
@@ -145,7 +127,7 @@ class Replicate(ServerStep):
         for peer in sorted({peer_of(id_) for id_ in unwanted}):
             done.append(self._remove_heartbeat(peer))
         for id_, wanted in self._wanted.items():
-            if id_ in self._ended or any(_differences(documents.get(id_), wanted)):
+            if id_ in self._ended or any(differences(documents.get(id_), wanted)):
                 done.append(self._write(id_, documents.get(id_), wanted))
         self._restarted.update(self._ended)
         return "; ".join(filter(None, done)) or None
@@ -195,20 +177,37 @@ class Replicate(ServerStep):
         if conflicts := old.get("_conflicts"):
             number = delete_conflicts(self.server, [REPLICATOR, id_], conflicts)
             return f"removed rival revisions of {id_}: {number}"
-        kept = {name: value for name, value in old.items() if _may_stay(name, value)}
-        body = _merged(kept, wanted)
+        body = repaired(old, wanted)
         if not self.server.change("PUT", REPLICATOR, id_, body=body, harmless=(CONFLICT,)):
             return None
         return f"{'created' if document is None else 'repaired'} {id_}"
 
-    def _ended_replications(self) -> list[str]:
+    def _jobs(self, expected: Set[str]) -> Jobs | None:
+        """Return the jobs of this step's replications, None before CouchDB 2.1.
+
+        Waits for those of the ``expected`` documents, at most ``start_limit`` seconds.
+        """
+        end = time.monotonic() + min(self._start_limit, self.server.run.seconds_left)
+        while True:
+            found = self.server.look(*SCHEDULED)
+            if found is None:
+                return None
+            try:
+                jobs = {str(job["doc_id"]): job for job in found["docs"]}
+            except (KeyError, TypeError) as error:
+                raise NotYet(NOT_COUCHDB) from error
+            if expected <= jobs.keys() or time.monotonic() >= end:
+                return {id_: job for id_, job in jobs.items() if id_ in self._wanted}
+            time.sleep(PAUSE)
+
+    def _ended_replications(self, jobs: Jobs) -> list[str]:
         """Return a sentence for each replication that has ended and was not restarted yet.
 
         A replication that is crashing is only reported, in ``unseen``: CouchDB starts it again.
         """
         self._ended = []
         found = []
-        for id_, state, reason in self._unhealthy():
+        for id_, state, reason in _unhealthy(jobs):
             sentence = f"{id_} is {state}: {reason}"
             if state in _ENDED and id_ not in self._restarted:
                 self._ended.append(id_)
@@ -217,88 +216,54 @@ class Replicate(ServerStep):
                 self.unseen.append(sentence)
         return found
 
-    def _unhealthy(self) -> Iterator[tuple[str, str, str]]:
-        """Yield id, state and reason of each replication of this step that does not work."""
-        found = self.server.look(*SCHEDULED, states=",".join(_UNHEALTHY))
-        if found is None:  # CouchDB before 2.1
-            return
-        try:
-            jobs = {job["doc_id"]: (job["state"], job["info"]) for job in found["docs"]}
-        except (KeyError, TypeError) as error:
-            raise NotYet(NOT_COUCHDB) from error
-        for id_ in self._wanted:
-            if id_ in jobs:
-                state, info = jobs[id_]
-                reason = info.get("error") if isinstance(info, dict) else info
-                yield id_, str(state), str(reason or "CouchDB gives no reason")
+    def _not_started(self, expected: Set[str], jobs: Jobs) -> Iterator[str]:
+        """Yield a sentence for each document that CouchDB has not made a job of."""
+        if self._start_limit:
+            for id_ in sorted(expected - jobs.keys()):
+                yield f"{id_} is not started: CouchDB does not list it in /_scheduler/docs"
 
-    def _faults(self) -> Iterator[str]:
-        """Yield a sentence for each fault that CouchDB does not report."""
+    def _refusals(self, jobs: Jobs) -> Iterator[str]:
+        """Yield a sentence for each replication that lacks documents that CouchDB refused to store.
+
+        ``/_scheduler/docs`` has their number, too, but not between the start of a replication and
+        its next change.
+        """
+        try:
+            tasks = self.server.ask(self.server.as_admin, "GET", "_active_tasks")
+            refused = {task.get("replication_id"): task.get("doc_write_failures") for task in tasks}
+        except ErrorResponse as answer:
+            raise BootstrapError(f"cannot read /_active_tasks: {answer}") from answer
+        except (AttributeError, TypeError) as error:
+            raise NotYet(NOT_COUCHDB) from error
+        for id_, job in jobs.items():
+            if number := refused.get(job.get("id")):
+                yield (
+                    f"{id_} lacks documents that CouchDB refused (doc_write_failures: {number}): "
+                    "see 'Refused documents' in docs/regions.md"
+                )
+
+    def _faults(self, jobs: Jobs | None) -> Iterator[str]:
+        """Yield a sentence for each fault that CouchDB does not report, or that cannot be known.
+
+        A peer that does not answer is asked once. A comparison needs this region's job.
+        """
+        silent: set[str] = set()
         for exchange in self._exchanges:
-            with suppress(StoreUnavailable):  # the state of the replication says what fails
+            has_job = jobs is None or exchange.replication in jobs
+            if not has_job or exchange.peer_name in silent:
+                continue
+            try:
                 if fault := exchange.fault():
                     yield fault
+            except StoreUnavailable as error:
+                silent.add(exchange.peer_name)
+                yield f"cannot be compared with peer {exchange.peer_name}: {error}"
 
 
-def _documents_of(
-    peers: Peers, url: str, databases: tuple[str, ...], *, owner: str
-) -> dict[str, dict[str, Any]]:
-    """Return the required documents by id.
-
-    CouchDB shows the passwords in a document to admins and to its ``owner``.
-    """
-    basic = {"username": peers.account.username, "password": peers.account.password}
-
-    def endpoint(base: str, database: str) -> dict[str, Any]:
-        return {"url": f"{base}/{quote(database, safe='')}", "auth": {"basic": basic}}
-
-    return {
-        job_id(database, peer): {
-            "source": endpoint(base, database),
-            "target": endpoint(url, database),
-            "owner": owner,
-            **OPTIONS,
-        }
-        for database in databases
-        for peer, base in peers.urls.items()
-    }
-
-
-def _differences(document: dict[str, Any] | None, wanted: dict[str, Any]) -> Iterator[str]:
-    """Yield a predicate for each difference of a document. It contains no values."""
-    if document is None:
-        yield "is missing"
-        return
-    if document.get("_conflicts"):
-        yield "has rival revisions"
-    for name, value in wanted.items():
-        if not _contains(document.get(name), value):
-            yield f"has a different {name}"
-    for name, value in document.items():
-        if _is_restriction(name, value):
-            yield f"has the option {name}"
-
-
-def _is_restriction(name: str, value: object) -> bool:
-    return name in _RESTRICTIONS or (name == "since_seq" and value not in _FROM_THE_START)
-
-
-def _may_stay(name: str, value: object) -> bool:
-    """Whether a repaired document keeps a field: not CouchDB's own, such as the job's state."""
-    return name == "_rev" or not (name.startswith("_") or _is_restriction(name, value))
-
-
-def _contains(found: object, wanted: object) -> bool:
-    """Whether a value is the wanted one; objects may have more fields."""
-    if not isinstance(wanted, dict):
-        return found == wanted
-    return isinstance(found, dict) and all(
-        _contains(found.get(name), value) for name, value in wanted.items()
-    )
-
-
-def _merged(old: Any, wanted: Any) -> Any:  # noqa: ANN401 - any JSON
-    """Return the wanted value with the additional fields of ``old``, at every level."""
-    if not isinstance(old, dict) or not isinstance(wanted, dict):
-        return wanted
-    return old | {name: _merged(old.get(name), value) for name, value in wanted.items()}
+def _unhealthy(jobs: Jobs) -> Iterator[tuple[str, str, str]]:
+    """Yield id, state and reason of each replication that does not work."""
+    for id_, job in jobs.items():
+        if job.get("state") in _UNHEALTHY:
+            info = job.get("info")
+            reason = info.get("error") if isinstance(info, dict) else info
+            yield id_, str(job["state"]), str(reason or "CouchDB gives no reason")

@@ -89,8 +89,8 @@ class Step(ABC):
         requires_previous: ``find_drift`` skips the step while an earlier one has drift.
         is_prerequisite: ``find_drift`` skips all later steps while this one has drift.
         warnings: findings for the operator that no action can fix.
-        unseen: what the last check could not read. These are warnings; ``find_drift`` counts them
-            as drift.
+        unseen: what the last check could not read, or what only an operator can repair. These are
+            warnings; ``find_drift`` counts them as drift.
     """
 
     name: ClassVar[str]

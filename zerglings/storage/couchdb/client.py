@@ -44,6 +44,7 @@ class CouchDBClient:
         account: signs the requests.
         connections: size of the connection pool: one for each thread that may call concurrently.
         ca_file: PEM file of the certificate authorities to trust, None for the public ones.
+        connect_timeout: seconds to wait for a connection.
     """
 
     def __init__(
@@ -53,8 +54,10 @@ class CouchDBClient:
         *,
         connections: int = 1,
         ca_file: Path | None = None,
+        connect_timeout: float = CONNECT_TIMEOUT,
     ) -> None:
         self.account = account
+        self._connect_timeout = connect_timeout
         self._session = LeanSession(account, connections, raise_for_error, ca_file)
         self._resource = Resource(url, session=self._session, verify=True)
 
@@ -85,7 +88,7 @@ class CouchDBClient:
             method: the HTTP method.
             path: the unquoted segments of the path.
             timeout: seconds to wait for the response. Within gevent, the whole exchange is limited
-                to ``timeout`` plus ``CONNECT_TIMEOUT``, even if the body arrives in small parts.
+                to ``timeout`` plus ``connect_timeout``, even if the body arrives in small parts.
             body: JSON to send, None for no body.
             params: the query parameters.
 
@@ -126,14 +129,14 @@ class CouchDBClient:
     ) -> Reply:
         name = request_id()
         try:
-            with _deadline(timeout + CONNECT_TIMEOUT):
+            with _deadline(timeout + self._connect_timeout):
                 response, _ = self._resource.request(
                     method,
                     "/".join(map(_quoted, path)),
                     params=params,
                     data=None if body is None else orjson.dumps(body),
                     headers={REQUEST_ID: name},
-                    timeout=(min(CONNECT_TIMEOUT, timeout), timeout),
+                    timeout=(min(self._connect_timeout, timeout), timeout),
                     stream=True,  # the body is read below, whatever its Content-Type
                 )
                 content = response.content

@@ -16,7 +16,7 @@ from zerglings.storage.couchdb.database import Database
 from zerglings.storage.regions.changes import ChangeLog
 from zerglings.storage.regions.checkpoints import START, Checkpoint, checkpoints, is_older_copy
 from zerglings.storage.regions.delivery import Delivery
-from zerglings.storage.regions.jobs import CALL_TIMEOUT, checkpoint_id
+from zerglings.storage.regions.jobs import CALL_TIMEOUT, checkpoint_id, job_id
 
 WAIT_LIMIT = 180.0
 """Seconds to wait for each direction."""
@@ -51,11 +51,16 @@ class Exchange:
         limit: float = WAIT_LIMIT,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._name = peer_name
+        self.peer_name = peer_name
         self._local = local
         self._peer = peer
         self._limit = limit
         self._pause = pause
+
+    @property
+    def replication(self) -> str:
+        """The id of the document of this region's replication from the peer."""
+        return job_id(self._local.name, self.peer_name)
 
     def complete(self) -> None:
         """Wait until the peer has this region's changes, and then this region has the peer's.
@@ -68,12 +73,10 @@ class Exchange:
                 fault.
         """
         here, there = ChangeLog(self._local), ChangeLog(self._peer)
-        self._wait(
-            Delivery(here, there), self._sent, f"{self._name} has not replicated this region"
-        )
-        self._wait(
-            Delivery(there, here), self._received, f"this region has not replicated {self._name}"
-        )
+        failure = f"{self.peer_name} has not replicated this region"
+        self._wait(Delivery(here, there), self._sent, failure)
+        failure = f"this region has not replicated {self.peer_name}"
+        self._wait(Delivery(there, here), self._received, failure)
 
     def fault(self) -> str | None:
         """Return a sentence if changes are lost although CouchDB reports no error.
@@ -84,18 +87,18 @@ class Exchange:
         Raises:
             StoreUnavailable: one of the two cannot be read.
         """
+        common = self._checkpoints()
         if _server_id(self._local) == _server_id(self._peer):
             return (
-                f"{self._name} has the uuid of this CouchDB: COUCHDB_PEERS lists this region "
+                f"{self.peer_name} has the uuid of this CouchDB: COUCHDB_PEERS lists this region "
                 "itself, or both CouchDBs were given one uuid"
             )
-        common = self._checkpoints()
         own = self._own_checkpoint_id()
         if own in common and is_older_copy(self._peer, self._local, own):
-            return self._restored(f"in {self._name}", "this region misses changes")
+            return self._restored(f"in {self.peer_name}", "this region misses changes")
         newest = _newest(common, but=own)
         if newest is not None and is_older_copy(self._local, self._peer, newest):
-            return self._restored("here", f"{self._name} misses changes")
+            return self._restored("here", f"{self.peer_name} misses changes")
         return None
 
     def _restored(self, where: str, consequence: str) -> str:
@@ -122,7 +125,7 @@ class Exchange:
                 problem = f"{failure}: {delivery.outstanding()}"
                 silent_since = None
             except StoreUnavailable as error:
-                problem = f"{failure}, as far as is known: {error}"
+                problem = f"cannot be compared with peer {self.peer_name}: {error}"
                 silent_since = silent_since or time.monotonic()
             now = time.monotonic()
             if now >= end or (silent_since is not None and now - silent_since >= SILENCE_LIMIT):
@@ -141,7 +144,7 @@ class Exchange:
         return None if own is None else _agreed(*own)
 
     def _own_checkpoint_id(self) -> str:
-        return checkpoint_id(self._local, self._name)
+        return checkpoint_id(self._local, self.peer_name)
 
     def _checkpoints(self) -> dict[str, tuple[Checkpoint, Checkpoint]]:
         """Return the checkpoints of all replications between the two: here, and in the peer."""

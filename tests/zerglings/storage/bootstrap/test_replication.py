@@ -16,13 +16,13 @@ from tests.support.faults import Fault
 from tests.support.manage import python
 from tests.support.ready import assert_ready
 from tests.support.site import Site, missing_is_fine
-from zerglings.management.commands.bootstrap_couch import DRIFTED
+from zerglings.management.commands.bootstrap_couch import DRIFTED, READY
 from zerglings.storage.base import StoreUnavailable
 from zerglings.storage.bootstrap.accounts import user_id
-from zerglings.storage.bootstrap.replication import Peers
 from zerglings.storage.bootstrap.runner import Misconfigured, Refused, Run, Status, find_drift
 from zerglings.storage.couchdb.store import ROLE
 from zerglings.storage.regions.heartbeats import PREFIX, Heartbeat
+from zerglings.storage.regions.replications import Peers
 
 NOWHERE = "http://127.0.0.1:1"
 ELSEWHERE = "http://127.0.0.1:2"
@@ -48,13 +48,14 @@ class Region:
         peers = self.peers(password, **urls)
         return about_replication(self.site.bootstrap(peers=peers))
 
-    def check(self, **urls: str) -> list[str]:
+    def check(self, start_limit: float = 0, /, **urls: str) -> list[str]:
         lines: list[str] = []
 
         def report(step: str, status: Status, message: str) -> None:
             lines.append(f"{step} {status} {message}")
 
-        find_drift(self.site.plan(peers=self.peers(**urls)).steps(Run()), report)
+        plan = self.site.plan(peers=self.peers(**urls), start_limit=start_limit)
+        find_drift(plan.steps(Run()), report)
         return about_replication(lines)
 
     def id(self, peer: str, database: str | None = None) -> str:
@@ -291,9 +292,22 @@ def test_a_check_finds_a_missing_document(region: Region, proxy: FaultProxy) -> 
     assert writes(proxy) == []
 
 
-def jobs(*found: tuple[str, str, object]) -> Fault:
-    docs = [{"doc_id": id_, "state": state, "info": info} for id_, state, info in found]
-    return Fault(says({"docs": docs}), lambda _, path: path.startswith("/_scheduler/docs"))
+def jobs(*found: tuple[str, str, object], times: int | None = None) -> Fault:
+    docs = [
+        {"doc_id": id_, "id": f"job of {id_}", "state": state, "info": info}
+        for id_, state, info in found
+    ]
+    return Fault(says({"docs": docs}), lambda _, path: path.startswith("/_scheduler/docs"), times)
+
+
+def tasks(*found: tuple[str, int]) -> Fault:
+    """Answer with running replications, each with the number of documents that were refused."""
+    running = [
+        {"type": "replication", "replication_id": f"job of {id_}", "doc_write_failures": number}
+        for id_, number in found
+    ]
+    other = {"type": "database_compaction", "database": "x"}
+    return Fault(says([other, *running]), lambda _, path: path == "/_active_tasks")
 
 
 def test_a_stopped_replication_is_a_warning_and_drift_in_a_check(
@@ -322,6 +336,58 @@ def test_a_failed_replication_is_started_again_once(region: Region, proxy: Fault
     repaired = f"changed repaired {region.id('east')}"
     assert behind.bootstrap(east=NOWHERE) == [repaired, f"warning {said}", "ok ok"]
     assert region.document("east")["_rev"] != before
+
+
+def test_documents_that_couchdb_refused_are_a_warning_and_drift_in_a_check(
+    region: Region, proxy: FaultProxy
+) -> None:
+    behind = region.through(proxy.url)
+    behind.bootstrap(east=NOWHERE)
+    both = [region.id("east", database) for database in region.site.databases]
+    proxy.faults = [
+        jobs(*((id_, "running", None) for id_ in both), ("somebody's", "running", None)),
+        tasks((both[0], 0), (both[1], 3), ("somebody's", 5)),
+    ]
+    for lines in (behind.bootstrap(east=NOWHERE), behind.check(east=NOWHERE)):
+        assert "doc_write_failures: 3" in lines[0]
+        assert both[1] in lines[0]
+        assert "somebody's" not in lines[0]
+    assert behind.bootstrap(east=NOWHERE)[-1] == "ok ok"
+    assert behind.check(east=NOWHERE)[0].startswith("drift ")
+    proxy.faults = [proxy.faults[0], tasks(*((id_, 0) for id_ in both))]
+    assert behind.check(east=NOWHERE) == ["ok ok"]
+
+
+def test_a_check_reports_replications_that_couchdb_does_not_start(
+    region: Region, proxy: FaultProxy
+) -> None:
+    behind = region.through(proxy.url)
+    behind.bootstrap(east=NOWHERE)
+    both = [region.id("east", database) for database in region.site.databases]
+    proxy.faults = [jobs((both[0], "running", None)), tasks()]
+    (line,) = behind.check(0.1, east=NOWHERE)
+    assert line.startswith(f"drift {both[1]} is not started")
+    assert both[0] not in line.split()
+    assert behind.bootstrap(east=NOWHERE) == ["ok ok"], "the start of a pod does not wait"
+
+
+def test_a_check_waits_until_replications_have_started(region: Region, proxy: FaultProxy) -> None:
+    """CouchDB does not list them in the first seconds after its own start."""
+    behind = region.through(proxy.url)
+    behind.bootstrap(east=NOWHERE)
+    started = [(region.id("east", each), "running", None) for each in region.site.databases]
+    proxy.faults = [jobs(times=2), jobs(*started), tasks()]
+    assert behind.check(60, east=NOWHERE) == ["ok ok"]
+
+
+def test_a_missing_document_is_not_also_reported_as_not_started(
+    region: Region, proxy: FaultProxy
+) -> None:
+    region.site.bootstrap()
+    proxy.faults = [jobs(), tasks()]
+    (line,) = region.through(proxy.url).check(60, east=NOWHERE)
+    assert f"{region.id('east')} is missing" in line
+    assert "not started" not in line
 
 
 def test_the_password_of_the_peers_is_in_no_output(region: Region, proxy: FaultProxy) -> None:
@@ -442,18 +508,25 @@ def test_unsafe_and_slow_settings_of_nodes_are_warnings(region: Region, proxy: F
 class Compared:
     """An exchange that reports what the test gives it."""
 
-    def __init__(self, found: str | StoreUnavailable) -> None:
+    def __init__(
+        self, region: Region, found: str | StoreUnavailable, *, peer: str = "east"
+    ) -> None:
+        self.peer_name = peer
+        self.replication = region.id(peer)
+        self.comparisons = 0
         self._found = found
 
     def fault(self) -> str:
+        self.comparisons += 1
         if isinstance(self._found, StoreUnavailable):
             raise self._found
         return self._found
 
 
-def check_against(region: Region, *exchanges: Compared) -> list[str]:
+def check_against(region: Region, *exchanges: Compared, **urls: str) -> list[str]:
     """Check the replications, and compare them with those of the peers."""
-    plan = region.site.plan(peers=region.peers(east=NOWHERE), exchanges=exchanges)
+    peers = region.peers(**(urls or {"east": NOWHERE}))
+    plan = region.site.plan(peers=peers, exchanges=exchanges)
     steps = [step for step in plan.steps(Run()) if step.name == "replicate"]
     lines: list[str] = []
     find_drift(steps, lambda _, status, message: lines.append(f"{status} {message}"))
@@ -462,9 +535,42 @@ def check_against(region: Region, *exchanges: Compared) -> list[str]:
 
 def test_a_fault_that_only_a_comparison_finds_is_drift(region: Region) -> None:
     region.bootstrap(east=NOWHERE)
-    silent = Compared(StoreUnavailable("east does not answer"))
-    without = check_against(region, silent)
-    assert without == check_against(region)
-    (line,) = check_against(region, silent, Compared("it is an old copy"))
+    (line,) = check_against(region, Compared(region, "it is an old copy"))
     assert line.startswith("drift ")
     assert "it is an old copy" in line
+
+
+def test_each_peer_that_cannot_be_compared_is_reported_once(region: Region) -> None:
+    urls = {"east": NOWHERE, "west": ELSEWHERE}
+    region.bootstrap(**urls)
+    east = [Compared(region, StoreUnavailable("it does not answer")) for _ in range(2)]
+    west = Compared(region, "it is an old copy", peer="west")
+    (line,) = check_against(region, *east, west, **urls)
+    assert line.startswith("drift ")
+    assert line.count("cannot be compared with peer east: it does not answer") == 1
+    assert "it is an old copy" in line
+    assert [each.comparisons for each in east] == [1, 0], "a silent peer costs one timeout"
+
+
+def test_a_replication_without_a_job_is_not_compared(region: Region, proxy: FaultProxy) -> None:
+    behind = region.through(proxy.url)
+    behind.bootstrap(east=NOWHERE)
+    proxy.faults = [jobs(), tasks()]
+    east = Compared(region, StoreUnavailable("it has no job"))
+    assert check_against(behind, east) == ["ok ok"]
+    assert east.comparisons == 0
+
+
+def test_only_a_close_look_connects_to_peers(region: Region) -> None:
+    environment = region.site.environment | {
+        "COUCHDB_PEERS": f"east={NOWHERE}",
+        "COUCHDB_PEERS_USERNAME": region.username,
+        "COUCHDB_PEERS_PASSWORD": PASSWORD,
+    }
+    said = "cannot be compared with peer east: "
+    start = python("manage.py", "bootstrap_couch", **environment)
+    assert (start.returncode, said in start.stdout) == (READY, False)
+    check = python("manage.py", "bootstrap_couch", "--check", **environment)
+    assert (check.returncode, check.stdout.count(said)) == (DRIFTED, 1)
+    only = python("manage.py", "bootstrap_couch", "--only", "replicate", **environment)
+    assert (only.returncode, only.stdout.count(said)) == (READY, 1)

@@ -150,3 +150,53 @@ def test_the_same_replication_by_another_user_runs_beside_the_first(
             ),
             f"the replication of {name} is accepted",
         )
+
+
+def test_refused_documents_are_counted_in_the_running_task_and_not_sent_again(
+    server: Server, database: str
+) -> None:
+    """After a new start only ``/_active_tasks`` has the number, the scheduler has none.
+
+    Without the target's checkpoint everything is sent again.
+    """
+    own, target = f"http://127.0.0.1:{server.port}/{database}", f"{database}-target"
+    basic = {"basic": dict(zip(("username", "password"), server.admin, strict=True))}
+    ends = {
+        "source": {"url": own, "auth": basic},
+        "target": {"url": f"{own}-target", "auth": basic},
+    }
+
+    def start() -> str:
+        answer = server.ask("POST", "_replicate", json=ends | {"continuous": True})
+        return str(answer.json()["_local_id"])
+
+    def stop() -> None:
+        answer = server.ask("POST", "_replicate", json=ends | {"continuous": True, "cancel": True})
+        answer.raise_for_status()
+
+    def refused(job: str) -> object:
+        tasks = server.ask("GET", "_active_tasks").json()
+        found = [each for each in tasks if each.get("replication_id") == job]
+        return found[0]["doc_write_failures"] if found else None
+
+    server.ask("PUT", target).raise_for_status()
+    try:
+        refusal = {"validate_doc_update": "function() { throw({forbidden: 'no'}) }"}
+        design = server.ask("PUT", f"{target}/_design/no", json=refusal).json()
+        server.ask("PUT", f"{database}/a", json={}).raise_for_status()
+        job = start()
+        wait_until(lambda: refused(job) == 1, "the document has been refused")
+        stop()
+        assert start() == job
+        wait_until(lambda: refused(job) == 1, "the number is that of before")
+        assert server.ask("GET", f"_scheduler/jobs/{job}").json()["info"] is None
+        stop()
+        server.ask("DELETE", f"{target}/_design/no", params={"rev": design["rev"]})
+        checkpoint = f"{target}/_local/{job.removesuffix('+continuous')}"
+        server.ask("DELETE", checkpoint).raise_for_status()
+        start()
+        wait_until(lambda: server.ask("GET", f"{target}/a").ok, "it is sent again")
+        assert refused(job) == 0
+        stop()
+    finally:
+        server.ask("DELETE", target).raise_for_status()

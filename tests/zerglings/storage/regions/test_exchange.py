@@ -100,8 +100,13 @@ class Region:
 
 
 class Unreachable(Region):
+    requests = 0
+
     def ask(self, *_args: object, **_rest: object) -> dict[str, Any]:
+        self.requests += 1
         raise StoreUnavailable("CouchDB cannot be reached")
+
+    ask_server = ask
 
 
 def exchange(
@@ -365,7 +370,7 @@ def test_a_failed_request_is_repeated(here: Region, there: Region) -> None:
 
 
 def test_a_region_that_cannot_be_read_is_reported(here: Region) -> None:
-    with pytest.raises(PeerBehind, match="east"):
+    with pytest.raises(PeerBehind, match="cannot be compared with peer east"):
         exchange(here, Unreachable("there", 0)).complete()
 
 
@@ -381,6 +386,13 @@ def test_faults_are_looked_for_once_before_each_wait(here: Region, there: Region
     exchange(here, there, go_on, limit=60).complete()
     assert reached == [10, 20, 30, 40, 50]
     assert here.welcomes == 2, "one for each direction"
+
+
+def test_a_region_that_cannot_be_read_costs_one_timeout(here: Region) -> None:
+    there = Unreachable("there", 0)
+    with pytest.raises(StoreUnavailable):
+        exchange(here, there).fault()
+    assert there.requests == 1
 
 
 def restore(region: Region, other: Region) -> None:
