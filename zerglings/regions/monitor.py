@@ -11,11 +11,9 @@ from typing import Protocol
 
 from django.conf import settings
 
-from zerglings.storage import configured_store, open_main_database
-from zerglings.storage.base import Store, StoreError
-from zerglings.storage.couchdb.database import Database
-from zerglings.storage.regions.changes import ChangeLog
-from zerglings.storage.regions.heartbeats import PERIOD, HeartbeatWriter
+from zerglings.storage import open_heartbeats
+from zerglings.storage.base import StoreError
+from zerglings.storage.regions.heartbeats import PERIOD, Heartbeats
 from zerglings.storage.regions.lag import Lag, LagMeter
 
 logger = logging.getLogger(__name__)
@@ -36,21 +34,15 @@ class RegionMonitor:
     """Keeps one region's heartbeat current, and knows how far it is behind the others.
 
     Args:
-        region: the name of this region.
-        store: the store of zerglings.
-        database: the main database of the same store.
+        heartbeats: the heartbeats of regions, as seen from this one.
         clock: returns the time in seconds since 1970.
     """
 
-    def __init__(
-        self, region: str, store: Store, database: Database, clock: Callable[[], float] = time.time
-    ) -> None:
-        self.region = region
-        self._database = database
+    def __init__(self, heartbeats: Heartbeats, clock: Callable[[], float] = time.time) -> None:
+        self.region = heartbeats.region
+        self._heartbeats = heartbeats
         self._clock = clock
-        changes = ChangeLog(database)
-        self._writer = HeartbeatWriter(region, store.history, changes)
-        self._meter = LagMeter(region, store.history, changes)
+        self._meter = LagMeter()
         self._is_failing = False
 
     def run(self, stopping: Event) -> None:
@@ -63,7 +55,7 @@ class RegionMonitor:
     def step(self) -> None:
         """Write a heartbeat if one is due, and read those of the other regions."""
         failures: list[StoreError] = []
-        for work in (self._writer.write, self._meter.update):
+        for work in (self._heartbeats.write, self._look):
             try:
                 work(self._clock())
             except StoreError as error:
@@ -78,12 +70,13 @@ class RegionMonitor:
 
     def close(self) -> None:
         """Close the connections."""
-        self._database.client.close()
+        self._heartbeats.close()
+
+    def _look(self, now: float) -> None:
+        self._meter.update(self._heartbeats.arrived(), now)
 
 
 @cache
 def configured_monitor() -> RegionMonitor | None:
     """Return the monitor of this process, None if ``OVERMIND_REGION`` is not set."""
-    if not settings.OVERMIND_REGION:
-        return None
-    return RegionMonitor(settings.OVERMIND_REGION, configured_store(), open_main_database())
+    return RegionMonitor(open_heartbeats()) if settings.OVERMIND_REGION else None

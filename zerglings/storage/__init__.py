@@ -21,6 +21,7 @@ from zerglings.storage.regions.exchange import (
     PeerBehind,
     replicating_peers,
 )
+from zerglings.storage.regions.heartbeats import Heartbeats
 from zerglings.storage.sqlite.store import SQLiteStore
 
 CONNECTIONS = MAX_CALLS + 2
@@ -39,10 +40,11 @@ def open_admin_store() -> Store:
     return _open_store(settings.COUCHDB_ADMIN_USERNAME, settings.COUCHDB_ADMIN_PASSWORD)
 
 
-def open_main_database() -> Database:
-    """Return the main database in CouchDB, with connections of its own. The caller closes them."""
+def open_heartbeats() -> Heartbeats:
+    """Return the heartbeats of this region, with a connection of their own."""
     client = _client(settings.COUCHDB_URL, settings.COUCHDB_USERNAME, settings.COUCHDB_PASSWORD)
-    return Database(client, settings.COUCHDB_DATABASE)
+    history = configured_store().history
+    return Heartbeats(settings.OVERMIND_REGION, history, client, settings.COUCHDB_DATABASE)
 
 
 def open_exchanges() -> list[Exchange]:
