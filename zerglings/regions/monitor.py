@@ -43,26 +43,23 @@ class RegionMonitor:
         self._heartbeats = heartbeats
         self._clock = clock
         self._meter = LagMeter()
-        self._is_failing = False
+        self._logged: set[type[Exception]] = set()
 
     def run(self, stopping: Event) -> None:
-        """Work until ``stopping`` is set. An outage of the store is logged once."""
+        """Work until ``stopping`` is set, whatever fails meanwhile."""
         pause = random.uniform(0, FIRST_PAUSE)
         while not stopping.wait(pause):
             self.step()
             pause = random.uniform(0.9, 1.1) * PERIOD
 
     def step(self) -> None:
-        """Write a heartbeat if one is due, and read those of the other regions."""
-        failures: list[StoreError] = []
-        for work in (self._heartbeats.write, self._look):
-            try:
-                work(self._clock())
-            except StoreError as error:
-                failures.append(error)
-        if failures and not self._is_failing:
-            logger.warning("The heartbeats of regions pause while the store fails: %s", failures[0])
-        self._is_failing = bool(failures)
+        """Write a heartbeat if one is due, and read those of the other regions.
+
+        Each kind of error is logged once until a step succeeds.
+        """
+        succeeded = [self._succeeds(work) for work in (self._heartbeats.write, self._look)]
+        if all(succeeded):
+            self._logged.clear()
 
     def lags(self) -> dict[str, Lag] | None:
         """Return how far this region is behind the others, as ``LagMeter.lags`` does."""
@@ -72,8 +69,25 @@ class RegionMonitor:
         """Close the connections."""
         self._heartbeats.close()
 
+    def _succeeds(self, work: Callable[[float], None]) -> bool:
+        try:
+            work(self._clock())
+        except Exception as error:  # noqa: BLE001 - it is logged, and the next step tries again
+            if type(error) not in self._logged:
+                self._logged.add(type(error))
+                _log(error)
+            return False
+        return True
+
     def _look(self, now: float) -> None:
         self._meter.update(self._heartbeats.arrived(), now)
+
+
+def _log(error: Exception) -> None:
+    if isinstance(error, StoreError):
+        logger.warning("The heartbeats of regions pause while the store fails: %s", error)
+    else:
+        logger.error("The heartbeats of regions pause after a crash", exc_info=error)
 
 
 @cache

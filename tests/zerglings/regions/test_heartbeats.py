@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 
@@ -14,6 +16,7 @@ from tests.support.faulty_store import FaultyStore
 from tests.support.monitored_regions import START, Clock, MonitoredRegion
 from tests.support.waiting import wait_until
 from zerglings.regions import monitor
+from zerglings.regions.monitor import RegionMonitor
 from zerglings.storage.base import StoreUnavailable
 from zerglings.storage.regions.heartbeats import PERIOD, YOUNGEST_REPLACED, Heartbeat
 
@@ -148,17 +151,54 @@ def test_a_region_that_cannot_write_still_watches_the_others(
     assert set(process.lags() or {}) == {"east"}
 
 
+@contextmanager
+def running(process: RegionMonitor) -> Iterator[None]:
+    """Run a monitor during the block, and check that it ends when it is told to."""
+    stopping = threading.Event()
+    thread = threading.Thread(target=process.run, args=[stopping])
+    thread.start()
+    try:
+        yield
+    finally:
+        stopping.set()
+        thread.join(PERIOD / 2)
+        assert not thread.is_alive()
+
+
 def test_a_monitor_ends_when_it_is_told_to(
     west: MonitoredRegion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(monitor, "FIRST_PAUSE", 0.01)
-    stopping = threading.Event()
-    thread = threading.Thread(target=west.monitor.run, args=[stopping])
-    thread.start()
-    wait_until(west.heartbeats, "the heartbeat is written")
-    stopping.set()
-    thread.join(PERIOD / 2)
-    assert not thread.is_alive()
+    with running(west.monitor):
+        wait_until(west.heartbeats, "the heartbeat is written")
+
+
+def test_a_crash_is_logged_once_with_its_cause_and_survived(
+    west: MonitoredRegion,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    for name in ("FIRST_PAUSE", "PERIOD"):
+        monkeypatch.setattr(monitor, name, 0.01)
+    faulty = FaultyStore(west.store)
+    crashes: list[None] = []
+
+    def crash() -> None:
+        crashes.append(None)
+        raise ZeroDivisionError
+
+    faulty.history.before_page = crash
+    process = west.another_process(clock, faulty)
+    with running(process):
+        wait_until(lambda: len(crashes) > 2, "it crashes again and again")
+        assert process.lags() is None
+        faulty.history.before_page = lambda: None
+        wait_until(lambda: process.lags() == {}, "it works again")
+    (record,) = caplog.records
+    assert record.levelno == logging.ERROR
+    assert record.exc_info is not None
+    assert record.exc_info[0] is ZeroDivisionError
 
 
 def test_without_a_region_there_is_no_monitor(couch: Backend) -> None:
