@@ -104,6 +104,7 @@ def test_a_hanging_history_database_delays_neither_requests_nor_the_end(
         wait_until(lambda: any("-history" in seen.path for seen in proxy.requests), "a call hangs")
         zergling_id = service.spawn()
         assert service.call("POST", f"/zerglings/{zergling_id}", '"M"').status == 200
-        assert service.call("GET", "/regions").json == {"region": "west", "others": []}
+        assert service.call("GET", "/regions").json == {"region": "west", "others": None}
+        assert list(Metrics.of(service).samples(SEEN)) == [({}, 0)]
         began = time.monotonic()
     assert time.monotonic() - began < 5
