@@ -38,7 +38,7 @@ USERNAME, PASSWORD = "COUCHDB_PEERS_USERNAME", "COUCHDB_PEERS_PASSWORD"
 REVS_LIMIT = {"COUCHDB_REVS_LIMIT": "50"}
 """What bootstrap chooses for databases with peers. Here the peers are set up later."""
 
-PATIENCE = 300.0
+TIMEOUT = 300.0
 """Seconds within which a service starts or ends on a machine that is very busy."""
 
 PULL_PAUSE = 0.2
@@ -98,7 +98,7 @@ class Region:
         """End the service and start it again; a service that does not end in time is killed."""
         with suppress(subprocess.TimeoutExpired):
             self.service.stop(by)
-        wait_until(lambda: not processes(self.service), "the service has ended", PATIENCE)
+        wait_until(lambda: not processes(self.service), "the service has ended", TIMEOUT)
         self.service.start()
 
     def _read(self, path: str) -> bytes:
@@ -202,7 +202,7 @@ def _environment_with_peers(region: Region, account: Mapping[str, str]) -> dict[
 def _list_peers(region: Region, account: Mapping[str, str]) -> None:
     """Set up a region's replications from the regions that it has links to."""
     environment = _environment_with_peers(region, account)
-    manage("bootstrap_couch", "--only", "replicate", environment=environment, limit=PATIENCE)
+    manage("bootstrap_couch", "--only", "replicate", environment=environment, limit=TIMEOUT)
 
 
 def _with_account(couch: CouchDB, url: str | None = None) -> str:
@@ -244,9 +244,9 @@ def _region(name: str, couch: CouchDB, database: str) -> Iterator[Region]:
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         stack.callback(couch.drop, database)
-        manage("bootstrap_couch", environment=environment | REVS_LIMIT, limit=PATIENCE)
+        manage("bootstrap_couch", environment=environment | REVS_LIMIT, limit=TIMEOUT)
         stack.enter_context(_replicator_settings(couch))
-        service = stack.enter_context(Service(environment, directory, patience=PATIENCE))
+        service = stack.enter_context(Service(environment, directory, start_timeout=TIMEOUT))
         yield Region(name, couch, database, service)
 
 

@@ -26,7 +26,7 @@ UNDECIDED = (NO_ANSWER, 409, 503)
 """Statuses after which a command is repeated."""
 
 LOOK_EVERY = 0.05
-PATIENCE = 300.0
+TIMEOUT = 300.0
 """Seconds within which regions show each other's commands."""
 
 
@@ -52,13 +52,13 @@ class Caller:
         """Command a zergling; repeat the command with its key until it is acknowledged.
 
         Raises:
-            BenchError: it was refused, or not acknowledged within ``PATIENCE`` seconds.
+            BenchError: it was refused, or not acknowledged within ``TIMEOUT`` seconds.
         """
         self._insist(f"/zerglings/{zergling_id}", words)
         self.moved[zergling_id] += len(words)
 
     def _insist(self, path: str, body: str) -> bytes:
-        key, end = secrets.token_hex(16), time.monotonic() + PATIENCE
+        key, end = secrets.token_hex(16), time.monotonic() + TIMEOUT
         while True:
             status, got = self._ask("POST", path, body, key)
             if status in DONE:
@@ -80,9 +80,9 @@ class Caller:
         """Wait until a zergling shows so many commands; return the time on the monotonic clock.
 
         Raises:
-            BenchError: it did not within ``PATIENCE`` seconds.
+            BenchError: it did not within ``TIMEOUT`` seconds.
         """
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + TIMEOUT
         while self.count(zergling_id) < count:
             if time.monotonic() > end:
                 raise BenchError(f"{zergling_id} has not {count} commands in {self.region.name}")
@@ -189,7 +189,7 @@ def wait_until_merged(movers: Sequence[Caller], ids: Sequence[str]) -> float:
             for zergling_id in ids:
                 far = sum(counts[zergling_id] for counts in others)
                 while reader.count(zergling_id) < far + mover.moved[zergling_id]:
-                    if time.monotonic() - began > PATIENCE:
+                    if time.monotonic() - began > TIMEOUT:
                         raise BenchError(f"{zergling_id} is not merged in {mover.region.name}")
                     time.sleep(LOOK_EVERY)
     return time.monotonic() - began

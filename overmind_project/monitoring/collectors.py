@@ -97,17 +97,19 @@ class RegionsCollector(Collector):
     """Reports how far this region is behind the others.
 
     Args:
-        lags: returns the lags by region, None if they are unknown or there are no regions.
+        lags: returns the lags by region, None while they are unknown.
     """
 
     def __init__(self, lags: Callable[[], dict[str, Lag] | None]) -> None:
         self._lags = lags
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the lags; nothing for a region whose heartbeat has never arrived."""
-        lags = self._lags()
-        if lags is None:
-            return
+        """Yield the lags; nothing for a region whose heartbeat has never arrived.
+
+        While the lags are unknown, no region is seen: so the alert for that also reports a monitor
+        that does not work.
+        """
+        lags = self._lags() or {}
         yield GaugeMetricFamily(
             "overmind_regions_seen",
             "Other regions whose heartbeats have arrived in this one.",

@@ -19,7 +19,6 @@ from overmind_project.monitoring.multiprocess import METRICS_DIRECTORY
 from zerglings.api.negotiation import best_media_type
 from zerglings.hive.hive import configured_hive
 from zerglings.regions.monitor import configured_monitor
-from zerglings.storage.regions.lag import Lag
 
 Render = Callable[[CollectorRegistry], bytes]
 
@@ -27,11 +26,6 @@ PLAIN, OPEN_METRICS = "text/plain", "application/openmetrics-text"
 
 ATTEMPTS = 3
 """Attempts to read the files of the processes: those of ended ones may be removed meanwhile."""
-
-
-def _region_lags() -> dict[str, Lag] | None:
-    monitor = configured_monitor()
-    return None if monitor is None else monitor.lags()
 
 
 @cache
@@ -43,7 +37,8 @@ def _registry() -> CollectorRegistry:
         registry = REGISTRY
     registry.register(ServiceCollector())
     registry.register(CopiesCollector(lambda: configured_hive().missing_documents()))
-    registry.register(RegionsCollector(_region_lags))
+    if (monitor := configured_monitor()) is not None:
+        registry.register(RegionsCollector(monitor.lags))
     return registry
 
 

@@ -13,8 +13,7 @@ from zerglings.documents import Document
 from zerglings.hive.hive import Hive
 from zerglings.regions.monitor import RegionMonitor
 from zerglings.storage.base import Store
-from zerglings.storage.couchdb.database import Database
-from zerglings.storage.regions.heartbeats import document_id
+from zerglings.storage.regions.heartbeats import Heartbeats, document_id
 
 START = 1_000_000_000.0
 
@@ -44,8 +43,10 @@ class MonitoredRegion(Region):
 
     def another_process(self, clock: Clock, store: Store | None = None) -> RegionMonitor:
         """Return the monitor of another process, which knows nothing yet."""
-        database = Database(self.backend.server.client(1), self.databases[MAIN])
-        process = RegionMonitor(self.name, store or self.store, database, clock)
+        client = self.backend.server.client(1)
+        history = (store or self.store).history
+        heartbeats = Heartbeats(self.name, history, client, self.databases[MAIN])
+        process = RegionMonitor(heartbeats, clock)
         self._processes.append(process)
         return process
 
@@ -57,6 +58,20 @@ class MonitoredRegion(Region):
     def heartbeats(self, of: str = "") -> list[Document]:
         """Return the leaves of a region's heartbeat, by default of this region's own."""
         return leaves(self.store.history, document_id(of or self.name)) or []
+
+    def markers(self, *, history: bool = False) -> list[list[Document]]:
+        """Return the leaves of each marker of this region."""
+        (heartbeat,) = self.heartbeats()
+        ids = heartbeat["markers"]["history" if history else "zerglings"]
+        return [self.revisions(id_, history=history) for id_ in ids]
+
+    def behind_after_heartbeat(
+        self, other: MonitoredRegion, *parts: int
+    ) -> tuple[float, float] | None:
+        """Have the other region write a heartbeat, copy these parts of it, and look."""
+        other.monitor.step()
+        self.copy(other, *parts)
+        return self.seconds_behind(other)
 
     def seconds_behind(self, other: MonitoredRegion) -> tuple[float, float] | None:
         """Look, and return by how much it is behind, for the main and the history database."""
@@ -71,8 +86,10 @@ class MonitoredRegion(Region):
 
 
 @contextmanager
-def new_region(server: CouchDBServer, name: str, clock: Clock) -> Iterator[MonitoredRegion]:
-    with couchdb_backend(server, shards=1) as backend:  # so that there is one latest change
+def new_region(
+    server: CouchDBServer, name: str, clock: Clock, shards: int
+) -> Iterator[MonitoredRegion]:
+    with couchdb_backend(server, shards) as backend:
         region = MonitoredRegion(name, backend, clock)
         yield region
         region.close()

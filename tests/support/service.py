@@ -44,7 +44,7 @@ class Service:
 
     ``checkout`` is the directory of its code and ``python`` its interpreter; by default this
     test's. ``program`` is the command line to start, ``host`` the address to listen on, and
-    ``patience`` the seconds that a start may take.
+    ``start_timeout`` the seconds that a start may take.
     """
 
     def __init__(
@@ -56,12 +56,12 @@ class Service:
         python: str = sys.executable,
         program: tuple[str, ...] = GUNICORN,
         host: str = "127.0.0.1",
-        patience: float = START_DEADLINE_SECONDS,
+        start_timeout: float = START_DEADLINE_SECONDS,
     ) -> None:
         self._checkout = checkout
         self._python = python
         self._program = program
-        self._patience = patience
+        self._start_timeout = start_timeout
         self.port = free_port()
         self._log = directory / "service.log"
         address = {"OVERMIND_HTTP_ADDR": f"{host}:{self.port}"}
@@ -139,7 +139,7 @@ class Service:
         return id_
 
     def _wait_until_it_answers(self) -> None:
-        deadline = time.monotonic() + self._patience
+        deadline = time.monotonic() + self._start_timeout
         while True:
             try:
                 if self.call("GET", "/healthz").status == 200:

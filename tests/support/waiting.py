@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable
 
 POLL_SECONDS = 0.005
-PATIENCE_SECONDS = 30.0
+TIMEOUT_SECONDS = 30.0
 """Seconds that a busy machine may need; a passing test never waits that long."""
 
 
 def wait_until(
-    condition: Callable[[], object], what: str, seconds: float = PATIENCE_SECONDS
+    condition: Callable[[], object], what: str, seconds: float = TIMEOUT_SECONDS
 ) -> None:
     """Return as soon as a condition holds.
 

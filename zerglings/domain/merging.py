@@ -1,8 +1,8 @@
-"""Merging of rival histories of one zergling. The result is the same on every replica.
+"""Merging of rival histories of one zergling. The result is the same on every replica and region.
 
-A CouchDB cluster can acknowledge two writes that follow the same revision. Each becomes a leaf of
-the document's revision tree. Merging turns the leaves into one history that holds every request of
-every leaf once.
+A CouchDB cluster can acknowledge two writes that follow the same revision, and so can two regions
+before replication brings them together. Each becomes a leaf of the document's revision tree.
+Merging turns the leaves into one history that holds every request of every leaf once.
 """
 
 from __future__ import annotations

@@ -11,11 +11,9 @@ from typing import Protocol
 
 from django.conf import settings
 
-from zerglings.storage import configured_store, open_main_database
-from zerglings.storage.base import Store, StoreError
-from zerglings.storage.couchdb.database import Database
-from zerglings.storage.regions.changes import ChangeLog
-from zerglings.storage.regions.heartbeats import PERIOD, HeartbeatWriter
+from zerglings.storage import open_heartbeats
+from zerglings.storage.base import StoreError
+from zerglings.storage.regions.heartbeats import PERIOD, Heartbeats
 from zerglings.storage.regions.lag import Lag, LagMeter
 
 logger = logging.getLogger(__name__)
@@ -36,41 +34,32 @@ class RegionMonitor:
     """Keeps one region's heartbeat current, and knows how far it is behind the others.
 
     Args:
-        region: the name of this region.
-        store: the store of zerglings.
-        database: the main database of the same store.
+        heartbeats: the heartbeats of regions, as seen from this one.
         clock: returns the time in seconds since 1970.
     """
 
-    def __init__(
-        self, region: str, store: Store, database: Database, clock: Callable[[], float] = time.time
-    ) -> None:
-        self.region = region
-        self._database = database
+    def __init__(self, heartbeats: Heartbeats, clock: Callable[[], float] = time.time) -> None:
+        self.region = heartbeats.region
+        self._heartbeats = heartbeats
         self._clock = clock
-        changes = ChangeLog(database)
-        self._writer = HeartbeatWriter(region, store.history, changes)
-        self._meter = LagMeter(region, store.history, changes)
-        self._is_failing = False
+        self._meter = LagMeter()
+        self._logged: set[type[Exception]] = set()
 
     def run(self, stopping: Event) -> None:
-        """Work until ``stopping`` is set. An outage of the store is logged once."""
+        """Work until ``stopping`` is set, whatever fails meanwhile."""
         pause = random.uniform(0, FIRST_PAUSE)
         while not stopping.wait(pause):
             self.step()
             pause = random.uniform(0.9, 1.1) * PERIOD
 
     def step(self) -> None:
-        """Write a heartbeat if one is due, and read those of the other regions."""
-        failures: list[StoreError] = []
-        for work in (self._writer.write, self._meter.update):
-            try:
-                work(self._clock())
-            except StoreError as error:
-                failures.append(error)
-        if failures and not self._is_failing:
-            logger.warning("The heartbeats of regions pause while the store fails: %s", failures[0])
-        self._is_failing = bool(failures)
+        """Write a heartbeat if one is due, and read those of the other regions.
+
+        Each kind of error is logged once until a step succeeds.
+        """
+        succeeded = [self._succeeds(work) for work in (self._heartbeats.write, self._look)]
+        if all(succeeded):
+            self._logged.clear()
 
     def lags(self) -> dict[str, Lag] | None:
         """Return how far this region is behind the others, as ``LagMeter.lags`` does."""
@@ -78,12 +67,30 @@ class RegionMonitor:
 
     def close(self) -> None:
         """Close the connections."""
-        self._database.client.close()
+        self._heartbeats.close()
+
+    def _succeeds(self, work: Callable[[float], None]) -> bool:
+        try:
+            work(self._clock())
+        except Exception as error:  # noqa: BLE001 - it is logged, and the next step tries again
+            if type(error) not in self._logged:
+                self._logged.add(type(error))
+                _log(error)
+            return False
+        return True
+
+    def _look(self, now: float) -> None:
+        self._meter.update(self._heartbeats.arrived(), now)
+
+
+def _log(error: Exception) -> None:
+    if isinstance(error, StoreError):
+        logger.warning("The heartbeats of regions pause while the store fails: %s", error)
+    else:
+        logger.error("The heartbeats of regions pause after a crash", exc_info=error)
 
 
 @cache
 def configured_monitor() -> RegionMonitor | None:
     """Return the monitor of this process, None if ``OVERMIND_REGION`` is not set."""
-    if not settings.OVERMIND_REGION:
-        return None
-    return RegionMonitor(settings.OVERMIND_REGION, configured_store(), open_main_database())
+    return RegionMonitor(open_heartbeats()) if settings.OVERMIND_REGION else None

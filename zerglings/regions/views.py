@@ -15,11 +15,16 @@ class Regions(APIView):
     """The name of this region, and for each other one the seconds by which it is behind."""
 
     def get(self, request: Request) -> Response:
-        """Show the regions. Others are missing until something of them has arrived."""
+        """Show the regions.
+
+        The others are null while they are unknown. One is missing until something of it arrives.
+        """
         monitor = configured_monitor()
-        lags = monitor.lags() if monitor is not None else None
-        others = [_other(name, lag) for name, lag in (lags or {}).items()]
-        return Response({"region": monitor.region if monitor else None, "others": others})
+        if monitor is None:
+            return Response({"region": None, "others": []})
+        lags = monitor.lags()
+        others = None if lags is None else [_other(*each) for each in lags.items()]
+        return Response({"region": monitor.region, "others": others})
 
 
 def _other(name: str, lag: Lag) -> Json:

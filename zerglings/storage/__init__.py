@@ -18,6 +18,7 @@ from zerglings.storage.couchdb.store import CouchDBStore, database_names
 from zerglings.storage.guarded import GuardedStore
 from zerglings.storage.instrumented import InstrumentedStore
 from zerglings.storage.regions.exchange import Exchange, PeerBehind
+from zerglings.storage.regions.heartbeats import Heartbeats
 from zerglings.storage.regions.jobs import REPLICATOR, replicating_peers
 from zerglings.storage.sqlite.store import SQLiteStore
 
@@ -41,10 +42,11 @@ def open_admin_store() -> Store:
     return _open_store(settings.COUCHDB_ADMIN_USERNAME, settings.COUCHDB_ADMIN_PASSWORD)
 
 
-def open_main_database() -> Database:
-    """Return the main database in CouchDB, with connections of its own. The caller closes them."""
+def open_heartbeats() -> Heartbeats:
+    """Return the heartbeats of this region, with a connection of their own."""
     client = _client(settings.COUCHDB_URL, settings.COUCHDB_USERNAME, settings.COUCHDB_PASSWORD)
-    return Database(client, settings.COUCHDB_DATABASE)
+    history = configured_store().history
+    return Heartbeats(settings.OVERMIND_REGION, history, client, settings.COUCHDB_DATABASE)
 
 
 @contextmanager

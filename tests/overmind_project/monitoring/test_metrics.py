@@ -188,9 +188,12 @@ def shown(lags: dict[str, Lag] | None) -> dict[str, list[tuple[dict[str, str], f
     }
 
 
-def test_regions_are_counted_only_while_they_are_known() -> None:
-    assert shown(None) == {}
-    assert shown({}) == {"overmind_regions_seen": [({}, 0)], "overmind_region_lag_seconds": []}
+@pytest.mark.parametrize("lags", [None, {}])
+def test_no_region_is_seen_while_none_is_known(lags: dict[str, Lag] | None) -> None:
+    assert shown(lags) == {"overmind_regions_seen": [({}, 0)], "overmind_region_lag_seconds": []}
+
+
+def test_each_region_has_its_lags() -> None:
     found = shown({"east": Lag(zerglings=70.0, history=2.5), "north": Lag(1.0, 0.0)})
     assert found["overmind_regions_seen"] == [({}, 2)]
     assert ({"region": "east", "part": "zerglings"}, 70.0) in found["overmind_region_lag_seconds"]

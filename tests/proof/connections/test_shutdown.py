@@ -136,8 +136,8 @@ def test_an_interrupted_service_ends_quickly_and_keeps_acknowledged_commands(
 
 
 def test_a_hanging_worker_is_replaced(sqlite: Backend, tmp_path: Path) -> None:
-    impatience = {"GUNICORN_CMD_ARGS": "--timeout 3"}
-    with Service(sqlite.environment | impatience, tmp_path) as service:
+    short_timeout = {"GUNICORN_CMD_ARGS": "--timeout 3"}
+    with Service(sqlite.environment | short_timeout, tmp_path) as service:
         before = service.call("POST", "/zerglings/").json
         (hung,) = workers(service)
         os.kill(hung, signal.SIGSTOP)

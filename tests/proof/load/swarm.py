@@ -52,7 +52,7 @@ KEYLESS_WORDS = 24
 AT_ONCE = 0.7
 """Share of immediate repeats; the others repeat one of the last few commands."""
 
-PATIENCE = 60.0
+PROGRESS_LIMIT = 60.0
 """Seconds within which a run makes progress, even while services or store restart."""
 
 EXPECTED = {200, 201, 204, 400, 404, 409, 412, 503}
@@ -124,7 +124,9 @@ class Swarm:
     def wait_for_more(self, acknowledged: int) -> None:
         """Wait until so many more requests are acknowledged."""
         enough = self.ledger.acknowledged + acknowledged
-        wait_until(lambda: self.ledger.acknowledged >= enough, "the zerglings move on", PATIENCE)
+        wait_until(
+            lambda: self.ledger.acknowledged >= enough, "the zerglings move on", PROGRESS_LIMIT
+        )
 
     def wait_for_round(self) -> None:
         """Wait until every client has completed its current request."""
@@ -132,7 +134,7 @@ class Swarm:
         wait_until(
             lambda: all(now > then for now, then in zip(self.rounds, before, strict=True)),
             "every client begins another request",
-            PATIENCE,
+            PROGRESS_LIMIT,
         )
 
     def target(self) -> Life:

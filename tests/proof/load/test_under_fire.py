@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 
 from tests.proof.load.ledger import Fate
-from tests.proof.load.swarm import EXPECTED, KEYLESS, PATIENCE, REPEATED, Swarm
+from tests.proof.load.swarm import EXPECTED, KEYLESS, PROGRESS_LIMIT, REPEATED, Swarm
 from tests.proof.load.verdict import check, without_late_repeats
 from tests.support.backends import Backend, couchdb_backend
 from tests.support.documents import read, write
@@ -189,11 +189,13 @@ def test_killing_workers_loses_and_duplicates_nothing(
     killed = set()
 
     def kill() -> None:
-        wait_until(lambda: len(workers(hard_service)) == SIZE.processes, "all work", PATIENCE)
+        wait_until(lambda: len(workers(hard_service)) == SIZE.processes, "all work", PROGRESS_LIMIT)
         victim = random.choice(workers(hard_service))
         os.kill(victim, signal.SIGKILL)
         killed.add(victim)
-        wait_until(lambda: victim not in workers(hard_service), "the worker is gone", PATIENCE)
+        wait_until(
+            lambda: victim not in workers(hard_service), "the worker is gone", PROGRESS_LIMIT
+        )
 
     withstand(swarm, backend, kill)
     logger.info("%d workers were killed", len(killed))
@@ -241,7 +243,9 @@ def test_restarting_couchdb_loses_and_duplicates_nothing(
 def wait_for_refusals(swarm: Swarm) -> None:
     """Wait until clients get responses of the outage."""
     enough = swarm.ledger.statuses[503] + swarm.clients // 4
-    wait_until(lambda: swarm.ledger.statuses[503] >= enough, "clients see the outage", PATIENCE)
+    wait_until(
+        lambda: swarm.ledger.statuses[503] >= enough, "clients see the outage", PROGRESS_LIMIT
+    )
 
 
 def run(command: str) -> None:

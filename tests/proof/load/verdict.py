@@ -12,7 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 
 from tests.proof.load.ledger import Fate, Life, Sent, named
-from tests.proof.load.swarm import PATIENCE, Swarm
+from tests.proof.load.swarm import PROGRESS_LIMIT, Swarm
 from tests.support.backends import Backend
 from tests.support.documents import SOON, leaves
 from tests.support.service import Reply
@@ -81,7 +81,7 @@ def _settle(swarm: Swarm, store: Store, life: Life) -> None:
                 return False
         return len(leaves(store, life.id, all_copies=True) or []) <= 1
 
-    wait_until(is_settled, f"{life.id} is settled", PATIENCE)
+    wait_until(is_settled, f"{life.id} is settled", PROGRESS_LIMIT)
 
 
 def _check_life(
@@ -206,7 +206,7 @@ def _listed(swarm: Swarm) -> set[str]:
         replies.append(swarm.services[0].call("GET", "/zerglings/"))
         return replies[-1].status == 200
 
-    wait_until(is_answered, "the list is answered", PATIENCE)
+    wait_until(is_answered, "the list is answered", PROGRESS_LIMIT)
     return {seen["id"] for seen in replies[-1].json.get("zerglings", ())}
 
 

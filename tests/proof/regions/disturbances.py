@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from bench.errors import BenchError
-from bench.regions.rig import PATIENCE, Region, Rig
+from bench.regions.rig import TIMEOUT, Region, Rig
 from tests.proof.regions.heals import Healing, heal
 from tests.proof.regions.report import Excuse, Period, Report
 from tests.support.backends import Backend
@@ -133,7 +133,7 @@ class Disturbances:
             self._report.strikes[f"{region.name}'s CouchDB killed"] += 1
             with self._away(region, Excuse.KILLED):
                 _run(command)
-                wait_until(partial(_is_ready, region), f"{region.name} is ready", PATIENCE)
+                wait_until(partial(_is_ready, region), f"{region.name} is ready", TIMEOUT)
 
     def _heal_regions(self) -> None:
         """Heal a random region from time to time; never one region twice at once."""
@@ -191,7 +191,7 @@ def _run(command: str) -> None:
             stdout=said,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # the CouchDB that it starts outlives the campaign
-            timeout=PATIENCE,
+            timeout=TIMEOUT,
             check=False,
         )
         if done.returncode:

@@ -198,7 +198,7 @@ def test_storing_a_chunk_fails_if_it_is_removed_concurrently(hive: Hive, store: 
 
 def test_heartbeats_of_regions_are_kept(hive: Hive, store: Store) -> None:
     unreached(hive, store)
-    heartbeat = Heartbeat("east", 1.0, None).encode()
+    heartbeat = Heartbeat("east", 1.0).encode()
     write(store.history, heartbeat)
     healing = healer(store)
     assert healing.remove_unreachable() == 1

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 
@@ -13,32 +15,38 @@ from tests.support.documents import write
 from tests.support.faulty_store import FaultyStore
 from tests.support.monitored_regions import START, Clock, MonitoredRegion
 from tests.support.waiting import wait_until
-from zerglings.documents import Document
-from zerglings.domain.zergling import CommandRequest, Pose
 from zerglings.regions import monitor
+from zerglings.regions.monitor import RegionMonitor
 from zerglings.storage.base import StoreUnavailable
-from zerglings.storage.regions.heartbeats import PERIOD, YOUNGEST_REPLACED, document_id
+from zerglings.storage.regions.heartbeats import PERIOD, YOUNGEST_REPLACED, Heartbeat
 
 
-def test_a_heartbeat_has_the_time_and_the_latest_change(
-    west: MonitoredRegion, clock: Clock
+@pytest.mark.parametrize("history", [False, True])
+def test_a_heartbeat_and_its_markers_have_the_time(
+    west: MonitoredRegion, clock: Clock, shards: int, *, history: bool
 ) -> None:
-    west.monitor.step()
-    (heartbeat,) = west.heartbeats()
-    assert (heartbeat["time"], heartbeat["latest"]) == (START, None)
-    zergling = west.hive.spawn(Pose())
-    west.hive.spawn(Pose())
-    zergling = west.hive.command(zergling.id, CommandRequest.command("M"))
-    clock.now += PERIOD
-    west.monitor.step()
-    (heartbeat,) = west.heartbeats()
-    assert heartbeat["time"] == START + PERIOD
-    assert heartbeat["latest"] == {"id": zergling.id, "rev": zergling.revision}
+    for _ in range(2):
+        west.monitor.step()
+        (heartbeat,) = west.heartbeats()
+        assert heartbeat["time"] == clock.now
+        markers = west.markers(history=history)
+        assert [[leaf["time"] for leaf in leaves] for leaves in markers] == [[clock.now]] * shards
+        clock.now += PERIOD
 
 
-def test_the_main_database_holds_no_heartbeat(west: MonitoredRegion) -> None:
+def test_the_main_database_lists_no_heartbeat(west: MonitoredRegion) -> None:
     west.monitor.step()
     assert west.store.page(None, 10, timeout=5).documents == []
+
+
+def test_a_heartbeat_causes_no_event(west: MonitoredRegion, clock: Clock) -> None:
+    position = west.hive.changes_after(None).position
+    for _ in range(2):
+        west.monitor.step()
+        clock.now += PERIOD
+    batch = west.hive.changes_after(position)
+    assert batch.events == []
+    assert batch.position != position
 
 
 def test_one_process_writes_per_period(west: MonitoredRegion, clock: Clock) -> None:
@@ -59,13 +67,14 @@ def test_processes_that_write_at_once_leave_one_heartbeat(
         with ThreadPoolExecutor(len(others)) as pool:
             list(pool.map(lambda each: each.step(), others))
         assert [each["time"] for each in west.heartbeats()] == [clock.now]
+        assert {len(leaves) for leaves in west.markers()} == {1}
         clock.now += PERIOD
 
 
 def rivals(west: MonitoredRegion, *times: float) -> None:
     for number, time in enumerate(times):
-        rival = {"_rev": f"1-{number:032x}", "time": time, "latest": None}
-        west.receive([{"_id": document_id("west")} | rival], history=True)
+        rival = Heartbeat("west", time, ["region:west:0"], ["region:west:0"]).encode()
+        west.receive([rival | {"_rev": f"1-{number:032x}"}], history=True)
 
 
 @pytest.mark.parametrize("times", [(START, START - 3), (START - 3, START), (START, START)])
@@ -142,32 +151,55 @@ def test_a_region_that_cannot_write_still_watches_the_others(
     assert set(process.lags() or {}) == {"east"}
 
 
+@contextmanager
+def running(process: RegionMonitor) -> Iterator[None]:
+    """Run a monitor during the block, and check that it ends when it is told to."""
+    stopping = threading.Event()
+    thread = threading.Thread(target=process.run, args=[stopping])
+    thread.start()
+    try:
+        yield
+    finally:
+        stopping.set()
+        thread.join(PERIOD / 2)
+        assert not thread.is_alive()
+
+
 def test_a_monitor_ends_when_it_is_told_to(
     west: MonitoredRegion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(monitor, "FIRST_PAUSE", 0.01)
-    stopping = threading.Event()
-    thread = threading.Thread(target=west.monitor.run, args=[stopping])
-    thread.start()
-    wait_until(west.heartbeats, "the heartbeat is written")
-    stopping.set()
-    thread.join(PERIOD / 2)
-    assert not thread.is_alive()
+    with running(west.monitor):
+        wait_until(west.heartbeats, "the heartbeat is written")
+
+
+def test_a_crash_is_logged_once_with_its_cause_and_survived(
+    west: MonitoredRegion,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    for name in ("FIRST_PAUSE", "PERIOD"):
+        monkeypatch.setattr(monitor, name, 0.01)
+    faulty = FaultyStore(west.store)
+    crashes: list[None] = []
+
+    def crash() -> None:
+        crashes.append(None)
+        raise ZeroDivisionError
+
+    faulty.history.before_page = crash
+    process = west.another_process(clock, faulty)
+    with running(process):
+        wait_until(lambda: len(crashes) > 2, "it crashes again and again")
+        assert process.lags() is None
+        faulty.history.before_page = lambda: None
+        wait_until(lambda: process.lags() == {}, "it works again")
+    (record,) = caplog.records
+    assert record.levelno == logging.ERROR
+    assert record.exc_info is not None
+    assert record.exc_info[0] is ZeroDivisionError
 
 
 def test_without_a_region_there_is_no_monitor(couch: Backend) -> None:
     assert monitor.configured_monitor() is None
-
-
-@pytest.mark.parametrize(
-    "changed", [{"latest": {"id": "a", "rev": "x"}}, {"latest": "x"}, {"time": "x"}]
-)
-def test_a_heartbeat_that_cannot_be_read_is_ignored(
-    east: MonitoredRegion, west: MonitoredRegion, changed: Document
-) -> None:
-    east.monitor.step()
-    (heartbeat,) = east.heartbeats()
-    write(east.store.history, heartbeat | changed)
-    west.copy(east)
-    assert west.seconds_behind(east) is None
-    assert west.monitor.lags() == {}

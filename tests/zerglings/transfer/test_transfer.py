@@ -65,7 +65,7 @@ def test_revisions_and_other_documents_are_not_exported(store: Store) -> None:
 def test_heartbeats_of_regions_are_not_exported(store: Store) -> None:
     populate(store)
     before = exported(store)
-    write(store.history, Heartbeat("east", 1.0, None).encode())
+    write(store.history, Heartbeat("east", 1.0).encode())
     assert exported(store) == before
 
 

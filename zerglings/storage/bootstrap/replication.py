@@ -31,7 +31,7 @@ from zerglings.storage.bootstrap.server import (
 from zerglings.storage.couchdb.responses import ErrorResponse
 from zerglings.storage.regions.exchange import Exchange
 from zerglings.storage.regions.heartbeats import document_id
-from zerglings.storage.regions.jobs import PREFIX, REPLICATOR, ids_from, peer_of
+from zerglings.storage.regions.jobs import PREFIX, REPLICATOR, SCHEDULED, ids_from, peer_of
 from zerglings.storage.regions.replications import Peers, differences, documents_of, repaired
 
 _ENDED = ("failed", "completed")

@@ -1,1 +1,1 @@
-"""What regions tell each other through CouchDB's replication: its progress, and heartbeats."""
+"""Heartbeats of regions, and the progress of the replication between them."""

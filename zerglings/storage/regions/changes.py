@@ -1,12 +1,10 @@
-"""Changes of the main database: the latest one here, and which ones have arrived here."""
+"""The changes of a database: those after a position, and which ones another database lacks."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from zerglings.documents import rank
-from zerglings.storage.base import StoreUnavailable
 from zerglings.storage.couchdb.database import Database
 
 
@@ -24,25 +22,6 @@ class ChangeLog:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def latest(self, *, timeout: float) -> Change | None:
-        """Return the latest change, None for an empty database.
-
-        With several shards it is the latest change of any of them.
-        """
-        answer = self._database.ask(
-            *("GET", "_changes"),
-            timeout=timeout,
-            params={"descending": "true", "limit": "1"},
-            required_key="results",
-        )
-        match answer["results"]:
-            case []:
-                return None
-            case [{"id": str(document_id), "changes": [{"rev": str(revision)}, *_]}, *_]:
-                return Change(document_id, revision)
-            case _:
-                raise StoreUnavailable("the answer is not CouchDB's")
-
     def unknown(self, changes: Collection[Change], *, timeout: float) -> set[Change]:
         """Return those of the given changes that this database has never stored.
 
@@ -59,26 +38,6 @@ class ChangeLog:
             change
             for change in changes
             if change.revision in answer.get(change.document_id, {}).get("missing", ())
-        }
-
-    def outstanding(self, unknown: Collection[Change], *, timeout: float) -> set[Change]:
-        """Return those of the given unknown changes that certainly have not arrived.
-
-        These are the changes beyond the current revision of their document.
-        """
-        if not unknown:
-            return set()
-        answer = self._database.ask(
-            *("POST", "_all_docs"),
-            timeout=timeout,
-            body={"keys": sorted({change.document_id for change in unknown})},
-            required_key="rows",
-        )
-        current = {row["id"]: row["value"]["rev"] for row in answer["rows"] if row.get("value")}
-        return {
-            change
-            for change in unknown
-            if rank(current.get(change.document_id, ""))[0] < rank(change.revision)[0]
         }
 
     def pages_after(self, position: str, size: int, *, timeout: float) -> Iterator[list[Change]]:

@@ -209,7 +209,7 @@ def test_the_heartbeat_of_a_peer_that_is_no_longer_listed_is_removed(region: Reg
     server, history = region.site.server, region.site.databases[1]
     names = ("east", "west", "south")
     for name in names:
-        heartbeat = Heartbeat(name, 1.0, None).encode()
+        heartbeat = Heartbeat(name, 1.0).encode()
         server.ask("PUT", history, heartbeat["_id"], body=heartbeat)
 
     def left() -> list[str]:
@@ -226,7 +226,7 @@ def test_all_rival_heartbeats_of_a_peer_are_removed(region: Region) -> None:
     region.bootstrap(east=NOWHERE)
     server, history = region.site.server, region.site.databases[1]
     for mark in ("a", "b"):
-        rival = Heartbeat("east", 1.0, None).encode() | {"_rev": f"1-{mark * 32}"}
+        rival = Heartbeat("east", 1.0).encode() | {"_rev": f"1-{mark * 32}"}
         server.ask("POST", history, "_bulk_docs", body={"new_edits": False, "docs": [rival]})
     region.bootstrap()
     leaves = server.ask("GET", history, f"{PREFIX}east", open_revs="all")

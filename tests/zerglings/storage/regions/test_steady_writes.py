@@ -34,7 +34,7 @@ SHARDS = 2
 LIVELY = 3
 """Zerglings that a client keeps moving, while it spawns others."""
 
-PATIENCE, SHORT = 120.0, 20.0
+TIMEOUT, SHORT = 120.0, 20.0
 NOWHERE = 1
 """A port on which nothing listens."""
 
@@ -97,7 +97,7 @@ class Pair:
         revision = self._server.ask("GET", path).json()["_rev"]
         self._server.ask("DELETE", path, params={"rev": revision}).raise_for_status()
 
-    def exchange(self, limit: float = PATIENCE) -> Exchange:
+    def exchange(self, limit: float = TIMEOUT) -> Exchange:
         return Exchange("east", *self.databases, limit=limit)
 
     def changes(self, database: Database) -> set[Change]:
@@ -144,7 +144,7 @@ def test_an_exchange_of_several_shards_ends_while_both_regions_take_commands(pai
     pair.pull(pair.there, pair.here, "here")
     with busy(pair) as clients:
         exchange = pair.exchange()
-        wait_until(lambda: exchange._sent() and exchange._received(), "first checkpoints", PATIENCE)
+        wait_until(lambda: exchange._sent() and exchange._received(), "first checkpoints", TIMEOUT)
         before = [set(client.spawned) for client in clients]
         exchange.complete()
         assert all(set(client.spawned) > old for client, old in zip(clients, before, strict=True))
