@@ -28,4 +28,11 @@ class StaticFiles(StaticFilesConfig):
         "oauth2-redirect.*",
         "swagger-ui-standalone-preset.*",
         "*.map",
+        # Of Django REST framework's pages; this project's template replaces them.
+        "rest_framework/css/*",
+        "rest_framework/fonts/*",
+        "rest_framework/img/*",
+        "rest_framework/js/bootstrap*",
+        "rest_framework/js/csrf.js",
+        "rest_framework/js/default.js",
     ]

@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
+from zerglings.api.browsable import PAGE_CSP
 from zerglings.api.renderers import CompactJSONRenderer
 from zerglings.api.responses import PageView
 
@@ -27,20 +28,6 @@ ENTRY_POINTS = {
 }
 """Keys of the JSON document, and the name of the route that each one links to."""
 
-STRICT_CSP = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self'",
-        "connect-src 'self'",
-        "base-uri 'none'",
-        "form-action 'self'",  # to sign in and out
-        "frame-ancestors 'none'",
-    )
-)
-"""Content-Security-Policy of the map and the sign-in page: own scripts, styles and API only."""
-
 
 def region(request: HttpRequest) -> dict[str, str]:
     """Context processor: the name of this region as `region`, empty if it has none."""
@@ -57,5 +44,5 @@ class Home(PageView):
         """Return the start page in the negotiated format."""
         entry_points = {name: reverse(route) for name, route in ENTRY_POINTS.items()}
         response = Response(entry_points, template_name="zerglings/map.html")
-        response["Content-Security-Policy"] = STRICT_CSP
+        response["Content-Security-Policy"] = PAGE_CSP
         return response

@@ -14,7 +14,7 @@ from django.utils.cache import patch_vary_headers
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from overmind_project.auth.access import configured_tokens
-from overmind_project.home import STRICT_CSP
+from zerglings.api.browsable import PAGE_CSP
 from zerglings.api.exceptions import error_response
 from zerglings.api.negotiation import prefers_html
 
@@ -94,7 +94,7 @@ def sign_in_page(
         "is_open": configured_tokens() is None,
     }
     text = render_to_string("zerglings/sign_in.html", context, request)
-    headers = {"Content-Security-Policy": STRICT_CSP}
+    headers = {"Content-Security-Policy": PAGE_CSP}
     return HttpResponse(text, status=denial.status if denial else 200, headers=headers)
 
 

@@ -75,6 +75,7 @@ def _use_the_pages(live_map: LiveMap, prefix: str) -> None:
     page.get_by_role("link", name="Zerglings", exact=True).click()
     expect(page).to_have_url(f"{live_map.url}zerglings/")
     page.get_by_role("button", name="OPTIONS").click()
+    expect(page.get_by_text(f"OPTIONS {prefix}/zerglings/")).to_be_visible()
     expect(page.get_by_text("HTTP 200 OK")).to_be_visible()
     page.get_by_role("link", name="Live map").click()
     live_map.expect_complete()

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Response, expect
 
+from tests.browser.axe import barriers
 from tests.browser.live_map import LiveMap
 from tests.support.backends import Backend
 from tests.support.browser import Watch
@@ -183,6 +184,25 @@ def test_the_browsable_api_and_the_documentation_require_signing_in_too(
     page.goto(f"{live_map.url}docs/")
     sign_in(page, READER)
     expect(page.get_by_text("Spawn a zergling").first).to_be_visible()
+
+
+def test_signing_in_has_no_barriers(live_map: LiveMap) -> None:
+    page = live_map.page
+    page.goto(live_map.url)
+    assert barriers(page) == []
+    sign_in(page, STRANGER)
+    expect(page.get_by_role("alert")).to_contain_text("not known here")
+    assert barriers(page) == []
+    sign_in(page, READER)
+    live_map.expect_complete()
+    assert barriers(page) == []
+    page.goto(f"{live_map.url}sign-in")
+    assert barriers(page) == []
+    page.goto(f"{live_map.url}zerglings/")
+    assert barriers(page) == []
+    page.get_by_role("button", name="POST").first.click()
+    expect(page.get_by_role("alert")).to_contain_text("may only read")
+    assert barriers(page) == []
 
 
 def test_signing_in_and_out_works_without_scripts(without_scripts: None, live_map: LiveMap) -> None:

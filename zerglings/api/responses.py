@@ -75,7 +75,7 @@ def describe(view: APIView, html: bool = False) -> str:
         if method != "head"
     )
     methods = format_html_join("", "<dt>{}</dt><dd>{}</dd>", rows)
-    return format_html('{}<dl class="dl-horizontal">{}</dl>', description, methods)
+    return format_html('{}<dl class="methods">{}</dl>', description, methods)
 
 
 def _mark_up_code(escaped: str) -> SafeString:

@@ -143,6 +143,14 @@ class CommandSerializer(serializers.Serializer[Any]):
         help_text="L turns left, R turns right, M moves one step; several are done together.",
     )
 
+    def validate_command(self, command: str) -> str:
+        """Return the command if it is valid; the form shows the error otherwise."""
+        try:
+            parse_commands(command)
+        except RuleError as error:
+            raise serializers.ValidationError(str(error)) from error
+        return command
+
 
 def parse_commands(commands: object, key: str | None = None) -> CommandRequest:
     """Return the command request in a string, ``"MMR"``, or a list, ``["M", "M", "R"]``.

@@ -10,7 +10,7 @@ import pytest
 from django.test import Client
 from rest_framework.views import APIView
 
-from tests.zerglings.api.browsing import BROWSER, assert_served_from_here, page
+from tests.zerglings.api.browsing import BROWSER, Forms, assert_served_from_here, page
 from zerglings.api.responses import describe
 
 
@@ -57,6 +57,37 @@ def test_invalid_form_input_is_explained_on_the_page(api: Client, zergling_id: s
     reply = api.post("/zerglings/", {"location.x": "a", "location.y": "0"}, headers=BROWSER)
     assert reply.status_code == 400
     assert "must be an integer" in reply.content.decode()
+
+
+def test_a_refused_form_is_shown_with_its_values_and_the_error(
+    api: Client, zergling_id: str
+) -> None:
+    reply = api.post(f"/zerglings/{zergling_id}", {"command": "MX<"}, headers=BROWSER)
+    text = reply.content.decode()
+    assert reply.status_code == 400
+    assert re.search('<input [^>]*aria-invalid="true"[^>]* value="MX&lt;">', text)
+    assert re.search(r'<p id="about-command"><strong>[^<]*is not a command', text)
+    reply = api.post("/zerglings/", {"location.x": "a", "facing": "W"}, headers=BROWSER)
+    text = reply.content.decode()
+    (x,) = (field for field in Forms(text).fields if field.get("name") == "location.x")
+    assert (x["value"], x["aria-invalid"]) == ("a", "true")
+    assert '<option value="W" selected>' in text
+
+
+def test_refused_raw_data_stays_in_its_form(api: Client, zergling_id: str) -> None:
+    reply = api.post(f"/zerglings/{zergling_id}", "L</b>", "text/plain", headers=BROWSER)
+    text = reply.content.decode()
+    assert reply.status_code == 400
+    assert '<option value="text/plain" selected>' in text
+    assert re.search(r'<textarea name="_content"[^>]*>\s*L&lt;/b&gt;</textarea>', text)
+    assert "<details open>" in text
+
+
+def test_an_accepted_form_is_shown_with_the_example_again(api: Client, zergling_id: str) -> None:
+    reply = api.post(f"/zerglings/{zergling_id}", {"command": "L"}, headers=BROWSER)
+    fields = {field.get("name"): field for field in Forms(reply.content.decode()).fields}
+    assert fields["command"]["value"] == "MMRM"
+    assert "aria-invalid" not in fields["command"]
 
 
 def test_json_is_shown_indented(api: Client, zergling_id: str) -> None:
@@ -135,3 +166,23 @@ def test_each_page_links_to_the_documentation_and_the_map(api: Client, zergling_
         text = api.get(path, headers=BROWSER).content.decode()
         assert '<a href="/docs">' in text
         assert '<a href="/">' in text
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"location": "here"},
+        {"location.x": "1", "location.x.y": "2"},
+        {"location.": "1"},
+        {"location": "here", "location.x": "1"},
+        {"nonsense": "<b>"},
+        {"facing": "up"},
+    ],
+    ids=str,
+)
+def test_any_refused_form_gets_a_page(api: Client, fields: dict[str, str]) -> None:
+    reply = api.post("/zerglings/", fields, headers=BROWSER)
+    assert reply.status_code == 400
+    assert {"location.x", "facing"} <= {
+        field.get("name") for field in Forms(reply.content.decode()).fields
+    }
