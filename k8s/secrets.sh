@@ -41,8 +41,9 @@ create_missing() {
   exists couchdb-password || apply_secret create couchdb-password "password=$(random)"
   exists overmind-couchdb || apply_secret create overmind-couchdb "username=overmind-$(random | cut -c1-8)" "password=$(random)"
   exists overmind || apply_secret create overmind "django-secret-key=$(random)$(random)"
+  exists couchdb-metrics || apply_secret create couchdb-metrics "username=overmind-metrics" "password=$(random)"
   exists couchdb-cluster || create_cluster_secret
-  say "all Secrets exist: couchdb-password, overmind-couchdb, overmind, couchdb-cluster"
+  say "all Secrets exist: couchdb-password, overmind-couchdb, overmind, couchdb-metrics, couchdb-cluster"
 }
 
 # The values that all nodes of a CouchDB cluster share; a single node ignores them.

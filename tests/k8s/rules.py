@@ -18,6 +18,8 @@ from unittest.mock import patch
 from django.urls import Resolver404, resolve
 
 from overmind_project import __version__, env, gunicorn_conf, settings
+from tests.k8s import availability
+from tests.k8s.availability import OURS, Rule
 from tests.k8s.render import (
     Container,
     Objects,
@@ -29,11 +31,6 @@ from tests.k8s.render import (
     selectors,
     strings,
 )
-
-Rule = Callable[[Objects], list[str]]
-
-OURS = "overmind"
-"""The name of our image's repository and of the container that serves."""
 
 ADMIN_SECRETS = {"couchdb-password", "couchdb-cluster"}
 PROBES = {"startupProbe": "/readyz", "readinessProbe": "/healthz", "livenessProbe": "/healthz"}
@@ -221,31 +218,6 @@ def variables_are_known_to_the_settings(objects: Objects) -> list[str]:
     ]
 
 
-def rollouts_keep_every_pod_available(objects: Objects) -> list[str]:
-    complaints = []
-    for each in objects:
-        if each["kind"] != "Deployment":
-            continue
-        strategy = each["spec"].get("strategy", {})
-        if dig(strategy, "rollingUpdate", "maxUnavailable") not in (0, "0%"):
-            complaints.append(f"{name_of(each)}: maxUnavailable is not 0")
-        if not each["spec"].get("minReadySeconds"):
-            complaints.append(f"{name_of(each)}: minReadySeconds is not above 0")
-    return complaints
-
-
-def no_disruption_budget_blocks_a_single_pod(objects: Objects) -> list[str]:
-    """With one pod, a budget has no effect or blocks every drain of a node."""
-    single = [pod for pod in pods(objects) if pod.kind == "StatefulSet" and pod.replicas <= 1]
-    return [
-        f"{name_of(each)}: is for {pod.name}, which has one replica"
-        for each in objects
-        if each["kind"] == "PodDisruptionBudget"
-        for pod in single
-        if pod.is_selected_by(dig(each, "spec", "selector", "matchLabels") or {})
-    ]
-
-
 RULES: tuple[Rule, ...] = (
     containers_have_requests_and_limits,
     containers_run_as_a_numeric_non_root_user,
@@ -262,8 +234,7 @@ RULES: tuple[Rule, ...] = (
     pods_have_time_to_stop,
     the_web_container_has_no_admin_credentials,
     variables_are_known_to_the_settings,
-    rollouts_keep_every_pod_available,
-    no_disruption_budget_blocks_a_single_pod,
+    *availability.RULES,
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import subprocess
 from pathlib import Path
@@ -10,16 +11,19 @@ from typing import Any
 import pytest
 
 from overmind_project.middleware.body import SWARM_LIMIT
+from tests.k8s.components import with_components
 from tests.k8s.render import render
 from tests.support.service import ROOT
 from zerglings.storage.bootstrap.copies import Copies
 
 Object = dict[str, Any]
 
+PRODUCTION = ROOT / "k8s/overlays/production"
+
 
 @pytest.fixture(scope="module")
 def objects() -> dict[str, Object]:
-    found = render(ROOT / "k8s/overlays/production")
+    found = render(PRODUCTION)
     return {f"{each['kind']}/{each['metadata']['name']}": each for each in found}
 
 
@@ -30,6 +34,25 @@ def variables(container: Object) -> dict[str, Any]:
 def pod(objects: dict[str, Object], name: str) -> Object:
     spec: Object = objects[name]["spec"]["template"]["spec"]
     return spec
+
+
+def mounted_settings(objects: dict[str, Object]) -> str:
+    """Return the name of the ConfigMap from which CouchDB's nodes read their cluster."""
+    (name,) = [
+        each["configMap"]["name"]
+        for each in pod(objects, "StatefulSet/couchdb")["volumes"]
+        if each["name"] == "cluster"
+    ]
+    return str(name)
+
+
+def test_a_changed_cluster_restarts_couchdb(objects: dict[str, Object]) -> None:
+    literals = ["cluster.ini=[cluster]\nn = 2\n"]
+    change = {"name": "couchdb-cluster", "behavior": "merge", "literals": literals}
+    more = json.dumps({"configMapGenerator": [change]})
+    changed = with_components(PRODUCTION, more=more)
+    names = {f"{each['kind']}/{each['metadata']['name']}": each for each in changed}
+    assert mounted_settings(names) != mounted_settings(objects)
 
 
 def test_only_the_autoscaler_sets_the_number_of_replicas(objects: dict[str, Object]) -> None:
@@ -43,7 +66,7 @@ def test_the_number_of_couchdb_nodes_is_the_same_everywhere(
     objects: dict[str, Object],
 ) -> None:
     couchdb = objects["StatefulSet/couchdb"]["spec"]
-    settings = objects["ConfigMap/couchdb-cluster"]["data"]["cluster.ini"]
+    settings = objects[f"ConfigMap/{mounted_settings(objects)}"]["data"]["cluster.ini"]
     seeds = settings.split("seedlist = ")[1].strip().split(",")
     nodes = couchdb["replicas"]
     assert seeds == [f"couchdb@couchdb-{n}.{couchdb['serviceName']}" for n in range(nodes)]

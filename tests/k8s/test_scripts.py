@@ -92,6 +92,7 @@ def test_missing_secrets_are_created_without_printing_them(folder: Path) -> None
         "couchdb-password": ["password"],
         "overmind-couchdb": ["password", "username"],
         "overmind": ["django-secret-key"],
+        "couchdb-metrics": ["password", "username"],
         "couchdb-cluster": ["admin-hash", "cookie", "secret", "uuid"],
     }
     seen = ran.output + "".join(ran.calls)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tests.k8s import rules
+from tests.k8s import availability, rules
+from tests.k8s.availability import Rule
 from tests.k8s.render import find
-from tests.k8s.rules import Rule
 
 Object = dict[str, Any]
 
@@ -285,23 +285,55 @@ def an_unknown_variable_of_a_config_map(objects: list[Object]) -> None:
     web(objects)["envFrom"] = [{"prefix": "OVERMIND_", "configMapRef": {"name": "overmind"}}]
 
 
-@violates(rules.rollouts_keep_every_pod_available)
+@violates(availability.rollouts_keep_every_pod_available)
 def a_rollout_that_removes_a_pod_first(objects: list[Object]) -> None:
     find(objects, "Deployment/overmind")["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] = 1
 
 
-@violates(rules.rollouts_keep_every_pod_available)
+@violates(availability.rollouts_keep_every_pod_available)
 def a_rollout_that_recreates(objects: list[Object]) -> None:
     find(objects, "Deployment/overmind")["spec"]["strategy"] = {"type": "Recreate"}
 
 
-@violates(rules.rollouts_keep_every_pod_available)
+@violates(availability.rollouts_keep_every_pod_available)
 def a_pod_that_is_available_immediately(objects: list[Object]) -> None:
     del find(objects, "Deployment/overmind")["spec"]["minReadySeconds"]
 
 
-@violates(rules.no_disruption_budget_blocks_a_single_pod)
+@violates(availability.no_disruption_budget_blocks_a_single_pod)
 def a_budget_for_one_couchdb(objects: list[Object]) -> None:
     find(objects, "StatefulSet/couchdb")["spec"]["replicas"] = 1
     labels = {"app": "couchdb", "tier": "db"}
     add(objects, "PodDisruptionBudget", "one", spec={"selector": {"matchLabels": labels}})
+
+
+@violates(availability.replicas_spread_over_zones_and_machines)
+def replicas_in_one_zone(objects: list[Object]) -> None:
+    del pod(objects)["topologySpreadConstraints"][0]
+
+
+@violates(availability.replicas_spread_over_zones_and_machines)
+def couchdb_nodes_on_one_machine(objects: list[Object]) -> None:
+    find(objects, "StatefulSet/couchdb")["spec"]["replicas"] = 3
+    spread = {
+        "topologyKey": "topology.kubernetes.io/zone",
+        "labelSelector": {"matchLabels": {"app": "couchdb", "tier": "db"}},
+    }
+    pod(objects, "StatefulSet/couchdb")["topologySpreadConstraints"] = [spread]
+
+
+@violates(availability.changed_settings_restart_their_pods)
+def a_config_map_that_keeps_its_name(objects: list[Object]) -> None:
+    volume = {"name": "more", "configMap": {"name": "couchdb-settings"}}
+    pod(objects, "StatefulSet/couchdb")["volumes"].append(volume)
+
+
+@violates(availability.pods_that_are_not_ready_do_not_block_a_drain)
+def a_budget_that_keeps_broken_pods(objects: list[Object]) -> None:
+    del find(objects, "PodDisruptionBudget/overmind")["spec"]["unhealthyPodEvictionPolicy"]
+
+
+@violates(availability.volumes_are_retained)
+def a_scaled_down_couchdb_that_loses_its_data(objects: list[Object]) -> None:
+    policy = find(objects, "StatefulSet/couchdb")["spec"]["persistentVolumeClaimRetentionPolicy"]
+    policy["whenScaled"] = "Delete"

@@ -132,7 +132,8 @@ def _store_sentence(error: storage.StoreError) -> str:
 
 
 def _acceptable_types(renderer_classes: Iterable[type[BaseRenderer]]) -> str:
-    media_types = " or ".join(str(renderer.media_type) for renderer in renderer_classes)
+    *others, last = (str(renderer.media_type) for renderer in renderer_classes)
+    media_types = f"{', '.join(others)} or {last}" if others else last
     return f"This URL answers with {media_types}."
 
 

@@ -1,4 +1,4 @@
-"""JSON bodies of responses: compact, UTF-8, whole or streamed."""
+"""Bodies of responses, whole or streamed: compact JSON in UTF-8, and CSV for lists."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from zerglings.domain.document_format import Summary
 from zerglings.domain.zergling import DIED, Pose, Zergling
 
 Json = dict[str, Any]
+
+CSV_HEADER = b"id,x,y,facing\r\n"
 
 
 class CompactJSONRenderer(BaseRenderer):
@@ -33,6 +35,29 @@ class CompactJSONRenderer(BaseRenderer):
             return b""
         # Only the browsable API sets an indent.
         return to_json(data, indent=bool((renderer_context or {}).get("indent")))
+
+
+class CSVRenderer(BaseRenderer):
+    """Renders a list as CSV (RFC 4180) with a header line.
+
+    No value needs quotes or could be a formula: ids are uuids, coordinates are integers.
+    """
+
+    media_type = "text/csv"
+    format = "csv"
+    charset = "utf-8"
+
+    def render(
+        self,
+        data: Json,
+        accepted_media_type: str | None = None,
+        renderer_context: Mapping[str, Any] | None = None,
+    ) -> bytes:
+        """Return a ``list_body`` as CSV."""
+        return CSV_HEADER + b"".join(
+            _csv_line(each["id"], **each["location"], facing=each["facing"])
+            for each in data.get("zerglings", ())
+        )
 
 
 def to_json(data: Any, *, indent: bool = False) -> bytes:  # noqa: ANN401 - any JSON
@@ -59,6 +84,19 @@ def stream_list_body(pages: Iterable[Sequence[Summary]]) -> Iterator[bytes]:
             yield (b'{"zerglings":[' if is_empty else b",") + entries
             is_empty = False
     yield b"{}" if is_empty else b"]}"
+
+
+def stream_csv_body(pages: Iterable[Sequence[Summary]]) -> Iterator[bytes]:
+    """Yield the bytes of a list as CSV, page by page; the first part comes from the first page."""
+    opening = CSV_HEADER
+    for page in pages:
+        if page:
+            yield opening + b"".join(
+                _csv_line(zergling_id, pose.x, pose.y, pose.facing) for zergling_id, pose in page
+            )
+            opening = b""
+    if opening:
+        yield opening
 
 
 def history_body(parts: Iterable[Sequence[str]]) -> Json:
@@ -120,3 +158,7 @@ def state_body(zergling: Zergling) -> Json:
 
 def _pose_fields(zergling_id: str, pose: Pose) -> Json:
     return {"id": zergling_id, "location": {"x": pose.x, "y": pose.y}, "facing": pose.facing}
+
+
+def _csv_line(zergling_id: str, x: int, y: int, facing: str) -> bytes:
+    return f"{zergling_id},{x},{y},{facing}\r\n".encode()

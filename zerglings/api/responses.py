@@ -1,4 +1,4 @@
-"""Responses: streamed JSON, HTML pages, and the descriptions on the browsable API's pages."""
+"""Responses: streams, HTML pages, and the descriptions on the browsable API's pages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView, get_view_description
 
 from zerglings.api.caching import STREAMED
-from zerglings.api.renderers import CompactJSONRenderer
+from zerglings.api.renderers import CompactJSONRenderer, CSVRenderer
 
 _CODE = re.compile(r"`([^`]+)`")
 
@@ -26,8 +26,15 @@ def is_html(request: Request) -> bool:
     return bool(request.accepted_renderer.format == "api")
 
 
-def streamed(parts: Iterator[bytes]) -> StreamingHttpResponse:
-    """Return a JSON response that sends each part as soon as it is produced.
+def is_csv(request: Request) -> bool:
+    """Whether the response is CSV; only lists have this form, and no 406 has."""
+    return isinstance(getattr(request, "accepted_renderer", None), CSVRenderer)
+
+
+def streamed(
+    parts: Iterator[bytes], content_type: str = CompactJSONRenderer.media_type
+) -> StreamingHttpResponse:
+    """Return a response that sends each part as soon as it is produced.
 
     The first part is produced before the headers are sent, so that an outage of the store still
     becomes a 503.
@@ -35,9 +42,15 @@ def streamed(parts: Iterator[bytes]) -> StreamingHttpResponse:
     first = next(parts)
     return StreamingHttpResponse(
         chain([first], parts),
-        content_type="application/json",
+        content_type=content_type,
         headers={"Cache-Control": STREAMED},
     )
+
+
+def answer_with_json(request: Request) -> None:
+    """Have the response rendered as JSON, whatever was negotiated."""
+    request.accepted_renderer = CompactJSONRenderer()
+    request.accepted_media_type = CompactJSONRenderer.media_type
 
 
 def not_modified(headers: Mapping[str, str]) -> HttpResponse:
@@ -55,8 +68,7 @@ class PageView(APIView):
     ) -> Response:
         """Render a response without a template as JSON."""
         if isinstance(response, Response) and response.template_name is None:
-            request.accepted_renderer = CompactJSONRenderer()
-            request.accepted_media_type = CompactJSONRenderer.media_type
+            answer_with_json(request)
         return super().finalize_response(request, response, *args, **kwargs)
 
 

@@ -13,13 +13,14 @@ from rest_framework.exceptions import ParseError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
+from rest_framework.settings import api_settings
 from rest_framework.viewsets import ViewSet
 
 from zerglings.api import renderers
 from zerglings.api.caching import REVALIDATE
 from zerglings.api.conditions import etag, idempotency_key, if_match, is_unmodified
 from zerglings.api.parsers import Body, command_value, spawn_fields
-from zerglings.api.responses import is_html, not_modified, streamed
+from zerglings.api.responses import answer_with_json, is_csv, is_html, not_modified, streamed
 from zerglings.api.serializers import CommandSerializer, SpawnSerializer, parse_commands
 from zerglings.domain.document_format import is_zergling_id
 from zerglings.domain.zergling import Zergling
@@ -28,6 +29,8 @@ from zerglings.storage.base import PAGE_LIMIT
 
 MAX_OFFSET = 10**15 - 1
 """The largest ``offset`` into a history, counted in commands."""
+
+CSV_TYPE = f"{renderers.CSVRenderer.media_type}; charset={renderers.CSVRenderer.charset}"
 
 _NUMBER = re.compile(r"[0-9]{1,15}")
 
@@ -55,11 +58,28 @@ class ZerglingViewSet(ViewSet):
     def perform_authentication(self, request: Request) -> None:
         """Do nothing: the project's middleware checks tokens, if there are any."""
 
+    def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
+        """Return REST framework's request, and offer CSV if it is for the list."""
+        initialized: Request = super().initialize_request(request, *args, **kwargs)
+        if self.action == "list":
+            self.renderer_classes = [*self.renderer_classes, renderers.CSVRenderer]
+        return initialized
+
+    def finalize_response(
+        self, request: Request, response: Response, *args: Any, **kwargs: Any
+    ) -> Response:
+        """Finish a response. Errors are never CSV."""
+        if getattr(response, "exception", False) and is_csv(request):
+            answer_with_json(request)
+        return super().finalize_response(request, response, *args, **kwargs)
+
     def list(self, request: Request) -> HttpResponseBase:
         """List the living zerglings in the order of their ids; `?limit=N` pages through them."""
         limit, after = _limit(request), _after(request)
         if limit is None and not is_html(request):
             pages = configured_hive().pages(after)
+            if is_csv(request):
+                return streamed(renderers.stream_csv_body(pages), CSV_TYPE)
             return streamed(renderers.stream_list_body(pages))
         listing = configured_hive().list(after, limit or PAGE_LIMIT)
         response = Response(renderers.list_body(listing.zerglings))
@@ -138,6 +158,8 @@ def _etag_headers(tag: str) -> dict[str, str]:
 
 
 def _link_next(response: Response, request: Request, **query: object) -> None:
+    if form := request.query_params.get(api_settings.URL_FORMAT_OVERRIDE):
+        query[api_settings.URL_FORMAT_OVERRIDE] = form
     response["Link"] = f'<{request.path}?{urlencode(query)}>; rel="next"'
 
 

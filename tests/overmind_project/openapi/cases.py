@@ -24,6 +24,7 @@ JSON, TEXT, BYTES = "application/json", "text/plain", "application/octet-stream"
 FORM, MULTIPART = "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"
 PICTURE = {"Accept": "image/png"}
 PAGE = {"Accept": "text/html"}
+TABLE = {"Accept": "text/csv"}
 KEY = "order-66/1"
 NOBODY = str(uuid.uuid4())
 UNPREPARED = "the database 'zerglings' does not exist"
@@ -129,8 +130,12 @@ CASES: list[Case] = [
     Case(LIST, 200),
     Case(LIST, 200, query="limit=1"),
     Case(LIST, 200, headers=PAGE),
+    Case(LIST, 200, query="format=csv"),
+    Case(LIST, 200, query="format=csv&limit=1"),
+    Case(LIST, 200, headers=TABLE),
     Case(LIST, 400, "A page too large", query="limit=1001"),
     Case(LIST, 400, "An invalid id", query="after=me"),
+    Case(LIST, 400, "An invalid id", query="after=me&format=csv"),
     *_shared(LIST, 406),
     Case(LIST, 406, "A picture", query="format=gif"),
     Case(SPAWN, 201),

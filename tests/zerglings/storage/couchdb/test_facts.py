@@ -27,6 +27,28 @@ def test_a_purge_has_limits_before_3_5_1(
     assert status in ((201, 202) if server.version >= (3, 5, 1) else (400,))
 
 
+def test_the_role_metrics_reads_metrics_and_nothing_else(server: Server, database: str) -> None:
+    name = f"overmind-test-{uuid.uuid4().hex[:12]}"
+    user = {"type": "user", "name": name, "password": PASSWORD, "roles": ["_metrics"]}
+    path = f"_users/org.couchdb.user:{name}"
+    revision = server.ask("PUT", path, json=user).json()["rev"]
+    members = {"members": {"names": [], "roles": ["overmind"]}}
+    server.ask("PUT", f"{database}/_security", json=members).raise_for_status()
+
+    def status(method: str, path: str) -> int:
+        return server.ask(method, path, auth=(name, PASSWORD)).status_code
+
+    try:
+        assert status("GET", "_node/_local/_prometheus") == 200
+        assert server.ask("GET", "_node/_local/_prometheus", auth=None).status_code == 401
+        for other in ("_node/_local/_config", "_all_dbs", "_users/_all_docs", "_active_tasks"):
+            assert status("GET", other) == 401, other
+        assert status("GET", database) == 403
+        assert status("PUT", f"{database}-of-metrics") == 401
+    finally:
+        server.ask("DELETE", path, params={"rev": revision})
+
+
 def test_a_local_document_never_conflicts(server: Server, database: str) -> None:
     path = f"{database}/_local/a"
     for fields in ({}, {}, {"_rev": "0-1"}, {"_rev": "0-99"}):
