@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.k8s.availability import Rule
 from tests.k8s.components import COMPONENTS, each_overlay, with_components
-from tests.k8s.render import RenderError, name_of, render
+from tests.k8s.render import RenderError, name_of, overlays, render
 from tests.k8s.rules import RULES
 from tests.k8s.schemas import VERSIONS, validate
 
 NAMES = sorted(folder.name for folder in COMPONENTS.iterdir())
-ALL = tuple(name for name in NAMES if name != "heal")  # which `regions` contains
-
-each_component = pytest.mark.parametrize("names", [*((name,) for name in NAMES), ALL], ids="+".join)
 
 
-@each_overlay
+def combinations(overlay: Path) -> Iterator[tuple[str, ...]]:
+    """Yield each component for an overlay, then all that can be added together."""
+    names = [name for name in NAMES if name != "scaling" or overlay.name == "production"]
+    yield from ((name,) for name in names)
+    yield tuple(name for name in names if name != "heal")  # which `regions` contains
+
+
+each_component = pytest.mark.parametrize(
+    ("overlay", "names"),
+    [
+        pytest.param(overlay, names, id=f"{overlay.name}-{'+'.join(names)}")
+        for overlay in overlays()
+        for names in combinations(overlay)
+    ],
+)
+
+
 @each_component
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
 def test_an_overlay_with_components_keeps_every_rule(
@@ -27,7 +41,6 @@ def test_an_overlay_with_components_keeps_every_rule(
     assert rule(with_components(overlay, *names)) == []
 
 
-@each_overlay
 @each_component
 @pytest.mark.parametrize("version", VERSIONS)
 def test_every_object_with_components_is_valid(
@@ -37,7 +50,6 @@ def test_every_object_with_components_is_valid(
         validate(each, version)
 
 
-@each_overlay
 @each_component
 def test_components_remove_nothing_but_the_ingress(overlay: Path, names: tuple[str, ...]) -> None:
     before = {name_of(each) for each in render(overlay)}
