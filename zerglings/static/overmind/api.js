@@ -5,6 +5,7 @@ import { ROOT } from "./root.js";
 
 const MAX_ATTEMPTS = 5;
 const TIMEOUT = 15_000; // milliseconds per attempt
+const HISTORY_TIMEOUT = 120_000; // a million commands take 4 MB
 const UNAUTHORIZED = 401;
 
 /** An error response's sentence and status; status 0 if the service cannot be reached. */
@@ -33,6 +34,14 @@ export async function getZergling(id) {
   return zergling;
 }
 
+/** Get the commands of a zergling after the first `offset`, oldest first. */
+export async function getHistory(id, offset, signal) {
+  const path = `${ROOT}zerglings/${id}/history?offset=${offset}`;
+  const options = { signal, timeout: HISTORY_TIMEOUT };
+  const { commandHistory } = await requestWithRetries("GET", path, undefined, options);
+  return commandHistory;
+}
+
 /** Ask once for the regions: `{answer}` or `{error}`. */
 export function getRegions() {
   const request = { method: "GET", headers: { Accept: "application/json" }, cache: "no-store" };
@@ -56,7 +65,8 @@ export function countOf(zergling) {
   return zergling.commandCount ?? zergling.commandHistory?.length ?? 0;
 }
 
-async function requestWithRetries(method, path, body) {
+/** Throws an `ApiError`, or the reason of `signal` once it is aborted. */
+async function requestWithRetries(method, path, body, { signal, timeout } = {}) {
   const request = { method, headers: { Accept: "application/json" }, cache: "no-store" };
   if (body !== undefined) {
     request.headers["Content-Type"] = "application/json";
@@ -64,7 +74,10 @@ async function requestWithRetries(method, path, body) {
     request.body = JSON.stringify(body);
   }
   for (let attempt = 0; ; attempt += 1) {
+    const limit = AbortSignal.timeout(timeout ?? TIMEOUT);
+    request.signal = signal ? AbortSignal.any([signal, limit]) : limit;
     const { answer, error, wait } = await requestOnce(path, request);
+    signal?.throwIfAborted();
     if (answer) return answer;
     if (wait === undefined || attempt + 1 >= MAX_ATTEMPTS) throw error;
     await sleep(Math.max(wait, backoffDelay(attempt)));
@@ -75,7 +88,7 @@ async function requestWithRetries(method, path, body) {
 async function requestOnce(path, request) {
   let response;
   try {
-    response = await fetch(path, { ...request, signal: AbortSignal.timeout(TIMEOUT) });
+    response = await fetch(path, { signal: AbortSignal.timeout(TIMEOUT), ...request });
     const answer = await response.json();
     if (response.ok) return { answer };
     const error = new ApiError(answer.error ?? response.statusText, response.status);
