@@ -101,7 +101,7 @@ def run(browser: Browser, shared_service: Service) -> Iterator[Run]:
             const at = (name) => import(`/static/overmind/${name}.js`);
             window.modules = Object.assign({}, ...(await Promise.all(names.map(at))));
         }""",
-        ["camera", "swarm", "listing", "search", "history/history", "history/path"],
+        ["camera", "swarm", "listing", "search", "history/history", "history/path", "address"],
     )
     yield page.evaluate
     page.close()

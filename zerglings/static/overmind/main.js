@@ -1,5 +1,6 @@
 /** The live map: creates the components and connects them. */
 
+import { Address } from "./address.js";
 import { Animations } from "./animations.js";
 import { isSignedOut, spawn } from "./api.js";
 import { Camera } from "./camera.js";
@@ -60,9 +61,10 @@ const roster = new Roster(
   { list: $("roster"), summary: $("summary") },
   { swarm, camera, selection },
 );
+const address = new Address();
 const notices = new Notice($("notice"));
 const notice = (text, isError) => notices.show(text, isError);
-const navigation = new Navigation({ swarm, selection, view }, notice);
+const navigation = new Navigation({ swarm, selection, explorer, sync, view }, notice);
 const pointer = new Pointer($("overlay"), camera);
 const status = new Status(
   {
@@ -243,7 +245,10 @@ pointer.onclick = (point) => {
   showPanel();
 };
 
-explorer.onchange = () => painter.refreshPath();
+explorer.onchange = () => {
+  painter.refreshPath();
+  address.set(selection.id, explorer.isNow ? null : explorer.step);
+};
 
 explorer.onmove = ({ x, y }) => {
   view.bringIntoView(x, y);
@@ -251,6 +256,11 @@ explorer.onmove = ({ x, y }) => {
 };
 
 explorer.onerror = (sentence) => notice(sentence, true);
+
+address.onchange = async (link) => {
+  await navigation.follow(link);
+  showPanel();
+};
 
 $("search").addEventListener("submit", (event) => {
   event.preventDefault();
@@ -306,5 +316,6 @@ document.addEventListener("visibilitychange", () => {
   panel.refresh();
 });
 
+address.start();
 feed.start();
 if ($("region")) new Regions({ behind: $("behind"), by: $("behind-by") }).watch();
