@@ -47,7 +47,7 @@ def test_a_history_that_is_longer_than_an_answer_is_drawn_from_its_beginning(
     command(zergling_id, "M" * 2500 + "LL" + "M" * 2490)
     live_map.open()
     live_map.select(zergling_id, 4992)
-    live_map.page.get_by_role("button", name="Show its path").click()
+    live_map.page.get_by_role("button", name="Show path").click()
     live_map.wait_for_path(2499, 0)
     live_map.wait_for_path(1, 0)
     assert not live_map.has_path(-300, 0)

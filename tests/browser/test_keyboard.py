@@ -212,6 +212,7 @@ def test_all_elements_have_roles_and_names(
             - searchbox
             - button "Find"
           - button "Spawn a zergling n"
+          - button "Copy Spawn as curl"
           - region "The selected zergling":
             - heading "{zergling_id}" [level=2]
             - button "Deselect"
@@ -223,12 +224,18 @@ def test_all_elements_have_roles_and_names(
             - definition: "1"
             - group "Commands":
               - button "Left l"
+              - button "Copy Left as curl"
               - button "Move m"
+              - button "Copy Move as curl"
               - button "Right r"
+              - button "Copy Right as curl"
             - group "History":
               - heading "History" [level=3]
-              - spinbutton "Step": "1"
-              - text: of 1 3, −4, facing west
+              - button "Copy the history as curl"
+              - paragraph:
+                - text: Step
+                - spinbutton "Step": "1"
+                - text: of 1 3, −4, facing west
               - button "One step back"
               - slider "Step of the history": "1"
               - button "One step forward"
@@ -238,7 +245,8 @@ def test_all_elements_have_roles_and_names(
                 - list:
                   - listitem: R
             - button "Show on the map"
-            - button "Show its path"
+            - button "Show path"
+            - button "Copy link"
           - region "In view":
             - paragraph: 1 zergling in view.
             - listbox "In view":

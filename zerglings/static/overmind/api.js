@@ -16,29 +16,44 @@ export class ApiError extends Error {
   }
 }
 
+/** The request that spawns a zergling; `fields` may have a location and a facing. */
+export function spawnRequest(fields) {
+  return { method: "POST", path: `${ROOT}zerglings/`, body: fields };
+}
+
+/** The request that sends commands, such as "MLM", to a zergling. */
+export function commandRequest(id, words) {
+  return { method: "POST", path: `${ROOT}zerglings/${id}`, body: words };
+}
+
+/** The request for all commands of a zergling, or for those after the first `offset`. */
+export function historyRequest(id, offset = 0) {
+  const query = offset ? `?offset=${offset}` : "";
+  return { method: "GET", path: `${ROOT}zerglings/${id}/history${query}` };
+}
+
 /** Spawn a zergling; `fields` may have a location and a facing. */
 export async function spawn(fields) {
-  const { zergling } = await requestWithRetries("POST", `${ROOT}zerglings/`, fields);
+  const { zergling } = await requestWithRetries(spawnRequest(fields));
   return zergling;
 }
 
-/** Send commands, such as "MLM", to a zergling; returns the zergling after them. */
+/** Send commands to a zergling; returns the zergling after them. */
 export async function command(id, words) {
-  const { zergling } = await requestWithRetries("POST", `${ROOT}zerglings/${id}`, words);
+  const { zergling } = await requestWithRetries(commandRequest(id, words));
   return zergling;
 }
 
 /** Get one zergling with its newest commands. */
 export async function getZergling(id) {
-  const { zergling } = await requestWithRetries("GET", `${ROOT}zerglings/${id}`);
+  const { zergling } = await requestWithRetries({ method: "GET", path: `${ROOT}zerglings/${id}` });
   return zergling;
 }
 
 /** Get the commands of a zergling after the first `offset`, oldest first. */
 export async function getHistory(id, offset, signal) {
-  const path = `${ROOT}zerglings/${id}/history?offset=${offset}`;
   const options = { signal, timeout: HISTORY_TIMEOUT };
-  const { commandHistory } = await requestWithRetries("GET", path, undefined, options);
+  const { commandHistory } = await requestWithRetries(historyRequest(id, offset), options);
   return commandHistory;
 }
 
@@ -66,7 +81,7 @@ export function countOf(zergling) {
 }
 
 /** Throws an `ApiError`, or the reason of `signal` once it is aborted. */
-async function requestWithRetries(method, path, body, { signal, timeout } = {}) {
+async function requestWithRetries({ method, path, body }, { signal, timeout } = {}) {
   const request = { method, headers: { Accept: "application/json" }, cache: "no-store" };
   if (body !== undefined) {
     request.headers["Content-Type"] = "application/json";

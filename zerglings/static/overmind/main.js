@@ -1,21 +1,23 @@
 /** The live map: creates the components and connects them. */
 
-import { Address } from "./address.js";
+import { Address, linkTo } from "./address.js";
 import { Animations } from "./animations.js";
-import { isSignedOut, spawn } from "./api.js";
+import { commandRequest, historyRequest, isSignedOut, spawnRequest } from "./api.js";
 import { Camera } from "./camera.js";
-import { CommandQueue } from "./commandqueue.js";
+import { Copier } from "./copier.js";
+import { curlLine } from "./curl.js";
 import { Feed } from "./feed.js";
 import { setHidden } from "./focus.js";
-import { countText, locationText, poseText, shortId } from "./format.js";
+import { countText, locationText, shortId } from "./format.js";
 import { Explorer } from "./history/explorer.js";
 import { Strip } from "./history/strip.js";
 import { Timeline } from "./history/timeline.js";
 import { Navigation } from "./navigation.js";
 import { Notice } from "./notice.js";
+import { Orders } from "./orders.js";
 import { Painter } from "./painter.js";
 import { Panel } from "./panel.js";
-import { freeLocation, pick } from "./picking.js";
+import { pick } from "./picking.js";
 import { Pointer } from "./pointer.js";
 import { Regions } from "./regions.js";
 import { Roster } from "./roster.js";
@@ -55,7 +57,6 @@ const painter = new Painter(canvases, { swarm, camera, animations, theme, select
 const view = new View({ camera, painter, swarm });
 const sync = new Sync(swarm, animations);
 const feed = new Feed();
-const commandQueue = new CommandQueue();
 const panel = new Panel($("panel"), swarm, $("roster"));
 const roster = new Roster(
   { list: $("roster"), summary: $("summary") },
@@ -64,6 +65,8 @@ const roster = new Roster(
 const address = new Address();
 const notices = new Notice($("notice"));
 const notice = (text, isError) => notices.show(text, isError);
+const orders = new Orders({ swarm, selection, explorer, sync, view }, notice);
+const copier = new Copier({ dialog: $("copy"), field: $("copy-text") }, notice);
 const navigation = new Navigation({ swarm, selection, explorer, sync, view }, notice);
 const pointer = new Pointer($("overlay"), camera);
 const status = new Status(
@@ -177,41 +180,10 @@ feed.onstate = (state, nextTry) => {
 
 // Actions of the user.
 
-async function spawnAt(wanted) {
-  try {
-    const zergling = await spawn({ location: freeLocation(swarm, wanted) });
-    sync.applyState(zergling);
-    selection.select(zergling.id);
-    const { x, y } = zergling.location;
-    notice(`${shortId(zergling.id)} has hatched at ${locationText(x, y)}.`);
-    view.bringIntoView(x, y);
-  } catch (error) {
-    notice(error.message, true);
-  }
-}
-
-function sendCommand(word) {
-  if (selection.id === null) {
-    return notice("Select a zergling first: click one, or press n for a new one.");
-  }
-  if (!explorer.isNow) explorer.goToNow(); // where the command will take effect
-  commandQueue.send(selection.id, word);
-}
-
-commandQueue.ondone = (zergling) => {
+orders.onanswer = (zergling) => {
   panel.showCount(zergling);
   sync.applyState(zergling);
   explorer.update(zergling);
-  const slot = swarm.find(zergling.id);
-  if (slot < 0) return; // it has died meanwhile
-  const { x, y } = zergling.location;
-  notice(`${shortId(zergling.id)} is at ${poseText({ x, y, facing: swarm.facings[slot] })}.`);
-  if (zergling.id === selection.id) view.bringIntoView(swarm.xs[slot], swarm.ys[slot]);
-};
-
-commandQueue.onerror = (error, id) => {
-  if (error.status === 404) sync.remove(id);
-  else notice(error.message, true);
 };
 
 panel.onnotfound = (id) => sync.remove(id);
@@ -277,10 +249,10 @@ function search() {
 }
 
 const actions = {
-  n: () => spawnAt(painter.cursor ?? view.centre),
-  l: () => sendCommand("L"),
-  m: () => sendCommand("M"),
-  r: () => sendCommand("R"),
+  n: () => orders.spawn(painter.cursor ?? view.centre),
+  l: () => orders.command("L"),
+  m: () => orders.command("M"),
+  r: () => orders.command("R"),
   "+": () => view.zoom(ZOOM),
   "=": () => view.zoom(ZOOM),
   "-": () => view.zoom(1 / ZOOM),
@@ -300,13 +272,32 @@ const actions = {
   ArrowDown: () => view.pan(0, 1),
 };
 
+/** The requests that can be copied, by button. */
+const requests = {
+  spawn: () => spawnRequest(orders.spawnFields(view.centre)),
+  l: () => commandRequest(selection.id, "L"),
+  m: () => commandRequest(selection.id, "M"),
+  r: () => commandRequest(selection.id, "R"),
+  history: () => historyRequest(selection.id),
+};
+
 bindShortcuts(actions, ["n"]);
 for (const button of document.querySelectorAll("[data-key]")) {
   button.addEventListener("click", () => actions[button.dataset.key]());
 }
 for (const button of document.querySelectorAll("[data-spawn]")) {
-  button.addEventListener("click", () => spawnAt(view.centre));
+  button.addEventListener("click", () => orders.spawn(view.centre));
 }
+for (const button of document.querySelectorAll("[data-curl]")) {
+  button.addEventListener("click", () => {
+    const line = curlLine(requests[button.dataset.curl](), "needsToken" in document.body.dataset);
+    copier.copy(line, "Copied as curl.");
+  });
+}
+$("copy-link").addEventListener("click", () => {
+  const step = explorer.isNow ? null : explorer.step;
+  copier.copy(linkTo(selection.id, step), "Copied the link.");
+});
 $("retry").addEventListener("click", () => feed.retryNow());
 $("find").addEventListener("click", () => navigation.showSelected());
 $("query").addEventListener("keydown", (event) => event.key === "Escape" && $("query").blur());
