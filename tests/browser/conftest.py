@@ -18,8 +18,11 @@ from tests.browser.live_map import LiveMap
 from tests.support.backends import Backend, sqlite_backend
 from tests.support.browser import Watch, chromium
 from tests.support.service import Service
+from zerglings.domain.zergling import COMMANDS_PER_REQUEST
 
 Spawn = Callable[..., str]
+Run = Callable[..., Any]
+Command = Callable[[str, str], None]
 
 expect.set_options(timeout=30_000)  # milliseconds, enough for a busy machine
 
@@ -86,6 +89,34 @@ def live_map(watched: tuple[LiveMap, Watch]) -> LiveMap:
 @pytest.fixture
 def watch(watched: tuple[LiveMap, Watch]) -> Watch:
     return watched[1]
+
+
+@pytest.fixture(scope="module")
+def run(browser: Browser, shared_service: Service) -> Iterator[Run]:
+    """Runs a script with access to the page's modules, and returns its result."""
+    page = browser.new_page()
+    page.goto(f"http://127.0.0.1:{shared_service.port}/")
+    page.evaluate(
+        """async (names) => {
+            const at = (name) => import(`/static/overmind/${name}.js`);
+            window.modules = Object.assign({}, ...(await Promise.all(names.map(at))));
+        }""",
+        ["camera", "swarm", "listing", "search", "history/history", "history/path", "address"],
+    )
+    yield page.evaluate
+    page.close()
+
+
+@pytest.fixture
+def command(service: Service) -> Command:
+    """A function that sends a zergling any number of commands through the API."""
+
+    def command(zergling_id: str, words: str) -> None:
+        for start in range(0, len(words), COMMANDS_PER_REQUEST):
+            body = json.dumps(words[start : start + COMMANDS_PER_REQUEST])
+            assert service.call("POST", f"/zerglings/{zergling_id}", body).status == 200
+
+    return command
 
 
 @pytest.fixture

@@ -8,6 +8,8 @@ from typing import Any
 
 from playwright.sync_api import Locator, Page, expect
 
+from tests.support.waiting import wait_until
+
 ROW = re.compile(r"(\w+)\s+(−?\d+), (−?\d+)\s+(north|east|south|west)")
 
 
@@ -22,6 +24,10 @@ class LiveMap:
         self.panel = page.locator("#panel")
         self.roster = page.get_by_role("listbox", name="In view")
         self.rows = self.roster.get_by_role("option")
+        self.timeline = page.get_by_role("group", name="History", exact=True)
+        self.slider = page.get_by_role("slider", name="Step of the history")
+        self.step = page.get_by_role("spinbutton", name="Step", exact=True)
+        self.strip = page.get_by_role("group", name="Commands, newest first")
 
     def open(self) -> None:
         """Open the page and wait until it shows every zergling."""
@@ -35,6 +41,21 @@ class LiveMap:
     def row(self, zergling_id: str) -> Locator:
         """The row of one zergling in the list, which mirrors the map."""
         return self.rows.filter(has_text=zergling_id[:8])
+
+    def select(self, zergling_id: str, steps: int) -> None:
+        """Select a zergling in the list, and wait for the history of its steps."""
+        self.row(zergling_id).click()
+        self.expect_steps(steps)
+
+    def expect_steps(self, steps: int) -> None:
+        expect(self.slider).to_have_attribute("max", str(steps))
+        expect(self.timeline).to_have_attribute("data-reading", "false")
+
+    def expect_moment(self, step: int, pose: str) -> None:
+        """Expect that a step of the history is shown, with its pose."""
+        expect(self.step).to_have_value(str(step))
+        expect(self.slider).to_have_value(str(step))
+        expect(self.timeline.locator("#pose")).to_have_text(pose)
 
     def expect_row(self, zergling_id: str, x: int, y: int, facing: str, **wait: Any) -> None:
         place = f"{_written(x)}, {_written(y)}"
@@ -50,7 +71,7 @@ class LiveMap:
             if row
         }
 
-    def point(self, x: int, y: int) -> tuple[float, float]:
+    def point(self, x: float, y: float) -> tuple[float, float]:
         """Where on the page the middle of a place is, in CSS pixels."""
         view = self.page.locator("#stage").evaluate(
             """stage => {
@@ -67,9 +88,9 @@ class LiveMap:
             top + height / 2 - (y - int(view["y"]) - up) * scale,
         )
 
-    def pixel(self, x: int, y: int) -> str:
+    def pixel(self, x: float, y: float, canvas: str = "swarm") -> str:
         """The steady colour in the middle of a place, "" where no zergling is."""
-        colour: str = self.page.locator("#swarm").evaluate(
+        colour: str = self.page.locator(f"#{canvas}").evaluate(
             """(canvas, [left, top]) => {
                 const box = canvas.getBoundingClientRect();
                 const ratio = canvas.width / box.width;
@@ -80,6 +101,14 @@ class LiveMap:
             list(self.point(x, y)),
         )
         return colour
+
+    def has_path(self, x: float, y: float) -> bool:
+        """Whether the path of the selected zergling crosses a point, in grid steps."""
+        return self.pixel(x, y, "path") != ""
+
+    def wait_for_path(self, x: float, y: float) -> None:
+        """Wait until the path crosses a point."""
+        wait_until(lambda: self.has_path(x, y), f"a path at {x}, {y}")
 
     def colour_of(self, name: str) -> str:
         """A colour of the theme, in the format of `pixel`."""

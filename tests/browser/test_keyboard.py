@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import Spawn
+from tests.browser.conftest import Command, Spawn
 from tests.browser.live_map import LiveMap
 from tests.support.browser import Watch
 from tests.support.service import Service
@@ -185,10 +185,13 @@ def test_arrow_keys_select_in_the_list(live_map: LiveMap, spawn: Spawn) -> None:
         expect(live_map.panel.locator("h2")).to_contain_text(ids[chosen])
 
 
-def test_all_elements_have_roles_and_names(live_map: LiveMap, spawn: Spawn) -> None:
-    zergling_id = spawn(3, -4, "W")
+def test_all_elements_have_roles_and_names(
+    live_map: LiveMap, spawn: Spawn, command: Command
+) -> None:
+    zergling_id = spawn(3, -4, "S")
+    command(zergling_id, "R")
     live_map.open()
-    live_map.row(zergling_id).click()
+    live_map.select(zergling_id, 1)
     expect(live_map.page.locator("body")).to_match_aria_snapshot(
         f"""
         - main:
@@ -209,6 +212,7 @@ def test_all_elements_have_roles_and_names(live_map: LiveMap, spawn: Spawn) -> N
             - searchbox
             - button "Find"
           - button "Spawn a zergling n"
+          - button "Copy Spawn as curl"
           - region "The selected zergling":
             - heading "{zergling_id}" [level=2]
             - button "Deselect"
@@ -217,11 +221,32 @@ def test_all_elements_have_roles_and_names(live_map: LiveMap, spawn: Spawn) -> N
             - term: Facing
             - definition: west
             - term: Commands
-            - definition: "0"
+            - definition: "1"
             - group "Commands":
               - button "Left l"
+              - button "Copy Left as curl"
               - button "Move m"
+              - button "Copy Move as curl"
               - button "Right r"
+              - button "Copy Right as curl"
+            - group "History":
+              - heading "History" [level=3]
+              - button "Copy the history as curl"
+              - paragraph:
+                - text: Step
+                - spinbutton "Step": "1"
+                - text: of 1 3, −4, facing west
+              - button "One step back"
+              - slider "Step of the history": "1"
+              - button "One step forward"
+              - button "Now"
+              - heading "Commands, newest first" [level=4]
+              - group "Commands, newest first":
+                - list:
+                  - listitem: R
+            - button "Show on the map"
+            - button "Show path"
+            - button "Copy link"
           - region "In view":
             - paragraph: 1 zergling in view.
             - listbox "In view":
@@ -230,10 +255,13 @@ def test_all_elements_have_roles_and_names(live_map: LiveMap, spawn: Spawn) -> N
     )
 
 
-def test_every_control_can_be_reached_with_tab(live_map: LiveMap, spawn: Spawn) -> None:
+def test_every_control_can_be_reached_with_tab(
+    live_map: LiveMap, spawn: Spawn, command: Command
+) -> None:
     zergling_id = spawn()
+    command(zergling_id, "M")
     live_map.open()
-    live_map.row(zergling_id).click()
+    live_map.select(zergling_id, 1)
     controls = live_map.page.locator("button:visible, input:visible, a:visible, [tabindex]:visible")
     wanted = controls.count()
     live_map.page.evaluate("document.activeElement.blur()")

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import Spawn
+from tests.browser.conftest import Command, Spawn
 from tests.browser.live_map import LiveMap
 from tests.support.service import Service
 
 PHONE = {
-    "viewport": {"width": 390, "height": 844},
+    "viewport": {"width": 360, "height": 740},
     "device_scale_factor": 2,
     "has_touch": True,
     "is_mobile": True,
@@ -104,6 +104,7 @@ def test_a_phone_shows_everything_without_horizontal_scrolling(
     expect(live_map.panel).to_be_visible()
     live_map.panel.get_by_role("button", name="Move").tap()
     live_map.expect_row(zergling_id, 2, 2, "south")
+    live_map.expect_steps(1)
     width, inner = live_map.page.evaluate(
         "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
     )
@@ -123,10 +124,13 @@ def test_a_phone_shows_everything_without_horizontal_scrolling(
     ],
     ids=lambda look: "{width}x{height}".format(**look["viewport"]),
 )
-def test_everything_is_reachable_in_a_short_window(live_map: LiveMap, spawn: Spawn) -> None:
+def test_everything_is_reachable_in_a_short_window(
+    live_map: LiveMap, spawn: Spawn, command: Command
+) -> None:
     zergling_id = spawn()
+    command(zergling_id, "LLLL")
     live_map.open()
-    live_map.row(zergling_id).click()
+    live_map.select(zergling_id, 4)
     for button in live_map.page.get_by_role("button").filter(visible=True).all():
         button.click(trial=True)  # it can be scrolled to and nothing covers it
     live_map.row(zergling_id).click(trial=True)

@@ -120,17 +120,22 @@ def test_the_panel_makes_one_request_at_a_time(
     expect(live_map.panel.locator("dd").nth(2)).to_have_text("3")
 
 
-def test_all_commands_are_shown_or_counted(
+def test_a_selected_zergling_that_stands_still_is_not_requested_again(
     service: Service, live_map: LiveMap, spawn: Spawn
 ) -> None:
     zergling_id = spawn()
-    assert service.call("POST", f"/zerglings/{zergling_id}", '"' + "M" * 150 + '"').status == 200
+    looks: list[str] = []
+    live_map.page.on("request", lambda request: looks.append(request.url))
+    live_map.page.clock.install()
     live_map.open()
     live_map.row(zergling_id).click()
-    history = live_map.panel.get_by_role("list")
-    expect(history.get_by_role("listitem")).to_have_count(20)
-    expect(live_map.panel.locator('[data-part="more"]')).to_have_text("and 130 earlier ones")
-    assert history.evaluate("list => list.scrollHeight - list.clientHeight") <= 0
+    expect(live_map.panel.locator("dd").nth(2)).to_have_text("0")
+    assert service.call("POST", f"/zerglings/{zergling_id}", '"M"').status == 200
+    live_map.page.clock.fast_forward(1000)
+    expect(live_map.panel.locator("dd").nth(2)).to_have_text("1")
+    for _ in range(3):
+        live_map.page.clock.fast_forward(1000)  # whatever is due is done
+    assert len([url for url in looks if url.endswith(zergling_id)]) == 2
 
 
 def test_the_selected_zergling_is_listed_when_it_is_in_view(

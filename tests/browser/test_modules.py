@@ -4,35 +4,12 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
-from playwright.sync_api import Browser
 
-from tests.support.backends import sqlite_backend
-from tests.support.service import Service
+from tests.browser.conftest import Run
 
 EDGE = 2**53 - 1
-Run = Callable[..., Any]
-
-
-@pytest.fixture(scope="module")
-def run(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    """Runs a script with access to the page's modules, and returns its result."""
-    directory = tmp_path_factory.mktemp("modules")
-    with Service(sqlite_backend(directory).environment, directory) as service:
-        page = browser.new_page()
-        page.goto(f"http://127.0.0.1:{service.port}/")
-        page.evaluate(
-            """async (names) => {
-                const at = (name) => import(`/static/overmind/${name}.js`);
-                window.modules = Object.assign({}, ...(await Promise.all(names.map(at))));
-            }""",
-            ["camera", "swarm", "listing", "search"],
-        )
-        yield page.evaluate
-        page.close()
 
 
 @pytest.mark.parametrize("x", [0, 7, -EDGE, EDGE, EDGE - 1])

@@ -5,6 +5,7 @@ import { ROOT } from "./root.js";
 
 const MAX_ATTEMPTS = 5;
 const TIMEOUT = 15_000; // milliseconds per attempt
+const HISTORY_TIMEOUT = 120_000; // a million commands take 4 MB
 const UNAUTHORIZED = 401;
 
 /** An error response's sentence and status; status 0 if the service cannot be reached. */
@@ -15,22 +16,45 @@ export class ApiError extends Error {
   }
 }
 
+/** The request that spawns a zergling; `fields` may have a location and a facing. */
+export function spawnRequest(fields) {
+  return { method: "POST", path: `${ROOT}zerglings/`, body: fields };
+}
+
+/** The request that sends commands, such as "MLM", to a zergling. */
+export function commandRequest(id, words) {
+  return { method: "POST", path: `${ROOT}zerglings/${id}`, body: words };
+}
+
+/** The request for all commands of a zergling, or for those after the first `offset`. */
+export function historyRequest(id, offset = 0) {
+  const query = offset ? `?offset=${offset}` : "";
+  return { method: "GET", path: `${ROOT}zerglings/${id}/history${query}` };
+}
+
 /** Spawn a zergling; `fields` may have a location and a facing. */
 export async function spawn(fields) {
-  const { zergling } = await requestWithRetries("POST", `${ROOT}zerglings/`, fields);
+  const { zergling } = await requestWithRetries(spawnRequest(fields));
   return zergling;
 }
 
-/** Send commands, such as "MLM", to a zergling; returns the zergling after them. */
+/** Send commands to a zergling; returns the zergling after them. */
 export async function command(id, words) {
-  const { zergling } = await requestWithRetries("POST", `${ROOT}zerglings/${id}`, words);
+  const { zergling } = await requestWithRetries(commandRequest(id, words));
   return zergling;
 }
 
 /** Get one zergling with its newest commands. */
 export async function getZergling(id) {
-  const { zergling } = await requestWithRetries("GET", `${ROOT}zerglings/${id}`);
+  const { zergling } = await requestWithRetries({ method: "GET", path: `${ROOT}zerglings/${id}` });
   return zergling;
+}
+
+/** Get the commands of a zergling after the first `offset`, oldest first. */
+export async function getHistory(id, offset, signal) {
+  const options = { signal, timeout: HISTORY_TIMEOUT };
+  const { commandHistory } = await requestWithRetries(historyRequest(id, offset), options);
+  return commandHistory;
 }
 
 /** Ask once for the regions: `{answer}` or `{error}`. */
@@ -56,7 +80,8 @@ export function countOf(zergling) {
   return zergling.commandCount ?? zergling.commandHistory?.length ?? 0;
 }
 
-async function requestWithRetries(method, path, body) {
+/** Throws an `ApiError`, or the reason of `signal` once it is aborted. */
+async function requestWithRetries({ method, path, body }, { signal, timeout } = {}) {
   const request = { method, headers: { Accept: "application/json" }, cache: "no-store" };
   if (body !== undefined) {
     request.headers["Content-Type"] = "application/json";
@@ -64,7 +89,10 @@ async function requestWithRetries(method, path, body) {
     request.body = JSON.stringify(body);
   }
   for (let attempt = 0; ; attempt += 1) {
+    const limit = AbortSignal.timeout(timeout ?? TIMEOUT);
+    request.signal = signal ? AbortSignal.any([signal, limit]) : limit;
     const { answer, error, wait } = await requestOnce(path, request);
+    signal?.throwIfAborted();
     if (answer) return answer;
     if (wait === undefined || attempt + 1 >= MAX_ATTEMPTS) throw error;
     await sleep(Math.max(wait, backoffDelay(attempt)));
@@ -75,7 +103,7 @@ async function requestWithRetries(method, path, body) {
 async function requestOnce(path, request) {
   let response;
   try {
-    response = await fetch(path, { ...request, signal: AbortSignal.timeout(TIMEOUT) });
+    response = await fetch(path, { signal: AbortSignal.timeout(TIMEOUT), ...request });
     const answer = await response.json();
     if (response.ok) return { answer };
     const error = new ApiError(answer.error ?? response.statusText, response.status);

@@ -17,6 +17,11 @@ export function locationText(x, y) {
   return `${signed(x)}, ${signed(y)}`;
 }
 
+/** A location and a facing, such as "3, −4, facing east". */
+export function poseText({ x, y, facing }) {
+  return `${locationText(x, y)}, facing ${facingName(facing)}`;
+}
+
 /** The first eight characters of an id. */
 export function shortId(id) {
   return id.slice(0, 8);

@@ -1,19 +1,26 @@
 /** The live map: creates the components and connects them. */
 
+import { Address, linkTo } from "./address.js";
 import { Animations } from "./animations.js";
-import { isSignedOut, spawn } from "./api.js";
+import { commandRequest, historyRequest, isSignedOut, spawnRequest } from "./api.js";
 import { Camera } from "./camera.js";
-import { CommandQueue } from "./commandqueue.js";
+import { Copier } from "./copier.js";
+import { curlLine } from "./curl.js";
 import { Feed } from "./feed.js";
 import { setHidden } from "./focus.js";
-import { countText, facingName, locationText, shortId } from "./format.js";
+import { countText, locationText, shortId } from "./format.js";
+import { Explorer } from "./history/explorer.js";
+import { Strip } from "./history/strip.js";
+import { Timeline } from "./history/timeline.js";
+import { Navigation } from "./navigation.js";
+import { Notice } from "./notice.js";
+import { Orders } from "./orders.js";
 import { Painter } from "./painter.js";
 import { Panel } from "./panel.js";
-import { freeLocation, pick } from "./picking.js";
+import { pick } from "./picking.js";
 import { Pointer } from "./pointer.js";
 import { Regions } from "./regions.js";
 import { Roster } from "./roster.js";
-import { find } from "./search.js";
 import { Selection } from "./selection.js";
 import { bindShortcuts } from "./shortcuts.js";
 import { Status } from "./status.js";
@@ -23,8 +30,6 @@ import { Theme } from "./theme.js";
 import { View } from "./view.js";
 
 const ZOOM = 1.5; // factor per key press or click
-const CLOSE_UP = 40; // CSS pixels per step, at least, when showing a search result
-const NOTICE = 8000; // milliseconds that a notice is shown
 
 const $ = (id) => document.getElementById(id);
 
@@ -33,17 +38,36 @@ const camera = new Camera();
 const animations = new Animations();
 const selection = new Selection(swarm);
 const theme = new Theme(() => painter.refreshView());
-const canvases = ["grid", "swarm", "overlay"].map($);
-const painter = new Painter(canvases, { swarm, camera, animations, theme, selection });
+const timeline = new Timeline(
+  {
+    root: $("timeline"),
+    slider: $("slider"),
+    number: $("step"),
+    total: $("total"),
+    pose: $("pose"),
+  },
+  $("roster"),
+);
+const explorer = new Explorer({
+  timeline,
+  strip: new Strip({ box: $("strip"), list: $("history") }),
+});
+const canvases = ["grid", "path", "swarm", "overlay"].map($);
+const painter = new Painter(canvases, { swarm, camera, animations, theme, selection, explorer });
 const view = new View({ camera, painter, swarm });
 const sync = new Sync(swarm, animations);
 const feed = new Feed();
-const commandQueue = new CommandQueue();
 const panel = new Panel($("panel"), swarm, $("roster"));
 const roster = new Roster(
   { list: $("roster"), summary: $("summary") },
   { swarm, camera, selection },
 );
+const address = new Address();
+const notices = new Notice($("notice"));
+const notice = (text, isError) => notices.show(text, isError);
+const orders = new Orders({ swarm, selection, explorer, sync, view }, notice);
+const copier = new Copier({ dialog: $("copy"), field: $("copy-text") }, notice);
+const navigation = new Navigation({ swarm, selection, explorer, sync, view }, notice);
 const pointer = new Pointer($("overlay"), camera);
 const status = new Status(
   {
@@ -92,17 +116,6 @@ function resize() {
 resize(); // now, because the list may be complete before the observer is called
 new ResizeObserver(resize).observe($("stage"));
 
-// Notices to the user.
-
-let noticeTimer = 0;
-
-function notice(text, isError = false) {
-  clearTimeout(noticeTimer);
-  $("notice").textContent = text;
-  $("notice").dataset.kind = isError ? "error" : "info";
-  noticeTimer = setTimeout(() => ($("notice").textContent = ""), NOTICE);
-}
-
 // Events and answers of the service.
 
 let countTimer = 0;
@@ -126,7 +139,7 @@ sync.onchange = (id) => {
   if (id && id === selection.id) {
     if (selection.slot < 0) return onDied(id);
     panel.refreshPose();
-    panel.refresh();
+    if (panel.isBehind) panel.refresh();
   }
 };
 
@@ -156,7 +169,7 @@ function onDied(id) {
 feed.onready = () => sync.loadIfNeeded();
 feed.onreset = () => {
   sync.reload();
-  panel.show(selection.id); // reset the panel: the store may be an older one with lower counts
+  showSelected(); // from the beginning: the store may be an older one with lower counts
 };
 feed.onevent = (kind, zergling) => sync.applyEvent(kind, zergling);
 feed.isUnauthorized = isSignedOut;
@@ -167,44 +180,25 @@ feed.onstate = (state, nextTry) => {
 
 // Actions of the user.
 
-async function spawnAt(wanted) {
-  try {
-    const zergling = await spawn({ location: freeLocation(swarm, wanted) });
-    sync.applyState(zergling);
-    selection.select(zergling.id);
-    const { x, y } = zergling.location;
-    notice(`${shortId(zergling.id)} has hatched at ${locationText(x, y)}.`);
-    view.bringIntoView(selection.slot);
-  } catch (error) {
-    notice(error.message, true);
-  }
-}
-
-function sendCommand(word) {
-  if (selection.id !== null) commandQueue.send(selection.id, word);
-  else notice("Select a zergling first: click one, or press n for a new one.");
-}
-
-commandQueue.ondone = (zergling) => {
+orders.onanswer = (zergling) => {
+  panel.showCount(zergling);
   sync.applyState(zergling);
-  panel.showHistory(zergling);
-  const slot = swarm.find(zergling.id);
-  if (slot < 0) return; // it has died meanwhile
-  const place = locationText(zergling.location.x, zergling.location.y);
-  notice(`${shortId(zergling.id)} is at ${place}, facing ${facingName(swarm.facings[slot])}.`);
-  if (zergling.id === selection.id) view.bringIntoView(selection.slot);
-};
-
-commandQueue.onerror = (error, id) => {
-  if (error.status === 404) sync.remove(id);
-  else notice(error.message, true);
+  explorer.update(zergling);
 };
 
 panel.onnotfound = (id) => sync.remove(id);
-panel.onload = (zergling) => sync.applyState(zergling);
+panel.onload = (zergling) => {
+  sync.applyState(zergling);
+  explorer.update(zergling);
+};
+
+function showSelected() {
+  panel.show(selection.id);
+  explorer.show(selection.id);
+}
 
 selection.onchange = () => {
-  panel.show(selection.id);
+  showSelected();
   roster.refresh();
   painter.refresh();
 };
@@ -223,21 +217,26 @@ pointer.onclick = (point) => {
   showPanel();
 };
 
+explorer.onchange = () => {
+  painter.refreshPath();
+  address.set(selection.id, explorer.isNow ? null : explorer.step);
+};
+
+explorer.onmove = ({ x, y }) => {
+  view.bringIntoView(x, y);
+  if (document.activeElement !== $("slider")) notice(explorer.text); // a slider speaks for itself
+};
+
+explorer.onerror = (sentence) => notice(sentence, true);
+
+address.onchange = async (link) => {
+  await navigation.follow(link);
+  showPanel();
+};
+
 $("search").addEventListener("submit", (event) => {
   event.preventDefault();
-  const found = find($("query").value, swarm);
-  if (found.error) return notice(found.error, true);
-  if (!found.ids) {
-    view.goTo(found.x, found.y, Math.max(camera.scale, CLOSE_UP));
-    return notice(`Here is ${locationText(found.x, found.y)}.`);
-  }
-  const [id] = found.ids;
-  const slot = swarm.find(id);
-  view.goTo(swarm.xs[slot], swarm.ys[slot], Math.max(camera.scale, CLOSE_UP));
-  selection.select(id);
-  const isOnly = found.ids.length === 1;
-  const place = locationText(swarm.xs[slot], swarm.ys[slot]);
-  notice(`${isOnly ? "Found" : "Several ids begin like this; here is"} ${shortId(id)} at ${place}.`);
+  navigation.search($("query").value);
 });
 
 function help() {
@@ -250,10 +249,10 @@ function search() {
 }
 
 const actions = {
-  n: () => spawnAt(painter.cursor ?? view.centre),
-  l: () => sendCommand("L"),
-  m: () => sendCommand("M"),
-  r: () => sendCommand("R"),
+  n: () => orders.spawn(painter.cursor ?? view.centre),
+  l: () => orders.command("L"),
+  m: () => orders.command("M"),
+  r: () => orders.command("R"),
   "+": () => view.zoom(ZOOM),
   "=": () => view.zoom(ZOOM),
   "-": () => view.zoom(1 / ZOOM),
@@ -261,11 +260,25 @@ const actions = {
   f: () => view.fit(),
   "/": search,
   "?": help,
-  Escape: () => selection.select(null),
+  ",": () => explorer.goBy(-1),
+  ".": () => explorer.goBy(1),
+  now: () => explorer.goToNow(),
+  p: () => explorer.history && view.show(explorer.history.extent),
+  deselect: () => selection.select(null),
+  Escape: () => (explorer.isNow ? selection.select(null) : explorer.goToNow()),
   ArrowLeft: () => view.pan(-1, 0),
   ArrowRight: () => view.pan(1, 0),
   ArrowUp: () => view.pan(0, -1),
   ArrowDown: () => view.pan(0, 1),
+};
+
+/** The requests that can be copied, by button. */
+const requests = {
+  spawn: () => spawnRequest(orders.spawnFields(view.centre)),
+  l: () => commandRequest(selection.id, "L"),
+  m: () => commandRequest(selection.id, "M"),
+  r: () => commandRequest(selection.id, "R"),
+  history: () => historyRequest(selection.id),
 };
 
 bindShortcuts(actions, ["n"]);
@@ -273,13 +286,20 @@ for (const button of document.querySelectorAll("[data-key]")) {
   button.addEventListener("click", () => actions[button.dataset.key]());
 }
 for (const button of document.querySelectorAll("[data-spawn]")) {
-  button.addEventListener("click", () => spawnAt(view.centre));
+  button.addEventListener("click", () => orders.spawn(view.centre));
 }
-$("retry").addEventListener("click", () => feed.retryNow());
-$("find").addEventListener("click", () => {
-  const { slot } = selection;
-  if (slot >= 0) view.goTo(swarm.xs[slot], swarm.ys[slot], Math.max(camera.scale, CLOSE_UP));
+for (const button of document.querySelectorAll("[data-curl]")) {
+  button.addEventListener("click", () => {
+    const line = curlLine(requests[button.dataset.curl](), "needsToken" in document.body.dataset);
+    copier.copy(line, "Copied as curl.");
+  });
+}
+$("copy-link").addEventListener("click", () => {
+  const step = explorer.isNow ? null : explorer.step;
+  copier.copy(linkTo(selection.id, step), "Copied the link.");
 });
+$("retry").addEventListener("click", () => feed.retryNow());
+$("find").addEventListener("click", () => navigation.showSelected());
 $("query").addEventListener("keydown", (event) => event.key === "Escape" && $("query").blur());
 document.addEventListener("visibilitychange", () => {
   painter.refresh();
@@ -287,5 +307,6 @@ document.addEventListener("visibilitychange", () => {
   panel.refresh();
 });
 
+address.start();
 feed.start();
 if ($("region")) new Regions({ behind: $("behind"), by: $("behind-by") }).watch();

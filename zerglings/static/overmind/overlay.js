@@ -1,4 +1,4 @@
-/** Paints the animated layer: trails, pulses, the selection and the cursor. */
+/** Paints the animated layer: trails, pulses, the selection, the ends of its path, the cursor. */
 
 import { TRAIL_MILLISECONDS } from "./animations.js";
 
@@ -57,6 +57,37 @@ export function paintSelection(context, camera, theme, x, y) {
       context.moveTo(left + radius * Math.cos(middle - 0.5), top + radius * Math.sin(middle - 0.5));
       context.arc(left, top, radius, middle - 0.5, middle + 0.5);
     }
+    context.stroke();
+  }
+}
+
+/** A dot where the selected zergling was spawned. */
+export function paintStart(context, camera, theme, x, y) {
+  context.fillStyle = theme.paper;
+  context.strokeStyle = theme.ink;
+  context.lineWidth = 2;
+  context.beginPath();
+  const radius = Math.max(4, camera.scale * 0.14);
+  context.arc(camera.screenX(x), camera.screenY(y), radius, 0, 2 * Math.PI);
+  context.fill();
+  context.stroke();
+}
+
+/** A circle around the selected zergling at an earlier step; from far away a dot in it too. */
+export function paintPast(context, camera, theme, { x, y, facing }, isNear) {
+  const left = camera.screenX(x);
+  const top = camera.screenY(y);
+  if (!isNear) {
+    context.fillStyle = theme.facings[facing];
+    context.beginPath();
+    context.arc(left, top, 4, 0, 2 * Math.PI);
+    context.fill();
+  }
+  for (const [colour, width] of [[theme.paper, 6], [theme.accent, 3]]) {
+    context.strokeStyle = colour;
+    context.lineWidth = width;
+    context.beginPath();
+    context.arc(left, top, Math.max(11, camera.scale * 0.58), 0, 2 * Math.PI);
     context.stroke();
   }
 }

@@ -1,11 +1,12 @@
 /**
- * Paints three stacked canvases: the grid, the zerglings at rest, and the animations. Each is
- * painted only after a change, so that an idle map costs no CPU time.
+ * Paints four stacked canvases: the grid, the path of the selected zergling, the zerglings at rest,
+ * and the animations. Each is painted only after a change, so that an idle map costs no CPU time.
  */
 
+import { PathPainter } from "./history/pathpainter.js";
 import { Sprites } from "./sprites.js";
 import { paintGrid } from "./grid.js";
-import { paintCursor, paintSelection, paintTrails } from "./overlay.js";
+import { paintCursor, paintPast, paintSelection, paintStart, paintTrails } from "./overlay.js";
 import { Points } from "./points.js";
 import { prefersReducedMotion } from "./theme.js";
 
@@ -14,6 +15,7 @@ const NUMBER_SCALE = 22; // CSS pixels per step from which crowded locations sho
 const MAX_PIXELS = 6_000_000; // per canvas
 const PAUSE_FACTOR = 2; // after a slow painting, pause for this multiple of its time
 const SLOW = 8; // milliseconds from which a painting is slow
+const [GRID, PATH, SWARM, OVERLAY] = [0, 1, 2, 3]; // the canvases, from bottom to top
 
 export class Painter {
   /** The pointer's position in CSS pixels; null while it is outside the map. */
@@ -21,19 +23,21 @@ export class Painter {
   /** Called at most once per frame after the view or its size has changed. */
   onview = () => {};
   #contexts;
+  #pathPainter = new PathPainter();
   #points = new Points();
   #sprites = new Sprites();
   #ratio = 1;
   #isGridStale = true;
+  #isPathStale = true;
   #isSwarmStale = true;
   #paintedVersion = -1;
   #pausedUntil = 0;
   #isRequested = false;
   #flight = null;
 
-  constructor(canvases, { swarm, camera, animations, theme, selection }) {
+  constructor(canvases, { swarm, camera, animations, theme, selection, explorer }) {
     this.#contexts = canvases.map((canvas) => canvas.getContext("2d"));
-    Object.assign(this, { swarm, camera, animations, theme, selection });
+    Object.assign(this, { swarm, camera, animations, theme, selection, explorer });
   }
 
   /** Fit the canvases to their element, in device pixels up to `MAX_PIXELS`. */
@@ -45,8 +49,7 @@ export class Painter {
       canvas.width = Math.max(1, Math.round(width * this.#ratio));
       canvas.height = Math.max(1, Math.round(height * this.#ratio));
     }
-    this.#isGridStale = true;
-    this.#isSwarmStale = true;
+    this.#markAllStale();
     this.#paintFrame(performance.now()); // at once, because resizing clears a canvas
   }
 
@@ -59,8 +62,13 @@ export class Painter {
 
   /** Repaint everything after a change of the camera or the theme. */
   refreshView() {
-    this.#isGridStale = true;
-    this.#isSwarmStale = true;
+    this.#markAllStale();
+    this.refresh();
+  }
+
+  /** Repaint after a change of the selected zergling's history or of the step shown. */
+  refreshPath() {
+    this.#isPathStale = true;
     this.refresh();
   }
 
@@ -96,10 +104,11 @@ export class Painter {
     this.#animateCamera(now);
     const hasEnded = this.animations.removeFinished(now);
     if (this.#isGridStale) {
-      this.#onLayer(0, (context) => paintGrid(context, this.camera, this.theme));
+      this.#onLayer(GRID, (context) => paintGrid(context, this.camera, this.theme));
       this.#isGridStale = false;
       this.onview();
     }
+    if (this.#isPathStale) this.#paintPath();
     const isStale = hasEnded || this.swarm.version !== this.#paintedVersion;
     if (this.#isSwarmStale || (isStale && now >= this.#pausedUntil)) this.#paintSwarm(now);
     this.#paintOverlay(now);
@@ -118,13 +127,26 @@ export class Painter {
       this.camera.resize(width, height);
       this.#flight = null;
     }
+    this.#markAllStale();
+  }
+
+  #markAllStale() {
     this.#isGridStale = true;
+    this.#isPathStale = true;
     this.#isSwarmStale = true;
+  }
+
+  #paintPath() {
+    const { camera, theme, explorer } = this;
+    const { history, step } = explorer;
+    const ratio = this.#ratio;
+    this.#pathPainter.paint(this.#contexts[PATH], { camera, theme, history, step, ratio });
+    this.#isPathStale = false;
   }
 
   #paintSwarm(now) {
     const began = performance.now();
-    const context = this.#contexts[1];
+    const context = this.#contexts[SWARM];
     this.#paintedVersion = this.swarm.version;
     this.#isSwarmStale = false;
     context.setTransform(1, 0, 0, 1, 0, 0);
@@ -186,18 +208,19 @@ export class Painter {
   #paintOverlay(now) {
     const { camera, theme, animations, swarm } = this;
     const isNear = camera.scale >= NEAR_SCALE;
-    this.#onLayer(2, (context) => {
+    this.#onLayer(OVERLAY, (context) => {
       context.clearRect(0, 0, camera.width, camera.height);
       if (this.cursor && isNear) paintCursor(context, camera, theme, this.cursor.x, this.cursor.y);
       paintTrails(context, camera, theme, animations.trails, now, isNear, prefersReducedMotion());
     });
-    if (isNear) this.#paintMoving(this.#contexts[2], now);
+    if (isNear) this.#paintMoving(this.#contexts[OVERLAY], now);
+    this.#paintHistory(isNear);
     const slot = this.selection.slot;
     if (slot < 0) return;
     const shift = (isNear && animations.at(slot, now)) || { dx: 0, dy: 0 };
     const x = swarm.xs[slot] + shift.dx;
     const y = swarm.ys[slot] + shift.dy;
-    this.#onLayer(2, (context) => paintSelection(context, camera, theme, x, y));
+    this.#onLayer(OVERLAY, (context) => paintSelection(context, camera, theme, x, y));
   }
 
   #paintMoving(context, now) {
@@ -214,6 +237,25 @@ export class Painter {
       const facing = swarm.facings[slot];
       this.#sprites.drawTurned(context, facing, left * this.#ratio, top * this.#ratio, turn, size);
     }
+  }
+
+  /** The ends of the path: the spawn, and the zergling at the step that is shown. */
+  #paintHistory(isNear) {
+    const { camera, theme } = this;
+    const { history, past } = this.explorer;
+    if (history?.first === 0 && history.path.size) {
+      const { x, y } = history.origin;
+      this.#onLayer(OVERLAY, (context) => paintStart(context, camera, theme, x, y));
+    }
+    if (!past) return;
+    if (isNear) {
+      const context = this.#contexts[OVERLAY];
+      const [left, top] = [camera.screenX(past.x), camera.screenY(past.y)];
+      context.setTransform(1, 0, 0, 1, 0, 0);
+      this.#sprites.prepare(Math.round(camera.scale * this.#ratio), theme);
+      this.#sprites.drawTurned(context, past.facing, left * this.#ratio, top * this.#ratio, 0, 1);
+    }
+    this.#onLayer(OVERLAY, (context) => paintPast(context, camera, theme, past, isNear));
   }
 
   #onLayer(layer, paint) {

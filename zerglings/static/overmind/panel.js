@@ -2,12 +2,10 @@
 
 import { ApiError, countOf, getZergling } from "./api.js";
 import { setHidden } from "./focus.js";
-import { countText, facingName, numberText, locationText } from "./format.js";
+import { facingName, numberText, locationText } from "./format.js";
 import { FACINGS } from "./swarm.js";
 
-const SHOWN = 20; // commands
 const GAP = 300; // milliseconds between two requests for the zergling, at least
-const TITLES = { L: "left", R: "right", M: "move" };
 
 export class Panel {
   /** Called with an id after a 404. */
@@ -26,7 +24,7 @@ export class Panel {
     Object.assign(this, { root, swarm, focusFallback });
     const part = (name) => root.querySelector(`[data-part="${name}"]`);
     this.#parts = Object.fromEntries(
-      ["id", "facing", "place", "count", "history", "more", "compass"].map((n) => [n, part(n)]),
+      ["id", "facing", "place", "count", "more", "compass"].map((n) => [n, part(n)]),
     );
   }
 
@@ -39,7 +37,6 @@ export class Panel {
     this.#parts.id.textContent = id;
     this.#parts.count.textContent = "…";
     this.#parts.more.textContent = "";
-    this.#parts.history.replaceChildren();
     this.refreshPose();
     this.#requestedAt = -Infinity;
     this.refresh();
@@ -56,6 +53,12 @@ export class Panel {
     this.#parts.compass.dataset.facing = FACINGS[facing];
   }
 
+  /** Whether the model knows of more commands than the panel shows. */
+  get isBehind() {
+    const slot = this.#id === null ? -1 : this.swarm.find(this.#id);
+    return slot >= 0 && this.swarm.counts[slot] > this.#count;
+  }
+
   /** Request the zergling soon, at most once every `GAP`. */
   refresh() {
     if (this.#timer || this.#id === null) return;
@@ -66,21 +69,13 @@ export class Panel {
     }, wait);
   }
 
-  /** Show a zergling's history from a response. */
-  showHistory(zergling) {
+  /** Show the number of commands in a response. */
+  showCount(zergling) {
     const count = countOf(zergling);
     if (zergling.id !== this.#id || count < this.#count) return; // responses can be reordered
     this.#count = count;
-    const words = zergling.commandHistory ?? [];
     this.#parts.count.textContent = numberText(count);
-    const newest = words.slice(-SHOWN).reverse();
-    const earlier = count - newest.length;
-    this.#parts.history.replaceChildren(...newest.map(chip));
-    this.#parts.more.textContent = !count
-      ? "No commands yet. Try M."
-      : earlier
-        ? `and ${countText(earlier, "earlier one", "earlier ones")}`
-        : "";
+    this.#parts.more.textContent = count ? "" : "No commands yet. Try M.";
   }
 
   async #load() {
@@ -94,7 +89,7 @@ export class Panel {
     this.#requestedAt = performance.now();
     try {
       const zergling = await getZergling(id);
-      this.showHistory(zergling);
+      this.showCount(zergling);
       this.onload(zergling);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
@@ -106,14 +101,6 @@ export class Panel {
       if (isDue && id === this.#id) this.refresh();
     }
   }
-}
-
-function chip(word) {
-  const item = document.createElement("li");
-  item.textContent = word;
-  item.dataset.word = word;
-  item.title = TITLES[word] ?? word;
-  return item;
 }
 
 function setText(element, text) {

@@ -1,6 +1,6 @@
 /** Paints zerglings from far away: a few pixels each, stronger where several overlap. */
 
-const LEVELS = 8;
+export const LEVELS = 8;
 const FAINTEST = 0.75; // alpha of a pixel with one zergling, if more than MANY are visible
 const MANY = 60_000;
 const FEW = 3_000;
@@ -83,18 +83,18 @@ function square(pixels, at, width, size, colour) {
   }
 }
 
-/** Pixel values in native byte order: for each facing, one for each level. */
-function palette(colours, faintest) {
+/** Pixel values in native byte order: for each colour `LEVELS` alphas, from `faintest` to 1. */
+export function palette(colours, faintest) {
   const context = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
   const pixels = new Uint32Array(colours.length * LEVELS);
   const bytes = new Uint8ClampedArray(pixels.buffer);
-  colours.forEach((colour, facing) => {
+  colours.forEach((colour, n) => {
     context.fillStyle = colour;
     context.fillRect(0, 0, 1, 1);
     const rgb = context.getImageData(0, 0, 1, 1).data;
     for (let level = 0; level < LEVELS; level += 1) {
       const alpha = faintest + ((1 - faintest) * level) / (LEVELS - 1);
-      bytes.set([rgb[0], rgb[1], rgb[2], Math.round(alpha * 255)], (facing * LEVELS + level) * 4);
+      bytes.set([rgb[0], rgb[1], rgb[2], Math.round(alpha * 255)], (n * LEVELS + level) * 4);
     }
   });
   return pixels;

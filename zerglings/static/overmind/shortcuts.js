@@ -1,6 +1,7 @@
 /** Keyboard shortcuts: inactive in form fields and dialogs, and with modifier keys. */
 
-const FIELDS = "input, textarea, select, [contenteditable]";
+const FIELDS = "input:not([type=range]), textarea, select, [contenteditable]";
+const SLIDER_KEYS = /^(Arrow|Page|Home|End)/;
 
 /**
  * Call `actions[name]()` when the key of that name is pressed; letters are case-insensitive.
@@ -10,6 +11,7 @@ export function bindShortcuts(actions, once) {
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.altKey || event.metaKey || event.defaultPrevented) return;
     if (event.target.closest(FIELDS) || document.querySelector("dialog[open]")) return;
+    if (event.target.matches("input") && SLIDER_KEYS.test(event.key)) return;
     const name = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     const action = actions[name];
     if (!action) return;

@@ -1,6 +1,6 @@
 /** Reads the theme's colours from theme.css, for painting on canvases. */
 
-const NAMES = ["paper", "beyond", "line", "axis", "ink", "muted", "glow", "eye", "pupil"];
+const NAMES = ["paper", "beyond", "line", "axis", "ink", "muted", "glow", "eye", "pupil", "accent"];
 const FACINGS = ["north", "east", "south", "west"];
 const QUERIES = ["(prefers-color-scheme: dark)", "(forced-colors: active)"];
 

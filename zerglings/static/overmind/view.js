@@ -64,18 +64,25 @@ export class View {
     this.onUserMove();
   }
 
-  goTo(x, y, scale = this.camera.scale) {
+  /** Centre a location, at `scale` or larger. */
+  goTo(x, y, scale = 0) {
     this.isFixed = true;
     const target = this.camera.copy();
-    target.lookAt(x, y, scale);
+    target.lookAt(x, y, Math.max(scale, this.camera.scale));
     this.painter.flyTo(target);
   }
 
-  /** Centre a slot unless it is in view. */
-  bringIntoView(slot) {
-    const { xs, ys } = this.swarm;
-    if (slot < 0 || this.camera.shows(xs[slot], ys[slot], MARGIN)) return;
-    this.goTo(xs[slot], ys[slot]);
+  /** Show all of a rectangle of locations. */
+  show(box) {
+    this.isFixed = true;
+    const target = this.camera.copy();
+    target.fit(box);
+    this.painter.flyTo(target);
+  }
+
+  /** Centre a location unless it is in view. */
+  bringIntoView(x, y) {
+    if (!this.camera.shows(x, y, MARGIN)) this.goTo(x, y);
   }
 
   /** The location at the centre. */

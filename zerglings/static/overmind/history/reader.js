@@ -1,0 +1,102 @@
+/** Reads the history of one zergling from the service, and keeps it current. */
+
+import { ApiError, countOf, getHistory, getZergling } from "../api.js";
+import { FACINGS } from "../swarm.js";
+import { History } from "./history.js";
+
+const UNASKED = 1_000_000; // newest commands that are read at once; the older ones when needed
+const MAX_REPEATS = 3; // when the history changes while it is read, as rival ones are merged
+const NOT_FOUND = 404;
+
+export class HistoryReader {
+  history = null;
+  /** Called after the history has changed, and with an error's sentence. */
+  onchange = () => {};
+  onerror = () => {};
+  #zergling = null; // the newest response, until it is processed
+  #isWorking = false;
+  #isAllNeeded = false;
+  #repeats = 0;
+  #controller = new AbortController();
+
+  constructor(id) {
+    this.id = id;
+  }
+
+  /** Whether all is read that was asked for. */
+  get isReady() {
+    return this.history !== null && this.history.first <= this.#start;
+  }
+
+  /** Process a response that contains the zergling. */
+  update(zergling) {
+    if (zergling.id !== this.id) return;
+    this.#zergling = zergling;
+    this.#work();
+  }
+
+  /** Read the commands that are too old to be read unasked. */
+  needAll() {
+    if (this.#isAllNeeded) return;
+    this.#isAllNeeded = true;
+    this.#work();
+  }
+
+  /** Stop; neither callback is called from now on. */
+  close() {
+    this.#controller.abort();
+  }
+
+  /** The first step to read. */
+  get #start() {
+    return this.#isAllNeeded ? 0 : Math.max(0, this.history.count - UNASKED);
+  }
+
+  async #work() {
+    if (this.#isWorking) return;
+    this.#isWorking = true;
+    try {
+      while (this.#zergling || (this.history && !this.isReady)) {
+        await this.#step();
+        if (this.#controller.signal.aborted) return;
+        this.onchange();
+      }
+      this.#repeats = 0;
+    } catch (error) {
+      if (this.#controller.signal.aborted) return;
+      if (!(error instanceof ApiError)) throw error;
+      if (error.status !== NOT_FOUND) this.onerror(error.message); // else the panel finds out too
+    } finally {
+      this.#isWorking = false;
+    }
+  }
+
+  async #step() {
+    const zergling = this.#zergling;
+    this.#zergling = null;
+    if (zergling) return this.#append(zergling);
+    const { history } = this;
+    const start = this.#start;
+    const words = await getHistory(this.id, start, this.#controller.signal);
+    if (history.prepend(words, start)) return;
+    this.#repeats += 1;
+    if (this.#repeats > MAX_REPEATS) throw new ApiError("The history changes while it is read.");
+    this.history = null;
+    this.#zergling ??= await getZergling(this.id);
+  }
+
+  async #append(zergling) {
+    const { history } = this;
+    const count = countOf(zergling);
+    const { x, y } = zergling.location;
+    const pose = { x, y, facing: FACINGS.indexOf(zergling.facing) };
+    let words = zergling.commandHistory ?? [];
+    if (history && count < history.count) return; // responses can be reordered
+    if (history && count - words.length > history.count) {
+      const newer = await getHistory(this.id, history.count, this.#controller.signal);
+      words = newer.slice(0, count - history.count);
+      if (words.length < count - history.count) return; // from a store that is behind
+    }
+    if (!history?.append(words, count, pose)) this.history = new History(words, count, pose);
+  }
+}

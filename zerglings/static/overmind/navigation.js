@@ -1,0 +1,55 @@
+/** Shows what the user has searched for, or what the address names. */
+
+import { getZergling } from "./api.js";
+import { locationText, shortId } from "./format.js";
+import { find } from "./search.js";
+
+const CLOSE_UP = 40; // CSS pixels per step, at least
+const NOT_FOUND = 404;
+
+export class Navigation {
+  /** `notice` is called with a sentence and whether it is an error. */
+  constructor({ swarm, selection, explorer, sync, view }, notice) {
+    Object.assign(this, { swarm, selection, explorer, sync, view, notice });
+  }
+
+  /** Show a location, or select a zergling by the beginning of its id. */
+  search(text) {
+    const found = find(text, this.swarm);
+    if (found.error) return this.notice(found.error, true);
+    if (!found.ids) {
+      this.view.goTo(found.x, found.y, CLOSE_UP);
+      return this.notice(`Here is ${locationText(found.x, found.y)}.`);
+    }
+    const [id] = found.ids;
+    this.selection.select(id);
+    const { x, y } = this.showSelected();
+    const isOnly = found.ids.length === 1;
+    const start = isOnly ? "Found" : "Several ids begin like this; here is";
+    this.notice(`${start} ${shortId(id)} at ${locationText(x, y)}.`);
+  }
+
+  /** Select the zergling of a link as soon as the service has answered that it lives. */
+  async follow({ id, step, error }) {
+    if (error) return this.notice(error, true);
+    try {
+      this.sync.applyState(await getZergling(id));
+    } catch (failure) {
+      const isUnknown = failure.status === NOT_FOUND;
+      const sentence = isUnknown ? `No living zergling has the id ${id}.` : failure.message;
+      return this.notice(sentence, true);
+    }
+    this.selection.select(id);
+    this.showSelected();
+    this.explorer.goTo(step);
+  }
+
+  /** Show the selected zergling, at least at `CLOSE_UP`; returns its location. */
+  showSelected() {
+    const { slot } = this.selection;
+    if (slot < 0) return null;
+    const [x, y] = [this.swarm.xs[slot], this.swarm.ys[slot]];
+    this.view.goTo(x, y, CLOSE_UP);
+    return { x, y };
+  }
+}
