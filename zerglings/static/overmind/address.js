@@ -11,6 +11,7 @@ export class Address {
   onchange = () => {};
   #timer = 0;
   #wanted = "";
+  #known = location.hash; // as it was last read or set
 
   /** Read the address now, and again after each change of it by the user. */
   start() {
@@ -23,12 +24,17 @@ export class Address {
     this.#wanted = id === null ? "" : fragment(id, step);
     this.#timer ||= setTimeout(() => {
       this.#timer = 0;
-      if (this.#wanted === location.hash) return;
+      // If the user has just changed the address, a hashchange event follows.
+      if (this.#known !== location.hash || this.#wanted === location.hash) return;
       history.replaceState(null, "", location.pathname + location.search + this.#wanted);
+      this.#known = location.hash;
     }, PAUSE);
   }
 
   #read() {
+    clearTimeout(this.#timer); // the address that was to be set is out of date
+    this.#timer = 0;
+    this.#known = location.hash;
     const link = parseLink(location.hash.slice(1));
     if (link) this.onchange(link);
   }
