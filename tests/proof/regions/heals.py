@@ -26,6 +26,8 @@ REFUSALS = ("nothing more was removed: ", "nothing was purged or removed: ")
 STOPPED = "heal stopped: "
 """What heal says before the error of its own store that ended it."""
 
+_CHANGED_MEANWHILE = re.compile(r"(has rival revisions|[Dd]ocument update conflict\.)$")
+_LOGGED = re.compile(r"\d{4}-\d\d-\d\dT")
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}[0-9a-f:]*")
 _DONE = re.compile(r"^ *(\d+)  (.+)$", re.MULTILINE)
 
@@ -37,6 +39,7 @@ class Outcome(Enum):
     REFUSED = "refused"
     STOPPED = "stopped by an error of its own store"
     ENDED = "ended with the disturbances"
+    UNFINISHED = "left documents that others changed meanwhile to the next run"
     FAILED = "failed"
 
 
@@ -56,13 +59,20 @@ class Healing:
             return Outcome.REFUSED
         if self.status == 0:
             return Outcome.DONE
-        return Outcome.STOPPED if STOPPED in self.said else Outcome.FAILED
+        if STOPPED in self.said:
+            return Outcome.STOPPED
+        *causes, _summary = self._complaints() or [""]
+        is_expected = causes and all(map(_CHANGED_MEANWHILE.search, causes))
+        return Outcome.UNFINISHED if is_expected else Outcome.FAILED
 
     @property
     def complaints(self) -> list[str]:
         """Why it refused, and what it could not heal, without ids."""
-        lines = [line for line in self.said.splitlines() if not _DONE.match(line)]
-        return [_ID.sub("…", line) for line in lines]
+        return [_ID.sub("…", line) for line in self._complaints()]
+
+    def _complaints(self) -> list[str]:
+        lines = self.said.splitlines()
+        return [line for line in lines if not (_DONE.match(line) or _LOGGED.match(line))]
 
     @property
     def counts(self) -> Counter[str]:

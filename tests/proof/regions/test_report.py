@@ -61,6 +61,31 @@ def test_each_allowed_failure_of_a_read_is_counted_by_its_kind(
     assert report.is_clean()
 
 
+@pytest.mark.parametrize(
+    ("cause", "outcome"),
+    [
+        ("an-id still has rival revisions", Outcome.UNFINISHED),
+        ("a document was not removed: Document update conflict.", Outcome.UNFINISHED),
+        ("skipped the chunks of an-id: its history is damaged", Outcome.FAILED),
+    ],
+)
+def test_a_heal_may_leave_only_what_others_changed_meanwhile(cause: str, outcome: Outcome) -> None:
+    said = [
+        "2026-01-01T00:00:00.000Z INFO zerglings.repository.reading: Merged 2 rival revisions",
+        "       7  zerglings with rival revisions merged",
+        cause,
+        "CommandError: 1 steps or documents failed; run it again",
+    ]
+    healing = Healing(1, "\n".join(said))
+    assert healing.outcome is outcome
+    assert healing.complaints == said[2:]
+
+
+def test_a_heal_that_fails_without_a_cause_is_a_fault() -> None:
+    assert Healing(1, "Traceback").outcome is Outcome.FAILED
+    assert Healing(1, "").outcome is Outcome.FAILED
+
+
 def test_a_heal_may_be_stopped_only_while_its_own_store_was_killed() -> None:
     report = report_of_a_kill()
     report.enter_heal("east", Period(HERE, 8, 12), STOPPED)
