@@ -19,9 +19,9 @@ def unify_ids(histories: Sequence[Requests]) -> list[Requests]:
     """Give words with derived ids the ids that other histories have for them.
 
     Two histories hold the same requests as far as they begin with the same words, unless both know
-    the ids and these differ. Each history is compared with the one with which it has the longest
-    common beginning. Equal commands that were given at the same time at the end of this beginning
-    cannot be told from one command.
+    the ids and these differ. Each history is compared with all others, first with the one with
+    which it has the longest common beginning. Equal commands that were given at the same time at
+    the end of a common beginning cannot be told from one command.
 
     Args:
         histories: requests since a common point, in an order that does not depend on the reader.
@@ -30,10 +30,13 @@ def unify_ids(histories: Sequence[Requests]) -> list[Requests]:
         return list(histories)
     unified = [_distinguish(history) for history in histories]
     for _ in unified:  # an id may have to pass through every other history
+        before = unified
         unified = [
-            _nearest(history, [*unified[:number], *unified[number + 1 :]])
-            for number, history in enumerate(unified)
+            _taking_ids_of(history, [*before[:number], *before[number + 1 :]])
+            for number, history in enumerate(before)
         ]
+        if unified == before:
+            break
     return unified
 
 
@@ -50,16 +53,21 @@ def _distinguish(history: Requests) -> Requests:
     return distinct
 
 
-def _nearest(history: Requests, others: Sequence[Requests]) -> Requests:
-    """Return a history with the ids of the one with which it has the longest common beginning."""
-    aligned = [_align(history, other) for other in others]
-    _, nearest = max(aligned, key=lambda pair: pair[0], default=(0, history))
-    return nearest
+def _taking_ids_of(history: Requests, others: Sequence[Requests]) -> Requests:
+    """Return a history with the ids that others have for the words of their common beginnings."""
+    lengths = [_align(history, other)[0] for other in others]
+    for number in sorted(range(len(others)), key=lengths.__getitem__, reverse=True):
+        _, history = _align(history, others[number])
+    return history
 
 
 def _align(history: Requests, other: Requests) -> tuple[int, Requests]:
-    """Return the number of words in the common beginning, and the history with its ids there."""
-    known = {request.id for request in history}
+    """Return the number of words in the common beginning, and the history with its ids there.
+
+    Documents that begin with the same words at different places have the same derived ids. So an id
+    that one of the two histories has for another word is not taken by the other one.
+    """
+    known, theirs = ({request.id for request in each} for each in (history, other))
     begun: Requests = []
     here = there = 0
     while here < len(history) and there < len(other):
@@ -68,7 +76,7 @@ def _align(history: Requests, other: Requests) -> tuple[int, Requests]:
             begun.append(mine)
             here, there = here + 1, there + 1
         elif _spells(history, here, its.words):
-            is_better = not is_derived(its.id) or its.id < mine.id
+            is_better = not is_derived(its.id) or its.id < mine.id or mine.id in theirs
             end = here + len(its.words)
             begun += [its] if is_better and its.id not in known else history[here:end]
             here, there = end, there + 1

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from zerglings.domain.chunks import shorten
 from zerglings.domain.document_format import decode, encode
 from zerglings.domain.merging import Leaf, merge
 from zerglings.domain.zergling import DIED, CommandRequest, Pose, Zergling, replay
@@ -237,3 +238,73 @@ def test_a_leaf_without_ids_whose_past_has_ids_merges_to_a_document(
     merged = merge([replace(bare, older=past), *leaves])
     assert decode(encode(merged)) == merged
     assert len(ids(merged)) == len(set(ids(merged)))
+
+
+def whole(leaf: Leaf) -> list[str]:
+    return [word for request in leaf.requests() for word in request.words]
+
+
+@pytest.mark.parametrize("revisions", [("9-a", "8-b"), ("8-a", "9-b")])
+@pytest.mark.parametrize("chunk_id", ["-" * 11, "z" * 11])
+@pytest.mark.parametrize("chunk", "LRM")
+def test_documents_that_begin_with_the_same_words_at_different_places_are_told_apart(
+    chunk: str, chunk_id: str, revisions: tuple[str, str]
+) -> None:
+    """Both derive the same id, one for its first word, the other for its second."""
+    after_chunk = stripped(chunk + "L", revisions[0]).zergling
+    longer = Leaf(after_chunk, older=(CommandRequest(chunk_id, (chunk,)),))
+    merged = merge([longer, stripped(chunk * 2, revisions[1])])
+    older = longer.older if revisions[0] > revisions[1] else ()
+    assert whole(Leaf(merged, older)) == [*chunk * 2, "L"]
+
+
+@pytest.mark.parametrize("kept", ["M", "ML"])
+def test_ids_are_taken_from_a_rival_that_is_not_the_most_similar(kept: str) -> None:
+    """Both longer leaves have lost the ids, and each has more words in common with the other."""
+    shortest = Leaf(replace(START.merged_with([CommandRequest("a", tuple(kept))]), revision="2-a"))
+    leaves = [shortest, stripped("MLR", "4-b"), stripped("MLRM", "5-c")]
+    for order in permutations(leaves):
+        merged = merge(order)
+        assert merged.history == tuple("MLRM")
+        assert ids(merged)[0] == "a"
+
+
+class Past:
+    """Writes of one history, one after the other, in chunks and without. Nothing is concurrent."""
+
+    def __init__(self) -> None:
+        self.leaves = [Leaf(replace(START, revision="1-0"))]
+
+    def command(self, words: list[str]) -> None:
+        """Write as this service does. It may move the oldest words into a chunk."""
+        last = self.leaves[-1]
+        request = CommandRequest(f"request {len(self.leaves)}", tuple(words))
+        shorter, chunks = shorten(last.zergling.apply(request), 2)
+        older = [request for chunk in chunks for request in chunk.requests()]
+        self._add(shorter, (*last.older, *older))
+
+    def original(self, word: str) -> None:
+        """Write as the original does; the base is found again."""
+        last = self.leaves[-1]
+        document = encode(last.zergling.apply(CommandRequest("lost", (word,))))
+        del document["commandIds"]
+        self._add(decode(document), last.older)
+
+    def _add(self, zergling: Zergling, older: tuple[CommandRequest, ...]) -> None:
+        revision = f"{len(self.leaves) + 1}-0"
+        self.leaves.append(Leaf(replace(zergling, revision=revision), older))
+
+
+@given(st.lists(st.sampled_from("LRM") | words, max_size=12), st.data())
+def test_leaves_of_which_each_continues_the_one_before_merge_to_the_longest(
+    written: list[str | list[str]], data: st.DataObject
+) -> None:
+    past = Past()
+    for each in written:
+        past.original(each) if isinstance(each, str) else past.command(each)
+    leaves = data.draw(st.lists(st.sampled_from(past.leaves), min_size=1, max_size=5, unique_by=id))
+    longest = max(leaves, key=lambda leaf: leaf.rank)
+    for order in (leaves, leaves[::-1]):
+        merged = merge(order)
+        assert whole(Leaf(merged, longest.older)) == whole(longest)
+        assert merged.pose == longest.zergling.pose
