@@ -281,11 +281,17 @@ class Client:
         self._ledger.complain_if(not is_right, f"{sent.name} was answered with another state")
 
     def _pursue(
-        self, message: Message, *, anywhere: bool = False, is_twin: bool = False
+        self,
+        message: Message,
+        *,
+        anywhere: bool = False,
+        is_twin: bool = False,
+        stays: bool = False,
     ) -> Answers:
         """Send a message until its outcome is known, the client gives up or the run has ended.
 
         A twin is sent at the same moment as the message itself, over a connection of its own.
+        Further attempts go to any service, or to the same one if the message ``stays``.
         """
         swarm = self._swarm
         answers = Answers()
@@ -305,7 +311,7 @@ class Client:
             is_lost = answers.is_doubtful and message.is_once
             if answers.status is not None or late or is_lost or random.random() < ABANDONED:
                 return answers
-            anywhere, is_twin = True, False
+            anywhere, is_twin = not stays, False
             time.sleep(random.uniform(0, answers.pause))  # as a polite client does
 
     def _choose(self, services: Sequence[Service], *, anywhere: bool) -> Service:

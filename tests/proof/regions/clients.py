@@ -145,16 +145,20 @@ class RegionClient(Client):
         strangers = self._swarm.strangers
         is_near = self._number % len(self._swarm.by_port) == 0
         if strangers.ids and is_near and random.random() < 0.3:
-            life = Life(random.choice(strangers.ids), Pose())
-            sent = Sent(life, "".join(random.choices("MLR", k=30)), uuid.uuid4().hex)
-            sent.fate = self._pursue(Message("POST", f"/zerglings/{life.id}", sent.words)).fate
-            with self._swarm.lock:
-                strangers.sent.append(sent)
+            self.command_stranger(random.choice(strangers.ids))
             return
         if random.random() < 0.05:
             self.command_in_vain(self._swarm.target())
         else:
             self.command(self._swarm.target())
+
+    def command_stranger(self, id_: str) -> None:
+        """Command a zergling of the original, in this client's own region only."""
+        sent = Sent(Life(id_, Pose()), "".join(random.choices("MLR", k=30)), uuid.uuid4().hex)
+        message = Message("POST", f"/zerglings/{id_}", sent.words)
+        sent.fate = self._pursue(message, stays=True).fate
+        with self._swarm.lock:
+            self._swarm.strangers.sent.append(sent)
 
     def _some_command(self, life: Life) -> Sent:
         length = random.choice((1, 1, random.randint(2, WORDS)))
