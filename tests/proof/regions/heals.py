@@ -20,7 +20,7 @@ GRACE = 60.0
 DAY = 24 * 60 * 60
 POLL_SECONDS = 0.2
 
-REFUSALS = ("nothing more was removed: ", "nothing was purged or removed: ")
+REFUSALS = ("nothing more was removed or purged: ", "nothing was purged or removed: ")
 """What heal says before the reason why it does not remove: a region or a node is behind."""
 
 STOPPED = "heal stopped: "
