@@ -13,10 +13,11 @@ from tests.support.service import ROOT, Service
 
 PAGE = Page(ROOT / "docs" / "api.md")
 GENERATORS = {"python": "openapi-python-client", "typescript": "openapi-typescript"}
+LIBRARIES = {"python": "overmind_client", "typescript": "openapi-fetch"}
 RUN = {"python": run_python, "typescript": run_typescript}
 
 
-def block(language: str, word: str = "") -> str:
+def block(language: str, word: str) -> str:
     """Return the only code block of a language that has a word."""
     (found,) = [
         each.text for each in PAGE.blocks if each.language == language and word in each.text
@@ -33,7 +34,7 @@ def test_a_documented_client_prints_what_the_page_says(
     assert " install " in install
     command = generate.removeprefix("npx ").replace(ADDRESS, address).split()
     run(*command, directory=tmp_path)
-    program = block(language)
+    program = block(language, LIBRARIES[language])
     said = [line.partition(" #")[2] or line.partition(" //")[2] for line in program.splitlines()]
     printed = RUN[language](program, address, tmp_path).splitlines()
     assert printed == [each.strip() for each in said if each]
