@@ -1,4 +1,4 @@
-"""Tests that `GET /regions` tells unknown regions from those that have never been seen."""
+"""Tests for `GET /regions`: it answers `null` while the other regions are not known."""
 
 from __future__ import annotations
 
