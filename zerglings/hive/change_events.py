@@ -87,7 +87,7 @@ class ChangeEventReader:
     def _read(self, ids: list[str], timeout: float) -> dict[str, Found]:
         found = self._reader.read(ids, timeout=timeout)
         failed, before = _failed(ids, found), len(ids) + 1
-        while failed and len(failed) < before:  # merging many rivals may exceed one timeout
+        while failed and len(failed) < before:  # finding many lost bases may exceed one timeout
             before = len(failed)
             found |= self._reader.read(failed, timeout=timeout)
             failed = _failed(failed, found)

@@ -23,12 +23,15 @@ from zerglings.domain.shrinking import smaller_forms
 from zerglings.domain.zergling import Base, CommandRequest, Zergling
 from zerglings.repository.chunk_store import ChunkStore, MissingChunk
 from zerglings.repository.retry_budget import TimeLeft
-from zerglings.storage.base import Store, StoreError, TooLarge
+from zerglings.storage.base import Store, StoreError, StoreUnavailable, TooLarge
 
 logger = logging.getLogger(__name__)
 
 TAIL = SHORTEST_TAIL = 100
 """Default and minimum of the words that stay in a document when its history is shortened."""
+
+REMEMBERED_WORDS = 500_000
+"""Maximum number of words in the chunks that are remembered for merges which took too long."""
 
 KEY_CACHE_SIZE = 2000
 """Chunks whose idempotency keys are cached. An entry takes at most about 16 KiB for a chunk of
@@ -66,6 +69,30 @@ class _Walk:
         self.passed.append(chunk)
 
 
+class _PassedChunks:
+    """The chunks that unfinished walks have passed, by id. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._chunks: OrderedDict[str, Chunk] = OrderedDict()
+        self._words = 0
+        self._lock = threading.Lock()
+
+    def get(self, chunk_id: str) -> Chunk | None:
+        with self._lock:
+            return self._chunks.get(chunk_id)
+
+    def add(self, chunks: Sequence[Chunk]) -> None:
+        """Remember chunks, and forget the oldest ones beyond ``REMEMBERED_WORDS``."""
+        with self._lock:
+            for chunk in chunks:
+                if chunk.id not in self._chunks:
+                    self._chunks[chunk.id] = chunk
+                    self._words += len(chunk.words)
+            while self._words > REMEMBERED_WORDS:
+                _, forgotten = self._chunks.popitem(last=False)
+                self._words -= len(forgotten.words)
+
+
 class Archive(ChunkStore):
     """Moves old words of zerglings into chunks, and searches their chunks. Thread-safe.
 
@@ -80,6 +107,7 @@ class Archive(ChunkStore):
         super().__init__(store)
         self.tail = tail
         self._keys: OrderedDict[str, _ChunkKeys] = OrderedDict()
+        self._passed = _PassedChunks()
         self._lock = threading.Lock()
 
     def shorten(
@@ -184,22 +212,39 @@ class Archive(ChunkStore):
         A rival is left out if one of these chunks is missing: replication can deliver a document
         before its chunks. At least one rival is returned, because a single one needs no chunk.
 
+        The chunks that were read before an error are remembered. So when the time is up, the next
+        call goes on where this one has stopped.
+
         Args:
             rivals: the rivals.
             time_left: the time for all store calls together, which can be many.
         """
         walks = [
-            _Walk(zergling.base, zergling, self.newest_first(zergling, timeout=time_left()))
-            for zergling in rivals
+            _Walk(zergling.base, zergling, self._walk(zergling, time_left)) for zergling in rivals
         ]
-        while len({walk.reached.chunk for walk in walks}) > 1:
-            time_left()
-            deepest = max(walks, key=lambda walk: walk.reached.count)
-            try:
-                deepest.step()
-            except MissingChunk:
-                walks.remove(deepest)
+        try:
+            while len({walk.reached.chunk for walk in walks}) > 1:
+                deepest = max(walks, key=lambda walk: walk.reached.count)
+                try:
+                    deepest.step()
+                except MissingChunk:
+                    walks.remove(deepest)
+        except StoreUnavailable:
+            for walk in walks:
+                self._passed.add(walk.passed)
+            raise
         return [Leaf(walk.zergling, tuple(_requests_oldest_first(walk.passed))) for walk in walks]
+
+    def _walk(self, zergling: Zergling, time_left: TimeLeft) -> Iterator[Chunk]:
+        """Yield the chunks of a zergling, newest first. Those that are remembered are not read."""
+        wanted = zergling.base.chunk
+        while wanted is not None and (chunk := self._passed.get(wanted)) is not None:
+            yield chunk
+            wanted = chunk.previous
+        rest = replace(zergling, base=replace(zergling.base, chunk=wanted))
+        for chunk in self.newest_first(rest, timeout=time_left()):
+            yield chunk
+            time_left()
 
     def _keys_of(self, zergling: Zergling, chunk_id: str, time_left: TimeLeft) -> _ChunkKeys:
         """Return the keys of one of a zergling's chunks.

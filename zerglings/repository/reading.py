@@ -30,6 +30,10 @@ logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
+MERGE_SHARE = 0.5
+"""Share of the time of a read that all its merges together get, so that a change that reads first
+has time left to be written."""
+
 MERGE_ATTEMPTS = 3
 """Attempts to write back a merge while other writers interfere. After that the next read tries."""
 
@@ -73,7 +77,8 @@ class Reader:
 
         Args:
             zergling_ids: which zerglings to read.
-            timeout: seconds for the read, and as many again for merging.
+            timeout: seconds for the read, and half as many again for merging. What is not merged
+                in time is served unmerged, or merged without being written back.
             all_copies: read every node's copy instead of a majority's.
             to_change: whether the caller is going to change them. A history that is too long to be
                 changed then gives ``LongHistory``: move it into chunks and read again, see
@@ -86,7 +91,7 @@ class Reader:
             return {}
         documents = self._store.get_many(zergling_ids, timeout=timeout, all_copies=all_copies)
         decoded = {id_: _decode_leaves(leaves) for id_, leaves in documents.items()}
-        time_left = TimeLeft(timeout)
+        time_left = TimeLeft(timeout * MERGE_SHARE)
         found = {
             id_: self._resolve(zerglings, time_left, all_copies=all_copies)
             for id_, zerglings in decoded.items()
@@ -141,12 +146,21 @@ class Reader:
         """Return the rivals that can be merged now, with their older requests.
 
         Rivals whose chunks have not arrived yet are left out and stay in the store. A later read
-        merges them.
+        merges them. If the chunks cannot be read in time, only one rival is returned.
         """
         if len(rivals) <= 1 and not any(rival.lacks_base for rival in rivals):
             return [Leaf(rival) for rival in rivals]
-        restored = [self._bases.restore(rival, timeout=time_left()) for rival in rivals]
-        leaves = self._archive.load_leaves(complete_rivals(restored), time_left)
+        complete = complete_rivals(
+            [
+                self._bases.restore(rival, timeout=time_left()) if rival.lacks_base else rival
+                for rival in rivals
+            ]
+        )
+        try:
+            leaves = self._archive.load_leaves(complete, time_left)
+        except StoreUnavailable as error:
+            logger.info("Could not read all rivals of %s, will retry: %s", rivals[0].id, error)
+            leaves = [Leaf(_to_serve_alone(complete))]
         if len(leaves) < len(rivals):
             counters.merge_deferred()
         return leaves
@@ -201,6 +215,11 @@ class Reader:
             result = error
         if isinstance(result, StoreError):  # it remains a rival, and the next reader merges it
             logger.info("Could not delete a merged rival of %s: %s", loser.id, result)
+
+
+def _to_serve_alone(rivals: Sequence[Zergling]) -> Zergling:
+    """Return the rival to serve while they are unmerged: a dead one, or else CouchDB's winner."""
+    return next((rival for rival in rivals if rival.is_dead), rivals[0])
 
 
 def _decode_leaves(leaves: Sequence[Document]) -> list[Zergling]:

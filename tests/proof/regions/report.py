@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -43,6 +44,7 @@ class Report:
     """The result of a campaign.
 
     Attributes:
+        began: when the campaign began, on the monotonic clock.
         strikes: the disturbances, by name.
         aways: when the service or the store of a region was away, and which of them.
         heals: the runs of ``heal``, by their outcome.
@@ -51,6 +53,7 @@ class Report:
         failed_reads: reads that may be answered with 5xx.
     """
 
+    began: float = field(default_factory=time.monotonic)
     strikes: Counter[str] = field(default_factory=Counter)
     aways: list[tuple[Period, Excuse]] = field(default_factory=list)
     heals: Counter[str] = field(default_factory=Counter)
@@ -78,8 +81,8 @@ class Report:
             self.failed_reads[excuse] += 1
             return
         self.wrong.append(
-            f"a read failed: {read.status} to {read.path} on port {read.port} after"
-            f" {read.ended - read.began:.2f} s: {read.said}"
+            f"a read failed {read.began - self.began:.0f} s after the start: {read.status} to"
+            f" {read.path} on port {read.port} after {read.ended - read.began:.2f} s: {read.said}"
         )
 
     def enter_heal(self, region: str, period: Period, healing: Healing) -> None:

@@ -1,0 +1,123 @@
+"""Tests of rivals that cannot be merged within the time of one read: deep or many divergences."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.arrivals import TAIL, all_ids, deliver, deliver_chunks, moved, other_region
+from tests.support.backends import Backend
+from tests.support.documents import leaves
+from tests.support.faulty_store import FaultyStore
+from zerglings.domain.chunks import shorten
+from zerglings.domain.document_format import encode
+from zerglings.domain.zergling import CommandRequest, Pose, Zergling
+from zerglings.hive.hive import Hive
+from zerglings.hive.mutations import NoSuchZergling
+from zerglings.repository import chunk_store, reading
+from zerglings.repository.archive import Archive
+from zerglings.repository.reading import Reader
+from zerglings.repository.retry_budget import TimeLeft
+from zerglings.storage.base import Store, StoreUnavailable
+
+EAST = 850
+"""Commands of the other region: in about eight chunks."""
+
+
+@pytest.fixture
+def backend(couch: Backend) -> Backend:
+    """Only CouchDB has rival revisions."""
+    return couch
+
+
+@pytest.fixture
+def spawn(hive: Hive) -> Zergling:
+    return hive.spawn(Pose())
+
+
+class Slow(FaultyStore):
+    """A store whose time is up after so many pages of one chunk in each read."""
+
+    def __init__(self, store: Store, pages: int) -> None:
+        super().__init__(store)
+        self.pages = self.left = pages
+        self.read = 0
+        self.history.before_page = self._page
+        self.before_get = lambda ids: self._start()
+
+    def _start(self) -> None:
+        self.left = self.pages
+
+    def _page(self) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise StoreUnavailable("the store took too long")
+        self.read += 1
+
+
+@pytest.fixture
+def slow(store: Store, monkeypatch: pytest.MonkeyPatch) -> Slow:
+    monkeypatch.setattr(chunk_store, "CHUNKS_PER_READ", 1)
+    return Slow(store, pages=2)
+
+
+def diverge(backend: Backend, store: Store, spawn: Zergling) -> None:
+    document, chunks = other_region(spawn, EAST)
+    deliver(backend, document, spawn, generation=900)
+    deliver_chunks(store, chunks)
+
+
+def test_a_zergling_is_served_and_commanded_while_its_rivals_take_long_to_read(
+    backend: Backend, hive: Hive, slow: Slow, spawn: Zergling
+) -> None:
+    own = hive.command(spawn.id, CommandRequest("own", ("R",)))
+    diverge(backend, slow, spawn)
+    here = Hive(slow)
+    assert here.get(spawn.id).command_count in (EAST, own.command_count)
+    before = here.get(spawn.id).command_count
+    after = here.command(spawn.id, CommandRequest("later", ("M",)))
+    assert after.command_count == before + 1
+
+
+def test_each_read_goes_on_where_the_last_one_stopped(
+    backend: Backend, hive: Hive, slow: Slow, spawn: Zergling
+) -> None:
+    hive.command(spawn.id, CommandRequest("own", ("R",)))
+    diverge(backend, slow, spawn)
+    here = Hive(slow)
+    reads = 0
+    while len(leaves(slow, spawn.id) or []) > 1:
+        here.get(spawn.id)
+        reads += 1
+        assert reads <= EAST // TAIL  # two chunks each would take half as many
+    assert slow.read <= EAST // TAIL + 1
+    expected = ["own", *(f"east{number}" for number in range(EAST))]
+    assert sorted(filter(None, all_ids(hive, spawn))) == sorted(expected)
+
+
+def test_a_death_is_served_before_its_rivals_are_merged(
+    backend: Backend, hive: Hive, slow: Slow, spawn: Zergling
+) -> None:
+    hive.kill(spawn.id)
+    diverge(backend, slow, spawn)
+    here = Hive(slow)
+    with pytest.raises(NoSuchZergling):
+        here.get(spawn.id)
+    with pytest.raises(NoSuchZergling):
+        here.command(spawn.id, CommandRequest("later", ("M",)))
+
+
+def test_many_rivals_are_served_although_the_time_is_up(
+    backend: Backend, store: Store, hive: Hive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = []
+    for number in range(5):
+        spawn = hive.spawn(Pose())
+        hive.command(spawn.id, CommandRequest(f"own{number}", ("R",)))
+        shorter, _ = shorten(moved(spawn, 3, f"east{number}-"), TAIL)
+        deliver(backend, encode(shorter), spawn)
+        ids.append(spawn.id)
+    monkeypatch.setattr(reading, "TimeLeft", lambda seconds: TimeLeft(0))
+    found = Reader(store, Archive(store.history)).read(ids, timeout=2)
+    assert {
+        id_: each.command_count for id_, each in found.items() if isinstance(each, Zergling)
+    } == (dict.fromkeys(ids, 4))
