@@ -63,7 +63,9 @@ def test_the_account_comes_from_the_secret_that_the_script_creates(overlay: Path
     assert {each["name"] for each in used.values()} == {"couchdb-metrics"}
 
 
-def test_the_commands_on_the_page_create_the_account(couchdb: CouchDBServer) -> None:
+def test_the_commands_on_the_page_create_the_account_and_change_its_password(
+    couchdb: CouchDBServer,
+) -> None:
     if "express-pouchdb" in couchdb.ask("GET"):
         pytest.skip("this server is not Apache CouchDB")
     page = Page(ROOT / "docs" / "kubernetes.md")
@@ -75,17 +77,19 @@ def test_the_commands_on_the_page_create_the_account(couchdb: CouchDBServer) -> 
     path = f"{couchdb.url}/_users/org.couchdb.user:{name}"
     admin = (couchdb.username, couchdb.password)
     try:
-        subprocess.run(
-            [sys.executable, "-c", program],
-            input=f"{couchdb.password}\n{name}\nscrape\n",
-            text=True,
-            timeout=DEADLINE,
-            check=True,
-        )
-        user = json.loads(requests.get(path, auth=admin, timeout=DEADLINE).content)
-        assert (user["name"], user["roles"]) == (name, ["_metrics"])
-        session = requests.get(f"{couchdb.url}/_session", auth=(name, "scrape"), timeout=DEADLINE)
-        assert session.json()["userCtx"]["name"] == name
+        for password in ("scrape", "another"):
+            subprocess.run(
+                [sys.executable, "-c", program],
+                input=f"{couchdb.password}\n{name}\n{password}\n",
+                text=True,
+                timeout=DEADLINE,
+                check=True,
+            )
+            user = json.loads(requests.get(path, auth=admin, timeout=DEADLINE).content)
+            assert (user["name"], user["roles"]) == (name, ["_metrics"])
+            account = (name, password)
+            session = requests.get(f"{couchdb.url}/_session", auth=account, timeout=DEADLINE)
+            assert session.json()["userCtx"]["name"] == name
     finally:
         revision = requests.get(path, auth=admin, timeout=DEADLINE).json().get("_rev", "")
         requests.delete(path, params={"rev": revision}, auth=admin, timeout=DEADLINE)

@@ -29,6 +29,13 @@ def route(overlay: Path) -> Object:
     return found
 
 
+def allowed_hosts(objects: list[Object]) -> str:
+    (web,) = [each for each in containers(objects) if each.name == "overmind"]
+    (found,) = [each["value"] for each in web.spec["env"] if each["name"] == "DJANGO_ALLOWED_HOSTS"]
+    hosts: str = found
+    return hosts
+
+
 def on_the_page(marker: str) -> Object:
     """Return the YAML block of the page that contains a line."""
     (text,) = (each.text for each in PAGE.blocks if marker in each.text.splitlines())
@@ -66,9 +73,8 @@ def test_the_ingress_stays_without_the_component() -> None:
 
 def test_the_route_has_the_allowed_host() -> None:
     production = ROOT / "k8s/overlays/production"
-    (web,) = [each for each in containers(exposed(production)) if each.name == "overmind"]
-    variables = {each["name"]: each.get("value") for each in web.spec["env"]}
-    assert ",".join(route(production)["spec"]["hostnames"]) == variables["DJANGO_ALLOWED_HOSTS"]
+    hosts = route(production)["spec"]["hostnames"]
+    assert ",".join(hosts) == allowed_hosts(exposed(production))
 
 
 # The schemas
@@ -106,14 +112,15 @@ def test_the_gateway_on_the_page_is_valid_and_accepts_the_route() -> None:
     assert any(f"secret tls {certificate['name']} " in code for code in PAGE.code)
 
 
-def test_the_overlay_on_the_page_sets_the_host_and_the_gateway() -> None:
+def test_the_overlay_on_the_page_sets_both_hosts_and_the_gateway() -> None:
     page = on_the_page("  - ../../components/gateway")
     (overlay,) = page["resources"]
     assert [Path(each).name for each in page["components"]] == ["gateway"]
     assert (COMPONENTS / "gateway").is_dir()
     place = (ROOT / "k8s/overlays/own" / overlay).resolve()
     patches = json.dumps({"patches": page["patches"]})
-    changed = find(with_components(place, "gateway", more=patches), "HTTPRoute/overmind")
+    objects = with_components(place, "gateway", more=patches)
+    changed = find(objects, "HTTPRoute/overmind")
     validate(changed)
     before = route(place)["spec"]
     assert changed["spec"]["hostnames"] != before["hostnames"]
@@ -121,4 +128,6 @@ def test_the_overlay_on_the_page_sets_the_host_and_the_gateway() -> None:
     assert {**changed["spec"], **{name: before[name] for name in ("hostnames", "parentRefs")}} == (
         before
     )
-    assert re.fullmatch(r"[a-z.]+", changed["spec"]["hostnames"][0])
+    (host,) = changed["spec"]["hostnames"]
+    assert re.fullmatch(r"[a-z.]+", host)
+    assert allowed_hosts(objects) == host
