@@ -27,6 +27,12 @@ def main() -> int:
     """Run one campaign; return 1 if a fault was found, 2 if it could not run."""
     parser = argparse.ArgumentParser(prog="python -m tests.proof.regions", description=__doc__)
     parser.add_argument("--minutes", type=float, default=30, help="of disturbances (%(default)s)")
+    parser.add_argument(
+        "--clients",
+        type=int,
+        default=Pace.clients,
+        help="fewer on a slow machine (%(default)s; with five CouchDBs on two processors 3)",
+    )
     parser.add_argument("--seed", type=int, default=None, help="of the disturbances")
     parser.add_argument(
         "--evidence",
@@ -45,7 +51,7 @@ def main() -> int:
             campaign = Campaign(
                 started,
                 random.Random(seed),
-                Pace(),
+                Pace(clients=options.clients),
                 kills=[each.strip() for each in os.environ.get("REGION_RESTART", "").split(";")],
                 evidence=options.evidence / str(seed),
             )
