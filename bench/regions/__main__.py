@@ -105,7 +105,7 @@ def _measure_speed(regions: Sequence[Region], seconds: int, what: str) -> Iterat
     with tempfile.TemporaryDirectory() as directory, ThreadPoolExecutor(len(regions)) as pool:
         loads = [_load(region, seconds, Path(directory)) for region in regions]
         before = [_cpu(region) for region in regions]
-        figures = list(pool.map(run, loads))
+        figures = list(pool.map(lambda load: run([load]), loads))
         spent = [_cpu(region) - then for region, then in zip(regions, before, strict=True)]
     for region, figure in zip(regions, figures, strict=True):
         yield (
