@@ -19,8 +19,9 @@ OPTIONS = {"continuous": True, "retries_per_request": 20}
 """Options of each replication.
 
 With the default of 5 retries a replication crashes 8 seconds after its peer has become unreachable.
-CouchDB then waits longer each time before it tries again, see ``replicator_settings``. With 20 it
-survives interruptions of about a minute, the limit that CouchDB has for all retries together.
+CouchDB then waits longer each time before it tries again, see ``bootstrap.replication.settings``.
+With 20 it survives interruptions of about a minute, the limit that CouchDB has for all retries
+together.
 """
 
 _RESTRICTIONS = ("cancel", "doc_ids", "filter", "query_params", "selector", "winning_revs_only")
