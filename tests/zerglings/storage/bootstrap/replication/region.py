@@ -6,7 +6,6 @@ from typing import Any
 
 from tests.support.site import Site, missing_is_fine
 from zerglings.storage.bootstrap.accounts import user_id
-from zerglings.storage.bootstrap.runner import Run, Status, find_drift
 from zerglings.storage.regions.replications import Peers
 
 NOWHERE = "http://127.0.0.1:1"
@@ -34,14 +33,8 @@ class Region:
         return about_replication(self.site.bootstrap(peers=peers))
 
     def check(self, start_limit: float = 0, /, **urls: str) -> list[str]:
-        lines: list[str] = []
-
-        def report(step: str, status: Status, message: str) -> None:
-            lines.append(f"{step} {status} {message}")
-
-        plan = self.site.plan(peers=self.peers(**urls), start_limit=start_limit)
-        find_drift(plan.steps(Run()), report)
-        return about_replication(lines)
+        peers = self.peers(**urls)
+        return about_replication(self.site.check(peers=peers, start_limit=start_limit))
 
     def id(self, peer: str, database: str | None = None) -> str:
         return f"overmind:{database or self.site.database}:{peer}"

@@ -9,11 +9,11 @@ from tests.zerglings.storage.bootstrap.replication.region import (
     NOWHERE,
     PASSWORD,
     Region,
+    about_replication,
 )
 from tests.zerglings.storage.bootstrap.replication.reports import jobs, tasks
 from zerglings.management.commands.bootstrap_couch import DRIFTED, READY
 from zerglings.storage.base import StoreUnavailable
-from zerglings.storage.bootstrap.runner import Run, find_drift
 
 
 class Compared:
@@ -37,11 +37,7 @@ class Compared:
 def check_against(region: Region, *exchanges: Compared, **urls: str) -> list[str]:
     """Check the replications, and compare them with those of the peers."""
     peers = region.peers(**(urls or {"east": NOWHERE}))
-    plan = region.site.plan(peers=peers, exchanges=exchanges)
-    steps = [step for step in plan.steps(Run()) if step.name == "replicate"]
-    lines: list[str] = []
-    find_drift(steps, lambda _, status, message: lines.append(f"{status} {message}"))
-    return [line for line in lines if "[replicator]" not in line]
+    return about_replication(region.site.check(peers=peers, exchanges=exchanges))
 
 
 def test_a_fault_that_only_a_comparison_finds_is_drift(region: Region) -> None:
