@@ -10,8 +10,6 @@ and files. Empty variables count as unset. Addresses that Kubernetes injects for
 
 from __future__ import annotations
 
-import base64
-import binascii
 import os
 import re
 from collections.abc import Callable, Collection, Mapping
@@ -22,14 +20,12 @@ from typing import TypeVar
 from django.core.exceptions import ImproperlyConfigured
 
 from overmind_project.addresses import LAST_PORT, is_address, is_host, problem_of_url
+from overmind_project.certificates import problem_of_certificates
 from zerglings.secret import Secret, strip_bom_and_newline
 
 _Value = TypeVar("_Value")
 
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
-_PEM_CERTIFICATE = re.compile(
-    r"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]*)-----END CERTIFICATE-----"
-)
 _INJECTED_NAME = re.compile(
     r".+_(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
 )
@@ -260,7 +256,7 @@ class Environment:
         value = self.text(name)
         if not value:
             return None
-        if problem := _problem_of_certificates(Path(value)):
+        if problem := problem_of_certificates(Path(value)):
             self.report_problem(
                 name, problem, "Name a file of one or more certificates in PEM form."
             )
@@ -295,26 +291,6 @@ def _is_injected_address(name: str, value: str) -> bool:
     See https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables.
     """
     return name.endswith("_PORT") and _INJECTED_ADDRESS.fullmatch(value) is not None
-
-
-def _problem_of_certificates(path: Path) -> str | None:
-    """Check the file without the ssl module, which only the workers load, after the fork."""
-    try:
-        text = path.read_text("ascii", errors="replace")
-    except OSError as error:
-        return f"cannot read {str(path)!r} ({type(error).__name__})"
-    blocks = _PEM_CERTIFICATE.findall(text)
-    if not blocks or not all(map(_is_der, blocks)):
-        return f"there is no PEM certificate in {str(path)!r}"
-    return None
-
-
-def _is_der(block: str) -> bool:
-    """Return whether a block decodes to bytes that begin like a certificate: an ASN.1 sequence."""
-    try:
-        return base64.b64decode("".join(block.split()), validate=True)[:1] == b"\x30"
-    except binascii.Error:
-        return False
 
 
 def _or_empty(default: str) -> str:

@@ -78,11 +78,19 @@ def api(backend: Backend, settings: Settings) -> Iterator[Client]:
         yield ReadingClient()
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service on SQLite that all tests of a module share; they must not stop it."""
+    directory = tmp_path_factory.mktemp("shared")
+    with Service(sqlite_backend(directory).environment, directory) as service:
+        yield service
+
+
 @pytest.fixture(scope="module", params=["sqlite", "couch"])
 def shared_service(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Service]:
-    """A service that all tests of a module share, once per kind of store; they must not stop it."""
+    """The same, once per kind of store."""
     directory = tmp_path_factory.mktemp("shared")
     with ExitStack() as stack:
         if request.param == "sqlite":

@@ -89,7 +89,7 @@ class AccessLog:
         proxies = self._proxies
         client = environ.get("REMOTE_ADDR", "") if proxies is None else proxies.client_of(environ)
         context = begin_context(environ, client)
-        CONTEXT.set(context.ids)  # until the end of the request, see `Connection.serve`
+        CONTEXT.set(context.ids)  # until the end of the request, see `Handler.serve`
         _IN_FLIGHT.inc()
 
         def begin(status: str, headers: list[tuple[str, str]], *exc_info: object) -> object:

@@ -1,46 +1,27 @@
-"""One accepted connection: reads requests, calls the WSGI application and sends its responses.
+"""One accepted connection: its socket, its phase, and the limits on waiting for its peer.
 
 A connection has its own greenlet. The worker enforces the time limits of all connections together,
-with `overdue` and `drop`.
+with `overdue` and `drop`. This module does not know HTTP; `handler` does.
 """
 
 from __future__ import annotations
 
 import socket
 import struct
-import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from contextvars import copy_context
 from enum import Enum
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import gevent
 from gevent.socket import wait_read, wait_write
 
 from overmind_project.server import limits
-from overmind_project.server.errors import (
-    Disconnected,
-    RequestError,
-    body_too_slow,
-    crowded_out,
-    failed,
-    head_too_slow,
-)
-from overmind_project.server.request import Request, RequestParser
-from overmind_project.server.response import Response
-
-if TYPE_CHECKING:
-    import logging
-
-    from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
-    from gunicorn.glogging import Logger
+from overmind_project.server.errors import Disconnected, body_too_slow, crowded_out, head_too_slow
 
 _ABORT = struct.pack("ii", 1, 0)
 """The SO_LINGER value with which closing discards the data that the peer has not read."""
-
-_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Phase(Enum):
@@ -78,23 +59,12 @@ class Server(Protocol):
     """The part of the worker that a connection uses."""
 
     @property
-    def application(self) -> WSGIApplication:
-        """The WSGI application."""
-
-    @property
     def is_stopping(self) -> bool:
         """Whether the process is stopping."""
 
     @property
     def is_crowded(self) -> bool:
         """Whether connections must close to make room for others."""
-
-    @property
-    def log(self) -> logging.Logger | Logger:
-        """The server's log."""
-
-    def note_dropped(self, reason: str) -> None:
-        """Count a connection that is closed for this reason."""
 
     def make_room(self) -> None:
         """Drop connections that wait for their peers."""
@@ -104,51 +74,36 @@ class Connection:
     """A connection and its state.
 
     Args:
-        accepted: its socket, which is closed at the end.
-        environ: the WSGI values that all of its requests share.
+        accepted: its socket.
         server: the worker.
+
+    Attributes:
+        phase: its current phase.
+        since: when the time of the phase began, in monotonic seconds.
+        received: bytes received of the request that is being read.
+        dropped: why it was dropped; None if it was not.
+        is_closing: whether it was dropped to make room, so that its slot will soon be free.
     """
 
-    def __init__(self, accepted: socket.socket, environ: WSGIEnvironment, server: Server) -> None:
+    def __init__(self, accepted: socket.socket, server: Server) -> None:
         self._socket = accepted
         self._socket.settimeout(0.0)
         self._server = server
-        self._environ = environ | {"gunicorn.socket": accepted}
-        self._parser = RequestParser()
-        self._begin(Phase.HEAD)
-        self._body_since = 0.0
-        self.received = 0
-        """Bytes received of the request that is being read."""
+        self.begin(Phase.HEAD)
         self.dropped: Reason | None = None
         self.is_closing = False
-        """Whether it was dropped to make room, so that its slot will soon be free."""
 
-    def serve(self) -> None:
-        """Answer all requests; close the socket at the end."""
-        request = None
-        try:
-            while (request := self._read_head()) is not None:
-                # A copy of the context, so that no context variable outlives its request.
-                if not copy_context().run(self._answer, request):
-                    break
-                request = None
-        except RequestError as error:
-            if error.is_malformed:
-                log = self._server.log
-                log.warning("Malformed request: %s", error)
-            self._note(error)
-            with suppress(Disconnected):
-                self.send(error.encoded(has_body=request is None or request.method != "HEAD"))
-            self._drain()
-        except Disconnected:
-            pass
-        finally:
-            self._socket.close()
-            self._parser.close()
+    def begin(self, phase: Phase, *, received: int = 0, since: float | None = None) -> None:
+        """Begin a phase.
 
-    def _note(self, error: RequestError) -> None:
-        if error.is_malformed:
-            self._server.note_dropped("malformed")
+        Args:
+            phase: the phase.
+            received: bytes of its request that were received before.
+            since: when its time began, in monotonic seconds; by default now.
+        """
+        self.phase = phase
+        self.received = received
+        self.since = time.monotonic() if since is None else since
 
     def overdue(self, now: float, keepalive: float) -> Reason | None:
         """Return why the connection has to be dropped now; None if no limit is exceeded.
@@ -218,7 +173,7 @@ class Connection:
         Returns:
             False if its next request has arrived meanwhile, so that it was not dropped; else True.
         """
-        if self.is_silent and self._has_data():
+        if self.is_silent and self.has_data():
             return False
         self.dropped = reason
         self.is_closing = self.is_closing or reason is Reason.CROWDED
@@ -241,7 +196,7 @@ class Connection:
             try:
                 rest = rest[self._socket.send(rest) :]
             except BlockingIOError:
-                self._begin(Phase.SENDING)
+                self.begin(Phase.SENDING)
                 self._wait(wait_write)
                 self.phase = Phase.ANSWERING
             except OSError as error:
@@ -251,70 +206,23 @@ class Connection:
             if self.dropped is not None:
                 raise Disconnected("the peer does not read the response")
 
-    def read_body(self, request: Request, size: int) -> bytes:
-        """Return the next bytes of a body: `size`, or fewer at its end.
-
-        Raises:
-            RequestError: the body is malformed or too slow, or the connection had to make room.
-            Disconnected: the peer has disconnected.
-        """
-        try:
-            while len(request.body) < size and not request.is_complete:
-                if not self._parser.parse_body(request):
-                    self._receive_body(request)
-                elif request.is_chunked:
-                    gevent.sleep(0)  # parsing the framing takes time
-        except RequestError as error:
-            self._note(error)
-            raise
-        finally:
-            self.phase = Phase.ANSWERING
-        data = bytes(request.body[:size])
-        del request.body[:size]
-        return data
-
-    def _receive_body(self, request: Request) -> None:
-        if request.expects_continue and not request.framed:
-            self.send(_CONTINUE)
-        self.phase, self.since, self.received = Phase.BODY, self._body_since, request.framed
-        if not self._receive():
-            raise Disconnected("the body broke off")
-
-    def _read_head(self) -> Request | None:
-        """Return the next request; None if the connection ends before it."""
-        while (request := self._parser.next_request()) is None:
-            if self._parser.buffer and self.phase is Phase.ANSWERING:
-                self._begin(Phase.HEAD)
-                self.received = len(self._parser.buffer)
-            elif self.phase is Phase.ANSWERING:
-                self._begin(Phase.IDLE)
-                self.received = 0
-            if not self._receive():
-                return None
-        if self.phase is Phase.ANSWERING:
-            gevent.sleep(0)  # a client that sends many requests at once would starve the others
-        self.phase = Phase.ANSWERING
-        self._body_since = time.monotonic()
-        return request
-
-    def _receive(self) -> bool:
-        """Add received bytes to the parser's buffer; return False at the end of the connection.
+    def receive(self) -> bytes:
+        """Return the next bytes of a request; nothing at the end of the connection.
 
         Raises:
             RequestError: the connection was dropped while a request was being read.
         """
         data = self._wait_for_bytes()
         if self.dropped is Reason.IDLE:
-            return False
+            return b""
         if self.dropped is not None and (self.phase is Phase.BODY or self.received):
             if self.dropped is Reason.CROWDED:
                 raise crowded_out()
             raise body_too_slow() if self.phase is Phase.BODY else head_too_slow()
         if self.phase is Phase.IDLE and data:
-            self._begin(Phase.HEAD)
+            self.begin(Phase.HEAD)
         self.received += len(data)
-        self._parser.buffer += data
-        return bool(data)
+        return data
 
     def _wait_for_bytes(self) -> bytes:
         """Wait for bytes and return them; nothing at the end of the connection.
@@ -330,7 +238,8 @@ class Connection:
             except OSError:
                 return b""
 
-    def _has_data(self) -> bool:
+    def has_data(self) -> bool:
+        """Whether bytes have arrived that were not read yet."""
         try:
             return bool(self._socket.recv(1, socket.MSG_PEEK))
         except OSError:
@@ -341,46 +250,17 @@ class Connection:
             self._server.make_room()
         wait(self._socket.fileno())
 
-    def _begin(self, phase: Phase) -> None:
-        self.phase = phase
-        self.since = time.monotonic()
-
-    def _answer(self, request: Request) -> bool:
-        """Answer a request; return whether the connection is kept.
-
-        Raises:
-            RequestError: the request is rejected without a call of the application.
-        """
-        environ = request.wsgi_environment(self._environ)
-        environ["wsgi.input"] = Body(self, request)
-        response = Response(request, self.send, self._closes)
-        try:
-            response.run(self._server.application, environ)
-        except Disconnected:
-            return False
-        except Exception:
-            log = self._server.log
-            log.exception("Error handling a request")
-            if response.has_begun:
-                return False
-            self.send(failed().encoded(has_body=request.method != "HEAD"))
-            response.is_kept = False
-        self.phase = Phase.ANSWERING
-        if not request.is_complete or (not response.is_kept and self._has_data()):
-            self._drain()
-        return response.is_kept
-
-    def _closes(self) -> bool:
+    def must_close(self) -> bool:
         """Return whether the response that begins has to be the last one."""
         return self._server.is_stopping or self._server.is_crowded or self.dropped is not None
 
-    def _drain(self) -> None:
+    def drain(self) -> None:
         """Close the sending side, then read and discard what still arrives, for a bounded time.
 
         Without this, a peer that is still sending gets a reset instead of the response.
         """
         self.dropped = None
-        self._begin(Phase.DRAINING)
+        self.begin(Phase.DRAINING)
         discarded = 0
         with suppress(OSError):  # the peer has disconnected
             self._socket.shutdown(socket.SHUT_WR)
@@ -395,14 +275,6 @@ class Connection:
                 discarded += len(data)
                 gevent.sleep(0)
 
-
-class Body:
-    """The `wsgi.input` of a request."""
-
-    def __init__(self, connection: Connection, request: Request) -> None:
-        self._connection = connection
-        self._request = request
-
-    def read(self, size: int = -1) -> bytes:
-        """Return the next bytes; see `Connection.read_body`. All of them if `size` is negative."""
-        return self._connection.read_body(self._request, sys.maxsize if size < 0 else size)
+    def close(self) -> None:
+        """Close the socket."""
+        self._socket.close()

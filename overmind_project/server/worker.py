@@ -24,12 +24,13 @@ from gunicorn.workers.ggevent import GeventWorker
 
 from overmind_project.server.balance import ConnectionCounts
 from overmind_project.server.connection import Connection, Phase, Reason
+from overmind_project.server.handler import Handler
 from overmind_project.server.listening import without_ipv6_mapping
 
 if TYPE_CHECKING:
     import socket
 
-    from _typeshed.wsgi import WSGIApplication
+    from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
     from gunicorn.config import Config
     from gunicorn.glogging import Logger
 
@@ -182,15 +183,16 @@ class Worker(GeventWorker):
             "wsgi.multithread": True,
             "wsgi.multiprocess": self.cfg.workers > 1,
             "wsgi.run_once": False,
+            "gunicorn.socket": accepted,
         }
-        connection = Connection(accepted, environ, self)
+        connection = Connection(accepted, self)
         self._open.add(connection)
         self._note_open()
-        self._greenlets.spawn(self._serve, connection, has_slot)
+        self._greenlets.spawn(self._serve, connection, environ, has_slot)
 
-    def _serve(self, connection: Connection, has_slot: bool) -> None:
+    def _serve(self, connection: Connection, environ: WSGIEnvironment, has_slot: bool) -> None:
         try:
-            connection.serve()
+            Handler(connection, environ, self).serve()
         except Exception:
             self.log.exception("Error handling a request")
         finally:

@@ -15,7 +15,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.browser.live_map import LiveMap
-from tests.support.backends import Backend, sqlite_backend
+from tests.support.backends import Backend
 from tests.support.browser import Watch, chromium
 from tests.support.service import Service
 from zerglings.domain.zergling import COMMANDS_PER_REQUEST
@@ -41,10 +41,9 @@ def backend(request: pytest.FixtureRequest) -> Backend:
 
 
 @pytest.fixture(scope="module")
-def shared_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    directory = tmp_path_factory.mktemp("shared")
-    with Service(sqlite_backend(directory).environment, directory) as service:
-        yield service
+def shared_service(shared: Service) -> Service:
+    """On the embedded store only."""
+    return shared
 
 
 @pytest.fixture

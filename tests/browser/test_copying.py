@@ -23,6 +23,16 @@ def clipboard(look: dict[str, Any]) -> None:
     look["permissions"] = COPY_ONLY
 
 
+@pytest.fixture
+def selected_id(clipboard: None, live_map: LiveMap, spawn: Spawn, command: Command) -> str:
+    """The id of a zergling with the history MLM, which is selected."""
+    zergling_id = spawn()
+    command(zergling_id, "MLM")
+    live_map.open()
+    live_map.select(zergling_id, 3)
+    return zergling_id
+
+
 def copied(live_map: LiveMap) -> str:
     text: str = live_map.page.evaluate("navigator.clipboard.readText()")
     return text
@@ -91,33 +101,22 @@ def test_a_copied_request_is_the_one_that_the_button_sends(
     assert headers["Content-Type"] == request.headers["content-type"]
 
 
-def test_the_history_is_copied_as_curl(
-    clipboard: None, live_map: LiveMap, spawn: Spawn, command: Command
-) -> None:
-    zergling_id = spawn()
-    command(zergling_id, "MLM")
-    live_map.open()
-    live_map.select(zergling_id, 3)
+@pytest.mark.usefixtures("selected_id")
+def test_the_history_is_copied_as_curl(live_map: LiveMap) -> None:
     live_map.panel.get_by_role("button", name="Copy the history as curl").click()
     expect(live_map.notice).to_have_text("Copied as curl.")
     assert json.loads(run_in_shell(copied(live_map))) == {"commandHistory": ["M", "L", "M"]}
 
 
-def test_the_link_to_the_step_shown_is_copied(
-    clipboard: None, live_map: LiveMap, spawn: Spawn, command: Command
-) -> None:
-    zergling_id = spawn()
-    command(zergling_id, "MLM")
-    live_map.open()
-    live_map.select(zergling_id, 3)
+def test_the_link_to_the_step_shown_is_copied(selected_id: str, live_map: LiveMap) -> None:
     button = live_map.panel.get_by_role("button", name="Copy link")
     button.click()
     expect(live_map.notice).to_have_text("Copied the link.")
-    assert copied(live_map) == f"{live_map.url}#{zergling_id}"
+    assert copied(live_map) == f"{live_map.url}#{selected_id}"
     live_map.slider.press("Home")
     button.click()
     expect(live_map.notice).to_have_text("Copied the link.")
-    assert copied(live_map) == f"{live_map.url}#{zergling_id}@0"
+    assert copied(live_map) == f"{live_map.url}#{selected_id}@0"
 
 
 def test_without_a_clipboard_the_text_is_shown_selected(live_map: LiveMap, spawn: Spawn) -> None:

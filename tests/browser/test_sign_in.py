@@ -138,13 +138,17 @@ def test_a_reader_sees_everything_and_why_commands_are_refused(
     expect(live_map.state).to_have_text("Live")
 
 
-def test_removing_a_token_signs_out_an_open_map(live_map: LiveMap, tokens: Path) -> None:
-    page = live_map.page
-    page.goto(live_map.url)
-    sign_in(page, WRITER)
+def sign_in_and_lose_the_token(live_map: LiveMap, tokens: Path) -> None:
+    live_map.page.goto(live_map.url)
+    sign_in(live_map.page, WRITER)
     live_map.expect_complete()
     tokens.write_text(READER_LINE)
     expect(live_map.state).to_have_text("Signed out", timeout=SOON)
+
+
+def test_removing_a_token_signs_out_an_open_map(live_map: LiveMap, tokens: Path) -> None:
+    sign_in_and_lose_the_token(live_map, tokens)
+    page = live_map.page
     expect(page.locator("#retry")).to_be_hidden()
     page.keyboard.press("n")
     expect(live_map.notice).to_contain_text("This token is not known here")
@@ -156,18 +160,13 @@ def test_removing_a_token_signs_out_an_open_map(live_map: LiveMap, tokens: Path)
 def test_a_signed_out_map_resumes_when_its_token_is_valid_again(
     service: Service, live_map: LiveMap, tokens: Path
 ) -> None:
-    page = live_map.page
-    page.goto(live_map.url)
-    sign_in(page, WRITER)
-    live_map.expect_complete()
-    tokens.write_text(READER_LINE)
-    expect(live_map.state).to_have_text("Signed out", timeout=SOON)
+    sign_in_and_lose_the_token(live_map, tokens)
     tokens.write_text(f"{READER_LINE}\n{WRITER_LINE}\n")
     wait_until(
         lambda: service.call("GET", "/zerglings/", headers=bearer(WRITER)).status == 200,
         "the service knows the token again",
     )
-    page.evaluate("dispatchEvent(new Event('online'))")  # as after a stay elsewhere
+    live_map.page.evaluate("dispatchEvent(new Event('online'))")  # as after a stay elsewhere
     expect(live_map.state).to_have_text("Live")
 
 

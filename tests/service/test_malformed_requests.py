@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,13 +18,6 @@ SMUGGLED = b"POST /zerglings/ HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
 
 LINE, FIELD, FIELDS, HEAD = 8190, 8190, 100, 64 * 1024
 """The limits in bytes, and one in fields."""
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    directory = tmp_path_factory.mktemp("shared")
-    with Service(sqlite_backend(directory).environment, directory) as service:
-        yield service
 
 
 def post(*fields: bytes, body: bytes = b"") -> bytes:

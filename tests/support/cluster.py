@@ -10,7 +10,6 @@ from urllib.parse import quote
 from tests.support.fault_proxy import FaultProxy
 from tests.support.faults import Answer, Fault
 from tests.support.site import Site
-from zerglings.storage.bootstrap.runner import Run, Status, find_drift
 
 JSON = {"Content-Type": "application/json"}
 RANGE = "00000000-ffffffff"
@@ -98,13 +97,7 @@ class Cluster:
         self.proxy.faults = [*self._faults, *self._defaults]
 
     def check(self) -> list[str]:
-        lines: list[str] = []
-
-        def report(step: str, status: Status, message: str) -> None:
-            lines.append(f"{step} {status} {message}")
-
-        find_drift(self.site.through(self.proxy.url).plan().steps(Run()), report)
-        return lines
+        return self.site.through(self.proxy.url).check()
 
     def bootstrap(self, **changes: Any) -> list[str]:
         return self.site.through(self.proxy.url).bootstrap(**changes)

@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from zerglings.storage.bootstrap.accounts import user_id
 from zerglings.storage.bootstrap.plan import CouchDBPlan
-from zerglings.storage.bootstrap.runner import Run, Status, bring_about
+from zerglings.storage.bootstrap.runner import Run, Status, bring_about, find_drift
 from zerglings.storage.couchdb.account import Account
 from zerglings.storage.couchdb.client import CouchDBClient
 from zerglings.storage.couchdb.responses import ErrorResponse
@@ -67,6 +67,13 @@ class CouchDBServer:
                 self.ask("DELETE", name)
 
 
+class Lines(list[str]):
+    """The lines that a bootstrap reports."""
+
+    def __call__(self, step: str, status: Status, message: str) -> None:
+        self.append(f"{step} {status} {message}")
+
+
 @dataclass(frozen=True)
 class Site:
     """An installation on a server: its databases and the service's account."""
@@ -119,13 +126,14 @@ class Site:
 
     def bootstrap(self, *, timeout: float = 30, **changes: Any) -> list[str]:
         """Bootstrap the site and return the reported lines."""
-        lines: list[str] = []
+        lines, run = Lines(), Run(timeout=timeout)
+        bring_about(self.plan(**changes).steps(run), run, lines)
+        return lines
 
-        def report(step: str, status: Status, message: str) -> None:
-            lines.append(f"{step} {status} {message}")
-
-        run = Run(timeout=timeout)
-        bring_about(self.plan(**changes).steps(run), run, report)
+    def check(self, **changes: Any) -> list[str]:
+        """Look for drift, as ``--check`` does, and return the reported lines."""
+        lines = Lines()
+        find_drift(self.plan(**changes).steps(Run()), lines)
         return lines
 
     def user(self) -> dict[str, Any]:

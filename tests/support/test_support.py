@@ -97,6 +97,15 @@ def get_a(connection: http.client.HTTPConnection) -> bytes:
         return response.read()
 
 
+def assert_reset(proxy: FaultProxy) -> None:
+    """Assert that the proxy resets a connection instead of answering."""
+    connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=5)
+    connection.request("GET", "/a")
+    with pytest.raises(ConnectionResetError):
+        connection.getresponse()
+    connection.close()
+
+
 def in_background(proxy: FaultProxy) -> tuple[threading.Thread, list[str]]:
     """Send GET /slow on a thread, which adds the outcome to the returned list."""
     outcome: list[str] = []
@@ -184,11 +193,7 @@ def test_a_reset_is_sent_before_or_after_the_upstream_handled_the_request(
     proxy: FaultProxy, upstream: Upstream, kind: Kind, carried_out: list[str], status: int | None
 ) -> None:
     proxy.fault = Fault(kind)
-    connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=5)
-    connection.request("GET", "/a")
-    with pytest.raises(ConnectionResetError):
-        connection.getresponse()
-    connection.close()
+    assert_reset(proxy)
     assert upstream.carried_out == carried_out
     assert proxy.requests == [SeenRequest("GET", "/a", status)]
 
@@ -269,11 +274,7 @@ def test_an_unreachable_upstream_resets_the_client() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         with FaultProxy("127.0.0.1", unused.getsockname()[1]) as proxy:
-            connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=5)
-            connection.request("GET", "/a")
-            with pytest.raises(ConnectionResetError):
-                connection.getresponse()
-            connection.close()
+            assert_reset(proxy)
             assert proxy.requests == [SeenRequest("GET", "/a", None)]
 
 

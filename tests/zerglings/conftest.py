@@ -1,10 +1,17 @@
-"""Fixtures: a circuit breaker with short intervals."""
+"""Fixtures: a store that can fail, and a circuit breaker with short intervals."""
 
 from __future__ import annotations
 
 import pytest
 
+from tests.support.faulty_store import FaultyStore
 from zerglings.storage import breaker
+from zerglings.storage.base import Store
+
+
+@pytest.fixture
+def faulty(store: Store) -> FaultyStore:
+    return FaultyStore(store)
 
 
 @pytest.fixture

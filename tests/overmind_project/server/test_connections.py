@@ -18,6 +18,7 @@ from gevent.socket import create_connection, socketpair
 
 from overmind_project.middleware.body import SWARM_LIMIT
 from overmind_project.server.connection import Connection, Phase, Reason
+from overmind_project.server.handler import Handler
 from overmind_project.server.request import Request
 from overmind_project.server.worker import Worker
 
@@ -53,7 +54,7 @@ def server() -> Server:
 def connection(server: Server) -> Iterator[Connection]:
     here, there = socketpair()
     with here, there:
-        yield Connection(here, {}, server)
+        yield Connection(here, server)
 
 
 def waiting(connection: Connection, phase: Phase, received: int = 0) -> Connection:
@@ -103,7 +104,7 @@ def test_silent_connections_are_closed_soon_while_the_process_stops(
 def test_a_closed_connection_can_be_dropped(server: Server) -> None:
     here, there = socketpair()
     with there:
-        connection = Connection(here, {}, server)
+        connection = Connection(here, server)
         here.close()
         assert connection.drop(Reason.CROWDED)
 
@@ -111,7 +112,7 @@ def test_a_closed_connection_can_be_dropped(server: Server) -> None:
 def test_a_connection_whose_next_request_has_arrived_is_not_dropped(server: Server) -> None:
     here, there = socketpair()
     with here, there:
-        connection = waiting(Connection(here, {}, server), Phase.IDLE)
+        connection = waiting(Connection(here, server), Phase.IDLE)
         there.sendall(b"G")
         assert not connection.drop(Reason.CROWDED)
         assert connection.dropped is None
@@ -128,7 +129,7 @@ def test_connections_that_have_sent_least_are_dropped_first(server: Server) -> N
     ]
     pairs = [socketpair() for _ in ordered]
     made = [
-        waiting(Connection(pair[0], {}, server), *state)
+        waiting(Connection(pair[0], server), *state)
         for pair, state in zip(pairs, ordered, strict=True)
     ]
     shuffled = [made[index] for index in (3, 0, 5, 2, 4, 1)]
@@ -150,7 +151,7 @@ def worker_of(server: Server, *states: tuple[Phase, int], slots: int) -> Iterato
             here, there = socketpair()
             sockets.enter_context(here)
             sockets.enter_context(there)
-            worker._open.add(waiting(Connection(here, {}, server), *state))
+            worker._open.add(waiting(Connection(here, server), *state))
         yield worker
 
 
@@ -190,7 +191,7 @@ def served(server: Server, sent: bytes) -> bytes:
     with listening() as listener:
         with create_connection(listener.getsockname()) as client:
             accepted, _ = listener.accept()
-            serving = gevent.spawn(Connection(accepted, {}, server).serve)
+            serving = gevent.spawn(Handler(Connection(accepted, server), {}, server).serve)
             client.sendall(sent)
             received = b"".join(iter(lambda: client.recv(65536), b""))
         serving.get()
@@ -203,8 +204,11 @@ def test_the_last_response_arrives_although_more_requests_were_sent(server: Serv
     assert served(server, request * 5000).startswith(b"HTTP/1.1 204 No Content\r\n")
 
 
-def test_a_body_has_its_time_in_all_and_not_for_each_part(connection: Connection) -> None:
-    connection._body_since = 1.0
+def test_a_body_has_its_time_in_all_and_not_for_each_part(
+    connection: Connection, server: Server
+) -> None:
+    handler = Handler(connection, {}, server)
+    handler._body_since = 1.0
     request = Request()
     request.length = 100
     parts = iter([b"a", b"b"])
@@ -215,22 +219,22 @@ def test_a_body_has_its_time_in_all_and_not_for_each_part(connection: Connection
         request.body += next(parts)
         return True
 
-    connection._receive = receive  # type: ignore[method-assign]  # instead of a socket
-    connection._parser.parse_body = lambda request: False  # type: ignore[method-assign]  # as above
-    assert [connection.read_body(request, 1) for _ in range(2)] == [b"a", b"b"]
+    handler._receive = receive  # type: ignore[method-assign]  # instead of a socket
+    handler._parser.parse_body = lambda request: False  # type: ignore[method-assign]  # as above
+    assert [handler.read_body(request, 1) for _ in range(2)] == [b"a", b"b"]
     assert since == [1.0, 1.0]
 
 
 def test_a_connection_leaves_nothing_to_the_garbage_collector(server: Server) -> None:
     here, there = socketpair()
-    connection = Connection(here, {}, server)
-    parser = weakref.ref(connection._parser)
+    handler = Handler(Connection(here, server), {}, server)
+    parser = weakref.ref(handler._parser)
     gc.disable()
     try:
         there.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         there.shutdown(socket.SHUT_WR)
-        connection.serve()
-        del connection
+        handler.serve()
+        del handler
         assert parser() is None
     finally:
         gc.enable()

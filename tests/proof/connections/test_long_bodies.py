@@ -5,7 +5,6 @@ from __future__ import annotations
 import select
 import socket
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -32,13 +31,6 @@ TURN_LIMIT = 1.0
 
 HOST = b"Host: x\r\n"
 SPAWN = b'{"count":1}'
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    directory = tmp_path_factory.mktemp("shared")
-    with Service(sqlite_backend(directory).environment, directory) as service:
-        yield service
 
 
 def head(path: str, length: int) -> bytes:

@@ -41,33 +41,23 @@ LATEST_ANSWER = 10.0
 
 @dataclass(frozen=True)
 class Size:
-    """The size of a run: its minimum duration and numbers of events.
+    """The size of a run: its minimum duration and numbers of events. By default it is short.
 
     ``rejected`` is the largest share of requests that may end with 409 or 503. Eight processes that
     command the same 50 zerglings lose most races against each other, and on two processors the
     store is busy all the time.
     """
 
-    processes: int
-    clients: int
-    zerglings: int
-    seconds: float
-    acknowledged: int
-    blows: int
-    deaths: float
-    rejected: float
+    processes: int = 2
+    clients: int = 32
+    zerglings: int = 12
+    seconds: float = 3
+    acknowledged: int = 600
+    blows: int = 3
+    deaths: float = 0.02
+    rejected: float = 0.02
 
 
-EVERYDAY = Size(
-    processes=2,
-    clients=32,
-    zerglings=12,
-    seconds=3,
-    acknowledged=600,
-    blows=3,
-    deaths=0.02,
-    rejected=0.02,
-)
 STRESS = Size(
     processes=8,
     clients=256,
@@ -78,7 +68,7 @@ STRESS = Size(
     deaths=0.002,
     rejected=0.1,
 )
-SIZE = STRESS if os.environ.get("OVERMIND_STRESS") == "1" else EVERYDAY
+SIZE = STRESS if os.environ.get("OVERMIND_STRESS") == "1" else Size()
 
 CLUSTER = os.environ.get("OVERMIND_CLUSTER_URLS", "").split(",")
 on_a_cluster = pytest.mark.skipif(

@@ -78,11 +78,16 @@ def is_apache(region: Region) -> bool:
     return bool(region.ask("GET").get("couchdb") == "Welcome")
 
 
-def limit_revisions(region: Region, limit: int) -> None:
-    if not is_apache(region):
-        pytest.skip("needs CouchDB: COUCHDB_TEST_URL; the peer has no _revs_limit")
-    for database in region.databases:
-        region.ask("PUT", database, "_revs_limit", body=limit)
+def spawn_in_both(first: Region, second: Region, limit: int) -> Zergling:
+    """Spawn a zergling in regions whose databases remember ``limit`` revisions."""
+    for region in (first, second):
+        if not is_apache(region):
+            pytest.skip("needs CouchDB: COUCHDB_TEST_URL; the peer has no _revs_limit")
+        for database in region.databases:
+            region.ask("PUT", database, "_revs_limit", body=limit)
+    spawn = hive_of(first).spawn(Pose())
+    second.pull_all(first)
+    return spawn
 
 
 @pytest.mark.parametrize("limit", [10, 50])
@@ -90,10 +95,7 @@ def test_more_updates_than_the_revs_limit_on_both_sides_lose_nothing(
     three: list[Region], limit: int
 ) -> None:
     first, second, _ = three
-    for region in (first, second):
-        limit_revisions(region, limit)
-    spawn = hive_of(first).spawn(Pose())
-    second.pull_all(first)
+    spawn = spawn_in_both(first, second, limit)
     given = move(first, spawn, "a", limit + 20) + move(second, spawn, "b", limit + 30)
     converge(three[:2], every_pair(three[:2]), [spawn])
     for region in (first, second):
@@ -105,10 +107,7 @@ def test_a_region_that_missed_more_updates_than_the_limit_shows_a_rival_that_add
     three: list[Region], limit: int
 ) -> None:
     first, second, _ = three
-    for region in (first, second):
-        limit_revisions(region, limit)
-    spawn = hive_of(first).spawn(Pose())
-    second.pull_all(first)
+    spawn = spawn_in_both(first, second, limit)
     given = move(first, spawn, "a", limit + 10)
     second.pull_all(first)
     assert len([r for r in second.revisions(spawn.id) if not r.get("_deleted")]) == 2

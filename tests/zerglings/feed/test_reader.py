@@ -38,11 +38,6 @@ class Line:
 
 
 @pytest.fixture
-def faulty(store: Store) -> FaultyStore:
-    return FaultyStore(store)
-
-
-@pytest.fixture
 def hive(faulty: FaultyStore) -> Hive:
     return Hive(faulty)
 

@@ -29,11 +29,6 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(retry_budget, limit, 60.0)
 
 
-@pytest.fixture
-def faulty(store: Store) -> FaultyStore:
-    return FaultyStore(store)
-
-
 def flat(parts: Iterator[Sequence[Outcome]]) -> list[Outcome]:
     return [outcome for part in parts for outcome in part]
 

@@ -20,11 +20,6 @@ TAIL = 10
 
 
 @pytest.fixture
-def faulty(store: Store) -> FaultyStore:
-    return FaultyStore(store)
-
-
-@pytest.fixture
 def short(store: Store) -> Hive:
     """A hive with a short tail, so that few commands make chunks."""
     return Hive(store, tail=TAIL)

@@ -32,11 +32,6 @@ from zerglings.storage.base import (
 )
 
 
-@pytest.fixture
-def faulty(store: Store) -> FaultyStore:
-    return FaultyStore(store)
-
-
 def moved(hive: Hive, zergling: Zergling, commands: str) -> Zergling:
     return hive.command(zergling.id, CommandRequest.command(commands))
 

@@ -16,11 +16,6 @@ TAIL = 4
 
 
 @pytest.fixture
-def faulty(store: Store) -> FaultyStore:
-    return FaultyStore(store)
-
-
-@pytest.fixture
 def overwritten(store: Store) -> str:
     """A zergling with chunks whose document the original has rewritten since."""
     hive = Hive(store, tail=TAIL)

@@ -23,7 +23,7 @@ from tests.support.arrivals import (
 )
 from tests.support.backends import Backend
 from tests.support.documents import leaves
-from zerglings.domain.chunks import shorten
+from zerglings.domain.chunks import Chunk, shorten
 from zerglings.domain.document_format import decode, encode
 from zerglings.domain.zergling import CommandRequest, Pose, Zergling, replay
 from zerglings.hive.healing import Healer
@@ -43,12 +43,18 @@ def spawn(hive: Hive) -> Zergling:
     return hive.spawn(Pose())
 
 
+def deliver_without_chunks(backend: Backend, spawn: Zergling) -> list[Chunk]:
+    """Write the document of another region, and return its chunks."""
+    document, chunks = other_region(spawn)
+    deliver(backend, document, spawn)
+    return chunks
+
+
 def test_a_region_serves_its_own_state_until_the_rivals_chunks_are_there(
     backend: Backend, hive: Hive, store: Store, spawn: Zergling
 ) -> None:
     own = hive.command(spawn.id, CommandRequest("own", ("R",)))
-    document, chunks = other_region(spawn)
-    deliver(backend, document, spawn)
+    chunks = deliver_without_chunks(backend, spawn)
     assert Hive(store).get(spawn.id) == own
     deliver_chunks(store, chunks)
     merged = Hive(store).get(spawn.id)
@@ -63,8 +69,7 @@ def test_commands_are_accepted_while_a_rival_is_incomplete(
     backend: Backend, hive: Hive, store: Store, spawn: Zergling
 ) -> None:
     hive.command(spawn.id, CommandRequest("own", ("R",)))
-    document, chunks = other_region(spawn)
-    deliver(backend, document, spawn)
+    chunks = deliver_without_chunks(backend, spawn)
     here = Hive(store)
     for number in range(3):
         after = here.command(spawn.id, CommandRequest(f"later{number}", ("M",)))
@@ -105,8 +110,7 @@ def test_a_key_is_refused_while_the_part_of_the_history_that_may_hold_it_is_miss
 def test_a_history_fails_while_a_part_is_missing(
     backend: Backend, store: Store, spawn: Zergling
 ) -> None:
-    document, (_, newer) = other_region(spawn)
-    deliver(backend, document, spawn)
+    _, newer = deliver_without_chunks(backend, spawn)
     deliver_chunks(store, [newer])
     with pytest.raises(MissingChunk):
         Hive(store).history(spawn.id)
@@ -116,8 +120,7 @@ def test_reads_that_leave_out_a_rival_are_counted(
     backend: Backend, hive: Hive, store: Store, spawn: Zergling
 ) -> None:
     hive.command(spawn.id, CommandRequest("own", ("R",)))
-    document, chunks = other_region(spawn)
-    deliver(backend, document, spawn)
+    chunks = deliver_without_chunks(backend, spawn)
     counted = REGISTRY.get_sample_value("overmind_merges_deferred_total") or 0
     Hive(store).get(spawn.id)
     assert REGISTRY.get_sample_value("overmind_merges_deferred_total") == counted + 1
@@ -210,8 +213,7 @@ def test_heal_reports_a_rival_that_cannot_be_merged_yet(
     backend: Backend, hive: Hive, store: Store, spawn: Zergling
 ) -> None:
     hive.command(spawn.id, CommandRequest("own", ("R",)))
-    document, chunks = other_region(spawn)
-    deliver(backend, document, spawn)
+    chunks = deliver_without_chunks(backend, spawn)
     healer = Healer(store, TAIL)
     assert healer.merge() == 0
     assert [spawn.id in failure for failure in healer.failures] == [True]

@@ -46,11 +46,6 @@ def _time_enough(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def faulty(store: Store) -> FaultyStore:
-    return FaultyStore(store)
-
-
-@pytest.fixture
 def hive(faulty: FaultyStore) -> Hive:
     return Hive(faulty)
 

@@ -32,11 +32,6 @@ def documents(outcome: str) -> float:
 
 
 @pytest.fixture
-def faulty(store: Store) -> FaultyStore:
-    return FaultyStore(store)
-
-
-@pytest.fixture
 def observed(faulty: FaultyStore) -> InstrumentedStore:
     return InstrumentedStore(faulty)
 

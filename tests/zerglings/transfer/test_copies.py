@@ -52,17 +52,23 @@ def test_an_incomplete_list_is_read_again(
     assert exported(faulty) == exported(store)
 
 
-@pytest.mark.parametrize("first", range(9))
-def test_an_export_stopped_by_incomplete_copies_can_be_resumed(
-    faulty: FaultyStore, store: Store, first: int
-) -> None:
+def interrupted(faulty: FaultyStore) -> tuple[io.BytesIO, Tally]:
+    """Return the stream of an export that missing documents stop, and the tally of its content."""
     stream = io.BytesIO()
-    faulty.lacks = behind(first, 1_000_000)
     with pytest.raises(CopiesBehind):
         write_all(faulty, stream)
     stream.seek(0)
     tally = whole_part(stream)
     assert tally is not None, "the file is taken for complete"
+    return stream, tally
+
+
+@pytest.mark.parametrize("first", range(9))
+def test_an_export_stopped_by_incomplete_copies_can_be_resumed(
+    faulty: FaultyStore, store: Store, first: int
+) -> None:
+    faulty.lacks = behind(first, 1_000_000)
+    stream, tally = interrupted(faulty)
     stream.truncate(tally.size)
     stream.seek(tally.size)
     write_all(store, stream, tally)
@@ -73,10 +79,5 @@ def test_key_records_are_listed_completely_too(faulty: FaultyStore, store: Store
     faulty.history.lacks = behind(0, 4)
     assert exported(faulty) == exported(store)
     faulty.history.lacks = behind(1, 1_000_000)
-    stream = io.BytesIO()
-    with pytest.raises(CopiesBehind):
-        write_all(faulty, stream)
-    stream.seek(0)
-    tally = whole_part(stream)
-    assert tally is not None, "the file is taken for complete"
+    _, tally = interrupted(faulty)
     assert tally.counts[ZERGLING] == 5

@@ -17,7 +17,7 @@ from django.core.management.base import BaseCommand, CommandParser, DjangoHelpFo
 from zerglings.secret import Secret
 from zerglings.storage import open_exchanges
 from zerglings.storage.bootstrap.plan import STEPS, CouchDBPlan, chosen, sqlite_steps
-from zerglings.storage.bootstrap.replication import START_LIMIT
+from zerglings.storage.bootstrap.replication.health import START_LIMIT
 from zerglings.storage.bootstrap.runner import (
     BootstrapError,
     Misconfigured,

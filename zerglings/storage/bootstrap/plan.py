@@ -11,7 +11,7 @@ from zerglings.storage.bootstrap.access import Retire, Security, User
 from zerglings.storage.bootstrap.cluster import Admin, Cluster, Wait
 from zerglings.storage.bootstrap.copies import Copies
 from zerglings.storage.bootstrap.database import REVS_LIMIT, DatabaseStep, Verify
-from zerglings.storage.bootstrap.replication import Replicate
+from zerglings.storage.bootstrap.replication.step import Replicate
 from zerglings.storage.bootstrap.runner import Misconfigured, Run, Step
 from zerglings.storage.bootstrap.server import Server
 from zerglings.storage.bootstrap.sqlite import File, Usable

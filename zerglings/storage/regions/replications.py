@@ -19,8 +19,9 @@ OPTIONS = {"continuous": True, "retries_per_request": 20}
 """Options of each replication.
 
 With the default of 5 retries a replication crashes 8 seconds after its peer has become unreachable.
-CouchDB then waits longer each time before it tries again, see ``replicator_settings``. With 20 it
-survives interruptions of about a minute, the limit that CouchDB has for all retries together.
+CouchDB then waits longer each time before it tries again, see ``bootstrap.replication.settings``.
+With 20 it survives interruptions of about a minute, the limit that CouchDB has for all retries
+together.
 """
 
 _RESTRICTIONS = ("cancel", "doc_ids", "filter", "query_params", "selector", "winning_revs_only")
@@ -82,7 +83,7 @@ def differences(document: dict[str, Any] | None, wanted: dict[str, Any]) -> Iter
             yield f"has the option {name}"
 
 
-def repaired(document: Mapping[str, Any], wanted: dict[str, Any]) -> Any:  # noqa: ANN401 - any JSON
+def repaired(document: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
     """Return the wanted document with the harmless fields that operators added."""
     return _merged({name: each for name, each in document.items() if _may_stay(name, each)}, wanted)
 
@@ -105,8 +106,10 @@ def _contains(found: object, wanted: object) -> bool:
     )
 
 
-def _merged(old: Any, wanted: Any) -> Any:  # noqa: ANN401 - any JSON
-    """Return the wanted value with the additional fields of ``old``, at every level."""
-    if not isinstance(old, dict) or not isinstance(wanted, dict):
-        return wanted
-    return old | {name: _merged(old.get(name), value) for name, value in wanted.items()}
+def _merged(old: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
+    """Return the wanted object with the additional fields of ``old``, at every level."""
+    merged = old | wanted
+    for name, value in wanted.items():
+        if isinstance(value, dict) and isinstance(known := old.get(name), dict):
+            merged[name] = _merged(known, value)
+    return merged

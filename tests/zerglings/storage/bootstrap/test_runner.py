@@ -6,13 +6,13 @@ import time
 
 import pytest
 
+from tests.support.site import Lines
 from zerglings.storage.bootstrap.runner import (
     BootstrapError,
     Misconfigured,
     NotYet,
     Refused,
     Run,
-    Status,
     Step,
     TimedOut,
     bring_about,
@@ -51,11 +51,6 @@ class Scripted(Step):
     def act(self) -> str | None:
         self.acts += 1
         return self._done
-
-
-class Lines(list[str]):
-    def __call__(self, step: str, status: Status, message: str) -> None:
-        self.append(f"{step} {status} {message}")
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import ssl
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -41,14 +41,6 @@ HTML = {"Content-Type": "text/html"}
 
 def couch_error(status: int, error: str, reason: str) -> Answer:
     return Answer(status, json.dumps({"error": error, "reason": reason}).encode(), JSON)
-
-
-@pytest.fixture
-def store(couch: Backend, proxy: FaultProxy) -> Iterator[Store]:
-    """A store whose requests go through the proxy."""
-    store = couch.through(proxy.url).open()
-    yield store
-    store.close()
 
 
 def read(store: Store) -> object:

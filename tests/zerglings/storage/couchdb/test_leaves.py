@@ -38,14 +38,6 @@ def client(couchdb: CouchDBServer) -> Iterator[CouchDBClient]:
 
 
 @pytest.fixture
-def store(couch: Backend, proxy: FaultProxy) -> Iterator[CouchDBStore]:
-    store = couch.through(proxy.url).open()
-    assert isinstance(store, CouchDBStore)
-    yield store
-    store.close()
-
-
-@pytest.fixture
 def is_couchdb_2(client: CouchDBClient) -> bool:
     welcome = client.request("GET", [], timeout=SOON)
     return welcome.get("couchdb") == "Welcome" and not welcome["version"].startswith("1.")

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from tests.support.backends import SOON, Backend
+from tests.support.backends import SOON
 from tests.support.fault_proxy import FaultProxy
 from tests.support.faults import Answer, Fault, ResetAfter
 from zerglings.log_context import CONTEXT
@@ -77,13 +77,6 @@ def test_a_request_id_that_couchdb_rejects_is_replaced_by_a_random_one(
     assert RANDOM.fullmatch(second)
     assert first != second
     CONTEXT.reset(token)
-
-
-@pytest.fixture
-def store(couch: Backend, proxy: FaultProxy) -> Iterator[Store]:
-    store = couch.through(proxy.url).open()
-    yield store
-    store.close()
 
 
 @pytest.mark.usefixtures("within")

@@ -5,11 +5,9 @@ from __future__ import annotations
 import socket
 import threading
 import uuid
-from collections.abc import Iterator
 
 import pytest
 
-from tests.support.backends import Backend
 from tests.support.fault_proxy import FaultProxy
 from tests.support.faults import Fault, Hang
 from zerglings.storage.base import Store, StoreUnavailable
@@ -18,13 +16,6 @@ from zerglings.storage.couchdb.client import CouchDBClient
 from zerglings.storage.couchdb.lookup import addresses_of
 from zerglings.storage.couchdb.session import KEEP_ALIVE, _DirectAdapter
 from zerglings.storage.couchdb.store import CouchDBStore
-
-
-@pytest.fixture
-def store(couch: Backend, proxy: FaultProxy) -> Iterator[Store]:
-    store = couch.through(proxy.url).open()
-    yield store
-    store.close()
 
 
 def read(store: Store, timeout: float = 2.0) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import pytest
 
-from tests.support.backends import Backend
 from tests.support.documents import read
 from tests.support.fault_proxy import FaultProxy
 from tests.support.faults import Answer, Fault
@@ -27,14 +26,6 @@ from zerglings.storage.couchdb import writes as couchdb_writes
 TIMEOUT = 10.0
 LIMIT = 2000
 LIMITS = pytest.mark.parametrize("limit", [body_limit, request_limit, document_limit])
-
-
-@pytest.fixture
-def store(couch: Backend, proxy: FaultProxy) -> Iterator[Store]:
-    """A store whose requests go through the proxy."""
-    store = couch.through(proxy.url).open()
-    yield store
-    store.close()
 
 
 def document(size: int) -> Document:

@@ -14,13 +14,13 @@ import pytest
 
 from tests.support.backends import Backend
 from tests.support.documents import leaves, read, write
+from tests.support.site import Lines
 from zerglings.storage.base import NotBootstrapped, StoreUnavailable
 from zerglings.storage.bootstrap.plan import sqlite_steps
 from zerglings.storage.bootstrap.runner import (
     BootstrapError,
     Misconfigured,
     Run,
-    Status,
     TimedOut,
     bring_about,
 )
@@ -42,12 +42,8 @@ def store(path: Path) -> Iterator[SQLiteStore]:
 
 def bootstrap(path: Path, timeout: float = 5) -> list[str]:
     """Bootstrap a file and return the report."""
-    lines: list[str] = []
-
-    def report(step: str, status: Status, message: str) -> None:
-        lines.append(f"{step} {status} {message}")
-
-    bring_about(sqlite_steps(path), Run(timeout=timeout), report)
+    lines = Lines()
+    bring_about(sqlite_steps(path), Run(timeout=timeout), lines)
     return lines
 
 

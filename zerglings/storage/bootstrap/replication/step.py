@@ -10,14 +10,21 @@ See https://docs.couchdb.org/en/stable/replication/replicator.html.
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Sequence
 from typing import Any
 
-from zerglings.storage.base import StoreUnavailable
 from zerglings.storage.bootstrap.accounts import RoleAccount, delete_conflicts, delete_document
 from zerglings.storage.bootstrap.nodes import Nodes
-from zerglings.storage.bootstrap.replicator_settings import unsuitable_settings
+from zerglings.storage.bootstrap.replication.health import (
+    ENDED,
+    Jobs,
+    faults,
+    jobs_of,
+    not_started,
+    refusals,
+    unhealthy,
+)
+from zerglings.storage.bootstrap.replication.settings import unsuitable_settings
 from zerglings.storage.bootstrap.runner import BootstrapError, NotYet, Refused
 from zerglings.storage.bootstrap.server import (
     CONFLICT,
@@ -31,23 +38,8 @@ from zerglings.storage.bootstrap.server import (
 from zerglings.storage.couchdb.responses import ErrorResponse
 from zerglings.storage.regions.exchange import Exchange
 from zerglings.storage.regions.heartbeats import document_id
-from zerglings.storage.regions.jobs import PREFIX, REPLICATOR, SCHEDULED, ids_from, peer_of
+from zerglings.storage.regions.jobs import PREFIX, REPLICATOR, ids_from, peer_of
 from zerglings.storage.regions.replications import Peers, differences, documents_of, repaired
-
-_ENDED = ("failed", "completed")
-"""States that last until the document is written again."""
-
-_UNHEALTHY = ("crashing", "error", *_ENDED)
-
-START_LIMIT = 10.0
-"""Seconds in which CouchDB starts replications. After its own start it first waits for 5 seconds;
-when a node of a cluster has failed, the others take over its replications within about a minute."""
-
-PAUSE = 0.2
-"""Seconds between two looks at replications that have not started."""
-
-Jobs = dict[str, dict[str, Any]]
-"""What CouchDB's scheduler knows of replications, by the ids of their documents."""
 
 
 class Replicate(ServerStep):
@@ -107,11 +99,14 @@ class Replicate(ServerStep):
             found += [f"the account of the peers {account}"] if account else []
             self.warnings += unsuitable_settings(self._nodes, uses_tls=self._uses_tls)
             expected = documents.keys() & self._wanted.keys()
-            if (jobs := self._jobs(expected)) is not None:
+            jobs = jobs_of(
+                self.server, self._wanted.keys(), expected=expected, limit=self._start_limit
+            )
+            if jobs is not None:
                 found += self._ended_replications(jobs)
-                self.unseen += self._not_started(expected, jobs)
-                self.unseen += self._refusals(jobs)
-            self.unseen += self._faults(jobs)
+                self.unseen += not_started(expected, jobs) if self._start_limit else ()
+                self.unseen += refusals(self.server, jobs)
+            self.unseen += faults(self._exchanges, jobs)
         return "; ".join(found) or None
 
     def act(self) -> str | None:
@@ -182,24 +177,6 @@ class Replicate(ServerStep):
             return None
         return f"{'created' if document is None else 'repaired'} {id_}"
 
-    def _jobs(self, expected: Set[str]) -> Jobs | None:
-        """Return the jobs of this step's replications, None before CouchDB 2.1.
-
-        Waits for those of the ``expected`` documents, at most ``start_limit`` seconds.
-        """
-        end = time.monotonic() + min(self._start_limit, self.server.run.seconds_left)
-        while True:
-            found = self.server.look(*SCHEDULED)
-            if found is None:
-                return None
-            try:
-                jobs = {str(job["doc_id"]): job for job in found["docs"]}
-            except (KeyError, TypeError) as error:
-                raise NotYet(NOT_COUCHDB) from error
-            if expected <= jobs.keys() or time.monotonic() >= end:
-                return {id_: job for id_, job in jobs.items() if id_ in self._wanted}
-            time.sleep(PAUSE)
-
     def _ended_replications(self, jobs: Jobs) -> list[str]:
         """Return a sentence for each replication that has ended and was not restarted yet.
 
@@ -207,63 +184,11 @@ class Replicate(ServerStep):
         """
         self._ended = []
         found = []
-        for id_, state, reason in _unhealthy(jobs):
+        for id_, state, reason in unhealthy(jobs):
             sentence = f"{id_} is {state}: {reason}"
-            if state in _ENDED and id_ not in self._restarted:
+            if state in ENDED and id_ not in self._restarted:
                 self._ended.append(id_)
                 found.append(sentence)
             else:
                 self.unseen.append(sentence)
         return found
-
-    def _not_started(self, expected: Set[str], jobs: Jobs) -> Iterator[str]:
-        """Yield a sentence for each document that CouchDB has not made a job of."""
-        if self._start_limit:
-            for id_ in sorted(expected - jobs.keys()):
-                yield f"{id_} is not started: CouchDB does not list it in /_scheduler/docs"
-
-    def _refusals(self, jobs: Jobs) -> Iterator[str]:
-        """Yield a sentence for each replication that lacks documents that CouchDB refused to store.
-
-        ``/_scheduler/docs`` has their number, too, but not between the start of a replication and
-        its next change.
-        """
-        try:
-            tasks = self.server.ask(self.server.as_admin, "GET", "_active_tasks")
-            refused = {task.get("replication_id"): task.get("doc_write_failures") for task in tasks}
-        except ErrorResponse as answer:
-            raise BootstrapError(f"cannot read /_active_tasks: {answer}") from answer
-        except (AttributeError, TypeError) as error:
-            raise NotYet(NOT_COUCHDB) from error
-        for id_, job in jobs.items():
-            if number := refused.get(job.get("id")):
-                yield (
-                    f"{id_} lacks documents that CouchDB refused (doc_write_failures: {number}): "
-                    "see 'Refused documents' in docs/regions.md"
-                )
-
-    def _faults(self, jobs: Jobs | None) -> Iterator[str]:
-        """Yield a sentence for each fault that CouchDB does not report, or that cannot be known.
-
-        A peer that does not answer is asked once. A comparison needs this region's job.
-        """
-        silent: set[str] = set()
-        for exchange in self._exchanges:
-            has_job = jobs is None or exchange.replication in jobs
-            if not has_job or exchange.peer_name in silent:
-                continue
-            try:
-                if fault := exchange.fault():
-                    yield fault
-            except StoreUnavailable as error:
-                silent.add(exchange.peer_name)
-                yield f"cannot be compared with peer {exchange.peer_name}: {error}"
-
-
-def _unhealthy(jobs: Jobs) -> Iterator[tuple[str, str, str]]:
-    """Yield id, state and reason of each replication that does not work."""
-    for id_, job in jobs.items():
-        if job.get("state") in _UNHEALTHY:
-            info = job.get("info")
-            reason = info.get("error") if isinstance(info, dict) else info
-            yield id_, str(job["state"]), str(reason or "CouchDB gives no reason")

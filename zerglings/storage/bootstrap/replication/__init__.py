@@ -1,0 +1,1 @@
+"""The bootstrap step ``replicate``: CouchDB pulls both databases from the other regions."""
