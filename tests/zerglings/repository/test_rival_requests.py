@@ -6,10 +6,13 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
+from tests.support.backends import Backend
 from tests.support.documents import SOON
 from tests.support.regions import Region, every_pair, hand_over, meet, regions
 from tests.support.site import CouchDBServer
+from tests.zerglings.transfer.transfers import exported, imported
 from zerglings.domain.zergling import CommandRequest, Pose, Zergling, replay
+from zerglings.hive.healing import Healer
 from zerglings.hive.hive import Hive
 from zerglings.hive.mutation_group import Outcome
 from zerglings.hive.mutations import KeyReused, NoSuchZergling
@@ -129,3 +132,68 @@ def test_two_commands_with_one_key_both_count_and_either_may_be_repeated(
             assert repeated.command_count == 3 + 2 * more * WORDS
         with pytest.raises(KeyReused):
             hive_of(region).command(spawn.id, CommandRequest.command("L", KEY))
+
+
+@pytest.fixture
+def called(two: Sequence[Region]) -> list[str]:
+    """Ids from two different calls with one key, one in each region; both regions know both."""
+    smaller, larger = (
+        ids_of(brood(region, count, Pose())) for region, count in zip(two, (2, 3), strict=True)
+    )
+    assert smaller == larger[:2]
+    hand_over(every_pair(two))
+    return larger
+
+
+def assert_known(hive: Hive, ids: Sequence[str]) -> None:
+    """Check that both calls may be repeated, and that another call is refused."""
+    for count in (2, 3):
+        (again,) = hive.bulk.spawn(count, Pose(), KEY)
+        assert ids_of(again) == ids[:count]
+    with pytest.raises(KeyReused):
+        list(hive.bulk.spawn(4, Pose(), KEY))
+
+
+def heal(region: Region) -> int:
+    return Healer(region.store, TAIL).merge_keys()
+
+
+@pytest.mark.parametrize("first_meet", [False, True])
+def test_heal_leaves_one_record_of_a_key_that_knows_the_requests_of_both_regions(
+    two: Sequence[Region], called: Sequence[str], *, first_meet: bool
+) -> None:
+    assert heal(two[0]) == 1
+    if first_meet:
+        hand_over(every_pair(two))
+    assert heal(two[1]) == (not first_meet)
+    hand_over(every_pair(two))
+    assert two[0].contents() == two[1].contents()
+    assert "_conflicts" not in str(two[0].contents())
+    for region in two:
+        assert heal(region) == 0
+        assert_known(hive_of(region), called)
+
+
+def test_an_export_after_heal_knows_the_requests_of_both_regions(
+    two: Sequence[Region], called: Sequence[str], sqlite: Backend
+) -> None:
+    heal(two[0])
+    store = sqlite.open()
+    imported(store, exported(two[0].store))
+    assert_known(Hive(store), called)
+    store.close()
+
+
+def test_records_of_three_regions_are_merged_one_after_the_other(
+    two: Sequence[Region], called: Sequence[str], couchdb: CouchDBServer
+) -> None:
+    heal(two[0])
+    with regions(couchdb, 1) as (third,):
+        brood(third, 4, Pose())
+        two[0].take(third, history=True)
+        assert heal(two[0]) == 1
+        third.take(two[0], history=True)
+        for count in (2, 3, 4):
+            assert len(brood(third, count, Pose())) == count
+        with pytest.raises(KeyReused):
+            brood(third, 5, Pose())
