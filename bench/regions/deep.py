@@ -2,8 +2,8 @@
 
 While the regions are apart, each gives a zergling 20,000 commands (``REGION_DEPTH``) in requests of
 100 to 500. Then they are linked again, and in both the zergling is moved and read every 50 ms until
-both show all commands. Prints the answers, the longest answer times and the time to convergence,
-and checks at the end that both have the same history.
+both show all commands. Prints the answers, the longest answer times and the time to convergence.
+Checks the answers, and at the end that both have the same history.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from bench.errors import BenchError
 from bench.regions.rig import Region, Rig, rig
-from bench.regions.steady import Caller, closing_all, spawn, steady, wait_until_merged
+from bench.regions.steady import OK, Caller, closing_all, spawn, steady, wait_until_merged
 
 LEAST, MOST = 100, 500
 """Words of a request while the regions are apart."""
@@ -28,12 +28,20 @@ EVERY = 0.05
 AFTERWARDS = 5.0
 """Seconds for which moves and reads go on after the histories are merged."""
 
+UNAVAILABLE = 503
+READS, MOVES = {OK}, {OK, UNAVAILABLE}
+"""Allowed statuses. A move has a key, so it is refused while a part of the history is missing that
+could contain the key. It is then repeated."""
+
 END_LIMIT = 120.0
 """Seconds within which the databases become equal after the last move."""
 
 
 def main() -> int:
-    """Run the measurement and print the figures; return 1 if a command was lost or doubled."""
+    """Run the measurement and print the figures.
+
+    Returns 1 if a command was lost or doubled, or if an answer has another status than the allowed.
+    """
     try:
         depth = int(os.environ.get("REGION_DEPTH") or 20_000)
         with rig(sys.argv[1:]) as started:
@@ -55,9 +63,10 @@ def _diverge(started: Rig, depth: int) -> int:
         started.restore(started.pairs)
         _say(f"merged in all regions after {wait_until_merged(movers, [zergling_id]):.1f} s")
         time.sleep(AFTERWARDS)  # of load on the merged history
-    _report("moves", movers)
-    _report("reads", callers[len(regions) :])
-    return _compare(regions, zergling_id, sum(mover.moved.total() for mover in movers))
+    is_answered = report("moves", movers, MOVES)
+    is_answered &= report("reads", callers[len(regions) :], READS)
+    is_equal = _compare(regions, zergling_id, sum(mover.moved.total() for mover in movers))
+    return 0 if is_answered and is_equal else 1
 
 
 def _deepen(region: Region, zergling_id: str, depth: int) -> Caller:
@@ -68,14 +77,18 @@ def _deepen(region: Region, zergling_id: str, depth: int) -> Caller:
     return caller
 
 
-def _report(what: str, callers: Sequence[Caller]) -> None:
+def report(what: str, callers: Sequence[Caller], allowed: Collection[int]) -> bool:
+    """Print the answers, and return whether all of them have an allowed status."""
     statuses = sum((caller.statuses for caller in callers), Counter[int]())
     longest = max(caller.longest for caller in callers)
-    _say(f"{what}: answers {dict(statuses)}, the longest after {longest:.2f} s")
+    is_allowed = statuses.keys() <= set(allowed)
+    verdict = "" if is_allowed else f"; ALLOWED ARE ONLY {sorted(allowed)}"
+    _say(f"{what}: answers {dict(statuses)}, the longest after {longest:.2f} s{verdict}")
+    return is_allowed
 
 
-def _compare(regions: Sequence[Region], zergling_id: str, acknowledged: int) -> int:
-    """Compare the regions with each other and with the number of acknowledged commands."""
+def _compare(regions: Sequence[Region], zergling_id: str, acknowledged: int) -> bool:
+    """Return whether the regions are equal and have as many commands as were acknowledged."""
     began = time.monotonic()
     while True:
         with closing_all(regions) as callers:
@@ -88,7 +101,7 @@ def _compare(regions: Sequence[Region], zergling_id: str, acknowledged: int) -> 
         f"databases {'equal' if is_equal else 'DIFFERENT'} {time.monotonic() - began:.1f} s after"
         f" the last move; {acknowledged} commands acknowledged, {sorted(counts)} shown"
     )
-    return 0 if is_equal and counts == {acknowledged} else 1
+    return is_equal and counts == {acknowledged}
 
 
 def _say(line: str) -> None:

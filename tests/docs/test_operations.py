@@ -19,11 +19,8 @@ from overmind_project.middleware import access_log
 from overmind_project.openapi.generator import Generator
 from tests.support.pages import Page, codes
 from tests.support.service import ROOT
+from tests.support.store_errors import answered_kinds
 from zerglings.api import exceptions
-from zerglings.repository.chunk_store import Incomplete
-from zerglings.repository.moving import LongHistory
-from zerglings.storage.base import Conflict, StoreError, UnknownPosition
-from zerglings.storage.couchdb import database as couchdb_database
 
 PAGE = Page(ROOT / "docs" / "operations.md")
 PACKAGES = ("zerglings", "overmind_project")
@@ -47,9 +44,6 @@ OF_OTHERS = {
     ("Internal Server Error: …", "ERROR", "django.request"),
 }
 """Severe lines of gunicorn and Django, which the page lists too."""
-
-NEVER_ANSWERED = {Conflict, LongHistory, UnknownPosition}
-"""Store errors that the hive handles, so that no response results from them."""
 
 ANSWERING = {"Response", "HttpResponse", "json_response", "error_response"}
 REFUSING = {"RequestError", "malformed", "BodyError", "refuse"}
@@ -130,13 +124,7 @@ def _logger_of(call: ast.Call, known: dict[str, str]) -> str | None:
 
 def errors_of_stores() -> list[str]:
     """The notation of lines that contain only an error's name and reason."""
-    assert couchdb_database.UnreadableAnswer in _kinds(StoreError)
-    unseen = NEVER_ANSWERED | {StoreError, Incomplete}
-    return [f"{kind.__name__}: …" for kind in _kinds(StoreError) - unseen]
-
-
-def _kinds(kind: type[Exception]) -> set[type[Exception]]:
-    return {kind}.union(*(_kinds(each) for each in kind.__subclasses__()))
+    return [f"{kind.__name__}: …" for kind in answered_kinds()]
 
 
 def told() -> set[tuple[str, str, str]]:

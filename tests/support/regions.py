@@ -11,6 +11,7 @@ from urllib.parse import quote
 from tests.support.backends import Backend, couchdb_backend
 from tests.support.site import CouchDBServer, missing_is_fine
 from zerglings.documents import Document
+from zerglings.hive.hive import Hive
 from zerglings.storage.base import Store
 from zerglings.storage.couchdb.store import database_names
 
@@ -18,6 +19,9 @@ REPLICATION_TIMEOUT = 60.0
 
 ROUNDS = 20
 """Exchanges after which regions must be equal; each merge may need one."""
+
+MEETINGS = 3
+"""Exchanges after which regions that nobody uses meanwhile have the same merge."""
 
 
 class Region:
@@ -118,6 +122,15 @@ def hand_over(links: Links) -> None:
     for source, target in links:
         for history in (False, True):
             target.take(source, history=history)
+
+
+def meet(all_regions: Sequence[Region], *zergling_ids: str) -> None:
+    """Exchange everything until all regions have merged these zerglings."""
+    for _ in range(MEETINGS):
+        hand_over(every_pair(all_regions))
+        for region in all_regions:
+            for id_ in zergling_ids:
+                Hive(region.store).get(id_)
 
 
 def every_pair(all_regions: Sequence[Region]) -> list[tuple[Region, Region]]:

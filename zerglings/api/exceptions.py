@@ -18,7 +18,7 @@ from rest_framework.response import Response
 
 from zerglings.api.renderers import json_response
 from zerglings.domain import zergling
-from zerglings.hive import mutations
+from zerglings.hive import mutations, pending
 from zerglings.repository import chunk_store, moving, reading, retry_budget
 from zerglings.storage import base as storage
 
@@ -53,13 +53,17 @@ _ANSWERS: dict[type[Exception], tuple[int, str]] = {
     SuspiciousOperation: (400, "The request has too many parameters, or is malformed."),
 }
 _UNAVAILABLE_REASONS: dict[type[storage.StoreError], str] = {
+    storage.StoreError: "The store does not answer",
     storage.AccountRefused: "The store refuses the service's account",
     storage.NotBootstrapped: "The store is not prepared yet",
     storage.CopiesBehind: "A node of the store does not have all documents yet",
+    chunk_store.Incomplete: "The beginning of this zergling's history has not arrived here yet",
     chunk_store.MissingChunk: "A part of this history is missing here or has not arrived yet",
     reading.MissingMerge: "The zergling was merged in another region and has not arrived yet",
     moving.StillMoving: "The zergling's long history is being moved to the history database",
 }
+"""By class. An error of another class has the reason of its nearest base class."""
+
 _TOO_LARGE = (
     "This zergling's document would exceed the store's size limit; nothing was changed. Delete the "
     "zergling, or have the store's operator raise the limit."
@@ -122,12 +126,18 @@ def _store_sentence(error: storage.StoreError) -> str:
             "The store failed to write, and it is unknown whether this was carried out: "
             "GET before you repeat it, or repeat it with the Idempotency-Key that you sent."
         )
+    if isinstance(error, pending.NeverKnown):
+        return (
+            "The store's answer was lost, and the original service has written since, so it is "
+            "unknown whether this was carried out: GET before you repeat it."
+        )
     if isinstance(error, storage.OutcomeUnknown):
         return (
             "The store's answer was lost, so it is unknown whether this was carried out: "
             "GET before you repeat it, or repeat it with the Idempotency-Key that you sent."
         )
-    why = _UNAVAILABLE_REASONS.get(type(error), "The store does not answer")
+    kinds = type(error).__mro__
+    why = next(_UNAVAILABLE_REASONS[kind] for kind in kinds if kind in _UNAVAILABLE_REASONS)
     return f"{why}; nothing was changed, so try again."
 
 

@@ -63,6 +63,7 @@ class Healer:
         self._archive = Archive(store.history, tail)
         self._bases = BaseRecovery(self._archive)
         self._reader = Reader(store, self._archive)
+        self._keys = idempotency.KeyRegister(store.history)
         self._pause = pause
         self._exchange = exchange
         self.failures: list[str] = []
@@ -70,6 +71,14 @@ class Healer:
     def merge(self) -> int:
         """Merge all rival revisions."""
         return sum(self._merge(ids) for ids in self._pages_of_ids())
+
+    def merge_keys(self) -> int:
+        """Merge all rival records of idempotency keys."""
+        pages = _pages(self._store.history, idempotency.PREFIX, f"{idempotency.PREFIX}~")
+        return sum(
+            self._keys.merge([record["_id"] for record in page], timeout=BATCH_JOB_TIMEOUT)
+            for page in pages
+        )
 
     def purge(self) -> int:
         """Purge the deleted revisions that merging has left. Requires a server admin's account.
@@ -224,10 +233,12 @@ class Healer:
         return len(results) - len(refused)
 
 
-def _pages(store: Store) -> Iterator[list[Document]]:
-    after, more = None, True
+def _pages(
+    store: Store, after: str | None = None, until: str | None = None
+) -> Iterator[list[Document]]:
+    more = True
     while more:
-        page = store.page(after, DOCUMENTS_PER_READ, timeout=BATCH_JOB_TIMEOUT)
+        page = store.page(after, DOCUMENTS_PER_READ, until=until, timeout=BATCH_JOB_TIMEOUT)
         yield page.documents
         after, more = page.after, page.after is not None
 

@@ -150,7 +150,9 @@ class Hive:
             NoSuchZergling: the key was used before, and that zergling is dead.
         """
         newborn = Zergling.spawned(new_id(key), pose)
-        return _run(self._mutations, SpawnMutation(newborn, is_keyed=key is not None))
+        return self._reader.mover.retry_after_moving(
+            lambda: _run(self._mutations, SpawnMutation(newborn, is_keyed=key is not None))
+        )
 
     def get(self, zergling_id: str) -> Zergling:
         """Return a living zergling.

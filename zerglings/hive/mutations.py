@@ -109,6 +109,9 @@ class Mutation(PendingOperation):
 class SpawnMutation(Mutation):
     """The spawn of a zergling.
 
+    Regions that were apart may have spawned it at different poses with one key. After the merge the
+    pose of one of them counts. A repeat of the other request is then refused, as in one region.
+
     Args:
         newborn: the zergling to store.
         is_keyed: whether its id comes from an idempotency key, so that it may exist already.
@@ -227,6 +230,9 @@ class CommandMutation(Mutation):
         if mark is None:
             return False
         known = archive.find_keyed_id(current, mark, time_left)
-        if known is not None and known != self._request.id:
-            raise KeyReused
-        return known is not None
+        if known is None or known == self._request.id:
+            return known is not None
+        # Regions that were apart may have carried out different requests with this key.
+        if self._request.id in archive.ids_since(current, current.keys_from, timeout=time_left()):
+            return True
+        raise KeyReused

@@ -51,7 +51,8 @@ class CutFile(BadFile):
     """The file is valid so far but ends too early."""
 
 
-_KEY_FIELDS = {"_id": rf"{idempotency.PREFIX}[0-9a-f]{{64}}", "call": "[0-9a-f]{64}"}
+_DIGEST = "[0-9a-f]{64}"
+_KEY_FIELDS = {"_id": f"{idempotency.PREFIX}{_DIGEST}", "call": f"{_DIGEST}( {_DIGEST})*"}
 """Fields and patterns of an idempotency key's document."""
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from tests.support.regions import Region, every_pair, hand_over, regions
+from tests.support.regions import Region, every_pair, hand_over, meet, regions
 from tests.support.site import CouchDBServer
 from zerglings.domain.zergling import WORDS_REMEMBERED, CommandRequest, Pose, Zergling
 from zerglings.hive.hive import Hive
@@ -25,14 +25,6 @@ def keyed(hive: Hive, zergling: Zergling, key: str, words: str = "R") -> Zerglin
     return hive.command(zergling.id, CommandRequest.command(words, key))
 
 
-def meet(two: Sequence[Region], zergling: Zergling) -> None:
-    """Exchange everything until both regions have merged."""
-    for _ in range(3):
-        hand_over(every_pair(two))
-        for region in two:
-            Hive(region.store).get(zergling.id)
-
-
 @pytest.fixture
 def spawn(two: Sequence[Region]) -> Zergling:
     """A zergling that one region moved often and the other far, until they met."""
@@ -43,7 +35,7 @@ def spawn(two: Sequence[Region]) -> Zergling:
         keyed(Hive(often.store), zergling, f"often {number}")
     for number in range(APART // 500):
         keyed(Hive(far.store), zergling, f"far {number}", "M" * 500)
-    meet(two, zergling)
+    meet(two, zergling.id)
     return zergling
 
 
@@ -74,6 +66,6 @@ def test_a_second_merge_keeps_what_the_first_appended(
     for number in range(20):
         keyed(Hive(often.store), spawn, f"again {number}")
     keyed(Hive(far.store), spawn, "once more", "M")
-    meet(two, spawn)
+    meet(two, spawn.id)
     count = Hive(often.store).get(spawn.id).command_count
     assert keyed(Hive(far.store), spawn, "often 19").command_count == count

@@ -22,9 +22,9 @@ from zerglings import cooperative
 from zerglings.documents import Document
 from zerglings.domain import document_format
 from zerglings.domain.chunks import LONG_HISTORY, shorten
-from zerglings.domain.document_format import decode
+from zerglings.domain.document_format import decode, encode_pose
 from zerglings.domain.merging import Leaf, merge
-from zerglings.domain.zergling import CommandRequest, Pose, Zergling
+from zerglings.domain.zergling import CommandRequest, Pose, Zergling, replay
 from zerglings.hive.hive import Hive
 from zerglings.hive.mutations import NoSuchZergling
 from zerglings.repository import moving
@@ -134,6 +134,14 @@ def test_a_repeated_key_moves_a_long_history_once(hive: Hive, old: str, store: S
     for each in (hive, hive, Hive(store)):
         each.command(old, CommandRequest.command("MM", "a key"))
     assert words_of(hive, old) == [*WORDS, "M", "M"]
+
+
+def test_a_repeated_spawn_returns_a_zergling_with_a_long_history(hive: Hive, store: Store) -> None:
+    spawn = hive.spawn(Pose(), "a key")
+    old = of_the_original(WORDS) | encode_pose(replay(Pose(), WORDS))
+    write(store, old | {"_id": spawn.id, "id": spawn.id, "_rev": spawn.revision})
+    for each in (hive, Hive(store)):
+        assert each.spawn(Pose(), "a key").command_count == len(WORDS)
 
 
 def test_a_zergling_with_a_long_history_can_be_deleted(hive: Hive, old: str, store: Store) -> None:

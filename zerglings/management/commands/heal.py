@@ -72,6 +72,7 @@ class Command(BaseCommand):
 
     def _heal(self, store: Store, healer: Healer, grace: float) -> None:
         self._report("zerglings with rival revisions merged", healer.merge)
+        self._report("keys of bulk calls with rival records merged", healer.merge_keys)
         if (obstacle := _obstacle(store)) is not None:
             self.stdout.write(f"nothing was purged or removed: {obstacle}")
             return

@@ -10,12 +10,15 @@ import pytest
 import trustme
 
 from tests.support.apache import PASSWORD, Server
-from tests.support.documents import write
+from tests.support.documents import leaves, write
 from tests.support.fault_proxy import FaultProxy
 from tests.support.faults import Answer, Fault, ResetBefore
 from tests.support.regions import Region, regions
 from tests.support.site import CouchDBServer
 from zerglings.documents import Document
+from zerglings.domain.zergling import CommandRequest, Pose, Zergling
+from zerglings.hive.hive import Hive
+from zerglings.repository.reading import MissingMerge
 from zerglings.storage.couchdb.responses import ErrorResponse, NoResponse
 
 BATCH = 4 * 1024 * 1024
@@ -88,6 +91,62 @@ def test_a_refused_document_is_counted_once_and_never_sent_again(
     second.pull(first)
     assert second.revisions("bad") == []
     assert len(second.revisions("good")) == 1
+
+
+SHORT = {
+    "_id": "_design/short",
+    "validate_doc_update": """function (doc) {
+        if (doc.commandHistory && doc.commandHistory.length > 3) { throw {forbidden: 'long'}; }
+    }""",
+}
+"""Refuses zerglings with more than three commands."""
+
+
+def send_all_again(region: Region) -> None:
+    """Delete a database's checkpoints, as docs/regions.md tells."""
+    database = region.databases[0]
+    for row in region.ask("GET", database, "_local_docs")["rows"]:
+        region.ask("DELETE", database, *row["id"].split("/"), rev=row["value"]["rev"])
+
+
+def moved(region: Region, zergling: Zergling, *ids: str) -> None:
+    for id_ in ids:
+        Hive(region.store).command(zergling.id, CommandRequest(id_, ("M",)))
+
+
+@pytest.mark.parametrize("here", ["ab", "abc"])
+@pytest.mark.parametrize("knows_rival", [False, True])
+def test_a_region_that_refuses_a_merge_takes_its_deletions_until_the_merge_is_sent_again(
+    server: Server, two: list[Region], here: str, *, knows_rival: bool
+) -> None:
+    """Its own commands may be missing or the zergling unavailable meanwhile; none is lost."""
+    first, second = two
+    spawn = Hive(first.store).spawn(Pose())
+    second.pull(first)
+    there = "xyz" if here == "ab" else "xy"  # the region's own revision loses or wins
+    moved(first, spawn, *there)
+    moved(second, spawn, *here)
+    first.pull(second)
+    if knows_rival:
+        second.pull(first)
+    assert Hive(first.store).get(spawn.id).command_count == 5
+    design = f"{second.databases[0]}/{SHORT['_id']}"
+    revision = server.ask("PUT", design, json=SHORT).json()["rev"]
+    assert second.pull(first)["history"][0]["doc_write_failures"] == 1
+    hive = Hive(second.store)
+    if here == "abc":
+        assert hive.get(spawn.id).request_ids == tuple("abc")
+    elif knows_rival:
+        assert hive.get(spawn.id).request_ids == tuple("xyz")
+    else:
+        with pytest.raises(MissingMerge):
+            hive.get(spawn.id)
+    server.ask("DELETE", design, params={"rev": revision}).raise_for_status()
+    second.pull(first)
+    assert len(leaves(second.store, spawn.id) or []) == (here == "abc" or knows_rival)
+    send_all_again(second)
+    second.pull(first)
+    assert sorted(Hive(second.store).get(spawn.id).request_ids) == sorted(here + there)
 
 
 def test_a_database_that_was_created_again_is_filled_again(two: list[Region]) -> None:
