@@ -24,6 +24,7 @@ from zerglings.repository.reading import MissingMerge, Reader
 from zerglings.repository.retry_budget import BATCH_JOB_TIMEOUT
 from zerglings.storage.base import Store, StoreError, StoreUnavailable
 from zerglings.storage.regions import heartbeats
+from zerglings.storage.regions.exchange import Part
 
 DOCUMENTS_PER_READ = 100
 """Documents to read with one call."""
@@ -47,8 +48,8 @@ class Healer:
         store: the store to heal.
         tail: words that stay in a document when its history is shortened.
         pause: sleeps for the given seconds.
-        exchange: waits until this region and all others have each other's changes, and raises an
-            error if they do not get them.
+        exchange: waits until this region and all others have each other's changes of one database,
+            and raises an error if they do not get them.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class Healer:
         tail: int,
         *,
         pause: Callable[[float], None] = time.sleep,
-        exchange: Callable[[], None] = lambda: None,
+        exchange: Callable[[Part], None] = lambda part: None,
     ) -> None:
         self._store = store
         self._archive = Archive(store.history, tail)
@@ -86,7 +87,7 @@ class Healer:
         Purges are not replicated. So regions exchange their changes first: one that still lacks a
         deletion would send the merged revision again.
         """
-        self._exchange()
+        self._exchange("zerglings")
         return sum(
             self._store.forget_deleted_leaves(ids, timeout=BATCH_JOB_TIMEOUT)
             for ids in self._pages_of_ids()
@@ -97,33 +98,41 @@ class Healer:
 
         A node that was disconnected might replicate a revision in which the zergling is alive. So
         the moment must lie before the last time that all nodes were connected. Regions exchange
-        their changes first: afterwards no region commands a zergling that died before.
+        their changes after the dead were listed: then all know of these deaths, so that none
+        commands such a zergling any more.
 
         Args:
             before: the moment, in seconds since 1970.
         """
-        self._exchange()
-        count = 0
-        for page in _pages(self._store):
-            for document in page:
-                death = _old_death(document, before)
-                if death is not None:
-                    count += self._remove_dead(document["_id"], death)
-        return count
+        dead = [
+            document["_id"]
+            for page in _pages(self._store)
+            for document in page
+            if _old_death(document, before) is not None
+        ]
+        if not dead:
+            return 0
+        self._exchange("zerglings")
+        return sum(self._remove_dead(zergling_id, before) for zergling_id in dead)
 
     def remove_unreachable(self) -> int:
         """Remove chunks that no zergling references: lost races and removed zerglings leave them.
 
         A chunk is stored before the zergling that references it, and written again by every attempt
         that needs it. So a chunk is removed only if two checks, ``ORPHAN_GRACE`` seconds apart,
-        find it unreachable at the same revision. Regions exchange their changes between the checks,
-        because a chunk may arrive before the zergling that references it.
+        find it unreachable at the same revision.
+
+        Another region that lacks the chunk may store it with that revision, too. Afterwards it
+        references it, and the reference may arrive late. So regions first exchange the chunks: one
+        that stores it from then on gives it a new revision. They exchange the zerglings after the
+        pause, in which those that stored it before have stored the reference.
         """
         suspects = {chunk["_id"]: chunk["_rev"] for chunk in self._unreachable(self._chunks())}
         if not suspects:
             return 0
+        self._exchange("history")
         self._pause(ORPHAN_GRACE)
-        self._exchange()
+        self._exchange("zerglings")
         ids = sorted(suspects)
         return sum(
             self._remove_chunks(ids[start : start + DOCUMENTS_PER_READ], suspects)
@@ -148,10 +157,13 @@ class Healer:
             if len(leaves) > 1
         }
 
-    def _remove_dead(self, zergling_id: str, death: CommandRequest) -> bool:
+    def _remove_dead(self, zergling_id: str, before: float) -> bool:
         """Delete a dead zergling's only leaf. If another leaf appears afterwards, kill that too."""
         leaves = self._leaves(zergling_id)
-        if len(leaves) != 1 or DIED not in leaves[0]["commandHistory"]:
+        if not leaves:
+            return False  # another region has removed it
+        death = _old_death(leaves[0], before) if len(leaves) == 1 else None
+        if death is None:
             self.failures.append(f"{zergling_id} is dead but has rival revisions")
             return False
         if not self._delete([leaves[0]], self._store):

@@ -17,7 +17,7 @@ from zerglings.storage.couchdb.database import Database
 from zerglings.storage.couchdb.store import CouchDBStore, database_names
 from zerglings.storage.guarded import GuardedStore
 from zerglings.storage.instrumented import InstrumentedStore
-from zerglings.storage.regions.exchange import Exchange, PeerBehind
+from zerglings.storage.regions.exchange import Exchange, Part, PeerBehind
 from zerglings.storage.regions.heartbeats import Heartbeats
 from zerglings.storage.regions.jobs import REPLICATOR, replicating_peers
 from zerglings.storage.sqlite.store import SQLiteStore
@@ -50,8 +50,8 @@ def open_heartbeats() -> Heartbeats:
 
 
 @contextmanager
-def open_exchanges() -> Iterator[list[Exchange]]:
-    """Yield the replications of both databases with each peer of ``COUCHDB_PEERS``.
+def open_exchanges(*parts: Part) -> Iterator[list[Exchange]]:
+    """Yield the replications of databases with each peer of ``COUCHDB_PEERS``.
 
     Their connections are closed afterwards.
     """
@@ -59,13 +59,16 @@ def open_exchanges() -> Iterator[list[Exchange]]:
         yield []
         return
     account = settings.COUCHDB_PEERS_USERNAME, settings.COUCHDB_PEERS_PASSWORD
+    zerglings, history = database_names(settings.COUCHDB_DATABASE)
+    names: dict[Part, str] = {"zerglings": zerglings, "history": history}
     with ExitStack() as clients:
         here = clients.enter_context(closing(_admin_client()))
         exchanges = []
         for name, url in settings.COUCHDB_PEERS.items():
             client = _client(url, *account, connect_timeout=PEER_CONNECT_TIMEOUT)
             there = clients.enter_context(closing(client))
-            for database in database_names(settings.COUCHDB_DATABASE):
+            for part in parts:
+                database = names[part]
                 exchanges.append(
                     Exchange(name, Database(here, database), Database(there, database))
                 )

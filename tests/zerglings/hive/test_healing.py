@@ -21,7 +21,7 @@ from zerglings.hive.hive import Hive
 from zerglings.hive.mutations import NoSuchZergling
 from zerglings.repository.archive import Archive
 from zerglings.storage.base import Store, StoreError, StoreUnavailable
-from zerglings.storage.regions.exchange import PeerBehind
+from zerglings.storage.regions.exchange import Part, PeerBehind
 from zerglings.storage.regions.heartbeats import Heartbeat
 
 TAIL = 10
@@ -120,16 +120,69 @@ def test_a_chunk_whose_zergling_arrives_from_another_region_is_kept(
 ) -> None:
     _, shorter = unreached(hive, store)
 
-    def arrive() -> None:
-        write(store, encode(shorter))
+    def arrive(part: Part) -> None:
+        if part == "zerglings":
+            write(store, encode(shorter))
 
     healing = Healer(store, TAIL, pause=lambda _: None, exchange=arrive)
     assert healing.remove_unreachable() == 0
     assert len(chunk_ids(store)) == 1
 
 
+def test_a_chunk_that_another_region_has_cut_too_is_kept(hive: Hive, store: Store) -> None:
+    """It stored the chunk just before it got this region's, which has the same revision."""
+    zergling, shorter = unreached(hive, store)
+    done: list[str] = []
+
+    def exchange(part: Part) -> None:
+        if part == "history":
+            done.append("it stored the chunk")
+        elif len(done) == 2:
+            write(store, encode(shorter))
+
+    def pause(_seconds: float) -> None:
+        if done:
+            done.append("it stored the zergling")
+
+    healing = Healer(store, TAIL, pause=pause, exchange=exchange)
+    assert healing.remove_unreachable() == 0
+    assert sum(len(part) for part in hive.history(zergling.id).parts) == 2 * TAIL + 1
+
+
+def test_a_zergling_is_removed_only_if_the_others_knew_of_its_death(
+    hive: Hive, store: Store
+) -> None:
+    """A death that arrives in the exchange may still be unknown to a third region."""
+    zergling = hive.spawn(Pose())
+
+    def arrive(_part: Part) -> None:
+        hive.command(zergling.id, CommandRequest.death(time.time() - 1000))
+
+    other = hive.spawn(Pose())
+    hive.command(other.id, CommandRequest.death(time.time() - 1000))
+    healing = Healer(store, TAIL, exchange=arrive)
+    assert healing.remove_dead(time.time() - 500) == 1
+    assert leaves(store, other.id) == []
+    assert leaves(store, zergling.id)
+    assert healing.failures == []
+
+
+def test_a_zergling_that_another_region_removes_meanwhile_is_no_failure(
+    hive: Hive, store: Store
+) -> None:
+    zergling = hive.spawn(Pose())
+    hive.command(zergling.id, CommandRequest.death(time.time() - 1000))
+
+    def remove(_part: Part) -> None:
+        write(store, read(store, zergling.id) | {"_deleted": True})
+
+    healing = Healer(store, TAIL, exchange=remove)
+    assert healing.remove_dead(time.time() - 500) == 0
+    assert healing.failures == []
+
+
 def test_nothing_is_removed_while_another_region_is_behind(hive: Hive, store: Store) -> None:
-    def fail() -> None:
+    def fail(_part: Part) -> None:
         raise StoreUnavailable("east is behind")
 
     unreached(hive, store)
@@ -145,7 +198,7 @@ def test_nothing_is_removed_while_another_region_is_behind(hive: Hive, store: St
 
 
 def test_nothing_is_purged_while_another_region_is_behind(couch: Backend) -> None:
-    def fail() -> None:
+    def fail(_part: Part) -> None:
         raise PeerBehind("east is behind")
 
     with closing(couch.open()) as store:

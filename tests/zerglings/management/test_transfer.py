@@ -12,10 +12,10 @@ import pytest
 
 from tests.service.test_streams import fill, is_second_page
 from tests.support.backends import Backend, sqlite_backend
-from tests.support.documents import write
+from tests.support.documents import SOON, write
 from tests.support.fault_proxy import FaultProxy
 from tests.support.faults import Answer, Fault
-from tests.support.lives import everything, of_the_original, populate
+from tests.support.lives import TAIL, everything, of_the_original, populate
 from tests.support.manage import (
     failed,
     manage,
@@ -24,6 +24,7 @@ from tests.support.manage import (
     succeeded,
     through_head,
 )
+from zerglings.domain.zergling import CommandRequest, Pose
 from zerglings.hive.hive import Hive
 
 SWARM = 3000
@@ -62,6 +63,25 @@ def test_an_export_is_imported_from_a_file(
     assert "imported 5 zerglings" in said
     said = succeeded(manage(other.environment, "import_zerglings", file))
     assert "nothing to do: the store has all of 5 zerglings" in said
+
+
+def test_lost_parts_of_histories_are_imported_alone(backend: Backend, tmp_path: Path) -> None:
+    """Even though the zergling has changed since the export."""
+    file = str(tmp_path / "file.jsonl")
+    with closing(backend.open()) as store:
+        hive = Hive(store, tail=TAIL)
+        spawn = hive.spawn(Pose())
+        for _ in range(3 * TAIL):
+            hive.command(spawn.id, CommandRequest.command("M"))
+        succeeded(manage(backend.environment, "export_zerglings", file))
+        hive.command(spawn.id, CommandRequest.command("M"))
+        (part, *_) = store.history.page(None, 10, timeout=SOON).documents
+        write(store.history, part | {"_deleted": True})
+        again = "import_zerglings", "--histories", file
+        assert "imported 0 zerglings and 1 parts" in succeeded(manage(backend.environment, *again))
+        assert sum(len(words) for words in hive.history(spawn.id).parts) == 3 * TAIL + 1
+        said = succeeded(manage(backend.environment, *again))
+        assert "nothing to do: the store has all of 0 zerglings and 1 parts" in said
 
 
 def test_an_export_is_imported_through_pipes(backend: Backend, other: Backend) -> None:

@@ -37,7 +37,7 @@ def has_connections(proxy: FaultProxy) -> bool:
 
 
 def test_the_connections_of_exchanges_are_closed_after_the_block(proxy: FaultProxy) -> None:
-    with open_exchanges() as exchanges:
+    with open_exchanges("zerglings", "history") as exchanges:
         assert len(exchanges) == 2, "one for each database"
         for exchange in exchanges:
             with suppress(StoreUnavailable):  # the npm server has no replication jobs

@@ -212,6 +212,7 @@ def _steps(run: Run, options: Mapping[str, Any], peers: ExitStack) -> list[Step]
             raise Misconfigured("--retire: the embedded store has no accounts")
         return sqlite_steps(settings.OVERMIND_SQLITE_PATH)
     shards = {"q": settings.COUCHDB_Q, "n": settings.COUCHDB_N}
+    exchanges = open_exchanges("zerglings", "history")
     plan = CouchDBPlan(
         url=settings.COUCHDB_URL,
         admin=_account(settings.COUCHDB_ADMIN_USERNAME, settings.COUCHDB_ADMIN_PASSWORD),
@@ -225,7 +226,7 @@ def _steps(run: Run, options: Mapping[str, Any], peers: ExitStack) -> list[Step]
         waits=only == {"copies"},
         ca_file=settings.COUCHDB_CA_FILE,
         peers=_peers(),
-        exchanges=peers.enter_context(open_exchanges()) if looks_closely else (),
+        exchanges=peers.enter_context(exchanges) if looks_closely else (),
         start_limit=START_LIMIT if looks_closely else 0,
     )
     return plan.steps(run)

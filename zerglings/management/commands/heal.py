@@ -13,7 +13,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from zerglings.hive.healing import Healer
 from zerglings.storage import open_admin_store, open_exchanges, require_listed_peers
 from zerglings.storage.base import AccountRefused, CopiesBehind, Store, StoreError
-from zerglings.storage.regions.exchange import PeerBehind
+from zerglings.storage.regions.exchange import Part, PeerBehind
 
 DAY = 24 * 60 * 60
 WHOLENESS_TIMEOUT = 5.0
@@ -58,7 +58,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Run all steps, and print what each has done."""
         store = open_admin_store()
-        healer = Healer(store, settings.OVERMIND_HISTORY_TAIL, exchange=_complete_exchanges)
+        healer = Healer(store, settings.OVERMIND_HISTORY_TAIL, exchange=_exchange)
         try:
             self._heal(store, healer, options["grace"])
         except StoreError as error:
@@ -88,9 +88,9 @@ class Command(BaseCommand):
         self.stdout.write(f"{step():>8}  {what}")
 
 
-def _complete_exchanges() -> None:
+def _exchange(part: Part) -> None:
     require_listed_peers()
-    with open_exchanges() as exchanges:
+    with open_exchanges(part) as exchanges:
         for exchange in exchanges:
             exchange.complete()
 

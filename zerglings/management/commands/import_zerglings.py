@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from zerglings.storage.base import NotBootstrapped, StoreError
 from zerglings.transfer.files import STANDARD, opened
 from zerglings.transfer.importing import Different, Importer, Progress
 from zerglings.transfer.lines import BadFile, Entry, entries
-from zerglings.transfer.tally import Tally, describe_counts
+from zerglings.transfer.tally import CHUNK, KINDS, Tally, describe_counts
 
 READY_TIMEOUT = 5.0
 
@@ -43,6 +44,12 @@ class Command(BaseCommand):
             action="store_true",
             help="check only that the file is complete and undamaged; needs no store",
         )
+        parser.add_argument(
+            "--histories",
+            action="store_true",
+            help="import only the parts of histories that the store lacks, for zerglings that it "
+            "already has",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Check or import the file, and print how much was done."""
@@ -51,7 +58,7 @@ class Command(BaseCommand):
             if options["check"]:
                 self._check(name)
             else:
-                self._import(name)
+                self._import(name, (CHUNK,) if options["histories"] else KINDS)
         except BadFile as error:
             raise CommandError(f"{name}, {error}") from error
         except Different as error:
@@ -71,7 +78,7 @@ class Command(BaseCommand):
                 progress(entry.size)
         self._succeed(f"{name} is complete: {tally}")
 
-    def _import(self, name: str) -> None:
+    def _import(self, name: str, kinds: Collection[str]) -> None:
         began = time.monotonic()
         store = configured_store()
         store.check_ready(timeout=READY_TIMEOUT)
@@ -79,13 +86,14 @@ class Command(BaseCommand):
         if name != STANDARD:
             tally = Tally()
             with _read(name, tally, "checking") as (lines, progress):
-                is_complete = importer.compare(lines, progress)
+                is_complete = importer.compare(_of_kinds(lines, kinds), progress)
             if is_complete:
-                self._succeed(f"nothing to do: the store has all of {tally}, each equal")
+                wanted = describe_counts(Counter({kind: tally.counts[kind] for kind in kinds}))
+                self._succeed(f"nothing to do: the store has all of {wanted}, each equal")
                 return
         tally = Tally()
         with _read(name, tally, "importing") as (lines, progress):
-            importer.write(lines, progress)
+            importer.write(_of_kinds(lines, kinds), progress)
         self._succeed(
             f"imported {describe_counts(importer.written)}, each read back and equal, in "
             f"{time.monotonic() - began:.1f} s; {importer.skipped.total()} documents were there "
@@ -94,6 +102,10 @@ class Command(BaseCommand):
 
     def _succeed(self, line: str) -> None:
         self.stdout.write(line, self.style.SUCCESS)
+
+
+def _of_kinds(lines: Iterable[Entry], kinds: Collection[str]) -> Iterator[Entry]:
+    return (entry for entry in lines if entry.kind in kinds)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Literal
 
 from zerglings.storage.base import StoreUnavailable
 from zerglings.storage.couchdb.database import Database
@@ -17,6 +18,9 @@ from zerglings.storage.regions.changes import ChangeLog
 from zerglings.storage.regions.checkpoints import START, Checkpoint, checkpoints, is_older_copy
 from zerglings.storage.regions.delivery import Delivery
 from zerglings.storage.regions.jobs import CALL_TIMEOUT, checkpoint_id, job_id
+
+Part = Literal["zerglings", "history"]
+"""One of the two databases, which are replicated independently of each other."""
 
 WAIT_LIMIT = 180.0
 """Seconds to wait for each direction."""

@@ -27,6 +27,6 @@ def test_a_peer_has_more_time_to_accept_a_connection_than_the_store(
         silent.swallow()
         settings.COUCHDB_PEERS = {"east": silent.url}
         began = time.monotonic()
-        with open_exchanges() as exchanges, pytest.raises(StoreUnavailable):
+        with open_exchanges("history") as exchanges, pytest.raises(StoreUnavailable):
             exchanges[0].fault()
         assert time.monotonic() - began > 1.5 * CONNECT_TIMEOUT
