@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STATIC := zerglings/static/overmind
-STATICS := $(wildcard $(STATIC)/*)
+STATICS := $(wildcard $(STATIC)/* $(STATIC)/*/* zerglings/static/zerglings/*)
 COLLECTED := staticfiles/overmind/main.js
 LOCKED := requirements requirements-dev requirements-audit requirements-redbot tests/peer/requirements
 # --no-deps: pip before 23.3 ignores the pin of a package that is required both with and without an extra.

@@ -77,7 +77,7 @@ def answer(page: Page, status: int) -> Locator:
 def test_no_page_has_barriers(service: Service, page: Page, url: str, spawn: Spawn) -> None:
     paths = paths_of_pages(service, spawn(2, 3, "S"))
     assert len(paths) >= 9
-    paths.remove("docs")  # Swagger UI, which breaks some rules: docs/api.md names them
+    paths.remove("docs")  # see test_documentation.py
     for path in [*paths, "zerglings/nobody", "zerglings/?limit=x"]:
         page.goto(url + path)
         assert barriers(page) == []

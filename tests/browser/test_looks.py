@@ -226,6 +226,56 @@ def test_reduced_motion_shows_steps_without_animation(
     assert live_map.page.evaluate("window.moving") == [False]
 
 
+FOLLOW = """() => {
+    const stage = document.querySelector("#stage");
+    window.seen = { views: [], animations: 0 };
+    const look = () => {
+        const view = `${stage.dataset.x} ${stage.dataset.offset} ${stage.dataset.scale}`;
+        if (seen.views.at(-1) !== view) seen.views.push(view);
+        seen.animations += document.getAnimations().length;
+        requestAnimationFrame(look);
+    };
+    look();
+}"""
+"""Notes each view in which the map is drawn from now on, and animations of styles."""
+
+
+def step_back(live_map: LiveMap, zergling_id: str) -> Any:
+    """Show the first of 60 steps, which is out of view, and return what `FOLLOW` notes."""
+    live_map.open()
+    live_map.select(zergling_id, 60)
+    live_map.page.get_by_role("button", name="Show on the map").click()
+    stage = live_map.page.locator("#stage")
+    expect(stage).to_have_attribute("data-x", "60")
+    live_map.page.evaluate(FOLLOW)
+    live_map.slider.press("Home")
+    live_map.expect_moment(0, "0, 0, facing east")
+    expect(stage).to_have_attribute("data-x", "0")
+    expect(stage).to_have_attribute("data-offset", "0 0")
+    for key in (".", ".", ","):
+        live_map.page.keyboard.press(key)
+    live_map.expect_moment(1, "1, 0, facing east")
+    return live_map.page.evaluate("seen")
+
+
+def test_reduced_motion_steps_through_the_history_without_animation(
+    calm: None, live_map: LiveMap, spawn: Spawn, command: Command
+) -> None:
+    zergling_id = spawn(0, 0, "E")
+    command(zergling_id, "M" * 60)
+    seen = step_back(live_map, zergling_id)
+    assert len(seen["views"]) == 2
+    assert seen["animations"] == 0
+
+
+def test_the_view_flies_to_a_step_that_is_out_of_it(
+    live_map: LiveMap, spawn: Spawn, command: Command
+) -> None:
+    zergling_id = spawn(0, 0, "E")
+    command(zergling_id, "M" * 60)
+    assert len(step_back(live_map, zergling_id)["views"]) > 3
+
+
 def test_a_step_is_animated_and_the_animation_ends(
     service: Service, live_map: LiveMap, spawn: Spawn
 ) -> None:

@@ -78,6 +78,12 @@ def cookies(page: Page) -> list[str]:
     return [str(cookie.get("value")) for cookie in page.context.cookies()]
 
 
+def spawn(service: Service) -> str:
+    reply = service.call("POST", "/zerglings/", headers=bearer(WRITER))
+    zergling_id: str = reply.json["zergling"]["id"]
+    return zergling_id
+
+
 def test_signing_in_commanding_and_signing_out_works(live_map: LiveMap) -> None:
     page = live_map.page
     response = page.goto(live_map.url)
@@ -122,7 +128,7 @@ def test_an_unknown_token_is_reported_on_the_page(live_map: LiveMap) -> None:
 def test_a_reader_sees_everything_and_why_commands_are_refused(
     service: Service, live_map: LiveMap
 ) -> None:
-    spawned = service.call("POST", "/zerglings/", headers=bearer(WRITER)).json["zergling"]["id"]
+    spawned = spawn(service)
     page = live_map.page
     page.goto(live_map.url)
     sign_in(page, READER)
@@ -168,6 +174,36 @@ def test_a_signed_out_map_resumes_when_its_token_is_valid_again(
     )
     live_map.page.evaluate("dispatchEvent(new Event('online'))")  # as after a stay elsewhere
     expect(live_map.state).to_have_text("Live")
+
+
+def test_a_link_survives_signing_in(service: Service, live_map: LiveMap) -> None:
+    page = live_map.page
+    zergling_id = spawn(service)
+    for path in (f"#{zergling_id}", "docs/#/zerglings/spawnZergling", "zerglings/#post"):
+        page.goto(live_map.url + path)
+        sign_in(page, STRANGER)
+        expect(page.get_by_role("alert")).to_contain_text("not known here")
+        sign_in(page, WRITER)
+        expect(page).to_have_url(live_map.url + path)
+        page.context.clear_cookies()
+
+
+def test_signing_in_again_returns_to_the_selected_zergling(
+    service: Service, live_map: LiveMap, tokens: Path
+) -> None:
+    page = live_map.page
+    zergling_id = spawn(service)
+    page.goto(live_map.url)
+    sign_in(page, WRITER)
+    live_map.expect_complete()
+    live_map.row(zergling_id).click()
+    expect(page).to_have_url(f"{live_map.url}#{zergling_id}")
+    tokens.write_text(READER_LINE)
+    expect(live_map.state).to_have_text("Signed out", timeout=SOON)
+    page.get_by_role("link", name="Sign in").click()
+    sign_in(page, READER)
+    live_map.expect_complete()
+    expect(live_map.panel.locator("h2")).to_have_text(zergling_id)
 
 
 def test_the_browsable_api_and_the_documentation_require_signing_in_too(

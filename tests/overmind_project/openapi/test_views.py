@@ -53,7 +53,7 @@ def test_head_returns_the_content_length_of_get(api: Client, path: str) -> None:
 @pytest.mark.parametrize("path", ["/docs/", "/docs"])
 def test_the_page_loads_only_files_of_the_service(api: Client, path: str) -> None:
     assets = [asset for asset in page(api, path).assets if asset != "data:,"]
-    assert len(assets) == 3
+    assert len(assets) == 4
     assert_served_from_here(api, assets)
 
 

@@ -1,11 +1,11 @@
 /** The live map: creates the components and connects them. */
 
-import { Address, linkTo } from "./address.js";
+import { Address } from "./address.js";
 import { Animations } from "./animations.js";
-import { commandRequest, historyRequest, isSignedOut, spawnRequest } from "./api.js";
+import { isSignedOut } from "./api.js";
 import { Camera } from "./camera.js";
-import { Copier } from "./copier.js";
-import { curlLine } from "./curl.js";
+import { bindCopyButtons } from "./copying/buttons.js";
+import { Copier } from "./copying/copier.js";
 import { Feed } from "./feed.js";
 import { setHidden } from "./focus.js";
 import { countText, locationText, shortId } from "./format.js";
@@ -272,15 +272,6 @@ const actions = {
   ArrowDown: () => view.pan(0, 1),
 };
 
-/** The requests that can be copied, by button. */
-const requests = {
-  spawn: () => spawnRequest(orders.spawnFields(view.centre)),
-  l: () => commandRequest(selection.id, "L"),
-  m: () => commandRequest(selection.id, "M"),
-  r: () => commandRequest(selection.id, "R"),
-  history: () => historyRequest(selection.id),
-};
-
 bindShortcuts(actions, ["n"]);
 for (const button of document.querySelectorAll("[data-key]")) {
   button.addEventListener("click", () => actions[button.dataset.key]());
@@ -288,16 +279,10 @@ for (const button of document.querySelectorAll("[data-key]")) {
 for (const button of document.querySelectorAll("[data-spawn]")) {
   button.addEventListener("click", () => orders.spawn(view.centre));
 }
-for (const button of document.querySelectorAll("[data-curl]")) {
-  button.addEventListener("click", () => {
-    const line = curlLine(requests[button.dataset.curl](), "needsToken" in document.body.dataset);
-    copier.copy(line, "Copied as curl.");
-  });
-}
-$("copy-link").addEventListener("click", () => {
-  const step = explorer.isNow ? null : explorer.step;
-  copier.copy(linkTo(selection.id, step), "Copied the link.");
-});
+bindCopyButtons(
+  { buttons: document.querySelectorAll("[data-curl]"), link: $("copy-link") },
+  { copier, selection, explorer, orders, view },
+);
 $("retry").addEventListener("click", () => feed.retryNow());
 $("find").addEventListener("click", () => navigation.showSelected());
 $("query").addEventListener("keydown", (event) => event.key === "Escape" && $("query").blur());

@@ -14,6 +14,7 @@ export class Status {
    */
   constructor({ root, text, countdown, retry, signIn }, sync, focusFallback) {
     Object.assign(this, { root, text, countdown, retry, signIn, sync, focusFallback });
+    signIn.addEventListener("click", () => (signIn.hash = location.hash)); // to return to the same
   }
 
   set(state, nextTry = 0) {
