@@ -281,7 +281,7 @@ const requests = {
   history: () => historyRequest(selection.id),
 };
 
-bindShortcuts(actions, ["n"]);
+bindShortcuts(actions, ["n"], $("character-keys"));
 for (const button of document.querySelectorAll("[data-key]")) {
   button.addEventListener("click", () => actions[button.dataset.key]());
 }
