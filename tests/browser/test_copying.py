@@ -120,9 +120,18 @@ def test_the_link_to_the_step_shown_is_copied(
     assert copied(live_map) == f"{live_map.url}#{zergling_id}@0"
 
 
-def test_without_a_clipboard_the_text_is_shown_selected(live_map: LiveMap, spawn: Spawn) -> None:
-    # As on any origin without TLS, other than localhost.
-    live_map.page.add_init_script("delete Navigator.prototype.clipboard")
+@pytest.mark.parametrize(
+    "script",
+    [
+        "delete Navigator.prototype.clipboard",  # any origin without TLS, other than localhost
+        "Clipboard.prototype.writeText = () => Promise.reject(new DOMException('No.'))",
+    ],
+    ids=["none", "refused"],
+)
+def test_without_a_clipboard_the_text_is_shown_selected(
+    live_map: LiveMap, spawn: Spawn, script: str
+) -> None:
+    live_map.page.add_init_script(script)
     zergling_id = spawn()
     live_map.open()
     live_map.row(zergling_id).click()
