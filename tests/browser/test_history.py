@@ -119,6 +119,16 @@ def test_keys_step_back_and_forward_and_escape_returns_to_now(
     expect(live_map.panel).to_be_hidden()
 
 
+def test_ten_steps_are_one_key_press(live_map: LiveMap, spawn: Spawn, command: Command) -> None:
+    zergling_id = spawn()
+    command(zergling_id, "M" * 25)
+    live_map.open()
+    live_map.select(zergling_id, 25)
+    for key, step in [("Comma", 15), ("Comma", 5), ("Comma", 0), ("Period", 10)]:
+        live_map.page.keyboard.press(f"Shift+{key}")
+        live_map.expect_moment(step, f"0, {step}, facing north")
+
+
 def test_the_slider_shows_each_step_and_says_it(live_map: LiveMap, walker: str) -> None:
     live_map.open()
     live_map.select(walker, 10)

@@ -262,6 +262,8 @@ const actions = {
   "?": help,
   ",": () => explorer.goBy(-1),
   ".": () => explorer.goBy(1),
+  "<": () => explorer.goBy(-10),
+  ">": () => explorer.goBy(10),
   now: () => explorer.goToNow(),
   p: () => explorer.history && view.show(explorer.history.extent),
   deselect: () => selection.select(null),
