@@ -28,6 +28,8 @@ class LiveMap:
         self.slider = page.get_by_role("slider", name="Step of the history")
         self.step = page.get_by_role("spinbutton", name="Step", exact=True)
         self.strip = page.get_by_role("group", name="Commands, newest first")
+        self.keys = page.get_by_role("button", name="Keys")
+        self.character_keys = page.get_by_role("checkbox", name="Character key shortcuts")
 
     def open(self) -> None:
         """Open the page and wait until it shows every zergling."""

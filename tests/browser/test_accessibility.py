@@ -10,7 +10,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from overmind_project.urls import urlpatterns
 from tests.browser.axe import barriers
-from tests.browser.conftest import Spawn
+from tests.browser.conftest import Command, Spawn
 from tests.browser.live_map import LiveMap
 from tests.support.browser import Watch
 from tests.support.service import Service
@@ -111,8 +111,52 @@ def test_the_map_in_use_has_no_barriers(live_map: LiveMap, page: Page, spawn: Sp
     live_map.row(spawn(2, 3)).click()
     expect(live_map.panel).to_be_visible()
     assert barriers(page) == []
-    page.keyboard.press("?")
-    expect(page.get_by_role("dialog")).to_be_visible()
+    live_map.page.get_by_role("searchbox").fill("nobody")
+    page.keyboard.press("Enter")
+    expect(live_map.notice).to_have_attribute("data-kind", "error")
+    assert barriers(page) == []
+
+
+def test_the_history_on_the_map_has_no_barriers(
+    live_map: LiveMap, page: Page, spawn: Spawn, command: Command
+) -> None:
+    zergling_id = spawn(2, 3)
+    command(zergling_id, "MRM" * 60)  # more than its box shows
+    live_map.open()
+    live_map.select(zergling_id, 180)
+    assert barriers(page) == []
+    live_map.slider.press("ArrowLeft")
+    live_map.expect_moment(179, "2, 2, facing north")
+    assert barriers(page) == []
+
+
+def test_the_dialogs_of_the_map_have_no_barriers(
+    live_map: LiveMap, page: Page, spawn: Spawn
+) -> None:
+    page.add_init_script("delete Navigator.prototype.clipboard")
+    zergling_id = spawn()
+    live_map.open()
+    live_map.row(zergling_id).click()
+    for opener in (live_map.keys, page.get_by_role("button", name="Copy link")):
+        opener.click()
+        expect(page.get_by_role("dialog")).to_be_visible()
+        assert barriers(page) == []
+        page.keyboard.press("Escape")
+    live_map.keys.click()
+    live_map.character_keys.uncheck()
+    assert barriers(page) == []
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    assert barriers(page) == []
+
+
+def test_the_map_without_a_connection_has_no_barriers(
+    live_map: LiveMap, page: Page, watch: Watch
+) -> None:
+    watch.expected = ["net::ERR_FAILED"]
+    page.route("**/events", lambda route: route.abort())
+    page.goto(live_map.url)
+    expect(live_map.state).to_have_text("Offline")
     assert barriers(page) == []
 
 

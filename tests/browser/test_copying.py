@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import subprocess
 from typing import Any
@@ -66,17 +67,18 @@ def test_a_copied_command_does_what_its_button_does(
     live_map.expect_row(zergling_id, x, y, {"N": "north", "E": "east", "S": "south"}[facing])
 
 
+@pytest.mark.parametrize("shell", ["sh", "bash"])
 def test_a_copied_command_acts_each_time_it_is_run(
-    clipboard: None, live_map: LiveMap, spawn: Spawn
+    clipboard: None, live_map: LiveMap, spawn: Spawn, shell: str
 ) -> None:
     zergling_id = spawn(0, 0, "N")
     live_map.open()
     live_map.row(zergling_id).click()
     live_map.panel.get_by_role("button", name="Copy Move as curl").click()
     expect(live_map.notice).to_have_text("Copied as curl.")
-    for _ in range(2):
-        run_in_shell(copied(live_map))
-    live_map.expect_row(zergling_id, 0, 2, "north")
+    for _ in range(3):
+        run_in_shell(copied(live_map), shell)
+    live_map.expect_row(zergling_id, 0, 3, "north")
 
 
 def test_a_copied_request_is_the_one_that_the_button_sends(
@@ -119,9 +121,18 @@ def test_the_link_to_the_step_shown_is_copied(selected_id: str, live_map: LiveMa
     assert copied(live_map) == f"{live_map.url}#{selected_id}@0"
 
 
-def test_without_a_clipboard_the_text_is_shown_selected(live_map: LiveMap, spawn: Spawn) -> None:
-    # As on any origin without TLS, other than localhost.
-    live_map.page.add_init_script("delete Navigator.prototype.clipboard")
+@pytest.mark.parametrize(
+    "script",
+    [
+        "delete Navigator.prototype.clipboard",  # any origin without TLS, other than localhost
+        "Clipboard.prototype.writeText = () => Promise.reject(new DOMException('No.'))",
+    ],
+    ids=["none", "refused"],
+)
+def test_without_a_clipboard_the_text_is_shown_selected(
+    live_map: LiveMap, spawn: Spawn, script: str
+) -> None:
+    live_map.page.add_init_script(script)
     zergling_id = spawn()
     live_map.open()
     live_map.row(zergling_id).click()
@@ -144,10 +155,15 @@ def selected(field: Locator) -> str:
     return text
 
 
-def run_in_shell(line: str) -> str:
+def run_in_shell(line: str, shell: str = "sh", **variables: str) -> str:
     """Run a copied command line; returns what it prints."""
     script = line.replace("curl ", "curl --silent --show-error --fail-with-body ", 1)
     done = subprocess.run(
-        ["bash", "-c", script], check=True, capture_output=True, text=True, timeout=60
+        [shell, "-c", script],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=os.environ | variables,
     )
     return done.stdout

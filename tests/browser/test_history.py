@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Route, expect
+from playwright.sync_api import expect
 
 from tests.browser.conftest import Command, Spawn
 from tests.browser.live_map import LiveMap
@@ -119,6 +119,16 @@ def test_keys_step_back_and_forward_and_escape_returns_to_now(
     expect(live_map.panel).to_be_hidden()
 
 
+def test_ten_steps_are_one_key_press(live_map: LiveMap, spawn: Spawn, command: Command) -> None:
+    zergling_id = spawn()
+    command(zergling_id, "M" * 25)
+    live_map.open()
+    live_map.select(zergling_id, 25)
+    for key, step in [("Comma", 15), ("Comma", 5), ("Comma", 0), ("Period", 10)]:
+        live_map.page.keyboard.press(f"Shift+{key}")
+        live_map.expect_moment(step, f"0, {step}, facing north")
+
+
 def test_the_slider_shows_each_step_and_says_it(live_map: LiveMap, walker: str) -> None:
     live_map.open()
     live_map.select(walker, 10)
@@ -227,50 +237,6 @@ def test_stepping_scrolls_the_commands(live_map: LiveMap, spawn: Spawn, command:
     live_map.page.keyboard.press("Home")  # scrolls it, and moves neither the map nor the step
     wait_until(lambda: live_map.strip.evaluate("box => box.scrollTop") == 0, "at the top")
     expect(live_map.slider).to_have_value("1")
-
-
-def test_a_failed_reading_is_reported_and_repeated_with_the_next_command(
-    live_map: LiveMap, watch: Watch, spawn: Spawn, command: Command
-) -> None:
-    watch.expected = ["status of 400"]
-    zergling_id = spawn()
-    for _ in range(3):  # the first two parts leave the zergling's own document
-        command(zergling_id, "M" * 150)
-    refused: list[Route] = []
-
-    def refuse_once(route: Route) -> None:
-        refused.append(route)
-        if len(refused) > 1:
-            route.continue_()
-        else:
-            route.fulfill(status=400, json={"error": "Not this time."})
-
-    live_map.page.route(re.compile("/zerglings/[^/]+/history"), refuse_once)
-    live_map.open()
-    live_map.row(zergling_id).click()
-    expect(live_map.notice).to_have_text("Not this time.")
-    expect(live_map.timeline).to_have_attribute("data-reading", "true")
-    command(zergling_id, "M")
-    live_map.expect_steps(451)
-
-
-def test_another_selection_ends_the_reading(
-    live_map: LiveMap, spawn: Spawn, command: Command
-) -> None:
-    slow, other = spawn(0, 0), spawn(3, 0)
-    for _ in range(3):  # the first two parts leave the zergling's own document
-        command(slow, "M" * 150)
-    command(other, "RM")
-    held: list[Route] = []
-    ended: list[str] = []
-    live_map.page.route(re.compile("/zerglings/[^/]+/history"), lambda route: held.append(route))
-    live_map.page.on("requestfailed", lambda request: ended.append(request.url))
-    live_map.open()
-    live_map.row(slow).click()
-    wait_until(lambda: live_map.page.evaluate("1") and held, "the history is being read")
-    live_map.select(other, 2)
-    live_map.wait_for_path(3.5, 0)
-    assert [url for url in ended if slow in url]
 
 
 def test_a_new_zergling_has_no_history(live_map: LiveMap, spawn: Spawn) -> None:

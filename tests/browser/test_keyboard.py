@@ -150,6 +150,15 @@ def test_shortcuts_are_ignored_in_text_fields_and_with_modifiers(
     expect(live_map.page.locator("#count")).to_have_text("1 zergling")
 
 
+def test_enter_closes_the_help(live_map: LiveMap) -> None:
+    live_map.open()
+    live_map.page.keyboard.press("?")
+    dialog = live_map.page.get_by_role("dialog")
+    expect(dialog).to_be_visible()
+    live_map.page.keyboard.press("Enter")
+    expect(dialog).to_be_hidden()
+
+
 def test_help_opens_lists_the_keys_and_closes(live_map: LiveMap) -> None:
     live_map.open()
     live_map.page.keyboard.press("?")

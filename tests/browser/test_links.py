@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Request, expect
+from playwright.sync_api import APIResponse, Request, Route, expect
 
 from tests.browser.conftest import Command, Spawn
 from tests.browser.live_map import LiveMap
 from tests.support.browser import Watch
+from tests.support.waiting import wait_until
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 
@@ -80,6 +82,30 @@ def test_a_link_works_before_the_list_is_complete(live_map: LiveMap, walker: str
     expect(live_map.page.locator("#stage")).to_have_attribute("aria-busy", "true")
 
 
+def test_the_latest_link_wins(live_map: LiveMap, walker: str, spawn: Spawn) -> None:
+    other = spawn(500, 7, "S")
+    release = hold_answer(live_map, walker)
+    live_map.open()
+    live_map.page.goto(f"{live_map.url}#{walker}@1")
+    live_map.page.goto(f"{live_map.url}#{other}")
+    expect(live_map.panel.locator("h2")).to_have_text(other)
+    release()
+    expect(live_map.panel.locator("h2")).to_have_text(other)
+    expect_address(live_map, f"#{other}")
+
+
+def test_a_selection_is_not_undone_by_an_earlier_link(
+    live_map: LiveMap, walker: str, spawn: Spawn
+) -> None:
+    other = spawn(500, 7, "S")
+    release = hold_answer(live_map, walker)
+    live_map.open()
+    live_map.page.goto(f"{live_map.url}#{walker}@1")
+    live_map.row(other).click()
+    release()
+    expect(live_map.panel.locator("h2")).to_have_text(other)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -133,6 +159,28 @@ def test_a_link_asks_for_one_zergling_only(live_map: LiveMap, walker: str) -> No
         "zerglings/",
         f"zerglings/{walker}",
     }
+
+
+def hold_answer(live_map: LiveMap, zergling_id: str) -> Callable[[], None]:
+    """Hold the next answer with a zergling; returns a function that has the page process it."""
+    held: list[Route] = []
+    answers: list[APIResponse] = []
+
+    def hold(route: Route) -> None:
+        answers.append(route.fetch())
+        held.append(route)
+
+    live_map.page.route(f"**/zerglings/{zergling_id}", hold, times=1)
+
+    def release() -> None:
+        wait_until(lambda: live_map.page.evaluate("1") and held, "an answer")
+        body = answers[0].json()
+        body["zergling"]["location"] = {"x": 500, "y": 1}  # as after a move
+        body["zergling"]["commandCount"] = 5
+        held[0].fulfill(json=body)
+        live_map.expect_row(zergling_id, 500, 1, "north")
+
+    return release
 
 
 def expect_address(live_map: LiveMap, rest: str) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from playwright.sync_api import Page, Response, expect
 
 from tests.browser.axe import barriers
 from tests.browser.live_map import LiveMap
+from tests.browser.test_copying import COPY_ONLY, copied, run_in_shell
 from tests.support.backends import Backend
 from tests.support.browser import Watch
 from tests.support.service import Service
@@ -62,6 +65,11 @@ def live_map(watched: tuple[LiveMap, Watch]) -> LiveMap:
 def scheme(request: pytest.FixtureRequest, look: dict[str, Any]) -> str:
     look["color_scheme"] = request.param
     return str(request.param)
+
+
+@pytest.fixture
+def clipboard(look: dict[str, Any]) -> None:
+    look["permissions"] = COPY_ONLY
 
 
 @pytest.fixture
@@ -142,6 +150,30 @@ def test_a_reader_sees_everything_and_why_commands_are_refused(
     expect(live_map.notice).to_contain_text("This token may only read")
     live_map.expect_row(spawned, 0, 0, "north")
     expect(live_map.state).to_have_text("Live")
+
+
+def test_a_copied_command_takes_the_token_from_the_environment(
+    clipboard: None, live_map: LiveMap
+) -> None:
+    page = live_map.page
+    page.goto(live_map.url)
+    sign_in(page, WRITER)
+    live_map.expect_complete()
+    page.get_by_role("button", name="Copy Spawn as curl").click()
+    expect(live_map.notice).to_have_text("Copied as curl.")
+    line = copied(live_map)
+    assert WRITER not in line
+    spawned = json.loads(run_in_shell(line, OVERMIND_TOKEN=WRITER))["zergling"]["id"]
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        run_in_shell(line, OVERMIND_TOKEN=STRANGER)
+    assert "not known here" in refused.value.stdout
+    live_map.row(spawned).click()
+    page.keyboard.press("m")
+    live_map.expect_steps(1)
+    page.get_by_role("button", name="Copy the history as curl").click()
+    expect(live_map.notice).to_have_text("Copied as curl.")
+    history = json.loads(run_in_shell(copied(live_map), OVERMIND_TOKEN=READER))
+    assert history == {"commandHistory": ["M"]}
 
 
 def sign_in_and_lose_the_token(live_map: LiveMap, tokens: Path) -> None:

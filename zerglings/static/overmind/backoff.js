@@ -9,6 +9,33 @@ export function backoffDelay(attempt) {
   return delay / 2 + (Math.random() * delay) / 2;
 }
 
+/**
+ * Repeats a reading after a failure, with growing delays. In the background it does not: a page
+ * that becomes visible again reads everything anew.
+ */
+export class Retries {
+  /** Number of failures since the last success. */
+  failures = 0;
+  #timer = 0;
+
+  constructor(action) {
+    this.action = action;
+  }
+
+  /** Call the action later. */
+  onfailure() {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => document.hidden || this.action(), backoffDelay(this.failures));
+    this.failures += 1;
+  }
+
+  /** Drop a call that is due, after a success or because its result is not needed. */
+  reset() {
+    clearTimeout(this.#timer);
+    this.failures = 0;
+  }
+}
+
 /** Resolve after some milliseconds. */
 export function sleep(milliseconds) {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));

@@ -262,6 +262,8 @@ const actions = {
   "?": help,
   ",": () => explorer.goBy(-1),
   ".": () => explorer.goBy(1),
+  "<": () => explorer.goBy(-10),
+  ">": () => explorer.goBy(10),
   now: () => explorer.goToNow(),
   p: () => explorer.history && view.show(explorer.history.extent),
   deselect: () => selection.select(null),
@@ -272,7 +274,7 @@ const actions = {
   ArrowDown: () => view.pan(0, 1),
 };
 
-bindShortcuts(actions, ["n"]);
+bindShortcuts(actions, ["n"], $("character-keys"));
 for (const button of document.querySelectorAll("[data-key]")) {
   button.addEventListener("click", () => actions[button.dataset.key]());
 }

@@ -8,6 +8,8 @@ const CLOSE_UP = 40; // CSS pixels per step, at least
 const NOT_FOUND = 404;
 
 export class Navigation {
+  #link = null; // the one to follow, until the user goes elsewhere
+
   /** `notice` is called with a sentence and whether it is an error. */
   constructor({ swarm, selection, explorer, sync, view }, notice) {
     Object.assign(this, { swarm, selection, explorer, sync, view, notice });
@@ -15,6 +17,7 @@ export class Navigation {
 
   /** Show a location, or select a zergling by the beginning of its id. */
   search(text) {
+    this.#link = null;
     const found = find(text, this.swarm);
     if (found.error) return this.notice(found.error, true);
     if (!found.ids) {
@@ -29,12 +32,21 @@ export class Navigation {
     this.notice(`${start} ${shortId(id)} at ${locationText(x, y)}.`);
   }
 
-  /** Select the zergling of a link as soon as the service has answered that it lives. */
-  async follow({ id, step, error }) {
+  /**
+   * Select the zergling of a link as soon as the service has answered that it lives, unless the
+   * user has followed another link, searched or selected another zergling by then.
+   */
+  async follow(link) {
+    this.#link = link;
+    const { id, step, error } = link;
     if (error) return this.notice(error, true);
+    const before = this.selection.id;
+    const isOutdated = () => this.#link !== link || ![before, null].includes(this.selection.id);
     try {
       this.sync.applyState(await getZergling(id));
+      if (isOutdated()) return;
     } catch (failure) {
+      if (isOutdated()) return;
       const isUnknown = failure.status === NOT_FOUND;
       const sentence = isUnknown ? `No living zergling has the id ${id}.` : failure.message;
       return this.notice(sentence, true);

@@ -39,7 +39,7 @@ export class Orders {
   /** Send a command to the selected zergling. */
   command(word) {
     if (this.selection.id === null) {
-      return this.notice("Select a zergling first: click one, or press n for a new one.");
+      return this.notice("Select a zergling first: click one, or spawn one.");
     }
     if (!this.explorer.isNow) this.explorer.goToNow(); // where the command will take effect
     this.#queue.send(this.selection.id, word);

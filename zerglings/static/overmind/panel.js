@@ -1,6 +1,7 @@
 /** The panel with the details of the selected zergling. */
 
 import { ApiError, countOf, getZergling } from "./api.js";
+import { Retries } from "./backoff.js";
 import { setHidden } from "./focus.js";
 import { facingName, numberText, locationText } from "./format.js";
 import { FACINGS } from "./swarm.js";
@@ -18,6 +19,7 @@ export class Panel {
   #timer = 0;
   #requestedAt = -Infinity;
   #requests = new Map(); // by id of a pending request: whether another must follow
+  #retries = new Retries(() => this.refresh());
 
   /** `focusFallback` gets the focus if the panel has it while being hidden. */
   constructor(root, swarm, focusFallback) {
@@ -32,6 +34,7 @@ export class Panel {
   show(id) {
     this.#id = id;
     this.#count = 0;
+    this.#retries.reset();
     setHidden(this.root, id === null, this.focusFallback);
     if (id === null) return;
     this.#parts.id.textContent = id;
@@ -89,17 +92,23 @@ export class Panel {
     this.#requestedAt = performance.now();
     try {
       const zergling = await getZergling(id);
+      if (id === this.#id) this.#retries.reset();
       this.showCount(zergling);
       this.onload(zergling);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       if (error.status === 404) this.onnotfound(id);
-      else if (id === this.#id) this.#parts.more.textContent = error.message;
+      else if (id === this.#id) this.#showFailure(error);
     } finally {
       const isDue = this.#requests.get(id);
       this.#requests.delete(id);
       if (isDue && id === this.#id) this.refresh();
     }
+  }
+
+  #showFailure({ message }) {
+    this.#parts.more.textContent = message;
+    this.#retries.onfailure();
   }
 }
 

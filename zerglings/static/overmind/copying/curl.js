@@ -1,7 +1,7 @@
-/** Writes a request of the map as a command line of curl, for bash and zsh. */
+/** Writes a request of the map as a command line of curl, for POSIX shells. */
 
 /** A new key with each run, because a repeated one would have no second effect. */
-const KEY = '"Idempotency-Key: $(date +%s)-$RANDOM$RANDOM"';
+const KEY = '"Idempotency-Key: $(head -c 12 /dev/urandom | base64)"';
 const TOKEN = '"Authorization: Bearer $OVERMIND_TOKEN"';
 
 /** `request` is one of `api.js`; `needsToken` tells whether the service asks for one. */

@@ -38,6 +38,11 @@ export class Explorer {
     this.#reader?.update(zergling);
   }
 
+  /** The zergling's id, or null. */
+  get id() {
+    return this.#reader?.id ?? null;
+  }
+
   get history() {
     return this.#reader?.history ?? null;
   }

@@ -1,6 +1,7 @@
-/** Reads the history of one zergling from the service, and keeps it current. */
+/** Reads the history of one zergling from the service, with retries, and keeps it current. */
 
 import { ApiError, countOf, getHistory, getZergling } from "../api.js";
+import { Retries } from "../backoff.js";
 import { FACINGS } from "../swarm.js";
 import { History } from "./history.js";
 
@@ -10,13 +11,14 @@ const NOT_FOUND = 404;
 
 export class HistoryReader {
   history = null;
-  /** Called after the history has changed, and with an error's sentence. */
+  /** Called after the history has changed, and with a sentence after the first of some failures. */
   onchange = () => {};
   onerror = () => {};
   #zergling = null; // the newest response, until it is processed
   #isWorking = false;
   #isAllNeeded = false;
   #repeats = 0;
+  #retries = new Retries(() => this.#work());
   #controller = new AbortController();
 
   constructor(id) {
@@ -45,6 +47,7 @@ export class HistoryReader {
   /** Stop; neither callback is called from now on. */
   close() {
     this.#controller.abort();
+    this.#retries.reset();
   }
 
   /** The first step to read. */
@@ -61,42 +64,66 @@ export class HistoryReader {
         if (this.#controller.signal.aborted) return;
         this.onchange();
       }
-      this.#repeats = 0;
+      this.#retries.reset();
     } catch (error) {
       if (this.#controller.signal.aborted) return;
       if (!(error instanceof ApiError)) throw error;
-      if (error.status !== NOT_FOUND) this.onerror(error.message); // else the panel finds out too
+      if (error.status !== NOT_FOUND) this.#onfailure(error); // else the panel finds out too
     } finally {
       this.#isWorking = false;
+      this.#repeats = 0;
     }
+  }
+
+  #onfailure({ message }) {
+    if (!this.#retries.failures) this.onerror(message);
+    this.#retries.onfailure();
   }
 
   async #step() {
     const zergling = this.#zergling;
-    this.#zergling = null;
-    if (zergling) return this.#append(zergling);
+    if (zergling) {
+      await this.#append(zergling);
+      if (this.#zergling === zergling) this.#zergling = null; // a newer one may have come
+    } else {
+      await this.#readOlder();
+    }
+  }
+
+  async #readOlder() {
     const { history } = this;
     const start = this.#start;
     const words = await getHistory(this.id, start, this.#controller.signal);
     if (history.prepend(words, start)) return;
     this.#repeats += 1;
     if (this.#repeats > MAX_REPEATS) throw new ApiError("The history changes while it is read.");
-    this.history = null;
-    this.#zergling ??= await getZergling(this.id);
+    this.history = historyOf(await getZergling(this.id));
   }
 
   async #append(zergling) {
     const { history } = this;
     const count = countOf(zergling);
-    const { x, y } = zergling.location;
-    const pose = { x, y, facing: FACINGS.indexOf(zergling.facing) };
-    let words = zergling.commandHistory ?? [];
+    let words = wordsOf(zergling);
     if (history && count < history.count) return; // responses can be reordered
     if (history && count - words.length > history.count) {
       const newer = await getHistory(this.id, history.count, this.#controller.signal);
       words = newer.slice(0, count - history.count);
       if (words.length < count - history.count) return; // from a store that is behind
     }
+    const pose = poseOf(zergling);
     if (!history?.append(words, count, pose)) this.history = new History(words, count, pose);
   }
+}
+
+/** The history as far as a response with the zergling contains it. */
+function historyOf(zergling) {
+  return new History(wordsOf(zergling), countOf(zergling), poseOf(zergling));
+}
+
+function wordsOf(zergling) {
+  return zergling.commandHistory ?? [];
+}
+
+function poseOf({ location: { x, y }, facing }) {
+  return { x, y, facing: FACINGS.indexOf(facing) };
 }

@@ -6,6 +6,7 @@ import { numberText, poseText } from "../format.js";
 export class Timeline {
   /** Called with the step that the user has chosen. */
   onstep = () => {};
+  #id = null;
   #shown = null;
 
   /** `focusFallback` gets the focus if the timeline has it while being hidden. */
@@ -19,11 +20,13 @@ export class Timeline {
   }
 
   show(explorer) {
-    const { history, step, isNow } = explorer;
+    const { id, history, step, isNow } = explorer;
+    this.root.dataset.reading = !explorer.isComplete;
+    if (!history && id === this.#id) return; // it is read anew: the focus stays where it is
+    this.#id = id;
     setHidden(this.root, !history?.count, this.focusFallback);
     if (!history) return;
     this.root.dataset.now = isNow;
-    this.root.dataset.reading = !explorer.isComplete;
     this.slider.max = history.count;
     this.slider.value = step;
     this.number.max = history.count;
