@@ -62,6 +62,21 @@ def test_a_list_cut_off_by_a_store_failure_is_incomplete_and_not_json(
         assert len(service.call("GET", "/zerglings/").json["zerglings"]) == len(ids)
 
 
+def test_a_csv_list_cut_off_by_a_store_failure_ends_in_an_error_of_the_connection(
+    couch: Backend, proxy: FaultProxy, tmp_path: Path
+) -> None:
+    ids = fill(couch)
+    with Service(couch.through(proxy.url).environment, tmp_path) as service:
+        proxy.fault = Fault(Answer(500), is_second_page)
+        with pytest.raises(http.client.IncompleteRead) as cut:
+            service.call("GET", "/zerglings/?format=csv")
+        header, *lines = cut.value.partial.decode().splitlines()
+        assert header == "id,x,y,facing"
+        assert [line.split(",")[0] for line in lines] == ids[:PAGE_LIMIT]
+        proxy.fault = None
+        assert len(service.call("GET", "/zerglings/?format=csv").body.splitlines()) == 1 + SWARM
+
+
 def test_a_list_is_a_503_if_the_store_fails_at_the_first_page(
     couch: Backend, proxy: FaultProxy, tmp_path: Path
 ) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import pty
+import select
 import subprocess
 import sys
 import termios
@@ -99,6 +100,10 @@ class Terminal:
             return os.read(self._descriptor, 4096)
         except OSError:  # Linux raises it when the other end is closed
             return b""
+
+    def is_silent(self, seconds: float) -> bool:
+        """Whether the command writes nothing for so long."""
+        return not select.select([self._descriptor], [], [], seconds)[0]
 
     def read_until(self, wanted: bytes) -> bytes:
         """Return the output up to the part that completes ``wanted``."""

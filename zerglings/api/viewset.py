@@ -59,9 +59,12 @@ class ZerglingViewSet(ViewSet):
         """Do nothing: the project's middleware checks tokens, if there are any."""
 
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
-        """Return REST framework's request, and offer CSV if it is for the list."""
+        """Return REST framework's request, and offer CSV if it is for the list.
+
+        Also offer it to methods that the list does not have, so that they get 405 and not 406.
+        """
         initialized: Request = super().initialize_request(request, *args, **kwargs)
-        if self.action == "list":
+        if self.action == "list" or (self.action is None and not self.detail):
             self.renderer_classes = [*self.renderer_classes, renderers.CSVRenderer]
         return initialized
 

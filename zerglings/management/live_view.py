@@ -69,6 +69,15 @@ class LiveView:
             Text.assemble(f"{clock}  ", (f"{event.kind:<7}", style), f"  {event.id}  {where}")
         )
 
+    def note(self, sentence: str, clock: str) -> None:
+        """Show a sentence as the latest event.
+
+        Args:
+            sentence: what to show.
+            clock: the time to show with it.
+        """
+        self._lines.append(Text.assemble(f"{clock}  ", (sentence, "bold")))
+
     def layout(self, columns: int, lines: int) -> Layout:
         """Return the view for a terminal.
 

@@ -6,10 +6,11 @@ It runs beside the generated package ``overmind_client``. ``transcript.py`` has 
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from overmind_client import Client
+from overmind_client import AuthenticatedClient
 from overmind_client.api.service import (
     get_health,
     get_liveness,
@@ -47,7 +48,8 @@ from overmind_client.models import (
 NOBODY = "00000000-0000-4000-8000-000000000000"
 STALE = '"1-5f0a"'
 
-client = Client(base_url="http://localhost:8080")
+token = os.environ["OVERMIND_TOKEN"]  # which a service without tokens ignores
+client = AuthenticatedClient(base_url="http://localhost:8080", token=token)
 
 
 def show(step: str, answer: Any, body: Any = None) -> Any:

@@ -1,12 +1,14 @@
 // Calls the service with the class of swagger-typescript-api, and prints each answer.
 // It is compiled beside the generated client.ts. transcript.py has what it must print.
 
-import { Api, Facing, type CommandRequest, type CommandSequence, type HttpResponse } from "./client.js";
+import { Api, Facing } from "./client.js";
+import type { CommandRequest, CommandSequence, HttpResponse, SwarmCommandsRequest } from "./client.js";
 
 const NOBODY = "00000000-0000-4000-8000-000000000000";
 const STALE = '"1-5f0a"';
 
-const api = new Api({ baseUrl: "http://localhost:8080" });
+const headers = { Authorization: `Bearer ${process.env.OVERMIND_TOKEN}` }; // ignored if no token is needed
+const api = new Api({ baseUrl: "http://localhost:8080", baseApiParams: { headers } });
 
 type Answer<T> = HttpResponse<T, unknown>;
 
@@ -78,6 +80,8 @@ for (let after: string | undefined | null; after !== null; ) {
 // Many at once
 const place = { location: { x: 5, y: 5 }, facing: Facing.S };
 await show("swarm spawned", api.swarm.spawnSwarm({ count: 2, ...place }));
+// @ts-expect-error - the type of an item is known
+({ commands: [{ ids: first, command: "M" }] }) satisfies SwarmCommandsRequest;
 const commands = [{ id: first, command: "MMR" }, { id: NOBODY, command: "M" }];
 await show("swarm commanded", api.swarm.commandSwarm({ commands }));
 

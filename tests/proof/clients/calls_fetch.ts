@@ -7,7 +7,8 @@ import type { paths } from "./overmind.js";
 const NOBODY = "00000000-0000-4000-8000-000000000000";
 const STALE = '"1-5f0a"';
 
-const client = createClient<paths, "application/json">({ baseUrl: "http://localhost:8080" });
+const headers = { Authorization: `Bearer ${process.env.OVERMIND_TOKEN}` }; // ignored if no token is needed
+const client = createClient<paths, "application/json">({ baseUrl: "http://localhost:8080", headers });
 
 interface Answer<T> {
   data?: T;
@@ -91,6 +92,9 @@ show(
   "swarm spawned",
   await client.POST("/swarm/spawn", { body: { count: 2, location: { x: 5, y: 5 }, facing: "S" } }),
 );
+type Commands = paths["/swarm/commands"]["post"]["requestBody"]["content"]["application/json"];
+// @ts-expect-error - the type of an item is known
+({ commands: [{ ids: first, command: "M" }] }) satisfies Commands;
 const commands = [{ id: first, command: "MMR" }, { id: NOBODY, command: "M" }];
 show("swarm commanded", await client.POST("/swarm/commands", { body: { commands } }));
 

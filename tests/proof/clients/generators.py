@@ -12,11 +12,15 @@ from typing import Any
 
 from tests.support.node import find_node
 from tests.support.service import clean_environment
+from tests.support.tokens import WRITER
 
 HERE = Path(__file__).parent
 MODULES = HERE / "node_modules"
 ADDRESS = "http://localhost:8080"
 """The service's address in the programs."""
+
+TOKEN = "OVERMIND_TOKEN"
+"""The variable from which programs take their token."""
 
 COMPILER = (
     *("tsc", "--strict", "--target", "es2022", "--lib", "es2023,dom,dom.iterable"),
@@ -38,6 +42,7 @@ def run(*command: str | Path, directory: Path) -> str:
         "REDOCLY_TELEMETRY": "off",
         "REDOCLY_SUPPRESS_UPDATE_NOTICE": "true",
         "NO_COLOR": "1",
+        TOKEN: WRITER,
     }
     done = subprocess.run(
         command, cwd=directory, env=environment, capture_output=True, text=True, timeout=TIMEOUT

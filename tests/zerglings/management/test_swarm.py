@@ -14,6 +14,8 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from tests.support.backends import Backend
+from tests.support.fault_proxy import FaultProxy
+from tests.support.faults import Answer, Fault
 from tests.support.lives import of_the_original
 from tests.support.manage import (
     failed,
@@ -163,6 +165,70 @@ def test_watch_draws_the_swarm_on_a_terminal_and_restores_the_screen(backend: Ba
             rest = b"".join(iter(terminal.read, b""))
             assert watch.wait(10) == 128 + signal.SIGINT
     assert b"Traceback" not in rest
+
+
+@pytest.mark.parametrize("terminal_type", ["dumb", "unknown"])
+def test_watch_prints_lines_on_a_terminal_that_cannot_be_drawn_on(
+    sqlite: Backend, terminal_type: str
+) -> None:
+    environment = sqlite.environment | {"TERM": terminal_type}
+    with (
+        closing(sqlite.open()) as store,
+        running_on_a_terminal(environment, "swarm", "watch") as (_, terminal),
+    ):
+        hive = Hive(store)
+        while terminal.is_silent(0.2):
+            hive.spawn(Pose(3, 4))
+        assert ENTER_SCREEN not in terminal.read_until(b"  N  3,4  after 0 commands")
+
+
+def test_watch_on_a_terminal_says_that_it_waits_for_the_store_and_goes_on(
+    couch: Backend, proxy: FaultProxy
+) -> None:
+    through = couch.through(proxy.url).environment
+    with closing(couch.open()) as store:
+        hive = Hive(store)
+        hive.spawn(Pose(3, 4))
+        with running_on_a_terminal(through, "swarm", "watch") as (_, terminal):
+            terminal.read_until(b"1 zergling;")
+            proxy.down()
+            terminal.read_until(b"waiting for the store: ")
+            id_ = hive.spawn(Pose(5, 5, "S")).id
+            proxy.up()
+            terminal.read_until(b"the store answers again")
+            terminal.read_until(f"{id_}  S  5,5".encode())
+
+
+def test_watch_lists_the_swarm_after_an_outage_at_the_start(
+    couch: Backend, proxy: FaultProxy
+) -> None:
+    with closing(couch.open()) as store:
+        Hive(store).spawn(Pose(3, 4))
+    proxy.fault = Fault(Answer(500), lambda _method, path: "_all_docs" in path, times=2)
+    through = couch.through(proxy.url).environment
+    with running_on_a_terminal(through, "swarm", "watch") as (_, terminal):
+        terminal.read_until(b"waiting for the store: ")
+        terminal.read_until(b"1 zergling;")
+
+
+def test_watch_without_a_terminal_reports_an_outage_as_errors_and_goes_on(
+    couch: Backend, proxy: FaultProxy
+) -> None:
+    watch = started(couch.through(proxy.url).environment, "swarm", "watch")
+    assert watch.stdout is not None
+    assert watch.stderr is not None
+    with closing(couch.open()) as store, watch:
+        hive = Hive(store)
+        errors = iter(watch.stderr.readline, b"")
+        while not select.select([watch.stdout], [], [], 0.2)[0]:
+            hive.spawn(Pose())
+        proxy.down()
+        assert any(b"  waiting for the store: " in line for line in errors)
+        id_ = hive.spawn(Pose(5, 5, "S")).id
+        proxy.up()
+        assert any(b"  the store answers again\n" in line for line in errors)
+        assert any(id_.encode() in line for line in iter(watch.stdout.readline, b""))
+        watch.kill()
 
 
 def test_watch_prints_events_until_it_is_interrupted(backend: Backend) -> None:

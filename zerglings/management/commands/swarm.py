@@ -3,36 +3,25 @@
 from __future__ import annotations
 
 import re
-import time
 from argparse import SUPPRESS, ArgumentTypeError
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from itertools import islice
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rich.console import Console
-from rich.live import Live
 
 from zerglings.api.renderers import to_json
 from zerglings.api.serializers import parse_commands
 from zerglings.domain.zergling import COORDINATE_LIMIT, FACINGS, Pose, RuleError, Zergling, undo
-from zerglings.hive.change_events import (
-    KIND_DIED,
-    KIND_MOVED,
-    KIND_SPAWNED,
-    ChangeBatch,
-    Event,
-)
 from zerglings.hive.hive import Hive, configured_hive
 from zerglings.hive.mutations import MutationRefused, NoSuchZergling
 from zerglings.management.drawing import drawing
-from zerglings.management.live_view import LiveView
 from zerglings.management.pipes import exit_on_broken_pipe
+from zerglings.management.watching import LineWatch, ScreenWatch, can_draw
 from zerglings.repository.retry_budget import TooMuchContention
-from zerglings.storage.base import OutcomeUnknown, StoreError, UnknownPosition
-from zerglings.transfer.retrying import with_retries
+from zerglings.storage.base import OutcomeUnknown, StoreError
 
 HELP = """\
 Spawns, lists, shows, moves, kills and watches zerglings in the configured store. The service may be
@@ -44,14 +33,6 @@ MAX_NUMBER = 1_000_000
 
 LATEST = 100
 """Maximum number of commands of a history to print and to draw."""
-
-WAIT = 10.0
-"""Seconds of one long poll for events."""
-
-REDRAW_EVERY = 1.0
-"""Seconds after which the screen is drawn again without an event: its size may have changed."""
-
-CLOCK = "%H:%M:%S"
 
 _LOCATION = re.compile(r"(-?[0-9]{1,16}),(-?[0-9]{1,16})")
 _COLUMNS = "{:<36}  {:<6}  {}"
@@ -122,7 +103,7 @@ class Command(BaseCommand):
         watch = action(
             "watch",
             "Shows the zerglings on a grid and the latest changes, until Ctrl-C. "
-            "Prints one line for each change if the output is not a terminal.",
+            "Prints one line for each change if the output is no terminal, or a dumb one.",
             self._watch,
         )
         watch.add_argument("--plain", action="store_true", help="print lines on a terminal, too")
@@ -197,68 +178,14 @@ class Command(BaseCommand):
         self.stdout.write(f"{options['id']}  died")
 
     def _watch(self, hive: Hive, options: dict[str, Any]) -> None:
-        if options["plain"] or not self.stdout.isatty():
-            self._watch_lines(hive)
+        console = Console(no_color=options["no_color"] or None)
+        if options["plain"] or not can_draw(console):
+            LineWatch(hive, self.stdout, self.stderr, self.style).run()
         else:
-            self._watch_screen(hive, Console(no_color=options["no_color"] or None))
-
-    def _watch_lines(self, hive: Hive) -> None:
-        for number, (batch, is_new) in enumerate(_batches(hive, WAIT)):
-            if is_new and number:
-                self.stderr.write("the store was replaced; some changes are not shown")
-            for event in batch.events:
-                self._write_event(event)
-            self.stdout.flush()
-
-    def _watch_screen(self, hive: Hive, console: Console) -> None:
-        view = LiveView()
-        with Live(console=console, screen=True, auto_refresh=False) as live:
-            for batch, is_new in _batches(hive, REDRAW_EVERY):
-                if is_new:
-                    view.clear()
-                    for page in hive.pages():
-                        view.place(page)
-                for event in batch.events:
-                    view.record(event, time.strftime(CLOCK))
-                live.update(view.layout(*console.size), refresh=True)
-
-    def _write_event(self, event: Event) -> None:
-        styles = {
-            KIND_SPAWNED: self.style.SUCCESS,
-            KIND_MOVED: self.style.NOTICE,
-            KIND_DIED: self.style.ERROR,
-        }
-        kind = styles[event.kind](f"{event.kind:<7}")
-        line = f"{time.strftime(CLOCK)}  {kind}  {event.id}"
-        if event.zergling is not None and event.kind != KIND_DIED:
-            pose = event.zergling.pose
-            commands = event.zergling.command_count
-            line += f"  {pose.facing}  {pose.x},{pose.y}  after {commands} commands"
-        self.stdout.write(line)
+            ScreenWatch(hive, console).run()
 
     def _write_row(self, zergling_id: str, pose: Pose) -> None:
         self.stdout.write(_COLUMNS.format(zergling_id, pose.facing, f"{pose.x},{pose.y}"))
-
-
-def _batches(hive: Hive, wait: float) -> Iterator[tuple[ChangeBatch, bool]]:
-    """Yield batches of events for ever.
-
-    The flag with each batch is true for the first, and after the store was replaced: earlier
-    events are not in any batch then.
-
-    Args:
-        hive: the source of the events.
-        wait: seconds to wait for an event; then the batch is empty.
-    """
-    since: str | None = None
-    while True:
-        try:
-            batch = with_retries(partial(hive.changes_after, since, wait=wait))
-        except UnknownPosition:
-            since = None
-            continue
-        yield batch, since is None
-        since = batch.position
 
 
 def _joined(words: Sequence[str]) -> str:
