@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import configparser
 import json
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -186,6 +188,46 @@ def test_the_page_runs_the_bootstrap_job_of_the_component() -> None:
     assert "--from=cronjob/overmind-bootstrap " in text
     given = {name for name in known_variables() if f" {name}=" in text}
     assert given == {"OVERMIND_BOOTSTRAP_CHECK", "OVERMIND_BOOTSTRAP_ONLY"}
+
+
+KUBECTL = """#!/bin/sh
+echo "$*" >> "{log}"
+case "$*" in
+  "create job"*|"set env"*) cat "{job}" ;;
+  "create --filename=-") cat > /dev/null; exit {create_status} ;;
+  "logs"*) test "$(grep -c ^logs "{log}")" -ge 2 ;;  # at first the container is not there yet
+esac
+"""
+
+
+def run_on_the_page(folder: Path, command: str, create_status: int = 0) -> list[str]:
+    """Run a command with the function of the page; return what it asks kubectl to do."""
+    (text,) = (each.text for each in PAGE.blocks if "kubectl set env" in each.text)
+    function, end, _ = text.partition("\n}\n")
+    log, job, kubectl = folder / "log", folder / "job", folder / "kubectl"
+    job.write_text("")
+    kubectl.write_text(KUBECTL.format(log=log, job=job, create_status=create_status))
+    kubectl.chmod(0o755)
+    subprocess.run(
+        ["bash", "-c", f"{function}{end}{command}"],
+        env=os.environ | {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"},
+        timeout=60,
+        check=create_status == 0,
+    )
+    return log.read_text().splitlines()
+
+
+def test_the_function_on_the_page_repeats_a_job_and_waits_for_its_log(tmp_path: Path) -> None:
+    calls = run_on_the_page(tmp_path, "bootstrap check A=1 B=2")
+    assert calls[0] == "delete job check --ignore-not-found", "names of jobs are unique"
+    (env,) = [each for each in calls if each.startswith("set env --local ")]
+    assert env.endswith(" A=1 B=2")
+    assert calls[-2:] == ["logs --follow job/check"] * 2
+
+
+def test_the_function_on_the_page_ends_if_the_job_is_refused(tmp_path: Path) -> None:
+    calls = run_on_the_page(tmp_path, "bootstrap check A=1", create_status=1)
+    assert not [each for each in calls if each.startswith("logs")]
 
 
 def test_the_ingress_on_the_page_is_valid_and_opens_only_what_peers_need() -> None:
