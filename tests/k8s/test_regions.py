@@ -230,12 +230,47 @@ def test_the_function_on_the_page_ends_if_the_job_is_refused(tmp_path: Path) -> 
     assert not [each for each in calls if each.startswith("logs")]
 
 
+def on_the_page(kind: str) -> Object:
+    (text,) = (each.text for each in PAGE.blocks if f"kind: {kind}\n" in each.text)
+    found: Object = yaml.safe_load(text)
+    return found
+
+
+OPENED = {"/_session", *(f"/{name}" for name in database_names("zerglings"))}
+"""What peers need."""
+
+
 def test_the_ingress_on_the_page_is_valid_and_opens_only_what_peers_need() -> None:
-    (text,) = (each.text for each in PAGE.blocks if "kind: Ingress" in each.text)
-    ingress = yaml.safe_load(text)
+    ingress = on_the_page("Ingress")
     for version in VERSIONS:
         validate(ingress, version)
     (rule,) = ingress["spec"]["rules"]
-    paths = {each["path"] for each in rule["http"]["paths"]}
-    assert paths == {"/_session", *(f"/{name}" for name in database_names("zerglings"))}
+    assert {each["path"] for each in rule["http"]["paths"]} == OPENED
     assert [rule["host"]] == ingress["spec"]["tls"][0]["hosts"]
+
+
+@each_overlay
+def test_the_route_on_the_page_is_valid_and_opens_only_what_peers_need(overlay: Path) -> None:
+    route = on_the_page("HTTPRoute")
+    validate(route)
+    (rule,) = route["spec"]["rules"]
+    assert {match["path"]["value"] for match in rule["matches"]} == OPENED
+    assert rule["timeouts"] == {"request": "0s"}, "CouchDB's requests for changes never end"
+    (backend,) = rule["backendRefs"]
+    service = find(regions(overlay), f"Service/{backend['name']}")["spec"]
+    assert backend["port"] in {port["port"] for port in service["ports"]}
+    assert route["spec"]["hostnames"] == [on_the_page("Ingress")["spec"]["rules"][0]["host"]]
+
+
+def test_the_overlay_on_the_page_admits_another_gateway_and_nothing_else() -> None:
+    (text,) = (each.text for each in PAGE.blocks if each.text.startswith("resources:"))
+    page = yaml.safe_load(text)
+    (resource,) = page["resources"]
+    assert [Path(each).name for each in page["components"]] == ["regions"]
+    place = (ROOT / "k8s/overlays/own" / resource).resolve()
+    usual = regions(place)
+    own = regions(place, json.dumps({"patches": page["patches"]}))
+    (changed,) = [pair for pair in zip(usual, own, strict=True) if pair[0] != pair[1]]
+    before, after = (each["spec"]["ingress"][1]["from"][0] for each in changed)
+    assert before["namespaceSelector"] != after["namespaceSelector"]
+    assert list(after) == ["namespaceSelector"]
