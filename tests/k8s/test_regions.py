@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -228,6 +229,23 @@ def test_the_function_on_the_page_repeats_a_job_and_waits_for_its_log(tmp_path: 
 def test_the_function_on_the_page_ends_if_the_job_is_refused(tmp_path: Path) -> None:
     calls = run_on_the_page(tmp_path, "bootstrap check A=1", create_status=1)
     assert not [each for each in calls if each.startswith("logs")]
+
+
+@each_overlay
+def test_the_job_that_creates_an_account_on_the_page_gets_it_from_the_secret(overlay: Path) -> None:
+    """Kubernetes replaces a reference only by a variable that is further up in the list."""
+    (text,) = (each.text for each in PAGE.blocks if each.text.startswith("bootstrap account"))
+    references = dict(re.findall(r"(\w+)='\$\((\w+)\)'", text))
+    assert references == {
+        "COUCHDB_USERNAME": "COUCHDB_PEERS_USERNAME",
+        "COUCHDB_PASSWORD": "COUCHDB_PEERS_PASSWORD",
+    }
+    (job,) = pod(regions(overlay), "CronJob/overmind-bootstrap")["containers"]
+    names = [each["name"] for each in job["env"]]
+    for name, source in references.items():
+        assert names.index(source) < names.index(name)
+    # With peers, an account of both the service and the peers is an error.
+    assert "COUCHDB_PEERS= " in text
 
 
 def on_the_page(kind: str) -> Object:
