@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import configparser
 import json
+import os
+import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -188,12 +191,104 @@ def test_the_page_runs_the_bootstrap_job_of_the_component() -> None:
     assert given == {"OVERMIND_BOOTSTRAP_CHECK", "OVERMIND_BOOTSTRAP_ONLY"}
 
 
+KUBECTL = """#!/bin/sh
+echo "$*" >> "{log}"
+case "$*" in
+  "create job"*|"set env"*) cat "{job}" ;;
+  "create --filename=-") cat > /dev/null; exit {create_status} ;;
+  "logs"*) test "$(grep -c ^logs "{log}")" -ge 2 ;;  # at first the container is not there yet
+esac
+"""
+
+
+def run_on_the_page(folder: Path, command: str, create_status: int = 0) -> list[str]:
+    """Run a command with the function of the page; return what it asks kubectl to do."""
+    (text,) = (each.text for each in PAGE.blocks if "kubectl set env" in each.text)
+    function, end, _ = text.partition("\n}\n")
+    log, job, kubectl = folder / "log", folder / "job", folder / "kubectl"
+    job.write_text("")
+    kubectl.write_text(KUBECTL.format(log=log, job=job, create_status=create_status))
+    kubectl.chmod(0o755)
+    subprocess.run(
+        ["bash", "-c", f"{function}{end}{command}"],
+        env=os.environ | {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"},
+        timeout=60,
+        check=create_status == 0,
+    )
+    return log.read_text().splitlines()
+
+
+def test_the_function_on_the_page_repeats_a_job_and_waits_for_its_log(tmp_path: Path) -> None:
+    calls = run_on_the_page(tmp_path, "bootstrap check A=1 B=2")
+    assert calls[0] == "delete job check --ignore-not-found", "names of jobs are unique"
+    (env,) = [each for each in calls if each.startswith("set env --local ")]
+    assert env.endswith(" A=1 B=2")
+    assert calls[-2:] == ["logs --follow job/check"] * 2
+
+
+def test_the_function_on_the_page_ends_if_the_job_is_refused(tmp_path: Path) -> None:
+    calls = run_on_the_page(tmp_path, "bootstrap check A=1", create_status=1)
+    assert not [each for each in calls if each.startswith("logs")]
+
+
+@each_overlay
+def test_the_job_that_creates_an_account_on_the_page_gets_it_from_the_secret(overlay: Path) -> None:
+    """Kubernetes replaces a reference only by a variable that is further up in the list."""
+    (text,) = (each.text for each in PAGE.blocks if each.text.startswith("bootstrap account"))
+    references = dict(re.findall(r"(\w+)='\$\((\w+)\)'", text))
+    assert references == {
+        "COUCHDB_USERNAME": "COUCHDB_PEERS_USERNAME",
+        "COUCHDB_PASSWORD": "COUCHDB_PEERS_PASSWORD",
+    }
+    (job,) = pod(regions(overlay), "CronJob/overmind-bootstrap")["containers"]
+    names = [each["name"] for each in job["env"]]
+    for name, source in references.items():
+        assert names.index(source) < names.index(name)
+    # With peers, an account of both the service and the peers is an error.
+    assert "COUCHDB_PEERS= " in text
+
+
+def on_the_page(kind: str) -> Object:
+    (text,) = (each.text for each in PAGE.blocks if f"kind: {kind}\n" in each.text)
+    found: Object = yaml.safe_load(text)
+    return found
+
+
+OPENED = {"/_session", *(f"/{name}" for name in database_names("zerglings"))}
+"""What peers need."""
+
+
 def test_the_ingress_on_the_page_is_valid_and_opens_only_what_peers_need() -> None:
-    (text,) = (each.text for each in PAGE.blocks if "kind: Ingress" in each.text)
-    ingress = yaml.safe_load(text)
+    ingress = on_the_page("Ingress")
     for version in VERSIONS:
         validate(ingress, version)
     (rule,) = ingress["spec"]["rules"]
-    paths = {each["path"] for each in rule["http"]["paths"]}
-    assert paths == {"/_session", *(f"/{name}" for name in database_names("zerglings"))}
+    assert {each["path"] for each in rule["http"]["paths"]} == OPENED
     assert [rule["host"]] == ingress["spec"]["tls"][0]["hosts"]
+
+
+@each_overlay
+def test_the_route_on_the_page_is_valid_and_opens_only_what_peers_need(overlay: Path) -> None:
+    route = on_the_page("HTTPRoute")
+    validate(route)
+    (rule,) = route["spec"]["rules"]
+    assert {match["path"]["value"] for match in rule["matches"]} == OPENED
+    assert rule["timeouts"] == {"request": "0s"}, "CouchDB's requests for changes never end"
+    (backend,) = rule["backendRefs"]
+    service = find(regions(overlay), f"Service/{backend['name']}")["spec"]
+    assert backend["port"] in {port["port"] for port in service["ports"]}
+    assert route["spec"]["hostnames"] == [on_the_page("Ingress")["spec"]["rules"][0]["host"]]
+
+
+def test_the_overlay_on_the_page_admits_another_gateway_and_nothing_else() -> None:
+    (text,) = (each.text for each in PAGE.blocks if each.text.startswith("resources:"))
+    page = yaml.safe_load(text)
+    (resource,) = page["resources"]
+    assert [Path(each).name for each in page["components"]] == ["regions"]
+    place = (ROOT / "k8s/overlays/own" / resource).resolve()
+    usual = regions(place)
+    own = regions(place, json.dumps({"patches": page["patches"]}))
+    (changed,) = [pair for pair in zip(usual, own, strict=True) if pair[0] != pair[1]]
+    before, after = (each["spec"]["ingress"][1]["from"][0] for each in changed)
+    assert before["namespaceSelector"] != after["namespaceSelector"]
+    assert list(after) == ["namespaceSelector"]
