@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -9,14 +10,16 @@ from typing import Any
 from hypothesis import note
 from hypothesis import strategies as st
 
-from tests.support.documents import SOON
+from tests.support.documents import SOON, leaves
 from tests.support.original import Original
 from tests.support.regions import ROUNDS, Links, Region, every_pair, hand_over
 from zerglings.domain.zergling import CommandRequest, Pose, Zergling, replay
+from zerglings.hive.healing import Healer
 from zerglings.hive.hive import Hive
 from zerglings.hive.mutations import NoSuchZergling
 from zerglings.repository.chunk_store import Incomplete
 from zerglings.storage.base import StoreError
+from zerglings.storage.regions.exchange import Part
 
 TAIL = 4
 """Commands that a document keeps, few so that chunks are made soon."""
@@ -40,7 +43,7 @@ class World:
         spawned = self._hives[0].spawn(Pose(7, 0, "E"), "a key")
         self.ids = [spawned.id, self._original.spawn()]
         self.acknowledged: list[list[CommandRequest]] = [[], []]
-        self.is_killed = False
+        self.is_killed = self.is_removed = False
         self._count = 0
 
     def command(self, region: int, which: int, words: int) -> None:
@@ -105,9 +108,30 @@ class World:
         """Remove deleted leaves, as heal does, and compact. The peer can do neither."""
         here = self.regions[region]
         if here.ask("GET").get("couchdb") == "Welcome":
-            here.store.forget_deleted_leaves(self.ids, timeout=SOON)
+            stored = [id_ for id_ in self.ids if leaves(here.store, id_)]
+            here.store.forget_deleted_leaves(stored, timeout=SOON)
             for database in here.databases:
                 here.ask("POST", database, "_compact", body={})
+
+    def heal(self, region: int, elsewhere: int, which: int, words: int) -> None:
+        """Remove what the region does not need any more, while a region takes commands."""
+        here = self.regions[region]
+        others = [other for other in self.regions if other is not here]
+
+        def go_on() -> None:
+            self.command(elsewhere, which, words)
+
+        def exchange_part(part: Part) -> None:
+            go_on()
+            for source, target in [(here, other) for other in others] + [
+                (other, here) for other in others
+            ]:
+                target.take(source, history=part == "history")
+
+        healer = Healer(here.store, TAIL, pause=lambda _: go_on(), exchange=exchange_part)
+        healer.merge()
+        self.is_removed |= healer.remove_dead(time.time() + 1) > 0
+        healer.remove_unreachable()
 
     def restart(self, region: int) -> None:
         self._hives[region] = Hive(self.regions[region].store, tail=TAIL)
@@ -119,7 +143,7 @@ class World:
             for number, _ in enumerate(self.regions):
                 self.restart(number)
                 for which in (PLAIN, STRANGER):
-                    assert isinstance(self._found(number, which), Zergling)
+                    self._check_found(self._found(number, which), which)
             contents = [region.contents() for region in self.regions]
             if all(each == contents[0] for each in contents) and "_conflicts" not in str(contents):
                 return
@@ -131,8 +155,9 @@ class World:
         Requests to the original's zergling may count twice: it drops their ids.
         """
         for which in (PLAIN, STRANGER):
-            zergling = self._found(region, which)
-            assert isinstance(zergling, Zergling)
+            zergling = self._check_found(self._found(region, which), which)
+            if zergling is None:
+                continue
             words, ids = self._whole(region, zergling)
             assert replay(zergling.spawn, words) == zergling.pose
             assert zergling.command_count == len(words)
@@ -167,6 +192,14 @@ class World:
         """Return a zergling, also a dead one."""
         id_ = self.ids[which]
         return self._hives[region]._reader.read([id_], timeout=SOON).get(id_)
+
+    def _check_found(self, found: Zergling | StoreError | None, which: int) -> Zergling | None:
+        """Return a zergling; None if it is the one that was removed, which stays dead."""
+        if which == PLAIN and self.is_removed:
+            assert found is None or (isinstance(found, Zergling) and found.is_dead)
+            return None
+        assert isinstance(found, Zergling)
+        return found
 
     def _whole(self, region: int, zergling: Zergling) -> tuple[list[str], list[str]]:
         """Return all words of a zergling, and the ids of its requests."""
@@ -204,6 +237,7 @@ usual = [
     _between(World.send_chunk, few),
     _between(World.send_all),
     _step(World.purge, regions),
+    _step(World.heal, regions, regions, zerglings, few),
     _step(World.restart, regions),
 ]
 steps = st.lists(st.one_of(*usual, *usual, _step(World.kill, regions)), min_size=5, max_size=40)

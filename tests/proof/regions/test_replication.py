@@ -2,80 +2,31 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from tests.support.documents import SOON
+from tests.proof.regions.histories import (
+    TAIL,
+    assert_once,
+    converge,
+    hive_of,
+    ids_in,
+    is_apache,
+    move,
+)
 from tests.support.fault_proxy import FaultProxy
 from tests.support.faults import Fault, ResetAfter, ResetBefore
 from tests.support.orders import COUNT, Step, live, steps
-from tests.support.regions import ROUNDS, Region, every_pair, regions, replicate
+from tests.support.regions import Region, every_pair, regions, replicate
 from tests.support.site import CouchDBServer
-from tests.zerglings.transfer.transfers import exported, imported
-from zerglings.domain.zergling import CommandRequest, Pose, Zergling, replay
+from zerglings.domain.zergling import CommandRequest, Pose, Zergling
 from zerglings.hive.bulk import item_key
 from zerglings.hive.healing import Healer
-from zerglings.hive.hive import Hive
 from zerglings.hive.mutations import NoSuchZergling, PreconditionFailed
 from zerglings.storage.couchdb.responses import ErrorResponse, NoResponse
-
-TAIL = 10
-
-
-@pytest.fixture
-def three(couchdb: CouchDBServer) -> Iterator[list[Region]]:
-    with regions(couchdb, 3) as found:
-        yield found
-
-
-def hive_of(region: Region) -> Hive:
-    return Hive(region.store, tail=TAIL)
-
-
-def move(region: Region, zergling: Zergling, name: str, count: int) -> list[str]:
-    """Give a zergling some commands, one write each; return the ids of the requests."""
-    hive, ids = hive_of(region), [f"{name}{number}" for number in range(count)]
-    for number, id_ in enumerate(ids):
-        hive.command(zergling.id, CommandRequest(id_, (("M", "R", "M")[number % 3],)))
-    return ids
-
-
-def ids_in(region: Region, zergling: Zergling) -> list[str]:
-    """Return the ids of all requests; check that they lead to the state."""
-    hive = hive_of(region)
-    found = hive.get(zergling.id)
-    words = [word for part in hive.history(zergling.id).parts for word in part]
-    assert replay(found.spawn, words) == found.pose
-    return list(filter(None, hive._archive.ids_since(found, 0, timeout=SOON)))
-
-
-def converge(
-    all_regions: Sequence[Region],
-    links: Sequence[tuple[Region, Region]],
-    swarm: Sequence[Zergling],
-) -> None:
-    """Replicate over the links until all regions are equal and have no conflicts."""
-    for _ in range(ROUNDS):
-        replicate(links)
-        for region in all_regions:
-            for zergling in swarm:
-                hive_of(region)._reader.read([zergling.id], timeout=SOON)
-        contents = [region.contents() for region in all_regions]
-        if all(each == contents[0] for each in contents) and "_conflicts" not in str(contents):
-            return
-    raise AssertionError("the regions still differ")
-
-
-def assert_once(region: Region, zergling: Zergling, given: Sequence[str]) -> None:
-    assert Counter(ids_in(region, zergling)) == Counter(given)
-
-
-def is_apache(region: Region) -> bool:
-    return bool(region.ask("GET").get("couchdb") == "Welcome")
 
 
 def spawn_in_both(first: Region, second: Region, limit: int) -> Zergling:
@@ -146,24 +97,6 @@ def test_a_ring_of_three_becomes_equal(three: list[Region]) -> None:
     for region in three:
         for spawn in swarm:
             assert_once(region, spawn, given[spawn.id])
-
-
-def test_a_region_restored_from_an_old_export_becomes_equal(three: list[Region]) -> None:
-    first, second, restored = three
-    spawn, dying = (hive_of(first).spawn(Pose()) for _ in range(2))
-    given = move(first, spawn, "old", 3 * TAIL)
-    second.pull_all(first)
-    backup = exported(second.store)
-    given += move(first, spawn, "a", TAIL) + move(second, spawn, "b", TAIL)
-    hive_of(first).kill(dying.id)
-    converge([first, second], every_pair([first, second]), [spawn, dying])
-    imported(restored.store, backup)
-    given += move(restored, spawn, "c", TAIL)
-    converge(three, every_pair(three), [spawn, dying])
-    for region in three:
-        assert_once(region, spawn, given)
-        with pytest.raises(NoSuchZergling):
-            hive_of(region).get(dying.id)
 
 
 def test_purges_and_compaction_in_between_bring_nothing_back(three: list[Region]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 import pytest
@@ -23,6 +23,12 @@ from zerglings.storage.couchdb.responses import ErrorResponse, NoResponse
 
 BATCH = 4 * 1024 * 1024
 """Bytes of documents after which the replicator writes a batch."""
+
+VERIFYING = {
+    "verify_ssl_certificates": "true",
+    "ssl_trusted_certificates_file": "/etc/ssl/certs/ca-certificates.crt",
+}
+"""Settings of CouchDB's replicator that docs/regions.md recommends."""
 
 DESIGN = {
     "_id": "_design/refuse",
@@ -224,20 +230,48 @@ def test_a_source_that_refuses_checkpoints_is_read_from_the_beginning_each_time(
         assert any("since=0" in seen.path for seen in proxy.requests if "_changes" in seen.path)
 
 
-def test_certificates_are_not_verified_unless_a_setting_says_so(
-    server: Server, couchdb: CouchDBServer, two: list[Region]
-) -> None:
-    setting = server.ask("GET", "_node/_local/_config/replicator/verify_ssl_certificates")
-    if setting.ok and setting.json() != "false":
+@pytest.fixture
+def verify_certificates(server: Server) -> Iterator[Callable[[], None]]:
+    """The function that switches on what docs/regions.md recommends; undone afterwards."""
+    path = "_node/_local/_config/replicator"
+    before = {name: server.ask("GET", f"{path}/{name}") for name in VERIFYING}
+    is_on = before["verify_ssl_certificates"]
+    if is_on.ok and is_on.json() != "false":
         pytest.skip("this server is configured to verify certificates")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    trustme.CA().issue_cert("another.example").configure_cert(context)
+
+    def switch_on() -> None:
+        for name, value in VERIFYING.items():
+            server.ask("PUT", f"{path}/{name}", json=value).raise_for_status()
+
+    yield switch_on
+    for name, answer in before.items():
+        if answer.ok:
+            server.ask("PUT", f"{path}/{name}", json=answer.json()).raise_for_status()
+        else:
+            server.ask("DELETE", f"{path}/{name}")
+
+
+def test_certificates_are_not_verified_unless_a_setting_says_so(
+    couchdb: CouchDBServer, two: list[Region], verify_certificates: Callable[[], None]
+) -> None:
     first, second = two
-    write(first.store, {"_id": "d"})
-    with FaultProxy(couchdb.host, couchdb.port, tls=context) as unknown:
-        source = first.address(history=False, port=unknown.port).replace("http:", "https:")
-        second.pull_over(source, second.address(history=False))
-    assert len(second.revisions("d")) == 1
+
+    def pull() -> None:
+        """Pull over a connection whose certificate is from nobody known, for another name."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        trustme.CA().issue_cert("another.example").configure_cert(context)
+        with FaultProxy(couchdb.host, couchdb.port, tls=context) as unknown:
+            source = first.address(history=False, port=unknown.port).replace("http:", "https:")
+            second.pull_over(source, second.address(history=False), retries_per_request=1)
+
+    write(first.store, {"_id": "before"})
+    pull()
+    assert len(second.revisions("before")) == 1
+    verify_certificates()
+    write(first.store, {"_id": "after"})
+    with pytest.raises(ErrorResponse, match="tls_alert"):
+        pull()
+    assert second.revisions("after") == []
 
 
 def test_no_metric_of_couchdb_shows_a_lag(server: Server) -> None:
