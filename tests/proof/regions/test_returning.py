@@ -21,6 +21,7 @@ from zerglings.domain.zergling import CommandRequest, Pose, Zergling
 from zerglings.hive.healing import Healer
 from zerglings.hive.mutations import NoSuchZergling
 from zerglings.storage.regions.exchange import Part
+from zerglings.transfer.tally import CHUNK
 
 LONG_AGO, GRACE = 1000.0, 500.0
 """Seconds since a death, and for which heal keeps the dead."""
@@ -125,7 +126,10 @@ def test_a_region_restored_from_an_export_with_the_dead_that_heal_has_removed_be
 def test_a_part_of_a_history_that_heal_has_removed_since_the_export_is_restored(
     three: list[Region],
 ) -> None:
-    """The export was made before the regions met; merging made the part unnecessary."""
+    """The export was made before the regions met; merging made the part unnecessary.
+
+    The deletion of the part reaches the restored region, which still needs it.
+    """
     first, second, restored = three
     spawn = hive_of(first).spawn(Pose())
     second.pull_all(first)
@@ -138,6 +142,9 @@ def test_a_part_of_a_history_that_heal_has_removed_since_the_export_is_restored(
     assert not parts <= chunks(second, spawn), "one was removed"
     imported(restored.store, backup)
     given += move(restored, spawn, "c", 3)
+    replicate(every_pair(three))
+    assert not parts <= chunks(restored, spawn)
+    imported(restored.store, backup, [CHUNK])
     converge(three, every_pair(three), [spawn])
     for region in three:
         assert_once(region, spawn, given)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Collection
 
 from tests.support.lives import TAIL
 from zerglings.storage.base import Store
 from zerglings.transfer.exporting import Exporter
 from zerglings.transfer.importing import Importer
 from zerglings.transfer.lines import ExportWriter, entries
-from zerglings.transfer.tally import Tally
+from zerglings.transfer.tally import KINDS, Tally
 
 
 def no_progress(_: object) -> None:
@@ -27,9 +28,10 @@ def exported(store: Store, after: Tally | None = None) -> bytes:
     return stream.getvalue()
 
 
-def imported(store: Store, file: bytes) -> Importer:
+def imported(store: Store, file: bytes, kinds: Collection[str] = KINDS) -> Importer:
     importer = Importer(store, TAIL, pause=no_pause)
-    importer.write(entries(io.BytesIO(file), Tally()), no_progress)
+    wanted = (entry for entry in entries(io.BytesIO(file), Tally()) if entry.kind in kinds)
+    importer.write(wanted, no_progress)
     return importer
 
 
