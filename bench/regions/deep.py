@@ -91,17 +91,18 @@ def _compare(regions: Sequence[Region], zergling_id: str, acknowledged: int) -> 
     """Return whether the regions are equal and have as many commands as were acknowledged."""
     began = time.monotonic()
     while True:
+        is_equal = len({region.contents() for region in regions}) == 1
         with closing_all(regions) as callers:
             counts = {caller.count(zergling_id) for caller in callers}
-        is_equal = len({region.contents() for region in regions}) == 1
-        if is_equal or time.monotonic() - began > END_LIMIT:
+        is_over = is_equal and counts == {acknowledged}
+        if is_over or time.monotonic() - began > END_LIMIT:
             break
         time.sleep(EVERY)
     _say(
         f"databases {'equal' if is_equal else 'DIFFERENT'} {time.monotonic() - began:.1f} s after"
         f" the last move; {acknowledged} commands acknowledged, {sorted(counts)} shown"
     )
-    return is_equal and counts == {acknowledged}
+    return is_over
 
 
 def _say(line: str) -> None:

@@ -13,7 +13,8 @@ from tests.support.peer import Peer
 from tests.support.ready import assert_ready
 from tests.support.site import CouchDBServer, Site, new_site
 from tests.zerglings.storage.bootstrap.states import JSON, LOCKED, account_only
-from zerglings.storage.bootstrap.runner import Misconfigured, Refused, TimedOut
+from zerglings.storage.bootstrap.plan import chosen
+from zerglings.storage.bootstrap.runner import Misconfigured, Refused, Run, TimedOut, find_drift
 
 
 def test_a_wrong_admin_password_is_tried_once(site: Site, proxy: FaultProxy) -> None:
@@ -29,6 +30,13 @@ def test_an_account_without_admin_rights_is_refused(site: Site) -> None:
     account = site.account(site.username, site.password)
     with pytest.raises(Refused, match="not a server admin"):
         site.bootstrap(admin=account, service=account)
+
+
+def test_an_account_without_admin_rights_can_check_that_the_store_answers(site: Site) -> None:
+    site.bootstrap()
+    account = site.account(site.username, site.password)
+    steps = chosen(site.plan(admin=account, service=account).steps(Run()), ["wait", "verify"])
+    assert not find_drift(steps, lambda *_: None)
 
 
 def test_a_wrong_service_password_without_an_admin_is_tried_once(
