@@ -44,6 +44,6 @@ def test_a_call_can_be_tried(page: Page, service: Service) -> None:
     operation(page, "Spawn a zergling").click()
     page.get_by_role("button", name="Try it out", exact=True).click()
     page.get_by_role("button", name="Execute").click()
-    expect(page.locator(".live-responses-table .response-col_status")).to_contain_text("201")
+    expect(page.locator(".live-responses-table tbody .response-col_status")).to_contain_text("201")
     (zergling,) = service.call("GET", "/zerglings/").json["zerglings"]
     assert zergling["location"] == {"x": 3, "y": -4}  # as in the example
