@@ -11,6 +11,7 @@ import select
 import subprocess
 import sys
 import termios
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
@@ -96,6 +97,7 @@ class Terminal:
 
     def read(self) -> bytes:
         """Return what the command has written, b"" once it has ended."""
+        assert not self.is_silent(TIMEOUT), "the command writes nothing"
         try:
             return os.read(self._descriptor, 4096)
         except OSError:  # Linux raises it when the other end is closed
@@ -107,10 +109,11 @@ class Terminal:
 
     def read_until(self, wanted: bytes) -> bytes:
         """Return the output up to the part that completes ``wanted``."""
-        shown = b""
+        shown, end = b"", time.monotonic() + TIMEOUT
         while wanted not in shown:
             part = self.read()
             assert part, shown
+            assert time.monotonic() < end, shown
             shown += part
         return shown
 

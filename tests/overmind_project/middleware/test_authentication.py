@@ -297,7 +297,7 @@ def test_browsers_get_a_sign_in_page(closed: Client, path: str) -> None:
     assert reply.headers["Content-Type"] == "text/html; charset=utf-8"
     assert "default-src 'none'" in reply.headers["Content-Security-Policy"]
     page = reply.content.decode()
-    assert '<form method="post" action="/sign-in">' in page
+    assert '<form method="post" action="/sign-in"' in page
     assert f'name="next" value="{path}"' in page
     assert closed.head(path, headers=PERSON).content == b""
 

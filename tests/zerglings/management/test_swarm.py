@@ -204,10 +204,11 @@ def test_watch_lists_the_swarm_after_an_outage_at_the_start(
 ) -> None:
     with closing(couch.open()) as store:
         Hive(store).spawn(Pose(3, 4))
-    proxy.fault = Fault(Answer(500), lambda _method, path: "_all_docs" in path, times=2)
+    proxy.fault = Fault(Answer(500), lambda _method, path: "_all_docs" in path)
     through = couch.through(proxy.url).environment
     with running_on_a_terminal(through, "swarm", "watch") as (_, terminal):
         terminal.read_until(b"waiting for the store: ")
+        proxy.fault = None
         terminal.read_until(b"1 zergling;")
 
 
