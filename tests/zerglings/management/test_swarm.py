@@ -160,6 +160,8 @@ def test_watch_draws_the_swarm_on_a_terminal_and_restores_the_screen(backend: Ba
             id_ = hive.spawn(Pose(5, 5, "S")).id
             terminal.read_until(b"2 zerglings;")
             terminal.read_until(f"{id_}  S  5,5".encode())
+            # Interrupted in code that it runs for the first time, coverage can block the process.
+            terminal.read_until(b"Ctrl-C ends")
             watch.send_signal(signal.SIGINT)
             terminal.read_until(LEAVE_SCREEN)
             rest = b"".join(iter(terminal.read, b""))
