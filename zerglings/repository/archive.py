@@ -236,7 +236,10 @@ class Archive(ChunkStore):
         return [Leaf(walk.zergling, tuple(_requests_oldest_first(walk.passed))) for walk in walks]
 
     def _walk(self, zergling: Zergling, time_left: TimeLeft) -> Iterator[Chunk]:
-        """Yield the chunks of a zergling, newest first. Those that are remembered are not read."""
+        """Yield the chunks of a zergling, newest first.
+
+        Chunks that an earlier call has read before its time was up come from memory.
+        """
         wanted = zergling.base.chunk
         while wanted is not None and (chunk := self._passed.get(wanted)) is not None:
             yield chunk
