@@ -118,7 +118,7 @@ audit: build/audit/.installed ## Check the locked packages for known vulnerabili
 bench: $(COLLECTED) ## Measure speed and scale, STORE_URL=http://admin:password@host:port (see bench/README.md)
 	@$(BIN)/python -m bench
 
-bench-map: browser $(COLLECTED) ## Measure the map in a browser with 100,000 and with 1,000,000 zerglings
+bench-map: browser $(COLLECTED) ## Measure the map in a browser with 100,000 and with 1,000,000 zerglings and a path of 100,000 steps
 	@$(BIN)/python -m bench.map
 
 image: ## Build the container image, tagged with the version

@@ -1,20 +1,24 @@
-"""``make bench-map``: the performance of the map at ``/`` with a large, moving swarm.
+"""``make bench-map``: the performance of the map at ``/`` with a moving swarm and a long path.
 
 ``python -m bench.map [COUNT …]`` fills the embedded store with COUNT zerglings (100,000 and then
-1,000,000 by default), sends 200 moves per second, and opens the page in headless Chromium on the
-same machine. It measures:
+1,000,000 by default) and one with a random walk of 100,000 commands. It sends 200 moves per second,
+and opens the page in headless Chromium, which renders without a GPU, on the same machine. It
+measures:
 
 - the time until the first zerglings are drawn, and until all are;
-- the frame rate with all zerglings in view, and zoomed in;
+- the time from the selection of the walker until its whole path is drawn;
+- the frame rate with all zerglings in view, and zoomed in; with the path in view, while the user
+  pans, zooms, presses the keys that step through the history, and drags its slider;
 - the memory of the page's scripts.
 
-It depends only on the page's performance marks, its keys and its ``#stage`` element.
+Each line begins with the machine's load average over the last minute. The bench depends only on the
+page's performance marks and keys, and on the elements ``#stage``, ``#panel`` and ``#slider``.
 """
 
 from __future__ import annotations
 
+import os
 import random
-import statistics
 import sys
 import tempfile
 import threading
@@ -22,13 +26,15 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import count
+from itertools import count, cycle
 from pathlib import Path
 
 from playwright.sync_api import Page
 
 from bench.documents import Document
+from bench.errors import BenchError
+from bench.frames import frames, heap
+from bench.histories import PER_REQUEST, Client
 from bench.service import Server, overmind
 from bench.stores import Embedded
 from tests.support.browser import chromium
@@ -43,51 +49,21 @@ MOVES = 200
 MOVERS = 4
 """Moves per second in total, and the connections that share them."""
 
-WATCHED = 10_000
-"""Duration of a frame measurement, in milliseconds."""
-
 LOAD_LIMIT = 300_000
 """Milliseconds within which all zerglings must be drawn."""
 
 NEAR = 14
 """Presses of + that zoom in far enough to show single zerglings."""
 
-FRAMES = """(milliseconds) => new Promise((resolve) => {
-    const gaps = [];
-    const began = performance.now();
-    let last = began;
-    const frame = () => {
-        const now = performance.now();
-        gaps.push(now - last);
-        last = now;
-        if (now - began < milliseconds) requestAnimationFrame(frame);
-        else resolve(gaps);
-    };
-    requestAnimationFrame(frame);
-})"""
+COMMANDS = 100_000
+"""Length of the path, in steps of the history."""
 
-MARK = "(name) => performance.getEntriesByName(name)[0].startTime"
+REPEAT = 33
+"""Milliseconds between two presses of keys, as while a key is held."""
 
-
-@dataclass(frozen=True, slots=True)
-class Frames:
-    """Frames per second, and the p95 and maximum of the milliseconds between frames."""
-
-    a_second: float
-    p95: float
-    longest: float
-
-    @classmethod
-    def of(cls, gaps: list[float]) -> Frames:
-        """Summarise the gaps between frames, in milliseconds."""
-        p95 = statistics.quantiles(gaps, n=20)[-1]
-        return cls(1000 * len(gaps) / sum(gaps), p95, max(gaps))
-
-    def __str__(self) -> str:
-        return (
-            f"{self.a_second:.0f} frames/s, "
-            f"95 % within {self.p95:.0f} ms, longest {self.longest:.0f} ms"
-        )
+ROUND = ("ArrowLeft", "+", "ArrowUp", "-", "ArrowRight", "+", "ArrowDown", "-")
+STEPS = ("<", "<", "<", ",", ">", "<", ".", "<")
+MARK = "(name) => performance.getEntriesByName(name)[0]?.startTime"
 
 
 def main() -> None:
@@ -102,23 +78,84 @@ def _measure(number: int, store: Embedded) -> None:
     with overmind(store, "map", Path(__file__).resolve().parent.parent) as server:
         _say(f"{number} zerglings: filling")
         store.fill("map", _swarm(ids))
+        walker = _walker(server)
         with _moves(server, ids) as done, chromium() as browser:
             page = browser.new_page(viewport={"width": 1280, "height": 800})
             before = done()
             began = time.monotonic()
-            page.goto(f"{server.origin}/")
-            page.wait_for_selector("#stage[aria-busy=false]", timeout=LOAD_LIMIT)
-            first, complete = (
-                page.evaluate(MARK, f"overmind:{name}") for name in ("first", "complete")
-            )
-            _say(f"first drawn after {first:.0f} ms, all after {complete:.0f} ms")
-            _say(f"all in view: {_frames(page)}")
-            for _ in range(NEAR):
-                page.keyboard.press("+")
-            page.wait_for_function("() => document.querySelector('#stage').dataset.scale > 9")
-            _say(f"zoomed in: {_frames(page)}")
+            _measure_swarm(page, server.origin)
+            _measure_path(page, f"{server.origin}/#{walker}")
             rate = (done() - before) / (time.monotonic() - began)
-            _say(f"{_heap(page):.0f} MB of scripts' memory; {rate:.0f} moves/s arrived")
+            _say(f"{heap(page):.0f} MB of scripts' memory; {rate:.0f} moves/s arrived")
+
+
+def _measure_swarm(page: Page, url: str) -> None:
+    page.goto(url)
+    page.wait_for_selector("#stage[aria-busy=false]", timeout=LOAD_LIMIT)
+    first, complete = (_mark(page, name) for name in ("first", "complete"))
+    _say(f"first drawn after {first:.0f} ms, all after {complete:.0f} ms")
+    _say(f"all in view: {frames(page)}")
+    for _ in range(NEAR):
+        page.keyboard.press("+")
+    page.wait_for_function("() => document.querySelector('#stage').dataset.scale > 9")
+    _say(f"zoomed in: {frames(page)}")
+
+
+def _measure_path(page: Page, link: str) -> None:
+    selected = page.evaluate("() => performance.now()")
+    page.goto(link)  # leads within the page, which stays
+    drawn = _mark(page, "path")
+    _say(f"path of {COMMANDS} commands drawn {drawn - selected:.0f} ms after its selection")
+    page.keyboard.press("p")
+    _say(f"path in view: {frames(page)}")
+    _say(f"path in view, panning and zooming: {frames(page, _keys(page, ROUND))}")
+    _say(f"path in view, stepping by keys: {frames(page, _keys(page, STEPS))}")
+    _say(f"path in view, dragging the slider: {frames(page, _drag(page))}")
+    page.mouse.up()
+    for _ in range(2):  # back to now, and then deselect
+        page.keyboard.press("Escape")
+    page.wait_for_selector("#panel", state="hidden")
+    _say(f"same view without the path, panning and zooming: {frames(page, _keys(page, ROUND))}")
+
+
+def _mark(page: Page, name: str) -> float:
+    """Wait for a performance mark of the page; return its time in milliseconds."""
+    handle = page.wait_for_function(MARK, arg=f"overmind:{name}", timeout=LOAD_LIMIT)
+    return float(handle.json_value())
+
+
+def _keys(page: Page, names: tuple[str, ...]) -> Callable[[], None]:
+    """Return a function that presses the next of some keys, as fast as a held key repeats."""
+    rest = cycle(names)
+
+    def press() -> None:
+        page.keyboard.press(next(rest))
+        page.wait_for_timeout(REPEAT)
+
+    return press
+
+
+def _drag(page: Page) -> Callable[[], None]:
+    """Return a function that drags the slider a bit further, to its left end and back."""
+    box = page.locator("#slider").bounding_box()
+    if box is None:
+        raise BenchError("the page shows no slider")
+    left, width, top = box["x"], box["width"], box["y"] + box["height"] / 2
+    places = cycle([left + width * part / 100 for part in (*range(99, 0, -1), *range(1, 100))])
+    page.mouse.move(next(places), top)
+    page.mouse.down()
+    return lambda: page.mouse.move(next(places), top)
+
+
+def _walker(server: Server) -> str:
+    """Spawn a zergling, send it on a random walk of ``COMMANDS`` commands, and return its id."""
+    client = Client(server.connect())
+    dice = random.Random(2)
+    walker = client.spawn()
+    for _ in range(COMMANDS // PER_REQUEST):
+        client.command(walker, "".join(dice.choices("MMMLR", k=PER_REQUEST)))
+    client.close()
+    return walker
 
 
 def _swarm(ids: list[str]) -> Iterator[Document]:
@@ -158,18 +195,8 @@ def _moves(server: Server, ids: list[str]) -> Iterator[Callable[[], int]]:
             mover.join()
 
 
-def _frames(page: Page) -> Frames:
-    return Frames.of(page.evaluate(FRAMES, WATCHED))
-
-
-def _heap(page: Page) -> float:
-    """Return the memory of the page's scripts in MB, including typed arrays."""
-    usage = page.context.new_cdp_session(page).send("Runtime.getHeapUsage")
-    return float(usage["usedSize"] + usage.get("backingStorageSize", 0)) / 1e6
-
-
 def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
+    sys.stdout.write(f"{os.getloadavg()[0]:5.1f}  {text}\n")
     sys.stdout.flush()
 
 

@@ -219,6 +219,7 @@ pointer.onclick = (point) => {
 
 explorer.onchange = () => {
   painter.refreshPath();
+  if (explorer.isComplete) markOnce("overmind:path");
   address.set(selection.id, explorer.isNow ? null : explorer.step);
 };
 
