@@ -150,6 +150,41 @@ def test_a_phone_scrolls_to_the_panel_of_the_selected_zergling(
     expect(live_map.panel.get_by_role("button", name=re.compile("^Move"))).to_be_in_viewport()
 
 
+@pytest.mark.parametrize("is_opened_by_link", [False, True], ids=["tap", "link"])
+def test_a_phone_shows_the_slider_of_the_selected_zergling(
+    phone: None, live_map: LiveMap, spawn: Spawn, command: Command, is_opened_by_link: bool
+) -> None:
+    zergling_id = spawn()
+    command(zergling_id, "MMRM")
+    if is_opened_by_link:
+        live_map.url += f"#{zergling_id}"
+    live_map.open()
+    if not is_opened_by_link:
+        live_map.page.touchscreen.tap(*live_map.point(1, 2))
+    live_map.expect_steps(4)
+    expect(live_map.panel.locator("h2")).to_be_in_viewport(ratio=1)
+    expect(live_map.slider).to_be_in_viewport(ratio=1)
+
+
+@pytest.mark.parametrize("size", [(360, 640), (390, 728), (844, 390)], ids="{0[0]}x{0[1]}".format)
+def test_help_opens_at_its_beginning(phone: None, live_map: LiveMap, size: tuple[int, int]) -> None:
+    width, height = size
+    live_map.page.set_viewport_size({"width": width, "height": height})
+    live_map.open()
+    live_map.page.get_by_role("button", name="Help").tap()
+    dialog = live_map.page.get_by_role("dialog", name="Around the grid")
+    expect(dialog.get_by_role("heading")).to_be_in_viewport(ratio=1)
+    close = dialog.get_by_role("button", name="Back to the grid")
+    expect(close).to_be_focused()
+    expect(close).to_be_in_viewport(ratio=1)
+    live_map.page.keyboard.press("Shift+Tab")
+    expect(live_map.character_keys).to_be_focused()
+    switch, button = live_map.character_keys.bounding_box(), close.bounding_box()
+    assert switch is not None
+    assert button is not None
+    assert switch["y"] + switch["height"] <= button["y"]  # it is not covered
+
+
 def test_a_cancelled_pointer_ends_a_drag(live_map: LiveMap, spawn: Spawn) -> None:
     spawn()
     live_map.open()

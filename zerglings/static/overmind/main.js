@@ -85,8 +85,11 @@ const status = new Status(
 
 roster.onselect = showPanel;
 
+let isPanelDue = false; // it has no history yet, which makes it taller
+
 /** Scroll the panel into view; show the top of one that is taller than the sidebar. */
 function showPanel() {
+  isPanelDue = selection.id !== null && !explorer.history;
   const isTall = $("panel").offsetHeight > $("panel").parentElement.clientHeight;
   $("panel").scrollIntoView({ block: isTall ? "start" : "nearest" });
 }
@@ -198,6 +201,7 @@ function showSelected() {
 }
 
 selection.onchange = () => {
+  isPanelDue = false; // arrow keys in the list select without leaving it
   showSelected();
   roster.refresh();
   painter.refresh();
@@ -220,6 +224,7 @@ pointer.onclick = (point) => {
 explorer.onchange = () => {
   painter.refreshPath();
   if (explorer.isComplete) markOnce("overmind:path");
+  if (isPanelDue && explorer.history) showPanel();
   address.set(selection.id, explorer.isNow ? null : explorer.step);
 };
 
