@@ -51,6 +51,7 @@ def test_a_history_that_is_longer_than_an_answer_is_drawn_from_its_beginning(
     live_map.wait_for_path(2499, 0)
     live_map.wait_for_path(1, 0)
     assert not live_map.has_path(-300, 0)
+    assert live_map.page.evaluate("performance.getEntriesByName('overmind:path').length") == 1
 
 
 @pytest.mark.parametrize("words", ["M", "M" * 1500])
