@@ -1,4 +1,4 @@
-"""Content negotiation by the ``Accept`` header (RFC 9110, section 12.5.1).
+"""Content negotiation by ``?format=`` or the ``Accept`` header (RFC 9110, section 12.5.1).
 
 Only the weight parameter ``q`` counts; no response has any other parameter. Django's and DRF's
 parsers are avoided: they look up the charset of an encoded parameter among Python's codecs. Some
@@ -69,8 +69,10 @@ class LenientNegotiation(DefaultContentNegotiation):
     ) -> tuple[BaseRenderer, str]:
         """Return the renderer of the response and its media type.
 
+        ``?format=`` counts instead of ``Accept``: generated clients send the latter unasked.
+
         Raises:
-            NotAcceptable: neither ``Accept`` nor ``?format=`` allows any of the renderers.
+            NotAcceptable: the format, or without one ``Accept``, allows none of the renderers.
         """
         accept = request.META.get("HTTP_ACCEPT") or "*/*"
         if accept in _USUAL_ACCEPTS and not request.META.get("QUERY_STRING"):
@@ -78,7 +80,8 @@ class LenientNegotiation(DefaultContentNegotiation):
             if accept in ("*/*", default.media_type):
                 return default, default.media_type
         if form := format_suffix or request.query_params.get(api_settings.URL_FORMAT_OVERRIDE):
-            renderers = self.filter_renderers(renderers, form)
+            renderer = self.filter_renderers(renderers, form)[0]
+            return renderer, renderer.media_type
         by_type = {renderer.media_type: renderer for renderer in renderers}
         media_type = best_media_type(accept, tuple(by_type))
         if media_type is None:

@@ -95,6 +95,29 @@ def test_programs_get_json_at_every_url(api: Client, path: str, accept: str) -> 
     assert reply.json() is not None
 
 
+@pytest.mark.parametrize(
+    ("url", "answer"),
+    [
+        ("/?format=json", JSON),
+        ("/?format=html", "text/html; charset=utf-8"),
+        ("/zerglings/?format=json", JSON),
+        ("/zerglings/?format=csv", "text/csv; charset=utf-8"),
+        ("/zerglings/?format=api", "text/html; charset=utf-8"),
+        ("/schema/?format=json", JSON),
+        ("/schema/?format=yaml", "application/yaml"),
+    ],
+)
+@pytest.mark.parametrize("accept", [JSON, "text/html", "text/csv", "image/png"])
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_a_format_in_the_url_counts_instead_of_the_header(
+    api: Client, url: str, answer: str, accept: str
+) -> None:
+    """Generated clients send ``Accept: application/json`` whatever the query says."""
+    reply = api.get(url, headers={"Accept": accept})
+    assert (reply.status_code, reply.headers["Content-Type"]) == (200, answer)
+    assert reply.headers["Vary"] == "Accept"
+
+
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 def test_an_unacceptable_media_type_is_rejected_before_any_change(api: Client) -> None:
     reply = api.post("/zerglings/", headers={"Accept": "application/json;q=0, image/png"})
