@@ -108,3 +108,8 @@ def test_every_entry_point_exists(api: Client) -> None:
     for name, path in entry_points.items():
         status = api.head(path).status_code
         assert status == 200 or (name.startswith("swarm") and status == 405), name
+
+
+def test_the_document_has_every_entry_point(api: Client) -> None:
+    schema = api.get("/schema/").json()["components"]["schemas"]["EntryPoints"]
+    assert list(schema["properties"]) == schema["required"] == list(api.get("/").json())
