@@ -4,6 +4,9 @@ All processes accept from the same listening socket, and one that waits for the 
 soon as one that is idle. Clients keep their connections, so without balancing a few processes hold
 most of them: with 8 processes and 256 connections, one process had 47 requests in a batch and
 another 3.
+
+A listening socket for each process (``SO_REUSEPORT``) would balance too. But it would let two
+services listen on the same port, and refuse connections while a process restarts.
 """
 
 from __future__ import annotations

@@ -2,6 +2,9 @@
 
 The original service supports only ``id``, ``location``, ``facing`` and ``commandHistory``, and
 drops all other fields when it writes. Decoding derives substitutes for them from these four.
+
+Smaller forms are hardly cheaper to update: the ids in one string instead of a list, or fewer
+commands, change CouchDB's processor time by less than a tenth.
 """
 
 from __future__ import annotations
