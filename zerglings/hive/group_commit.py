@@ -3,6 +3,10 @@
 A caller that arrives while there is no leader becomes the leader. The leader takes the queued
 operations, executes them as one batch, and passes the leadership to the next caller in the queue
 once its own operation is answered. There is no timer, so a single operation is executed at once.
+
+There is one batch at a time. With two, the rate of moves was 26 % higher at 64 connections and 16 %
+lower at 8, and each move took 21 % more processor time.
+
 This module is independent of zerglings and stores.
 """
 
