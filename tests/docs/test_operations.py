@@ -1,6 +1,6 @@
 """Tests the tables of statuses and log lines in docs/operations.md against the code.
 
-The code is read as source: every log call with its message and logger, and every status that
+The code is read as source: every log call with its message and level, and every status that
 appears in it or in the OpenAPI document.
 """
 
@@ -10,7 +10,6 @@ import ast
 import re
 from collections.abc import Iterator
 from http import HTTPStatus
-from itertools import product
 from pathlib import Path
 
 from rest_framework import exceptions as drf
@@ -31,13 +30,10 @@ LEVELS = {
     "critical": "CRITICAL",
 }
 
-GUNICORN = "gunicorn.error"
-"""The name of gunicorn's logger, which the worker uses too."""
-
 OF_OTHERS = {
-    ("WORKER TIMEOUT (pid:…)", "CRITICAL", GUNICORN),
-    ("Worker (pid:…) was sent SIGKILL! Perhaps out of memory?", "ERROR", GUNICORN),
-    ("Internal Server Error: …", "ERROR", "django.request"),
+    "WORKER TIMEOUT (pid:…)",
+    "Worker (pid:…) was sent SIGKILL! Perhaps out of memory?",
+    "Internal Server Error: …",
 }
 """Severe lines of gunicorn and Django, which the page lists too."""
 
@@ -46,17 +42,12 @@ REFUSING = {"RequestError", "malformed", "BodyError", "refuse"}
 """Matches statuses of responses before Django: a number, an HTTPStatus name or a status line."""
 
 _STATUS_LINE = re.compile(r"([1-5]\d\d) [A-Z]")
-_LEVEL = re.compile(rf"\b({'|'.join(set(LEVELS.values()))})\b")
 
 
-def modules() -> Iterator[tuple[str, ast.Module]]:
+def modules() -> Iterator[tuple[Path, ast.Module]]:
     for package in PACKAGES:
         for path in sorted((ROOT / package).rglob("*.py")):
-            yield _name(path), ast.parse(path.read_text(encoding="utf-8"))
-
-
-def _name(path: Path) -> str:
-    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
+            yield path, ast.parse(path.read_text(encoding="utf-8"))
 
 
 def calls(tree: ast.Module) -> Iterator[tuple[str, ast.Call]]:
@@ -70,50 +61,40 @@ def calls(tree: ast.Module) -> Iterator[tuple[str, ast.Call]]:
 # Log lines
 
 
-def logged() -> set[tuple[str, str, str]]:
-    """Every message in the table's notation, with its level and logger."""
-    found: set[tuple[str, str, str]] = set()
-    for name, tree in modules():
-        known = _loggers(name, tree)
+def logged() -> set[tuple[str, str]]:
+    """Every message in the table's notation, with its level."""
+    found: set[tuple[str, str]] = set()
+    for path, tree in modules():
+        known = _loggers(tree)
         for method, call in calls(tree):
-            logger = _logger_of(call, known)
-            if logger is None or method not in LEVELS:
+            if method not in LEVELS or not _is_of_logger(call, known):
                 continue
             (message, *_) = call.args
-            assert isinstance(message, ast.Constant), f"{name}:{call.lineno}: no literal message"
+            assert isinstance(message, ast.Constant), f"{path}:{call.lineno}: no literal message"
             text = re.sub(r"%[rsd]", "…", str(message.value))
             for line in [text] if re.search(r"\w", text) else errors_of_stores():
-                found.add((line, LEVELS[method], logger))
+                found.add((line, LEVELS[method]))
     return found
 
 
-def _loggers(name: str, tree: ast.Module) -> dict[str, str]:
-    """The loggers of a module, by the name of their variable."""
-    return {
-        ast.unparse(node.targets[0]): name if argument == "__name__" else ast.literal_eval(argument)
+def _loggers(tree: ast.Module) -> set[str]:
+    """The variables of a module that are loggers, and the names of gunicorn's logger."""
+    return {"log", "self.log"} | {
+        ast.unparse(node.targets[0])
         for node in ast.walk(tree)
         if isinstance(node, ast.Assign)
-        if (argument := _argument_of_get_logger(node.value)) is not None
+        and isinstance(node.value, ast.Call)
+        and ast.unparse(node.value.func) == "logging.getLogger"
     }
 
 
-def _argument_of_get_logger(value: ast.expr) -> str | None:
-    if isinstance(value, ast.Call) and ast.unparse(value.func) == "logging.getLogger":
-        return ast.unparse(value.args[0])
-    return None
-
-
-def _logger_of(call: ast.Call, known: dict[str, str]) -> str | None:
-    """The logger of a call, None if it is not a log call."""
+def _is_of_logger(call: ast.Call, known: set[str]) -> bool:
     if not isinstance(call.func, ast.Attribute):
-        return None
+        return False
     target = ast.unparse(call.func.value)
-    if target in known:
-        return known[target]
-    if target in {"log", "self.log"}:
-        return GUNICORN
-    assert not re.search(r"(?:\b_?log(?:ger)?|getLogger\(.*\))$", target), f"whose is {target}?"
-    return None
+    is_known = target in known
+    assert is_known or not re.search(r"(?:\b_?log(?:ger)?|getLogger\(.*\))$", target), target
+    return is_known
 
 
 def errors_of_stores() -> list[str]:
@@ -121,23 +102,16 @@ def errors_of_stores() -> list[str]:
     return [f"{kind.__name__}: …" for kind in answered_kinds()]
 
 
-def told() -> set[tuple[str, str, str]]:
-    """The rows of the table; a row without a logger has those of the row above."""
-    found: set[tuple[str, str, str]] = set()
-    levels, loggers = list[str](), list[str]()
-    for line, origin, *_ in PAGE.table("line"):
-        if named := codes(origin):
-            levels, loggers = _LEVEL.findall(origin), named
-        found |= set(product(codes(line), levels, loggers))
-    return found
+def told() -> set[str]:
+    return {line for row in PAGE.table("line") for line in codes(row[0])}
 
 
-def test_the_page_explains_all_logged_lines_above_info_and_no_others_than_logged_ones() -> None:
+def test_the_page_explains_all_lines_above_info_and_only_logged_ones() -> None:
     ours = logged()
-    assert {GUNICORN, "zerglings.feed.reader"} <= {logger for _, _, logger in ours}
-    assert {"INFO", "WARNING", "ERROR"} == {level for _, level, _ in ours}
-    severe = {line for line in ours if line[1] != "INFO"} | OF_OTHERS
-    assert severe <= told() <= ours | OF_OTHERS
+    assert {"INFO", "WARNING", "ERROR"} == {level for _, level in ours}
+    severe = {line for line, level in ours if level != "INFO"}
+    assert severe | OF_OTHERS <= told()
+    assert told() <= {line for line, _ in ours} | OF_OTHERS
 
 
 # Statuses
