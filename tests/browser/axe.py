@@ -14,6 +14,7 @@ LOOKS = (("light", WIDE), ("dark", WIDE), ("light", PHONE))
 """Colour schemes and sizes. Neither changes what a page consists of, so these are enough."""
 
 RUN = """async (but) => {
+    await new Promise(requestAnimationFrame);  // by then scripts have followed the colour scheme
     const off = but.map((rule) => [rule, { enabled: false }]);
     const rules = { "target-size": { enabled: true }, ...Object.fromEntries(off) };
     const { violations } = await axe.run(document, { resultTypes: ["violations"], rules });
