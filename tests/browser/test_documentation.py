@@ -9,6 +9,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.axe import PHONE, barriers
 from tests.browser.live_map import LiveMap
+from tests.browser.test_accessibility import CONTROLS, FOCUSED
 from tests.support.service import Service
 
 LONG = 60_000
@@ -88,6 +89,28 @@ def test_the_dialog_keeps_the_focus_and_returns_it(page: Page) -> None:
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
     expect(authorize).to_be_focused()
+
+
+@pytest.mark.proof
+def test_the_tab_key_reaches_every_control_and_shows_it(page: Page) -> None:
+    page.emulate_media(reduced_motion="reduce")
+    operation(page, "Spawn a zergling").press("Enter")
+    page.get_by_role("button", name="Try it out", exact=True).press("Enter")
+    expect(page.get_by_role("button", name="Execute")).to_be_visible()
+    # Others are the arrows of the operations, which do the same as the buttons beside them.
+    controls = page.locator(f":is({CONTROLS}):not([tabindex='-1'])").filter(visible=True)
+    wanted = controls.evaluate_all(
+        "found => found.map((each) => [...document.querySelectorAll('*')].indexOf(each))"
+    )
+    controls.first.focus()
+    reached = []
+    while page.evaluate("document.activeElement !== document.body"):  # up to the page's end
+        focused = page.evaluate(FOCUSED)
+        assert focused["isMarked"], focused
+        assert focused["isShown"], focused
+        reached.append(focused["place"])
+        page.keyboard.press("Tab")
+    assert set(wanted) <= set(reached)
 
 
 def test_the_page_follows_the_colour_scheme(page: Page) -> None:
