@@ -7,7 +7,7 @@ import secrets
 import uuid
 from typing import Any
 
-from zerglings.domain.zergling import Pose, replay
+from zerglings.domain.pose import Pose, replay
 
 Document = dict[str, Any]
 

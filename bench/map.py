@@ -39,7 +39,8 @@ from bench.service import Server, overmind
 from bench.stores import Embedded
 from tests.support.browser import chromium
 from zerglings.domain.document_format import encode
-from zerglings.domain.zergling import Pose, Zergling
+from zerglings.domain.pose import Pose
+from zerglings.domain.zergling import Zergling
 
 COUNTS = (100_000, 1_000_000)
 ROOM = 2

@@ -72,7 +72,7 @@ def _of_application() -> float:
     monkey.patch_all()  # as in the service, where yielding costs nothing without other greenlets
 
     from overmind_project.wsgi import application
-    from zerglings.domain.zergling import Pose
+    from zerglings.domain.pose import Pose
     from zerglings.hive.hive import configured_hive
     from zerglings.storage.bootstrap.plan import sqlite_steps
     from zerglings.storage.bootstrap.runner import Run, bring_about

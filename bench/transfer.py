@@ -36,7 +36,8 @@ from bench.stores import HISTORY, CouchDB, Embedded
 from zerglings.documents import Document
 from zerglings.domain.chunks import Chunk, shorten
 from zerglings.domain.document_format import encode
-from zerglings.domain.zergling import CommandRequest, Pose, Zergling
+from zerglings.domain.pose import Pose
+from zerglings.domain.zergling import CommandRequest, Zergling
 from zerglings.storage.base import Store, StoreError
 from zerglings.storage.sqlite.store import SQLiteStore
 

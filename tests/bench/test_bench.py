@@ -32,7 +32,7 @@ from bench.shares import Spread, shares
 from bench.table import as_json, markdown
 from bench.targets import goals
 from zerglings.domain.document_format import decode
-from zerglings.domain.zergling import replay
+from zerglings.domain.pose import replay
 
 ROOT = Path(__file__).resolve().parents[2]
 PRINTED = """\

@@ -8,7 +8,7 @@ from itertools import accumulate
 import pytest
 
 from tests.browser.conftest import Run
-from zerglings.domain.zergling import FACINGS, Pose
+from zerglings.domain.pose import FACINGS, Pose
 
 EDGE = 2**53 - 1
 

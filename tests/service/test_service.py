@@ -22,7 +22,8 @@ from tests.support.site import Site
 from tests.support.waiting import wait_until
 from zerglings.documents import Document
 from zerglings.domain.document_format import decode
-from zerglings.domain.zergling import Zergling, replay
+from zerglings.domain.pose import replay
+from zerglings.domain.zergling import Zergling
 
 ORIGIN = {"location": {"x": 0, "y": 0}, "facing": "N"}
 

@@ -15,7 +15,8 @@ from tests.support.fault_proxy import FaultProxy
 from tests.support.faults import Answer, Fault
 from tests.support.service import Service
 from zerglings.domain.document_format import encode
-from zerglings.domain.zergling import Pose, Zergling
+from zerglings.domain.pose import Pose
+from zerglings.domain.zergling import Zergling
 from zerglings.storage.base import PAGE_LIMIT
 
 SWARM = PAGE_LIMIT + 200

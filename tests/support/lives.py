@@ -6,7 +6,8 @@ import uuid
 
 from tests.support.documents import SOON, write
 from zerglings.documents import Document
-from zerglings.domain.zergling import CommandRequest, Pose
+from zerglings.domain.pose import Pose
+from zerglings.domain.zergling import CommandRequest
 from zerglings.hive.hive import Hive
 from zerglings.hive.idempotency import KeyRegister
 from zerglings.storage.base import Store

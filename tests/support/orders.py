@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from tests.support.documents import SOON, leaves
 from tests.support.original import Original
 from tests.support.regions import ROUNDS, Links, Region, every_pair, hand_over
-from zerglings.domain.zergling import CommandRequest, Pose, Zergling, replay
+from zerglings.domain.pose import Pose, replay
+from zerglings.domain.zergling import CommandRequest, Zergling
 from zerglings.hive.healing import Healer
 from zerglings.hive.hive import Hive
 from zerglings.hive.mutations import NoSuchZergling

@@ -11,7 +11,7 @@ import uuid
 
 from tests.support.documents import SOON, read, write
 from zerglings.documents import Document
-from zerglings.domain.zergling import Pose
+from zerglings.domain.pose import Pose
 from zerglings.storage.base import Store, Written
 
 FIELDS = ("_id", "_rev", "id", "location", "facing")

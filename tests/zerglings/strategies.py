@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from zerglings.domain.zergling import COMMANDS, DIED, FACINGS, Pose
+from zerglings.domain.pose import COMMANDS, FACINGS, Pose
+from zerglings.domain.zergling import DIED
 
 coordinates = st.integers(-(10**6), 10**6)
 poses = st.builds(Pose, coordinates, coordinates, st.sampled_from(FACINGS))

@@ -10,7 +10,8 @@ from django.http import HttpResponse
 from rest_framework.renderers import BaseRenderer
 
 from zerglings.domain.document_format import Summary
-from zerglings.domain.zergling import DIED, Pose, Zergling
+from zerglings.domain.pose import Pose
+from zerglings.domain.zergling import DIED, Zergling
 
 Json = dict[str, Any]
 

@@ -11,13 +11,12 @@ from typing import Any, cast
 
 from rest_framework import serializers
 
+from zerglings.domain.pose import FACINGS, Pose
 from zerglings.domain.zergling import (
     COORDINATE_LIMIT,
-    FACINGS,
     WORDS_REMEMBERED,
     CommandRequest,
     InvalidCommand,
-    Pose,
     RuleError,
 )
 from zerglings.hive.bulk import LIMIT, Item, item_key

@@ -17,17 +17,8 @@ import orjson
 from zerglings.cooperative import in_slices
 from zerglings.documents import Document
 from zerglings.domain.document_format import NotAZergling, decode_pose, decode_words, encode_pose
-from zerglings.domain.zergling import (
-    DIED,
-    ORIGINAL_SPAWN,
-    Base,
-    CommandRequest,
-    Pose,
-    Zergling,
-    replay,
-    requests_of,
-    visits,
-)
+from zerglings.domain.pose import ORIGINAL_SPAWN, Pose, replay, visits
+from zerglings.domain.zergling import DIED, Base, CommandRequest, Zergling, requests_of
 
 LARGEST_CHUNK = 1000
 """Maximum number of words in a chunk. A chunk has more if the next suitable cut (see ``shorten``)

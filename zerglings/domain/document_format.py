@@ -17,17 +17,9 @@ from typing import Any, NamedTuple, overload
 
 from zerglings.cooperative import in_slices
 from zerglings.documents import Document
+from zerglings.domain.pose import FACINGS, Pose, undo
 from zerglings.domain.request_ids import DERIVED_ID_BYTES, DERIVED_ID_LENGTH
-from zerglings.domain.zergling import (
-    COORDINATE_LIMIT,
-    DIED,
-    FACINGS,
-    Base,
-    Merged,
-    Pose,
-    Zergling,
-    undo,
-)
+from zerglings.domain.zergling import COORDINATE_LIMIT, DIED, Base, Merged, Zergling
 
 STORED_COORDINATE_LIMIT = COORDINATE_LIMIT + 10**9
 """Largest absolute coordinate in a stored document, in grid steps.

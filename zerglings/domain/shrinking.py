@@ -12,7 +12,8 @@ from dataclasses import replace
 from itertools import accumulate
 
 from zerglings.domain.chunks import Chunk, beginnings, split_at
-from zerglings.domain.zergling import DIED, Pose, Zergling
+from zerglings.domain.pose import Pose
+from zerglings.domain.zergling import DIED, Zergling
 
 CHUNK_SIZE = 50
 """Maximum number of words in a chunk. A single request may have more. A living zergling's document

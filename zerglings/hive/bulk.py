@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from zerglings.domain.document_format import is_zergling_id
-from zerglings.domain.zergling import CommandRequest, Pose, RuleError, Zergling
+from zerglings.domain.pose import Pose
+from zerglings.domain.zergling import CommandRequest, RuleError, Zergling
 from zerglings.hive.group_commit import GroupCommit, QueueFull
 from zerglings.hive.idempotency import KeyRegister
 from zerglings.hive.mutation_group import Outcome

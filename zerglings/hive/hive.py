@@ -17,7 +17,8 @@ from typing import TypeVar
 from django.conf import settings
 
 from zerglings.domain.document_format import Summary, decode_summary, is_zergling_id
-from zerglings.domain.zergling import CommandRequest, Pose, Zergling
+from zerglings.domain.pose import Pose
+from zerglings.domain.zergling import CommandRequest, Zergling
 from zerglings.hive.bulk import BulkMutations
 from zerglings.hive.change_events import ChangeBatch, ChangeEventReader
 from zerglings.hive.group_commit import GroupCommit, QueueFull, admit_all

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import accumulate
 
-from zerglings.domain.zergling import Pose
+from zerglings.domain.pose import Pose
 
 WIDTH, HEIGHT = 61, 21
 """Largest drawing in columns and lines, one for each grid step; odd, so that it has a centre."""

@@ -13,7 +13,7 @@ from rich.layout import Layout
 from rich.panel import Panel
 from rich.text import Text
 
-from zerglings.domain.zergling import Pose
+from zerglings.domain.pose import Pose
 from zerglings.hive.change_events import KIND_DIED, Event
 from zerglings.management.drawing import ARROWS
 

@@ -15,7 +15,8 @@ from dataclasses import replace
 from itertools import islice, takewhile
 
 from zerglings.domain.chunks import Chunk
-from zerglings.domain.zergling import ORIGINAL_SPAWN, Base, Zergling
+from zerglings.domain.pose import ORIGINAL_SPAWN
+from zerglings.domain.zergling import Base, Zergling
 from zerglings.repository.archive import SHORTEST_TAIL, Archive
 from zerglings.repository.chunk_store import MissingChunk
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from zerglings.domain.chunks import Chunk
 from zerglings.domain.document_format import NotAZergling
-from zerglings.domain.zergling import Base, Zergling, replay
+from zerglings.domain.pose import replay
+from zerglings.domain.zergling import Base, Zergling
 
 
 def check_chunk(chunk: Chunk, before: Chunk | None) -> None:

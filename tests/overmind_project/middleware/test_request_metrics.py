@@ -30,7 +30,8 @@ from tests.support.prometheus import Metrics
 from tests.support.service import Service, workers
 from tests.support.waiting import wait_until
 from zerglings.domain.document_format import encode
-from zerglings.domain.zergling import Pose, Zergling
+from zerglings.domain.pose import Pose
+from zerglings.domain.zergling import Zergling
 from zerglings.storage.base import PAGE_LIMIT
 
 REQUESTS = "overmind_http_requests_total"

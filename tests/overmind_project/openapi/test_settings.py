@@ -17,7 +17,8 @@ from tests.support.backends import Backend
 from tests.support.service import Service
 from tests.support.tokens import LINES, READER, bearer
 from zerglings.api.viewset import MAX_OFFSET
-from zerglings.domain.zergling import COMMANDS, COMMANDS_PER_REQUEST, COORDINATE_LIMIT, FACINGS
+from zerglings.domain.pose import COMMANDS, FACINGS
+from zerglings.domain.zergling import COMMANDS_PER_REQUEST, COORDINATE_LIMIT
 from zerglings.hive.bulk import LIMIT
 from zerglings.storage.base import PAGE_LIMIT
 

@@ -14,7 +14,7 @@ from tests.proof.load.verdict import whole_history, without_late_repeats
 from tests.support.documents import SOON
 from zerglings.documents import Document
 from zerglings.domain.document_format import NotAZergling, decode
-from zerglings.domain.zergling import replay
+from zerglings.domain.pose import replay
 from zerglings.storage.base import Store
 
 PAGE = 100

@@ -15,7 +15,7 @@ from typing import Any
 from tests.proof.load.ledger import Answers, Fate, Life, Message, Sent
 from tests.proof.load.swarm import ABANDONED, LAST_TRIES, REPEATED, Client, Swarm, some_words
 from tests.support.service import Reply
-from zerglings.domain.zergling import Pose
+from zerglings.domain.pose import Pose
 from zerglings.hive.bulk import item_key
 
 READS, LISTS, CALLS, SPAWNS = 0.15, 0.005, 0.02, 0.003

@@ -10,7 +10,8 @@ from tests.support.backends import Backend
 from tests.support.fault_proxy import FaultProxy
 from tests.support.faults import Answer, Fault
 from tests.support.limits import JSON
-from zerglings.domain.zergling import CommandRequest, Pose
+from zerglings.domain.pose import Pose
+from zerglings.domain.zergling import CommandRequest
 from zerglings.hive.hive import Hive
 from zerglings.storage.base import WriteFailed
 

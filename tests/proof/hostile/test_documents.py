@@ -17,7 +17,8 @@ from tests.proof.hostile.budget import TRIED, tries
 from tests.proof.hostile.documents import DOCUMENTS, IDS
 from tests.proof.hostile.wsgi import Call, answer_to
 from zerglings.domain.document_format import NotAZergling, decode, decode_summary, encode
-from zerglings.domain.zergling import Pose, Zergling
+from zerglings.domain.pose import Pose
+from zerglings.domain.zergling import Zergling
 
 
 @given(document=DOCUMENTS, document_id=IDS)

@@ -10,7 +10,8 @@ from enum import Enum
 from functools import cached_property
 
 from tests.support.service import Reply
-from zerglings.domain.zergling import CommandRequest, Pose
+from zerglings.domain.pose import Pose
+from zerglings.domain.zergling import CommandRequest
 
 NOTHING_CHANGED = "nothing was changed"
 

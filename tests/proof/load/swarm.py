@@ -21,7 +21,7 @@ from typing import Any
 from tests.proof.load.ledger import Answers, Fate, Ledger, Life, Message, Sent
 from tests.support.service import Reply, Service
 from tests.support.waiting import wait_until
-from zerglings.domain.zergling import Pose
+from zerglings.domain.pose import Pose
 
 logger = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from tests.support.backends import Backend
 from tests.support.documents import write
 from tests.support.service import Service
 from tests.support.waiting import wait_until
-from zerglings.domain.zergling import Pose, replay
+from zerglings.domain.pose import Pose, replay
 
 pytestmark = [pytest.mark.alone, pytest.mark.parametrize("backend", ["sqlite"], indirect=True)]
 

@@ -18,14 +18,8 @@ from tests.support.documents import SOON, leaves
 from tests.support.service import Reply
 from tests.support.waiting import wait_until
 from zerglings.domain.document_format import decode
-from zerglings.domain.zergling import (
-    DIED,
-    WORDS_REMEMBERED,
-    CommandRequest,
-    Zergling,
-    replay,
-    requests_of,
-)
+from zerglings.domain.pose import replay
+from zerglings.domain.zergling import DIED, WORDS_REMEMBERED, CommandRequest, Zergling, requests_of
 from zerglings.repository.archive import Archive
 from zerglings.storage.base import Store
 

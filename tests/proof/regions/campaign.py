@@ -27,7 +27,7 @@ from tests.proof.regions.report import Excuse, Report
 from tests.support.backends import Backend
 from tests.support.documents import SOON
 from zerglings.domain.document_format import decode
-from zerglings.domain.zergling import replay
+from zerglings.domain.pose import replay
 from zerglings.repository.archive import Archive
 from zerglings.repository.base_recovery import BaseRecovery
 from zerglings.storage.base import StoreError

@@ -19,7 +19,7 @@ from bench.regions.rig import Region
 from tests.proof.load.ledger import Answers, Fate, Life, Message, Sent
 from tests.proof.load.swarm import Client, Swarm
 from tests.support.service import Reply, Service
-from zerglings.domain.zergling import Pose
+from zerglings.domain.pose import Pose
 from zerglings.hive.bulk import item_key
 
 SPAWNS, DEATHS, READS, LISTS, CALLS, BROODS = 0.01, 0.01, 0.3, 0.01, 0.05, 0.005

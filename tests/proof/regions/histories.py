@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from tests.support.documents import SOON
 from tests.support.regions import ROUNDS, Region, replicate
-from zerglings.domain.zergling import CommandRequest, Zergling, replay
+from zerglings.domain.pose import replay
+from zerglings.domain.zergling import CommandRequest, Zergling
 from zerglings.hive.hive import Hive
 
 TAIL = 10

@@ -22,7 +22,8 @@ from tests.support.faults import Fault, ResetAfter, ResetBefore
 from tests.support.orders import COUNT, Step, live, steps
 from tests.support.regions import Region, every_pair, regions, replicate
 from tests.support.site import CouchDBServer
-from zerglings.domain.zergling import CommandRequest, Pose, Zergling
+from zerglings.domain.pose import Pose
+from zerglings.domain.zergling import CommandRequest, Zergling
 from zerglings.hive.bulk import item_key
 from zerglings.hive.healing import Healer
 from zerglings.hive.mutations import NoSuchZergling, PreconditionFailed

@@ -17,7 +17,8 @@ from tests.proof.regions.histories import (
 )
 from tests.support.regions import Region, every_pair, replicate
 from tests.zerglings.transfer.transfers import exported, imported
-from zerglings.domain.zergling import CommandRequest, Pose, Zergling
+from zerglings.domain.pose import Pose
+from zerglings.domain.zergling import CommandRequest, Zergling
 from zerglings.hive.healing import Healer
 from zerglings.hive.mutations import NoSuchZergling
 from zerglings.storage.regions.exchange import Part

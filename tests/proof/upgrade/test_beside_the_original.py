@@ -25,7 +25,7 @@ from tests.support.documents import read
 from tests.support.original import Original
 from tests.support.service import Service
 from zerglings.domain.document_format import decode
-from zerglings.domain.zergling import Pose, replay
+from zerglings.domain.pose import Pose, replay
 
 SECONDS = 4.0
 CLIENTS, ORIGINALS, ZERGLINGS = 6, 2, 4

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from zerglings.domain.chunks import LARGEST_CHUNK, Chunk, shorten
 from zerglings.domain.document_format import NotAZergling
-from zerglings.domain.zergling import ORIGINAL_SPAWN, CommandRequest, Pose, Zergling, replay
+from zerglings.domain.pose import ORIGINAL_SPAWN, Pose, replay
+from zerglings.domain.zergling import CommandRequest, Zergling
 
 ID = "60dc1bb3-65ee-46c3-b357-c99055d78c0a"
 START = Zergling.spawned(ID, Pose(3, -2, "E"))

@@ -17,7 +17,8 @@ from zerglings.domain.document_format import (
     encode,
     is_zergling_id,
 )
-from zerglings.domain.zergling import CommandRequest, Pose, Zergling, replay
+from zerglings.domain.pose import Pose, replay
+from zerglings.domain.zergling import CommandRequest, Zergling
 
 ID = "5fb0b1c2-1d5e-4c57-9b3b-0f2a3c4d5e6f"
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from zerglings.domain.chunks import shorten
 from zerglings.domain.document_format import decode, encode
 from zerglings.domain.merging import Leaf, merge
-from zerglings.domain.zergling import DIED, CommandRequest, Pose, Zergling, replay
+from zerglings.domain.pose import Pose, replay
+from zerglings.domain.zergling import DIED, CommandRequest, Zergling
 
 ID = "60dc1bb3-65ee-46c3-b357-c99055d78c0a"
 START = Zergling.spawned(ID, Pose())

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zerglings.domain.document_format import decode, encode
+from zerglings.domain.pose import Pose
 from zerglings.domain.shrinking import CHUNK_SIZE, smaller_forms
-from zerglings.domain.zergling import CommandRequest, Pose, Zergling
+from zerglings.domain.zergling import CommandRequest, Zergling
 from zerglings.transfer.lineage import check_chunk, check_zergling
 
 KEEP = 100

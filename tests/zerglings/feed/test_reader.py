@@ -14,7 +14,8 @@ from tests.support.documents import write
 from tests.support.faulty_store import FaultyStore, raising
 from tests.support.rivals import plant
 from tests.support.waiting import wait_until
-from zerglings.domain.zergling import CommandRequest, Pose, Zergling
+from zerglings.domain.pose import Pose
+from zerglings.domain.zergling import CommandRequest, Zergling
 from zerglings.feed import event_stream, listeners
 from zerglings.feed import reader as feed
 from zerglings.feed.reader import Feed, FeedEnded, TooManyForCaller, TooManyListeners

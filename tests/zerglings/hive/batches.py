@@ -10,7 +10,8 @@ import pytest
 from tests.support.documents import read
 from tests.support.faulty_store import FaultyStore
 from zerglings.domain.document_format import decode
-from zerglings.domain.zergling import CommandRequest, Pose, Zergling
+from zerglings.domain.pose import Pose
+from zerglings.domain.zergling import CommandRequest, Zergling
 from zerglings.hive.mutations import CommandMutation, Precondition, SpawnMutation
 from zerglings.hive.write_batch import WriteBatch
 

@@ -21,7 +21,8 @@ from tests.support.faulty_store import FaultyStore
 from tests.support.original import Original
 from tests.support.site import CouchDBServer
 from zerglings.documents import Document
-from zerglings.domain.zergling import DIED, CommandRequest, Pose, replay
+from zerglings.domain.pose import Pose, replay
+from zerglings.domain.zergling import DIED, CommandRequest
 from zerglings.hive.hive import Hive
 from zerglings.hive.mutations import NoSuchZergling
 from zerglings.storage.base import OutcomeUnknown, Store

@@ -11,7 +11,8 @@ import pytest
 
 from tests.support.faulty_store import FaultyStore, raising
 from zerglings.documents import Document
-from zerglings.domain.zergling import CommandRequest, Pose, Zergling
+from zerglings.domain.pose import Pose
+from zerglings.domain.zergling import CommandRequest, Zergling
 from zerglings.hive.bulk import PART, Item, item_key
 from zerglings.hive.healing import Healer
 from zerglings.hive.hive import Hive

@@ -10,7 +10,8 @@ import pytest
 from tests.support.documents import leaves, read, write
 from tests.support.faulty_store import FaultyStore, raising
 from zerglings.documents import Document
-from zerglings.domain.zergling import CommandRequest, Pose, Zergling
+from zerglings.domain.pose import Pose
+from zerglings.domain.zergling import CommandRequest, Zergling
 from zerglings.hive.hive import Hive
 from zerglings.hive.mutations import KeyReused, NoSuchZergling, PreconditionFailed
 from zerglings.repository import retry_budget

@@ -13,7 +13,8 @@ import pytest
 from tests.support.faulty_store import FaultyStore
 from tests.support.waiting import wait_until
 from zerglings.documents import Document
-from zerglings.domain.zergling import CommandRequest, Pose
+from zerglings.domain.pose import Pose
+from zerglings.domain.zergling import CommandRequest
 from zerglings.hive.hive import Hive
 from zerglings.storage import breaker as module
 from zerglings.storage.base import CallRejected, OutcomeUnknown, Store, StoreUnavailable

@@ -15,7 +15,8 @@ from tests.support.rivals import plant
 from zerglings.documents import Document
 from zerglings.domain.chunks import shorten
 from zerglings.domain.document_format import decode, encode
-from zerglings.domain.zergling import CommandRequest, Pose, Zergling
+from zerglings.domain.pose import Pose
+from zerglings.domain.zergling import CommandRequest, Zergling
 from zerglings.hive.healing import Healer
 from zerglings.hive.hive import Hive
 from zerglings.hive.mutations import NoSuchZergling

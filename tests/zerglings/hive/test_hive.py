@@ -15,7 +15,8 @@ import pytest
 from tests.support.documents import SOON, read, write
 from tests.support.faulty_store import FaultyStore, raising
 from zerglings.documents import Document
-from zerglings.domain.zergling import CommandRequest, OutOfBounds, Pose, Zergling, replay
+from zerglings.domain.pose import Pose, replay
+from zerglings.domain.zergling import CommandRequest, OutOfBounds, Zergling
 from zerglings.hive.hive import Hive
 from zerglings.hive.mutations import NoSuchZergling, PreconditionFailed
 from zerglings.repository import retry_budget

@@ -10,7 +10,8 @@ import pytest
 from tests.support.documents import read, write
 from tests.support.faulty_store import raising
 from tests.zerglings.hive.batches import Harness, command, error_of, if_revision
-from zerglings.domain.zergling import COORDINATE_LIMIT, CommandRequest, OutOfBounds, Pose, Zergling
+from zerglings.domain.pose import Pose
+from zerglings.domain.zergling import COORDINATE_LIMIT, CommandRequest, OutOfBounds, Zergling
 from zerglings.hive.mutations import (
     CommandMutation,
     KeyReused,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zerglings.domain.zergling import FACINGS, Pose, replay
+from zerglings.domain.pose import FACINGS, Pose, replay
 from zerglings.management.drawing import HEIGHT, WIDTH, drawing
 
 paths = st.text("LRM", max_size=300)

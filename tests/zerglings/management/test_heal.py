@@ -21,7 +21,8 @@ from tests.support.peer import Peer
 from tests.support.rivals import plant
 from tests.support.site import CouchDBServer, Site
 from tests.support.waiting import wait_until
-from zerglings.domain.zergling import CommandRequest, Pose, Zergling
+from zerglings.domain.pose import Pose
+from zerglings.domain.zergling import CommandRequest, Zergling
 from zerglings.hive.healing import Healer
 from zerglings.hive.hive import Hive
 

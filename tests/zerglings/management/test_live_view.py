@@ -6,7 +6,8 @@ from io import StringIO
 
 from rich.console import Console
 
-from zerglings.domain.zergling import Pose, Zergling
+from zerglings.domain.pose import Pose
+from zerglings.domain.zergling import Zergling
 from zerglings.hive.change_events import Event
 from zerglings.management.live_view import EVENT_LINES, LiveView
 

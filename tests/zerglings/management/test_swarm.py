@@ -26,7 +26,8 @@ from tests.support.manage import (
     succeeded,
     through_head,
 )
-from zerglings.domain.zergling import Pose, Zergling
+from zerglings.domain.pose import Pose
+from zerglings.domain.zergling import Zergling
 from zerglings.hive.hive import Hive
 from zerglings.management.commands import swarm as swarm_command
 from zerglings.storage.base import StoreUnavailable

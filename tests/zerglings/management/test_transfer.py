@@ -24,7 +24,8 @@ from tests.support.manage import (
     succeeded,
     through_head,
 )
-from zerglings.domain.zergling import CommandRequest, Pose
+from zerglings.domain.pose import Pose
+from zerglings.domain.zergling import CommandRequest
 from zerglings.hive.hive import Hive
 
 SWARM = 3000

@@ -14,7 +14,8 @@ from rich.console import Console
 
 from tests.support.backends import Backend
 from tests.support.faulty_store import FaultyStore, raising
-from zerglings.domain.zergling import Pose, Zergling
+from zerglings.domain.pose import Pose
+from zerglings.domain.zergling import Zergling
 from zerglings.hive.change_events import KIND_SPAWNED, ChangeBatch, Event
 from zerglings.hive.hive import Hive
 from zerglings.management import watching

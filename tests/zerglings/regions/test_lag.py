@@ -8,7 +8,8 @@ import pytest
 
 from tests.support.documents import write
 from tests.support.monitored_regions import HISTORY, MAIN, START, Clock, MonitoredRegion
-from zerglings.domain.zergling import CommandRequest, Pose, Zergling
+from zerglings.domain.pose import Pose
+from zerglings.domain.zergling import CommandRequest, Zergling
 from zerglings.storage.regions.heartbeats import PERIOD, Heartbeat
 from zerglings.storage.regions.lag import KEPT_FOR
 from zerglings.storage.regions.markers import Markers

@@ -7,7 +7,8 @@ import pytest
 from tests.support.documents import read
 from tests.support.faulty_store import FaultyStore
 from tests.support.original import Original
-from zerglings.domain.zergling import CommandRequest, Pose
+from zerglings.domain.pose import Pose
+from zerglings.domain.zergling import CommandRequest
 from zerglings.hive.healing import Healer
 from zerglings.hive.hive import Hive
 from zerglings.storage.base import CopiesBehind, Store

@@ -13,7 +13,8 @@ from tests.support.faulty_store import FaultyStore
 from tests.support.rivals import plant
 from tests.support.waiting import wait_until
 from zerglings.documents import Document
-from zerglings.domain.zergling import CommandRequest, Pose, Zergling
+from zerglings.domain.pose import Pose
+from zerglings.domain.zergling import CommandRequest, Zergling
 from zerglings.hive.hive import Hive
 from zerglings.hive.mutations import PreconditionFailed
 from zerglings.storage.base import OutcomeUnknown, Store, StoreUnavailable

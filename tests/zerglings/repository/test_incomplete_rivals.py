@@ -25,7 +25,8 @@ from tests.support.backends import Backend
 from tests.support.documents import leaves
 from zerglings.domain.chunks import Chunk, shorten
 from zerglings.domain.document_format import decode, encode
-from zerglings.domain.zergling import CommandRequest, Pose, Zergling, replay
+from zerglings.domain.pose import Pose, replay
+from zerglings.domain.zergling import CommandRequest, Zergling
 from zerglings.hive.healing import Healer
 from zerglings.hive.hive import Hive
 from zerglings.repository.chunk_store import MissingChunk

@@ -27,7 +27,8 @@ from tests.support.original import Original
 from zerglings.documents import Document
 from zerglings.domain.chunks import LONG_HISTORY, Chunk, shorten
 from zerglings.domain.document_format import encode, encode_pose
-from zerglings.domain.zergling import CommandRequest, Pose, Zergling, replay
+from zerglings.domain.pose import Pose, replay
+from zerglings.domain.zergling import CommandRequest, Zergling
 from zerglings.hive.hive import Hive
 from zerglings.hive.mutations import KeyReused
 from zerglings.repository.chunk_store import Incomplete

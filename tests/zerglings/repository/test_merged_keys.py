@@ -8,7 +8,8 @@ import pytest
 
 from tests.support.regions import Region, every_pair, hand_over, meet, regions
 from tests.support.site import CouchDBServer
-from zerglings.domain.zergling import WORDS_REMEMBERED, CommandRequest, Pose, Zergling
+from zerglings.domain.pose import Pose
+from zerglings.domain.zergling import WORDS_REMEMBERED, CommandRequest, Zergling
 from zerglings.hive.hive import Hive
 
 APART = 1500

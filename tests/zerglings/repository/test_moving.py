@@ -24,7 +24,8 @@ from zerglings.domain import document_format
 from zerglings.domain.chunks import LONG_HISTORY, shorten
 from zerglings.domain.document_format import decode, encode_pose
 from zerglings.domain.merging import Leaf, merge
-from zerglings.domain.zergling import CommandRequest, Pose, Zergling, replay
+from zerglings.domain.pose import Pose, replay
+from zerglings.domain.zergling import CommandRequest, Zergling
 from zerglings.hive.hive import Hive
 from zerglings.hive.mutations import NoSuchZergling
 from zerglings.repository import moving

@@ -14,7 +14,8 @@ from tests.support.rivals import plant, plant_document
 from zerglings.documents import Document
 from zerglings.domain.chunks import shorten
 from zerglings.domain.document_format import decode, encode
-from zerglings.domain.zergling import CommandRequest, Pose, Zergling, replay
+from zerglings.domain.pose import Pose, replay
+from zerglings.domain.zergling import CommandRequest, Zergling
 from zerglings.hive.hive import Hive
 from zerglings.hive.mutations import NoSuchZergling
 from zerglings.storage.base import Conflict, OutcomeUnknown, Store, StoreUnavailable

@@ -11,7 +11,8 @@ from tests.support.documents import SOON
 from tests.support.regions import Region, every_pair, hand_over, meet, regions
 from tests.support.site import CouchDBServer
 from tests.zerglings.transfer.transfers import exported, imported
-from zerglings.domain.zergling import CommandRequest, Pose, Zergling, replay
+from zerglings.domain.pose import Pose, replay
+from zerglings.domain.zergling import CommandRequest, Zergling
 from zerglings.hive.healing import Healer
 from zerglings.hive.hive import Hive
 from zerglings.hive.mutation_group import Outcome

@@ -10,7 +10,8 @@ from tests.support.documents import leaves
 from tests.support.faulty_store import FaultyStore
 from zerglings.domain.chunks import shorten
 from zerglings.domain.document_format import encode
-from zerglings.domain.zergling import CommandRequest, Pose, Zergling
+from zerglings.domain.pose import Pose
+from zerglings.domain.zergling import CommandRequest, Zergling
 from zerglings.hive.hive import Hive
 from zerglings.hive.mutations import NoSuchZergling
 from zerglings.repository import chunk_store, reading

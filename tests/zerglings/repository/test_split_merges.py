@@ -12,7 +12,8 @@ from tests.support.regions import Region, regions
 from tests.support.site import CouchDBServer
 from tests.zerglings.transfer.transfers import exported
 from zerglings.documents import Document
-from zerglings.domain.zergling import CommandRequest, Pose, Zergling
+from zerglings.domain.pose import Pose
+from zerglings.domain.zergling import CommandRequest, Zergling
 from zerglings.hive.healing import Healer
 from zerglings.hive.hive import Hive
 from zerglings.hive.mutations import NoSuchZergling

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from zerglings.domain.chunks import shorten
 from zerglings.domain.document_format import encode
-from zerglings.domain.zergling import CommandRequest, Pose, Zergling
+from zerglings.domain.pose import Pose
+from zerglings.domain.zergling import CommandRequest, Zergling
 from zerglings.transfer.lines import (
     BadFile,
     CutFile,

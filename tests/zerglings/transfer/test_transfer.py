@@ -16,7 +16,8 @@ from tests.support.lives import TAIL, everything, of_the_original, populate
 from tests.support.rivals import plant
 from tests.zerglings.transfer.transfers import compare, exported, imported, no_progress
 from zerglings.domain.document_format import decode, encode
-from zerglings.domain.zergling import CommandRequest, Pose
+from zerglings.domain.pose import Pose
+from zerglings.domain.zergling import CommandRequest
 from zerglings.hive.hive import Hive
 from zerglings.hive.mutations import KeyReused, NoSuchZergling
 from zerglings.storage.base import Store

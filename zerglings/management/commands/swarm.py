@@ -14,7 +14,8 @@ from rich.console import Console
 
 from zerglings.api.renderers import to_json
 from zerglings.api.serializers import parse_commands
-from zerglings.domain.zergling import COORDINATE_LIMIT, FACINGS, Pose, RuleError, Zergling, undo
+from zerglings.domain.pose import FACINGS, Pose, undo
+from zerglings.domain.zergling import COORDINATE_LIMIT, RuleError, Zergling
 from zerglings.hive.hive import Hive, configured_hive
 from zerglings.hive.mutations import MutationRefused, NoSuchZergling
 from zerglings.management.drawing import drawing

@@ -16,7 +16,8 @@ from tests.support.faults import Answer, Fault, ResetBefore
 from tests.support.regions import Region, regions
 from tests.support.site import CouchDBServer
 from zerglings.documents import Document
-from zerglings.domain.zergling import CommandRequest, Pose, Zergling
+from zerglings.domain.pose import Pose
+from zerglings.domain.zergling import CommandRequest, Zergling
 from zerglings.hive.hive import Hive
 from zerglings.repository.reading import MissingMerge
 from zerglings.storage.couchdb.responses import ErrorResponse, NoResponse

@@ -18,7 +18,8 @@ from tests.support.faults import Fault
 from tests.support.regions import Region
 from tests.support.site import CouchDBServer, Site
 from tests.support.waiting import wait_until
-from zerglings.domain.zergling import CommandRequest, Pose
+from zerglings.domain.pose import Pose
+from zerglings.domain.zergling import CommandRequest
 from zerglings.hive.hive import Hive
 from zerglings.repository.retry_budget import TooMuchContention
 from zerglings.storage.base import StoreError
