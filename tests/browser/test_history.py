@@ -165,6 +165,27 @@ def test_a_step_can_be_typed(live_map: LiveMap, walker: str, command: Command) -
     expect(live_map.slider).to_have_value("4")
 
 
+@pytest.mark.parametrize("typed", ["900", ""])
+def test_the_step_shown_replaces_a_wrong_one_when_its_field_is_left(
+    live_map: LiveMap, walker: str, command: Command, typed: str
+) -> None:
+    live_map.open()
+    live_map.select(walker, 10)
+    live_map.step.fill(typed)
+    live_map.step.press("Tab")
+    expect(live_map.step).not_to_be_focused()
+    live_map.expect_moment(10, "1, 0, facing west")
+    live_map.step.fill(typed)
+    command(walker, "M")
+    live_map.expect_steps(11)
+    expect(live_map.step).to_have_value(typed)
+    live_map.panel.get_by_role("button", name=re.compile("^Move")).click()
+    live_map.expect_moment(12, "−1, 0, facing west")
+    expect(live_map.step).not_to_be_focused()
+    live_map.page.keyboard.press(",")
+    live_map.expect_moment(11, "0, 0, facing west")
+
+
 def test_an_earlier_step_is_marked_and_brought_into_view(
     live_map: LiveMap, spawn: Spawn, command: Command
 ) -> None:

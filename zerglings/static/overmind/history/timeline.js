@@ -15,8 +15,10 @@ export class Timeline {
     slider.addEventListener("input", () => this.onstep(slider.valueAsNumber));
     number.addEventListener("change", () => {
       if (number.checkValidity()) this.onstep(number.valueAsNumber);
-      else number.reportValidity();
     });
+    // Only with Enter, because it keeps the focus in the field.
+    number.addEventListener("keydown", ({ key }) => key === "Enter" && number.reportValidity());
+    number.addEventListener("blur", () => this.#writeNumber(slider.valueAsNumber));
   }
 
   show(explorer) {
@@ -40,6 +42,10 @@ export class Timeline {
   /** Show the step, but keep what the user is typing while the zergling goes on. */
   #showNumber(step, isNow) {
     if (step === this.#shown || (isNow && document.activeElement === this.number)) return;
+    this.#writeNumber(step);
+  }
+
+  #writeNumber(step) {
     this.#shown = step;
     this.number.value = step;
   }
