@@ -186,6 +186,27 @@ def test_the_step_shown_replaces_a_wrong_one_when_its_field_is_left(
     live_map.expect_moment(11, "0, 0, facing west")
 
 
+def test_keys_step_on_from_a_typed_step(live_map: LiveMap, spawn: Spawn, command: Command) -> None:
+    zergling_id = spawn()
+    command(zergling_id, "M" * 45)
+    live_map.open()
+    live_map.select(zergling_id, 45)
+    live_map.step.fill("30")
+    live_map.step.press("Enter")
+    for key, step in [("Comma", 29), ("Shift+Comma", 19), ("Period", 20), ("Shift+Period", 30)]:
+        live_map.step.press(key)
+        live_map.expect_moment(step, f"0, {step}, facing north")
+    live_map.step.press("4")
+    expect(live_map.step).not_to_have_value("30")
+    live_map.step.press("Escape")  # ends the typing only
+    live_map.expect_moment(30, "0, 30, facing north")
+    live_map.step.press("Escape")
+    live_map.expect_moment(45, "0, 45, facing north")
+    expect(live_map.step).to_be_focused()
+    live_map.step.press("Escape")
+    expect(live_map.panel).to_be_hidden()
+
+
 def test_an_earlier_step_is_marked_and_brought_into_view(
     live_map: LiveMap, spawn: Spawn, command: Command
 ) -> None:

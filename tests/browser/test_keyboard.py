@@ -81,6 +81,28 @@ def test_the_result_of_a_search_is_announced(live_map: LiveMap) -> None:
     expect(live_map.notice).to_have_text("Here is 3, −4.")
 
 
+def test_keys_act_on_what_a_search_has_found(
+    live_map: LiveMap, spawn: Spawn, command: Command
+) -> None:
+    zergling_id = spawn()
+    command(zergling_id, "MMM")
+    live_map.open()
+    field = live_map.page.get_by_role("searchbox")
+    live_map.page.keyboard.press("/")
+    live_map.page.keyboard.type(zergling_id[:8])
+    live_map.page.keyboard.press("Enter")
+    expect(field).not_to_be_focused()
+    live_map.expect_steps(3)
+    live_map.page.keyboard.press(",")
+    live_map.expect_moment(2, "0, 2, facing north")
+    expect(field).to_have_value(zergling_id[:8])
+    live_map.page.keyboard.press("/")
+    live_map.page.keyboard.type("nobody")
+    live_map.page.keyboard.press("Enter")
+    expect(live_map.notice).to_have_attribute("data-kind", "error")
+    expect(field).to_be_focused()  # to type it anew
+
+
 def test_fast_key_presses_are_executed_in_order(live_map: LiveMap) -> None:
     live_map.open()
     live_map.page.keyboard.press("n")

@@ -21,6 +21,7 @@ import { pick } from "./picking.js";
 import { Pointer } from "./pointer.js";
 import { Regions } from "./regions.js";
 import { Roster } from "./roster.js";
+import { SearchField } from "./searchfield.js";
 import { Selection } from "./selection.js";
 import { bindShortcuts } from "./shortcuts.js";
 import { Status } from "./status.js";
@@ -68,6 +69,7 @@ const notice = (text, isError) => notices.show(text, isError);
 const orders = new Orders({ swarm, selection, explorer, sync, view }, notice);
 const copier = new Copier({ dialog: $("copy"), field: $("copy-text") }, notice);
 const navigation = new Navigation({ swarm, selection, explorer, sync, view }, notice);
+const searchField = new SearchField($("search"), (text) => navigation.search(text));
 const pointer = new Pointer($("overlay"), camera);
 const status = new Status(
   {
@@ -240,18 +242,8 @@ address.onchange = async (link) => {
   showPanel();
 };
 
-$("search").addEventListener("submit", (event) => {
-  event.preventDefault();
-  navigation.search($("query").value);
-});
-
 function help() {
   $("help").showModal();
-}
-
-function search() {
-  $("query").focus();
-  $("query").select();
 }
 
 const actions = {
@@ -264,7 +256,7 @@ const actions = {
   "-": () => view.zoom(1 / ZOOM),
   0: () => view.fit(),
   f: () => view.fit(),
-  "/": search,
+  "/": () => searchField.focus(),
   "?": help,
   ",": () => explorer.goBy(-1),
   ".": () => explorer.goBy(1),
@@ -293,7 +285,6 @@ bindCopyButtons(
 );
 $("retry").addEventListener("click", () => feed.retryNow());
 $("find").addEventListener("click", () => navigation.showSelected());
-$("query").addEventListener("keydown", (event) => event.key === "Escape" && $("query").blur());
 document.addEventListener("visibilitychange", () => {
   painter.refresh();
   roster.refresh();

@@ -15,21 +15,17 @@ export class Navigation {
     Object.assign(this, { swarm, selection, explorer, sync, view, notice });
   }
 
-  /** Show a location, or select a zergling by the beginning of its id. */
+  /** Show a location, or select a zergling by the beginning of its id; returns whether it did. */
   search(text) {
     this.#link = null;
     const found = find(text, this.swarm);
-    if (found.error) return this.notice(found.error, true);
-    if (!found.ids) {
+    if (found.error) this.notice(found.error, true);
+    else if (found.ids) this.#selectFirst(found.ids);
+    else {
       this.view.goTo(found.x, found.y, CLOSE_UP);
-      return this.notice(`Here is ${locationText(found.x, found.y)}.`);
+      this.notice(`Here is ${locationText(found.x, found.y)}.`);
     }
-    const [id] = found.ids;
-    this.selection.select(id);
-    const { x, y } = this.showSelected();
-    const isOnly = found.ids.length === 1;
-    const start = isOnly ? "Found" : "Several ids begin like this; here is";
-    this.notice(`${start} ${shortId(id)} at ${locationText(x, y)}.`);
+    return !found.error;
   }
 
   /**
@@ -54,6 +50,13 @@ export class Navigation {
     this.selection.select(id);
     this.showSelected();
     this.explorer.goTo(step);
+  }
+
+  #selectFirst([id, ...others]) {
+    this.selection.select(id);
+    const { x, y } = this.showSelected();
+    const start = others.length ? "Several ids begin like this; here is" : "Found";
+    this.notice(`${start} ${shortId(id)} at ${locationText(x, y)}.`);
   }
 
   /** Show the selected zergling, at least at `CLOSE_UP`; returns its location. */

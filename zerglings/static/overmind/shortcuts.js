@@ -1,9 +1,10 @@
-/** Keyboard shortcuts: inactive in form fields and dialogs, and with modifier keys. */
+/** Keyboard shortcuts: inactive in dialogs, with modifier keys, and for keys that a field needs. */
 
 import { CharacterKeys } from "./characterkeys.js";
 
-const FIELDS = "input:not([type=range]), textarea, select, [contenteditable]";
+const FIELDS = "input, textarea, select, [contenteditable]";
 const SLIDER_KEYS = /^(Arrow|Page|Home|End)/;
+const STEPPING_KEYS = /^([,.<>]|Escape)$/; // no part of a whole number
 
 /**
  * Call `actions[name]()` when the key of that name is pressed; letters are case-insensitive.
@@ -14,8 +15,7 @@ export function bindShortcuts(actions, once, characterKeys) {
   const characters = new CharacterKeys(characterKeys);
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.altKey || event.metaKey || event.defaultPrevented) return;
-    if (event.target.closest(FIELDS) || document.querySelector("dialog[open]")) return;
-    if (event.target.matches("input") && SLIDER_KEYS.test(event.key)) return;
+    if (isFieldKey(event) || document.querySelector("dialog[open]")) return;
     const isCharacter = event.key.length === 1;
     if (isCharacter && !characters.areOn) return;
     const name = isCharacter ? event.key.toLowerCase() : event.key;
@@ -24,4 +24,11 @@ export function bindShortcuts(actions, once, characterKeys) {
     event.preventDefault();
     if (!event.repeat || !once.includes(name)) action();
   });
+}
+
+/** Whether a key was pressed in a form field that needs it. */
+function isFieldKey({ target, key }) {
+  if (target.matches("input[type=range]")) return SLIDER_KEYS.test(key);
+  if (target.matches("input[type=number]")) return !STEPPING_KEYS.test(key);
+  return target.closest(FIELDS) !== null;
 }

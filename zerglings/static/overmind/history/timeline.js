@@ -16,8 +16,7 @@ export class Timeline {
     number.addEventListener("change", () => {
       if (number.checkValidity()) this.onstep(number.valueAsNumber);
     });
-    // Only with Enter, because it keeps the focus in the field.
-    number.addEventListener("keydown", ({ key }) => key === "Enter" && number.reportValidity());
+    number.addEventListener("keydown", (event) => this.#pressed(event));
     number.addEventListener("blur", () => this.#writeNumber(slider.valueAsNumber));
   }
 
@@ -28,11 +27,12 @@ export class Timeline {
     this.#id = id;
     setHidden(this.root, !history?.count, this.focusFallback);
     if (!history) return;
+    const isGoingOn = isNow && this.root.dataset.now === "true";
     this.root.dataset.now = isNow;
     this.slider.max = history.count;
     this.slider.value = step;
     this.number.max = history.count;
-    this.#showNumber(step, isNow);
+    this.#showNumber(step, isGoingOn);
     this.total.textContent = `of ${numberText(history.count)}`;
     const isKnown = step >= history.first;
     this.pose.textContent = isKnown ? poseText(history.poseAt(step)) : "Reading…";
@@ -40,9 +40,18 @@ export class Timeline {
   }
 
   /** Show the step, but keep what the user is typing while the zergling goes on. */
-  #showNumber(step, isNow) {
-    if (step === this.#shown || (isNow && document.activeElement === this.number)) return;
+  #showNumber(step, isGoingOn) {
+    if (step === this.#shown || (isGoingOn && document.activeElement === this.number)) return;
     this.#writeNumber(step);
+  }
+
+  #pressed(event) {
+    const { number, slider } = this;
+    if (event.key === "Enter") number.reportValidity(); // keeps the focus in the field
+    if (event.key === "Escape" && number.value !== slider.value) {
+      event.preventDefault(); // it ends the typing only
+      this.#writeNumber(slider.valueAsNumber);
+    }
   }
 
   #writeNumber(step) {
