@@ -130,6 +130,38 @@ def test_a_wrong_link_is_explained(
     live_map.expect_row(zergling_id, 1, 1, "north")  # the map is usable
 
 
+@pytest.mark.parametrize("text", [UNKNOWN, "nobody"])
+def test_the_address_returns_to_the_selected_zergling_after_a_wrong_link(
+    live_map: LiveMap, watch: Watch, walker: str, text: str
+) -> None:
+    watch.expected = ["status of 404"]
+    live_map.page.goto(f"{live_map.url}#{walker}@2")
+    live_map.expect_moment(2, "502, 0, facing east")
+    live_map.page.goto(f"{live_map.url}#{text}")
+    expect(live_map.notice).to_have_attribute("data-kind", "error")
+    expect_address(live_map, f"#{walker}@2")
+    live_map.page.reload()
+    live_map.expect_moment(2, "502, 0, facing east")
+
+
+def test_a_link_stays_in_the_address_while_the_service_refuses_to_look(
+    live_map: LiveMap, watch: Watch, walker: str, spawn: Spawn
+) -> None:
+    watch.expected = ["status of 429"]
+    other = spawn(500, 7, "S")
+    live_map.page.clock.install()
+    live_map.page.goto(f"{live_map.url}#{walker}")
+    live_map.expect_moment(4, "502, 1, facing north")
+    refusal = {"error": "Too many requests."}
+    live_map.page.route(
+        f"**/zerglings/{other}", lambda route: route.fulfill(status=429, json=refusal)
+    )
+    live_map.page.goto(f"{live_map.url}#{other}")
+    expect(live_map.notice).to_have_text("Too many requests.")
+    live_map.page.clock.run_for(1000)  # whatever is due is done
+    expect_address(live_map, f"#{other}")
+
+
 def test_a_step_that_has_not_happened_is_explained(live_map: LiveMap, walker: str) -> None:
     live_map.page.goto(f"{live_map.url}#{walker}@5")
     live_map.expect_complete()

@@ -227,8 +227,14 @@ explorer.onchange = () => {
   painter.refreshPath();
   if (explorer.isComplete) markOnce("overmind:path");
   if (isPanelDue && explorer.history) showPanel();
-  address.set(selection.id, explorer.isNow ? null : explorer.step);
+  showAddress();
 };
+
+function showAddress() {
+  address.set(selection.id, explorer.isNow ? null : explorer.step);
+}
+
+navigation.onrefused = showAddress;
 
 explorer.onmove = ({ x, y }) => {
   view.bringIntoView(x, y);
@@ -242,10 +248,6 @@ address.onchange = async (link) => {
   showPanel();
 };
 
-function help() {
-  $("help").showModal();
-}
-
 const actions = {
   n: () => orders.spawn(painter.cursor ?? view.centre),
   l: () => orders.command("L"),
@@ -257,7 +259,7 @@ const actions = {
   0: () => view.fit(),
   f: () => view.fit(),
   "/": () => searchField.focus(),
-  "?": help,
+  "?": () => $("help").showModal(),
   ",": () => explorer.goBy(-1),
   ".": () => explorer.goBy(1),
   "<": () => explorer.goBy(-10),

@@ -8,6 +8,8 @@ const CLOSE_UP = 40; // CSS pixels per step, at least
 const NOT_FOUND = 404;
 
 export class Navigation {
+  /** Called after a link that names no zergling. */
+  onrefused = () => {};
   #link = null; // the one to follow, until the user goes elsewhere
 
   /** `notice` is called with a sentence and whether it is an error. */
@@ -35,7 +37,7 @@ export class Navigation {
   async follow(link) {
     this.#link = link;
     const { id, step, error } = link;
-    if (error) return this.notice(error, true);
+    if (error) return this.#refuse(error);
     const before = this.selection.id;
     const isOutdated = () => this.#link !== link || ![before, null].includes(this.selection.id);
     try {
@@ -43,13 +45,17 @@ export class Navigation {
       if (isOutdated()) return;
     } catch (failure) {
       if (isOutdated()) return;
-      const isUnknown = failure.status === NOT_FOUND;
-      const sentence = isUnknown ? `No living zergling has the id ${id}.` : failure.message;
-      return this.notice(sentence, true);
+      if (failure.status === NOT_FOUND) return this.#refuse(`No living zergling has the id ${id}.`);
+      return this.notice(failure.message, true); // the link may be right
     }
     this.selection.select(id);
     this.showSelected();
     this.explorer.goTo(step);
+  }
+
+  #refuse(sentence) {
+    this.notice(sentence, true);
+    this.onrefused();
   }
 
   #selectFirst([id, ...others]) {
