@@ -180,6 +180,39 @@ def test_the_skip_link_is_no_wrong_link(live_map: LiveMap, walker: str) -> None:
     expect_address(live_map, f"#{walker}")
 
 
+@pytest.mark.parametrize("start", ["", "#", "http://127.0.0.1/#", " https://map.example/a?b=c#"])
+def test_a_link_can_be_searched_for(live_map: LiveMap, walker: str, start: str) -> None:
+    live_map.open()
+    field = live_map.page.get_by_role("searchbox")
+    field.fill(f"{start}{walker}@2 ")
+    field.press("Enter")
+    live_map.expect_moment(2, "502, 0, facing east")
+    expect(field).not_to_be_focused()
+    expect_address(live_map, f"#{walker}@2")
+    field.fill(f"{start}{walker}")
+    field.press("Enter")
+    expect(live_map.panel.locator("h2")).to_have_text(walker)
+    expect(field).not_to_be_focused()
+
+
+def test_a_wrong_link_that_is_searched_for_is_explained(
+    live_map: LiveMap, watch: Watch, walker: str
+) -> None:
+    watch.expected = ["status of 404"]
+    live_map.page.goto(f"{live_map.url}#{walker}")
+    live_map.expect_complete()
+    field = live_map.page.get_by_role("searchbox")
+    for text, message in [
+        (f"#{UNKNOWN}@3", f"No living zergling has the id {UNKNOWN}."),
+        ("#nobody", "Type the beginning of an id, or a place like 3, -4."),
+    ]:
+        field.fill(text)
+        field.press("Enter")
+        expect(live_map.notice).to_have_text(message)
+        expect(field).to_be_focused()
+        expect(live_map.panel.locator("h2")).to_have_text(walker)
+
+
 def test_a_link_asks_for_one_zergling_only(live_map: LiveMap, walker: str) -> None:
     asked: list[Request] = []
     live_map.page.on("request", lambda request: asked.append(request))

@@ -1,5 +1,6 @@
 /** Shows what the user has searched for, or what the address names. */
 
+import { parseLink } from "./address.js";
 import { getZergling } from "./api.js";
 import { locationText, shortId } from "./format.js";
 import { find } from "./search.js";
@@ -17,10 +18,15 @@ export class Navigation {
     Object.assign(this, { swarm, selection, explorer, sync, view, notice });
   }
 
-  /** Show a location, or select a zergling by the beginning of its id; returns whether it did. */
+  /**
+   * Show a location, or select a zergling by the beginning of its id or by a link. Returns, or
+   * resolves to, whether it did.
+   */
   search(text) {
     this.#link = null;
     const found = find(text, this.swarm);
+    const link = found.error && parseLink(text.trim().replace(/^.*#/, ""));
+    if (link?.id) return this.follow(link);
     if (found.error) this.notice(found.error, true);
     else if (found.ids) this.#selectFirst(found.ids);
     else {
@@ -32,7 +38,8 @@ export class Navigation {
 
   /**
    * Select the zergling of a link as soon as the service has answered that it lives, unless the
-   * user has followed another link, searched or selected another zergling by then.
+   * user has followed another link, searched or selected another zergling by then. Resolves to
+   * whether it did.
    */
   async follow(link) {
     this.#link = link;
@@ -51,6 +58,7 @@ export class Navigation {
     this.selection.select(id);
     this.showSelected();
     this.explorer.goTo(step);
+    return true;
   }
 
   #refuse(sentence) {
