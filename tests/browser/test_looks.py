@@ -69,6 +69,45 @@ def test_texts_and_shapes_have_enough_contrast(scheme: str, live_map: LiveMap) -
             assert live_map.page.evaluate(CONTRAST, list(pair)) >= least, pair
 
 
+SEEN = """(canvas, [left, top]) => {
+    const box = canvas.getBoundingClientRect();
+    const [x, y] = [left - box.x, top - box.y].map(Math.floor);
+    const root = document.documentElement;
+    const context = new OffscreenCanvas(1, 1).getContext("2d");
+    context.fillStyle = getComputedStyle(root).getPropertyValue("--paper");
+    context.fillRect(0, 0, 1, 1);
+    context.drawImage(canvas, x, y, 1, 1, 0, 0, 1, 1);
+    const [r, g, b] = context.getImageData(0, 0, 1, 1).data;
+    root.style.setProperty("--seen", `rgb(${r}, ${g}, ${b})`);
+    const { data } = canvas.getContext("2d").getImageData(x, y - 5, 1, 11);
+    return data.filter((part, n) => n % 4 === 3 && part).length;
+}"""
+"""Returns the pixels across an eastward line, and sets the colour `seen` to its colour on paper."""
+
+
+def test_the_later_part_of_the_path_is_visible_and_weaker_than_the_walked_part(
+    scheme: str, live_map: LiveMap, spawn: Spawn, command: Command
+) -> None:
+    zergling_id = spawn(0, 5, "E")
+    spawn(-2, 0)
+    command(zergling_id, "M" * 40)
+    live_map.open()
+    live_map.select(zergling_id, 40)
+    live_map.step.fill("20")
+    live_map.step.press("Enter")
+    live_map.expect_moment(20, "20, 5, facing east")
+
+    def look(x: float) -> tuple[float, int]:
+        live_map.wait_for_path(x, 5)
+        width: int = live_map.page.locator("#path").evaluate(SEEN, list(live_map.point(x, 5)))
+        return live_map.page.evaluate(CONTRAST, ["seen", "paper"]), width
+
+    (oldest, width), (later, later_width) = look(4), look(30)
+    assert later >= 3.0
+    assert oldest >= 1.5 * later
+    assert width > later_width
+
+
 def test_the_canvas_follows_the_theme_while_the_page_is_open(
     live_map: LiveMap, spawn: Spawn
 ) -> None:

@@ -7,8 +7,9 @@ import { LEVELS, palette } from "../points.js";
 
 const WIDTH = 0.1; // of a step
 const MIN_WIDTH = 2; // CSS pixels
-const FAINTEST = 0.16; // alpha of the lines that come later than the step shown
-const OLDEST = 2; // palette level of the oldest lines
+const LATER_WIDTH = 0.5; // lines later than the step shown are thinner, by this factor
+const FAINTEST = 0.52; // and have this alpha, a contrast of 3:1 on light paper
+const OLDEST = 3; // palette level of the oldest lines
 const LATEST_STEPS = 12; // the last steps, painted strongest
 const SHORT = 24; // pixels up to which a loop is faster than TypedArray.fill
 
@@ -22,15 +23,18 @@ export class PathPainter {
   #colours = { name: "", levels: null };
   #frame = null; // of this painting: origin in pixels, pixels per step, line width
 
-  /** Paint the path up to `step`, and the rest faintly. `ratio` is device pixels per CSS pixel. */
+  /** Paint the path up to `step`, the rest thin and faint. `ratio` is device pixels per CSS pixel. */
   paint(context, { camera, theme, history, step, ratio }) {
     if (!history && !this.#image) return;
     this.#prepare(context);
     const [oldTop, oldBottom] = [this.#top, this.#bottom];
     [this.#top, this.#bottom] = [Infinity, 0];
     if (history) {
+      const levels = this.#levels(theme);
+      this.#frame = frameOf(camera, history.origin, ratio, LATER_WIDTH);
+      this.#paintLater(history, step, levels[0]);
       this.#frame = frameOf(camera, history.origin, ratio);
-      this.#paintLines(history, step, this.#levels(theme));
+      this.#paintWalked(history, step, levels);
     }
     const top = Math.min(oldTop, this.#top);
     const bottom = Math.max(oldBottom, this.#bottom);
@@ -53,13 +57,15 @@ export class PathPainter {
     [this.#top, this.#bottom] = [Infinity, 0];
   }
 
-  #paintLines(history, step, levels) {
-    const { path, origin, count } = history;
+  #paintLater({ path, count }, step, colour) {
+    if (step === count) return;
+    const first = Math.max(0, linesBefore(path, step) - 1); // it may be walked in part
+    for (let n = first; n < path.size; n += 1) this.#line(path, n, path.lengths[n], colour);
+  }
+
+  #paintWalked(history, step, levels) {
+    const { path, origin } = history;
     const walked = linesBefore(path, step);
-    if (step < count) {
-      const first = Math.max(0, walked - 1); // it may be walked in part
-      for (let n = first; n < path.size; n += 1) this.#line(path, n, path.lengths[n], levels[0]);
-    }
     const shades = LEVELS - 1 - OLDEST; // the last level is for the latest steps
     for (let n = 0; n < walked; n += 1) {
       const length = Math.min(path.lengths[n], step - path.steps[n]);
@@ -116,9 +122,12 @@ export class PathPainter {
   }
 }
 
-/** The top left corner of the origin's lines in device pixels, pixels per step, and line width. */
-function frameOf(camera, { x, y }, ratio) {
-  const width = Math.round(Math.max(MIN_WIDTH, WIDTH * camera.scale) * ratio);
+/**
+ * The top left corner of the origin's lines in device pixels, pixels per step, and line width, of
+ * which a line gets a `share`.
+ */
+function frameOf(camera, { x, y }, ratio, share = 1) {
+  const width = Math.max(1, Math.round(Math.max(MIN_WIDTH, WIDTH * camera.scale) * ratio * share));
   return {
     left: camera.screenX(x) * ratio - width / 2,
     top: camera.screenY(y) * ratio - width / 2,
