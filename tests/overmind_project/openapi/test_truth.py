@@ -12,6 +12,7 @@ from django.conf import settings
 from django.http import HttpResponse
 from django.test import Client
 from drf_spectacular.settings import spectacular_settings
+from rest_framework.settings import api_settings
 
 from overmind_project.auth.access import configured_tokens
 from overmind_project.middleware.body import LIMIT, SWARM_LIMIT
@@ -192,3 +193,14 @@ def test_every_error_and_every_request_has_an_example() -> None:
         body = described.get("requestBody", {"content": {}})
         for media_type, content in body["content"].items():
             assert "examples" in content, (operation, media_type)
+
+
+def test_no_parameter_chooses_the_form_of_an_answer() -> None:
+    """Most generated clients read every answer as JSON, whatever form was asked for."""
+    parameters = [
+        DOCUMENT.resolved(each)["name"]
+        for _, operation in DOCUMENT.operations()
+        for each in operation.get("parameters", ())
+    ]
+    assert "limit" in parameters
+    assert api_settings.URL_FORMAT_OVERRIDE not in parameters

@@ -27,11 +27,10 @@ function following(answer: Answer<unknown>, name: string): string | null {
   return link && new URL(link.slice(1, link.indexOf(">")), "http://x").searchParams.get(name);
 }
 
-const get = (id: string, headers = {}) => api.zerglings.getZergling(id, {}, { headers });
+const get = (id: string, headers = {}) => api.zerglings.getZergling(id, { headers });
 const command = (id: string, body: CommandSequence | CommandRequest, headers = {}) =>
-  api.zerglings.commandZergling(id, body, {}, { headers });
-const remove = (id: string, headers = {}) =>
-  api.zerglings.deleteZergling(id, {}, { headers, format: "json" });
+  api.zerglings.commandZergling(id, body, { headers });
+const remove = (id: string, headers = {}) => api.zerglings.deleteZergling(id, { headers, format: "json" });
 const text = () => "text";
 
 // The calls of the original's transcript
@@ -59,7 +58,7 @@ await show("gone", get(third));
 for (let n = 0; n < 2; n++) {
   const place = { location: { x: 3, y: -4 }, facing: Facing.E };
   const headers = { "Idempotency-Key": "spawn-1" };
-  await show("spawned once", api.zerglings.spawnZergling({}, place, { headers }));
+  await show("spawned once", api.zerglings.spawnZergling(place, { headers }));
 }
 for (let n = 0; n < 2; n++) {
   await show("moved once", command(first, ["M", "R"] as CommandSequence, { "Idempotency-Key": "step-1" }));
