@@ -22,6 +22,7 @@ from zerglings.domain.zergling import COMMANDS_PER_REQUEST, COORDINATE_LIMIT
 from zerglings.hive.bulk import LIMIT
 from zerglings.storage.base import PAGE_LIMIT
 
+FORM = "application/x-www-form-urlencoded"
 PREFIX = "/a.b/c"
 WITHIN_GRID = {"minimum": -COORDINATE_LIMIT, "maximum": COORDINATE_LIMIT}
 COUNT = {"minimum": 1, "maximum": LIMIT}
@@ -94,6 +95,9 @@ def test_every_named_path_has_the_path_prefix(sqlite: Backend, tmp_path: Path) -
         document = service.call("GET", f"{PREFIX}/schema/").json
         location = service.call("POST", f"{PREFIX}/zerglings/").headers["Location"]
         unknown = service.call("GET", f"{PREFIX}/zerglings/nobody").json
+        entry_points = service.call("GET", f"{PREFIX}/").json
+        here = {"Sec-Fetch-Site": "same-origin"}
+        signed_in = service.call("POST", f"{PREFIX}/sign-in", "next=/", here)
     assert document["servers"] == [{"url": PREFIX}]
     parts = document["components"]
     header = parts["headers"]["Location"]
@@ -103,4 +107,13 @@ def test_every_named_path_has_the_path_prefix(sqlite: Backend, tmp_path: Path) -
     examples = parts["responses"]["NoSuchZergling"]["content"]["application/json"]["examples"]
     assert [example["value"] for example in examples.values()] == [unknown]
     assert f"{PREFIX}/sign-in" in json.dumps(parts["responses"]["Unauthorised"])
+    answer = document["paths"]["/"]["get"]["responses"]["200"]["content"]["application/json"]
+    assert answer["examples"]["All"]["value"] == entry_points
+    for path in parts["schemas"]["EntryPoints"]["properties"].values():
+        assert re.match(path["pattern"], f"{PREFIX}/")
+        assert not re.match(path["pattern"], "/zerglings")
+    onward = parts["headers"]["Onward"]
+    assert onward["example"] == signed_in.headers["Location"]
+    form = document["paths"]["/sign-in"]["post"]["requestBody"]["content"][FORM]
+    assert form["examples"]["ToTheMap"]["value"]["next"] == onward["example"]
     assert "__Secure-" in parts["securitySchemes"]["cookie"]["description"]
