@@ -186,6 +186,12 @@ def test_every_example_matches_its_schema() -> None:
             DOCUMENT.validate(schema, example["value"])
 
 
+def test_the_name_of_every_example_is_an_identifier() -> None:
+    names = [name for _, examples in examples_in(generated()) for name in examples]
+    assert names
+    assert [name for name in names if not name.isidentifier()] == []
+
+
 def test_every_error_and_every_request_has_an_example() -> None:
     for operation, described in DOCUMENT.operations():
         for status in DOCUMENT.statuses(operation):
