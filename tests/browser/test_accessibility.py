@@ -75,10 +75,11 @@ def answer(page: Page, status: int) -> Locator:
 
 
 def test_no_page_has_barriers(service: Service, page: Page, url: str, spawn: Spawn) -> None:
+    spawn()
     paths = paths_of_pages(service, spawn(2, 3, "S"))
     assert len(paths) >= 9
     paths.remove("docs")  # see test_documentation.py
-    for path in [*paths, "zerglings/nobody", "zerglings/?limit=x"]:
+    for path in [*paths, "zerglings/nobody", "zerglings/?limit=x", "zerglings/?limit=1"]:
         page.goto(url + path)
         assert barriers(page) == []
 
@@ -211,6 +212,18 @@ def test_a_zergling_lives_and_dies_by_the_keyboard(page: Page, url: str, service
         press(key)
     answer(page, 204)
     assert service.call("GET", "/zerglings/").json == {}
+
+
+def test_pages_lead_to_the_next_and_to_the_map_by_the_keyboard(
+    live_map: LiveMap, url: str, spawn: Spawn
+) -> None:
+    page, ids = live_map.page, sorted([spawn(), spawn()])
+    page.goto(f"{url}zerglings/?limit=1")
+    page.get_by_role("link", name="Next page").press("Enter")
+    expect(page.locator("pre")).to_contain_text(ids[1])
+    page.goto(f"{url}zerglings/{ids[1]}")
+    page.get_by_role("link", name="Show on the map").press("Enter")
+    expect(live_map.panel.locator("h2")).to_have_text(ids[1])
 
 
 def test_a_refused_form_keeps_the_input_and_says_what_is_wrong(page: Page, url: str) -> None:

@@ -5,6 +5,7 @@ All output is escaped. The policy is a second line of defence against script inj
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,6 +30,8 @@ PAGE_CSP = "; ".join(
 )
 """Content-Security-Policy of a page: scripts, styles, images and connections of its origin only."""
 
+_LINK = re.compile('<([^>]*)>; rel="next"')
+
 
 class PageRenderer(BrowsableAPIRenderer):
     """DRF's browsable API renderer with ``PAGE_CSP``, and with forms that keep refused input."""
@@ -45,6 +48,12 @@ class PageRenderer(BrowsableAPIRenderer):
         if renderer_context:
             renderer_context["response"]["Content-Security-Policy"] = PAGE_CSP
         return super().render(data, accepted_media_type, renderer_context)
+
+    def get_context(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Return the template's context, with the URL of the next page if there is one."""
+        context: dict[str, Any] = super().get_context(*args, **kwargs)
+        link = _LINK.match(context["response"].get("Link", ""))
+        return context | {"next_page": link and link[1]}
 
     def render_form_for_serializer(self, serializer: BaseSerializer[Any]) -> Any:  # noqa: ANN401 - the framework's own
         """Return the HTML form, with the refused input and its errors if there are any."""

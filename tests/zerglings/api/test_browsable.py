@@ -186,3 +186,37 @@ def test_any_refused_form_gets_a_page(api: Client, fields: dict[str, str]) -> No
     assert {"location.x", "facing"} <= {
         field.get("name") for field in Forms(reply.content.decode()).fields
     }
+
+
+def link(text: str, label: str) -> str | None:
+    """Return the URL of the link with this label, None if the page has none."""
+    found = re.search(rf'<a [^>]*href="([^"]*)"[^>]*>{label}</a>', text)
+    return unescape(found[1]) if found else None
+
+
+def test_a_page_of_a_list_or_history_links_to_the_next_one(api: Client, zergling_id: str) -> None:
+    api.post("/zerglings/")
+    api.post(f"/zerglings/{zergling_id}", "MM", content_type="text/plain")
+    for path in ("/zerglings/?limit=1", f"/zerglings/{zergling_id}/history?limit=1"):
+        first = api.get(path, headers=BROWSER)
+        following = link(first.content.decode(), "Next page")
+        assert following
+        assert first.headers["Link"] == f'<{following}>; rel="next"'
+        last = api.get(following, headers=BROWSER)
+        assert last.status_code == 200
+        assert link(last.content.decode(), "Next page") is None
+
+
+def test_the_page_of_a_living_zergling_links_to_its_place_on_the_map(
+    api: Client, zergling_id: str
+) -> None:
+    path = f"/zerglings/{zergling_id}"
+
+    def on_the_map(path: str, method: str = "GET") -> str | None:
+        reply = api.generic(method, path, headers=BROWSER)
+        return link(reply.content.decode(), "Show on the map")
+
+    assert on_the_map(path) == on_the_map(f"{path}/history") == f"/#{zergling_id}"
+    assert on_the_map("/zerglings/") is None
+    assert on_the_map(path, "DELETE") is None
+    assert on_the_map(path) is None
