@@ -12,6 +12,9 @@ INSTALL := install --quiet --disable-pip-version-check --require-hashes --no-dep
 UV = index=$${PIP_INDEX_URL:-$$($(BIN)/python -m pip config get global.index-url 2>/dev/null)}; \
 	env $${index:+UV_DEFAULT_INDEX="$$index"} $(BIN)/uv
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' overmind_project/__init__.py)
+ifneq ($(origin VERSION),file)
+$(error VERSION cannot be set, because an image has the version of its sources: check out the tag v$(VERSION) instead)
+endif
 
 .DEFAULT_GOAL := help
 unexport PYTHONDONTWRITEBYTECODE  # without bytecode, each of hundreds of test processes would compile the service

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 
@@ -51,6 +52,44 @@ def test_no_other_file_names_the_version() -> None:
 def test_make_prints_the_version() -> None:
     printed = subprocess.run(
         ["make", "--silent", "version"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert printed.stdout == f"{__version__}\n"
+
+
+def test_an_image_has_the_version_of_its_sources() -> None:
+    printed = subprocess.run(
+        ["make", "--dry-run", "image"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    words = printed.stdout.split()
+    assert f"VERSION={__version__}" in words
+    assert f"overmind:{__version__}" in words
+
+
+@pytest.mark.parametrize("target", ["image", "publish"])
+@pytest.mark.parametrize("how", ["argument", "environment"])
+def test_make_rejects_another_version(target: str, how: str) -> None:
+    given = ["VERSION=9.9.9"] if how == "argument" else ["--environment-overrides"]
+    refused = subprocess.run(
+        ["make", "--dry-run", target, "IMAGE=registry.example/overmind", *given],
+        cwd=ROOT,
+        env=os.environ | {"VERSION": "9.9.9"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert refused.returncode != 0
+    assert "check out the tag v9.9.9" in refused.stderr
+    assert "docker" not in refused.stdout
+
+
+def test_make_ignores_a_version_of_the_environment() -> None:
+    printed = subprocess.run(
+        ["make", "--silent", "version"],
+        cwd=ROOT,
+        env=os.environ | {"VERSION": "9.9.9"},
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert printed.stdout == f"{__version__}\n"
 
