@@ -18,7 +18,7 @@ from unittest.mock import patch
 from django.urls import Resolver404, resolve
 
 from overmind_project import __version__, env, gunicorn_conf, settings
-from tests.k8s import availability
+from tests.k8s import availability, network
 from tests.k8s.availability import OURS, Rule
 from tests.k8s.render import (
     Container,
@@ -235,6 +235,7 @@ RULES: tuple[Rule, ...] = (
     the_web_container_has_no_admin_credentials,
     variables_are_known_to_the_settings,
     *availability.RULES,
+    *network.RULES,
 )
 
 

@@ -54,6 +54,19 @@ def test_each_node_of_couchdb_is_scraped_once(overlay: Path) -> None:
 
 
 @each_overlay
+def test_only_prometheus_in_the_namespace_monitoring_is_let_in(overlay: Path) -> None:
+    objects = with_components(overlay, "couchdb-metrics")
+    policy = find(objects, "NetworkPolicy/couchdb-metrics")["spec"]
+    (rule,) = policy["ingress"]
+    (peer,) = rule["from"]
+    assert peer == {
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}},
+        "podSelector": {"matchLabels": {"app.kubernetes.io/name": "prometheus"}},
+    }
+    assert policy["policyTypes"] == ["Ingress"]
+
+
+@each_overlay
 def test_the_account_comes_from_the_secret_that_the_script_creates(overlay: Path) -> None:
     used = endpoint(overlay)["basicAuth"]
     assert {name: each["key"] for name, each in used.items()} == {

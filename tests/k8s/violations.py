@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tests.k8s import availability, rules
+from tests.k8s import availability, network, rules
 from tests.k8s.availability import Rule
 from tests.k8s.render import find
 
@@ -272,6 +272,28 @@ def the_admin_by_a_volume(objects: list[Object]) -> None:
 def the_admin_by_a_projected_volume(objects: list[Object]) -> None:
     source = {"secret": {"name": "couchdb-password"}}
     pod(objects)["volumes"].append({"name": "all", "projected": {"sources": [source]}})
+
+
+@violates(network.only_named_pods_connect_to_couchdb)
+def a_policy_that_lets_every_pod_connect(objects: list[Object]) -> None:
+    del find(objects, "NetworkPolicy/couchdb")["spec"]["ingress"][0]["from"]
+
+
+@violates(network.only_named_pods_connect_to_couchdb)
+def a_policy_that_lets_every_namespace_connect(objects: list[Object]) -> None:
+    rule = find(objects, "NetworkPolicy/couchdb")["spec"]["ingress"][0]
+    rule["from"].append({"namespaceSelector": {}})
+
+
+@violates(network.only_named_pods_connect_to_couchdb)
+def a_policy_for_all_pods_that_lets_every_pod_connect(objects: list[Object]) -> None:
+    spec = {"podSelector": {}, "policyTypes": ["Ingress"], "ingress": [{}]}
+    add(objects, "NetworkPolicy", "open", spec=spec)
+
+
+@violates(network.only_named_pods_connect_to_couchdb)
+def a_policy_for_egress_only(objects: list[Object]) -> None:
+    find(objects, "NetworkPolicy/couchdb")["spec"]["policyTypes"] = ["Egress"]
 
 
 @violates(rules.variables_are_known_to_the_settings)
