@@ -17,6 +17,9 @@ OURS = "overmind"
 
 SPREAD = {"topology.kubernetes.io/zone", "kubernetes.io/hostname"}
 
+REVISION = ["pod-template-hash"]
+"""The label that tells the revisions of a Deployment apart."""
+
 _HASHED_NAME = re.compile(r"-[2456789bcdfghkmt]{10}$")  # as kustomize writes it
 
 
@@ -46,12 +49,18 @@ def no_disruption_budget_blocks_a_single_pod(objects: Objects) -> list[str]:
 
 
 def replicas_spread_over_zones_and_machines(objects: Objects) -> list[str]:
+    """During a rollout the pods of a Deployment's old revision do not count: they are to stop."""
     complaints = []
     for pod in pods(objects):
         if pod.kind == "Deployment" or pod.replicas > 1:
             constraints = pod.spec.get("topologySpreadConstraints", [])
             spread = {each["topologyKey"] for each in constraints}
             complaints += [f"{pod.name}: not spread by {key}" for key in sorted(SPREAD - spread)]
+            complaints += [
+                f"{pod.name}: its old pods count in the spread by {each['topologyKey']}"
+                for each in constraints
+                if pod.kind == "Deployment" and each.get("matchLabelKeys") != REVISION
+            ]
     return complaints
 
 

@@ -335,6 +335,11 @@ def replicas_in_one_zone(objects: list[Object]) -> None:
 
 
 @violates(availability.replicas_spread_over_zones_and_machines)
+def a_spread_that_counts_the_old_revision(objects: list[Object]) -> None:
+    del pod(objects)["topologySpreadConstraints"][1]["matchLabelKeys"]
+
+
+@violates(availability.replicas_spread_over_zones_and_machines)
 def couchdb_nodes_on_one_machine(objects: list[Object]) -> None:
     find(objects, "StatefulSet/couchdb")["spec"]["replicas"] = 3
     spread = {
