@@ -86,21 +86,24 @@ class LiveView:
             lines: the terminal's height in characters.
         """
         grid_lines = max(SMALLEST_GRID, lines - EVENT_LINES - 2)
-        grid, scale = self._grid(max(SMALLEST_GRID, columns - 4), grid_lines)
+        grid, scale, ranges = self._grid(max(SMALLEST_GRID, columns - 4), grid_lines)
         count = f"{len(self._poses)} zergling{'' if len(self._poses) == 1 else 's'}"
         steps = "a cell is one step" if scale == 1 else f"a cell is {scale} × {scale} steps"
         latest = Text("\n").join(list(self._lines)[: -(EVENT_LINES - 1) : -1])
         layout = Layout()
         layout.split_column(
-            Layout(Panel(grid, title=f"{count}; {steps}"), size=grid_lines + 2),
+            Layout(
+                Panel(grid, title=_caption(f"{count}; {steps}"), subtitle=_caption(ranges)),
+                size=grid_lines + 2,
+            ),
             Layout(Panel(latest, title="latest first; Ctrl-C ends"), size=EVENT_LINES),
         )
         return layout
 
-    def _grid(self, columns: int, lines: int) -> tuple[Text, int]:
-        """Return the grid, north up, and the steps on each side of a cell."""
+    def _grid(self, columns: int, lines: int) -> tuple[Text, int, str]:
+        """Return the grid, north up, the steps on each side of a cell, and its ranges in words."""
         if not self._poses:
-            return Text("no zerglings"), 1
+            return Text("no zerglings"), 1, ""
         left, width = _range(pose.x for pose in self._poses.values())
         bottom, height = _range(pose.y for pose in self._poses.values())
         scale = max(1, -(-width // columns), -(-height // lines))
@@ -116,7 +119,14 @@ class LiveView:
             "".join(_mark(counts[x, y], facings.get((x, y), "")) for x in range(columns))
             for y in range(lines - 1, -1, -1)
         )
-        return Text("\n".join(rows), no_wrap=True), scale
+        last_x, last_y = first_x + columns * scale - 1, first_y + lines * scale - 1
+        ranges = f"x {first_x} to {last_x}, y {first_y} to {last_y}"
+        return Text("\n".join(rows), no_wrap=True), scale, ranges
+
+
+def _caption(text: str) -> Text:
+    """Return a text for a border: it ends in "…" if the terminal is too narrow."""
+    return Text(text, overflow="ellipsis")
 
 
 def _mark(count: int, facing: str) -> str:

@@ -147,7 +147,8 @@ class LineWatch(Watch):
         if event.zergling is not None and event.kind != KIND_DIED:
             pose = event.zergling.pose
             commands = event.zergling.command_count
-            line += f"  {pose.facing}  {pose.x},{pose.y}  after {commands} commands"
+            line += f"  {pose.facing}  {pose.x},{pose.y}  after {commands} command"
+            line += "" if commands == 1 else "s"
         return line
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from io import StringIO
 
+import pytest
 from rich.console import Console
 
 from zerglings.domain.pose import Pose
@@ -56,6 +58,39 @@ def test_a_wide_swarm_is_scaled_to_the_terminal() -> None:
     assert {len(line) for line in drawn(view)} == {COLUMNS}
 
 
+@pytest.mark.parametrize(
+    "places",
+    [
+        [(5, -3)],
+        [(-20, 4), (25, 17)],  # fills the grid's 46 columns and 14 lines
+        [(-3, -4), (40, 9), (0, 100), (17, 17)],
+        [(-900_000, -900_000), (900_000, 900_000)],
+    ],
+)
+def test_the_frame_says_where_the_marks_are(places: list[tuple[int, int]]) -> None:
+    view = LiveView()
+    view.place([(f"{x},{y}", Pose(x, y)) for x, y in places])
+    lines = drawn(view)
+    rows, frame = [row[2:-2] for row in lines[1 : -EVENT_LINES - 1]], lines[-EVENT_LINES - 1]
+    found = re.search(r" x (-?\d+) to (-?\d+), y (-?\d+) to (-?\d+) ", frame)
+    assert found, frame
+    left, right, bottom, top = map(int, found.groups())
+    scale = (right - left + 1) // len(rows[0])
+    assert right - left + 1 == scale * len(rows[0])
+    assert top - bottom + 1 == scale * len(rows)
+    steps = "one step" if scale == 1 else f"{scale} × {scale} steps"
+    assert f"; a cell is {steps} " in lines[0]
+    marked = {(x, y) for y, row in enumerate(rows) for x, mark in enumerate(row) if mark != " "}
+    assert marked == {((x - left) // scale, (top - y) // scale) for x, y in places}
+
+
+def test_captions_that_do_not_fit_end_in_an_ellipsis() -> None:
+    view = LiveView()
+    view.place([("a", Pose(-(2**53 - 1), 0)), ("b", Pose(0, 2**53 - 1))])
+    lines = drawn(view)
+    assert [line.rstrip("─╮╯")[-1] for line in (lines[0], lines[-EVENT_LINES - 1])] == ["…", "…"]
+
+
 def test_every_zergling_is_inside_at_every_size() -> None:
     places = [(-3, -4), (40, 9), (0, 100), (17, 17)]
     for columns, lines in ((20, 14), (51, 25), (200, 60)):
@@ -94,7 +129,9 @@ def test_the_latest_event_comes_first() -> None:
 
 
 def test_an_empty_swarm_says_so() -> None:
-    assert "no zerglings" in drawn(LiveView())[1]
+    lines = drawn(LiveView())
+    assert "no zerglings" in lines[1]
+    assert set(lines[-EVENT_LINES - 1]) == set("╰─╯")
 
 
 def test_a_tiny_terminal_is_no_error() -> None:

@@ -15,8 +15,8 @@ from rich.console import Console
 from tests.support.backends import Backend
 from tests.support.faulty_store import FaultyStore, raising
 from zerglings.domain.pose import Pose
-from zerglings.domain.zergling import Zergling
-from zerglings.hive.change_events import KIND_SPAWNED, ChangeBatch, Event
+from zerglings.domain.zergling import CommandRequest, Zergling
+from zerglings.hive.change_events import KIND_MOVED, KIND_SPAWNED, ChangeBatch, Event
 from zerglings.hive.hive import Hive
 from zerglings.management import watching
 from zerglings.management.live_view import LiveView
@@ -37,8 +37,13 @@ class Lines:
 
     def __init__(self, store: FaultyStore) -> None:
         self._errors = io.StringIO()
-        output = OutputWrapper(io.StringIO())
-        self.watch = LineWatch(Hive(store), output, OutputWrapper(self._errors), no_style())
+        self._output = io.StringIO()
+        wrappers = OutputWrapper(self._output), OutputWrapper(self._errors)
+        self.watch = LineWatch(Hive(store), *wrappers, no_style())
+
+    def printed(self) -> list[str]:
+        """Return the lines for changes without their times."""
+        return [line[len("12:00:00  ") :] for line in self._output.getvalue().splitlines()]
 
     def said(self) -> list[str]:
         """Return the sentences without their times."""
@@ -65,6 +70,18 @@ def drawn_after(store: FaultyStore, monkeypatch: pytest.MonkeyPatch, *has_more: 
 
 def spawned(number: int) -> Event:
     return Event(KIND_SPAWNED, f"z{number}", Zergling.spawned(f"z{number}", Pose(number, 0)))
+
+
+def test_a_line_counts_one_command_and_several_commands(store: FaultyStore, lines: Lines) -> None:
+    hive = Hive(store)
+    zergling = hive.spawn(Pose())
+    for commands in ("M", "MM"):
+        moved = hive.command(zergling.id, CommandRequest.command(commands))
+        lines.watch.show(ChangeBatch([Event(KIND_MOVED, moved.id, moved)], "1", has_more=False))
+    assert lines.printed() == [
+        f"moved    {zergling.id}  N  0,1  after 1 command",
+        f"moved    {zergling.id}  N  0,3  after 3 commands",
+    ]
 
 
 def test_a_watch_ends_with_the_error_of_an_outage_that_lasts(
