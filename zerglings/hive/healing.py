@@ -21,7 +21,7 @@ from zerglings.hive import idempotency
 from zerglings.repository.archive import Archive
 from zerglings.repository.base_recovery import BaseRecovery
 from zerglings.repository.reading import MissingMerge, Reader
-from zerglings.repository.retry_budget import BATCH_JOB_TIMEOUT
+from zerglings.repository.retry_budget import BATCH_JOB_TIMEOUT, TimeLeft
 from zerglings.storage.base import Store, StoreError, StoreUnavailable
 from zerglings.storage.regions import heartbeats
 from zerglings.storage.regions.exchange import Part
@@ -200,7 +200,7 @@ class Healer:
 
     def _reached(self, leaf: Zergling) -> set[str]:
         """Return the ids of a leaf's chunks. Its base is restored first if necessary."""
-        zergling = self._bases.restore(leaf, timeout=BATCH_JOB_TIMEOUT)
+        zergling = self._bases.restore(leaf, TimeLeft(BATCH_JOB_TIMEOUT))
         return {
             chunk.id for chunk in self._archive.newest_first(zergling, timeout=BATCH_JOB_TIMEOUT)
         }

@@ -19,6 +19,7 @@ from zerglings.domain.pose import ORIGINAL_SPAWN
 from zerglings.domain.zergling import Base, Zergling
 from zerglings.repository.archive import SHORTEST_TAIL, Archive
 from zerglings.repository.chunk_store import MissingChunk
+from zerglings.repository.retry_budget import TimeLeft
 
 CHUNKLESS_CACHE_SIZE = 2000
 """Number of revisions without a base to remember for which no chunk was found."""
@@ -39,7 +40,7 @@ class BaseRecovery:
         self._chunkless: OrderedDict[str, float] = OrderedDict()
         self._lock = threading.Lock()
 
-    def restore(self, zergling: Zergling, *, timeout: float) -> Zergling:
+    def restore(self, zergling: Zergling, time_left: TimeLeft) -> Zergling:
         """Restore the base and spawn of a zergling that lacks them. Return any other unchanged.
 
         Its history continues the newest chunk whose last pose is the pose at which the history
@@ -51,7 +52,7 @@ class BaseRecovery:
 
         Args:
             zergling: any zergling.
-            timeout: seconds for each store call.
+            time_left: the time that is left when the first store call begins limits each.
 
         Raises:
             CopiesBehind: copies in service lack documents, so that chunks may be missing.
@@ -67,6 +68,7 @@ class BaseRecovery:
             return zergling
         # The chunks are older than what the original has written, so each complete copy lists them.
         # With an incomplete list, older history would be lost.
+        timeout = time_left()
         self._archive.check_copies(timeout=timeout)
         ending = (
             chunk

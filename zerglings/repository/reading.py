@@ -77,8 +77,9 @@ class Reader:
 
         Args:
             zergling_ids: which zerglings to read.
-            timeout: seconds for the read, and half as many again for merging. What is not merged
-                in time is served unmerged, or merged without being written back.
+            timeout: seconds for the read, and half as many again for merging and for restoring
+                lost bases. What is not merged in time is served unmerged, or merged without being
+                written back. A zergling whose base cannot be restored in time gets an error.
             all_copies: read every node's copy instead of a majority's.
             to_change: whether the caller is going to change them. A history that is too long to be
                 changed then gives ``LongHistory``: move it into chunks and read again, see
@@ -92,9 +93,11 @@ class Reader:
         documents = self._store.get_many(zergling_ids, timeout=timeout, all_copies=all_copies)
         decoded = {id_: _decode_leaves(leaves) for id_, leaves in documents.items()}
         time_left = TimeLeft(timeout * MERGE_SHARE)
+        # Rivals come last, so that a slow merge takes no time from the others.
+        ordered = sorted(decoded.items(), key=lambda item: len(item[1]) > 1)
         found = {
             id_: self._resolve(zerglings, time_left, all_copies=all_copies)
-            for id_, zerglings in decoded.items()
+            for id_, zerglings in ordered
         }
         found |= self._awaited([id_ for id_, leaves in documents.items() if not leaves], time_left)
         return {id_: self._shorten(each) for id_, each in found.items()} if to_change else found
@@ -147,20 +150,22 @@ class Reader:
 
         Rivals whose chunks have not arrived yet are left out and stay in the store. A later read
         merges them. If the chunks cannot be read in time, only one rival is returned.
+
+        Raises:
+            StoreUnavailable: no rival may be served alone. One that lacks its base may not: the
+                idempotency keys of its older part are unknown. A dead one needs no keys.
         """
         if len(rivals) <= 1 and not any(rival.lacks_base for rival in rivals):
             return [Leaf(rival) for rival in rivals]
-        complete = complete_rivals(
-            [
-                self._bases.restore(rival, timeout=time_left()) if rival.lacks_base else rival
-                for rival in rivals
-            ]
-        )
+        known = [rival for rival in rivals if rival.is_dead or not rival.lacks_base]
         try:
-            leaves = self._archive.load_leaves(complete, time_left)
+            known = complete_rivals([self._bases.restore(rival, time_left) for rival in rivals])
+            leaves = self._archive.load_leaves(known, time_left)
         except StoreUnavailable as error:
+            if not known:
+                raise
             logger.info("Could not read all rivals of %s, will retry: %s", rivals[0].id, error)
-            leaves = [Leaf(_to_serve_alone(complete))]
+            leaves = [Leaf(_to_serve_alone(known))]
         if len(leaves) < len(rivals):
             counters.merge_deferred()
         return leaves

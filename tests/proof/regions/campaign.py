@@ -30,6 +30,7 @@ from zerglings.domain.document_format import decode
 from zerglings.domain.pose import replay
 from zerglings.repository.archive import Archive
 from zerglings.repository.base_recovery import BaseRecovery
+from zerglings.repository.retry_budget import TimeLeft
 from zerglings.storage.base import StoreError
 
 CONVERGENCE = 300.0
@@ -160,7 +161,7 @@ class Campaign:
             for id_, stored in self._stored.items():
                 document, *_ = store.get_many([id_], timeout=SOON)[id_]
                 bases = BaseRecovery(Archive(store.history))
-                zergling = bases.restore(decode(document), timeout=SOON)
+                zergling = bases.restore(decode(document), TimeLeft(SOON))
                 words = [word for each in whole_history(store, zergling) for word in each.words]
                 self.report.wrong += [
                     f"{fault} of {id_} in {region.name}"

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.arrivals import TAIL, all_ids, deliver, deliver_chunks, moved, other_region
+from tests.support.arrivals import (
+    TAIL,
+    all_ids,
+    as_the_original_writes,
+    deliver,
+    deliver_chunks,
+    moved,
+    other_region,
+)
 from tests.support.backends import Backend
-from tests.support.documents import leaves
+from tests.support.documents import SOON, leaves, read, write
 from tests.support.faulty_store import FaultyStore
+from tests.support.original import Original
 from zerglings.domain.chunks import shorten
 from zerglings.domain.document_format import encode
 from zerglings.domain.pose import Pose
@@ -117,8 +126,76 @@ def test_many_rivals_are_served_although_the_time_is_up(
         shorter, _ = shorten(moved(spawn, 3, f"east{number}-"), TAIL)
         deliver(backend, encode(shorter), spawn)
         ids.append(spawn.id)
+    use_up_time(monkeypatch)
+    assert counts(store, ids) == dict.fromkeys(ids, 4)
+
+
+def use_up_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave no time for merges and for the chunks of zerglings."""
     monkeypatch.setattr(reading, "TimeLeft", lambda seconds: TimeLeft(0))
-    found = Reader(store, Archive(store.history)).read(ids, timeout=2)
-    assert {
-        id_: each.command_count for id_, each in found.items() if isinstance(each, Zergling)
-    } == (dict.fromkeys(ids, 4))
+
+
+def counts(store: Store, ids: list[str]) -> dict[str, int | type[object]]:
+    """Read zerglings, and return how many commands each has, or the error."""
+    found = Reader(store, Archive(store.history)).read(ids, timeout=SOON)
+    return {
+        id_: each.command_count if isinstance(each, Zergling) else type(each)
+        for id_, each in found.items()
+    }
+
+
+def test_a_short_history_of_the_original_is_served_although_the_time_is_up(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = Original(store)
+    id_ = original.spawn()
+    original.command(id_, "M")
+    use_up_time(monkeypatch)
+    assert counts(store, [id_]) == {id_: 1}
+
+
+def test_a_rival_that_needs_no_chunk_is_served_when_the_time_is_up(
+    backend: Backend, store: Store, hive: Hive, spawn: Zergling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hive.command(spawn.id, CommandRequest("own", ("R",)))
+    document, chunks = other_region(spawn)
+    deliver_chunks(store, chunks)
+    deliver(backend, as_the_original_writes(document), spawn)
+    use_up_time(monkeypatch)
+    assert counts(store, [spawn.id]) == {spawn.id: 1}
+
+
+def lose_base(store: Store, spawn: Zergling) -> None:
+    """Have the original rewrite a zergling whose older commands are in chunks."""
+    document, chunks = other_region(spawn)
+    deliver_chunks(store, chunks)
+    current = read(store, spawn.id)
+    write(store, as_the_original_writes(document) | {"_rev": current["_rev"]})
+
+
+def test_no_history_is_served_without_its_older_part_when_the_time_is_up(
+    store: Store, spawn: Zergling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their idempotency keys would be unknown."""
+    lose_base(store, spawn)
+    assert counts(store, [spawn.id]) == {spawn.id: 350}
+    use_up_time(monkeypatch)
+    assert counts(store, [spawn.id]) == {spawn.id: StoreUnavailable}
+
+
+def test_a_slow_merge_takes_no_time_from_zerglings_without_rivals(
+    backend: Backend, store: Store, hive: Hive, spawn: Zergling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    merged, alone = spawn, hive.spawn(Pose())
+    hive.command(merged.id, CommandRequest("own", ("R",)))
+    deliver(backend, encode(moved(merged, 3, "east")), merged)
+    lose_base(store, alone)
+    time_left = TimeLeft(SOON)
+    monkeypatch.setattr(reading, "TimeLeft", lambda seconds: time_left)
+    slow = FaultyStore(store)
+    slow.before_put = lambda document: use_up(time_left)
+    assert counts(slow, [merged.id, alone.id]) == {merged.id: 4, alone.id: 350}
+
+
+def use_up(time_left: TimeLeft) -> None:
+    time_left._end = 0.0
