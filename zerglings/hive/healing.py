@@ -22,7 +22,7 @@ from zerglings.repository.archive import Archive
 from zerglings.repository.base_recovery import BaseRecovery
 from zerglings.repository.reading import MissingMerge, Reader
 from zerglings.repository.retry_budget import BATCH_JOB_TIMEOUT, TimeLeft
-from zerglings.storage.base import Store, StoreError, StoreUnavailable
+from zerglings.storage.base import MergedAway, Store, StoreError, StoreUnavailable
 from zerglings.storage.regions import heartbeats
 from zerglings.storage.regions.exchange import Part
 
@@ -214,7 +214,7 @@ class Healer:
         """
         found = self._store.get_many([zergling_id], all_copies=True, timeout=BATCH_JOB_TIMEOUT)
         leaves = found[zergling_id]
-        if not leaves and self._store.merged_away([zergling_id], timeout=BATCH_JOB_TIMEOUT):
+        if isinstance(leaves, MergedAway):
             raise MissingMerge(zergling_id)
         return leaves
 

@@ -24,7 +24,7 @@ from zerglings.repository.chunk_store import Incomplete
 from zerglings.repository.moving import LongHistory, Mover
 from zerglings.repository.retry_budget import RetryBudget, TimeLeft
 from zerglings.repository.writing import Writer
-from zerglings.storage.base import Conflict, Page, Store, StoreError, StoreUnavailable
+from zerglings.storage.base import Conflict, MergedAway, Page, Store, StoreError, StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -99,7 +99,11 @@ class Reader:
             id_: self._resolve(zerglings, time_left, all_copies=all_copies)
             for id_, zerglings in ordered
         }
-        found |= self._awaited([id_ for id_, leaves in documents.items() if not leaves], time_left)
+        found |= {
+            id_: MissingMerge(id_)
+            for id_, leaves in documents.items()
+            if isinstance(leaves, MergedAway)
+        }
         return {id_: self._shorten(each) for id_, each in found.items()} if to_change else found
 
     def page(self, after: str | None, limit: int) -> Page:
@@ -117,16 +121,6 @@ class Reader:
                 if (end := budget.record_failure(error, time.monotonic() - began)) is not None:
                     raise end from error
             time.sleep(budget.next_pause())
-
-    def _awaited(self, deleted: Collection[str], time_left: TimeLeft) -> dict[str, Found]:
-        """Return an error for each deleted id whose merge has not arrived yet."""
-        if not deleted:
-            return {}
-        try:
-            awaited = self._store.merged_away(deleted, timeout=time_left())
-        except StoreError as error:
-            return dict.fromkeys(deleted, error)
-        return {id_: MissingMerge(id_) for id_ in awaited}
 
     def _shorten(self, found: Found) -> Found:
         try:

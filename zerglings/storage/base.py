@@ -84,6 +84,14 @@ class Written:
     is_minority: bool = False
 
 
+class MergedAway(list[Document]):
+    """The empty list for a document whose leaves were all deleted with ``MERGED``.
+
+    The leaf that holds their content has not arrived yet: replication may deliver the leaves of a
+    document one by one.
+    """
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """One page of documents in id order.
@@ -123,18 +131,10 @@ class Store(ABC):
         """Return, for each document, the leaves that are not deleted, the current revision first.
 
         More than one leaf means that there are conflicting revisions. An empty list means that the
-        document was deleted. Ids that were never stored are absent from the result. A normal read
-        asks a majority of a cluster's copies. ``all_copies`` asks every copy that answers, which
-        costs more.
+        document was deleted, or ``MergedAway``. Ids that were never stored are absent from the
+        result. A normal read asks a majority of a cluster's copies. ``all_copies`` asks every copy
+        that answers, which costs more.
         """
-
-    def merged_away(self, document_ids: Collection[str], *, timeout: float) -> set[str]:
-        """Return those deleted documents whose leaves were all deleted with ``MERGED``.
-
-        The leaf that holds their content has not arrived yet: replication may deliver the leaves of
-        a document one by one.
-        """
-        return set()
 
     @abstractmethod
     def put_many(
@@ -148,7 +148,7 @@ class Store(ABC):
         - With ``_rev``, a write succeeds only while that revision is a leaf and not deleted. On
           one node, only one of several writers with the same ``_rev`` succeeds.
         - Without ``_rev``, a write succeeds only while no document of that id exists.
-        - ``{"_id", "_rev", "_deleted": True}`` deletes that leaf, see also ``merged_away``.
+        - ``{"_id", "_rev", "_deleted": True}`` deletes that leaf, see also ``MergedAway``.
         - A ``_rev`` whose document is deleted or was never stored has no defined result: CouchDB
           1.x accepts it, and 3.4 does for some documents.
 

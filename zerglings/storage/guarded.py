@@ -35,10 +35,6 @@ class GuardedStore(Store):
         with self.breaker.call(timeout) as remaining:
             return self._store.get_many(document_ids, timeout=remaining, all_copies=all_copies)
 
-    def merged_away(self, document_ids: Collection[str], *, timeout: float) -> set[str]:
-        with self.breaker.call(timeout) as remaining:
-            return self._store.merged_away(document_ids, timeout=remaining)
-
     def put_many(
         self, documents: Sequence[Document], *, timeout: float
     ) -> list[Written | StoreError]:

@@ -77,11 +77,6 @@ class InstrumentedStore(Store):
             lambda: self._store.get_many(document_ids, timeout=timeout, all_copies=all_copies),
         )
 
-    def merged_away(self, document_ids: Collection[str], *, timeout: float) -> set[str]:
-        return self._measured(
-            "read_deleted", lambda: self._store.merged_away(document_ids, timeout=timeout)
-        )
-
     def put_many(
         self, documents: Sequence[Document], *, timeout: float
     ) -> list[Written | StoreError]:

@@ -154,6 +154,14 @@ def test_a_short_history_of_the_original_is_served_although_the_time_is_up(
     assert counts(store, [id_]) == {id_: 1}
 
 
+def test_a_removed_zergling_is_known_to_be_removed_although_the_time_is_up(
+    store: Store, spawn: Zergling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(store, {"_id": spawn.id, "_rev": spawn.revision, "_deleted": True})
+    use_up_time(monkeypatch)
+    assert counts(store, [spawn.id]) == {spawn.id: type(None)}
+
+
 def test_a_rival_that_needs_no_chunk_is_served_when_the_time_is_up(
     backend: Backend, store: Store, hive: Hive, spawn: Zergling, monkeypatch: pytest.MonkeyPatch
 ) -> None:

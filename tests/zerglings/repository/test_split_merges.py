@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from itertools import permutations
 
 import pytest
 
-from tests.support.documents import SOON, leaves, write
+from tests.support.backends import Backend
+from tests.support.documents import SOON, leaves, read, write
+from tests.support.fault_proxy import FaultProxy
 from tests.support.regions import Region, regions
 from tests.support.site import CouchDBServer
 from tests.zerglings.transfer.transfers import exported
@@ -17,9 +20,8 @@ from zerglings.domain.zergling import CommandRequest, Zergling
 from zerglings.hive.healing import Healer
 from zerglings.hive.hive import Hive
 from zerglings.hive.mutations import NoSuchZergling
-from zerglings.repository.archive import Archive
-from zerglings.repository.reading import MissingMerge, Reader
-from zerglings.storage.base import Store, StoreUnavailable
+from zerglings.repository.reading import MissingMerge
+from zerglings.storage.couchdb.database import Database
 
 TAIL = 10
 KEY = "a key"
@@ -168,38 +170,20 @@ def test_no_order_of_leaves_and_chunks_loses_or_repeats_a_command(
     assert len(leaves(second.store, spawn.id) or []) == 1
 
 
-def test_a_failed_look_at_deleted_ids_concerns_only_them(
-    two: Sequence[Region], spawn: Zergling, monkeypatch: pytest.MonkeyPatch
+def test_removed_zerglings_take_no_request_each(
+    couchdb: CouchDBServer, couch: Backend, proxy: FaultProxy
 ) -> None:
-    _, second = two
-    only_deletion_arrives(two, spawn)
-    other = hive_of(second).spawn(Pose(1, 1))
-    failing = raising_look(second.store, monkeypatch)
-    found = Reader(second.store, Archive(second.store.history)).read(
-        [spawn.id, other.id], timeout=SOON
-    )
-    assert found[spawn.id] is failing
-    assert isinstance(found[other.id], Zergling)
-
-
-def raising_look(store: Store, monkeypatch: pytest.MonkeyPatch) -> StoreUnavailable:
-    """Have a store fail to tell which documents were merged; return its error."""
-    failure = StoreUnavailable("no answer")
-
-    def look(*_: object, **__: object) -> set[str]:
-        raise failure
-
-    monkeypatch.setattr(store, "merged_away", look)
-    return failure
-
-
-def test_a_look_at_many_deleted_ids_ends_in_time(two: Sequence[Region]) -> None:
-    region, _ = two
-    hive = hive_of(region)
-    ids = [hive.spawn(Pose()).id for _ in range(3)]
-    for id_ in ids:
-        (leaf,) = leaves(region.store, id_) or []
-        write(region.store, leaf | {"_deleted": True})
-    assert region.store.merged_away(ids, timeout=SOON) == set()
-    with pytest.raises(StoreUnavailable):
-        region.store.merged_away(ids, timeout=0.0)
+    """Many of them would take longer than a stream waits for a batch of events."""
+    with closing(couchdb.client()) as client:
+        if not Database(client, "").is_modern(SOON):
+            pytest.skip("this server is not read in bulk")
+    with closing(couch.through(proxy.url).open()) as store:
+        hive = Hive(store)
+        position = hive.changes_after(None).position
+        ids = {hive.spawn(Pose()).id for _ in range(10)}
+        for id_ in ids:
+            write(store, {"_id": id_, "_rev": read(store, id_)["_rev"], "_deleted": True})
+        proxy.clear()
+        events = hive.changes_after(position).events
+        assert {(event.id, event.kind) for event in events} == {(id_, "died") for id_ in ids}
+        assert len(proxy.requests) < len(ids)

@@ -13,16 +13,16 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from zerglings.documents import Document, rank
-from zerglings.storage.base import NotBootstrapped, StoreUnavailable
+from zerglings.documents import MERGED, Document, rank
+from zerglings.storage.base import MergedAway, NotBootstrapped, StoreUnavailable
 from zerglings.storage.couchdb.database import Database, NoDocument, UnreadableAnswer
 from zerglings.storage.couchdb.responses import ErrorResponse
 
 logger = logging.getLogger(__name__)
 
 Leaves = dict[str, list[Document]]
-"""By document id, the leaves that are not deleted, the winner first; empty for a deleted document.
-"""
+"""By document id, the leaves that are not deleted, the winner first; empty for a deleted document,
+or ``MergedAway``."""
 
 ALL_COPIES = "100"
 """A read quorum (``r``) larger than any number of copies: CouchDB then asks all of them."""
@@ -138,10 +138,10 @@ class LeafReader:
         for row in answer["rows"]:
             if "id" not in row:
                 _check_error(row)
-            elif (winner := row.get("doc")) and "_conflicts" in winner:
-                found[row["id"]] = _live(self.all_leaves(row["id"], timeout=timeout))
+            elif (winner := row.get("doc")) and "_conflicts" not in winner:
+                found[row["id"]] = [without_metadata(winner)]
             else:
-                found[row["id"]] = [without_metadata(winner)] if winner else []
+                found[row["id"]] = _live(self.all_leaves(row["id"], timeout=timeout))
         return found
 
 
@@ -154,9 +154,11 @@ def without_metadata(document: Document) -> Document:
     }
 
 
-def _live(leaves: Iterable[Document]) -> list[Document]:
+def _live(leaves: Sequence[Document]) -> list[Document]:
     """Return the leaves that are not deleted, in the order in which CouchDB picks the winner."""
     living = [without_metadata(leaf) for leaf in leaves if not leaf.get("_deleted")]
+    if leaves and not living and all(leaf.get(MERGED) for leaf in leaves):
+        return MergedAway()
     return sorted(living, key=lambda leaf: rank(leaf["_rev"]), reverse=True)
 
 

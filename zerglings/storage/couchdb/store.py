@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from zerglings.documents import MERGED, Document
+from zerglings.documents import Document
 from zerglings.storage.base import (
     AccountRefused,
     Changes,
@@ -87,17 +86,6 @@ class CouchDBStore(Store):
         if all_copies:
             return self._reader.read_all_copies(document_ids, timeout=timeout)
         return self._reader.read(document_ids, timeout=timeout)
-
-    def merged_away(self, document_ids: Collection[str], *, timeout: float) -> set[str]:
-        end = time.monotonic() + timeout
-        found = set()
-        for id_ in document_ids:
-            if (left := end - time.monotonic()) <= 0:
-                raise StoreUnavailable("not all deleted documents could be read in time")
-            leaves = self._reader.all_leaves(id_, timeout=left)
-            if leaves and all(leaf.get("_deleted") and leaf.get(MERGED) for leaf in leaves):
-                found.add(id_)
-        return found
 
     def put_many(
         self, documents: Sequence[Document], *, timeout: float

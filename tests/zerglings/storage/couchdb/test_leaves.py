@@ -14,9 +14,10 @@ from tests.support.documents import SOON, leaves, read, write
 from tests.support.fault_proxy import FaultProxy
 from tests.support.faults import Answer, Fault
 from tests.support.site import CouchDBServer
-from zerglings.documents import Document
+from zerglings.documents import MERGED, Document
 from zerglings.storage.base import (
     AccountRefused,
+    MergedAway,
     OutcomeUnknown,
     StoreUnavailable,
     WriteFailed,
@@ -89,6 +90,22 @@ def test_all_living_leaves_are_returned_with_the_winner_first(
         three[2]["_rev"],
         leaf("b", 1, "a")["_rev"],
     ]
+
+
+@pytest.mark.parametrize("all_copies", [False, True])
+@pytest.mark.parametrize("crowd", [0, MAX_DELETED_LEAVES + 1])
+def test_a_document_whose_leaves_were_all_merged_awaits_the_merged_leaf(
+    store: CouchDBStore, rivals: Rivals, all_copies: bool, crowd: int
+) -> None:
+    merged = {"_deleted": True, MERGED: True}
+    rivals.add(leaf("merged", 1, "a", **merged), *(d | merged for d in deleted("merged", crowd)))
+    rivals.add(leaf("deleted", 2, "a", _deleted=True), leaf("deleted", 2, "b", **merged))
+    rivals.add(leaf("living", 2, "a"), leaf("living", 2, "b", **merged))
+    ids = ["merged", "deleted", "living"]
+    for _ in range(2):  # the second time it is known how crowded the document is
+        found = store.get_many(ids, timeout=SOON, all_copies=all_copies)
+        assert found == {"merged": [], "deleted": [], "living": [leaf("living", 2, "a")]}
+        assert [id_ for id_ in ids if isinstance(found[id_], MergedAway)] == ["merged"]
 
 
 def test_generations_are_compared_as_numbers_and_extra_fields_removed(
