@@ -22,7 +22,7 @@ from zerglings.repository.archive import Archive
 from zerglings.repository.base_recovery import BaseRecovery
 from zerglings.repository.reading import MissingMerge, Reader
 from zerglings.repository.retry_budget import BATCH_JOB_TIMEOUT, TimeLeft
-from zerglings.storage.base import MergedAway, Store, StoreError, StoreUnavailable
+from zerglings.storage.base import Conflict, MergedAway, Store, StoreError, StoreUnavailable
 from zerglings.storage.regions import heartbeats
 from zerglings.storage.regions.exchange import Part
 
@@ -229,7 +229,8 @@ class Healer:
     def _delete(self, documents: Sequence[Document], store: Store) -> int:
         """Delete documents by their revisions, and return how many were deleted.
 
-        A document that was changed in the meantime stays.
+        A document that was changed or deleted in the meantime is left to the next run. That is no
+        failure: other regions may run heal at the same time.
         """
         if not documents:
             return 0
@@ -240,9 +241,13 @@ class Healer:
             for document in documents
         ]
         results = store.put_many(tombstones, timeout=BATCH_JOB_TIMEOUT)
-        refused = [result for result in results if isinstance(result, StoreError)]
-        self.failures += [f"a document was not removed: {error}" for error in refused]
-        return len(results) - len(refused)
+        errors = [result for result in results if isinstance(result, StoreError)]
+        self.failures += [
+            f"a document was not removed: {error}"
+            for error in errors
+            if not isinstance(error, Conflict)
+        ]
+        return len(results) - len(errors)
 
 
 def _pages(

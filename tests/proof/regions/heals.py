@@ -26,7 +26,7 @@ REFUSALS = ("nothing more was removed or purged: ", "nothing was purged or remov
 STOPPED = "heal stopped: "
 """What heal says before the error of its own store that ended it."""
 
-_CHANGED_MEANWHILE = re.compile(r"(has rival revisions|[Dd]ocument update conflict\.)$")
+_CHANGED_MEANWHILE = "has rival revisions"
 _LOGGED = re.compile(r"\d{4}-\d\d-\d\dT")
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}[0-9a-f:]*")
 _DONE = re.compile(r"^ *(\d+)  (.+)$", re.MULTILINE)
@@ -62,7 +62,7 @@ class Healing:
         if STOPPED in self.said:
             return Outcome.STOPPED
         *causes, _summary = self._complaints() or [""]
-        is_expected = causes and all(map(_CHANGED_MEANWHILE.search, causes))
+        is_expected = causes and all(cause.endswith(_CHANGED_MEANWHILE) for cause in causes)
         return Outcome.UNFINISHED if is_expected else Outcome.FAILED
 
     @property

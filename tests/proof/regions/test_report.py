@@ -65,7 +65,7 @@ def test_each_allowed_failure_of_a_read_is_counted_by_its_kind(
     ("cause", "outcome"),
     [
         ("an-id still has rival revisions", Outcome.UNFINISHED),
-        ("a document was not removed: Document update conflict.", Outcome.UNFINISHED),
+        ("a document was not removed: too large", Outcome.FAILED),
         ("skipped the chunks of an-id: its history is damaged", Outcome.FAILED),
     ],
 )

@@ -21,7 +21,7 @@ from zerglings.hive.healing import Healer
 from zerglings.hive.hive import Hive
 from zerglings.hive.mutations import NoSuchZergling
 from zerglings.repository.archive import Archive
-from zerglings.storage.base import Store, StoreError, StoreUnavailable
+from zerglings.storage.base import Store, StoreError, StoreUnavailable, TooLarge
 from zerglings.storage.regions.exchange import Part, PeerBehind
 from zerglings.storage.regions.heartbeats import Heartbeat
 
@@ -180,6 +180,48 @@ def test_a_zergling_that_another_region_removes_meanwhile_is_no_failure(
     healing = Healer(store, TAIL, exchange=remove)
     assert healing.remove_dead(time.time() - 500) == 0
     assert healing.failures == []
+
+
+def overtaken(store: Store) -> Callable[[Document], None]:
+    """Return a hook with which another writer changes a document just before it is deleted."""
+
+    def overtake(tombstone: Document) -> None:
+        write(store, read(store, tombstone["_id"]))
+
+    return overtake
+
+
+def test_documents_that_another_writer_changes_at_the_last_moment_stay_without_a_failure(
+    hive: Hive, store: Store
+) -> None:
+    """Regions that run heal at the same time overtake each other."""
+    unreached(hive, store)
+    dead = hive.spawn(Pose())
+    hive.command(dead.id, CommandRequest.death(time.time() - 1000))
+    faulty = FaultyStore(store)
+    faulty.before_put = overtaken(store)
+    faulty.history.before_put = overtaken(store.history)
+    healing = healer(faulty)
+    assert healing.remove_dead(time.time() - 500) == 0
+    assert healing.remove_unreachable() == 0
+    assert healing.failures == []
+    assert leaves(store, dead.id)
+    assert len(chunk_ids(store)) == 1
+
+
+def test_a_document_that_cannot_be_deleted_for_another_reason_is_a_failure(
+    hive: Hive, store: Store
+) -> None:
+    unreached(hive, store)
+    dead = hive.spawn(Pose())
+    hive.command(dead.id, CommandRequest.death(time.time() - 1000))
+    faulty = FaultyStore(store)
+    faulty.before_put = raising(TooLarge("too large"))
+    faulty.history.before_put = raising(TooLarge("too large"))
+    healing = healer(faulty)
+    assert healing.remove_dead(time.time() - 500) == 0
+    assert healing.remove_unreachable() == 0
+    assert healing.failures == ["a document was not removed: too large"] * 2
 
 
 def test_nothing_is_removed_while_another_region_is_behind(hive: Hive, store: Store) -> None:
