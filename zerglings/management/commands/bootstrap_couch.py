@@ -236,7 +236,7 @@ def _peers() -> Peers | None:
     if not settings.COUCHDB_PEERS:
         return None
     account = _account(settings.COUCHDB_PEERS_USERNAME, settings.COUCHDB_PEERS_PASSWORD)
-    return Peers(settings.COUCHDB_PEERS, account)
+    return Peers(settings.OVERMIND_REGION, settings.COUCHDB_PEERS, account)
 
 
 def _account(username: str, password: Secret) -> Account:

@@ -33,13 +33,15 @@ _FROM_THE_START = (0, "0")
 
 @dataclass(frozen=True, slots=True)
 class Peers:
-    """The CouchDBs of the other regions.
+    """The CouchDBs of the other regions, as this region knows them.
 
     Attributes:
+        region: the name under which they list this region, empty if it is not given.
         urls: their base URLs by name.
         account: the account for replication, which is the same in every region.
     """
 
+    region: str
     urls: Mapping[str, str]
     account: Account
 

@@ -41,6 +41,11 @@ from zerglings.storage.regions.heartbeats import document_id
 from zerglings.storage.regions.jobs import PREFIX, REPLICATOR, ids_from, peer_of
 from zerglings.storage.regions.replications import Peers, differences, documents_of, repaired
 
+NO_REGION = (
+    "OVERMIND_REGION is not given, so the lag between this region and the others is not measured: "
+    "give this command and the service the name under which the others list this region"
+)
+
 
 class Replicate(ServerStep):
     """One continuous replication from each peer to each of the databases.
@@ -83,6 +88,8 @@ class Replicate(ServerStep):
             self._wanted = documents_of(peers, url, databases, owner=server.admin.username)
             self._account = RoleAccount(server, peers.account, self.warnings)
             self._uses_tls = any(each.startswith("https:") for each in (url, *peers.urls.values()))
+            if not peers.region:
+                self.warnings.append(NO_REGION)
 
     def drift(self) -> str | None:
         """Compare the documents and the account with the configuration.

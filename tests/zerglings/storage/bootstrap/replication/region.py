@@ -22,7 +22,7 @@ class Region:
 
     def peers(self, password: str = PASSWORD, **urls: str) -> Peers | None:
         account = self.site.account(self.username, password, "COUCHDB_PEERS_PASSWORD")
-        return Peers(urls, account) if urls else None
+        return Peers("north", urls, account) if urls else None
 
     def through(self, url: str) -> Region:
         return Region(self.site.through(url))

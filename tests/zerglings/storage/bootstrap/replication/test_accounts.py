@@ -42,7 +42,9 @@ def test_the_password_of_the_peers_is_in_no_output(region: Region, proxy: FaultP
 @pytest.mark.parametrize("which", ["service", "admin"])
 def test_the_account_of_the_peers_is_used_for_nothing_else(site: Site, which: str) -> None:
     name = site.username if which == "service" else site.server.username
-    peers = Peers({"east": NOWHERE}, site.account(name, PASSWORD, "COUCHDB_PEERS_PASSWORD"))
+    peers = Peers(
+        "north", {"east": NOWHERE}, site.account(name, PASSWORD, "COUCHDB_PEERS_PASSWORD")
+    )
     with pytest.raises(Misconfigured, match=r"^COUCHDB_PEERS_USERNAME: "):
         site.bootstrap(peers=peers)
 
