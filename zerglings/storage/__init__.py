@@ -19,7 +19,8 @@ from zerglings.storage.guarded import GuardedStore
 from zerglings.storage.instrumented import InstrumentedStore
 from zerglings.storage.regions.exchange import Exchange, Part, PeerBehind
 from zerglings.storage.regions.heartbeats import Heartbeats
-from zerglings.storage.regions.jobs import REPLICATOR, replicating_peers
+from zerglings.storage.regions.jobs import REPLICATOR
+from zerglings.storage.regions.unlisted import unlisted_regions
 from zerglings.storage.sqlite.store import SQLiteStore
 
 CONNECTIONS = MAX_CALLS + 2
@@ -76,7 +77,7 @@ def open_exchanges(*parts: Part) -> Iterator[list[Exchange]]:
 
 
 def require_listed_peers() -> None:
-    """Check that CouchDB replicates from no peer that ``COUCHDB_PEERS`` does not list.
+    """Check that CouchDB replicates with no region that ``COUCHDB_PEERS`` does not list.
 
     Raises:
         PeerBehind: it does.
@@ -86,9 +87,8 @@ def require_listed_peers() -> None:
         return
     names = database_names(settings.COUCHDB_DATABASE)
     with closing(_admin_client()) as client:
-        replicator = Database(client, REPLICATOR)
-        known = {peer for name in names for peer in replicating_peers(replicator, name)}
-    if unlisted := known - set(settings.COUCHDB_PEERS):
+        unlisted = unlisted_regions(Database(client, REPLICATOR), names, settings.COUCHDB_PEERS)
+    if unlisted:
         raise PeerBehind(f"COUCHDB_PEERS does not list {', '.join(sorted(unlisted))}")
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 
-from zerglings.storage.base import NotBootstrapped
 from zerglings.storage.couchdb.database import Database
 
 REPLICATOR = "_replicator"
@@ -19,6 +18,9 @@ SCHEDULED = ("_scheduler", "docs", REPLICATOR)
 
 PREFIX = "overmind:"
 """Start of the ids of these documents: ``overmind:<database>:<peer>``."""
+
+ENDED = ("failed", "completed")
+"""States that last until the document is written again."""
 
 CALL_TIMEOUT = 10.0
 """Timeout in seconds of each request about a replication."""
@@ -37,30 +39,6 @@ def peer_of(id_: str) -> str:
 def ids_from(prefix: str) -> dict[str, str]:
     """Return the parameters that restrict a list of documents to ids with a prefix."""
     return {"startkey": json.dumps(prefix), "endkey": json.dumps(f"{prefix}\ufff0")}
-
-
-def replicating_peers(replicator: Database, database: str) -> set[str]:
-    """Return the names of the peers from which bootstrap has had a database replicated.
-
-    Args:
-        replicator: the database ``_replicator``, with a server admin's account.
-        database: the name of the replicated database.
-
-    Bootstrap does not set up any before CouchDB 2, so such servers are not asked.
-
-    Raises:
-        StoreUnavailable: the documents cannot be read.
-    """
-    if not replicator.is_modern(CALL_TIMEOUT):
-        return set()
-    params = ids_from(job_id(database, ""))
-    try:
-        answer = replicator.ask(
-            *("GET", "_all_docs"), timeout=CALL_TIMEOUT, params=params, required_key="rows"
-        )
-    except NotBootstrapped:
-        return set()
-    return {peer_of(str(row["id"])) for row in answer["rows"]}
 
 
 def checkpoint_id(target: Database, peer: str) -> str:

@@ -17,10 +17,7 @@ from zerglings.storage.bootstrap.runner import BootstrapError, NotYet
 from zerglings.storage.bootstrap.server import NOT_COUCHDB, Server
 from zerglings.storage.couchdb.responses import ErrorResponse
 from zerglings.storage.regions.exchange import Exchange
-from zerglings.storage.regions.jobs import SCHEDULED
-
-ENDED = ("failed", "completed")
-"""States that last until the document is written again."""
+from zerglings.storage.regions.jobs import ENDED, SCHEDULED
 
 _UNHEALTHY = ("crashing", "error", *ENDED)
 

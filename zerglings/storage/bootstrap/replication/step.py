@@ -16,7 +16,6 @@ from typing import Any
 from zerglings.storage.bootstrap.accounts import RoleAccount, delete_conflicts, delete_document
 from zerglings.storage.bootstrap.nodes import Nodes
 from zerglings.storage.bootstrap.replication.health import (
-    ENDED,
     Jobs,
     faults,
     jobs_of,
@@ -38,7 +37,7 @@ from zerglings.storage.bootstrap.server import (
 from zerglings.storage.couchdb.responses import ErrorResponse
 from zerglings.storage.regions.exchange import Exchange
 from zerglings.storage.regions.heartbeats import document_id
-from zerglings.storage.regions.jobs import PREFIX, REPLICATOR, ids_from, peer_of
+from zerglings.storage.regions.jobs import ENDED, PREFIX, REPLICATOR, ids_from, peer_of
 from zerglings.storage.regions.replications import Peers, differences, documents_of, repaired
 
 NO_REGION = (
