@@ -62,6 +62,7 @@ IDS = {
     "OVERMIND_BOOTSTRAP_ONLY": "overmind.E042",
     "OVERMIND_BOOTSTRAP_RETIRE": "overmind.E043",
     "OVERMIND_BOOTSTRAP_FORMAT": "overmind.E044",
+    "OVERMIND_BOOTSTRAP_REFETCH": "overmind.E045",
     "DJANGO_SECRET_KEY": "overmind.E050",
     "DJANGO_SECRET_KEY_FILE": "overmind.E051",
     "DJANGO_DEBUG": "overmind.E052",

@@ -203,6 +203,21 @@ def test_invalid_options_are_named() -> None:
     )
 
 
+def test_a_refetch_that_would_do_nothing_is_refused() -> None:
+    couchdb = {"COUCHDB_URL": "http://127.0.0.1:1", "COUCHDB_PASSWORD": "x"}
+    peers = couchdb | {"COUCHDB_PEERS": "east=http://127.0.0.1:2", "COUCHDB_PEERS_PASSWORD": "x"}
+    for given, options, word in (
+        ({}, [], "COUCHDB_PEERS"),
+        (couchdb, [], "COUCHDB_PEERS"),
+        (peers, ["--check"], "--check"),
+        (peers, ["--only", "user"], "'replicate'"),
+    ):
+        done = bootstrap(*options, OVERMIND_BOOTSTRAP_REFETCH="true", **given)
+        assert (done.returncode, done.stdout) == (MISCONFIGURED, ""), options
+        assert done.stderr.startswith("bootstrap: --refetch: ")
+        assert word in done.stderr
+
+
 def test_the_help_explains_the_command() -> None:
     text = bootstrap("--help").stdout
     for step in STEPS:

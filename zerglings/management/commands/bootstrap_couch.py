@@ -18,6 +18,7 @@ from zerglings.secret import Secret
 from zerglings.storage import open_exchanges
 from zerglings.storage.bootstrap.plan import STEPS, CouchDBPlan, chosen, sqlite_steps
 from zerglings.storage.bootstrap.replication.health import START_LIMIT
+from zerglings.storage.bootstrap.replication.step import Replicate
 from zerglings.storage.bootstrap.runner import (
     BootstrapError,
     Misconfigured,
@@ -46,8 +47,9 @@ steps, each checked first and skipped if nothing has to be done:
 {chr(10).join(f"  {step.name:<9} {step.required_state}" for step in STEPS)}
 
 It can be run at any time, any number of times and by many pods at once. After an interruption the
-next run continues. It deletes nothing except the account named by --retire, and replications of its
-own from peers that COUCHDB_PEERS no longer lists, with the heartbeats of these regions.
+next run continues. It deletes nothing except the account named by --retire, replications of its own
+from peers that COUCHDB_PEERS no longer lists, with the heartbeats of these regions, and with
+--refetch former checkpoints of replications.
 
 exit status:
   0  ready
@@ -58,7 +60,7 @@ exit status:
   5  CouchDB or the file system reports another error
 
 Every option can also be given in the environment: OVERMIND_BOOTSTRAP_TIMEOUT, _CHECK, _ONLY
-(steps separated by commas), _RETIRE and _FORMAT.
+(steps separated by commas), _RETIRE, _REFETCH and _FORMAT.
 """
 
 
@@ -106,6 +108,13 @@ class Command(BaseCommand):
             default=settings.OVERMIND_BOOTSTRAP_RETIRE,
             metavar="NAME",
             help="at the end delete this account, which the service used before",
+        )
+        add(
+            "--refetch",
+            action=BooleanOptionalAction,
+            default=settings.OVERMIND_BOOTSTRAP_REFETCH,
+            help="have CouchDB compare everything with the peers once more, and fetch what is "
+            "missing here",
         )
         add(
             "--format",
@@ -206,7 +215,8 @@ def _steps(run: Run, options: Mapping[str, Any], peers: ExitStack) -> list[Step]
     as with ``--check``, and waits until the replications have started; the start of a pod does not.
     """
     only, retired = set(options["only"]), options["retire"]
-    looks_closely = options["check"] or only == {"replicate"}
+    _check_refetch(options)
+    looks_closely = options["check"] or only == {Replicate.name}
     if settings.OVERMIND_STORE == "sqlite":
         if retired:
             raise Misconfigured("--retire: the embedded store has no accounts")
@@ -228,8 +238,21 @@ def _steps(run: Run, options: Mapping[str, Any], peers: ExitStack) -> list[Step]
         peers=_peers(),
         exchanges=peers.enter_context(exchanges) if looks_closely else (),
         start_limit=START_LIMIT if looks_closely else 0,
+        refetches=options["refetch"],
     )
     return plan.steps(run)
+
+
+def _check_refetch(options: Mapping[str, Any]) -> None:
+    """Reject ``--refetch`` where it would do nothing."""
+    if not options["refetch"]:
+        return
+    if settings.OVERMIND_STORE == "sqlite" or not settings.COUCHDB_PEERS:
+        raise Misconfigured("--refetch: there are no peers; list them in COUCHDB_PEERS")
+    if options["check"]:
+        raise Misconfigured("--refetch: --check changes nothing; leave one of them out")
+    if options["only"] and Replicate.name not in options["only"]:
+        raise Misconfigured(f"--refetch: --only leaves out the step {Replicate.name!r}; add it")
 
 
 def _peers() -> Peers | None:

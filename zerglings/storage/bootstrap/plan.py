@@ -11,6 +11,7 @@ from zerglings.storage.bootstrap.access import Retire, Security, User
 from zerglings.storage.bootstrap.cluster import Admin, Cluster, Wait
 from zerglings.storage.bootstrap.copies import Copies
 from zerglings.storage.bootstrap.database import REVS_LIMIT, DatabaseStep, Verify
+from zerglings.storage.bootstrap.replication.refetch import Refetch
 from zerglings.storage.bootstrap.replication.step import Replicate
 from zerglings.storage.bootstrap.runner import Misconfigured, Run, Step
 from zerglings.storage.bootstrap.server import Server
@@ -46,6 +47,7 @@ class CouchDBPlan:
         peers: the other regions' CouchDBs, None if there are none.
         exchanges: the replications to be compared with those of the peers.
         start_limit: seconds to wait until CouchDB has started all replications, 0 to ignore that.
+        refetches: whether the replications are to compare everything once more.
     """
 
     url: str
@@ -62,6 +64,7 @@ class CouchDBPlan:
     peers: Peers | None = None
     exchanges: Sequence[Exchange] = ()
     start_limit: float = 0
+    refetches: bool = False
 
     def steps(self, run: Run) -> list[Step]:
         """Return the steps in order.
@@ -80,6 +83,7 @@ class CouchDBPlan:
         limit = self.revs_limit or (REVS_LIMIT if self.peers is not None else None)
         database = DatabaseStep(server, names, self.shards or {}, default_q, limit)
         security = Security(server, names)
+        replicate = Refetch if self.refetches else Replicate
         steps: list[Step] = [
             Wait(server),
             Admin(server),
@@ -88,7 +92,7 @@ class CouchDBPlan:
             database,
             security,
             Copies(server, names, (database, security), waits=self.waits),
-            Replicate(server, self.url, names, self.peers, self.exchanges, self.start_limit),
+            replicate(server, self.url, names, self.peers, self.exchanges, self.start_limit),
             Verify(server, names, writes=self.writes),
         ]
         return [*steps, Retire(server, self.retired)] if self.retired else steps

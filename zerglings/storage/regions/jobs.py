@@ -31,6 +31,11 @@ def job_id(database: str, peer: str) -> str:
     return f"{PREFIX}{database}:{peer}"
 
 
+def database_of(id_: str) -> str:
+    """Return the name of the database in the id of a document."""
+    return id_.removeprefix(PREFIX).rpartition(":")[0]
+
+
 def peer_of(id_: str) -> str:
     """Return the peer's name in the id of a document."""
     return id_.rpartition(":")[2]
