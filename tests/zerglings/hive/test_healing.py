@@ -191,36 +191,40 @@ def overtaken(store: Store) -> Callable[[Document], None]:
     return overtake
 
 
-def test_documents_that_another_writer_changes_at_the_last_moment_stay_without_a_failure(
-    hive: Hive, store: Store
-) -> None:
-    """Regions that run heal at the same time overtake each other."""
+def rejected(
+    hive: Hive, store: Store, main: Callable[[Document], None], history: Callable[[Document], None]
+) -> tuple[Healer, str]:
+    """Remove a dead zergling and an unreachable part, with hooks that reject both.
+
+    Returns the healer, and the id of the zergling.
+    """
     unreached(hive, store)
     dead = hive.spawn(Pose())
     hive.command(dead.id, CommandRequest.death(time.time() - 1000))
     faulty = FaultyStore(store)
-    faulty.before_put = overtaken(store)
-    faulty.history.before_put = overtaken(store.history)
+    faulty.before_put = main
+    faulty.history.before_put = history
     healing = healer(faulty)
     assert healing.remove_dead(time.time() - 500) == 0
     assert healing.remove_unreachable() == 0
+    return healing, dead.id
+
+
+def test_documents_that_another_writer_changes_at_the_last_moment_stay_without_a_failure(
+    hive: Hive, store: Store
+) -> None:
+    """Regions that run heal at the same time overtake each other."""
+    healing, dead = rejected(hive, store, overtaken(store), overtaken(store.history))
     assert healing.failures == []
-    assert leaves(store, dead.id)
+    assert leaves(store, dead)
     assert len(chunk_ids(store)) == 1
 
 
 def test_a_document_that_cannot_be_deleted_for_another_reason_is_a_failure(
     hive: Hive, store: Store
 ) -> None:
-    unreached(hive, store)
-    dead = hive.spawn(Pose())
-    hive.command(dead.id, CommandRequest.death(time.time() - 1000))
-    faulty = FaultyStore(store)
-    faulty.before_put = raising(TooLarge("too large"))
-    faulty.history.before_put = raising(TooLarge("too large"))
-    healing = healer(faulty)
-    assert healing.remove_dead(time.time() - 500) == 0
-    assert healing.remove_unreachable() == 0
+    main, history = raising(TooLarge("too large")), raising(TooLarge("too large"))
+    healing, _ = rejected(hive, store, main, history)
     assert healing.failures == ["a document was not removed: too large"] * 2
 
 
