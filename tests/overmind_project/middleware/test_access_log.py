@@ -102,7 +102,7 @@ def test_probes_are_logged_only_if_they_fail(
         for path in ("/healthz", "/readyz", "/_health", "/metrics"):
             assert service.call("GET", path).status == 200
         proxy.fault = Fault(Answer(500))
-        assert service.call("GET", "/readyz").status == 503
+        assert answered(service, "GET", "/readyz")["status"] == 503
         answered(service, "GET", "/nowhere")
         said = [line["message"] for line in lines(service) if line["logger"] == "overmind.request"]
         assert said == ["GET readyz 503", "GET none 404"]
@@ -143,7 +143,7 @@ def test_every_line_logged_during_a_request_has_its_id(
 
 
 def test_every_line_of_a_json_log_is_an_object(shared: Service) -> None:
-    shared.call("GET", "/zerglings/")
+    answered(shared, "GET", "/zerglings/")
     loggers = {line["logger"] for line in lines(shared)}
     assert {"gunicorn.error", "overmind.request"} <= loggers
 
