@@ -127,6 +127,49 @@ def test_a_history_that_changes_again_and_again_is_read_in_the_end(
     live_map.expect_steps(450)
 
 
+def test_the_path_begins_where_the_known_part_does_until_the_rest_has_arrived(
+    live_map: LiveMap, veteran: str, command: Command
+) -> None:
+    def without_the_oldest(route: Route) -> None:
+        whole = route.fetch().json()["commandHistory"]
+        route.fulfill(json={"missingCount": 150, "commandHistory": whole[150:]})
+
+    live_map.page.route(HISTORY, without_the_oldest)
+    live_map.open()
+    live_map.row(veteran).click()
+    expect(live_map.notice).to_have_text(
+        "The beginning of the path has not arrived from another region yet."
+    )
+    live_map.step.fill("150")
+    live_map.step.press("Enter")
+    live_map.expect_moment(150, "0, 150, facing north")
+    live_map.slider.press("ArrowLeft")
+    live_map.expect_moment(149, "Reading…")
+    command(veteran, "R")
+    live_map.page.unroute(HISTORY)
+    live_map.expect_steps(451)
+
+
+def test_newer_commands_that_have_not_all_arrived_are_not_joined_to_older_ones(
+    live_map: LiveMap, walker: str, command: Command
+) -> None:
+    live_map.open()
+    live_map.select(walker, 10)
+    live_map.page.route(f"**/zerglings/{walker}", newest_commands)
+
+    def without_the_oldest(route: Route) -> None:
+        whole = route.fetch().json()["commandHistory"]
+        route.fulfill(json={"missingCount": 40, "commandHistory": whole[40:]})
+
+    live_map.page.route(HISTORY, without_the_oldest)
+    command(walker, "M" * 150)
+    expect(live_map.notice).to_have_text(
+        "The beginning of the path has not arrived from another region yet."
+    )
+    live_map.page.unroute(HISTORY)
+    live_map.expect_steps(160)
+
+
 def test_another_selection_ends_the_reading(
     live_map: LiveMap, veteran: str, spawn: Spawn, command: Command
 ) -> None:

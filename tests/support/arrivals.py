@@ -12,6 +12,7 @@ from zerglings.domain.chunks import Chunk, shorten
 from zerglings.domain.document_format import encode
 from zerglings.domain.zergling import CommandRequest, Zergling
 from zerglings.hive.hive import Hive
+from zerglings.repository.archive import Archive
 from zerglings.storage.base import Store
 
 TAIL = 100
@@ -48,7 +49,7 @@ def deliver_chunks(store: Store, chunks: Sequence[Chunk]) -> None:
 
 def all_ids(hive: Hive, zergling: Zergling) -> list[str]:
     found = hive.get(zergling.id)
-    return list(hive._archive.ids_since(found, 0, timeout=5))
+    return list(Archive(hive._store.history).ids_since(found, 0, timeout=5))
 
 
 def all_words(hive: Hive, zergling: Zergling) -> list[str]:

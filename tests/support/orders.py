@@ -18,6 +18,7 @@ from zerglings.domain.zergling import CommandRequest, Zergling
 from zerglings.hive.healing import Healer
 from zerglings.hive.hive import Hive
 from zerglings.hive.mutations import NoSuchZergling
+from zerglings.repository.archive import Archive
 from zerglings.repository.chunk_store import Incomplete
 from zerglings.storage.base import StoreError
 from zerglings.storage.regions.exchange import Part
@@ -204,7 +205,7 @@ class World:
 
     def _whole(self, region: int, zergling: Zergling) -> tuple[list[str], list[str]]:
         """Return all words of a zergling, and the ids of its requests."""
-        archive = self._hives[region]._archive
+        archive = Archive(self._hives[region]._store.history)
         parts = archive.words(zergling, 0, zergling.command_count, timeout=SOON)
         words = [word for part in parts for word in part]
         return words, list(filter(None, archive.ids_since(zergling, 0, timeout=SOON)))

@@ -59,6 +59,7 @@ _UNAVAILABLE_REASONS: dict[type[storage.StoreError], str] = {
     storage.CopiesBehind: "A node of the store does not have all documents yet",
     chunk_store.Incomplete: "The beginning of this zergling's history has not arrived here yet",
     chunk_store.MissingChunk: "A part of this history is missing here or has not arrived yet",
+    chunk_store.DamagedChunk: "A part of this history is damaged",
     reading.MissingMerge: "The zergling was merged in another region and has not arrived yet",
     moving.StillMoving: "The zergling's long history is being moved to the history database",
 }

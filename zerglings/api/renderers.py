@@ -12,6 +12,7 @@ from rest_framework.renderers import BaseRenderer
 from zerglings.domain.document_format import Summary
 from zerglings.domain.pose import Pose
 from zerglings.domain.zergling import DIED, Zergling
+from zerglings.repository.histories import History
 
 Json = dict[str, Any]
 
@@ -100,19 +101,24 @@ def stream_csv_body(pages: Iterable[Sequence[Summary]]) -> Iterator[bytes]:
         yield opening
 
 
-def history_body(parts: Iterable[Sequence[str]]) -> Json:
+def history_body(history: History) -> Json:
     """Return the body of a history."""
-    return {"commandHistory": [word for part in parts for word in part]}
+    words = [word for part in history.parts for word in part]
+    return _missing_field(history) | {"commandHistory": words}
 
 
-def stream_history_body(parts: Iterable[Sequence[str]]) -> Iterator[bytes]:
+def stream_history_body(history: History) -> Iterator[bytes]:
     """Yield the bytes of ``history_body``. After a failure, the JSON is incomplete."""
-    is_empty = True
-    for part in parts:
+    opening = to_json(_missing_field(history) | {"commandHistory": []})[:-2]
+    for part in history.parts:
         if part:
-            yield (b'{"commandHistory":[' if is_empty else b",") + to_json(part)[1:-1]
-            is_empty = False
-    yield b'{"commandHistory":[]}' if is_empty else b"]}"
+            yield opening + to_json(part)[1:-1]
+            opening = b","
+    yield b"]}" if opening == b"," else opening + b"]}"
+
+
+def _missing_field(history: History) -> Json:
+    return {"missingCount": history.missing} if history.missing else {}
 
 
 def results_body(batches: Iterable[Sequence[Json]]) -> Json:

@@ -128,8 +128,8 @@ class ZerglingViewSet(ViewSet):
             limit = PAGE_LIMIT
         history = configured_hive().history(id, offset, limit)
         if limit is None:
-            return streamed(renderers.stream_history_body(history.parts))
-        response = Response(renderers.history_body(history.parts))
+            return streamed(renderers.stream_history_body(history))
+        response = Response(renderers.history_body(history))
         if history.after is not None:
             _link_next(response, request, offset=history.after, limit=limit)
         return response

@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import chain
 from typing import TypeVar
 
 from django.conf import settings
@@ -34,8 +33,8 @@ from zerglings.hive.mutations import (
 from zerglings.hive.reads import PendingRead, ReadBatch
 from zerglings.hive.write_batch import WriteBatch
 from zerglings.repository.archive import TAIL, Archive
-from zerglings.repository.chunk_store import MissingChunk
 from zerglings.repository.counters import QueueMetrics
+from zerglings.repository.histories import History, HistoryReader
 from zerglings.repository.reading import Reader, decode_or_skip
 from zerglings.repository.retry_budget import GRACE, STORE_CALL_TIMEOUT
 from zerglings.storage import configured_store
@@ -56,9 +55,6 @@ THREADS_PER_QUEUED_OPERATION = 3
 """Each queue may hold one operation for this many threads that do not serve streams. So both queues
 together hold the operations of two thirds of these threads. The rest are for batches and probes."""
 
-ARRIVAL_LIMIT, ARRIVAL_PAUSE = 2.0, 0.2
-"""Seconds to wait for chunks that have not arrived yet, and between two looks for them."""
-
 PROBE_TIMEOUT = 1.0
 """Seconds for a health check of the store."""
 
@@ -72,14 +68,6 @@ class Listing:
 
     zerglings: list[Summary]
     after: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class History:
-    """Words of a zergling's history, in parts. ``after`` is the next word's number, or None."""
-
-    parts: Iterator[Sequence[str]]
-    after: int | None
 
 
 class Hive:
@@ -102,6 +90,7 @@ class Hive:
         threads: how many threads may call the hive at once, if known. It limits the queues.
         breaker: the circuit breaker in front of the store, if any. While it is open, new and queued
             operations fail at once.
+        is_region: whether other regions send zerglings, of which a part may still be on its way.
     """
 
     def __init__(
@@ -110,17 +99,20 @@ class Hive:
         tail: int = TAIL,
         threads: int | None = None,
         breaker: Breaker | None = None,
+        *,
+        is_region: bool = False,
     ) -> None:
         queue_limit = QUEUE_LIMIT
         if threads is not None:
             queue_limit = max(1, min(QUEUE_LIMIT, threads // THREADS_PER_QUEUED_OPERATION))
         admit = admit_all if breaker is None else breaker.check
         self._store = store
-        self._archive = Archive(store.history, tail)
-        self._reader = Reader(store, self._archive)
+        archive = Archive(store.history, tail)
+        self._reader = Reader(store, archive)
+        self._histories = HistoryReader(archive, is_region=is_region)
         self._change_reader = ChangeEventReader(store, self._reader)
         self._mutations = GroupCommit[Mutation](
-            WriteBatch(store, self._reader, self._archive),
+            WriteBatch(store, self._reader, archive),
             batch_limit=BATCH_LIMIT,
             queue_limit=queue_limit,
             grace=GRACE,
@@ -218,34 +210,15 @@ class Hive:
             yield seen
 
     def history(self, zergling_id: str, offset: int = 0, limit: int | None = None) -> History:
-        """Return the words of a living zergling's history from number ``offset`` on, oldest first.
+        """Return up to ``limit`` words of a living zergling's history from number ``offset`` on.
 
         Iterating over the parts reads them from the store, and may raise ``StoreUnavailable``.
 
         Raises:
             NoSuchZergling: no living zergling has this id.
+            MissingChunk: a chunk is damaged, or missing although there is no other region.
         """
-        zergling = self.get(zergling_id)
-        total = zergling.command_count
-        end = total if limit is None else min(total, offset + limit)
-        return History(self._words(zergling, offset, end), end if end < total else None)
-
-    def _words(self, zergling: Zergling, start: int, end: int) -> Iterator[Sequence[str]]:
-        """Return the words of a history in parts.
-
-        From another region a zergling may arrive shortly before its chunks, so this waits for them.
-        """
-        until = time.monotonic() + ARRIVAL_LIMIT
-        while True:
-            parts = self._archive.words(zergling, start, end, timeout=STORE_CALL_TIMEOUT)
-            try:
-                first = next(parts, ())
-            except MissingChunk:
-                if time.monotonic() >= until:
-                    raise
-                time.sleep(ARRIVAL_PAUSE)
-            else:
-                return chain([first], parts)
+        return self._histories.read(self.get(zergling_id), offset, limit)
 
     def changes_after(
         self, since: str | None, limit: int = PAGE_LIMIT, wait: float = 0.0
@@ -318,4 +291,10 @@ def configured_hive() -> Hive:
     """Return the hive of this process, over the configured store."""
     threads = settings.OVERMIND_THREADS - settings.OVERMIND_STREAMS
     store = configured_store()
-    return Hive(store, tail=settings.OVERMIND_HISTORY_TAIL, threads=threads, breaker=store.breaker)
+    return Hive(
+        store,
+        tail=settings.OVERMIND_HISTORY_TAIL,
+        threads=threads,
+        breaker=store.breaker,
+        is_region=bool(settings.OVERMIND_REGION),
+    )

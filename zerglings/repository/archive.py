@@ -171,7 +171,7 @@ class Archive(ChunkStore):
     ) -> Iterator[Sequence[str]]:
         """Yield the words from number ``start`` (inclusive) to ``end`` (exclusive), in parts."""
         kept_from = zergling.base.count
-        if start < kept_from:
+        if start < min(kept_from, end):
             older = self.oldest_first(zergling, start, timeout=timeout)
             for chunk in takewhile(lambda chunk: chunk.start < end, older):
                 yield chunk.words[max(0, start - chunk.start) : end - chunk.start]

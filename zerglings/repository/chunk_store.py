@@ -40,6 +40,10 @@ class MissingChunk(Incomplete):
         super().__init__(f"the history chunk {chunk_id!r} is {why}")
 
 
+class DamagedChunk(MissingChunk):
+    """A chunk cannot be decoded."""
+
+
 class ChunkStore:
     """The chunks of all zerglings. Thread-safe.
 
@@ -121,15 +125,34 @@ class ChunkStore:
         """Yield the chunks that hold words from number ``offset`` on, oldest first."""
         ids = []
         for chunk in self.newest_first(zergling, timeout=timeout):
-            if chunk.end <= offset:
+            if chunk.end > offset:
+                ids.append(chunk.id)
+            if chunk.start <= offset:
                 break
-            ids.append(chunk.id)
         while ids:
             group, ids = ids[: -CHUNKS_PER_READ - 1 : -1], ids[:-CHUNKS_PER_READ]
             found = self._store.get_many(group, timeout=timeout)
             for chunk_id in group:
                 documents = found.pop(chunk_id, None)
                 yield _decode_chunk(documents[0] if documents else self._get(chunk_id, timeout))
+
+    def known_from(self, zergling: Zergling, offset: int, *, timeout: float) -> int:
+        """Return the number of the oldest word, from ``offset`` on, with no missing chunk after it.
+
+        Raises:
+            DamagedChunk: a chunk that is there cannot be decoded.
+        """
+        known = zergling.base.count
+        try:
+            for chunk in self.newest_first(zergling, timeout=timeout):
+                known = chunk.start
+                if known <= offset:
+                    break
+        except DamagedChunk:
+            raise
+        except MissingChunk:
+            pass  # all before it is out of reach
+        return max(known, offset)
 
     def check_copies(self, *, timeout: float) -> None:
         """Check that every copy of the database is complete; otherwise lists may be incomplete.
@@ -179,4 +202,4 @@ def _decode_chunk(document: Document) -> Chunk:
     try:
         return Chunk.decode(document)
     except NotAZergling as error:
-        raise MissingChunk(str(document.get("_id")), f"damaged: {error}") from error
+        raise DamagedChunk(str(document.get("_id")), f"damaged: {error}") from error

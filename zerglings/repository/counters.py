@@ -19,8 +19,8 @@ _DEATHS = Counter("overmind_deaths_total", "Zerglings whose death was stored.")
 _MERGES = Counter("overmind_merges_total", "Reads that found rival revisions and merged them.")
 _MERGES_DEFERRED = Counter(
     "overmind_merges_deferred_total",
-    "Reads that left out a rival revision, because its history has not arrived or takes long to"
-    " read.",
+    "Reads that left out a rival revision or the beginning of a history, because it has not arrived"
+    " or takes long to read.",
 )
 _RETRIES = Counter(
     "overmind_retries_total",
@@ -48,7 +48,7 @@ _QUEUE = Gauge(
 )
 
 merged: Callable[[], None] = _MERGES.inc
-merge_deferred: Callable[[], None] = _MERGES_DEFERRED.inc
+part_left_out: Callable[[], None] = _MERGES_DEFERRED.inc
 cache_hit: Callable[[], None] = _REVISION_CACHE.labels("hit").inc
 cache_stale: Callable[[], None] = _REVISION_CACHE.labels("stale").inc
 cache_missed: Callable[[], None] = _REVISION_CACHE.labels("miss").inc

@@ -161,7 +161,7 @@ class Reader:
             logger.info("Could not read all rivals of %s, will retry: %s", rivals[0].id, error)
             leaves = [Leaf(_to_serve_alone(known))]
         if len(leaves) < len(rivals):
-            counters.merge_deferred()
+            counters.part_left_out()
         return leaves
 
     def _merge_and_write(

@@ -95,6 +95,7 @@ class Campaign:
         report, ledger = self.report, self._swarm.ledger
         report.statuses, report.fates = ledger.statuses, ledger.fates
         report.elsewhere, report.deaths = self._swarm.elsewhere, ledger.deaths
+        report.incomplete = self._swarm.incomplete
         report.wrong += ledger.complaints
         for read in self._swarm.reads:
             report.enter_read(read)

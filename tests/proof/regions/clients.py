@@ -63,16 +63,6 @@ class Failure:
         """Whether the region's own store or machine was too slow to answer."""
         return self.delay > SLOW
 
-    @property
-    def is_early(self) -> bool:
-        """Whether a history was read before its older part had arrived from another region."""
-        return self.path.endswith("/history") and "has not arrived yet" in self.said
-
-    @property
-    def is_merged_elsewhere(self) -> bool:
-        """Whether a zergling was read before its merge had arrived from another region."""
-        return "was merged in another region" in self.said
-
 
 @dataclass
 class Strangers:
@@ -97,6 +87,8 @@ class RegionSwarm(Swarm):
         self.reads: list[Failure] = []
         self.elsewhere = 0
         """Commands and spawns that were repeated in another region, with an answer."""
+        self.incomplete = 0
+        """Histories that were read before their older part had arrived from another region."""
 
     def client(self, number: int) -> Client:
         """Return a new client."""
@@ -260,13 +252,16 @@ class RegionClient(Client):
     def _attempt(
         self, message: Message, talks: Sequence[http.client.HTTPConnection]
     ) -> list[Reply | None]:
-        """Send a message; record a read that is answered with 5xx."""
+        """Send a message; record a read that is answered with 5xx or with a part of a history."""
         began = time.monotonic()
         replies = super()._attempt(message, talks)
         for reply, talk in zip(replies, talks, strict=True):
             if reply and reply.status >= FAILED and message.method == "GET":
                 at = (talk.port, began, time.monotonic())
                 self._swarm.reads.append(self._failure(message, reply, at))
+            if reply and message.path.endswith("/history") and "missingCount" in reply.json:
+                with self._swarm.lock:
+                    self._swarm.incomplete += 1
         return replies
 
     def _failure(self, message: Message, reply: Reply, at: tuple[int, float, float]) -> Failure:

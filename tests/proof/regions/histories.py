@@ -10,6 +10,7 @@ from tests.support.regions import ROUNDS, Region, replicate
 from zerglings.domain.pose import replay
 from zerglings.domain.zergling import CommandRequest, Zergling
 from zerglings.hive.hive import Hive
+from zerglings.repository.archive import Archive
 
 TAIL = 10
 """Commands that a document keeps, few so that chunks are made soon."""
@@ -33,7 +34,7 @@ def ids_in(region: Region, zergling: Zergling) -> list[str]:
     found = hive.get(zergling.id)
     words = [word for part in hive.history(zergling.id).parts for word in part]
     assert replay(found.spawn, words) == found.pose
-    return list(filter(None, hive._archive.ids_since(found, 0, timeout=SOON)))
+    return list(filter(None, Archive(hive._store.history).ids_since(found, 0, timeout=SOON)))
 
 
 def converge(

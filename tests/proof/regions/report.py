@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -21,8 +21,6 @@ class Excuse(Enum):
     RESTARTED = "while the service was restarted"
     KILLED = "while the region's own store was killed"
     SLOW = "while the region's own store took more than a second to answer"
-    EARLY = "of histories whose older part had not arrived"
-    MERGED = "of zerglings that were merged elsewhere and had not arrived"
 
 
 @dataclass(frozen=True)
@@ -51,6 +49,8 @@ class Report:
         healed: what they merged, removed and purged.
         heal_said: why ``heal`` refused, and what it could not heal then; ids are left out.
         failed_reads: reads that may be answered with 5xx.
+        elsewhere: requests that were repeated in another region.
+        incomplete: histories that were read before their older part had arrived.
     """
 
     began: float = field(default_factory=time.monotonic)
@@ -63,6 +63,7 @@ class Report:
     fates: Counter[Fate] = field(default_factory=Counter)
     failed_reads: Counter[Excuse] = field(default_factory=Counter)
     elsewhere: int = 0
+    incomplete: int = 0
     deaths: int = 0
     convergence: float = 0.0
     documents: int = 0
@@ -110,6 +111,7 @@ class Report:
             f"{self.heals.total()} runs of heal: {_counted(self.heals)}",
             *(f"  {count} × {what}" for what, count in self.healed.items()),
             *(f"  {count} × said: {what}" for what, count in self.heal_said.most_common()),
+            f"{self.incomplete} histories read whose older part had not arrived",
             f"{self.failed_reads.total()} failed reads without a fault:",
             *(f"  {self.failed_reads[excuse]} {excuse.value}" for excuse in Excuse),
             f"equal {self.convergence:.1f} s after the load: {self.documents} documents,"
@@ -124,16 +126,7 @@ class Report:
         for away, excuse in self.aways:
             if away.overlaps(period):
                 return excuse
-        return next(_excuses_of(read), None)
-
-
-def _excuses_of(read: Failure) -> Iterator[Excuse]:
-    if read.is_early:
-        yield Excuse.EARLY
-    if read.is_merged_elsewhere:
-        yield Excuse.MERGED
-    if read.is_excused:
-        yield Excuse.SLOW
+        return Excuse.SLOW if read.is_excused else None
 
 
 def _counted(counts: Mapping[str, int] | Mapping[int | None, int]) -> str:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.zerglings.strategies import histories, poses
 from zerglings.api import renderers
+from zerglings.repository.histories import History
 
 few = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -46,9 +47,9 @@ def test_a_truncated_list_is_not_valid_json(pages: list[list[Any]]) -> None:
 
 
 @few
-@given(st.lists(histories, max_size=4))
-def test_a_truncated_history_is_not_valid_json(parts: list[list[str]]) -> None:
-    assert_whole_or_no_json(renderers.stream_history_body(parts))
+@given(st.lists(histories, max_size=4), st.integers(0, 3))
+def test_a_truncated_history_is_not_valid_json(parts: list[list[str]], missing: int) -> None:
+    assert_whole_or_no_json(renderers.stream_history_body(History(iter(parts), missing, None)))
 
 
 @few

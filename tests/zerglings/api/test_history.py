@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from django.test import Client
+from pytest_django import Settings
 
+from tests.support.client import configured_anew
+from tests.support.documents import SOON
 from tests.zerglings.api.calls import UNKNOWN_ID, command, spawn
+from zerglings.storage import configured_store
 
 
 def test_a_long_history_shows_its_newest_commands_and_the_count(api: Client) -> None:
@@ -66,3 +71,35 @@ def test_the_history_is_read_only(api: Client) -> None:
     reply = api.post(f"/zerglings/{spawn(api)}/history")
     assert reply.status_code == 405
     assert "GET" in reply.headers["Allow"]
+
+
+def test_a_history_says_how_many_commands_are_on_their_way_from_another_region(
+    api: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zergling_id = spawn(api)
+    for _ in range(5):
+        command(api, zergling_id, "MR" * 50)
+    path = f"/zerglings/{zergling_id}/history"
+    take_away_the_oldest_chunk()
+    refused = api.get(path)
+    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
+    monkeypatch.setattr("zerglings.repository.histories.ARRIVAL_LIMIT", 0.1)
+    settings.OVERMIND_REGION = "west"
+    with configured_anew():
+        whole = api.get(path)
+        missing = whole.json()["missingCount"]
+        assert whole.content.startswith(f'{{"missingCount":{missing},"commandHistory":["'.encode())
+        assert missing + len(whole.json()["commandHistory"]) == 500
+        first = api.get(f"{path}?limit=50")
+        assert first.json() == {"missingCount": 50, "commandHistory": []}
+        assert first.headers["Link"].endswith('history?offset=50&limit=50>; rel="next"')
+        page = api.get(f"{path}?offset={missing - 1}&limit=3").json()
+        assert page == {"missingCount": 1, "commandHistory": whole.json()["commandHistory"][:2]}
+        assert "missingCount" not in api.get(f"{path}?offset={missing}").json()
+
+
+def take_away_the_oldest_chunk() -> None:
+    history = configured_store().history
+    oldest = history.page(None, 1, timeout=SOON).documents[0]
+    gone = {"_id": oldest["_id"], "_rev": oldest["_rev"], "_deleted": True}
+    history.put_many([gone], timeout=SOON)

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.support.documents import SOON, read, write
+from tests.support.documents import read, write
 from tests.support.faulty_store import FaultyStore, raising
 from zerglings.documents import Document
 from zerglings.domain.pose import Pose, replay
@@ -20,7 +20,6 @@ from zerglings.domain.zergling import CommandRequest, OutOfBounds, Zergling
 from zerglings.hive.hive import Hive
 from zerglings.hive.mutations import NoSuchZergling, PreconditionFailed
 from zerglings.repository import retry_budget
-from zerglings.repository.chunk_store import MissingChunk
 from zerglings.repository.retry_budget import TooMuchContention
 from zerglings.storage.base import (
     AccountRefused,
@@ -333,42 +332,3 @@ def test_health_follows_the_store(faulty: FaultyStore, caplog: pytest.LogCapture
     faulty.ping = away  # type: ignore[method-assign]  # just here
     assert not hive.is_healthy()
     assert "away" in caplog.text
-
-
-def with_lost_chunks(store: Store) -> tuple[Zergling, list[Document]]:
-    """Return a zergling of 400 words and its chunks, which are deleted from the store."""
-    hive = Hive(store, 100)
-    zergling = hive.spawn(Pose())
-    for _ in range(4):
-        moved(hive, zergling, "M" * 100)
-    chunks = store.history.page(None, 10, timeout=SOON).documents
-    assert chunks
-    gone = [{"_id": each["_id"], "_rev": each["_rev"], "_deleted": True} for each in chunks]
-    store.history.put_many(gone, timeout=SOON)
-    return hive.get(zergling.id), chunks
-
-
-def test_a_history_waits_for_chunks_that_arrive_late(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    zergling, chunks = with_lost_chunks(store)
-
-    def arrive(_: float) -> None:
-        new = [{k: v for k, v in chunk.items() if k != "_rev"} for chunk in chunks]
-        store.history.put_many(new, timeout=SOON)
-
-    clock = SimpleNamespace(monotonic=time.monotonic, sleep=arrive)
-    monkeypatch.setattr("zerglings.hive.hive.time", clock)
-    parts = Hive(store, 100).history(zergling.id).parts
-    assert sum(map(len, parts)) == 400
-
-
-def test_a_history_whose_chunks_do_not_arrive_fails_in_time(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    zergling, _ = with_lost_chunks(store)
-    monkeypatch.setattr("zerglings.hive.hive.ARRIVAL_LIMIT", 0.3)
-    began = time.monotonic()
-    with pytest.raises(MissingChunk):
-        Hive(store, 100).history(zergling.id)
-    assert time.monotonic() - began >= 0.3

@@ -108,15 +108,6 @@ def test_a_key_is_refused_while_the_part_of_the_history_that_may_hold_it_is_miss
     assert all_ids(here, spawn).count(request.id) == 1
 
 
-def test_a_history_fails_while_a_part_is_missing(
-    backend: Backend, store: Store, spawn: Zergling
-) -> None:
-    _, newer = deliver_without_chunks(backend, spawn)
-    deliver_chunks(store, [newer])
-    with pytest.raises(MissingChunk):
-        Hive(store).history(spawn.id)
-
-
 def test_reads_that_leave_out_a_rival_are_counted(
     backend: Backend, hive: Hive, store: Store, spawn: Zergling
 ) -> None:

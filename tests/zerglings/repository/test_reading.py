@@ -18,6 +18,7 @@ from zerglings.domain.pose import Pose, replay
 from zerglings.domain.zergling import CommandRequest, Zergling
 from zerglings.hive.hive import Hive
 from zerglings.hive.mutations import NoSuchZergling
+from zerglings.repository.archive import Archive
 from zerglings.storage.base import Conflict, OutcomeUnknown, Store, StoreUnavailable
 
 
@@ -214,7 +215,7 @@ def test_conflicting_revisions_with_different_chunks_are_merged(
         rival = rival.apply(CommandRequest(f"two{number}", ("L", "M")))
     other = Hive(store, tail=10)
     shorter, chunks = shorten(rival, 10)
-    other._archive.store_chunks(chunks, timeout=5)
+    Archive(other._store.history).store_chunks(chunks, timeout=5)
     assert shorter.base.chunk not in (None, one.base.chunk)
     plant(backend, shorter, after=parent.revision or "", generation=30)
     merged = hive.get(parent.id)

@@ -17,6 +17,7 @@ from zerglings.hive.healing import Healer
 from zerglings.hive.hive import Hive
 from zerglings.hive.mutation_group import Outcome
 from zerglings.hive.mutations import KeyReused, NoSuchZergling
+from zerglings.repository.archive import Archive
 
 TAIL, WORDS = 10, 5
 MANY = 5
@@ -49,7 +50,9 @@ def whole(region: Region, zergling: Zergling) -> tuple[list[str], list[str]]:
     """Return all words of a zergling, and the ids of its requests."""
     hive = hive_of(region)
     words = [word for part in hive.history(zergling.id).parts for word in part]
-    return words, list(filter(None, hive._archive.ids_since(zergling, 0, timeout=SOON)))
+    return words, list(
+        filter(None, Archive(hive._store.history).ids_since(zergling, 0, timeout=SOON))
+    )
 
 
 @pytest.mark.parametrize("moves", [(0, 0), (2, 1), (1, MANY), (MANY + 1, MANY)])

@@ -20,6 +20,7 @@ from zerglings.domain.zergling import CommandRequest, Zergling
 from zerglings.hive.healing import Healer
 from zerglings.hive.hive import Hive
 from zerglings.hive.mutations import NoSuchZergling
+from zerglings.repository.archive import Archive
 from zerglings.repository.reading import MissingMerge
 from zerglings.storage.couchdb.database import Database
 
@@ -164,7 +165,7 @@ def test_no_order_of_leaves_and_chunks_loses_or_repeats_a_command(
         else:
             late.add(f"late{number}")
     found = hive_of(second).get(spawn.id)
-    ids = list(filter(None, hive_of(second)._archive.ids_since(found, 0, timeout=5)))
+    ids = list(filter(None, Archive(hive_of(second)._store.history).ids_since(found, 0, timeout=5)))
     assert len(ids) == len(set(ids))
     assert set(ids) == late | {*"abcxyz"}
     assert len(leaves(second.store, spawn.id) or []) == 1

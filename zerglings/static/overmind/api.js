@@ -50,11 +50,14 @@ export async function getZergling(id) {
   return zergling;
 }
 
-/** Get the commands of a zergling after the first `offset`, oldest first. */
+/**
+ * Get the commands of a zergling after the first `offset`, oldest first: `{words, missing}`.
+ * `missing` is how many of the oldest are still on their way from another region.
+ */
 export async function getHistory(id, offset, signal) {
   const options = { signal, timeout: HISTORY_TIMEOUT };
-  const { commandHistory } = await requestWithRetries(historyRequest(id, offset), options);
-  return commandHistory;
+  const answer = await requestWithRetries(historyRequest(id, offset), options);
+  return { words: answer.commandHistory, missing: answer.missingCount ?? 0 };
 }
 
 /** Ask once for the regions: `{answer}` or `{error}`. */

@@ -8,6 +8,7 @@ import { History } from "./history.js";
 const UNASKED = 1_000_000; // newest commands that are read at once; the older ones when needed
 const MAX_REPEATS = 3; // when the history changes while it is read, as rival ones are merged
 const NOT_FOUND = 404;
+const ON_ITS_WAY = "The beginning of the path has not arrived from another region yet.";
 
 export class HistoryReader {
   history = null;
@@ -93,8 +94,13 @@ export class HistoryReader {
   async #readOlder() {
     const { history } = this;
     const start = this.#start;
-    const words = await getHistory(this.id, start, this.#controller.signal);
-    if (history.prepend(words, start)) return;
+    const { words, missing } = await getHistory(this.id, start, this.#controller.signal);
+    const first = start + missing;
+    if (first >= history.first || history.prepend(words, first)) {
+      if (!missing) return;
+      this.onchange();
+      throw new ApiError(ON_ITS_WAY);
+    }
     this.#repeats += 1;
     if (this.#repeats > MAX_REPEATS) throw new ApiError("The history changes while it is read.");
     this.history = historyOf(await getZergling(this.id));
@@ -107,8 +113,10 @@ export class HistoryReader {
     if (history && count < history.count) return; // responses can be reordered
     if (history && count - words.length > history.count) {
       const newer = await getHistory(this.id, history.count, this.#controller.signal);
-      words = newer.slice(0, count - history.count);
-      if (words.length < count - history.count) return; // from a store that is behind
+      if (!newer.missing) {
+        words = newer.words.slice(0, count - history.count);
+        if (words.length < count - history.count) return; // from a store that is behind
+      }
     }
     const pose = poseOf(zergling);
     if (!history?.append(words, count, pose)) this.history = new History(words, count, pose);
