@@ -41,6 +41,9 @@ class FaultyStore(Store):
         self.before_get(document_ids)
         return self._store.get_many(document_ids, timeout=timeout, all_copies=all_copies)
 
+    def last_states(self, document_id: str, *, timeout: float) -> list[Document]:
+        return self._store.last_states(document_id, timeout=timeout)
+
     def put_many(
         self, documents: Sequence[Document], *, timeout: float
     ) -> list[Written | StoreError]:

@@ -88,7 +88,7 @@ class MergedAway(list[Document]):
     """The empty list for a document whose leaves were all deleted with ``MERGED``.
 
     The leaf that holds their content has not arrived yet: replication may deliver the leaves of a
-    document one by one.
+    document one by one. ``Store.last_states`` returns what the document held here before.
     """
 
 
@@ -135,6 +135,19 @@ class Store(ABC):
         result. A normal read asks a majority of a cluster's copies. ``all_copies`` asks every copy
         that answers, which costs more.
         """
+
+    def last_states(self, document_id: str, *, timeout: float) -> list[Document]:
+        """Return what a ``MergedAway`` document held in this store, the highest-ranked first.
+
+        For each deleted leaf that is its newest ancestor, unless a newer one of another leaf
+        follows it. Do not write with their revisions: they are no leaves. Ancestors that the store
+        has discarded are left out, so the result may be empty. If a leaf that is not deleted has
+        arrived, the result is that of ``get_many``.
+
+        Only replication between regions makes such documents, so other stores have none.
+        ``timeout`` limits the whole call.
+        """
+        return []
 
     @abstractmethod
     def put_many(

@@ -35,6 +35,10 @@ class GuardedStore(Store):
         with self.breaker.call(timeout) as remaining:
             return self._store.get_many(document_ids, timeout=remaining, all_copies=all_copies)
 
+    def last_states(self, document_id: str, *, timeout: float) -> list[Document]:
+        with self.breaker.call(timeout) as remaining:
+            return self._store.last_states(document_id, timeout=remaining)
+
     def put_many(
         self, documents: Sequence[Document], *, timeout: float
     ) -> list[Written | StoreError]:

@@ -56,12 +56,13 @@ def test_results_equal_those_of_the_wrapped_store(
 
 
 def test_each_operation_is_counted_and_timed(observed: InstrumentedStore) -> None:
-    operations = ("write", "read", "read_all_copies", "page", "ping", "check_ready")
+    operations = ("write", "read", "read_all_copies", "last_states", "page", "ping", "check_ready")
     before = {each: (calls(each), timed(each)) for each in operations}
     kept = document()
     write(observed, kept)
     observed.get_many([kept["_id"]], timeout=SOON)
     observed.get_many([kept["_id"]], timeout=SOON, all_copies=True)
+    observed.last_states(kept["_id"], timeout=SOON)
     observed.page(None, 10, timeout=SOON)
     observed.ping(timeout=SOON)
     observed.check_ready(timeout=SOON)

@@ -7,12 +7,14 @@ hundreds of them.
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from zerglings.cooperative import in_slices
 from zerglings.documents import MERGED, Document, rank
 from zerglings.storage.base import MergedAway, NotBootstrapped, StoreUnavailable
 from zerglings.storage.couchdb.database import Database, NoDocument, UnreadableAnswer
@@ -32,6 +34,9 @@ MAX_DELETED_LEAVES = 8
 
 MAX_SLOW_IDS = 10_000
 """Maximum number of such documents to remember; the oldest are dropped."""
+
+REVISIONS_PER_REQUEST = 50
+"""Revisions to name in one URL, which then has 2.3 KB. CouchDB refuses URLs of 8 KB."""
 
 _UNSUPPORTED = (404, 405)
 _TOO_LARGE = 413
@@ -75,16 +80,42 @@ class LeafReader:
         found: Leaves = {}
         end = time.monotonic() + timeout
         for document_id in dict.fromkeys(document_ids):
-            if (remaining := end - time.monotonic()) <= 0:
-                raise StoreUnavailable("not all documents could be read in time")
-            found |= _read_splitting(read, [document_id], remaining)
+            found |= _read_splitting(read, [document_id], _time_until(end))
         return found
+
+    def last_states(self, document_id: str, *, timeout: float) -> list[Document]:
+        """Return what a document held here before its leaves were merged: see ``Store``.
+
+        CouchDB keeps the content of ancestors until it compacts the database.
+        """
+        end = time.monotonic() + timeout
+        leaves = self._open_revs(document_id, "all", timeout=timeout, revs="true")
+        living = _live(leaves)
+        if not isinstance(living, MergedAway):
+            return living
+        lines = [_ancestors(leaf) for leaf in leaves]
+        wanted = sorted({revision for line in lines for revision in line})
+        kept: dict[str, Document] = {}
+        for part in in_slices(wanted, REVISIONS_PER_REQUEST):
+            found = self._open_revs(document_id, json.dumps(part), timeout=_time_until(end))
+            kept |= {each["_rev"]: each for each in found}
+        return _newest(lines, kept)
 
     def all_leaves(
         self, document_id: str, *, timeout: float, copies: str | None = None
     ) -> list[Document]:
         """Return all leaves of a document, deleted ones included, with CouchDB's metadata."""
-        params = {"open_revs": "all"} | ({"r": copies} if copies else {})
+        params = {"r": copies} if copies else {}
+        return self._open_revs(document_id, "all", timeout=timeout, **params)
+
+    def _open_revs(
+        self, document_id: str, revisions: str, *, timeout: float, **params: str
+    ) -> list[Document]:
+        """Return those revisions of a document that CouchDB has, with its metadata.
+
+        ``revisions`` is a JSON list of them, or ``all`` for the leaves.
+        """
+        params |= {"open_revs": revisions}
         try:
             rows = self._database.ask_for_list(document_id, timeout=timeout, params=params)
         except NoDocument:
@@ -160,6 +191,34 @@ def _live(leaves: Sequence[Document]) -> list[Document]:
     if leaves and not living and all(leaf.get(MERGED) for leaf in leaves):
         return MergedAway()
     return sorted(living, key=lambda leaf: rank(leaf["_rev"]), reverse=True)
+
+
+def _ancestors(leaf: Document) -> list[str]:
+    """Return the revisions before a leaf that was read with its ancestors, the newest first."""
+    known = leaf["_revisions"]
+    generations = range(known["start"] - 1, 0, -1)
+    return [f"{n}-{digest}" for n, digest in zip(generations, known["ids"][1:], strict=False)]
+
+
+def _newest(lines: Iterable[list[str]], kept: dict[str, Document]) -> list[Document]:
+    """Return the newest kept revision of each line of ancestors, without deletions.
+
+    One that a kept revision of another line follows is left out.
+    """
+    newest: set[str] = set()
+    older: set[str] = set()
+    for line in lines:
+        known = [revision for revision in line if revision in kept]
+        newest.update(known[:1])
+        older.update(known[1:])
+    return _live([kept[revision] for revision in newest - older])
+
+
+def _time_until(end: float) -> float:
+    """Return the seconds until a time on the monotonic clock, as the timeout of a request."""
+    if (left := end - time.monotonic()) <= 0:
+        raise StoreUnavailable("not all documents could be read in time")
+    return left
 
 
 def _check_error(error: Any) -> None:  # noqa: ANN401 - any JSON

@@ -87,6 +87,9 @@ class CouchDBStore(Store):
             return self._reader.read_all_copies(document_ids, timeout=timeout)
         return self._reader.read(document_ids, timeout=timeout)
 
+    def last_states(self, document_id: str, *, timeout: float) -> list[Document]:
+        return self._reader.last_states(document_id, timeout=timeout)
+
     def put_many(
         self, documents: Sequence[Document], *, timeout: float
     ) -> list[Written | StoreError]:

@@ -12,7 +12,7 @@ import requests
 from tests.support.backends import Backend
 from tests.support.documents import SOON, leaves, read, write
 from tests.support.fault_proxy import FaultProxy
-from tests.support.faults import Answer, Fault
+from tests.support.faults import Answer, Delay, Fault
 from tests.support.site import CouchDBServer
 from zerglings.documents import MERGED, Document
 from zerglings.storage.base import (
@@ -70,6 +70,13 @@ def leaf(document_id: str, generation: int, digit: str, **fields: object) -> Doc
     return {"_id": document_id, "_rev": f"{generation}-{digit * 32}", **fields}
 
 
+def line(document_id: str, digits: str, **fields: object) -> Document:
+    """Return a revision with its ancestors: each digit is one of them, the oldest first."""
+    ids = [digit * 32 for digit in reversed(digits)]
+    revisions = {"start": len(ids), "ids": ids}
+    return leaf(document_id, len(ids), digits[-1], _revisions=revisions, **fields)
+
+
 def deleted(document_id: str, count: int) -> list[Document]:
     return [
         {"_id": document_id, "_rev": f"1-{n:032x}", "_deleted": True} for n in range(1, count + 1)
@@ -106,6 +113,68 @@ def test_a_document_whose_leaves_were_all_merged_awaits_the_merged_leaf(
         found = store.get_many(ids, timeout=SOON, all_copies=all_copies)
         assert found == {"merged": [], "deleted": [], "living": [leaf("living", 2, "a")]}
         assert [id_ for id_ in ids if isinstance(found[id_], MergedAway)] == ["merged"]
+
+
+# --- what a document held before its leaves were merged
+
+
+GONE = {"_deleted": True, MERGED: True}
+
+
+def test_the_last_states_are_the_newest_revisions_that_are_still_here(
+    store: CouchDBStore, rivals: Rivals
+) -> None:
+    for stored in ("1", "12", "1abc", "1f"):
+        rivals.add(line("a", stored, n=stored))
+    for gone in ("12345", "1abcd", "1f6", "1789"):  # of the last only the common ancestor came
+        rivals.add(line("a", gone, **GONE))
+    states = store.last_states("a", timeout=SOON)
+    assert states == [
+        leaf("a", 4, "c", n="1abc"),
+        leaf("a", 2, "f", n="1f"),
+        leaf("a", 2, "2", n="12"),
+    ]
+
+
+def test_a_document_that_is_not_merged_away_has_its_leaves_as_last_states(
+    store: CouchDBStore, rivals: Rivals
+) -> None:
+    rivals.add(line("living", "12"), line("living", "13", **GONE), line("living", "14"))
+    rivals.add(line("deleted", "1"), line("deleted", "12", _deleted=True))
+    rivals.add(line("deleted", "13"), line("deleted", "134", **GONE))
+    for document_id in ("living", "deleted", "never stored"):
+        expected = leaves(store, document_id) or []
+        assert store.last_states(document_id, timeout=SOON) == expected
+
+
+def test_a_deletion_is_no_last_state(store: CouchDBStore, rivals: Rivals) -> None:
+    rivals.add(line("a", "1"), line("a", "12", _deleted=True), line("a", "123", **GONE))
+    assert isinstance(leaves(store, "a"), MergedAway)
+    assert store.last_states("a", timeout=SOON) == []
+
+
+def test_the_last_states_are_found_among_many_ancestors(
+    store: CouchDBStore, rivals: Rivals, couch: Backend, is_couchdb_2: bool
+) -> None:
+    """CouchDB refuses a URL that names more than 170 of them."""
+    if is_couchdb_2:
+        database = couch.environment["COUCHDB_DATABASE"]
+        couch.server.ask("PUT", database, "_revs_limit", body=1000)
+    ids = [f"{number:032x}" for number in range(500, 0, -1)]
+    rivals.add({"_id": "a", "_rev": f"1-{ids[-1]}"})
+    revisions = {"start": 500, "ids": ids}
+    rivals.add({"_id": "a", "_rev": f"500-{ids[0]}", "_revisions": revisions} | GONE)
+    assert store.last_states("a", timeout=SOON) == [{"_id": "a", "_rev": f"1-{ids[-1]}"}]
+
+
+def test_the_timeout_limits_all_requests_for_the_last_states_together(
+    store: CouchDBStore, rivals: Rivals, proxy: FaultProxy
+) -> None:
+    rivals.add(line("a", "1"), line("a", "12", **GONE))
+    proxy.fault = Fault(Delay(0.3))
+    with pytest.raises(StoreUnavailable):
+        store.last_states("a", timeout=0.5)
+    assert len(store.last_states("a", timeout=SOON)) == 1
 
 
 def test_generations_are_compared_as_numbers_and_extra_fields_removed(
