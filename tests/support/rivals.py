@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 
 from tests.support.backends import Backend
-from zerglings.documents import Document
+from zerglings.documents import MERGED, Document
 from zerglings.domain.document_format import encode
 from zerglings.domain.zergling import Zergling
 
@@ -16,6 +16,12 @@ def plant(backend: Backend, zergling: Zergling, *, after: str, generation: int =
     With ``generation``, unknown revisions fill the gap between ``after`` and this one.
     """
     return plant_document(backend, encode(zergling), after=after, generation=generation)
+
+
+def plant_merged(backend: Backend, zergling_id: str, *, after: str, generation: int = 0) -> str:
+    """Delete the leaf ``after`` as the merge does in another region; return the new revision."""
+    tombstone = {"_id": zergling_id, "_deleted": True, MERGED: True}
+    return plant_document(backend, tombstone, after=after, generation=generation)
 
 
 def plant_document(backend: Backend, document: Document, *, after: str, generation: int = 0) -> str:

@@ -77,13 +77,15 @@ class Reader:
 
         Args:
             zergling_ids: which zerglings to read.
-            timeout: seconds for the read, and half as many again for merging and for restoring
-                lost bases. What is not merged in time is served unmerged, or merged without being
-                written back. A zergling whose base cannot be restored in time gets an error.
+            timeout: seconds for the read, and half as many again for last states, for merging and
+                for restoring lost bases. What is not merged in time is served unmerged, or merged
+                without being written back. A zergling whose base cannot be restored in time gets an
+                error.
             all_copies: read every node's copy instead of a majority's.
             to_change: whether the caller is going to change them. A history that is too long to be
                 changed then gives ``LongHistory``: move it into chunks and read again, see
-                ``Mover``.
+                ``Mover``. A zergling whose merge has not arrived yet gives ``MissingMerge``. Other
+                reads get what this store held before, if it is still there.
 
         Raises:
             StoreUnavailable: the read failed as a whole.
@@ -93,16 +95,17 @@ class Reader:
         documents = self._store.get_many(zergling_ids, timeout=timeout, all_copies=all_copies)
         decoded = {id_: _decode_leaves(leaves) for id_, leaves in documents.items()}
         time_left = TimeLeft(timeout * MERGE_SHARE)
-        # Rivals come last, so that a slow merge takes no time from the others.
-        ordered = sorted(decoded.items(), key=lambda item: len(item[1]) > 1)
-        found = {
-            id_: self._resolve(zerglings, time_left, all_copies=all_copies)
-            for id_, zerglings in ordered
-        }
-        found |= {
-            id_: MissingMerge(id_)
+        found: dict[str, Found] = {
+            id_: MissingMerge(id_) if to_change else self._last_state(id_, time_left)
             for id_, leaves in documents.items()
             if isinstance(leaves, MergedAway)
+        }
+        # Rivals come last, so that a slow merge takes no time from the others.
+        ordered = sorted(decoded.items(), key=lambda item: len(item[1]) > 1)
+        found |= {
+            id_: self._resolve(zerglings, time_left, all_copies=all_copies)
+            for id_, zerglings in ordered
+            if id_ not in found
         }
         return {id_: self._shorten(each) for id_, each in found.items()} if to_change else found
 
@@ -139,7 +142,27 @@ class Reader:
             return error
         return leaves[0].zergling if leaves else None
 
+    def _last_state(self, zergling_id: str, time_left: TimeLeft) -> Zergling | StoreError:
+        """Return the zergling as it was here before its leaves were merged; store nothing."""
+        try:
+            documents = self._store.last_states(zergling_id, timeout=time_left())
+            leaves = self._load_available(_decode_leaves(documents), time_left)
+        except StoreError as error:
+            return error
+        if not leaves:
+            return MissingMerge(zergling_id)
+        counters.part_left_out()
+        logger.info("Its merge has not arrived, so the last state is shown: %s", zergling_id)
+        return merge(leaves)
+
     def _load(self, rivals: Sequence[Zergling], time_left: TimeLeft) -> list[Leaf]:
+        """Do what ``_load_available`` does, and count the read if it leaves out a rival."""
+        leaves = self._load_available(rivals, time_left)
+        if len(leaves) < len(rivals):
+            counters.part_left_out()
+        return leaves
+
+    def _load_available(self, rivals: Sequence[Zergling], time_left: TimeLeft) -> list[Leaf]:
         """Return the rivals that can be merged now, with their older requests.
 
         Rivals whose chunks have not arrived yet are left out and stay in the store. A later read
@@ -154,15 +177,12 @@ class Reader:
         known = [rival for rival in rivals if rival.is_dead or not rival.lacks_base]
         try:
             known = complete_rivals([self._bases.restore(rival, time_left) for rival in rivals])
-            leaves = self._archive.load_leaves(known, time_left)
+            return self._archive.load_leaves(known, time_left)
         except StoreUnavailable as error:
             if not known:
                 raise
             logger.info("Could not read all rivals of %s, will retry: %s", rivals[0].id, error)
-            leaves = [Leaf(_to_serve_alone(known))]
-        if len(leaves) < len(rivals):
-            counters.part_left_out()
-        return leaves
+            return [Leaf(_to_serve_alone(known))]
 
     def _merge_and_write(
         self, leaves: list[Leaf], time_left: TimeLeft, *, all_copies: bool

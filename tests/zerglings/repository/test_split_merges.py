@@ -17,6 +17,7 @@ from tests.zerglings.transfer.transfers import exported
 from zerglings.documents import Document
 from zerglings.domain.pose import Pose
 from zerglings.domain.zergling import CommandRequest, Zergling
+from zerglings.hive.change_events import Event
 from zerglings.hive.healing import Healer
 from zerglings.hive.hive import Hive
 from zerglings.hive.mutations import NoSuchZergling
@@ -78,23 +79,26 @@ def parent(revision: Document) -> str:
     return f"{known['start'] - 1}-{known['ids'][1]}"
 
 
-USES: list[Callable[[Hive, Zergling], object]] = [
-    lambda hive, spawn: hive.get(spawn.id),
-    lambda hive, spawn: hive.history(spawn.id),
+CHANGES: list[Callable[[Hive, Zergling], object]] = [
     lambda hive, spawn: hive.command(spawn.id, CommandRequest.command("L")),
     lambda hive, spawn: hive.kill(spawn.id),
     lambda hive, spawn: hive.spawn(Pose(), KEY),
 ]
 
 
-def test_a_zergling_whose_merge_has_not_arrived_is_unavailable_not_dead(
+def test_a_zergling_whose_merge_has_not_arrived_keeps_its_state_and_takes_no_changes(
     two: Sequence[Region], spawn: Zergling
 ) -> None:
+    before = hive_of(two[1]).get(spawn.id)
     merged = only_deletion_arrives(two, spawn)
     assert leaves(two[1].store, spawn.id) == []
-    for use in USES:
+    for change in CHANGES:
         with pytest.raises(MissingMerge):
-            use(hive_of(two[1]), spawn)
+            change(hive_of(two[1]), spawn)
+    here = hive_of(two[1])
+    assert here.get(spawn.id) == before
+    words = [word for part in here.history(spawn.id).parts for word in part]
+    assert words == ["M"] * before.command_count
     two[1].receive([merged])
     assert hive_of(two[1]).get(spawn.id).command_count == 3 + 3 * TAIL
 
@@ -103,9 +107,9 @@ def test_a_stream_reports_no_death_while_a_merge_is_on_its_way(
     two: Sequence[Region], spawn: Zergling
 ) -> None:
     here = hive_of(two[1])
-    position = here.changes_after(None).position
+    before, position = here.get(spawn.id), here.changes_after(None).position
     merged = only_deletion_arrives(two, spawn)
-    assert here.changes_after(position).events == []
+    assert here.changes_after(position).events == [Event("moved", spawn.id, before)]
     two[1].receive([merged])
     assert [event.kind for event in here.changes_after(position).events] == ["moved"]
 
