@@ -19,8 +19,8 @@ _DEATHS = Counter("overmind_deaths_total", "Zerglings whose death was stored.")
 _MERGES = Counter("overmind_merges_total", "Reads that found rival revisions and merged them.")
 _MERGES_DEFERRED = Counter(
     "overmind_merges_deferred_total",
-    "Reads that left out a rival revision, a merge or the beginning of a history, because it has not"
-    " arrived or takes long to read.",
+    "Reads that left out a rival revision, a merge or the beginning of a history, because it has"
+    " not arrived or takes long to read.",
 )
 _RETRIES = Counter(
     "overmind_retries_total",
