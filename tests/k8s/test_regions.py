@@ -197,38 +197,57 @@ case "$*" in
   "create job"*|"set env"*) cat "{job}" ;;
   "create --filename=-") cat > /dev/null; exit {create_status} ;;
   "logs"*) test "$(grep -c ^logs "{log}")" -ge 2 ;;  # at first the container is not there yet
+  "get job"*) test "$(grep -c "^get job" "{log}")" -lt 2 || echo '[{{"type":"Complete"}}]' ;;
+  "get pod"*) printf %s "{exit_code}" ;;
 esac
 """
 
 
-def run_on_the_page(folder: Path, command: str, create_status: int = 0) -> list[str]:
-    """Run a command with the function of the page; return what it asks kubectl to do."""
+def run_on_the_page(
+    folder: Path, command: str, *, create_status: int = 0, exit_code: int | str = 0
+) -> tuple[int, list[str]]:
+    """Run a command with the function of the page; return its status and what it asks kubectl."""
     (text,) = (each.text for each in PAGE.blocks if "kubectl set env" in each.text)
     function, end, _ = text.partition("\n}\n")
     log, job, kubectl = folder / "log", folder / "job", folder / "kubectl"
     job.write_text("")
-    kubectl.write_text(KUBECTL.format(log=log, job=job, create_status=create_status))
+    kubectl.write_text(
+        KUBECTL.format(log=log, job=job, create_status=create_status, exit_code=exit_code)
+    )
     kubectl.chmod(0o755)
-    subprocess.run(
+    done = subprocess.run(
         ["bash", "-c", f"{function}{end}{command}"],
         env=os.environ | {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"},
         timeout=60,
-        check=create_status == 0,
+        check=False,
     )
-    return log.read_text().splitlines()
+    return done.returncode, log.read_text().splitlines()
 
 
 def test_the_function_on_the_page_repeats_a_job_and_waits_for_its_log(tmp_path: Path) -> None:
-    calls = run_on_the_page(tmp_path, "bootstrap check A=1 B=2")
-    assert calls[0] == "delete job check --ignore-not-found", "names of jobs are unique"
+    status, calls = run_on_the_page(tmp_path, "bootstrap check A=1 B=2")
+    assert status == 0
+    removed = "delete job check --ignore-not-found --cascade=foreground"
+    assert calls[0] == removed, "names of jobs are unique, and the old pod has a status, too"
     (env,) = [each for each in calls if each.startswith("set env --local ")]
     assert env.endswith(" A=1 B=2")
-    assert calls[-2:] == ["logs --follow job/check"] * 2
+    assert [each for each in calls if each.startswith("logs")] == ["logs --follow job/check"] * 2
+
+
+@pytest.mark.parametrize(("exit_code", "status"), [(0, 0), (1, 1), (4, 4), ("", 1)])
+def test_the_function_on_the_page_ends_with_the_status_of_the_job(
+    tmp_path: Path, exit_code: int | str, status: int
+) -> None:
+    """The log is complete before the job has its status. A job that took too long has no pod."""
+    found, calls = run_on_the_page(tmp_path, "bootstrap check A=1", exit_code=exit_code)
+    assert found == status
+    assert len([each for each in calls if each.startswith("get job check ")]) == 2
 
 
 def test_the_function_on_the_page_ends_if_the_job_is_refused(tmp_path: Path) -> None:
-    calls = run_on_the_page(tmp_path, "bootstrap check A=1", create_status=1)
-    assert not [each for each in calls if each.startswith("logs")]
+    status, calls = run_on_the_page(tmp_path, "bootstrap check A=1", create_status=1)
+    assert status == 1
+    assert not [each for each in calls if each.startswith(("logs", "get"))]
 
 
 @each_overlay
