@@ -116,6 +116,12 @@ def test_heal_and_couchdb_may_connect_to_the_peers(overlay: Path, name: str) -> 
     assert selected.items() <= labels.items()
 
 
+def to_peers(objects: list[Object], name: str) -> list[Object]:
+    """Return the rules of a policy for addresses."""
+    egress = find(objects, f"NetworkPolicy/{name}")["spec"]["egress"]
+    return [rule for rule in egress if any("ipBlock" in to for to in rule.get("to", []))]
+
+
 def settings(objects: list[Object]) -> tuple[str, configparser.SectionProxy]:
     """Return the name of the ConfigMap that CouchDB reads, and its settings."""
     couchdb = pod(objects, "StatefulSet/couchdb")
@@ -299,15 +305,45 @@ def test_the_route_on_the_page_is_valid_and_opens_only_what_peers_need(overlay: 
     assert route["spec"]["hostnames"] == [on_the_page("Ingress")["spec"]["rules"][0]["host"]]
 
 
-def test_the_overlay_on_the_page_admits_another_gateway_and_nothing_else() -> None:
+def patched_as_on_the_page() -> tuple[list[Object], list[Object]]:
+    """Return the objects with the component, and with the patches of the page's overlay, too."""
     (text,) = (each.text for each in PAGE.blocks if each.text.startswith("resources:"))
     page = yaml.safe_load(text)
     (resource,) = page["resources"]
     assert [Path(each).name for each in page["components"]] == ["regions"]
     place = (ROOT / "k8s/overlays/own" / resource).resolve()
-    usual = regions(place)
-    own = regions(place, json.dumps({"patches": page["patches"]}))
-    (changed,) = [pair for pair in zip(usual, own, strict=True) if pair[0] != pair[1]]
-    before, after = (each["spec"]["ingress"][1]["from"][0] for each in changed)
-    assert before["namespaceSelector"] != after["namespaceSelector"]
-    assert list(after) == ["namespaceSelector"]
+    return regions(place), regions(place, json.dumps({"patches": page["patches"]}))
+
+
+def test_the_overlay_on_the_page_changes_two_policies_and_nothing_else() -> None:
+    pairs = zip(*patched_as_on_the_page(), strict=True)
+    changed = [after for before, after in pairs if before != after]
+    assert {each["metadata"]["name"] for each in changed} == {"couchdb-regions", "overmind-heal"}
+    for policy in changed:
+        for version in VERSIONS:
+            validate(policy, version)
+
+
+def test_the_overlay_on_the_page_admits_another_gateway() -> None:
+    (pods, before), (same_pods, after) = (
+        find(objects, "NetworkPolicy/couchdb-regions")["spec"]["ingress"]
+        for objects in patched_as_on_the_page()
+    )
+    assert pods == same_pods
+    assert before["ports"] == after["ports"]
+    (usual,), (own,) = before["from"], after["from"]
+    assert list(own) == ["namespaceSelector"]
+    assert usual["namespaceSelector"] != own["namespaceSelector"]
+
+
+def test_the_overlay_on_the_page_narrows_both_policies_to_the_same_peers() -> None:
+    usual, own = patched_as_on_the_page()
+    ((one, other),) = zip(
+        to_peers(own, "couchdb-regions"), to_peers(own, "overmind-heal"), strict=True
+    )
+    assert one["to"] == other["to"]
+    assert all(to["ipBlock"]["cidr"].endswith("/32") for to in one["to"])
+    for name in ("couchdb-regions", "overmind-heal"):
+        (before,) = to_peers(usual, name)
+        assert one["ports"] == before["ports"]
+        assert [to["ipBlock"]["cidr"] for to in before["to"]] == ["0.0.0.0/0", "::/0"]
