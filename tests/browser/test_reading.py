@@ -150,6 +150,34 @@ def test_the_path_begins_where_the_known_part_does_until_the_rest_has_arrived(
     live_map.expect_steps(451)
 
 
+def test_a_zergling_that_moves_while_its_beginning_is_missing_is_shown_at_once(
+    live_map: LiveMap, veteran: str, command: Command
+) -> None:
+    part = {"missingCount": 150, "commandHistory": ["M"] * 300}
+    held: list[Route] = []
+
+    def hold_the_first(route: Route) -> None:
+        if held:
+            route.fulfill(json=part)
+        held.append(route)
+
+    live_map.page.route(HISTORY, hold_the_first)
+    live_map.open()
+    live_map.row(veteran).click()
+    wait_until(lambda: live_map.page.evaluate("1") and held, "the history is being read")
+    command(veteran, "R")
+    live_map.expect_row(veteran, 0, 450, "east")
+    live_map.page.evaluate(
+        """() => {
+            const start = window.setTimeout;  // from now on nothing is read again
+            window.setTimeout = (call, delay) => (delay < 200 ? start(call, delay) : 0);
+        }"""
+    )
+    held[0].fulfill(json=part)
+    expect(live_map.slider).to_have_attribute("max", "451")
+    expect(live_map.timeline).to_have_attribute("data-reading", "true")
+
+
 def test_newer_commands_that_have_not_all_arrived_are_not_joined_to_older_ones(
     live_map: LiveMap, walker: str, command: Command
 ) -> None:

@@ -10,19 +10,23 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from itertools import islice, takewhile
+from itertools import chain
+from typing import TypeVar
 
 from zerglings.domain.chunks import Chunk
-from zerglings.domain.pose import ORIGINAL_SPAWN
+from zerglings.domain.pose import ORIGINAL_SPAWN, Pose
 from zerglings.domain.zergling import Base, Zergling
 from zerglings.repository.archive import SHORTEST_TAIL, Archive
 from zerglings.repository.chunk_store import MissingChunk
 from zerglings.repository.retry_budget import TimeLeft
 
-CHUNKLESS_CACHE_SIZE = 2000
-"""Number of revisions without a base to remember for which no chunk was found."""
+Value = TypeVar("Value")
+
+CACHE_SIZE = 2000
+"""Number of revisions without a base to remember for which no chunk was found, and of chunks whose
+spawn is remembered."""
 
 CHUNKLESS_FOR = 10.0
 """Seconds for which that is remembered: replication may deliver the chunk later."""
@@ -38,6 +42,7 @@ class BaseRecovery:
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
         self._chunkless: OrderedDict[str, float] = OrderedDict()
+        self._spawns: OrderedDict[str, Pose] = OrderedDict()
         self._lock = threading.Lock()
 
     def restore(self, zergling: Zergling, time_left: TimeLeft) -> Zergling:
@@ -70,30 +75,43 @@ class BaseRecovery:
         # With an incomplete list, older history would be lost.
         timeout = time_left()
         self._archive.check_copies(timeout=timeout)
-        ending = (
-            chunk
-            for chunk in self._archive.all_newest_first(zergling.id, timeout=timeout)
-            if chunk.after == zergling.base.pose
-        )
-        attempts = list(islice(ending, 1))
-        attempts += takewhile(lambda chunk: chunk.start == attempts[0].start, ending)
+        chunks = self._archive.all_newest_first(zergling.id, timeout=timeout)
+        attempts = _newest_that_end_at(zergling.base.pose, chunks)
         if not attempts:
-            self._remember_chunkless(cache_key)
+            self._remember(self._chunkless, cache_key, time.monotonic() + CHUNKLESS_FOR)
             return zergling
         chunk = _find_continued(attempts, zergling.history)
         found = replace(zergling, base=Base(chunk.after, chunk.end, chunk.id))
         try:
-            *_, first = self._archive.newest_first(found, timeout=timeout)
+            spawn = self._spawn_before(chunk, found, timeout)
         except MissingChunk:
             return found
-        return replace(found, spawn=first.before, lacks_base=False)
+        return replace(found, spawn=spawn, lacks_base=False)
 
-    def _remember_chunkless(self, cache_key: str) -> None:
+    def _spawn_before(self, newest: Chunk, zergling: Zergling, timeout: float) -> Pose:
+        """Return where a zergling with this newest chunk spawned.
+
+        The original drops the base with every write, so the spawn is remembered. Then only newer
+        chunks are read.
+
+        Raises:
+            MissingChunk: an older chunk is missing.
+        """
+        for chunk in chain([newest], self._archive.newest_first(zergling, timeout=timeout)):
+            with self._lock:
+                known = self._spawns.get(chunk.id)
+            spawn = known or chunk.before
+            if known is not None:
+                break
+        self._remember(self._spawns, newest.id, spawn)
+        return spawn
+
+    def _remember(self, cache: OrderedDict[str, Value], key: str, value: Value) -> None:
         with self._lock:
-            self._chunkless[cache_key] = time.monotonic() + CHUNKLESS_FOR
-            self._chunkless.move_to_end(cache_key)
-            while len(self._chunkless) > CHUNKLESS_CACHE_SIZE:
-                self._chunkless.popitem(last=False)
+            cache[key] = value
+            cache.move_to_end(key)
+            while len(cache) > CACHE_SIZE:
+                cache.popitem(last=False)
 
 
 def complete_rivals(rivals: Sequence[Zergling]) -> list[Zergling]:
@@ -117,6 +135,17 @@ def complete_rivals(rivals: Sequence[Zergling]) -> list[Zergling]:
         for rival in rivals
         if not rival.lacks_base or (rival.base.chunk is None and rival.base.pose in spawns)
     ]
+
+
+def _newest_that_end_at(pose: Pose, newest_first: Iterable[Chunk]) -> list[Chunk]:
+    """Return the newest chunk whose last pose is this, and others of its start. Read no more."""
+    found: list[Chunk] = []
+    for chunk in newest_first:
+        if found and chunk.start < found[0].start:
+            break
+        if chunk.after == pose:
+            found.append(chunk)
+    return found
 
 
 def _find_continued(attempts: Sequence[Chunk], history: tuple[str, ...]) -> Chunk:

@@ -38,6 +38,7 @@ class MissingChunk(Incomplete):
 
     def __init__(self, chunk_id: str, why: str = "missing") -> None:
         super().__init__(f"the history chunk {chunk_id!r} is {why}")
+        self.chunk_id = chunk_id
 
 
 class DamagedChunk(MissingChunk):
@@ -135,6 +136,11 @@ class ChunkStore:
             for chunk_id in group:
                 documents = found.pop(chunk_id, None)
                 yield _decode_chunk(documents[0] if documents else self._get(chunk_id, timeout))
+
+    def has(self, chunk_id: str, *, timeout: float) -> bool:
+        """Whether any copy of the store has a chunk."""
+        found = self._store.get_many([chunk_id], all_copies=True, timeout=timeout)
+        return bool(found.get(chunk_id))
 
     def known_from(self, zergling: Zergling, offset: int, *, timeout: float) -> int:
         """Return the number of the oldest word, from ``offset`` on, with no missing chunk after it.

@@ -21,7 +21,13 @@ from zerglings.repository.retry_budget import STORE_CALL_TIMEOUT
 logger = logging.getLogger(__name__)
 
 ARRIVAL_LIMIT, ARRIVAL_PAUSE = 2.0, 0.2
-"""Seconds to wait for chunks that have not arrived yet, and between two looks for them."""
+"""Seconds to wait for a chunk that has not arrived yet, and between two looks for it."""
+
+IN_VAIN_FOR = 10.0
+"""Seconds for which a chunk is not waited for again, so that not each page takes long."""
+
+IN_VAIN_SIZE = 1000
+"""Maximum number of chunks to remember for that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +58,7 @@ class HistoryReader:
     def __init__(self, archive: Archive, *, is_region: bool) -> None:
         self._archive = archive
         self._is_region = is_region
+        self._in_vain: dict[str, float] = {}
 
     def read(self, zergling: Zergling, offset: int, limit: int | None) -> History:
         """Return up to ``limit`` words of a history from number ``offset`` on.
@@ -83,10 +90,24 @@ class HistoryReader:
         while True:
             try:
                 return self._words(zergling, start, end)
-            except MissingChunk:
-                if time.monotonic() >= until:
+            except DamagedChunk:
+                raise
+            except MissingChunk as error:
+                if not self._arrives(error.chunk_id, until):
                     raise
+
+    def _arrives(self, chunk_id: str, until: float) -> bool:
+        """Wait for a chunk. Return False at once if it was waited for in vain a moment ago."""
+        if time.monotonic() < self._in_vain.get(chunk_id, 0.0):
+            return False
+        while time.monotonic() < until:
             time.sleep(ARRIVAL_PAUSE)
+            if self._archive.has(chunk_id, timeout=STORE_CALL_TIMEOUT):
+                return True
+        if len(self._in_vain) >= IN_VAIN_SIZE:
+            self._in_vain.clear()
+        self._in_vain[chunk_id] = time.monotonic() + IN_VAIN_FOR
+        return False
 
     def _words(self, zergling: Zergling, start: int, end: int) -> Iterator[Sequence[str]]:
         """Return the words from ``start`` to ``end``. The first part is read at once."""

@@ -95,19 +95,19 @@ class Reader:
         documents = self._store.get_many(zergling_ids, timeout=timeout, all_copies=all_copies)
         decoded = {id_: _decode_leaves(leaves) for id_, leaves in documents.items()}
         time_left = TimeLeft(timeout * MERGE_SHARE)
-        found: dict[str, Found] = {
-            id_: MissingMerge(id_) if to_change else self._last_state(id_, time_left)
+        # Rivals and last states come last, so that they take no time from the others.
+        ordered = sorted(decoded.items(), key=lambda item: len(item[1]) > 1)
+        found = {
+            id_: self._resolve(zerglings, time_left, all_copies=all_copies)
+            for id_, zerglings in ordered
+        }
+        if to_change:
+            found = {id_: self._shorten(each) for id_, each in found.items()}
+        return found | {
+            id_: self._last_state(id_, time_left, to_change=to_change)
             for id_, leaves in documents.items()
             if isinstance(leaves, MergedAway)
         }
-        # Rivals come last, so that a slow merge takes no time from the others.
-        ordered = sorted(decoded.items(), key=lambda item: len(item[1]) > 1)
-        found |= {
-            id_: self._resolve(zerglings, time_left, all_copies=all_copies)
-            for id_, zerglings in ordered
-            if id_ not in found
-        }
-        return {id_: self._shorten(each) for id_, each in found.items()} if to_change else found
 
     def page(self, after: str | None, limit: int) -> Page:
         """Return a page of documents as they are stored, see ``Store.page``; retry quick failures.
@@ -142,27 +142,27 @@ class Reader:
             return error
         return leaves[0].zergling if leaves else None
 
-    def _last_state(self, zergling_id: str, time_left: TimeLeft) -> Zergling | StoreError:
-        """Return the zergling as it was here before its leaves were merged; store nothing."""
+    def _last_state(
+        self, zergling_id: str, time_left: TimeLeft, *, to_change: bool
+    ) -> Zergling | StoreError:
+        """Return the zergling as it was here before its leaves were merged; store nothing.
+
+        Of several states that is a dead one, or else the one with the most commands. A change gets
+        ``MissingMerge``, unless the zergling is dead.
+        """
         try:
             documents = self._store.last_states(zergling_id, timeout=time_left())
-            leaves = self._load_available(_decode_leaves(documents), time_left)
+            states = [self._bases.restore(each, time_left) for each in _decode_leaves(documents)]
         except StoreError as error:
             return error
-        if not leaves:
+        state = max(states, key=lambda each: (each.is_dead, each.command_count), default=None)
+        if state is None or (to_change and not state.is_dead):
             return MissingMerge(zergling_id)
         counters.part_left_out()
-        logger.info("Its merge has not arrived, so the last state is shown: %s", zergling_id)
-        return merge(leaves)
+        logger.info("The merge of %s has not arrived, so its last state is shown", zergling_id)
+        return state
 
     def _load(self, rivals: Sequence[Zergling], time_left: TimeLeft) -> list[Leaf]:
-        """Do what ``_load_available`` does, and count the read if it leaves out a rival."""
-        leaves = self._load_available(rivals, time_left)
-        if len(leaves) < len(rivals):
-            counters.part_left_out()
-        return leaves
-
-    def _load_available(self, rivals: Sequence[Zergling], time_left: TimeLeft) -> list[Leaf]:
         """Return the rivals that can be merged now, with their older requests.
 
         Rivals whose chunks have not arrived yet are left out and stay in the store. A later read
@@ -174,15 +174,20 @@ class Reader:
         """
         if len(rivals) <= 1 and not any(rival.lacks_base for rival in rivals):
             return [Leaf(rival) for rival in rivals]
-        known = [rival for rival in rivals if rival.is_dead or not rival.lacks_base]
+        restored: list[Zergling] = []
         try:
-            known = complete_rivals([self._bases.restore(rival, time_left) for rival in rivals])
-            return self._archive.load_leaves(known, time_left)
+            for rival in rivals:
+                restored.append(self._bases.restore(rival, time_left))
+            leaves = self._archive.load_leaves(complete_rivals(restored), time_left)
         except StoreUnavailable as error:
+            known = [each for each in (*restored, *rivals) if each.is_dead or not each.lacks_base]
             if not known:
                 raise
             logger.info("Could not read all rivals of %s, will retry: %s", rivals[0].id, error)
-            return [Leaf(_to_serve_alone(known))]
+            leaves = [Leaf(_to_serve_alone(known))]
+        if len(leaves) < len(rivals):
+            counters.part_left_out()
+        return leaves
 
     def _merge_and_write(
         self, leaves: list[Leaf], time_left: TimeLeft, *, all_copies: bool

@@ -139,10 +139,9 @@ class Store(ABC):
     def last_states(self, document_id: str, *, timeout: float) -> list[Document]:
         """Return what a ``MergedAway`` document held in this store, the highest-ranked first.
 
-        For each deleted leaf that is its newest ancestor, unless a newer one of another leaf
-        follows it. Do not write with their revisions: they are no leaves. Ancestors that the store
-        has discarded are left out, so the result may be empty. If a leaf that is not deleted has
-        arrived, the result is that of ``get_many``.
+        For each deleted leaf that is its newest ancestor that the store still has, if any. Do not
+        write with their revisions: they are no leaves. If a leaf that is not deleted has arrived,
+        the result is that of ``get_many``.
 
         Only replication between regions makes such documents, so other stores have none.
         ``timeout`` limits the whole call.

@@ -39,4 +39,5 @@ def test_a_zergling_that_was_dead_here_gets_404(api: Client, backend: Backend) -
     dead = backend.server.ask("GET", database, url.rpartition("/")[2])
     plant_merged(backend, dead["_id"], after=dead["_rev"])
     assert api.get(url).status_code == 404
-    assert command(api, dead["_id"], "M").status_code == 503
+    assert command(api, dead["_id"], "M").status_code == 404
+    assert api.delete(url).status_code == 404

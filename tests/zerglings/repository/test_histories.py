@@ -175,3 +175,38 @@ def test_a_damaged_chunk_after_a_missing_one_is_an_error(
     damage(store, chunks[1])
     with pytest.raises(MissingChunk, match="damaged"):
         list(region.history(zergling.id).parts)
+
+
+def test_a_chunk_that_was_waited_for_in_vain_is_not_waited_for_again_at_once(
+    region: Hive,
+    store: Store,
+    zergling: Zergling,
+    chunks: list[Document],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    take_away(store, chunks[:1])
+    pauses: list[float] = []
+    clock = SimpleNamespace(monotonic=time.monotonic, sleep=pauses.append)
+    monkeypatch.setattr("zerglings.repository.histories.time", clock)
+    read(region, zergling)
+    waited = len(pauses)
+    assert waited > 0
+    for offset in range(0, ends(chunks)[0], 50):
+        assert read(region, zergling, offset, 50)[0] > 0
+    assert len(pauses) == waited
+    bring_back(store, chunks[:1])
+    assert read(region, zergling) == (0, WORDS, None)
+
+
+def test_few_chunks_are_remembered_that_were_waited_for_in_vain(
+    region: Hive,
+    store: Store,
+    zergling: Zergling,
+    chunks: list[Document],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("zerglings.repository.histories.IN_VAIN_SIZE", 2)
+    for chunk in chunks[::-1]:
+        take_away(store, [chunk])
+        read(region, zergling)
+        assert 0 < len(region._histories._in_vain) <= 2

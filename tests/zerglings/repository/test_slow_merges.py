@@ -17,6 +17,8 @@ from tests.support.backends import Backend
 from tests.support.documents import SOON, leaves, read, write
 from tests.support.faulty_store import FaultyStore
 from tests.support.original import Original
+from tests.support.rivals import plant_merged
+from zerglings.documents import Document
 from zerglings.domain.chunks import shorten
 from zerglings.domain.document_format import encode
 from zerglings.domain.pose import Pose
@@ -207,3 +209,62 @@ def test_a_slow_merge_takes_no_time_from_zerglings_without_rivals(
 
 def use_up(time_left: TimeLeft) -> None:
     time_left._end = 0.0
+
+
+def test_a_rival_that_was_restored_is_served_when_the_time_is_up(
+    backend: Backend, store: Store, spawn: Zergling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The original has written both, so both lack their base."""
+    long, chunks = shorten(moved(spawn, 350, "east"), TAIL)
+    deliver_chunks(store, chunks)
+    for generation, name in ((400, "a"), (500, "b")):
+        rival = encode(moved(long, 3 if name == "b" else 1, name))
+        deliver(backend, as_the_original_writes(rival), spawn, generation)
+    time_left = TimeLeft(SOON)
+    monkeypatch.setattr(reading, "TimeLeft", lambda seconds: time_left)
+    slow = FaultyStore(store)
+    slow.history.before_page = lambda: use_up(time_left)
+    assert counts(slow, [spawn.id]) == {spawn.id: 353}
+    assert len(leaves(store, spawn.id) or []) == 2
+
+
+def test_restoring_a_base_again_reads_only_newer_chunks(
+    store: Store, spawn: Zergling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faulty = FaultyStore(store)
+    pages: list[int] = []
+    faulty.history.before_page = lambda: pages.append(1)
+    reader = Reader(faulty, Archive(faulty.history))
+    monkeypatch.setattr(chunk_store, "CHUNKS_PER_READ", 1)
+    long, chunks = shorten(moved(spawn, 5000, "east"), TAIL)
+    deliver_chunks(store, chunks)
+    document = encode(long)
+    needed = []
+    for number in range(3):
+        current = read(store, spawn.id)
+        write(store, as_the_original_writes(document) | {"_rev": current["_rev"]})
+        pages.clear()
+        (found,) = reader.read([spawn.id], timeout=SOON).values()
+        assert isinstance(found, Zergling)
+        assert (found.command_count, found.spawn) == (5000 + number, spawn.spawn)
+        needed.append(len(pages))
+        document = encode(found.apply(CommandRequest(f"more{number}", ("M",))))
+    assert needed[0] > len(chunks) > 5
+    assert max(needed[1:]) <= 2
+
+
+def test_a_last_state_takes_no_time_from_other_zerglings(
+    backend: Backend, store: Store, hive: Hive, spawn: Zergling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    merged, alone = spawn, hive.spawn(Pose())
+    plant_merged(backend, merged.id, after=merged.revision or "", generation=2)
+    lose_base(store, alone)
+    time_left = TimeLeft(SOON)
+    monkeypatch.setattr(reading, "TimeLeft", lambda seconds: time_left)
+
+    def last_states(document_id: str, *, timeout: float) -> list[Document]:
+        use_up(time_left)
+        raise StoreUnavailable("no answer in time")
+
+    monkeypatch.setattr(store, "last_states", last_states)
+    assert counts(store, [merged.id, alone.id]) == {merged.id: StoreUnavailable, alone.id: 350}

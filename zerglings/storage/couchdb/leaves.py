@@ -38,6 +38,9 @@ MAX_SLOW_IDS = 10_000
 REVISIONS_PER_REQUEST = 50
 """Revisions to name in one URL, which then has 2.3 KB. CouchDB refuses URLs of 8 KB."""
 
+ANCESTORS_AT_A_TIME = 8
+"""Ancestors of a deleted leaf to ask for at a time, the newest first. Mostly the first is there."""
+
 _UNSUPPORTED = (404, 405)
 _TOO_LARGE = 413
 _NEVER_STORED = ("not_found", "illegal_docid")
@@ -93,13 +96,23 @@ class LeafReader:
         living = _live(leaves)
         if not isinstance(living, MergedAway):
             return living
+        newest: dict[str, Document] = {}
         lines = [_ancestors(leaf) for leaf in leaves]
-        wanted = sorted({revision for line in lines for revision in line})
-        kept: dict[str, Document] = {}
-        for part in in_slices(wanted, REVISIONS_PER_REQUEST):
-            found = self._open_revs(document_id, json.dumps(part), timeout=_time_until(end))
-            kept |= {each["_rev"]: each for each in found}
-        return _newest(lines, kept)
+        while lines:
+            nearest = {revision for line in lines for revision in line[:ANCESTORS_AT_A_TIME]}
+            kept: dict[str, Document] = {}
+            for part in in_slices(sorted(nearest), REVISIONS_PER_REQUEST):
+                found = self._open_revs(document_id, json.dumps(part), timeout=_time_until(end))
+                kept |= {each["_rev"]: each for each in found}
+            older = []
+            for line in lines:
+                revision = next((each for each in line if each in kept), None)
+                if revision is not None:
+                    newest[revision] = kept[revision]
+                elif line[ANCESTORS_AT_A_TIME:]:
+                    older.append(line[ANCESTORS_AT_A_TIME:])
+            lines = older
+        return _live(list(newest.values()))
 
     def all_leaves(
         self, document_id: str, *, timeout: float, copies: str | None = None
@@ -198,20 +211,6 @@ def _ancestors(leaf: Document) -> list[str]:
     known = leaf["_revisions"]
     generations = range(known["start"] - 1, 0, -1)
     return [f"{n}-{digest}" for n, digest in zip(generations, known["ids"][1:], strict=False)]
-
-
-def _newest(lines: Iterable[list[str]], kept: dict[str, Document]) -> list[Document]:
-    """Return the newest kept revision of each line of ancestors, without deletions.
-
-    One that a kept revision of another line follows is left out.
-    """
-    newest: set[str] = set()
-    older: set[str] = set()
-    for line in lines:
-        known = [revision for revision in line if revision in kept]
-        newest.update(known[:1])
-        older.update(known[1:])
-    return _live([kept[revision] for revision in newest - older])
 
 
 def _time_until(end: float) -> float:

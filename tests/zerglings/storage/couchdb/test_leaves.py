@@ -133,6 +133,7 @@ def test_the_last_states_are_the_newest_revisions_that_are_still_here(
         leaf("a", 4, "c", n="1abc"),
         leaf("a", 2, "f", n="1f"),
         leaf("a", 2, "2", n="12"),
+        leaf("a", 1, "1", n="1"),
     ]
 
 

@@ -9,6 +9,7 @@ const UNASKED = 1_000_000; // newest commands that are read at once; the older o
 const MAX_REPEATS = 3; // when the history changes while it is read, as rival ones are merged
 const NOT_FOUND = 404;
 const ON_ITS_WAY = "The beginning of the path has not arrived from another region yet.";
+const ARRIVAL_PAUSE = 10_000; // milliseconds until an update makes it be read again
 
 export class HistoryReader {
   history = null;
@@ -19,7 +20,11 @@ export class HistoryReader {
   #isWorking = false;
   #isAllNeeded = false;
   #repeats = 0;
-  #retries = new Retries(() => this.#work());
+  #pausesUntil = 0; // when the older part may be read again, in milliseconds
+  #retries = new Retries(() => {
+    this.#pausesUntil = 0;
+    this.#work();
+  });
   #controller = new AbortController();
 
   constructor(id) {
@@ -60,12 +65,12 @@ export class HistoryReader {
     if (this.#isWorking) return;
     this.#isWorking = true;
     try {
-      while (this.#zergling || (this.history && !this.isReady)) {
+      while (this.#zergling || (this.history && !this.isReady && !this.#isPausing)) {
         await this.#step();
         if (this.#controller.signal.aborted) return;
         this.onchange();
       }
-      this.#retries.reset();
+      if (!this.#isPausing) this.#retries.reset();
     } catch (error) {
       if (this.#controller.signal.aborted) return;
       if (!(error instanceof ApiError)) throw error;
@@ -74,6 +79,15 @@ export class HistoryReader {
       this.#isWorking = false;
       this.#repeats = 0;
     }
+  }
+
+  get #isPausing() {
+    return Date.now() < this.#pausesUntil;
+  }
+
+  #onIncomplete() {
+    this.#pausesUntil = Date.now() + ARRIVAL_PAUSE;
+    this.#onfailure({ message: ON_ITS_WAY });
   }
 
   #onfailure({ message }) {
@@ -97,9 +111,8 @@ export class HistoryReader {
     const { words, missing } = await getHistory(this.id, start, this.#controller.signal);
     const first = start + missing;
     if (first >= history.first || history.prepend(words, first)) {
-      if (!missing) return;
-      this.onchange();
-      throw new ApiError(ON_ITS_WAY);
+      if (missing) this.#onIncomplete();
+      return;
     }
     this.#repeats += 1;
     if (this.#repeats > MAX_REPEATS) throw new ApiError("The history changes while it is read.");
