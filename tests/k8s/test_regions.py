@@ -202,23 +202,33 @@ echo "$*" >> "{log}"
 case "$*" in
   "create job"*|"set env"*) cat "{job}" ;;
   "create --filename=-") cat > /dev/null; exit {create_status} ;;
-  "logs"*) test "$(grep -c ^logs "{log}")" -ge 2 ;;  # at first the container is not there yet
-  "get job"*) test "$(grep -c "^get job" "{log}")" -lt 2 || echo '[{{"type":"Complete"}}]' ;;
+  "logs"*) test "{has_log}" = True && test "$(grep -c ^logs "{log}")" -ge 2 ;;  # not at once
+  "get job"*) test "$(grep -c "^get job" "{log}")" -lt 3 || echo '[{{"type":"{end}"}}]' ;;
   "get pod"*) printf %s "{exit_code}" ;;
 esac
 """
 
 
 def run_on_the_page(
-    folder: Path, command: str, *, create_status: int = 0, exit_code: int | str = 0
+    folder: Path, command: str, *, create_status: int = 0, exit_code: int | None = 0
 ) -> tuple[int, list[str]]:
-    """Run a command with the function of the page; return its status and what it asks kubectl."""
+    """Run a command with the function of the page; return its status and what it asks kubectl.
+
+    If ``exit_code`` is None, the pod never ran: it has neither log nor status, and the job fails.
+    """
     (text,) = (each.text for each in PAGE.blocks if "kubectl set env" in each.text)
     function, end, _ = text.partition("\n}\n")
     log, job, kubectl = folder / "log", folder / "job", folder / "kubectl"
     job.write_text("")
     kubectl.write_text(
-        KUBECTL.format(log=log, job=job, create_status=create_status, exit_code=exit_code)
+        KUBECTL.format(
+            log=log,
+            job=job,
+            create_status=create_status,
+            has_log=exit_code is not None,
+            end="Failed" if exit_code is None else "Complete",
+            exit_code="" if exit_code is None else exit_code,
+        )
     )
     kubectl.chmod(0o755)
     done = subprocess.run(
@@ -240,14 +250,23 @@ def test_the_function_on_the_page_repeats_a_job_and_waits_for_its_log(tmp_path: 
     assert [each for each in calls if each.startswith("logs")] == ["logs --follow job/check"] * 2
 
 
-@pytest.mark.parametrize(("exit_code", "status"), [(0, 0), (1, 1), (4, 4), ("", 1)])
+@pytest.mark.parametrize("exit_code", [0, 1, 4])
 def test_the_function_on_the_page_ends_with_the_status_of_the_job(
-    tmp_path: Path, exit_code: int | str, status: int
+    tmp_path: Path, exit_code: int
 ) -> None:
-    """The log is complete before the job has its status. A job that took too long has no pod."""
+    """The log is complete before the job has its status."""
     found, calls = run_on_the_page(tmp_path, "bootstrap check A=1", exit_code=exit_code)
-    assert found == status
-    assert len([each for each in calls if each.startswith("get job check ")]) == 2
+    assert found == exit_code
+    ends = [number for number, each in enumerate(calls) if each.startswith("get job check ")]
+    (*_, last_log) = (number for number, each in enumerate(calls) if each.startswith("logs"))
+    assert len([number for number in ends if number > last_log]) == 2
+
+
+def test_the_function_on_the_page_ends_with_1_if_the_pod_never_ran(tmp_path: Path) -> None:
+    """After its time limit the job deletes such a pod, so the log never comes."""
+    status, calls = run_on_the_page(tmp_path, "bootstrap check A=1", exit_code=None)
+    assert status == 1
+    assert len([each for each in calls if each.startswith("logs")]) == 3
 
 
 def test_the_function_on_the_page_ends_if_the_job_is_refused(tmp_path: Path) -> None:
