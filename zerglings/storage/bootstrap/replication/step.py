@@ -41,8 +41,9 @@ from zerglings.storage.regions.jobs import ENDED, PREFIX, REPLICATOR, ids_from, 
 from zerglings.storage.regions.replications import Peers, differences, documents_of, repaired
 
 NO_REGION = (
-    "OVERMIND_REGION is not given, so the lag between this region and the others is not measured: "
-    "give this command and the service the name under which the others list this region"
+    "OVERMIND_REGION is not given, so the lag between this region and the others is not measured, "
+    "and /history fails while a part of a history has not arrived: give this command and the "
+    "service the name under which the others list this region"
 )
 
 
