@@ -86,7 +86,8 @@ def test_the_latest_link_wins(live_map: LiveMap, walker: str, spawn: Spawn) -> N
     other = spawn(500, 7, "S")
     release = hold_answer(live_map, walker)
     live_map.open()
-    live_map.page.goto(f"{live_map.url}#{walker}@1")
+    with live_map.page.expect_request(f"**/zerglings/{walker}"):
+        live_map.page.goto(f"{live_map.url}#{walker}@1")
     live_map.page.goto(f"{live_map.url}#{other}")
     expect(live_map.panel.locator("h2")).to_have_text(other)
     release()
@@ -100,7 +101,8 @@ def test_a_selection_is_not_undone_by_an_earlier_link(
     other = spawn(500, 7, "S")
     release = hold_answer(live_map, walker)
     live_map.open()
-    live_map.page.goto(f"{live_map.url}#{walker}@1")
+    with live_map.page.expect_request(f"**/zerglings/{walker}"):
+        live_map.page.goto(f"{live_map.url}#{walker}@1")
     live_map.row(other).click()
     release()
     expect(live_map.panel.locator("h2")).to_have_text(other)
@@ -145,7 +147,7 @@ def test_the_address_returns_to_the_selected_zergling_after_a_wrong_link(
 
 
 def test_a_link_stays_in_the_address_while_the_service_refuses_to_look(
-    live_map: LiveMap, watch: Watch, walker: str, spawn: Spawn
+    live_map: LiveMap, watch: Watch, walker: str, spawn: Spawn, command: Command
 ) -> None:
     watch.expected = ["status of 429"]
     other = spawn(500, 7, "S")
@@ -158,6 +160,8 @@ def test_a_link_stays_in_the_address_while_the_service_refuses_to_look(
     )
     live_map.page.goto(f"{live_map.url}#{other}")
     expect(live_map.notice).to_have_text("Too many requests.")
+    command(walker, "M")  # it is still selected
+    live_map.expect_moment(5, "502, 2, facing north")
     live_map.page.clock.run_for(1000)  # whatever is due is done
     expect_address(live_map, f"#{other}")
 

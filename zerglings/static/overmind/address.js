@@ -19,9 +19,19 @@ export class Address {
     this.#read();
   }
 
-  /** Update the address soon: `id` is null for no zergling, `step` is null for now. */
+  /**
+   * Update the address soon: `id` is null for no zergling, `step` is null for now. If both are as
+   * before, a link that the service has not answered stays in the address.
+   */
   set(id, step) {
-    this.#wanted = id === null ? "" : fragment(id, step);
+    const wanted = id === null ? "" : fragment(id, step);
+    if (wanted === this.#wanted) return;
+    this.#wanted = wanted;
+    this.restore();
+  }
+
+  /** Soon return to the address that was set last, after a wrong link. */
+  restore() {
     this.#timer ||= setTimeout(() => {
       this.#timer = 0;
       // If the user has just changed the address, a hashchange event follows.

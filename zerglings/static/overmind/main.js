@@ -227,14 +227,10 @@ explorer.onchange = () => {
   painter.refreshPath();
   if (explorer.isComplete) markOnce("overmind:path");
   if (isPanelDue && explorer.history) showPanel();
-  showAddress();
+  address.set(selection.id, explorer.isNow ? null : explorer.step);
 };
 
-function showAddress() {
-  address.set(selection.id, explorer.isNow ? null : explorer.step);
-}
-
-navigation.onrefused = showAddress;
+navigation.onrefused = () => address.restore();
 
 explorer.onmove = ({ x, y }) => {
   view.bringIntoView(x, y);
