@@ -1,7 +1,7 @@
 """Reads the history of a zergling from its document and its chunks.
 
-From another region a zergling may arrive before its chunks. So a history waits for them, and then
-does without those that are still on their way.
+Replication between regions may deliver a zergling before its chunks. A read waits two seconds for
+a missing chunk. Then it returns the newer words, and says how many older ones are missing.
 """
 
 from __future__ import annotations

@@ -84,8 +84,8 @@ class Reader:
             all_copies: read every node's copy instead of a majority's.
             to_change: whether the caller is going to change them. A history that is too long to be
                 changed then gives ``LongHistory``: move it into chunks and read again, see
-                ``Mover``. A zergling whose merge has not arrived yet gives ``MissingMerge``. Other
-                reads get what this store held before, if it is still there.
+                ``Mover``. A zergling whose merge has not arrived yet gives ``MissingMerge``, unless
+                it was dead here. Other reads get what this store held before, if it still has it.
 
         Raises:
             StoreUnavailable: the read failed as a whole.
